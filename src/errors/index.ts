@@ -1,0 +1,12 @@
+export { CODES, type ErrorCode, type ErrorKind, KINDS } from './codes.ts';
+export { redact, redactUrl } from './redact.ts';
+export {
+  asSealiftError,
+  assertNever,
+  type ErrorContext,
+  fromPlainError,
+  type PlainError,
+  prefixError,
+  SealiftError,
+  toPlainError,
+} from './sealift-error.ts';

@@ -1,0 +1,96 @@
+import { CODES, type ErrorCode, type ErrorKind } from './codes.ts';
+import { redact } from './redact.ts';
+
+export type ErrorContext = Readonly<Record<string, string | number>>;
+
+export interface ErrorOptions {
+  /** Values for machines: expected, actual, path, limit … */
+  readonly context?: ErrorContext;
+  /** Replaces the hint of the code table where the site knows better. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/** A failure as plain data, to cross a thread or to be printed as JSON. */
+export interface PlainError {
+  readonly code: ErrorCode;
+  readonly kind: ErrorKind;
+  readonly message: string;
+  readonly hint: string;
+  readonly context: ErrorContext;
+  readonly causes: readonly string[];
+}
+
+function redactContext(context: ErrorContext): ErrorContext {
+  return Object.fromEntries(
+    Object.entries(context).map(([key, value]) => [key, typeof value === 'string' ? redact(value) : value]),
+  );
+}
+
+/**
+ * The one error class. `message` is a lower-case sentence fragment: action, subject, expected against actual; secrets
+ * are removed here, so that no message, context or cause can carry one further.
+ */
+export class SealiftError extends Error {
+  readonly code: ErrorCode;
+  readonly kind: ErrorKind;
+  readonly hint: string;
+  readonly context: ErrorContext;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(redact(message), options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'SealiftError';
+    this.code = code;
+    this.kind = CODES[code].kind;
+    this.hint = options.hint ?? CODES[code].hint;
+    this.context = redactContext(options.context ?? {});
+  }
+}
+
+function describeCause(cause: unknown): string[] {
+  if (cause === undefined || cause === null) return [];
+  if (cause instanceof AggregateError) return cause.errors.flatMap(describeCause);
+  if (cause instanceof Error) return [redact(cause.message), ...describeCause(cause.cause)];
+  return [redact(String(cause))];
+}
+
+/** Flattens an error and its chain of causes to data. */
+export function toPlainError(error: unknown): PlainError {
+  const known = asSealiftError(error);
+  const { code, kind, message, hint, context } = known;
+  return { code, kind, message, hint, context, causes: describeCause(known.cause) };
+}
+
+/** Inverse of {@link toPlainError}; the causes come back as texts. */
+export function fromPlainError(plain: PlainError): SealiftError {
+  const [first, ...rest] = plain.causes;
+  const cause = first === undefined ? undefined : causeFromTexts(first, rest);
+  return new SealiftError(plain.code, plain.message, { context: plain.context, hint: plain.hint, cause });
+}
+
+function causeFromTexts(text: string, rest: readonly string[]): Error {
+  const [next, ...others] = rest;
+  return next === undefined ? new Error(text) : new Error(text, { cause: causeFromTexts(next, others) });
+}
+
+/** The error itself when it is one of ours; otherwise a bug of ours, wrapped as `INTERNAL`. */
+export function asSealiftError(error: unknown): SealiftError {
+  if (error instanceof SealiftError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new SealiftError('INTERNAL', message, { cause: error });
+}
+
+/**
+ * Puts the action of an outer room before the message of an inner error, keeping code, kind, hint and context, so that
+ * the chain reads as a path of actions: `pull image x: unpack layer 3: entry usr/bin/su: …`.
+ */
+export function prefixError(action: string, error: unknown): SealiftError {
+  const inner = asSealiftError(error);
+  const { code, context, hint } = inner;
+  return new SealiftError(code, `${action}: ${inner.message}`, { context, hint, cause: inner.cause });
+}
+
+/** Makes an unhandled member of a closed union a compile error, and a coded failure when the types were lied to. */
+export function assertNever(value: never, what: string): never {
+  throw new SealiftError('INTERNAL', `${what}: unexpected value ${String(value)}`);
+}

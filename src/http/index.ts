@@ -1,0 +1,1 @@
+export type { AuthChallenge, DocumentResponse, HttpClient, HttpRequest, TransportSettings } from './types.ts';

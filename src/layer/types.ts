@@ -1,0 +1,31 @@
+import type { HttpRequest, TransportSettings } from '../http/index.ts';
+import type { Limits } from '../limits/index.ts';
+import type { Digest } from '../oci/index.ts';
+import type { LayerFacts } from '../unpack/index.ts';
+
+export type Compression = 'none' | 'gzip' | 'zstd';
+
+/** Where the entries of a layer go. */
+export type LayerTarget =
+  /** A new directory in overlay form; `lowers` are the layer directories below, topmost first, for a chained layer. */
+  | { readonly kind: 'overlay'; readonly directory: string; readonly lowers: readonly string[] | undefined }
+  /** One directory that all layers of an image are applied to in order; the writer lives on between the jobs. */
+  | { readonly kind: 'merged'; readonly directory: string; readonly privileged: boolean };
+
+/** All that a worker needs to turn one blob into one staged layer; plain data. */
+export interface LayerJob {
+  readonly blobDigest: Digest;
+  readonly blobSize: number;
+  readonly compression: Compression;
+  readonly diffId: Digest;
+  readonly request: HttpRequest;
+  readonly transport: TransportSettings;
+  readonly target: LayerTarget;
+  readonly limits: Limits;
+}
+
+/** A worker line has accepted the whole: size, blob digest, diffID and end of archive all held. Nothing is published. */
+export interface StagedLayer {
+  readonly facts: LayerFacts;
+  readonly layerBytes: number;
+}

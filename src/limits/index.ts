@@ -1,0 +1,1 @@
+export { DEFAULT_LIMITS, LIMITS, type LimitName, type Limits } from './limits.ts';

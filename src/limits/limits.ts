@@ -1,0 +1,116 @@
+import type { ErrorCode } from '../errors/index.ts';
+
+interface Limit {
+  readonly default: number;
+  readonly unit: 'bytes' | 'count' | 'ms' | 'ratio' | 'log2 bytes';
+  readonly reason: string;
+  /** The code of the refusal. */
+  readonly code: ErrorCode;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+/** Every bound on untrusted input, with its reason and the code that a breach answers with. */
+export const LIMITS = {
+  maxManifestBytes: {
+    default: 4 * MIB,
+    unit: 'bytes',
+    reason: 'distribution-spec asks registries to accept 4 MiB; a larger manifest cannot have been pushed portably',
+    code: 'HTTP_RESPONSE_INVALID',
+  },
+  maxConfigBytes: {
+    default: 4 * MIB,
+    unit: 'bytes',
+    reason: 'a config is held in memory whole',
+    code: 'HTTP_RESPONSE_INVALID',
+  },
+  maxTokenBytes: {
+    default: MIB,
+    unit: 'bytes',
+    reason: 'token answers are held in memory',
+    code: 'HTTP_RESPONSE_INVALID',
+  },
+  maxJsonDepth: { default: 64, unit: 'count', reason: 'the strict reader recurses', code: 'JSON_INVALID' },
+  maxIndexDepth: {
+    default: 2,
+    unit: 'count',
+    reason: 'an index inside an index, and no further',
+    code: 'MANIFEST_INVALID',
+  },
+  maxLayers: {
+    default: 500,
+    unit: 'count',
+    reason: 'overlayfs takes at most 500 lower directories',
+    code: 'LAYER_LIMIT_EXCEEDED',
+  },
+  maxRedirects: {
+    default: 5,
+    unit: 'count',
+    reason: 'registries redirect once, to their blob storage',
+    code: 'HTTP_REDIRECT_REFUSED',
+  },
+  maxTries: { default: 5, unit: 'count', reason: 'first try and four repetitions', code: 'HTTP_UNAVAILABLE' },
+  connectTimeoutMs: { default: 10_000, unit: 'ms', reason: 'TCP and TLS handshake', code: 'HTTP_UNAVAILABLE' },
+  headersTimeoutMs: {
+    default: 30_000,
+    unit: 'ms',
+    reason: 'time to the first byte of a response',
+    code: 'HTTP_UNAVAILABLE',
+  },
+  stallTimeoutMs: {
+    default: 30_000,
+    unit: 'ms',
+    reason: 'time without one body byte, without the time that our own back-pressure took',
+    code: 'HTTP_UNAVAILABLE',
+  },
+  maxLayerBytes: {
+    default: 64 * GIB,
+    unit: 'bytes',
+    reason: 'uncompressed size of one layer',
+    code: 'LAYER_LIMIT_EXCEEDED',
+  },
+  maxExpansionRatio: {
+    default: 1_100,
+    unit: 'ratio',
+    reason: 'deflate cannot expand further than 1032:1; above the first 64 MiB a zstd bomb is stopped here',
+    code: 'LAYER_LIMIT_EXCEEDED',
+  },
+  maxZstdWindowLog: {
+    default: 27,
+    unit: 'log2 bytes',
+    reason: 'the decoder allocates the window; 128 MiB is what RFC 8878 decoders are asked to bear at most',
+    code: 'LAYER_DECOMPRESS_FAILED',
+  },
+  maxEntries: {
+    default: 2_000_000,
+    unit: 'count',
+    reason: 'memory of the writer grows with entries',
+    code: 'LAYER_LIMIT_EXCEEDED',
+  },
+  maxPathBytes: { default: 4_095, unit: 'bytes', reason: 'PATH_MAX without its NUL', code: 'TAR_INVALID' },
+  maxNameBytes: { default: 255, unit: 'bytes', reason: 'NAME_MAX', code: 'TAR_INVALID' },
+  maxPathDepth: { default: 1_024, unit: 'count', reason: 'the trie is walked by component', code: 'TAR_INVALID' },
+  maxPaxBytes: { default: MIB, unit: 'bytes', reason: 'as Go archive/tar', code: 'TAR_INVALID' },
+  maxXattrBytes: { default: 64 * KIB, unit: 'bytes', reason: 'XATTR_SIZE_MAX', code: 'TAR_INVALID' },
+  maxUserDatabaseBytes: {
+    default: 10 * MIB,
+    unit: 'bytes',
+    reason: '/etc/passwd and /etc/group of the image are read into memory',
+    code: 'BUNDLE_USER_INVALID',
+  },
+  lockTimeoutMs: {
+    default: 20 * 60_000,
+    unit: 'ms',
+    reason: 'as long as the kata agent lets a pull run',
+    code: 'STORE_LOCK_TIMEOUT',
+  },
+} as const satisfies Record<string, Limit>;
+
+export type LimitName = keyof typeof LIMITS;
+export type Limits = { readonly [Name in LimitName]: number };
+
+export const DEFAULT_LIMITS = Object.freeze(
+  Object.fromEntries(Object.entries(LIMITS).map(([name, limit]) => [name, limit.default])),
+) as Limits;

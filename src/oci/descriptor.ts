@@ -1,0 +1,12 @@
+import type { Digest } from './digest.ts';
+import type { Platform } from './platform.ts';
+
+/** https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md */
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  /** Bytes, 0 – 2⁵³−1. */
+  readonly size: number;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly platform: Platform | undefined;
+}

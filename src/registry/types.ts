@@ -1,0 +1,22 @@
+import type { AuthChallenge, HttpRequest } from '../http/index.ts';
+import type { Descriptor, Digest } from '../oci/index.ts';
+
+/** A document as it came, hashed by us. */
+export interface FetchedDocument {
+  readonly rawBytes: Uint8Array;
+  readonly digest: Digest;
+  /** Media type of the Content-Type header without parameters; empty if there was none. */
+  readonly contentType: string;
+}
+
+/** Where the bytes of one repository come from. */
+export interface ImageSource {
+  /** By tag or digest; a digest is verified (`MANIFEST_DIGEST_MISMATCH`). Bounded by `maxManifestBytes`. */
+  fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<FetchedDocument>;
+  /** A small blob, whole, its size and digest verified (`BLOB_SIZE_MISMATCH`, `BLOB_DIGEST_MISMATCH`). */
+  fetchSmallBlob(descriptor: Descriptor, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array>;
+  /** The request that yields a layer blob, with the authorization known now; a worker sends it. */
+  blobRequest(descriptor: Descriptor, signal?: AbortSignal): Promise<HttpRequest>;
+  /** The same after the registry answered a worker with 401; throws `REGISTRY_AUTH_REJECTED` when a new try is no use. */
+  renewBlobRequest(descriptor: Descriptor, challenge: AuthChallenge, signal?: AbortSignal): Promise<HttpRequest>;
+}

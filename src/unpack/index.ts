@@ -1,0 +1,11 @@
+export type {
+  EntrySink,
+  EntryType,
+  ImpliedDirectory,
+  LayerFacts,
+  LowerNode,
+  LowerView,
+  TarEntry,
+  Timestamp,
+  UnresolvedLink,
+} from './types.ts';
