@@ -216,6 +216,11 @@ export const CODES = {
     summary: 'Writing the unpacked layer failed: no space, no inodes or an I/O error.',
     hint: 'free space on the store, or give it more',
   },
+  UNPACK_FILESYSTEM_UNSUPPORTED: {
+    kind: 'unsupported',
+    summary: 'The file system of the store or target cannot hold what the layer says, such as file capabilities.',
+    hint: 'put the store or the target on a file system with extended attributes, e.g. ext4, xfs or tmpfs',
+  },
 
   // store, snapshot, bundle
   STORE_INVALID: {
@@ -232,6 +237,11 @@ export const CODES = {
     kind: 'exhausted',
     summary: 'The image does not fit into the store.',
     hint: 'give the store more room, or remove unused images',
+  },
+  STORE_IO_FAILED: {
+    kind: 'unavailable',
+    summary: 'The file system of the store answered an operation with an error.',
+    hint: 'check the disk behind the store, its mount options and the kernel log',
   },
   STORE_RECORD_CORRUPT: {
     kind: 'corrupt',

@@ -65,6 +65,37 @@ export const LIMITS = {
     reason: 'time without one body byte, without the time that our own back-pressure took',
     code: 'HTTP_UNAVAILABLE',
   },
+  documentTimeoutMs: {
+    default: 120_000,
+    unit: 'ms',
+    reason: 'one try for a manifest, config or token; a byte now and then would keep the stall clock quiet for ever',
+    code: 'HTTP_UNAVAILABLE',
+  },
+  maxTotalTries: {
+    default: 100,
+    unit: 'count',
+    reason: 'tries are counted anew after progress; this bounds a server that always breaks off a little further on',
+    code: 'HTTP_UNAVAILABLE',
+  },
+  minRetryProgressBytes: {
+    default: MIB,
+    unit: 'bytes',
+    reason: 'what counts as progress between two breaks of a download',
+    code: 'HTTP_UNAVAILABLE',
+  },
+  retryDelayMs: { default: 500, unit: 'ms', reason: 'first pause, then doubled', code: 'HTTP_UNAVAILABLE' },
+  maxRetryDelayMs: {
+    default: 60_000,
+    unit: 'ms',
+    reason: 'longest pause, whatever Retry-After says',
+    code: 'HTTP_UNAVAILABLE',
+  },
+  maxErrorBodyBytes: {
+    default: 64 * KIB,
+    unit: 'bytes',
+    reason: 'error answers are cut off here; only their first lines are of use',
+    code: 'HTTP_RESPONSE_INVALID',
+  },
   maxLayerBytes: {
     default: 64 * GIB,
     unit: 'bytes',
@@ -81,7 +112,7 @@ export const LIMITS = {
     default: 27,
     unit: 'log2 bytes',
     reason: 'the decoder allocates the window; 128 MiB is what RFC 8878 decoders are asked to bear at most',
-    code: 'LAYER_DECOMPRESS_FAILED',
+    code: 'LAYER_LIMIT_EXCEEDED',
   },
   maxEntries: {
     default: 2_000_000,
@@ -99,6 +130,36 @@ export const LIMITS = {
     unit: 'bytes',
     reason: '/etc/passwd and /etc/group of the image are read into memory',
     code: 'BUNDLE_USER_INVALID',
+  },
+  maxUserDatabaseLineBytes: {
+    default: MIB,
+    unit: 'bytes',
+    reason: 'one line of /etc/passwd or /etc/group is split into fields',
+    code: 'BUNDLE_USER_INVALID',
+  },
+  maxAdditionalGroups: {
+    default: 65_536,
+    unit: 'count',
+    reason: 'NGROUPS_MAX: setgroups takes no more',
+    code: 'BUNDLE_USER_INVALID',
+  },
+  maxVolumes: {
+    default: 1_024,
+    unit: 'count',
+    reason: 'each volume of an image config becomes a mount',
+    code: 'CONFIG_INVALID',
+  },
+  maxConfigurationBytes: {
+    default: MIB,
+    unit: 'bytes',
+    reason: 'a configuration file is held in memory and parsed whole',
+    code: 'CONFIG_FILE_INVALID',
+  },
+  maxRecordBytes: {
+    default: 64 * MIB,
+    unit: 'bytes',
+    reason: 'a layer record lists every parent directory without an entry, and is held in guest memory',
+    code: 'LAYER_LIMIT_EXCEEDED',
   },
   lockTimeoutMs: {
     default: 20 * 60_000,
