@@ -1,3 +1,38 @@
 export type { Descriptor } from './descriptor.ts';
 export { type Digest, digestAlgorithm, digestHex, isDigest, parseDigest } from './digest.ts';
-export type { Platform } from './platform.ts';
+export { hashBytes } from './hash-bytes.ts';
+export {
+  chainIds,
+  type ImageConfig,
+  type ImageLayer,
+  matchDiffIds,
+  parseImageConfig,
+  type RuntimeDefaults,
+} from './image-config.ts';
+export {
+  type ImageIndex,
+  type ImageManifest,
+  type IndexEntry,
+  type ManifestDocument,
+  type ManifestLimits,
+  parseManifestDocument,
+} from './manifest.ts';
+export {
+  isImageConfigType,
+  type LayerCompression,
+  layerCompression,
+  MANIFEST_MEDIA_TYPES,
+  type ManifestKind,
+  manifestKind,
+} from './media-type.ts';
+export { isJsonObject, type JsonLimits, type JsonObject, parseStrictJson } from './parse-json.ts';
+export { formatPlatform, hostPlatform, normalizePlatform, type Platform, parsePlatform } from './platform.ts';
+export {
+  formatReference,
+  formatRepositoryName,
+  isReferenceDomain,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from './reference.ts';
+export { selectPlatform } from './select-platform.ts';

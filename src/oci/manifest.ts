@@ -1,0 +1,192 @@
+import { prefixError, SealiftError } from '../errors/index.ts';
+import { LIMITS } from '../limits/index.ts';
+import type { Descriptor } from './descriptor.ts';
+import { parseDigest } from './digest.ts';
+import { isImageConfigType, type ManifestKind, manifestKind, OCI_INDEX, OCI_MANIFEST } from './media-type.ts';
+import { isJsonObject, type JsonObject, parseStrictJson } from './parse-json.ts';
+import {
+  indexSchema,
+  manifestSchema,
+  type RawDescriptor,
+  type RawIndexEntry,
+  readDocument,
+  refuseKeyVariants,
+} from './schema.ts';
+
+export interface ImageManifest {
+  readonly mediaType: string;
+  readonly config: Descriptor;
+  /** Lowest first. */
+  readonly layers: readonly Descriptor[];
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface IndexEntry extends Descriptor {
+  readonly artifactType: string | undefined;
+}
+
+export interface ImageIndex {
+  readonly mediaType: string;
+  readonly manifests: readonly IndexEntry[];
+}
+
+export type ManifestDocument =
+  | { readonly kind: 'manifest'; readonly manifest: ImageManifest }
+  | { readonly kind: 'index'; readonly index: ImageIndex };
+
+export interface ManifestLimits {
+  readonly maxLayers: number;
+  readonly maxJsonDepth: number;
+}
+
+const DEFAULT_MANIFEST_LIMITS: ManifestLimits = {
+  maxLayers: LIMITS.maxLayers.default,
+  maxJsonDepth: LIMITS.maxJsonDepth.default,
+};
+
+const DOCUMENT_KEYS = ['schemaVersion', 'mediaType', 'config', 'layers', 'manifests', 'fsLayers', 'history', 'blobs'];
+const COMMON_KEYS = ['artifactType', 'annotations'];
+const DESCRIPTOR_KEYS = ['mediaType', 'digest', 'size', 'urls', 'data', 'platform', ...COMMON_KEYS];
+const PLATFORM_KEYS = ['os', 'architecture', 'variant', 'os.version', 'os.features'];
+
+/** Content types that say nothing of the document; some registries and most file servers answer with them. */
+const GENERIC_TYPES = new Set(['', 'application/json', 'application/octet-stream', 'text/plain']);
+
+function invalid(message: string): SealiftError {
+  return new SealiftError('MANIFEST_INVALID', message);
+}
+
+function unsupported(what: string): SealiftError {
+  return new SealiftError('MANIFEST_UNSUPPORTED', `expected an image manifest or index, got ${what}`);
+}
+
+function refuseSpellings(document: JsonObject): void {
+  refuseKeyVariants(document, [...DOCUMENT_KEYS, ...COMMON_KEYS], 'MANIFEST_INVALID', 'document');
+  for (const member of ['config', 'layers', 'manifests']) {
+    const value = document[member];
+    for (const descriptor of Array.isArray(value) ? value : [value]) {
+      refuseKeyVariants(descriptor, DESCRIPTOR_KEYS, 'MANIFEST_INVALID', member);
+      const platform = isJsonObject(descriptor) ? descriptor['platform'] : undefined;
+      refuseKeyVariants(platform, PLATFORM_KEYS, 'MANIFEST_INVALID', `${member}: platform`);
+    }
+  }
+}
+
+function checkVersion(document: JsonObject): void {
+  const version = document['schemaVersion'];
+  if (version === 1) throw unsupported('a schema 1 manifest');
+  if (version !== 2) throw invalid(`schemaVersion: expected 2, got ${JSON.stringify(version) ?? 'nothing'}`);
+}
+
+/**
+ * What the members say that the document is. One that could be read as two things is none (CVE-2021-41190); a key
+ * counts even when its value is null.
+ */
+function kindByStructure(document: JsonObject): ManifestKind | undefined {
+  const present = DOCUMENT_KEYS.slice(2).filter((key) => key in document);
+  const strangers = present.filter((key) => key === 'fsLayers' || key === 'history' || key === 'blobs');
+  const isIndex = present.includes('manifests');
+  const isManifest = present.includes('config') || present.includes('layers');
+  if ((isIndex || isManifest) && strangers.length > 0) {
+    throw invalid(`document: expected one kind of manifest, got the members ${present.join(', ')}`);
+  }
+  if (isIndex && isManifest) throw invalid(`document is both index and manifest: it has ${present.join(', ')}`);
+  if (isIndex) return 'index';
+  return isManifest ? 'manifest' : undefined;
+}
+
+/** https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests: both must agree. */
+function agreedMediaType(document: JsonObject, contentType: string): string | undefined {
+  const declared = document['mediaType'];
+  if (declared !== undefined && (typeof declared !== 'string' || declared === '')) {
+    throw invalid(`mediaType: expected a string, got ${JSON.stringify(declared)}`);
+  }
+  const [stated = ''] = contentType.split(';', 1);
+  const served = stated.trim().toLowerCase();
+  if (GENERIC_TYPES.has(served)) return declared;
+  if (declared !== undefined && declared !== served) {
+    throw invalid(`mediaType: expected "${served}" as in the Content-Type, got "${declared}"`);
+  }
+  return served;
+}
+
+function identify(document: JsonObject, contentType: string): { kind: ManifestKind; mediaType: string } {
+  const stated = agreedMediaType(document, contentType);
+  if (stated !== undefined && manifestKind(stated) === undefined) throw unsupported(`the media type "${stated}"`);
+  checkVersion(document);
+  const structure = kindByStructure(document);
+  const kind = stated === undefined ? structure : manifestKind(stated);
+  if (kind === undefined) throw unsupported('a document with the members of neither');
+  const mediaType = stated ?? (kind === 'manifest' ? OCI_MANIFEST : OCI_INDEX);
+  if (structure !== kind)
+    throw invalid(`document: expected the members of "${mediaType}", got ${structure ?? 'others'}`);
+  return { kind, mediaType };
+}
+
+function refuseArtifact(document: JsonObject): void {
+  const type = document['artifactType'];
+  if (type !== undefined && type !== null && type !== '') {
+    throw unsupported(`an artifact of type ${JSON.stringify(type)}`);
+  }
+}
+
+function toDescriptor(raw: RawDescriptor, where: string): Descriptor {
+  try {
+    const { mediaType, size, annotations } = raw;
+    return { mediaType, digest: parseDigest(raw.digest), size, annotations, platform: undefined };
+  } catch (error) {
+    throw prefixError(where, error);
+  }
+}
+
+function toIndexEntry(raw: RawIndexEntry, position: number): IndexEntry {
+  const { platform, artifactType } = raw;
+  return { ...toDescriptor(raw, `manifests.${position}`), platform, artifactType };
+}
+
+function readManifest(document: JsonObject, mediaType: string, maxLayers: number): ImageManifest {
+  const raw = readDocument(manifestSchema, document, 'MANIFEST_INVALID');
+  if (!isImageConfigType(raw.config.mediaType)) {
+    throw unsupported(`an artifact with a config of type "${raw.config.mediaType}"`);
+  }
+  if (raw.layers.length > maxLayers) {
+    throw new SealiftError('LAYER_LIMIT_EXCEEDED', `expected at most ${maxLayers} layers, got ${raw.layers.length}`, {
+      context: { limit: 'maxLayers', expected: maxLayers, actual: raw.layers.length },
+    });
+  }
+  return {
+    mediaType,
+    config: toDescriptor(raw.config, 'config'),
+    layers: raw.layers.map((layer, position) => toDescriptor(layer, `layers.${position}`)),
+    annotations: raw.annotations,
+  };
+}
+
+function readIndex(document: JsonObject, mediaType: string): ImageIndex {
+  const raw = readDocument(indexSchema, document, 'MANIFEST_INVALID');
+  return { mediaType, manifests: raw.manifests.map(toIndexEntry) };
+}
+
+/**
+ * Reads an image manifest or index, OCI or Docker schema 2; `contentType` is what the registry said, or empty. Throws
+ * `JSON_INVALID`, `MANIFEST_INVALID`, `MANIFEST_UNSUPPORTED`, `DIGEST_INVALID`, `LAYER_LIMIT_EXCEEDED`.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
+ */
+export function parseManifestDocument(
+  rawBytes: Uint8Array,
+  contentType: string,
+  limits: ManifestLimits = DEFAULT_MANIFEST_LIMITS,
+): ManifestDocument {
+  try {
+    const document = parseStrictJson(rawBytes, { maxDepth: limits.maxJsonDepth });
+    if (!isJsonObject(document)) throw invalid('document: expected an object');
+    refuseSpellings(document);
+    const { kind, mediaType } = identify(document, contentType);
+    refuseArtifact(document);
+    return kind === 'manifest'
+      ? { kind, manifest: readManifest(document, mediaType, limits.maxLayers) }
+      : { kind, index: readIndex(document, mediaType) };
+  } catch (error) {
+    throw prefixError('manifest', error);
+  }
+}

@@ -1,0 +1,122 @@
+import * as z from 'zod';
+import { type ErrorCode, SealiftError } from '../errors/index.ts';
+import { isJsonObject, type JsonObject } from './parse-json.ts';
+
+/** Absent, null and empty mean the same: Docker writes all three. */
+const optionalText = z
+  .string()
+  .nullish()
+  .transform((text) => text || undefined);
+
+const text = optionalText.transform((value) => value ?? '');
+
+/** What becomes an argument or an environment variable ends at a NUL. */
+const cString = z.string().refine((value) => !value.includes('\0'), 'expected no NUL character');
+const cStrings = z
+  .array(cString)
+  .nullish()
+  .transform((strings) => strings ?? []);
+
+const jsonMap = z
+  .custom<JsonObject>(isJsonObject, 'expected an object')
+  .nullish()
+  .transform((map): JsonObject => map ?? Object.create(null));
+
+/** zod's own record drops the key `__proto__`; labels and annotations are attacker-controlled and keep every key. */
+const stringMap = jsonMap.transform((map, context): Readonly<Record<string, string>> => {
+  const strings: Record<string, string> = Object.create(null);
+  for (const [key, value] of Object.entries(map)) {
+    if (typeof value === 'string') strings[key] = value;
+    else context.addIssue({ code: 'custom', message: `expected a string for "${key}"` });
+  }
+  return strings;
+});
+
+const keySet = jsonMap.transform((map): readonly string[] => Object.keys(map));
+
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md; `urls` and `data` are never used.
+const descriptorSchema = z.object({
+  mediaType: z.string().min(1),
+  digest: z.string(),
+  size: z.number().int().min(0),
+  annotations: stringMap,
+});
+
+const entrySchema = descriptorSchema.extend({
+  artifactType: optionalText,
+  platform: z
+    .object({ os: text, architecture: text, variant: optionalText })
+    .nullish()
+    .transform((platform) => platform ?? undefined),
+});
+
+const documentSchema = z.object({ mediaType: z.string().min(1).optional(), annotations: stringMap });
+
+export const manifestSchema = documentSchema.extend({
+  config: descriptorSchema,
+  layers: z.array(descriptorSchema),
+});
+
+export const indexSchema = documentSchema.extend({ manifests: z.array(entrySchema) });
+
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
+export const imageConfigSchema = z.object({
+  os: z.string().min(1),
+  architecture: z.string().min(1),
+  variant: optionalText,
+  author: optionalText,
+  created: optionalText,
+  'os.version': optionalText,
+  'os.features': cStrings,
+  rootfs: z.object({ type: z.literal('layers'), diff_ids: z.array(z.string()) }),
+  config: z
+    .object({
+      User: text,
+      Env: cStrings,
+      Entrypoint: cStrings,
+      Cmd: cStrings,
+      WorkingDir: text.refine((value) => !value.includes('\0'), 'expected no NUL character'),
+      Labels: stringMap,
+      ExposedPorts: keySet,
+      Volumes: keySet,
+      StopSignal: optionalText,
+    })
+    .nullish(),
+});
+
+export type RawDescriptor = z.output<typeof descriptorSchema>;
+export type RawIndexEntry = z.output<typeof entrySchema>;
+export type RawImageConfig = z.output<typeof imageConfigSchema>;
+
+/** The value as the schema describes it; `code` with the path of the first thing that is wrong otherwise. */
+export function readDocument<S extends z.ZodType>(schema: S, value: unknown, code: ErrorCode): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const path = issue?.path.join('.') || 'document';
+  throw new SealiftError(code, `${path}: ${issue?.message ?? 'unreadable'}`, { context: { path } });
+}
+
+/** As Go's encoding/json compares keys, which takes U+017F for `s` and U+212A for `k`. */
+function fold(key: string): string {
+  return key.toUpperCase().toLowerCase();
+}
+
+/**
+ * Refuses keys that a reader that ignores case would take for one of `knownKeys` (CVE-2021-41190 and its kin: a scanner
+ * written in Go sees `Layers` where we do not).
+ */
+export function refuseKeyVariants(value: unknown, knownKeys: readonly string[], code: ErrorCode, where: string): void {
+  if (!isJsonObject(value)) return;
+  const exact = new Set(knownKeys);
+  const folded = new Map(knownKeys.map((key) => [fold(key), key]));
+  for (const key of Object.keys(value)) {
+    const known = folded.get(fold(key));
+    if (known !== undefined && !exact.has(key)) {
+      throw new SealiftError(
+        code,
+        `${where}: expected the key "${known}", got "${key}", which some readers take for it`,
+      );
+    }
+  }
+}

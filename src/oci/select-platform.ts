@@ -1,0 +1,60 @@
+import { SealiftError } from '../errors/index.ts';
+import type { IndexEntry } from './manifest.ts';
+import { formatPlatform, normalizePlatform, type Platform } from './platform.ts';
+
+/** Lowest version of an architecture whose versions run the programs of all lower ones. */
+const LOWEST_VERSIONS: ReadonlyMap<string, number> = new Map([
+  ['amd64', 1],
+  ['arm', 5],
+  ['arm64', 8],
+]);
+
+const MAX_LISTED = 20;
+
+/** Best first: the wanted variant, then what it can run as well. */
+function acceptableVariants({ architecture, variant }: Platform): readonly (string | undefined)[] {
+  const lowest = LOWEST_VERSIONS.get(architecture);
+  if (lowest === undefined) return [variant, undefined];
+  const version = Number(/^v([0-9]{1,2})/.exec(variant ?? '')?.[1] ?? lowest);
+  const versions = Array.from({ length: Math.max(version - lowest + 1, 0) }, (_, step) => `v${version - step}`);
+  return [variant, ...versions, undefined];
+}
+
+function isRunnable(entry: IndexEntry): boolean {
+  const { os, architecture } = entry.platform ?? { os: '', architecture: '' };
+  // Builders attach attestations as entries for a platform that nobody has.
+  return entry.artifactType === undefined && !(os === 'unknown' && architecture === 'unknown');
+}
+
+function platformOf(entry: IndexEntry): Platform | undefined {
+  return entry.platform === undefined ? undefined : normalizePlatform(entry.platform);
+}
+
+/**
+ * The entry of an index for the wanted platform: the best variant, the first of equals, else the first that names no
+ * platform (an index in an index). `os.version` is not looked at.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md — throws `PLATFORM_NOT_FOUND`.
+ */
+export function selectPlatform(entries: readonly IndexEntry[], wanted: Platform): IndexEntry {
+  const target = normalizePlatform(wanted);
+  const runnable = entries.filter(isRunnable);
+  const sameMachine = runnable.filter((entry) => {
+    const platform = platformOf(entry);
+    return platform?.os === target.os && platform.architecture === target.architecture;
+  });
+  for (const variant of acceptableVariants(target)) {
+    const found = sameMachine.find((entry) => platformOf(entry)?.variant === variant);
+    if (found !== undefined) return found;
+  }
+  const unlabelled = runnable.find((entry) => entry.platform === undefined);
+  if (unlabelled !== undefined) return unlabelled;
+
+  const available = runnable.map((entry) => (entry.platform === undefined ? '' : formatPlatform(entry.platform)));
+  const listed = available.slice(0, MAX_LISTED).join(', ') || 'nothing that can be run';
+  const more = available.length > MAX_LISTED ? ` and ${available.length - MAX_LISTED} more` : '';
+  throw new SealiftError(
+    'PLATFORM_NOT_FOUND',
+    `select platform: expected ${formatPlatform(target)}, the index has ${listed}${more}`,
+    { context: { expected: formatPlatform(target), actual: listed } },
+  );
+}
