@@ -1,0 +1,12 @@
+export { matchScope, matchTagScope, type ScopeMatch, scopeCandidates } from './match-scope.ts';
+export { parsePolicy } from './parse-policy.ts';
+export type {
+  KeySource,
+  Policy,
+  Requirement,
+  Requirements,
+  SignedByRequirement,
+  SignedIdentity,
+  SigstoreSignedRequirement,
+  SigstoreTrust,
+} from './types.ts';

@@ -1,0 +1,191 @@
+import * as z from 'zod';
+import { asSealiftError } from '../../errors/index.ts';
+import { formatReference, isReferenceDomain, parseReference, type Reference } from '../../oci/index.ts';
+import type { KeySource, Requirement, SignedIdentity, SigstoreTrust } from './types.ts';
+
+// https://github.com/containers/image/blob/v5.30.2/docs/containers-policy.json.5.md#policy-requirements
+
+const filled = z.string().min(1);
+const base64 = z.base64().min(1);
+const path = filled.optional();
+const paths = z.array(filled).min(1).optional();
+const encoded = base64.optional();
+const encodeds = z.array(base64).min(1).optional();
+
+type Context = z.core.$RefinementCtx;
+
+function complain(context: Context, message: string): never {
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+}
+
+/** What was given for each of the members that exclude each other. */
+type Alternatives = {
+  readonly path?: string | undefined;
+  readonly paths?: readonly string[] | undefined;
+  readonly data?: string | undefined;
+  readonly datas?: readonly string[] | undefined;
+};
+
+/** `keyPath`, `keyPaths` … as they stand in the file. */
+function memberNames(prefix: string, alternatives: Alternatives): string {
+  return Object.keys(alternatives)
+    .map((kind) => `${prefix}${kind.charAt(0).toUpperCase()}${kind.slice(1)}`)
+    .join(', ');
+}
+
+function atMostOne(context: Context, prefix: string, alternatives: Alternatives): KeySource | undefined {
+  const { path, paths, data, datas } = alternatives;
+  const sources: KeySource[] = [];
+  if (path !== undefined) sources.push({ kind: 'path', values: [path] });
+  if (paths !== undefined) sources.push({ kind: 'paths', values: paths });
+  if (data !== undefined) sources.push({ kind: 'data', values: [data] });
+  if (datas !== undefined) sources.push({ kind: 'datas', values: datas });
+  if (sources.length <= 1) return sources[0];
+  return complain(context, `expected at most one of ${memberNames(prefix, alternatives)}`);
+}
+
+function exactlyOne(context: Context, prefix: string, alternatives: Alternatives): KeySource {
+  return (
+    atMostOne(context, prefix, alternatives) ??
+    complain(context, `expected exactly one of ${memberNames(prefix, alternatives)}`)
+  );
+}
+
+/** A text that parses as a reference of which `test` holds. */
+function referenceText(test: (reference: Reference, text: string) => boolean, expectation: string) {
+  return z.string().superRefine((text, context) => {
+    try {
+      if (!test(parseReference(text), text)) context.addIssue({ code: 'custom', message: expectation });
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: asSealiftError(error).message });
+    }
+  });
+}
+
+const isName = ({ tag, digest }: Reference) => tag === undefined && digest === undefined;
+
+const pinnedReference = referenceText((reference) => !isName(reference), 'expected a reference with tag or digest');
+const repositoryName = referenceText(isName, 'expected a repository without tag and digest');
+
+/** `host[:port]`, a namespace or a repository, fully expanded. */
+const identityPrefix = z.union(
+  [
+    z.string().refine(isReferenceDomain),
+    referenceText(
+      (reference, text) => isName(reference) && formatReference(reference) === text,
+      'expected a full name',
+    ),
+  ],
+  'expected host[:port], a namespace or a repository, fully expanded',
+);
+
+const signedIdentity = z
+  .discriminatedUnion('type', [
+    z.strictObject({ type: z.literal('matchExact') }),
+    z.strictObject({ type: z.literal('matchRepoDigestOrExact') }),
+    z.strictObject({ type: z.literal('matchRepository') }),
+    z.strictObject({
+      type: z.literal('exactReference'),
+      dockerReference: pinnedReference,
+    }),
+    z.strictObject({
+      type: z.literal('exactRepository'),
+      dockerRepository: repositoryName,
+    }),
+    z.strictObject({ type: z.literal('remapIdentity'), prefix: identityPrefix, signedPrefix: identityPrefix }),
+  ])
+  .optional()
+  .transform((identity): SignedIdentity => identity ?? { type: 'matchRepoDigestOrExact' });
+
+const signedBy = z
+  .strictObject({
+    type: z.literal('signedBy'),
+    keyType: z.enum(['GPGKeys', 'signedByGPGKeys', 'X509Certificates', 'signedByX509CAs']),
+    keyPath: path,
+    keyPaths: paths,
+    keyData: encoded,
+    signedIdentity,
+  })
+  .transform(({ type, keyType, keyPath, keyPaths, keyData, signedIdentity }, context): Requirement => {
+    return {
+      type,
+      keyType,
+      keys: exactlyOne(context, 'key', { path: keyPath, paths: keyPaths, data: keyData }),
+      signedIdentity,
+    };
+  });
+
+const fulcio = z
+  .strictObject({ caPath: path, caData: encoded, oidcIssuer: filled, subjectEmail: filled })
+  .transform(({ caPath, caData, oidcIssuer, subjectEmail }, context): SigstoreTrust => {
+    return { kind: 'fulcio', ca: exactlyOne(context, 'ca', { path: caPath, data: caData }), oidcIssuer, subjectEmail };
+  });
+
+const pki = z
+  .strictObject({
+    caRootsPath: path,
+    caRootsData: encoded,
+    caIntermediatesPath: path,
+    caIntermediatesData: encoded,
+    subjectEmail: filled.optional(),
+    subjectHostname: filled.optional(),
+  })
+  .transform((raw, context): SigstoreTrust => {
+    const { caRootsPath, caRootsData, caIntermediatesPath, caIntermediatesData, subjectEmail, subjectHostname } = raw;
+    if (subjectEmail === undefined && subjectHostname === undefined) {
+      return complain(context, 'expected subjectEmail, subjectHostname or both');
+    }
+    const roots = exactlyOne(context, 'caRoots', { path: caRootsPath, data: caRootsData });
+    const intermediates = atMostOne(context, 'caIntermediates', {
+      path: caIntermediatesPath,
+      data: caIntermediatesData,
+    });
+    return { kind: 'pki', roots, intermediates, subjectEmail, subjectHostname };
+  });
+
+const sigstoreSigned = z
+  .strictObject({
+    type: z.literal('sigstoreSigned'),
+    keyPath: path,
+    keyPaths: paths,
+    keyData: encoded,
+    keyDatas: encodeds,
+    fulcio: fulcio.optional(),
+    pki: pki.optional(),
+    rekorPublicKeyPath: path,
+    rekorPublicKeyPaths: paths,
+    rekorPublicKeyData: encoded,
+    rekorPublicKeyDatas: encodeds,
+    signedIdentity,
+  })
+  .transform((raw, context): Requirement => {
+    const { keyPath, keyPaths, keyData, keyDatas, fulcio, pki } = raw;
+    const { rekorPublicKeyPath, rekorPublicKeyPaths, rekorPublicKeyData, rekorPublicKeyDatas } = raw;
+    const keys = atMostOne(context, 'key', { path: keyPath, paths: keyPaths, data: keyData, datas: keyDatas });
+    const trusts = [keys && ({ kind: 'keys', keys } as const), fulcio, pki].filter((trust) => trust !== undefined);
+    const [trust] = trusts;
+    if (trust === undefined || trusts.length > 1) {
+      return complain(context, 'expected exactly one of keyPath, keyPaths, keyData, keyDatas, fulcio, pki');
+    }
+    const rekorKeys = atMostOne(context, 'rekorPublicKey', {
+      path: rekorPublicKeyPath,
+      paths: rekorPublicKeyPaths,
+      data: rekorPublicKeyData,
+      datas: rekorPublicKeyDatas,
+    });
+    if (trust.kind === 'fulcio' && rekorKeys === undefined) {
+      // A short-lived certificate proves nothing without the time that the log vouches for.
+      return complain(context, 'fulcio: expected a Rekor public key as well');
+    }
+    if (trust.kind === 'pki' && rekorKeys !== undefined) return complain(context, 'pki: expected no Rekor public key');
+    return { type: raw.type, trust, rekorKeys, signedIdentity: raw.signedIdentity };
+  });
+
+/** One requirement; its type decides which members it may have. */
+export const requirementSchema: z.ZodType<Requirement> = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('reject') }),
+  z.strictObject({ type: z.literal('insecureAcceptAnything') }),
+  signedBy,
+  sigstoreSigned,
+]);

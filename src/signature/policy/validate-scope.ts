@@ -1,0 +1,38 @@
+import { isDigest } from '../../oci/index.ts';
+
+type ScopeRule = (scope: string) => string | undefined;
+
+const anyScope: ScopeRule = () => undefined;
+const noScope: ScopeRule = () => 'expected no scope but ""';
+
+/** Absolute and clean: a path that says the same in another way would never match. */
+const pathScope: ScopeRule = (scope) => {
+  if (scope === '/') return 'expected a folder below "/"; the scope "" stands for all';
+  const components = scope.split('/').slice(1);
+  const clean = scope.startsWith('/') && components.every((part) => part !== '' && part !== '.' && part !== '..');
+  return clean ? undefined : 'expected an absolute path without ".", ".." and empty components';
+};
+
+const daemonScope: ScopeRule = (scope) =>
+  isDigest(scope) ? 'images by digest have no scope of their own but ""' : undefined;
+
+const storageScope: ScopeRule = (scope) => (scope.startsWith('[') ? undefined : 'expected [driver@root] in front');
+
+// https://github.com/containers/image/blob/v5.30.2/docs/containers-policy.json.5.md#supported-transports-and-their-scopes
+const SCOPE_RULES: ReadonlyMap<string, ScopeRule> = new Map([
+  ['docker', anyScope],
+  ['atomic', anyScope],
+  ['docker-daemon', daemonScope],
+  ['containers-storage', storageScope],
+  ['dir', pathScope],
+  ['oci', pathScope],
+  ['oci-archive', pathScope],
+  ['sif', pathScope],
+  ['docker-archive', noScope],
+  ['tarball', noScope],
+]);
+
+/** What is wrong with a scope of a known transport; scopes of unknown transports are kept unseen. */
+export function scopeProblem(transport: string, scope: string): string | undefined {
+  return scope === '' ? undefined : SCOPE_RULES.get(transport)?.(scope);
+}

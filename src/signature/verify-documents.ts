@@ -1,0 +1,97 @@
+import { prefixError, SealiftError } from '../errors/index.ts';
+import {
+  type Digest,
+  formatReference,
+  hashBytes,
+  type ImageManifest,
+  type ManifestDocument,
+  type ManifestLimits,
+  parseManifestDocument,
+} from '../oci/index.ts';
+import type { ImageCandidate, RawDocument, VerifiedImage } from './types.ts';
+
+interface HashedDocument {
+  readonly bytes: Uint8Array;
+  readonly digest: Digest;
+  readonly contentType: string;
+  /** By every supported algorithm, so that a name in either finds it. */
+  readonly names: ReadonlySet<Digest>;
+}
+
+interface ParsedDocument extends HashedDocument {
+  readonly parsed: ManifestDocument;
+}
+
+/** Hashes a copy that nobody else can write to. */
+function hashDocument({ rawBytes, digest, contentType }: RawDocument): HashedDocument {
+  const bytes = Uint8Array.from(rawBytes);
+  const names = new Set([hashBytes(bytes, 'sha256'), hashBytes(bytes, 'sha512')]);
+  requireName(names, digest, 'document');
+  return { bytes, digest, contentType, names };
+}
+
+function parse(document: HashedDocument, limits: ManifestLimits | undefined): ParsedDocument {
+  return { ...document, parsed: parseManifestDocument(document.bytes, document.contentType, limits) };
+}
+
+function requireName(names: ReadonlySet<Digest>, expected: Digest, what: string): void {
+  if (names.has(expected)) return;
+  const [actual = ''] = names;
+  throw new SealiftError('MANIFEST_DIGEST_MISMATCH', `${what}: expected ${expected}, the bytes have ${actual}`, {
+    context: { expected, actual },
+  });
+}
+
+/** The entry that leads to `next` must be one for these very bytes, and say what they are. */
+function requireEntry({ parsed, digest }: ParsedDocument, next: ParsedDocument): void {
+  if (parsed.kind !== 'index') throw wrongKind(digest, 'an index');
+  const { mediaType } = next.parsed.kind === 'index' ? next.parsed.index : next.parsed.manifest;
+  const entries = parsed.index.manifests.filter(
+    (entry) => next.names.has(entry.digest) && entry.size === next.bytes.length,
+  );
+  if (entries.some((entry) => entry.mediaType === mediaType)) return;
+  const actual = entries[0]?.mediaType ?? 'none';
+  throw new SealiftError(
+    entries.length === 0 ? 'MANIFEST_DIGEST_MISMATCH' : 'MANIFEST_INVALID',
+    `index ${digest}: expected an entry for ${next.digest} of ${next.bytes.length} bytes and type "${mediaType}", got ${actual}`,
+    { context: { expected: next.digest, actual } },
+  );
+}
+
+function requireManifest({ parsed, digest }: ParsedDocument): ImageManifest {
+  if (parsed.kind !== 'manifest') throw wrongKind(digest, 'a manifest');
+  return parsed.manifest;
+}
+
+function wrongKind(digest: Digest, expected: string): SealiftError {
+  return new SealiftError('MANIFEST_INVALID', `${digest}: expected ${expected}, got the other kind of document`);
+}
+
+/**
+ * Proves that the reference leads to the manifest: the pinned digest names the first document, and each index has an
+ * entry for the next one. Every digest is computed here, none is taken from a header or from the caller.
+ * Throws `MANIFEST_DIGEST_MISMATCH` and what `parseManifestDocument` throws.
+ */
+export function verifyDocuments(candidate: ImageCandidate, limits?: ManifestLimits): VerifiedImage {
+  const reference = Object.freeze({ ...candidate.reference });
+  try {
+    const hashedIndexes = candidate.indexes.map(hashDocument);
+    const hashedManifest = hashDocument(candidate.manifest);
+    const [first = hashedManifest] = hashedIndexes;
+    if (reference.digest !== undefined) requireName(first.names, reference.digest, 'reference');
+
+    const indexes = hashedIndexes.map((document) => parse(document, limits));
+    const last = parse(hashedManifest, limits);
+    const manifest = requireManifest(last);
+    for (const [position, index] of indexes.entries()) requireEntry(index, indexes[position + 1] ?? last);
+    return {
+      reference,
+      manifest,
+      manifestDigest: last.digest,
+      rawManifest: last.bytes,
+      indexDigest: indexes[0]?.digest,
+    };
+  } catch (error) {
+    throw prefixError(`verify ${formatReference(reference)}`, error);
+  }
+}
