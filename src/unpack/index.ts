@@ -1,3 +1,10 @@
+export {
+  createDirectoryWriter,
+  createLowerView,
+  type DirectoryWriter,
+  type DirectoryWriterOptions,
+} from './directory/index.ts';
+export { readTar } from './tar/index.ts';
 export type {
   EntrySink,
   EntryType,

@@ -38,8 +38,8 @@ export interface EntrySink {
 }
 
 /**
- * A directory that the layer needs and has no entry for. At snapshot time it takes owner, mode, times and xattrs of the
- * topmost lower layer that names it, unless `cut` says that this layer hides everything below.
+ * A directory that the layer needs and has no entry for; the root has the empty path. At snapshot time it takes owner,
+ * mode, times and xattrs of the topmost lower layer that names it, unless `cut` says that this layer hides all below.
  */
 export interface ImpliedDirectory {
   readonly path: ByteString;
@@ -59,6 +59,8 @@ export interface LayerFacts {
   readonly contentBytes: number;
   readonly implied: readonly ImpliedDirectory[];
   readonly unresolvedLinks: readonly UnresolvedLink[];
+  /** The layer hides everything below: an opaque mark on the root, which overlayfs does not look at there. */
+  readonly opaqueRoot: boolean;
   /** What was left out on purpose, by reason, e.g. `overlay-xattr`, `device-without-root`: how often. */
   readonly dropped: Readonly<Record<string, number>>;
 }
@@ -66,8 +68,8 @@ export interface LayerFacts {
 /** A node of the merged tree below the layer being applied; the final component is not followed. */
 export interface LowerNode {
   readonly type: 'directory' | 'symlink' | 'other';
-  /** Where the node lies in the file system; every component up to it is a real directory of one layer. */
-  readonly realPath: string;
+  /** Where the node lies in the file system, as bytes; every component up to it is a real directory of one layer. */
+  readonly realPath: ByteString;
   /** Symlinks only. */
   readonly target?: ByteString;
 }
@@ -76,4 +78,6 @@ export interface LowerNode {
 export interface LowerView {
   /** `path` is relative, without dots, and its parents are not symlinks in the view. */
   lookup(path: ByteString): LowerNode | undefined;
+  /** Every path in the view that is the same file as the one at `path`, itself included. Slow: reads a whole layer. */
+  linksOf(path: ByteString): readonly ByteString[];
 }

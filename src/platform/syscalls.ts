@@ -1,0 +1,351 @@
+import ffi from 'node:ffi';
+import { closeSync, mkdtempSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { getSystemErrorName } from 'node:util';
+import { SealiftError } from '../errors/index.ts';
+
+/** A path without its NUL: text, or the very bytes where it may not be UTF-8. */
+export type SystemPath = string | Buffer;
+
+/** Flags of mount(2). */
+export const MS = {
+  RDONLY: 0x1,
+  NOSUID: 0x2,
+  NODEV: 0x4,
+  NOEXEC: 0x8,
+  REMOUNT: 0x20,
+  NOATIME: 0x400,
+  BIND: 0x1000,
+  REC: 0x4000,
+  PRIVATE: 0x40000,
+} as const;
+
+/** Flags of umount2(2). */
+export const MNT = { DETACH: 0x2, NOFOLLOW: 0x8 } as const;
+
+/** Attributes of fsmount(2). */
+export const MOUNT_ATTR = { RDONLY: 0x1, NOSUID: 0x2, NODEV: 0x4, NOEXEC: 0x8, NOATIME: 0x10 } as const;
+
+/** Operations of flock(2). */
+export const LOCK = { SH: 1, EX: 2, NB: 4, UN: 8 } as const;
+
+/** File types in the mode of mknod(2). */
+export const S_IFMT = { FIFO: 0o010000, CHAR: 0o020000, BLOCK: 0o060000 } as const;
+
+/** Numbers since Linux 5.2 are the same on every architecture (asm-generic/unistd.h). */
+const NR = { move_mount: 429n, fsopen: 430n, fsconfig: 431n, fsmount: 432n, openat2: 437n } as const;
+
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const O_CLOEXEC = 0o2000000;
+const RESOLVE_NO_MAGICLINKS = 0x02n;
+const RESOLVE_IN_ROOT = 0x10n;
+const FSOPEN_CLOEXEC = 1n;
+const FSMOUNT_CLOEXEC = 1n;
+const FSCONFIG = { SET_FLAG: 0n, SET_STRING: 1n, CMD_CREATE: 6n } as const;
+const MOVE_MOUNT_F_EMPTY_PATH = 4n;
+
+const POINTER = 'pointer';
+const { functions: libc } = ffi.dlopen(null, {
+  __errno_location: { return: POINTER, arguments: [] },
+  mount: { return: 'i32', arguments: [POINTER, POINTER, POINTER, 'u64', POINTER] },
+  umount2: { return: 'i32', arguments: [POINTER, 'i32'] },
+  mknod: { return: 'i32', arguments: [POINTER, 'u32', 'u64'] },
+  lsetxattr: { return: 'i32', arguments: [POINTER, POINTER, POINTER, 'u64', 'i32'] },
+  lgetxattr: { return: 'i64', arguments: [POINTER, POINTER, POINTER, 'u64'] },
+  llistxattr: { return: 'i64', arguments: [POINTER, POINTER, 'u64'] },
+  lremovexattr: { return: 'i32', arguments: [POINTER, POINTER] },
+  flock: { return: 'i32', arguments: ['i32', 'i32'] },
+  utimensat: { return: 'i32', arguments: ['i32', POINTER, POINTER, 'i32'] },
+  futimens: { return: 'i32', arguments: ['i32', POINTER] },
+  syncfs: { return: 'i32', arguments: ['i32'] },
+  close: { return: 'i32', arguments: ['i32'] },
+  syscall: { return: 'i64', arguments: ['i64', POINTER, POINTER, POINTER, POINTER, POINTER] },
+});
+
+/** Fetched once per thread: asking for it after a failed call would find errno overwritten. */
+const errnoPointer = libc.__errno_location();
+
+function cString(path: SystemPath): Buffer {
+  const bytes = typeof path === 'string' ? Buffer.byteLength(path) : path.length;
+  const terminated = Buffer.alloc(bytes + 1);
+  if (typeof path === 'string') terminated.write(path);
+  else path.copy(terminated);
+  // A NUL inside would make the kernel act on another, shorter path than the one that was checked.
+  if (terminated.indexOf(0) !== bytes) throw callFailed('cString', 'EINVAL', path);
+  return terminated;
+}
+
+function callFailed(call: string, errno: string, path?: SystemPath, detail = ''): SealiftError {
+  const where = path === undefined ? '' : ` ${path.toString()}`;
+  return new SealiftError('PLATFORM_CALL_FAILED', `${call}${where}: expected success, got ${errno}${detail}`, {
+    context: path === undefined ? { call, errno } : { call, errno, path: path.toString() },
+  });
+}
+
+/** Must directly follow the call: errno lives until the next one. */
+function check(result: number, call: string, path?: SystemPath): number {
+  if (result < 0) throw callFailed(call, getSystemErrorName(-ffi.getInt32(errnoPointer, 0)), path);
+  return result;
+}
+
+/** The name of the errno behind a failed call of this room or of node:fs, e.g. `EEXIST`; undefined for anything else. */
+export function errnoOf(error: unknown): string | undefined {
+  if (error instanceof SealiftError) {
+    const errno = error.context['errno'];
+    return typeof errno === 'string' ? errno : undefined;
+  }
+  if (error instanceof Error && 'code' in error && 'errno' in error && typeof error.code === 'string')
+    return error.code;
+  return undefined;
+}
+
+/** mount(2); `data` is the comma-separated option text of the file system. */
+export function mount(options: {
+  readonly source: string;
+  readonly target: SystemPath;
+  readonly type: string;
+  readonly flags?: number;
+  readonly data?: string;
+}): void {
+  const { source, target, type, flags = 0, data } = options;
+  const optionText = data === undefined ? null : cString(data);
+  check(libc.mount(cString(source), cString(target), cString(type), BigInt(flags), optionText), 'mount', target);
+}
+
+/** umount2(2) with flags of {@link MNT}. */
+export function umount(target: SystemPath, flags = 0): void {
+  check(libc.umount2(cString(target), flags), 'umount2', target);
+}
+
+/** mknod(2): `mode` holds type and permission bits, which the umask cuts. EINVAL when the numbers do not fit a dev_t. */
+export function mknod(
+  path: SystemPath,
+  mode: number,
+  device: { readonly major: number; readonly minor: number },
+): void {
+  const { major, minor } = device;
+  const [maj, min] = [BigInt(major), BigInt(minor)];
+  const number = ((maj & 0xfffff000n) << 32n) | ((maj & 0xfffn) << 8n) | ((min & 0xffffff00n) << 12n) | (min & 0xffn);
+  check(libc.mknod(cString(path), mode, number), 'mknod', path);
+}
+
+/** lsetxattr(2): creates or replaces; a symlink is not followed. */
+export function lsetxattr(path: SystemPath, name: SystemPath, value: Uint8Array): void {
+  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  const length = BigInt(bytes.length);
+  check(libc.lsetxattr(cString(path), cString(name), length === 0n ? null : bytes, length, 0), 'lsetxattr', path);
+}
+
+/** lgetxattr(2): undefined when there is no such attribute, or none can exist here. */
+export function lgetxattr(path: SystemPath, name: SystemPath): Buffer | undefined {
+  return unlessAbsent(() =>
+    readSized('lgetxattr', path, (room) => libc.lgetxattr(cString(path), cString(name), room, sizeOf(room))),
+  );
+}
+
+function unlessAbsent<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (errnoOf(error) === 'ENODATA' || errnoOf(error) === 'ENOTSUP') return undefined;
+    throw error;
+  }
+}
+
+/** llistxattr(2): attribute names as bytes; none where the file system has none. */
+export function llistxattr(path: SystemPath): Buffer[] {
+  const list = unlessAbsent(() =>
+    readSized('llistxattr', path, (room) => libc.llistxattr(cString(path), room, sizeOf(room))),
+  );
+  if (list === undefined) return [];
+  const names: Buffer[] = [];
+  for (let start = 0; start < list.length; ) {
+    const end = list.indexOf(0, start);
+    names.push(list.subarray(start, end));
+    start = end + 1;
+  }
+  return names;
+}
+
+/** lremovexattr(2). */
+export function lremovexattr(path: SystemPath, name: SystemPath): void {
+  check(libc.lremovexattr(cString(path), cString(name)), 'lremovexattr', path);
+}
+
+const XATTR_ROOM = 256;
+/** XATTR_SIZE_MAX and XATTR_LIST_MAX of the kernel. */
+const XATTR_MAX_ROOM = 65_536;
+
+function sizeOf(room: Buffer): bigint {
+  return BigInt(room.length);
+}
+
+function readSized(call: string, path: SystemPath, read: (room: Buffer) => bigint): Buffer {
+  for (const size of [XATTR_ROOM, XATTR_MAX_ROOM]) {
+    const room = Buffer.alloc(size);
+    const length = Number(read(room));
+    if (length >= 0) return room.subarray(0, length);
+    const errno = getSystemErrorName(-ffi.getInt32(errnoPointer, 0));
+    if (errno !== 'ERANGE' || size === XATTR_MAX_ROOM) throw callFailed(call, errno, path);
+  }
+  throw callFailed(call, 'ERANGE', path);
+}
+
+/** flock(2) with operations of {@link LOCK}. Without `LOCK.NB` it blocks the thread. */
+export function flock(fd: number, operation: number): void {
+  check(libc.flock(fd, operation), 'flock');
+}
+
+/** Takes a lock without waiting; false when somebody else holds it. */
+export function tryFlock(fd: number, mode: 'shared' | 'exclusive'): boolean {
+  try {
+    flock(fd, (mode === 'shared' ? LOCK.SH : LOCK.EX) | LOCK.NB);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EAGAIN') return false;
+    throw error;
+  }
+}
+
+const timesBuffer = Buffer.alloc(32);
+
+function fillTimes(seconds: number, nanoseconds: number): Buffer {
+  const whole = BigInt(seconds);
+  const part = BigInt(nanoseconds);
+  timesBuffer.writeBigInt64LE(whole, 0);
+  timesBuffer.writeBigInt64LE(part, 8);
+  timesBuffer.writeBigInt64LE(whole, 16);
+  timesBuffer.writeBigInt64LE(part, 24);
+  return timesBuffer;
+}
+
+/** utimensat(2) on the path itself, never on what a symlink names; atime and mtime, to the nanosecond. */
+export function lutimes(path: SystemPath, seconds: number, nanoseconds: number): void {
+  const times = fillTimes(seconds, nanoseconds);
+  check(libc.utimensat(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW), 'utimensat', path);
+}
+
+/** futimens(3): atime and mtime of an open file, to the nanosecond. */
+export function futimes(fd: number, seconds: number, nanoseconds: number): void {
+  check(libc.futimens(fd, fillTimes(seconds, nanoseconds)), 'futimens');
+}
+
+/** Closes a descriptor that a call of this file opened: a worker keeps count of those that node:fs opens and closes. */
+export function closeFd(fd: number): void {
+  check(libc.close(fd), 'close');
+}
+
+/** syncfs(2): everything written to the file system of `fd` is on the disk. */
+export function syncfs(fd: number): void {
+  check(libc.syncfs(fd), 'syncfs');
+}
+
+type Word = bigint | Buffer | null;
+
+function kernelCall(call: keyof typeof NR, words: readonly Word[], path?: SystemPath): number {
+  const [first = null, second = null, third = null, fourth = null, fifth = null] = words;
+  return check(Number(libc.syscall(NR[call], first, second, third, fourth, fifth)), call, path);
+}
+
+function word(value: number): bigint {
+  return BigInt.asUintN(64, BigInt(value));
+}
+
+/**
+ * openat2(2) with RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS: `rootFd` is the root that neither `..` nor an absolute
+ * link leaves. `flags` as for open(2), without O_CREAT; O_CLOEXEC is added. The caller closes the descriptor.
+ */
+export function openInRoot(rootFd: number, path: SystemPath, flags: number): number {
+  const how = Buffer.alloc(24);
+  how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
+  how.writeBigUInt64LE(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, 16);
+  return kernelCall('openat2', [word(rootFd), cString(path), how, word(how.length)], path);
+}
+
+/** fsopen(2): a file system context, to be closed by the caller. */
+export function fsopen(type: string): number {
+  return kernelCall('fsopen', [cString(type), FSOPEN_CLOEXEC], type);
+}
+
+/** fsconfig(2) FSCONFIG_SET_STRING, e.g. `lowerdir+` of overlayfs; the kernel takes at most 255 bytes of value. */
+export function fsconfigString(fd: number, key: string, value: SystemPath): void {
+  withKernelLog(fd, () =>
+    kernelCall('fsconfig', [word(fd), FSCONFIG.SET_STRING, cString(key), cString(value), 0n], key),
+  );
+}
+
+/** fsconfig(2) FSCONFIG_SET_FLAG, e.g. `ro`. */
+export function fsconfigFlag(fd: number, key: string): void {
+  withKernelLog(fd, () => kernelCall('fsconfig', [word(fd), FSCONFIG.SET_FLAG, cString(key), null, 0n], key));
+}
+
+/** fsconfig(2) FSCONFIG_CMD_CREATE: makes the superblock. */
+export function fsconfigCreate(fd: number): void {
+  withKernelLog(fd, () => kernelCall('fsconfig', [word(fd), FSCONFIG.CMD_CREATE, null, null, 0n]));
+}
+
+/** fsmount(2): a detached mount, to be closed by the caller; closing it before {@link moveMount} unmounts it. */
+export function fsmount(fd: number, attributes = 0): number {
+  return kernelCall('fsmount', [word(fd), FSMOUNT_CLOEXEC, word(attributes)]);
+}
+
+/** move_mount(2): attaches a detached mount at `target`, whose last component is not followed when it is a symlink. */
+export function moveMount(mountFd: number, target: SystemPath): void {
+  const words = [word(mountFd), cString(''), word(AT_FDCWD), cString(target), MOVE_MOUNT_F_EMPTY_PATH];
+  kernelCall('move_mount', words, target);
+}
+
+/** A file system context explains its refusals in a log that is read from its descriptor. */
+function withKernelLog(fd: number, call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    const log = readKernelLog(fd);
+    const errno = errnoOf(error);
+    if (log === '' || errno === undefined) throw error;
+    throw callFailed('fsconfig', errno, undefined, ` (${log})`);
+  }
+}
+
+function readKernelLog(fd: number): string {
+  const room = Buffer.alloc(1024);
+  const lines: string[] = [];
+  try {
+    while (lines.length < 16) lines.push(room.toString('utf8', 0, readSync(fd, room)).trim());
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+  }
+  return lines.join('; ');
+}
+
+/**
+ * Proves that calls reach the kernel with the right arguments and that errno is read from the right place; needs no
+ * privilege. Throws PLATFORM_CALL_FAILED.
+ */
+export function assertSystemCalls(directory = tmpdir()): void {
+  const probe = mkdtempSync(`${directory}/sealift-probe-`);
+  try {
+    const file = `${probe}/file`;
+    writeFileSync(file, '');
+    lutimes(file, -5, 123_456_789);
+    const { mtimeNs } = statSync(file, { bigint: true });
+    if (mtimeNs !== -4_876_543_211n) throw callFailed('self-test', `mtime ${mtimeNs}`, file);
+    expectErrno('ENOENT', () => lutimes(`${probe}/absent`, 0, 0));
+    expectErrno('EEXIST', () => mknod(file, S_IFMT.FIFO, { major: 0, minor: 0 }));
+    expectErrno('EBADF', () => closeSync(openInRoot(-1, 'absent', 0)));
+  } finally {
+    rmSync(probe, { recursive: true });
+  }
+}
+
+function expectErrno(expected: string, call: () => void): void {
+  let actual: string | undefined = 'success';
+  try {
+    call();
+  } catch (error) {
+    actual = errnoOf(error);
+    if (actual === undefined) throw error;
+  }
+  if (actual !== expected) throw callFailed('self-test', `${actual} instead of ${expected}`);
+}

@@ -1,0 +1,145 @@
+import { chmodSync, fchmodSync, fchownSync, lchownSync, readFileSync } from 'node:fs';
+import { type ByteString, showByteString } from '../../bytes/index.ts';
+import { SealiftError } from '../../errors/index.ts';
+import {
+  errnoOf,
+  futimes,
+  llistxattr,
+  lremovexattr,
+  lsetxattr,
+  lutimes,
+  type SystemPath,
+} from '../../platform/index.ts';
+import type { EntryType } from '../types.ts';
+import { toSystemPath } from './system-path.ts';
+import type { DropReason, Tally } from './tally.ts';
+import type { Attributes } from './trie.ts';
+
+const CAPABILITY = 'security.capability';
+const ACL_PREFIX = 'system.posix_acl_';
+/** A new mount of the image must not take orders from the image. */
+const OVERLAY_PREFIXES = ['trusted.overlay.', 'user.overlay.'];
+const SPECIAL_BITS = 0o7000;
+
+/** What an object was made with, so that calls that change nothing can be left out. */
+interface Made {
+  readonly type: EntryType;
+  readonly path: SystemPath;
+  /** Mode given when it was made, before the umask; undefined when nothing is known of owner and mode. */
+  readonly mode: number | undefined;
+}
+
+/**
+ * Sets owner, extended attributes, mode and times, in the order in which none undoes another: chown clears setuid bits
+ * and capabilities, and both an ACL and the umask change the mode.
+ */
+export class AttributeApplier {
+  readonly #privileged: boolean;
+  readonly #tally: Tally;
+  readonly #umask = readUmask();
+  readonly #uid = process.geteuid?.() ?? -1;
+  readonly #gid = process.getegid?.() ?? -1;
+
+  constructor(options: { readonly privileged: boolean; readonly tally: Tally }) {
+    this.#privileged = options.privileged;
+    this.#tally = options.tally;
+  }
+
+  /** For an open file; quicker than by path. */
+  applyToFile(fd: number, made: Made, attributes: Attributes): void {
+    const { uid, gid, mode, mtime } = attributes;
+    if (this.#needsOwner(made, attributes)) fchownSync(fd, uid, gid);
+    const hasAcl = this.#applyXattrs(made, attributes);
+    if (this.#needsMode(made, mode, hasAcl)) fchmodSync(fd, mode);
+    futimes(fd, mtime.seconds, mtime.nanoseconds);
+  }
+
+  /** For everything else; the last component of the path is never followed. */
+  applyToPath(made: Made, attributes: Attributes): void {
+    const { uid, gid, mode, mtime } = attributes;
+    if (this.#needsOwner(made, attributes)) lchownSync(made.path, uid, gid);
+    const hasAcl = this.#applyXattrs(made, attributes);
+    // chmod(2) follows links, which have no mode of their own; everything else here was made by us and is no link.
+    if (made.type !== 'symlink' && this.#needsMode(made, mode, hasAcl)) chmodSync(made.path, mode);
+    lutimes(made.path, mtime.seconds, mtime.nanoseconds);
+  }
+
+  /** Takes off what an earlier entry of the same directory put on. */
+  clearXattrs(path: SystemPath): void {
+    for (const name of llistxattr(path)) {
+      if (name.toString('latin1') !== 'security.selinux') lremovexattr(path, name);
+    }
+  }
+
+  #needsOwner(made: Made, { uid, gid }: Attributes): boolean {
+    const differs = uid !== this.#uid || gid !== this.#gid;
+    if (this.#privileged) return differs || made.mode === undefined;
+    if (differs) this.#tally.add('owner-without-root');
+    return false;
+  }
+
+  #needsMode(made: Made, mode: number, hasAcl: boolean): boolean {
+    if (made.mode === undefined || hasAcl || (mode & SPECIAL_BITS) !== 0) return true;
+    return mode !== (made.mode & ~this.#umask);
+  }
+
+  #applyXattrs({ type, path }: Made, { xattrs }: Attributes): boolean {
+    let hasAcl = false;
+    for (const [name, value] of xattrs) {
+      const reason = this.#refusesXattr(type, name);
+      if (reason !== undefined) this.#tally.add(reason);
+      else if (this.#setXattr(path, name, value)) hasAcl ||= name.startsWith(ACL_PREFIX);
+    }
+    return hasAcl;
+  }
+
+  #refusesXattr(type: EntryType, name: ByteString): DropReason | undefined {
+    if (OVERLAY_PREFIXES.some((prefix) => name.startsWith(prefix))) return 'overlay-xattr';
+    // Labels belong to the policy of the machine that runs the image, as umoci and containers/storage have it.
+    if (name === 'security.selinux') return 'selinux-xattr';
+    if (name === 'system.nfs4_acl') return 'nfs4-acl';
+    if (!this.#privileged && (name.startsWith('trusted.') || name.startsWith('security.'))) return 'xattr-without-root';
+    // xattr(7): user attributes exist on files and directories only.
+    if (name.startsWith('user.') && type !== 'file' && type !== 'directory') return 'user-xattr-on-special';
+    return undefined;
+  }
+
+  #setXattr(path: SystemPath, name: ByteString, value: Uint8Array): boolean {
+    try {
+      lsetxattr(path, toSystemPath(name), value);
+      return true;
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === 'EPERM' && !this.#privileged) this.#tally.add('xattr-without-root');
+      else if (errno !== 'ENOTSUP') throw prefixXattr(name, error);
+      else if (name === CAPABILITY) throw capabilityUnsupported(error);
+      else this.#tally.add('xattr-unsupported');
+      return false;
+    }
+  }
+}
+
+function prefixXattr(name: ByteString, error: unknown): unknown {
+  if (!(error instanceof SealiftError)) return error;
+  const { code, context, message } = error;
+  const shown = showByteString(name);
+  return new SealiftError(code, `attribute ${shown}: ${message}`, {
+    context: { ...context, xattr: shown },
+    cause: error,
+  });
+}
+
+/** A program without its capabilities is not the program of the image. */
+function capabilityUnsupported(cause: unknown): SealiftError {
+  return new SealiftError(
+    'UNPACK_FILESYSTEM_UNSUPPORTED',
+    `attribute ${CAPABILITY}: expected a file system that holds capabilities, got ENOTSUP`,
+    { context: { xattr: CAPABILITY }, cause },
+  );
+}
+
+/** Read and not asked for through umask(2), which can only be asked by changing it for every thread of the process. */
+function readUmask(): number {
+  const digits = /^Umask:\s*([0-7]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
+  return digits === undefined ? 0o777 : Number.parseInt(digits, 8);
+}

@@ -1,0 +1,75 @@
+import { type BigIntStats, closeSync, constants, copyFileSync, lstatSync, openSync } from 'node:fs';
+import { type ByteString, showByteString, toByteString } from '../../bytes/index.ts';
+import { SealiftError } from '../../errors/index.ts';
+import { lgetxattr, llistxattr, type SystemPath } from '../../platform/index.ts';
+import type { LowerNode } from '../types.ts';
+import { joinPath } from './entry-path.ts';
+import { createFile, finishFile, makeDevice, makeSymlink, type Target } from './place-entry.ts';
+import type { Place } from './staged-tree.ts';
+import { toSystemPath } from './system-path.ts';
+import type { Attributes } from './trie.ts';
+
+const NANOSECONDS = 1_000_000_000n;
+
+/**
+ * Copies what is no directory from a layer below into the tree, with all its attributes, so that the layer being applied
+ * can link to it. Returns the bytes of content written.
+ */
+export function copyLower(target: Target, from: LowerNode, place: Place, name: ByteString): number {
+  target.tree.countMade();
+  const source = toSystemPath(from.realPath);
+  const stat = lstatSync(source, { bigint: true });
+  const attributes = readAttributes(source, stat);
+  if (stat.isFile()) return copyFile(target, source, { place, name, stat, attributes });
+  if (from.type === 'symlink' && from.target !== undefined) {
+    makeSymlink(target, { place, name }, { text: from.target, attributes });
+    return 0;
+  }
+  makeDevice(target, { place, name }, { ...deviceOf(stat, from), attributes });
+  place.node.children.set(name, { kind: 'other', layer: target.tree.layer });
+  return 0;
+}
+
+interface FileCopy {
+  readonly place: Place;
+  readonly name: ByteString;
+  readonly stat: BigIntStats;
+  readonly attributes: Attributes;
+}
+
+function copyFile(target: Target, source: SystemPath, { place, name, stat, attributes }: FileCopy): number {
+  const path = joinPath(place.path, name);
+  const destination = target.tree.systemPath(path);
+  closeSync(createFile(target, path, attributes));
+  copyFileSync(source, destination, constants.COPYFILE_FICLONE);
+  place.node.children.set(name, { kind: 'other', layer: target.tree.layer });
+  finishFile(target, openSync(destination, constants.O_WRONLY | constants.O_NOFOLLOW), path, attributes);
+  return Number(stat.size);
+}
+
+function deviceOf(stat: BigIntStats, from: LowerNode) {
+  const { rdev } = stat;
+  const major = Number(((rdev >> 32n) & 0xfffff000n) | ((rdev >> 8n) & 0xfffn));
+  const minor = Number(((rdev >> 12n) & 0xffffff00n) | (rdev & 0xffn));
+  if (stat.isFIFO()) return { type: 'fifo', major, minor } as const;
+  if (stat.isCharacterDevice()) return { type: 'char', major, minor } as const;
+  if (stat.isBlockDevice()) return { type: 'block', major, minor } as const;
+  const shown = showByteString(from.realPath);
+  throw new SealiftError('INTERNAL', `copy ${shown}: expected a file, link, device or fifo, got mode ${stat.mode}`);
+}
+
+function readAttributes(path: SystemPath, stat: BigIntStats): Attributes {
+  const xattrs = new Map<ByteString, Uint8Array>();
+  for (const name of llistxattr(path)) {
+    const value = lgetxattr(path, name);
+    if (value !== undefined) xattrs.set(toByteString(name), value);
+  }
+  const nanoseconds = ((stat.mtimeNs % NANOSECONDS) + NANOSECONDS) % NANOSECONDS;
+  return {
+    mode: Number(stat.mode & 0o7777n),
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    mtime: { seconds: Number((stat.mtimeNs - nanoseconds) / NANOSECONDS), nanoseconds: Number(nanoseconds) },
+    xattrs,
+  };
+}

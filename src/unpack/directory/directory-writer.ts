@@ -1,0 +1,357 @@
+import { closeSync, readdirSync, writeSync } from 'node:fs';
+import { type ByteString, showByteString } from '../../bytes/index.ts';
+import { assertNever, prefixError, SealiftError } from '../../errors/index.ts';
+import type { Limits } from '../../limits/index.ts';
+import type { EntrySink, ImpliedDirectory, LayerFacts, LowerView, TarEntry, UnresolvedLink } from '../types.ts';
+import { AttributeApplier } from './apply-attributes.ts';
+import { joinPath, parseEntryPath } from './entry-path.ts';
+import { finishMerged, reopenMerged } from './finish-merged.ts';
+import { finishOverlay } from './finish-overlay.ts';
+import { applyHardLink } from './hard-link.ts';
+import { createFile, finishFile, makeDevice, makeSymlink, parseDevice } from './place-entry.ts';
+import { isDirectory, type Location, type Place, StagedTree } from './staged-tree.ts';
+import { Tally } from './tally.ts';
+import type { Attributes, LeafNode, TrieNode } from './trie.ts';
+import { isIgnoredDirectory, parseWhiteoutName } from './whiteout-name.ts';
+import { describeWriteFailure } from './write-failure.ts';
+
+export interface DirectoryWriterOptions {
+  /** An existing, empty directory that nobody else can reach. */
+  readonly root: string;
+  /** `overlay`: one layer, whiteouts and opaque marks as overlayfs reads them. `merged`: layers in order, marks delete. */
+  readonly form: 'overlay' | 'merged';
+  /** Without it, owners, devices and attributes that need root are left out and counted; `merged` only. */
+  readonly privileged: boolean;
+  /** The layers below, where parents and hard links of an `overlay` layer may lead. */
+  readonly lower?: LowerView | undefined;
+  readonly limits: Pick<Limits, 'maxEntries' | 'maxPathDepth'>;
+}
+
+/** Unpacks entries into a directory. After a call has thrown only `close` may follow. */
+export interface DirectoryWriter extends EntrySink {
+  /** `merged` only, after an `end`: the entries that follow are those of the next layer. */
+  beginLayer(): void;
+  /** What is known of the layer that ended last; throws INTERNAL while one is being applied. */
+  facts(): LayerFacts;
+  /** Gives back what an unfinished layer holds open. Removing the directory is the caller's. */
+  close(): void;
+}
+
+/** Throws UNPACK_TARGET_INVALID unless the root is an empty directory. */
+export function createDirectoryWriter(options: DirectoryWriterOptions): DirectoryWriter {
+  if (options.form === 'overlay' && !options.privileged) {
+    throw new SealiftError(
+      'PRIVILEGE_REQUIRED',
+      'unpack layer: expected root for the overlay form, got an ordinary user',
+    );
+  }
+  if (options.form === 'merged' && options.lower !== undefined) {
+    throw new SealiftError('INTERNAL', 'unpack layer: expected no lower view in the merged form, got one');
+  }
+  const present = readdirSync(options.root).length;
+  if (present > 0) {
+    throw new SealiftError(
+      'UNPACK_TARGET_INVALID',
+      `unpack into ${options.root}: expected it empty, got ${present} names`,
+    );
+  }
+  return new TreeWriter(options);
+}
+
+interface OpenFile {
+  readonly fd: number;
+  readonly path: ByteString;
+  readonly entry: TarEntry;
+  remaining: number;
+}
+
+class TreeWriter implements DirectoryWriter {
+  readonly #options: DirectoryWriterOptions;
+  readonly #tree: StagedTree;
+  readonly #tally = new Tally();
+  readonly #attributes: AttributeApplier;
+  readonly #unresolved: UnresolvedLink[] = [];
+  #implied: ImpliedDirectory[] | undefined;
+  #file: OpenFile | undefined;
+  /** Bytes that belong to a mark and go nowhere. */
+  #skipping = 0;
+  #entries = 0;
+  #contentBytes = 0;
+  #leaf: LeafNode = { kind: 'other', layer: 0 };
+  /** The last parent, by the text that led there: entries come directory by directory. */
+  #lastParent: { readonly unsafeText: string; readonly place: Place } | undefined;
+
+  constructor(options: DirectoryWriterOptions) {
+    const { root, lower, limits, privileged } = options;
+    this.#options = options;
+    this.#tree = new StagedTree({ root, lower, limits });
+    this.#attributes = new AttributeApplier({ privileged, tally: this.#tally });
+  }
+
+  beginLayer(): void {
+    if (this.#options.form === 'overlay') {
+      throw new SealiftError('INTERNAL', 'begin layer: expected the merged form, got the overlay form');
+    }
+    this.#assertComplete();
+    this.#entries = 0;
+    this.#contentBytes = 0;
+    this.#tally.reset();
+    this.#implied = undefined;
+    this.#tree.beginLayer();
+    this.#guard(() => reopenMerged(this.#target));
+    this.#leaf = { kind: 'other', layer: this.#tree.layer };
+    this.#lastParent = undefined;
+  }
+
+  entry(entry: TarEntry): void {
+    this.#assertComplete();
+    if (this.#implied !== undefined) {
+      throw new SealiftError('INTERNAL', 'unpack layer: expected the next layer to begin, got an entry');
+    }
+    this.#entries += 1;
+    try {
+      this.#tree.countMade();
+      this.#apply(entry);
+    } catch (error) {
+      throw this.#failed(entry, error);
+    }
+  }
+
+  data(chunk: Uint8Array): void {
+    const file = this.#file;
+    if (file === undefined) {
+      if (chunk.length > this.#skipping) throw surplus(chunk.length, this.#skipping);
+      this.#skipping -= chunk.length;
+      return;
+    }
+    if (chunk.length > file.remaining) throw surplus(chunk.length, file.remaining);
+    try {
+      for (let at = 0; at < chunk.length; ) at += writeSync(file.fd, chunk, at, chunk.length - at);
+      this.#contentBytes += chunk.length;
+      file.remaining -= chunk.length;
+      if (file.remaining === 0) this.#finishFile(file);
+    } catch (error) {
+      throw this.#failed(file.entry, error);
+    }
+  }
+
+  end(): void {
+    this.#assertComplete();
+    this.#guard(() => {
+      const finish = this.#options.form === 'overlay' ? finishOverlay : finishMerged;
+      this.#implied = finish(this.#target);
+    });
+  }
+
+  facts(): LayerFacts {
+    if (this.#implied === undefined) {
+      throw new SealiftError('INTERNAL', 'layer facts: expected the layer to have ended, got one that goes on');
+    }
+    return {
+      entries: this.#entries,
+      contentBytes: this.#contentBytes,
+      implied: this.#implied,
+      unresolvedLinks: this.#unresolved,
+      opaqueRoot: this.#tree.root.opaque,
+      dropped: this.#tally.toRecord(),
+    };
+  }
+
+  close(): void {
+    if (this.#file === undefined) return;
+    closeSync(this.#file.fd);
+    this.#file = undefined;
+  }
+
+  #guard(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      throw describeWriteFailure(error, this.#options.root);
+    }
+  }
+
+  #failed(entry: TarEntry, error: unknown): SealiftError {
+    this.close();
+    return prefixError(`entry ${showByteString(entry.unsafeName)}`, describeWriteFailure(error, this.#options.root));
+  }
+
+  #assertComplete(): void {
+    const missing = this.#file?.remaining ?? this.#skipping;
+    if (missing > 0) {
+      throw new SealiftError('INTERNAL', `unpack layer: expected ${missing} more bytes of content, got none`);
+    }
+  }
+
+  #apply(entry: TarEntry): void {
+    const components = parseEntryPath(entry.unsafeName);
+    const name = components.pop();
+    if (name === undefined) {
+      this.#applyRoot(entry);
+      return;
+    }
+    if (components.some(isIgnoredDirectory)) {
+      this.#ignore(entry);
+      return;
+    }
+    const meaning = parseWhiteoutName(name);
+    if (meaning.kind === 'plain') this.#applyPlain(entry, components, name);
+    else if (meaning.kind === 'ignored') this.#ignore(entry);
+    else this.#applyMark(entry, components, meaning.kind === 'whiteout' ? meaning.name : undefined);
+  }
+
+  #ignore(entry: TarEntry): void {
+    this.#skipping = entry.size;
+    this.#tally.add('aufs-metadata');
+  }
+
+  /** Anything but a directory here would take the place of the root itself (CVE-2021-29136). */
+  #applyRoot(entry: TarEntry): void {
+    if (entry.type !== 'directory') {
+      throw new SealiftError('UNPACK_ENTRY_INVALID', `expected the root to be a directory, got a ${entry.type}`);
+    }
+    this.#tree.setAttributes({ node: this.#tree.root, path: '' as ByteString }, keepAttributes(entry));
+  }
+
+  /** A whiteout of `name`, or without it the opaque mark. The mark itself is never a file. */
+  #applyMark(entry: TarEntry, components: readonly ByteString[], name: ByteString | undefined): void {
+    this.#skipping = entry.size;
+    this.#lastParent = undefined;
+    const { lower, form } = this.#options;
+    const found = this.#tree.find(components);
+    if (form === 'merged') {
+      if (found.node === undefined) return;
+      const place = { node: found.node, path: found.path };
+      if (name === undefined) this.#tree.hideChildren(place);
+      else this.#tree.hide(place, name);
+      return;
+    }
+    // Where nothing lies below there is nothing to hide, and the mark would only show as something odd.
+    const hides = name === undefined ? found.path : joinPath(found.path, name);
+    if (lower !== undefined && lower.lookup(hides) === undefined) return;
+    this.#markOverlay(this.#tree.makeDirectories(components), name);
+  }
+
+  #markOverlay(place: Place, name: ByteString | undefined): void {
+    const { node, path } = place;
+    if (name === undefined) {
+      node.opaque = true;
+      this.#tree.returnBorrowed(place);
+      return;
+    }
+    node.whiteouts = (node.whiteouts ?? new Set()).add(name);
+    const child = node.children.get(name);
+    if (isDirectory(child)) this.#tree.returnBorrowed({ node: child, path: joinPath(path, name) });
+    else if (child?.borrowed) this.#tree.remove(place, name);
+  }
+
+  #applyPlain(entry: TarEntry, components: readonly ByteString[], name: ByteString): void {
+    const place = this.#parentOf(entry, components, name);
+    this.#tree.touch(place);
+    const existing = place.node.children.get(name);
+    if (existing !== undefined && !(isDirectory(existing) && entry.type === 'directory')) {
+      this.#tree.remove(place, name);
+      this.#lastParent = undefined;
+    }
+    const at = { place, name };
+    switch (entry.type) {
+      case 'file':
+        this.#applyFile(entry, at);
+        break;
+      case 'directory':
+        this.#applyDirectory(entry, at, existing);
+        break;
+      case 'symlink':
+        makeSymlink(this.#target, at, { text: entry.unsafeLinkname, attributes: entry });
+        break;
+      case 'hardlink':
+        this.#applyHardLink(entry, at);
+        break;
+      case 'char':
+      case 'block':
+      case 'fifo':
+        this.#applyDevice(entry, entry.type, at);
+        break;
+      default:
+        assertNever(entry.type, 'entry type');
+    }
+  }
+
+  get #target() {
+    return { tree: this.#tree, attributes: this.#attributes };
+  }
+
+  #parentOf(entry: TarEntry, components: readonly ByteString[], name: ByteString): Place {
+    const { unsafeName } = entry;
+    const slash = unsafeName.lastIndexOf('/') + 1;
+    const unsafeText = unsafeName.slice(0, slash);
+    if (this.#lastParent?.unsafeText === unsafeText && unsafeName.slice(slash) === name) return this.#lastParent.place;
+    const place = this.#tree.makeDirectories(components);
+    // With layers below, any new entry may change where the same text leads.
+    const stable = this.#options.lower === undefined && unsafeName.slice(slash) === name;
+    this.#lastParent = stable ? { unsafeText, place } : undefined;
+    return place;
+  }
+
+  #applyFile(entry: TarEntry, { place, name }: Location): void {
+    const path = joinPath(place.path, name);
+    const fd = createFile(this.#target, path, entry);
+    place.node.children.set(name, this.#leaf);
+    const file = { fd, path, entry, remaining: entry.size };
+    this.#file = file;
+    if (entry.size === 0) this.#finishFile(file);
+  }
+
+  #finishFile({ fd, path, entry }: OpenFile): void {
+    this.#file = undefined;
+    finishFile(this.#target, fd, path, entry);
+  }
+
+  /** A directory over a directory gives it new attributes and keeps what is in it. */
+  #applyDirectory(entry: TarEntry, { place, name }: Location, existing: TrieNode | undefined): void {
+    const node = isDirectory(existing) ? existing : this.#tree.makeDirectory(place, name);
+    // What stood here before had already taken the place of a directory below, with all that is in it.
+    if (existing !== undefined && !isDirectory(existing) && this.#options.form === 'overlay') node.opaque = true;
+    this.#tree.setAttributes({ node, path: joinPath(place.path, name) }, keepAttributes(entry));
+  }
+
+  /** A hard link has no attributes of its own; umoci leaves those of its entry aside as well. */
+  #applyHardLink(entry: TarEntry, { place, name }: Location): void {
+    const { lower, form } = this.#options;
+    const { unsafeLinkname } = entry;
+    const result = applyHardLink({ ...this.#target, lower, unsafeLinkname, place, name });
+    if (result.kind === 'linked') {
+      this.#contentBytes += result.copiedBytes;
+      return;
+    }
+    if (form === 'overlay' && lower === undefined) {
+      this.#unresolved.push({ path: joinPath(place.path, name), target: result.target });
+      return;
+    }
+    const target = showByteString(result.target);
+    throw new SealiftError('UNPACK_ENTRY_INVALID', `expected hard link target ${target} to exist, got nothing there`, {
+      context: { target },
+    });
+  }
+
+  #applyDevice(entry: TarEntry, type: 'char' | 'block' | 'fifo', at: Location): void {
+    const device = parseDevice(entry, type);
+    const { children } = at.place.node;
+    if (type !== 'fifo' && !this.#options.privileged) {
+      this.#tally.add('device-without-root');
+      children.set(at.name, { kind: 'dropped', layer: this.#tree.layer });
+      return;
+    }
+    makeDevice(this.#target, at, { ...device, attributes: entry });
+    children.set(at.name, this.#leaf);
+  }
+}
+
+function surplus(actual: number, expected: number): SealiftError {
+  return new SealiftError('INTERNAL', `unpack layer: expected ${expected} bytes of content, got ${actual}`);
+}
+
+/** A copy: what the entry refers to may be gone when the directory gets its attributes. */
+function keepAttributes({ mode, uid, gid, mtime, xattrs }: TarEntry): Attributes {
+  return { mode, uid, gid, mtime, xattrs: new Map([...xattrs].map(([name, value]) => [name, Buffer.from(value)])) };
+}

@@ -1,0 +1,56 @@
+import { chmodSync } from 'node:fs';
+import type { ByteString } from '../../bytes/index.ts';
+import { lutimes } from '../../platform/index.ts';
+import type { ImpliedDirectory } from '../types.ts';
+import type { Target } from './place-entry.ts';
+import type { Change } from './staged-tree.ts';
+import { type DirectoryNode, IMPLIED_ATTRIBUTES } from './trie.ts';
+
+const DEFAULT_ACL = 'system.posix_acl_default' as ByteString;
+const SETGID = 0o2000;
+const OWNER_ALL = 0o700;
+
+/**
+ * Gives the directories that a layer made or changed their attributes, the deepest first: only now, because a setgid
+ * bit or a default ACL would pass on to what is made inside, and a time would not last. A merged tree implies nothing.
+ */
+export function finishMerged(target: Target): ImpliedDirectory[] {
+  for (const change of target.tree.takeChanges()) finishDirectory(target, change);
+  return [];
+}
+
+function finishDirectory({ tree, attributes }: Target, { node, path, scope }: Change): void {
+  const wanted = node.attributes ?? IMPLIED_ATTRIBUTES;
+  const systemPath = tree.systemPath(path);
+  if (scope === 'times') {
+    lutimes(systemPath, wanted.mtime.seconds, wanted.mtime.nanoseconds);
+    return;
+  }
+  if (node.finished) attributes.clearXattrs(systemPath);
+  const asMade = path !== '' && !node.finished;
+  attributes.applyToPath(
+    { type: 'directory', path: systemPath, mode: asMade ? IMPLIED_ATTRIBUTES.mode : undefined },
+    wanted,
+  );
+  node.finished = true;
+  if (interferes(node)) tree.interfering.set(node, path);
+}
+
+/** Would keep the next layer out of the directory, or give to what it makes there more than the layer says. */
+function interferes({ attributes }: DirectoryNode): boolean {
+  if (attributes === undefined) return false;
+  const { mode, xattrs } = attributes;
+  return (mode & SETGID) !== 0 || (mode & OWNER_ALL) !== OWNER_ALL || xattrs.has(DEFAULT_ACL);
+}
+
+/** Makes directories plain again, the outermost first, before the next layer works in them. */
+export function reopenMerged({ tree, attributes }: Target): void {
+  const reopened = [...tree.interfering].sort(([, one], [, other]) => one.length - other.length);
+  tree.interfering.clear();
+  for (const [node, path] of reopened) {
+    const systemPath = tree.systemPath(path);
+    chmodSync(systemPath, IMPLIED_ATTRIBUTES.mode);
+    attributes.clearXattrs(systemPath);
+    tree.changeAll({ node, path });
+  }
+}

@@ -1,0 +1,80 @@
+import type { ByteString } from '../../bytes/index.ts';
+import { lsetxattr, mknod, S_IFMT } from '../../platform/index.ts';
+import type { ImpliedDirectory } from '../types.ts';
+import type { AttributeApplier } from './apply-attributes.ts';
+import { joinPath } from './entry-path.ts';
+import { hidesChild } from './resolve-directory.ts';
+import { isDirectory, type Place, type StagedTree } from './staged-tree.ts';
+import { IMPLIED_ATTRIBUTES, type TrieNode } from './trie.ts';
+
+const OPAQUE_XATTR = 'trusted.overlay.opaque';
+const OPAQUE_VALUE = Buffer.from('y');
+
+interface FinishOptions {
+  readonly tree: StagedTree;
+  readonly attributes: AttributeApplier;
+}
+
+interface Unfinished extends Place {
+  /** The layer hides what lies below this directory's name. */
+  readonly hidden: boolean;
+}
+
+/**
+ * The last pass, deepest directories first: writes whiteouts and opaque marks as overlayfs reads them
+ * (https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories), then each directory's own
+ * attributes. Only now, because a setgid bit or a default ACL would pass on to what is made inside, and a time would
+ * not last. Returns the directories that no entry names.
+ */
+export function finishOverlay(options: FinishOptions): ImpliedDirectory[] {
+  const { root } = options.tree;
+  const path = '' as ByteString;
+  const implied: ImpliedDirectory[] = root.attributes === undefined ? [{ path, cut: false }] : [];
+  finishDirectory({ node: root, path, hidden: false }, options, implied);
+  return implied;
+}
+
+function finishDirectory(at: Unfinished, options: FinishOptions, implied: ImpliedDirectory[]): void {
+  const { node, path, hidden } = at;
+  for (const name of node.whiteouts ?? []) closeAgainstBelow(node.children.get(name));
+  for (const [name, child] of node.children) {
+    if (!isDirectory(child)) continue;
+    const below = { node: child, path: joinPath(path, name), hidden: hidesChild(at, name) };
+    if (child.attributes === undefined) implied.push({ path: below.path, cut: below.hidden });
+    finishDirectory(below, options, implied);
+    if (isSuperfluous(below)) {
+      implied.pop();
+      options.tree.remove(at, name);
+    }
+  }
+  if (!hidden && !node.opaque) writeWhiteouts(at, options.tree);
+  applyDirectory(at, options);
+}
+
+/** A name that the same layer has as well wins over its whiteout; a directory must not merge with what lies below. */
+function closeAgainstBelow(child: TrieNode | undefined): void {
+  if (isDirectory(child)) child.opaque = true;
+}
+
+/** Nothing named it, nothing is in it, and what lies below is hidden: only marks brought it about. */
+function isSuperfluous({ node, hidden }: Unfinished): boolean {
+  return hidden && node.attributes === undefined && node.children.size === 0;
+}
+
+function writeWhiteouts({ node, path }: Place, tree: StagedTree): void {
+  for (const name of node.whiteouts ?? []) {
+    if (node.children.has(name)) continue;
+    mknod(tree.systemPath(joinPath(path, name)), S_IFMT.CHAR, { major: 0, minor: 0 });
+  }
+}
+
+function applyDirectory({ node, path }: Place, { tree, attributes }: FinishOptions): void {
+  const systemPath = tree.systemPath(path);
+  if (node.opaque) lsetxattr(systemPath, OPAQUE_XATTR, OPAQUE_VALUE);
+  const made = {
+    type: 'directory',
+    path: systemPath,
+    mode: path === '' ? undefined : IMPLIED_ATTRIBUTES.mode,
+  } as const;
+  attributes.applyToPath(made, node.attributes ?? IMPLIED_ATTRIBUTES);
+}

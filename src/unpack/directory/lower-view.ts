@@ -1,0 +1,143 @@
+import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
+import { type ByteString, toByteString } from '../../bytes/index.ts';
+import { lgetxattr, type SystemPath } from '../../platform/index.ts';
+import type { LowerNode, LowerView } from '../types.ts';
+import { joinPath, parseEntryPath } from './entry-path.ts';
+import { toSystemPath } from './system-path.ts';
+
+/** Paths that are remembered; with more, all are looked up again. */
+const MAX_REMEMBERED = 50_000;
+
+/** What one layer has at a path. */
+type LayerNode =
+  | { readonly kind: 'absent' | 'whiteout' | 'other' | 'symlink' }
+  | { readonly kind: 'directory'; readonly opaque: boolean };
+
+/** A merged directory, by its layers from the top; or the layer that has something else there. */
+type Merged =
+  | { readonly kind: 'directory'; readonly layers: readonly ByteString[] }
+  | { readonly kind: 'symlink' | 'other'; readonly layer: ByteString }
+  | undefined;
+
+/**
+ * The merged tree of published layer directories, topmost first, as overlayfs would show it. Every component is looked
+ * at in every layer by itself and nothing is resolved through a link. The layers must not change meanwhile.
+ */
+export function createLowerView(lowers: readonly string[]): LowerView {
+  const layers = lowers.map((path) => toByteString(Buffer.from(path)));
+  const remembered = new Map<ByteString, Merged>();
+  const linkIndexes = new Map<ByteString, LinkIndex>();
+  const root: Merged = { kind: 'directory', layers: untilOpaque(layers) };
+
+  const find = (path: ByteString): Merged => {
+    if (path === '') return root;
+    if (remembered.has(path)) return remembered.get(path);
+    const parent = find(path.slice(0, Math.max(0, path.lastIndexOf('/'))) as ByteString);
+    const merged = parent?.kind === 'directory' ? merge(parent.layers, path) : undefined;
+    if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+    remembered.set(path, merged);
+    return merged;
+  };
+
+  return {
+    lookup: (path) => describe(find(clean(path)), path),
+    linksOf: (path) => {
+      const found = find(clean(path));
+      if (found === undefined || found.kind === 'directory') return [];
+      const index = linkIndexes.get(found.layer) ?? indexLinks(found.layer);
+      linkIndexes.set(found.layer, index);
+      const stat = lstatSync(systemPathOf(found.layer, path));
+      const names = index.get(stat.ino) ?? [path];
+      return names.filter((name) => {
+        const other = find(name);
+        return other !== undefined && other.kind !== 'directory' && other.layer === found.layer;
+      });
+    },
+  };
+}
+
+/** Dots would lead out of the layers. */
+function clean(path: ByteString): ByteString {
+  return parseEntryPath(path).join('/') as ByteString;
+}
+
+function within(layer: ByteString, path: ByteString): ByteString {
+  return path === '' ? layer : joinPath(layer, path);
+}
+
+function systemPathOf(layer: ByteString, path: ByteString): SystemPath {
+  return toSystemPath(within(layer, path));
+}
+
+function merge(layers: readonly ByteString[], path: ByteString): Merged {
+  const merged: ByteString[] = [];
+  for (const layer of layers) {
+    const node = look(layer, path);
+    if (node.kind === 'absent') continue;
+    if (node.kind === 'directory') {
+      merged.push(layer);
+      if (node.opaque) break;
+      continue;
+    }
+    if (merged.length === 0 && node.kind !== 'whiteout') return { kind: node.kind, layer };
+    break;
+  }
+  return merged.length === 0 ? undefined : { kind: 'directory', layers: merged };
+}
+
+function look(layer: ByteString, path: ByteString): LayerNode {
+  const at = systemPathOf(layer, path);
+  const stat = lstatSync(at, { throwIfNoEntry: false });
+  if (stat === undefined) return { kind: 'absent' };
+  if (stat.isDirectory()) return { kind: 'directory', opaque: isOpaque(layer, path) };
+  if (stat.isSymbolicLink()) return { kind: 'symlink' };
+  return { kind: isWhiteout(stat) ? 'whiteout' : 'other' };
+}
+
+function isWhiteout(stat: Stats): boolean {
+  return stat.isCharacterDevice() && stat.rdev === 0;
+}
+
+function isOpaque(layer: ByteString, path: ByteString): boolean {
+  return lgetxattr(systemPathOf(layer, path), 'trusted.overlay.opaque')?.toString('latin1') === 'y';
+}
+
+function untilOpaque(layers: readonly ByteString[]): ByteString[] {
+  const end = layers.findIndex((layer) => isOpaque(layer, '' as ByteString));
+  return end < 0 ? [...layers] : layers.slice(0, end + 1);
+}
+
+function describe(merged: Merged, path: ByteString): LowerNode | undefined {
+  if (merged === undefined) return undefined;
+  if (merged.kind === 'directory') {
+    const [top] = merged.layers;
+    return top === undefined ? undefined : { type: 'directory', realPath: within(top, path) };
+  }
+  const at = joinPath(merged.layer, path);
+  if (merged.kind === 'other') return { type: 'other', realPath: at };
+  const target = toByteString(readlinkSync(toSystemPath(at), { encoding: 'buffer' }));
+  return { type: 'symlink', realPath: at, target };
+}
+
+/** Paths by inode number, of everything in one layer that has more than one name. */
+type LinkIndex = ReadonlyMap<number, readonly ByteString[]>;
+
+function indexLinks(layer: ByteString): LinkIndex {
+  const index = new Map<number, ByteString[]>();
+  const pending = ['' as ByteString];
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    for (const entry of readdirSync(systemPathOf(layer, at), { encoding: 'buffer', withFileTypes: true })) {
+      const path = joinPath(at, toByteString(entry.name));
+      if (entry.isDirectory()) pending.push(path);
+      else addLink(index, lstatSync(systemPathOf(layer, path)), path);
+    }
+  }
+  return index;
+}
+
+function addLink(index: Map<number, ByteString[]>, stat: Stats, path: ByteString): void {
+  if (stat.nlink < 2) return;
+  const names = index.get(stat.ino);
+  if (names === undefined) index.set(stat.ino, [path]);
+  else names.push(path);
+}

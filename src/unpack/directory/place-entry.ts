@@ -1,0 +1,110 @@
+import { closeSync, constants, linkSync, openSync, symlinkSync } from 'node:fs';
+import { type ByteString, showByteString } from '../../bytes/index.ts';
+import { SealiftError } from '../../errors/index.ts';
+import { mknod, S_IFMT } from '../../platform/index.ts';
+import type { TarEntry } from '../types.ts';
+import type { AttributeApplier } from './apply-attributes.ts';
+import { joinPath } from './entry-path.ts';
+import type { Location, Place, StagedTree } from './staged-tree.ts';
+import { toSystemPath } from './system-path.ts';
+import type { Attributes, TrieNode } from './trie.ts';
+
+const CREATE_FILE = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_WRONLY;
+const PERMISSIONS = 0o777;
+const OWNER_WRITES = 0o600;
+
+/** What a dev_t of the kernel holds: 12 bits and 20 bits (include/linux/kdev_t.h). */
+const MAX_MAJOR = 0xfff;
+const MAX_MINOR = 0xfffff;
+
+export interface Device {
+  readonly type: 'char' | 'block' | 'fifo';
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** The tree, and what sets attributes in it. */
+export interface Target {
+  readonly tree: StagedTree;
+  readonly attributes: AttributeApplier;
+}
+
+/** An ordinary user sets attributes only on files that are open to him, whatever the mode is to be in the end. */
+function creationMode({ mode, xattrs }: Attributes): number {
+  return xattrs.size > 0 ? OWNER_WRITES : mode & PERMISSIONS;
+}
+
+/** Opens a new file for writing; the caller closes it. Never opens what is there already. */
+export function createFile(target: Target, path: ByteString, attributes: Attributes): number {
+  return openSync(target.tree.systemPath(path), CREATE_FILE, creationMode(attributes));
+}
+
+/** Attributes of a file that is complete; closes it in any case. */
+export function finishFile(target: Target, fd: number, path: ByteString, attributes: Attributes): void {
+  const made = { type: 'file', path: target.tree.systemPath(path), mode: creationMode(attributes) } as const;
+  try {
+    target.attributes.applyToFile(fd, made, attributes);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The text of the link is data and any text is kept; only what is resolved through it is confined. */
+export function makeSymlink(target: Target, at: Location, link: SymlinkText): void {
+  const path = target.tree.systemPath(joinPath(at.place.path, at.name));
+  if (link.text.length === 0 || link.text.includes('\0')) {
+    const shown = showByteString(link.text);
+    throw new SealiftError('UNPACK_ENTRY_INVALID', `expected a link target without NUL, got "${shown}"`);
+  }
+  symlinkSync(toSystemPath(link.text), path);
+  target.attributes.applyToPath({ type: 'symlink', path, mode: link.attributes.mode }, link.attributes);
+  at.place.node.children.set(at.name, { kind: 'symlink', layer: target.tree.layer, target: link.text });
+}
+
+interface SymlinkText {
+  readonly text: ByteString;
+  readonly attributes: Attributes;
+}
+
+export function makeDevice(target: Target, at: Location, device: Device & { attributes: Attributes }): void {
+  const { type, attributes } = device;
+  const path = target.tree.systemPath(joinPath(at.place.path, at.name));
+  const mode = attributes.mode & PERMISSIONS;
+  mknod(path, deviceType(type) | mode, type === 'fifo' ? { major: 0, minor: 0 } : device);
+  target.attributes.applyToPath({ type, path, mode }, attributes);
+}
+
+function deviceType(type: Device['type']): number {
+  if (type === 'fifo') return S_IFMT.FIFO;
+  return type === 'char' ? S_IFMT.CHAR : S_IFMT.BLOCK;
+}
+
+/** Throws UNPACK_ENTRY_INVALID for numbers that no device has, and for 0:0, which is overlayfs's own whiteout. */
+export function parseDevice(entry: TarEntry, type: Device['type']): Device {
+  const { devmajor: major, devminor: minor } = entry;
+  if (type !== 'fifo' && (major > MAX_MAJOR || minor > MAX_MINOR || major < 0 || minor < 0)) {
+    throw new SealiftError(
+      'UNPACK_ENTRY_INVALID',
+      `expected a device up to ${MAX_MAJOR}:${MAX_MINOR}, got ${major}:${minor}`,
+    );
+  }
+  if (type === 'char' && major === 0 && minor === 0) {
+    throw new SealiftError('UNPACK_ENTRY_INVALID', 'expected a character device, got 0:0, the mark of a whiteout');
+  }
+  return { type, major, minor };
+}
+
+/** link(2), which does not follow `from`: a second name for a link is a second name for the link. */
+export function makeHardLink(tree: StagedTree, from: FoundTarget, place: Place, name: ByteString): void {
+  tree.countMade();
+  if (from.node.kind !== 'dropped') {
+    linkSync(tree.systemPath(from.path), tree.systemPath(joinPath(place.path, name)));
+  }
+  const { borrowed: _, ...node } = from.node;
+  place.node.children.set(name, { ...node, layer: tree.layer });
+}
+
+export interface FoundTarget {
+  readonly path: ByteString;
+  readonly node: Exclude<TrieNode, { kind: 'directory' }>;
+}

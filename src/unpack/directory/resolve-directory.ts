@@ -1,0 +1,111 @@
+import { type ByteString, showByteString } from '../../bytes/index.ts';
+import { SealiftError } from '../../errors/index.ts';
+import type { LowerView } from '../types.ts';
+import { joinPath, splitComponents } from './entry-path.ts';
+import type { DirectoryNode } from './trie.ts';
+
+/** One component of a resolved path: a directory of the tree, or one that has yet to be made. */
+export interface Step {
+  readonly name: ByteString;
+  readonly path: ByteString;
+  readonly node: DirectoryNode | undefined;
+  /** Nothing of the layers below shows here, because they have nothing or the layer being applied hides it. */
+  readonly hidden: boolean;
+}
+
+export interface ResolveOptions {
+  readonly root: DirectoryNode;
+  readonly lower: LowerView | undefined;
+  /** Directories that a path may lead through. */
+  readonly maxDepth: number;
+}
+
+/** As many links as github.com/cyphar/filepath-securejoin follows, with which umoci and runc resolve. */
+const MAX_LINKS = 255;
+/** Components walked for one path; 255 links of 2 000 components each would otherwise take half a million. */
+const STEPS_PER_DEPTH = 4;
+
+/**
+ * Walks to a directory inside the tree: links are followed with the layer's root as `/`, and `..` stops there. A missing
+ * component stands for a directory to be made. Returns the steps from the root; asks the tree and the view below, never
+ * the path itself. Throws UNPACK_ENTRY_INVALID when a component is no directory or the links do not end.
+ */
+export function resolveDirectory(components: readonly ByteString[], options: ResolveOptions): Step[] {
+  const { root, maxDepth } = options;
+  const steps: Step[] = [{ name: '' as ByteString, path: '' as ByteString, node: root, hidden: false }];
+  const pending = [...components].reverse();
+  let links = 0;
+  for (let walked = 0; pending.length > 0; walked += 1) {
+    const name = pending.pop();
+    const here = steps.at(-1);
+    if (name === undefined || here === undefined) break;
+    if (name === '' || name === '.') continue;
+    if (name === '..') {
+      if (steps.length > 1) steps.pop();
+      continue;
+    }
+    if (walked > maxDepth * STEPS_PER_DEPTH || steps.length > maxDepth) throw tooDeep(here, maxDepth);
+    const found = lookup(here, name, options);
+    if (found.kind === 'link') {
+      links += 1;
+      if (links > MAX_LINKS) throw tooManyLinks(here, name);
+      if (found.target.startsWith('/')) steps.length = 1;
+      for (const part of splitComponents(found.target).reverse()) pending.push(part);
+    } else {
+      steps.push(found.step);
+    }
+  }
+  return steps;
+}
+
+type Found = { readonly kind: 'step'; readonly step: Step } | { readonly kind: 'link'; readonly target: ByteString };
+
+function lookup(here: Step, name: ByteString, { lower }: ResolveOptions): Found {
+  const path = joinPath(here.path, name);
+  const hidden = hidesChild(here, name);
+  const node = here.node?.children.get(name);
+  if (node === undefined) return lookupBelow({ name, path, node: undefined, hidden }, lower);
+  if (node.kind === 'directory') return { kind: 'step', step: { name, path, node, hidden } };
+  if (node.kind === 'symlink') return { kind: 'link', target: node.target };
+  throw noDirectory(path);
+}
+
+function lookupBelow(step: Step, lower: LowerView | undefined): Found {
+  const below = step.hidden ? undefined : lower?.lookup(step.path);
+  // Where nothing lies below, nothing lies further down either and need not be looked for.
+  if (below === undefined) return { kind: 'step', step: { ...step, hidden: true } };
+  if (below.type === 'directory') return { kind: 'step', step };
+  if (below.type === 'symlink' && below.target !== undefined) return { kind: 'link', target: below.target };
+  throw noDirectory(step.path);
+}
+
+/** Whether the layer being applied hides what the layers below have under `name`, as far as it was read. */
+export function hidesChild(here: Pick<Step, 'node' | 'hidden'>, name: ByteString): boolean {
+  const { node, hidden } = here;
+  return hidden || (node !== undefined && (node.opaque || node.whiteouts?.has(name) === true));
+}
+
+function noDirectory(path: ByteString): SealiftError {
+  const shown = showByteString(path);
+  return new SealiftError('UNPACK_ENTRY_INVALID', `expected parent ${shown} to be a directory, got something else`, {
+    context: { parent: shown },
+  });
+}
+
+function tooManyLinks(here: Step, name: ByteString): SealiftError {
+  const shown = showByteString(joinPath(here.path, name));
+  return new SealiftError(
+    'UNPACK_ENTRY_INVALID',
+    `expected at most ${MAX_LINKS} links on the way, got more at ${shown}`,
+    {
+      context: { limit: MAX_LINKS },
+    },
+  );
+}
+
+function tooDeep(here: Step, maxDepth: number): SealiftError {
+  const shown = showByteString(here.path).slice(0, 80);
+  return new SealiftError('UNPACK_ENTRY_INVALID', `expected at most ${maxDepth} directories, got more below ${shown}`, {
+    context: { limit: maxDepth },
+  });
+}

@@ -1,0 +1,207 @@
+import { mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { type ByteString, showByteString, toByteString } from '../../bytes/index.ts';
+import { SealiftError } from '../../errors/index.ts';
+import type { Limits } from '../../limits/index.ts';
+import type { SystemPath } from '../../platform/index.ts';
+import type { LowerView } from '../types.ts';
+import { joinPath } from './entry-path.ts';
+import { resolveDirectory, type Step } from './resolve-directory.ts';
+import { toSystemPath } from './system-path.ts';
+import { type Attributes, createDirectoryNode, type DirectoryNode, IMPLIED_ATTRIBUTES, type TrieNode } from './trie.ts';
+import { isIgnoredDirectory } from './whiteout-name.ts';
+
+export interface Place {
+  readonly node: DirectoryNode;
+  readonly path: ByteString;
+}
+
+/** A name in a directory of the tree. */
+export interface Location {
+  readonly place: Place;
+  readonly name: ByteString;
+}
+
+/** A directory to finish: all its attributes, or only its times because something in it changed. */
+export interface Change extends Place {
+  readonly scope: 'all' | 'times';
+}
+
+interface TreeOptions {
+  readonly root: string;
+  readonly lower: LowerView | undefined;
+  readonly limits: Pick<Limits, 'maxEntries' | 'maxPathDepth'>;
+}
+
+/**
+ * The staging directory together with the tree of what was made in it. Both change only here. Since every component of a
+ * path is a directory that this tree made, and nobody else can reach the staging directory, no path can be redirected
+ * between look and use.
+ */
+export class StagedTree {
+  readonly root = createDirectoryNode(0);
+  /** Finished directories whose attributes would disturb the next layer's work in them. */
+  readonly interfering = new Map<DirectoryNode, ByteString>();
+  readonly #rootPath: ByteString;
+  readonly #lower: LowerView | undefined;
+  readonly #limits: TreeOptions['limits'];
+  readonly #changes = new Map<DirectoryNode, Change>();
+  #layer = 0;
+  #made = 0;
+
+  constructor(options: TreeOptions) {
+    this.#rootPath = toByteString(Buffer.from(options.root));
+    this.#lower = options.lower;
+    this.#limits = options.limits;
+    this.changeAll({ node: this.root, path: '' as ByteString });
+  }
+
+  get layer(): number {
+    return this.#layer;
+  }
+
+  beginLayer(): void {
+    this.#layer += 1;
+    this.#made = 0;
+  }
+
+  /** Notes that something in a directory changed, and with it its mtime. */
+  touch(place: Place): void {
+    const { node } = place;
+    if (node.touchedIn === this.#layer) return;
+    node.touchedIn = this.#layer;
+    if (!this.#changes.has(node)) this.#changes.set(node, { ...place, scope: 'times' });
+  }
+
+  /** Gives a directory the attributes of its entry; undefined once no entry stands for it any more. */
+  setAttributes(place: Place, attributes: Attributes | undefined): void {
+    place.node.attributes = attributes;
+    place.node.layer = this.#layer;
+    this.changeAll(place);
+  }
+
+  /** Notes that a directory needs all its attributes. */
+  changeAll(place: Place): void {
+    this.#changes.set(place.node, { ...place, scope: 'all' });
+  }
+
+  /** The directories changed since the last call, the deepest first. */
+  takeChanges(): Change[] {
+    const changes = [...this.#changes.values()].sort((one, other) => other.path.length - one.path.length);
+    this.#changes.clear();
+    return changes;
+  }
+
+  systemPath(path: ByteString): SystemPath {
+    return toSystemPath(path === '' ? this.#rootPath : (`${this.#rootPath}/${path}` as ByteString));
+  }
+
+  /** Walks to a directory and makes nothing. */
+  resolve(components: readonly ByteString[]): Step[] {
+    return resolveDirectory(components, { root: this.root, lower: this.#lower, maxDepth: this.#limits.maxPathDepth });
+  }
+
+  /** The directory, existing or not, that the components lead to. */
+  find(components: readonly ByteString[]): Step {
+    const last = this.resolve(components).at(-1);
+    if (last === undefined) throw new SealiftError('INTERNAL', 'expected a walk to begin at the root, got no step');
+    return last;
+  }
+
+  /** Walks to a directory and makes what is missing, as implied directories. */
+  makeDirectories(components: readonly ByteString[]): Place {
+    let place: Place = { node: this.root, path: '' as ByteString };
+    for (const { name, path, node } of this.resolve(components).slice(1)) {
+      place = { node: node ?? this.#makeImplied(place, name), path };
+    }
+    return place;
+  }
+
+  #makeImplied(parent: Place, name: ByteString): DirectoryNode {
+    if (isIgnoredDirectory(name)) {
+      const shown = showByteString(name);
+      throw new SealiftError('UNPACK_ENTRY_INVALID', `expected a parent outside of aufs metadata, got ${shown}`);
+    }
+    return this.makeDirectory(parent, name);
+  }
+
+  /** Counts everything that is made: one entry can imply a thousand directories. */
+  countMade(): void {
+    this.#made += 1;
+    const { maxEntries } = this.#limits;
+    if (this.#made <= maxEntries) return;
+    throw new SealiftError('LAYER_LIMIT_EXCEEDED', `expected at most ${maxEntries} entries and directories, got more`, {
+      context: { limit: maxEntries },
+    });
+  }
+
+  makeDirectory(parent: Place, name: ByteString): DirectoryNode {
+    this.countMade();
+    const path = joinPath(parent.path, name);
+    mkdirSync(this.systemPath(path), IMPLIED_ATTRIBUTES.mode);
+    const node = createDirectoryNode(this.#layer);
+    parent.node.children.set(name, node);
+    this.touch(parent);
+    this.changeAll({ node, path });
+    return node;
+  }
+
+  /** Removes a name, with all that is below it when it is a directory. */
+  remove(parent: Place, name: ByteString): void {
+    const node = parent.node.children.get(name);
+    if (node === undefined) return;
+    const path = joinPath(parent.path, name);
+    if (node.kind === 'directory') {
+      for (const child of node.children.keys()) this.remove({ node, path }, child);
+      rmdirSync(this.systemPath(path));
+      this.#changes.delete(node);
+      this.interfering.delete(node);
+    } else if (node.kind !== 'dropped') {
+      unlinkSync(this.systemPath(path));
+    }
+    parent.node.children.delete(name);
+    this.touch(parent);
+  }
+
+  /** Removes what earlier layers put at a name; what the current layer put there or below stays. */
+  hide(parent: Place, name: ByteString): void {
+    const node = parent.node.children.get(name);
+    if (node === undefined) return;
+    if (node.kind === 'directory') this.#hideDirectory(parent, name, node);
+    else if (node.layer < this.#layer) this.remove(parent, name);
+  }
+
+  #hideDirectory(parent: Place, name: ByteString, node: DirectoryNode): void {
+    if (node.bornIn === this.#layer) return;
+    this.hideChildren({ node, path: joinPath(parent.path, name) });
+    if (node.layer === this.#layer) return;
+    if (node.children.size === 0) {
+      this.remove(parent, name);
+      return;
+    }
+    // The old directory is gone; what is left is one that the current layer implies.
+    this.setAttributes({ node, path: joinPath(parent.path, name) }, undefined);
+  }
+
+  /** Once for each directory and layer: all that comes later is the current layer's own. */
+  hideChildren(place: Place): void {
+    const { node } = place;
+    if (node.prunedIn === this.#layer) return;
+    node.prunedIn = this.#layer;
+    for (const name of node.children.keys()) this.hide(place, name);
+  }
+
+  /** Removes copies of the layers below, now hidden. Once for each directory: none can be made there any more. */
+  returnBorrowed(place: Place): void {
+    const { node, path } = place;
+    if (node.prunedIn === this.#layer) return;
+    node.prunedIn = this.#layer;
+    for (const [name, child] of node.children) {
+      if (isDirectory(child)) this.returnBorrowed({ node: child, path: joinPath(path, name) });
+      else if (child.borrowed) this.remove(place, name);
+    }
+  }
+}
+
+export function isDirectory(node: TrieNode | undefined): node is DirectoryNode {
+  return node?.kind === 'directory';
+}

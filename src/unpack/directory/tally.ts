@@ -1,0 +1,28 @@
+/** What was left out on purpose, by reason. */
+export type DropReason =
+  | 'aufs-metadata'
+  | 'device-without-root'
+  | 'nfs4-acl'
+  | 'overlay-xattr'
+  | 'owner-without-root'
+  | 'selinux-xattr'
+  | 'user-xattr-on-special'
+  | 'xattr-unsupported'
+  | 'xattr-without-root';
+
+/** Counts what is left out; one for each writer. */
+export class Tally {
+  readonly #counts = new Map<DropReason, number>();
+
+  add(reason: DropReason): void {
+    this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + 1);
+  }
+
+  reset(): void {
+    this.#counts.clear();
+  }
+
+  toRecord(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+}

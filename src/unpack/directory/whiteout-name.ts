@@ -1,0 +1,40 @@
+import { type ByteString, showByteString } from '../../bytes/index.ts';
+import { SealiftError } from '../../errors/index.ts';
+
+const PREFIX = '.wh.';
+const META_PREFIX = '.wh..wh.';
+const OPAQUE = '.wh..wh..opq';
+
+/** What the last component of a name asks for. */
+export type NameMeaning =
+  | { readonly kind: 'plain' }
+  | { readonly kind: 'whiteout'; readonly name: ByteString }
+  | { readonly kind: 'opaque' }
+  | { readonly kind: 'ignored' };
+
+const PLAIN: NameMeaning = { kind: 'plain' };
+
+/**
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts; other `.wh..wh.` names are what aufs kept
+ * for itself. Throws UNPACK_ENTRY_INVALID for a whiteout of nothing, of `.` or of `..`.
+ */
+export function parseWhiteoutName(name: ByteString): NameMeaning {
+  if (!name.startsWith(PREFIX)) return PLAIN;
+  if (name === OPAQUE) return { kind: 'opaque' };
+  if (name.startsWith(META_PREFIX)) return { kind: 'ignored' };
+  const hidden = name.slice(PREFIX.length) as ByteString;
+  if (hidden === '' || hidden === '.' || hidden === '..') {
+    throw new SealiftError('UNPACK_ENTRY_INVALID', `expected a whiteout of a name, got ${name}`);
+  }
+  return { kind: 'whiteout', name: hidden };
+}
+
+/** True when the directory belongs to aufs; a whiteout prefix on any other directory throws UNPACK_ENTRY_INVALID. */
+export function isIgnoredDirectory(name: ByteString): boolean {
+  if (!name.startsWith(PREFIX)) return false;
+  if (name.startsWith(META_PREFIX)) return true;
+  throw new SealiftError(
+    'UNPACK_ENTRY_INVALID',
+    `expected a directory that is no whiteout, got ${showByteString(name)}`,
+  );
+}

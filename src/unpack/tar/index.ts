@@ -1,0 +1,1 @@
+export { readTar } from './read-tar.ts';

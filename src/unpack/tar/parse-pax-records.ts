@@ -1,0 +1,66 @@
+import { type ByteString, showByteString } from '../../bytes/index.ts';
+import { latin1 } from './latin1.ts';
+import { malformed, unsupported } from './refuse.ts';
+
+const SPACE = 0x20;
+const NEWLINE = 0x0a;
+const EQUALS = 0x3d;
+const ZERO = 0x30;
+const NINE = 0x39;
+
+/** Keys whose values become names; a NUL in one would end it for some readers only. */
+const NAME_KEYS: ReadonlySet<string> = new Set(['path', 'linkpath', 'uname', 'gname']);
+
+/**
+ * Reads `LENGTH KEY=VALUE\n` records; of a repeated key the last one counts.
+ * https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_03
+ * Throws TAR_INVALID unless lengths fit exactly, and TAR_UNSUPPORTED for GNU sparse maps.
+ */
+export function parsePaxRecords(bytes: Uint8Array, start: number, end: number): ReadonlyMap<ByteString, ByteString> {
+  const records = new Map<ByteString, ByteString>();
+  for (let at = start; at < end; ) at = readRecord(bytes, at, end, records);
+  return records;
+}
+
+/** Returns where the next record starts. */
+function readRecord(bytes: Uint8Array, start: number, end: number, records: Map<ByteString, ByteString>): number {
+  const { length, afterSpace } = readLength(bytes, start, end);
+  const next = start + length;
+  const equals = bytes.indexOf(EQUALS, afterSpace);
+  if (next > end || next <= afterSpace || bytes[next - 1] !== NEWLINE || equals < 0 || equals >= next - 1) {
+    throw malformed(`pax record: expected '${length} key=value' and a newline within ${end - start} bytes`, { length });
+  }
+  const key = latin1(bytes, afterSpace, equals);
+  const value = latin1(bytes, equals + 1, next - 1);
+  checkRecord(key, value);
+  records.set(key, value);
+  return next;
+}
+
+function readLength(bytes: Uint8Array, start: number, end: number): { length: number; afterSpace: number } {
+  let length = 0;
+  let at = start;
+  for (; at < end && bytes[at] !== SPACE; at++) {
+    const byte = bytes[at] ?? 0;
+    // Stops before a long run of digits becomes a long loop.
+    if (byte < ZERO || byte > NINE || length > end) break;
+    length = length * 10 + (byte - ZERO);
+  }
+  if (at === start || bytes[at] !== SPACE || at >= end) {
+    const actual = showByteString(latin1(bytes, start, Math.min(end, start + 16)));
+    throw malformed(`pax record: expected a decimal length and a space, got '${actual}'`, { actual });
+  }
+  return { length, afterSpace: at + 1 };
+}
+
+function checkRecord(key: ByteString, value: ByteString): void {
+  if (key === '') throw malformed('pax record: expected a key, got none');
+  if (key.includes('\0') || (NAME_KEYS.has(key) && value.includes('\0'))) {
+    throw malformed(`pax record ${showByteString(key)}: expected no NUL`, { key: showByteString(key) });
+  }
+  if (key.startsWith('GNU.sparse.')) {
+    throw unsupported(`pax record ${showByteString(key)}: sparse files are not supported`, {
+      key: showByteString(key),
+    });
+  }
+}

@@ -1,0 +1,200 @@
+import type { ByteSink } from '../../bytes/index.ts';
+import { prefixError, SealiftError } from '../../errors/index.ts';
+import type { Limits } from '../../limits/index.ts';
+import type { EntrySink, TarEntry } from '../types.ts';
+import { GatherBytes } from './gather-bytes.ts';
+import { BLOCK_BYTES, isZeroBlock, parseHeader, type RawHeader } from './parse-header.ts';
+import { type MetaKind, metaKind, PendingHeaders } from './pending-headers.ts';
+import { malformed, overLimit } from './refuse.ts';
+import { resolveMember } from './resolve-member.ts';
+
+/**
+ * The strict tar reader: accepts no archive that Go's archive/tar refuses, and hands entries and content to `sink` as
+ * they come; content is passed on as parts of the written chunks. Throws TAR_INVALID, TAR_UNSUPPORTED or
+ * LAYER_LIMIT_EXCEEDED. What follows the end marker is ignored.
+ */
+export function readTar(limits: Limits, sink: EntrySink): ByteSink {
+  return new TarReader(limits, sink);
+}
+
+/** `closed` is after the end or after a failure. */
+type Phase = 'header' | 'meta' | 'content' | 'padding' | 'ended' | 'closed';
+
+class TarReader implements ByteSink {
+  readonly #limits: Limits;
+  readonly #sink: EntrySink;
+  readonly #pending: PendingHeaders;
+  /** The header block, or the body of a meta header. */
+  readonly #run = new GatherBytes();
+  #phase: Phase = 'header';
+  /** Bytes of the archive before the current chunk. */
+  #consumed = 0;
+  /** Where the last header block starts, for messages. */
+  #headerOffset = 0;
+  #metaKind: MetaKind = 'global';
+  #bodyBytes = 0;
+  #contentLeft = 0;
+  #paddingLeft = 0;
+  #zeroBlockSeen = false;
+  #entries = 0;
+
+  constructor(limits: Limits, sink: EntrySink) {
+    this.#limits = limits;
+    this.#sink = sink;
+    this.#pending = new PendingHeaders(limits);
+    this.#run.begin(BLOCK_BYTES);
+  }
+
+  write(chunk: Uint8Array): void {
+    this.#requireOpen();
+    try {
+      for (let at = 0; at < chunk.length; ) at += this.#step(chunk, at);
+    } catch (error) {
+      this.#phase = 'closed';
+      throw error;
+    }
+    this.#consumed += chunk.length;
+  }
+
+  end(): void {
+    this.#requireOpen();
+    const phase = this.#phase;
+    this.#phase = 'closed';
+    this.#verifyWhole(phase);
+    this.#sink.end();
+  }
+
+  #requireOpen(): void {
+    if (this.#phase === 'closed') throw new SealiftError('INTERNAL', 'tar reader: used after its end or its failure');
+  }
+
+  /** Does what the phase asks for with the chunk from `at` on; returns how many bytes that took. */
+  #step(chunk: Uint8Array, at: number): number {
+    switch (this.#phase) {
+      case 'header':
+        return this.#gatherHeader(chunk, at);
+      case 'meta':
+        return this.#gatherMeta(chunk, at);
+      case 'content':
+        return this.#passContent(chunk, at);
+      case 'padding':
+        return this.#skipPadding(chunk.length - at);
+      default:
+        return chunk.length - at;
+    }
+  }
+
+  #gatherHeader(chunk: Uint8Array, at: number): number {
+    if (this.#run.filled === 0) this.#headerOffset = this.#consumed + at;
+    const taken = this.#run.take(chunk, at);
+    if (!this.#run.isComplete) return taken;
+    const { bytes, start } = this.#run;
+    this.#run.begin(BLOCK_BYTES);
+    if (isZeroBlock(bytes, start)) this.#acceptZeroBlock();
+    else this.#acceptHeader(bytes, start);
+    return taken;
+  }
+
+  #acceptZeroBlock(): void {
+    this.#verifyNothingPending();
+    if (this.#zeroBlockSeen) this.#phase = 'ended';
+    this.#zeroBlockSeen = true;
+  }
+
+  #acceptHeader(block: Uint8Array, start: number): void {
+    const entry = this.#located(() => {
+      if (this.#zeroBlockSeen) throw malformed('expected a second zero block after the first, got a header');
+      const header = parseHeader(block, start);
+      const kind = metaKind(header.flag);
+      if (kind !== undefined) this.#beginMeta(kind, header);
+      return kind === undefined ? this.#resolve(header) : undefined;
+    });
+    if (entry === undefined) return;
+    this.#beginContent(entry.size);
+    this.#sink.entry(entry);
+  }
+
+  #resolve(header: RawHeader): TarEntry {
+    this.#entries += 1;
+    const { maxEntries } = this.#limits;
+    if (this.#entries > maxEntries) throw overLimit('maxEntries', 'entries', maxEntries, this.#entries);
+    return resolveMember(header, this.#pending.take(), this.#limits);
+  }
+
+  #beginMeta(kind: MetaKind, header: RawHeader): void {
+    const { maxPaxBytes } = this.#limits;
+    if (header.size > maxPaxBytes) throw overLimit('maxPaxBytes', `${kind} header`, maxPaxBytes, header.size);
+    this.#metaKind = kind;
+    this.#bodyBytes = header.size;
+    this.#run.begin(header.size);
+    this.#phase = 'meta';
+    if (header.size === 0) this.#acceptMeta();
+  }
+
+  #gatherMeta(chunk: Uint8Array, at: number): number {
+    const taken = this.#run.take(chunk, at);
+    if (this.#run.isComplete) this.#located(() => this.#acceptMeta());
+    return taken;
+  }
+
+  #acceptMeta(): void {
+    const { bytes, start } = this.#run;
+    this.#pending.add(this.#metaKind, bytes, start, start + this.#bodyBytes);
+    this.#run.begin(BLOCK_BYTES);
+    this.#beginPadding(this.#bodyBytes);
+  }
+
+  #beginContent(size: number): void {
+    this.#contentLeft = size;
+    this.#bodyBytes = size;
+    if (size > 0) this.#phase = 'content';
+    else this.#phase = 'header';
+  }
+
+  /** The writer of files sees each chunk once, uncopied. */
+  #passContent(chunk: Uint8Array, at: number): number {
+    const length = Math.min(this.#contentLeft, chunk.length - at);
+    this.#contentLeft -= length;
+    if (this.#contentLeft === 0) this.#beginPadding(this.#bodyBytes);
+    this.#sink.data(length === chunk.length ? chunk : chunk.subarray(at, at + length));
+    return length;
+  }
+
+  #beginPadding(bodyBytes: number): void {
+    this.#paddingLeft = (BLOCK_BYTES - (bodyBytes % BLOCK_BYTES)) % BLOCK_BYTES;
+    this.#phase = this.#paddingLeft > 0 ? 'padding' : 'header';
+  }
+
+  #skipPadding(available: number): number {
+    const length = Math.min(this.#paddingLeft, available);
+    this.#paddingLeft -= length;
+    if (this.#paddingLeft === 0) this.#phase = 'header';
+    return length;
+  }
+
+  /** An archive may end without its marker, and within the last padding, as Go's archive/tar has it. */
+  #verifyWhole(phase: Phase): void {
+    if (phase === 'ended') return;
+    this.#located(() => {
+      if (phase === 'content') throw malformed(`content: expected ${this.#contentLeft} more bytes, got the end`);
+      if (phase === 'meta') throw malformed(`${this.#metaKind} header: expected ${this.#bodyBytes} bytes, got the end`);
+      if (phase === 'header' && this.#run.filled > 0) {
+        throw malformed(`expected a header of ${BLOCK_BYTES} bytes, got ${this.#run.filled}`);
+      }
+    });
+    this.#verifyNothingPending();
+  }
+
+  #verifyNothingPending(): void {
+    if (this.#pending.isEmpty) return;
+    throw malformed('expected a member after the headers that describe it, got the end of the archive');
+  }
+
+  #located<Result>(action: () => Result): Result {
+    try {
+      return action();
+    } catch (error) {
+      throw prefixError(`tar header at byte ${this.#headerOffset}`, error);
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import { type ByteString, showByteString } from '../../bytes/index.ts';
+import type { Limits } from '../../limits/index.ts';
+import type { EntryType, TarEntry } from '../types.ts';
+import { verifyLinkLength, verifyNameLimits } from './name-limits.ts';
+import type { RawHeader } from './parse-header.ts';
+import type { PaxOverrides } from './pax-overrides.ts';
+import { malformed, overLimit, unsupported } from './refuse.ts';
+
+const NO_XATTRS: ReadonlyMap<ByteString, Uint8Array> = new Map();
+const EMPTY = '' as ByteString;
+
+/** 2³²−1 is "leave as it is" for chown(2) and never an owner. */
+const MAX_OWNER = 2 ** 32 - 2;
+/** mknod(2) takes 12 bits of major and 20 bits of minor number. */
+const MAX_MAJOR = 2 ** 12 - 1;
+const MAX_MINOR = 2 ** 20 - 1;
+/** The widest octal that the field holds. */
+const MAX_MODE = 0o77777777;
+
+/** NUL stands for a file, or for a directory when the name ends in a slash: V7 had no other way. */
+const V7_FILE = 0;
+
+const TYPES: ReadonlyMap<number, EntryType> = new Map([
+  [V7_FILE, 'file'],
+  [0x30, 'file'],
+  [0x31, 'hardlink'],
+  [0x32, 'symlink'],
+  [0x33, 'char'],
+  [0x34, 'block'],
+  [0x35, 'directory'],
+  [0x36, 'fifo'],
+  [0x37, 'file'],
+]);
+
+/**
+ * Joins a header with what was said before it, and bounds every value. Throws TAR_UNSUPPORTED for types that layers
+ * must not have, TAR_INVALID or the code of the limit for values out of range.
+ */
+export function resolveMember(header: RawHeader, overrides: Readonly<PaxOverrides>, limits: Limits): TarEntry {
+  const unsafeName = overrides.path ?? header.name;
+  verifyNameLimits('name', unsafeName, limits);
+  const type = resolveType(header.flag, unsafeName);
+  const size = resolveSize(overrides.size ?? header.size, limits);
+  const isDevice = type === 'char' || type === 'block';
+  return {
+    type,
+    unsafeName,
+    unsafeLinkname: resolveLinkname(type, overrides.linkpath ?? header.linkname, limits),
+    mode: requireRange('mode', header.mode, MAX_MODE) & 0o7777,
+    uid: requireRange('uid', overrides.uid ?? header.uid, MAX_OWNER),
+    gid: requireRange('gid', overrides.gid ?? header.gid, MAX_OWNER),
+    // Types without content have none whatever their size says: the next block is a header.
+    size: type === 'file' ? size : 0,
+    mtime: overrides.mtime ?? { seconds: header.mtime, nanoseconds: 0 },
+    devmajor: isDevice ? requireRange('devmajor', header.devmajor, MAX_MAJOR) : 0,
+    devminor: isDevice ? requireRange('devminor', header.devminor, MAX_MINOR) : 0,
+    xattrs: overrides.xattrs ?? NO_XATTRS,
+  };
+}
+
+function resolveType(flag: number, unsafeName: ByteString): EntryType {
+  const type = TYPES.get(flag);
+  if (type === undefined) {
+    const shown = showByteString(String.fromCharCode(flag));
+    throw unsupported(`member ${showByteString(unsafeName)}: unsupported type '${shown}'`, { type: shown });
+  }
+  if (type !== 'file' || !unsafeName.endsWith('/')) return type;
+  if (flag === V7_FILE) return 'directory';
+  // Go reads a file here, GNU tar a directory.
+  throw malformed(`member ${showByteString(unsafeName)}: expected no slash after the name of a file`);
+}
+
+function resolveLinkname(type: EntryType, unsafeLinkname: ByteString, limits: Limits): ByteString {
+  if (type === 'hardlink') verifyNameLimits('link target', unsafeLinkname, limits);
+  else if (type === 'symlink') verifyLinkLength(unsafeLinkname, limits);
+  else return EMPTY;
+  return unsafeLinkname;
+}
+
+function resolveSize(size: number, limits: Limits): number {
+  if (size < 0) throw malformed(`size: expected 0 or more, got ${size}`, { field: 'size', actual: size });
+  if (size > limits.maxLayerBytes) throw overLimit('maxLayerBytes', 'size', limits.maxLayerBytes, size);
+  return size;
+}
+
+function requireRange(field: string, value: number, max: number): number {
+  if (value >= 0 && value <= max) return value;
+  throw malformed(`${field}: expected 0 to ${max}, got ${value}`, { field, expected: max, actual: value });
+}

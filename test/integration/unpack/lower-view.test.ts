@@ -1,0 +1,80 @@
+import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { lsetxattr, mknod, S_IFMT } from '../../../src/platform/index.ts';
+import { createLowerView } from '../../../src/unpack/index.ts';
+import { bytes } from '../../support/entries.ts';
+import { describeWith } from '../../support/needs.ts';
+import { Scratch } from '../../support/scratch.ts';
+
+const whiteout = (path: string) => mknod(path, S_IFMT.CHAR, { major: 0, minor: 0 });
+
+describeWith(['root'], 'createLowerView', () => {
+  it('shows the topmost of each name, and directories merged', () => {
+    using scratch = new Scratch();
+    const [bottom, top] = [scratch.join('bottom'), scratch.join('top')];
+    mkdirSync(`${bottom}/d`, { recursive: true });
+    mkdirSync(`${top}/d`, { recursive: true });
+    writeFileSync(`${bottom}/d/low`, '');
+    writeFileSync(`${bottom}/d/both`, '');
+    symlinkSync('to/there', `${top}/d/both`);
+    const view = createLowerView([top, bottom]);
+    expect(view.lookup(bytes('d'))).toEqual({ type: 'directory', realPath: `${top}/d` });
+    expect(view.lookup(bytes('d/low'))).toEqual({ type: 'other', realPath: `${bottom}/d/low` });
+    expect(view.lookup(bytes('d/both'))).toEqual({ type: 'symlink', realPath: `${top}/d/both`, target: 'to/there' });
+    expect(view.lookup(bytes('d/none'))).toBeUndefined();
+    expect(view.lookup(bytes(''))).toEqual({ type: 'directory', realPath: top });
+  });
+
+  it('honours whiteouts, opaque marks and files that stand in the way', () => {
+    using scratch = new Scratch();
+    const [bottom, middle, top] = ['bottom', 'middle', 'top'].map((name) => scratch.join(name));
+    if (bottom === undefined || middle === undefined || top === undefined) throw new TypeError('three names');
+    for (const name of ['gone', 'opaque', 'type', 'back']) {
+      mkdirSync(`${bottom}/${name}`, { recursive: true });
+      writeFileSync(`${bottom}/${name}/f`, '');
+    }
+    mkdirSync(`${middle}/opaque`, { recursive: true });
+    whiteout(`${middle}/gone`);
+    lsetxattr(`${middle}/opaque`, 'trusted.overlay.opaque', Buffer.from('y'));
+    writeFileSync(`${middle}/type`, '');
+    whiteout(`${middle}/back`);
+    mkdirSync(`${top}/type`, { recursive: true });
+    mkdirSync(`${top}/back`);
+    const view = createLowerView([top, middle, bottom]);
+    for (const path of ['gone', 'gone/f', 'opaque/f', 'type/f', 'back/f'])
+      expect(view.lookup(bytes(path)), path).toBeUndefined();
+    expect(view.lookup(bytes('type'))?.type).toBe('directory');
+    expect(view.lookup(bytes('back'))?.realPath).toBe(`${top}/back`);
+    expect(createLowerView([bottom]).lookup(bytes('gone/f'))?.type).toBe('other');
+  });
+
+  it('resolves nothing through a symlink, inside or outside', () => {
+    using scratch = new Scratch();
+    mkdirSync(scratch.join('layer/real'), { recursive: true });
+    writeFileSync(scratch.join('layer/real/f'), '');
+    writeFileSync(scratch.join('secret'), '');
+    symlinkSync('real', scratch.join('layer/link'));
+    symlinkSync('..', scratch.join('layer/up'));
+    const view = createLowerView([scratch.join('layer')]);
+    expect(view.lookup(bytes('link/f'))).toBeUndefined();
+    expect(view.lookup(bytes('up/secret'))).toBeUndefined();
+    expect(view.lookup(bytes('real/f'))?.type).toBe('other');
+  });
+
+  it('finds all names of a file that still show', () => {
+    using scratch = new Scratch();
+    const [bottom, top] = [scratch.join('bottom'), scratch.join('top')];
+    mkdirSync(`${bottom}/d`, { recursive: true });
+    mkdirSync(top);
+    writeFileSync(`${bottom}/a`, '');
+    writeFileSync(`${bottom}/alone`, '');
+    for (const name of ['d/b', 'hidden', 'replaced']) linkSync(`${bottom}/a`, `${bottom}/${name}`);
+    whiteout(`${top}/hidden`);
+    writeFileSync(`${top}/replaced`, '');
+    const view = createLowerView([top, bottom]);
+    expect([...view.linksOf(bytes('d/b'))].sort()).toEqual(['a', 'd/b']);
+    expect(view.linksOf(bytes('alone'))).toEqual(['alone']);
+    expect(view.linksOf(bytes('replaced'))).toEqual(['replaced']);
+    expect(view.linksOf(bytes('d'))).toEqual([]);
+  });
+});
