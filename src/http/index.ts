@@ -1,1 +1,14 @@
-export type { AuthChallenge, DocumentResponse, HttpClient, HttpRequest, TransportSettings } from './types.ts';
+export { raceCancellation } from './cancellation.ts';
+export { isPrivateHost } from './private-host.ts';
+export type {
+  AuthChallenge,
+  BlobStream,
+  DocumentResponse,
+  HttpClient,
+  HttpRequest,
+  ResponseHeaders,
+  Transport,
+  TransportClock,
+  TransportLimits,
+  TransportSettings,
+} from './types.ts';

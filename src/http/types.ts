@@ -1,3 +1,5 @@
+import type { Limits } from '../limits/index.ts';
+
 /** How connections are made, as plain data so that it can travel to a worker. */
 export interface TransportSettings {
   readonly tlsVerify: boolean;
@@ -14,18 +16,25 @@ export interface HttpRequest {
   readonly body?: string;
   /** Plain http may be used for `url` and redirects from http. */
   readonly allowHttp: boolean;
+  /** Fewer tries than `maxTries`: a probe that has an alternative does not wait for a server that is not there. */
+  readonly tries?: number;
 }
+
+/** Lower-case names; a header that came several times has several values. */
+export type ResponseHeaders = Readonly<Record<string, readonly string[]>>;
 
 export interface DocumentResponse {
   readonly status: number;
-  /** Lower-case names; a header that came several times has several values. */
-  readonly headers: Readonly<Record<string, readonly string[]>>;
+  readonly headers: ResponseHeaders;
   readonly body: Uint8Array;
-  /** Another origin than the one asked has answered; its 401 must not be answered with credentials. */
+  /** The origin asked was left on the way; a 401 must then not be answered with credentials. */
   readonly redirected: boolean;
 }
 
-/** Small documents, whole: manifests, configs, tokens. Retries and follows redirects; returns any other status. */
+/**
+ * Small documents, whole: manifests, configs, tokens. Retries and follows redirects; returns any other status, with
+ * the body cut short where it is not a success. Throws `HTTP_*`, and `PULL_CANCELLED` or the signal's own SealiftError.
+ */
 export interface HttpClient {
   fetchDocument(request: HttpRequest, maxBytes: number, signal?: AbortSignal): Promise<DocumentResponse>;
 }
@@ -33,4 +42,55 @@ export interface HttpClient {
 /** A server asked for credentials: the values of its WWW-Authenticate headers. */
 export interface AuthChallenge {
   readonly headers: readonly string[];
+  /** The Authorization that was refused, if one was sent, so that several workers renew one token once. */
+  readonly refusedAuthorization?: string;
 }
+
+export interface BlobStream {
+  readonly request: HttpRequest;
+  /** Exactly this many bytes are written, in order, or the stream throws. */
+  readonly size: number;
+  /**
+   * Called synchronously for each chunk; may block the thread, or hold the connection back with a promise. What it throws
+   * or rejects with ends the stream unchanged.
+   */
+  readonly write: (chunk: Uint8Array) => void | Promise<void>;
+  /** The request to go on with after a 401 of the origin of `request`. */
+  readonly onUnauthorized: (challenge: AuthChallenge) => Promise<HttpRequest>;
+  /** Milliseconds that `write` has been blocked so far; they do not count as a stall of the server. */
+  readonly blockedMs: () => number;
+  readonly signal: AbortSignal;
+}
+
+export interface Transport extends HttpClient {
+  /** Throws `HTTP_*`, `REGISTRY_AUTH_REJECTED`, `REGISTRY_BLOB_UNKNOWN`, `BLOB_SIZE_MISMATCH`, or what `write` threw. */
+  streamBlob(stream: BlobStream): Promise<void>;
+  /** Ends every connection. */
+  close(): Promise<void>;
+}
+
+/** Time and chance, so that retries can be tested without waiting. */
+export interface TransportClock {
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** Milliseconds since 1970, for an HTTP date in Retry-After. */
+  wallNow(): number;
+  random(): number;
+  /** Rejects when `signal` aborts. */
+  sleep(durationMs: number, signal?: AbortSignal): Promise<void>;
+}
+
+export type TransportLimits = Pick<
+  Limits,
+  | 'maxRedirects'
+  | 'maxTries'
+  | 'maxTotalTries'
+  | 'minRetryProgressBytes'
+  | 'retryDelayMs'
+  | 'maxRetryDelayMs'
+  | 'connectTimeoutMs'
+  | 'headersTimeoutMs'
+  | 'stallTimeoutMs'
+  | 'documentTimeoutMs'
+  | 'maxErrorBodyBytes'
+>;

@@ -20,3 +20,24 @@ export interface ImageSource {
   /** The same after the registry answered a worker with 401; throws `REGISTRY_AUTH_REJECTED` when a new try is no use. */
   renewBlobRequest(descriptor: Descriptor, challenge: AuthChallenge, signal?: AbortSignal): Promise<HttpRequest>;
 }
+
+/** A name without tag and digest; every `Reference` is one. */
+export interface RepositoryName {
+  readonly domain: string;
+  readonly path: string;
+}
+
+export type Credentials =
+  | { readonly kind: 'basic'; readonly username: string; readonly password: string }
+  /** Traded for access tokens at the token service. https://distribution.github.io/distribution/spec/auth/oauth/ */
+  | { readonly kind: 'identity-token'; readonly token: string };
+
+/** The credentials of one auth file by their keys, in the order of the file. */
+export interface AuthFile {
+  readonly entries: ReadonlyMap<string, Credentials>;
+}
+
+/** Monotonic milliseconds, for the life of tokens. */
+export interface RegistryClock {
+  now(): number;
+}

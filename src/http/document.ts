@@ -1,0 +1,85 @@
+import { SealiftError } from '../errors/index.ts';
+import type { Receiver, ResponseHead, Wire } from './exchange.ts';
+import { brokenConnection, retryableStatus } from './fault.ts';
+import { follow } from './follow.ts';
+import { assertIdentityEncoding, contentLength } from './response-head.ts';
+import { type Attempt, isRetryableStatus, withRetries } from './retry.ts';
+import type { DocumentResponse, HttpRequest } from './types.ts';
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status <= 299;
+}
+
+/** Collects one body: a success must fit into `maxBytes`, any other answer is cut off where it gets long. */
+class DocumentReceiver implements Receiver {
+  readonly #url: string;
+  readonly #maxBytes: number;
+  readonly #maxErrorBytes: number;
+  readonly #chunks: Uint8Array[] = [];
+  #length = 0;
+  #success = false;
+
+  constructor(url: string, maxBytes: number, maxErrorBytes: number) {
+    this.#url = url;
+    this.#maxBytes = maxBytes;
+    this.#maxErrorBytes = Math.min(maxBytes, maxErrorBytes);
+  }
+
+  readonly blockedMs = (): number => 0;
+
+  onHead(head: ResponseHead): 'read' | 'discard' {
+    this.#success = isSuccess(head.status);
+    if (isRetryableStatus(head.status)) return 'discard';
+    if (!this.#success) return head.headers['content-encoding'] === undefined ? 'read' : 'discard';
+    assertIdentityEncoding(this.#url, head);
+    const length = contentLength(this.#url, head);
+    if (length !== undefined && length > this.#maxBytes) this.#refuseLength(`${length}`);
+    return 'read';
+  }
+
+  onData(chunk: Uint8Array): 'more' | 'enough' {
+    const cap = this.#success ? this.#maxBytes : this.#maxErrorBytes;
+    const kept = chunk.subarray(0, cap - this.#length);
+    if (this.#success && kept.length < chunk.length) this.#refuseLength('more');
+    this.#chunks.push(new Uint8Array(kept));
+    this.#length += kept.length;
+    return !this.#success && this.#length === cap ? 'enough' : 'more';
+  }
+
+  body(): Uint8Array {
+    return new Uint8Array(Buffer.concat(this.#chunks));
+  }
+
+  #refuseLength(actual: string): never {
+    throw new SealiftError(
+      'HTTP_RESPONSE_INVALID',
+      `GET ${this.#url}: expected at most ${this.#maxBytes} bytes, got ${actual}`,
+      { context: { maxBytes: this.#maxBytes } },
+    );
+  }
+}
+
+async function attemptDocument(
+  wire: Wire,
+  request: HttpRequest,
+  maxBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<Attempt<DocumentResponse>> {
+  const receiver = new DocumentReceiver(request.url, maxBytes, wire.limits.maxErrorBodyBytes);
+  const outcome = await follow(wire, request, receiver, { signal, timeoutMs: wire.limits.documentTimeoutMs });
+  if (outcome.kind === 'broken') return brokenConnection(request, outcome.url, outcome.cause, 0);
+  const { head, redirected } = outcome;
+  if (isRetryableStatus(head.status)) return retryableStatus(request, head, wire.clock);
+  return { kind: 'done', value: { status: head.status, headers: head.headers, body: receiver.body(), redirected } };
+}
+
+export function fetchDocument(
+  wire: Wire,
+  request: HttpRequest,
+  maxBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<DocumentResponse> {
+  const { limits, clock } = wire;
+  const maxTries = Math.min(request.tries ?? limits.maxTries, limits.maxTries);
+  return withRetries(() => attemptDocument(wire, request, maxBytes, signal), { limits, clock, maxTries, signal });
+}

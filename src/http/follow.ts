@@ -1,0 +1,55 @@
+import { SealiftError } from '../errors/index.ts';
+import { type ExchangeOptions, exchange, type Receiver, type ResponseHead, type Wire } from './exchange.ts';
+import { sameOrigin } from './origin.ts';
+import { isRedirect, nextHop } from './redirect.ts';
+import type { HttpRequest } from './types.ts';
+
+export type Followed =
+  | {
+      readonly kind: 'complete';
+      readonly head: ResponseHead;
+      /** The origin of the first request was left, be it for a while. */
+      readonly redirected: boolean;
+    }
+  | { readonly kind: 'broken'; readonly url: string; readonly cause: unknown };
+
+function assertFirstHop(request: HttpRequest): void {
+  const protocol = URL.parse(request.url)?.protocol;
+  if (protocol === 'https:' || (protocol === 'http:' && request.allowHttp)) return;
+  throw new SealiftError('HTTP_UNAVAILABLE', `${request.method} ${request.url}: expected https`, {
+    hint: 'allow plain http for this registry with --tls-verify=false if its network is trusted',
+  });
+}
+
+/** Answers of redirects are discarded; any other one goes to `receiver`. */
+function stopAtRedirect(receiver: Receiver): Receiver {
+  return {
+    onHead: (head) => (isRedirect(head.status) ? 'discard' : receiver.onHead(head)),
+    onData: (chunk) => receiver.onData(chunk),
+    blockedMs: receiver.blockedMs,
+  };
+}
+
+/** An exchange that follows redirects by hand, at most `maxRedirects`. Throws `HTTP_REDIRECT_REFUSED`. */
+export async function follow(
+  wire: Wire,
+  first: HttpRequest,
+  receiver: Receiver,
+  options: ExchangeOptions,
+): Promise<Followed> {
+  assertFirstHop(first);
+  let request = first;
+  let redirected = false;
+  for (let hops = 0; hops <= wire.limits.maxRedirects; hops++) {
+    const outcome = await exchange(wire, request, stopAtRedirect(receiver), options);
+    if (outcome.kind === 'broken') return { kind: 'broken', url: request.url, cause: outcome.cause };
+    const { head } = outcome;
+    if (!isRedirect(head.status)) return { kind: 'complete', head, redirected };
+    request = nextHop(request, head.status, head.headers['location'] ?? []);
+    redirected ||= !sameOrigin(first.url, request.url);
+  }
+  throw new SealiftError(
+    'HTTP_REDIRECT_REFUSED',
+    `redirects from ${first.url}: expected at most ${wire.limits.maxRedirects}`,
+  );
+}

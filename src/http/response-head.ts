@@ -1,0 +1,36 @@
+import { SealiftError } from '../errors/index.ts';
+import type { ResponseHead } from './exchange.ts';
+
+function refuse(url: string, why: string): never {
+  throw new SealiftError('HTTP_RESPONSE_INVALID', `GET ${url}: ${why}`);
+}
+
+/** We ask for identity and hash what arrives; a server that encodes anyway sends something else than the document. */
+export function assertIdentityEncoding(url: string, head: ResponseHead): void {
+  const encodings = head.headers['content-encoding'] ?? [];
+  if (encodings.every((encoding) => /^\s*(identity)?\s*$/i.test(encoding))) return;
+  refuse(url, `expected no Content-Encoding, got ${encodings.join(', ').slice(0, 64)}`);
+}
+
+/** The Content-Length if there is one. Throws `HTTP_RESPONSE_INVALID` when it is no single safe integer. */
+export function contentLength(url: string, head: ResponseHead): number | undefined {
+  const values = head.headers['content-length'];
+  if (values === undefined) return undefined;
+  const [value = ''] = values;
+  const length = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
+  if (values.length !== 1 || !Number.isSafeInteger(length)) {
+    refuse(url, `expected one Content-Length in bytes, got ${values.join(', ').slice(0, 64)}`);
+  }
+  return length;
+}
+
+/**
+ * Throws `HTTP_RESPONSE_INVALID` unless the answer to `Range: bytes=<offset>-` is just that rest of a whole of `size`
+ * bytes. https://www.rfc-editor.org/rfc/rfc9110#section-14.4
+ */
+export function assertContentRange(url: string, head: ResponseHead, offset: number, size: number): void {
+  const expected = `bytes ${offset}-${size - 1}/${size}`;
+  const values = head.headers['content-range'] ?? [];
+  if (values.length === 1 && values[0]?.toLowerCase() === expected) return;
+  refuse(url, `expected Content-Range "${expected}", got "${values.join(', ').slice(0, 128)}"`);
+}

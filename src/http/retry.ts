@@ -1,0 +1,84 @@
+import { SealiftError } from '../errors/index.ts';
+import { cancellation } from './cancellation.ts';
+import type { TransportClock, TransportLimits } from './types.ts';
+
+/** How one attempt ended when it neither failed for good (that is thrown) nor was cancelled. */
+export type Attempt<T> =
+  | { readonly kind: 'done'; readonly value: T }
+  | {
+      readonly kind: 'failed';
+      /** Coded `HTTP_UNAVAILABLE`. */
+      readonly error: SealiftError;
+      /** Nothing will be different the next time. */
+      readonly lasting: boolean;
+      /** What the server asked for with Retry-After. */
+      readonly retryAfterMs: number | undefined;
+      /** Bytes of the whole that this attempt has brought. */
+      readonly progressBytes: number;
+    };
+
+export interface RetryOptions {
+  readonly limits: TransportLimits;
+  readonly clock: TransportClock;
+  readonly maxTries: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+export function isRetryableStatus(status: number): boolean {
+  return status === 408 || status === 429 || (status >= 500 && status <= 599);
+}
+
+/** Seconds or an HTTP date, in milliseconds from now. https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 */
+export function parseRetryAfter(rawValue: string | undefined, wallNowMs: number): number | undefined {
+  if (rawValue === undefined) return undefined;
+  if (/^\d{1,9}$/.test(rawValue)) return Number(rawValue) * 1000;
+  if (!/^[A-Z][a-z]{2,8},? /.test(rawValue)) return undefined;
+  const date = Date.parse(rawValue);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - wallNowMs);
+}
+
+/** Doubles from `retryDelayMs`, half of it random; at least what the server asked for; at most `maxRetryDelayMs`. */
+export function retryDelayMs(
+  tries: number,
+  retryAfterMs: number | undefined,
+  limits: TransportLimits,
+  random: number,
+): number {
+  const full = limits.retryDelayMs * 2 ** Math.min(tries - 1, 20);
+  const jittered = full / 2 + (full / 2) * random;
+  return Math.min(Math.max(jittered, retryAfterMs ?? 0), limits.maxRetryDelayMs);
+}
+
+function giveUp(error: SealiftError, tries: number): SealiftError {
+  const { code, context, hint, cause } = error;
+  return new SealiftError(code, `${error.message}, gave up after ${tries} ${tries === 1 ? 'try' : 'tries'}`, {
+    context: { ...context, tries },
+    hint,
+    cause,
+  });
+}
+
+async function pause(delayMs: number, options: RetryOptions): Promise<void> {
+  try {
+    await options.clock.sleep(delayMs, options.signal);
+  } catch (error) {
+    if (options.signal?.aborted) throw cancellation(options.signal);
+    throw error;
+  }
+}
+
+/**
+ * Repeats `attempt` until it is done. Tries are counted anew after `minRetryProgressBytes` of progress, so that a long
+ * download survives many short breaks; `maxTotalTries` bounds that. Throws the last failure.
+ */
+export async function withRetries<T>(attempt: () => Promise<Attempt<T>>, options: RetryOptions): Promise<T> {
+  const { limits, clock, maxTries } = options;
+  let tries = 0;
+  for (let total = 1; ; total++) {
+    const result = await attempt();
+    if (result.kind === 'done') return result.value;
+    tries = result.progressBytes >= limits.minRetryProgressBytes ? 1 : tries + 1;
+    if (result.lasting || tries >= maxTries || total >= limits.maxTotalTries) throw giveUp(result.error, total);
+    await pause(retryDelayMs(tries, result.retryAfterMs, limits, clock.random()), options);
+  }
+}

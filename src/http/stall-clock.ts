@@ -1,0 +1,60 @@
+import type { TransportClock } from './types.ts';
+
+export interface StallClockOptions {
+  readonly clock: TransportClock;
+  /** Our own back-pressure so far; the server cannot help it. */
+  readonly blockedMs: () => number;
+  readonly onStall: () => void;
+}
+
+/** Tells when a server has sent nothing for too long while we were waiting for it. */
+export class StallClock {
+  readonly #options: StallClockOptions;
+  #limitMs = 0;
+  #lastActivityMs = 0;
+  #blockedBeforeMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #running = false;
+
+  constructor(options: StallClockOptions) {
+    this.#options = options;
+  }
+
+  /** Begins to wait, or goes on with another limit. */
+  start(limitMs: number): void {
+    this.#limitMs = limitMs;
+    this.#running = true;
+    this.noteActivity();
+    this.#watch();
+  }
+
+  stop(): void {
+    this.#running = false;
+    clearTimeout(this.#timer);
+  }
+
+  noteActivity(): void {
+    this.#lastActivityMs = this.#options.clock.now();
+    this.#blockedBeforeMs = this.#options.blockedMs();
+  }
+
+  #remainingMs(): number {
+    const blockedMs = this.#options.blockedMs() - this.#blockedBeforeMs;
+    return this.#limitMs - (this.#options.clock.now() - this.#lastActivityMs - blockedMs);
+  }
+
+  #watch = (): void => {
+    if (!this.#running) return;
+    clearTimeout(this.#timer);
+    const remainingMs = this.#remainingMs();
+    if (remainingMs > 0) this.#timer = setTimeout(this.#watch, Math.ceil(remainingMs));
+    // After a thread was blocked, timers run before the socket is read: look again when it was.
+    else setImmediate(this.#judge);
+  };
+
+  #judge = (): void => {
+    if (!this.#running) return;
+    if (this.#remainingMs() > 0) this.#watch();
+    else this.#options.onStall();
+  };
+}

@@ -1,0 +1,95 @@
+import { SealiftError } from '../errors/index.ts';
+import { isJsonObject, type JsonObject, parseStrictJson } from '../oci/index.ts';
+import type { AuthFile, Credentials } from './types.ts';
+
+/** User name that docker's helpers give to an identity token. */
+const TOKEN_USERNAME = '<token>';
+
+/** What is wrong, never what it says: every value here may be a secret. */
+function refuse(what: string): never {
+  throw new SealiftError('AUTHFILE_INVALID', `credentials file: ${what}`);
+}
+
+function parseDocument(text: string): JsonObject {
+  let document: unknown;
+  try {
+    document = parseStrictJson(text);
+  } catch (error) {
+    // The reader's message may quote the document.
+    if (error instanceof SealiftError) return refuse('expected one JSON object without duplicate keys');
+    throw error;
+  }
+  return isJsonObject(document) ? document : refuse('expected a JSON object');
+}
+
+function textField(entry: JsonObject, key: string, name: string): string {
+  const value = entry[name] ?? '';
+  return typeof value === 'string' ? value : refuse(`entry "${key}": expected a string as ${name}`);
+}
+
+function decodePair(key: string, encoded: string): string {
+  const compact = encoded.replace(/[\r\n]/g, '');
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(compact) || compact.length % 4 !== 0) {
+    refuse(`entry "${key}": expected base64 of user:password as auth`);
+  }
+  return Buffer.from(compact, 'base64').toString('utf8');
+}
+
+/** `user:password`, split at the first colon; undefined without one. */
+function splitPair(pair: string): Credentials | undefined {
+  const colon = pair.indexOf(':');
+  if (colon < 0) return undefined;
+  return toCredentials(pair.slice(0, colon), pair.slice(colon + 1));
+}
+
+function toCredentials(username: string, rawPassword: string): Credentials | undefined {
+  // docker pads passwords with NUL, and files made with `echo` end with a line feed.
+  const password = rawPassword.replace(/[\0\r\n]{1,64}$/, '');
+  if (username === '' && password === '') return undefined;
+  if (username === TOKEN_USERNAME) return { kind: 'identity-token', token: password };
+  return { kind: 'basic', username, password };
+}
+
+function assertSendable(key: string, credentials: Credentials): void {
+  const parts = credentials.kind === 'basic' ? [credentials.username, credentials.password] : [credentials.token];
+  // https://www.rfc-editor.org/rfc/rfc7617#section-2
+  if (parts.some((part) => /[\u0000-\u001f\u007f]/.test(part))) refuse(`entry "${key}": has control characters`);
+}
+
+function parseEntry(key: string, rawEntry: unknown): Credentials | undefined {
+  if (!isJsonObject(rawEntry)) return refuse(`entry "${key}": expected an object`);
+  const identityToken = textField(rawEntry, key, 'identitytoken');
+  const encoded = textField(rawEntry, key, 'auth');
+  const username = textField(rawEntry, key, 'username');
+  const password = textField(rawEntry, key, 'password');
+  if (identityToken !== '') return { kind: 'identity-token', token: identityToken };
+  return encoded === '' ? toCredentials(username, password) : splitPair(decodePair(key, encoded));
+}
+
+/**
+ * Reads an `auth.json` or docker's `config.json`; throws `AUTHFILE_INVALID`. Entries without credentials are left out, as
+ * are `credHelpers` and `credsStore`: no helper program runs here. containers-auth.json(5)
+ */
+export function parseAuthFile(text: string): AuthFile {
+  const document = parseDocument(text);
+  const auths = document['auths'] ?? {};
+  if (!isJsonObject(auths)) return refuse('expected an object as auths');
+  const entries = new Map<string, Credentials>();
+  for (const [key, rawEntry] of Object.entries(auths)) {
+    const credentials = parseEntry(key, rawEntry);
+    if (credentials === undefined) continue;
+    assertSendable(key, credentials);
+    entries.set(key, credentials);
+  }
+  return { entries };
+}
+
+/** `USER:PASSWORD` as given on a command line; throws `AUTHFILE_INVALID`. */
+export function parseUserPassword(text: string): Credentials {
+  const credentials = splitPair(text);
+  if (credentials === undefined || text.startsWith(':')) {
+    throw new SealiftError('AUTHFILE_INVALID', 'given credentials: expected USER:PASSWORD');
+  }
+  assertSendable('given credentials', credentials);
+  return credentials;
+}

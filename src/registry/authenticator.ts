@@ -1,0 +1,93 @@
+import { SealiftError } from '../errors/index.ts';
+import type { AuthChallenge, HttpClient } from '../http/index.ts';
+import { basicAuthorization } from './basic.ts';
+import { parseChallenges } from './challenge.ts';
+import { type AuthMethod, selectChallenge } from './select-challenge.ts';
+import { SharedCall } from './shared-call.ts';
+import { fetchToken } from './token.ts';
+import type { Credentials, RegistryClock } from './types.ts';
+
+export interface AuthenticatorOptions {
+  /** The origin that the credentials belong to. */
+  readonly registry: URL;
+  /** Path of the repository to pull from. */
+  readonly path: string;
+  readonly credentials: Credentials | undefined;
+  readonly http: HttpClient;
+  readonly maxTokenBytes: number;
+  readonly clock: RegistryClock;
+}
+
+interface HeldToken {
+  readonly authorization: string;
+  readonly refreshAtMs: number;
+}
+
+/** Part of its life after which a token is replaced, so that none runs out on the way. */
+const REFRESH_AFTER = 0.9;
+
+/** Answers the challenges of one registry for one repository. Requests that need a token at once share one. */
+export class Authenticator {
+  readonly #options: AuthenticatorOptions;
+  #scope: string;
+  #method: AuthMethod | undefined;
+  #token: HeldToken | undefined;
+  #fetching = new SharedCall<HeldToken>();
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options;
+    this.#scope = `repository:${options.path}:pull`;
+  }
+
+  /** What the ping was answered with. A registry may challenge the ping and still serve anybody, so nothing is refused yet. */
+  prepare(challenge: AuthChallenge): void {
+    const { credentials, registry } = this.#options;
+    const challenges = parseChallenges(challenge.headers);
+    if (challenges.some(({ scheme }) => scheme === 'bearer' || (scheme === 'basic' && credentials?.kind === 'basic'))) {
+      this.#method = selectChallenge(challenges, credentials, registry);
+    }
+  }
+
+  /** The Authorization to send now, if any. */
+  async authorization(signal: AbortSignal | undefined): Promise<string | undefined> {
+    const method = this.#method;
+    if (method === undefined) return undefined;
+    if (method.kind === 'basic') return basicAuthorization(method.credentials);
+    if (this.#token !== undefined && this.#options.clock.now() < this.#token.refreshAtMs)
+      return this.#token.authorization;
+    const token = await this.#fetching.run((shared) => this.#fetch(method, shared), signal);
+    return token.authorization;
+  }
+
+  /** The Authorization to send after a 401. Throws `REGISTRY_AUTH_REJECTED` when it would be the same again. */
+  async renew(challenge: AuthChallenge, signal: AbortSignal | undefined): Promise<string> {
+    const { credentials, registry } = this.#options;
+    const method = selectChallenge(parseChallenges(challenge.headers), credentials, registry);
+    if (method.kind === 'bearer') this.#forgetRefused(method, challenge.refusedAuthorization);
+    this.#method = method;
+    const renewed = await this.authorization(signal);
+    if (renewed !== undefined && renewed !== challenge.refusedAuthorization) return renewed;
+    throw new SealiftError('REGISTRY_AUTH_REJECTED', `${registry.host} refused the credentials`);
+  }
+
+  #forgetRefused(method: Extract<AuthMethod, { kind: 'bearer' }>, refused: string | undefined): void {
+    if (method.missingScope !== undefined && !this.#scope.split(' ').includes(method.missingScope)) {
+      this.#scope = method.missingScope;
+      this.#fetching = new SharedCall();
+      this.#token = undefined;
+    }
+    // Somebody else may have renewed it since.
+    if (refused === this.#token?.authorization) this.#token = undefined;
+  }
+
+  async #fetch(method: Extract<AuthMethod, { kind: 'bearer' }>, signal: AbortSignal): Promise<HeldToken> {
+    const { http, credentials, registry, maxTokenBytes, clock } = this.#options;
+    const { realm, service } = method;
+    const askedAtMs = clock.now();
+    const question = { realm, service, scope: this.#scope, credentials, allowHttp: registry.protocol === 'http:' };
+    const { value, lifetimeMs } = await fetchToken(http, question, maxTokenBytes, signal);
+    const token = { authorization: `Bearer ${value}`, refreshAtMs: askedAtMs + lifetimeMs * REFRESH_AFTER };
+    this.#token = token;
+    return token;
+  }
+}

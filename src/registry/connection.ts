@@ -1,0 +1,85 @@
+import { SealiftError } from '../errors/index.ts';
+import type { DocumentResponse, HttpClient, HttpRequest } from '../http/index.ts';
+import { Authenticator } from './authenticator.ts';
+import type { Credentials, RegistryClock, RepositoryName } from './types.ts';
+
+export interface ConnectionOptions {
+  readonly reference: RepositoryName;
+  readonly http: HttpClient;
+  readonly credentials: Credentials | undefined;
+  /** Plain http is tried when https does not work. */
+  readonly allowHttp: boolean;
+  readonly limits: { readonly maxTokenBytes: number };
+  readonly clock: RegistryClock;
+}
+
+/** A registry that answered, and how to authenticate there. */
+export interface Connection {
+  readonly origin: string;
+  readonly authenticator: Authenticator;
+}
+
+/** Docker Hub serves its API under another name than the one in references. */
+function hostOf(domain: string): string {
+  return domain === 'docker.io' ? 'registry-1.docker.io' : domain;
+}
+
+function pingRequest(scheme: 'https' | 'http', options: ConnectionOptions): HttpRequest {
+  const url = `${scheme}://${hostOf(options.reference.domain)}/v2/`;
+  return { url, method: 'GET', headers: { accept: 'application/json' }, allowHttp: options.allowHttp };
+}
+
+type Pinged = { readonly url: string; readonly response: DocumentResponse };
+
+async function ping(request: HttpRequest, options: ConnectionOptions, signal: AbortSignal): Promise<Pinged> {
+  const response = await options.http.fetchDocument(request, options.limits.maxTokenBytes, signal);
+  return { url: request.url, response };
+}
+
+/** Https, and where allowed http when https brings no answer. Asked once for each source. */
+async function pingEither(options: ConnectionOptions, signal: AbortSignal): Promise<Pinged> {
+  const secure = pingRequest('https', options);
+  if (!options.allowHttp) return ping(secure, options, signal);
+  try {
+    return await ping({ ...secure, tries: 1 }, options, signal);
+  } catch (error) {
+    if (!(error instanceof SealiftError) || error.code !== 'HTTP_UNAVAILABLE') throw error;
+    return pingPlain(options, error, signal);
+  }
+}
+
+async function pingPlain(options: ConnectionOptions, secureError: SealiftError, signal: AbortSignal): Promise<Pinged> {
+  try {
+    return await ping(pingRequest('http', options), options, signal);
+  } catch (error) {
+    if (!(error instanceof SealiftError) || error.code !== 'HTTP_UNAVAILABLE') throw error;
+    const cause = new AggregateError([secureError, error], 'neither https nor http worked');
+    throw new SealiftError(error.code, `${error.message}; https before it failed too`, {
+      context: error.context,
+      cause,
+    });
+  }
+}
+
+/**
+ * Finds out whether the registry speaks https and what it wants for authentication; 200 and 401 both mean that it speaks
+ * the protocol. https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#determining-support
+ */
+export async function openConnection(options: ConnectionOptions, signal: AbortSignal): Promise<Connection> {
+  const { reference, http, credentials, clock } = options;
+  const { url, response } = await pingEither(options, signal);
+  const { status, headers, redirected } = response;
+  const registry = new URL(url);
+  if (status === 403)
+    throw new SealiftError('REGISTRY_AUTH_REJECTED', `ping ${url}: status 403`, { context: { status } });
+  if (status !== 200 && status !== 401) {
+    throw new SealiftError('HTTP_STATUS_UNEXPECTED', `ping ${url}: expected status 200 or 401, got ${status}`, {
+      context: { status },
+    });
+  }
+  const { maxTokenBytes } = options.limits;
+  const authenticator = new Authenticator({ registry, path: reference.path, credentials, http, maxTokenBytes, clock });
+  // A challenge from where a redirect led is not the registry's.
+  if (status === 401 && !redirected) authenticator.prepare({ headers: headers['www-authenticate'] ?? [] });
+  return { origin: registry.origin, authenticator };
+}

@@ -1,0 +1,46 @@
+import type { AuthFile, Credentials, RepositoryName } from './types.ts';
+
+const DOCKER_HUB_HOSTS = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io']);
+
+function normalizeHost(host: string): string {
+  const lower = host.toLowerCase();
+  return DOCKER_HUB_HOSTS.has(lower) ? 'docker.io' : lower;
+}
+
+/** The host of a key that names a whole registry, also as docker has long written it: `https://index.docker.io/v1/`. */
+function registryOfKey(key: string): string | undefined {
+  const address = key.replace(/^https?:\/\//i, '');
+  if (address === key) return key.includes('/') ? undefined : normalizeHost(key);
+  const [host = ''] = address.split('/', 1);
+  return normalizeHost(host);
+}
+
+/** `h/a/b`, `h/a`, `h`: the most specific first. */
+function keysOf(name: RepositoryName): string[] {
+  const components = name.path.split('/');
+  const domain = name.domain.toLowerCase();
+  return [
+    ...components.map((_, index) => [domain, ...components.slice(0, components.length - index)].join('/')),
+    domain,
+  ];
+}
+
+/** Host names ignore case, paths do not. */
+function foldHost(key: string): string {
+  const slash = key.indexOf('/');
+  return slash < 0 ? key.toLowerCase() : `${key.slice(0, slash).toLowerCase()}${key.slice(slash)}`;
+}
+
+/**
+ * The credentials of the most specific key: a path, its parents, the host, then hosts in docker's spellings. Whole
+ * components are compared, never parts of a name. containers-auth.json(5)
+ */
+export function credentialsFor(file: AuthFile, name: RepositoryName): Credentials | undefined {
+  const entries = [...file.entries];
+  for (const wanted of keysOf(name)) {
+    const exact = entries.find(([key]) => foldHost(key) === wanted);
+    if (exact !== undefined) return exact[1];
+  }
+  const registry = normalizeHost(name.domain);
+  return entries.find(([key]) => registryOfKey(key) === registry)?.[1];
+}

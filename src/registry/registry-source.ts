@@ -1,0 +1,183 @@
+import { SealiftError } from '../errors/index.ts';
+import type { AuthChallenge, DocumentResponse, HttpClient, HttpRequest } from '../http/index.ts';
+import type { Limits } from '../limits/index.ts';
+import {
+  type Descriptor,
+  digestAlgorithm,
+  hashBytes,
+  isDigest,
+  MANIFEST_MEDIA_TYPES,
+  parseDigest,
+} from '../oci/index.ts';
+import { type Connection, openConnection } from './connection.ts';
+import { describeErrorBody } from './error-body.ts';
+import { SharedCall } from './shared-call.ts';
+import type { Credentials, FetchedDocument, ImageSource, RegistryClock, RepositoryName } from './types.ts';
+
+export interface RegistrySourceOptions {
+  readonly reference: RepositoryName;
+  readonly http: HttpClient;
+  readonly credentials: Credentials | undefined;
+  /** Plain http is tried when https does not work. */
+  readonly allowHttp: boolean;
+  readonly limits: Pick<Limits, 'maxManifestBytes' | 'maxTokenBytes'>;
+  readonly clock: RegistryClock;
+}
+
+type MissingCode = 'REGISTRY_MANIFEST_UNKNOWN' | 'REGISTRY_BLOB_UNKNOWN';
+
+interface Question {
+  readonly subject: string;
+  /** Below the repository. */
+  readonly path: string;
+  readonly accept: string;
+  readonly maxBytes: number;
+  readonly missing: MissingCode;
+}
+
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+
+function mediaType(response: DocumentResponse): string {
+  const [value = ''] = response.headers['content-type'] ?? [];
+  return (value.split(';', 1)[0] ?? '').trim().toLowerCase();
+}
+
+class RegistrySource implements ImageSource {
+  readonly #options: RegistrySourceOptions;
+  readonly #opening = new SharedCall<Connection>();
+  #opened: Connection | undefined;
+
+  constructor(options: RegistrySourceOptions) {
+    this.#options = options;
+  }
+
+  async fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<FetchedDocument> {
+    if (!isDigest(tagOrDigest) && !TAG.test(tagOrDigest)) {
+      throw new SealiftError('REFERENCE_INVALID', `manifest "${tagOrDigest}": expected a tag or a digest`);
+    }
+    const question: Question = {
+      subject: `manifest ${tagOrDigest} of ${this.#name()}`,
+      path: `manifests/${tagOrDigest}`,
+      accept: MANIFEST_MEDIA_TYPES.join(', '),
+      maxBytes: this.#options.limits.maxManifestBytes,
+      missing: 'REGISTRY_MANIFEST_UNKNOWN',
+    };
+    const response = await this.#get(question, signal);
+    const rawBytes = response.body;
+    const digest = hashBytes(rawBytes, isDigest(tagOrDigest) ? digestAlgorithm(tagOrDigest) : 'sha256');
+    if (isDigest(tagOrDigest) && digest !== tagOrDigest) this.#refuseDigest(question.subject, tagOrDigest, digest);
+    this.#checkClaimedDigest(question.subject, response);
+    return { rawBytes, digest, contentType: mediaType(response) };
+  }
+
+  async fetchSmallBlob(descriptor: Descriptor, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array> {
+    const { digest, size } = descriptor;
+    const subject = `blob ${digest} of ${this.#name()}`;
+    if (size > maxBytes) {
+      throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: expected at most ${maxBytes} bytes, got ${size}`, {
+        context: { maxBytes },
+      });
+    }
+    const path = `blobs/${digest}`;
+    const { body } = await this.#get(
+      { subject, path, accept: '*/*', maxBytes, missing: 'REGISTRY_BLOB_UNKNOWN' },
+      signal,
+    );
+    if (body.length !== size) {
+      throw new SealiftError('BLOB_SIZE_MISMATCH', `${subject}: expected ${size} bytes, got ${body.length}`);
+    }
+    const actual = hashBytes(body, digestAlgorithm(digest));
+    if (actual !== digest)
+      throw new SealiftError('BLOB_DIGEST_MISMATCH', `${subject}: got bytes with digest ${actual}`);
+    return body;
+  }
+
+  async blobRequest(descriptor: Descriptor, signal?: AbortSignal): Promise<HttpRequest> {
+    const connection = await this.#connect(signal);
+    return this.#request(
+      connection,
+      `blobs/${descriptor.digest}`,
+      '*/*',
+      await connection.authenticator.authorization(signal),
+    );
+  }
+
+  async renewBlobRequest(descriptor: Descriptor, challenge: AuthChallenge, signal?: AbortSignal): Promise<HttpRequest> {
+    const connection = await this.#connect(signal);
+    const authorization = await connection.authenticator.renew(challenge, signal);
+    return this.#request(connection, `blobs/${descriptor.digest}`, '*/*', authorization);
+  }
+
+  #name(): string {
+    return `${this.#options.reference.domain}/${this.#options.reference.path}`;
+  }
+
+  async #connect(signal: AbortSignal | undefined): Promise<Connection> {
+    this.#opened ??= await this.#opening.run((shared) => openConnection(this.#options, shared), signal);
+    return this.#opened;
+  }
+
+  #request(connection: Connection, path: string, accept: string, authorization: string | undefined): HttpRequest {
+    return {
+      url: `${connection.origin}/v2/${this.#options.reference.path}/${path}`,
+      method: 'GET',
+      headers: { accept, ...(authorization === undefined ? {} : { authorization }) },
+      allowHttp: connection.origin.startsWith('http:'),
+    };
+  }
+
+  /** A document with status 200, authenticated with one renewal at most. */
+  async #get(question: Question, signal: AbortSignal | undefined): Promise<DocumentResponse> {
+    const connection = await this.#connect(signal);
+    const { authenticator } = connection;
+    const ask = (authorization: string | undefined) =>
+      this.#options.http.fetchDocument(
+        this.#request(connection, question.path, question.accept, authorization),
+        question.maxBytes,
+        signal,
+      );
+    let authorization = await authenticator.authorization(signal);
+    let response = await ask(authorization);
+    if (response.status === 401 && !response.redirected) {
+      const refused = authorization === undefined ? {} : { refusedAuthorization: authorization };
+      authorization = await authenticator.renew(
+        { headers: response.headers['www-authenticate'] ?? [], ...refused },
+        signal,
+      );
+      response = await ask(authorization);
+    }
+    if (response.status !== 200) this.#refuseStatus(question, response, authorization);
+    return response;
+  }
+
+  #refuseStatus(question: Question, response: DocumentResponse, authorization: string | undefined): never {
+    const { status } = response;
+    const detail = describeErrorBody(response.body, this.#options.credentials, authorization);
+    const message = `${question.subject}: status ${status}${detail}`;
+    const context = { status };
+    if (status === 401 || status === 403) throw new SealiftError('REGISTRY_AUTH_REJECTED', message, { context });
+    if (status === 404) throw new SealiftError(question.missing, message, { context });
+    throw new SealiftError('HTTP_STATUS_UNEXPECTED', message, { context });
+  }
+
+  /** The header is a hint that nothing relies on; one that contradicts the bytes shows that something is wrong. */
+  #checkClaimedDigest(subject: string, response: DocumentResponse): void {
+    for (const rawClaim of response.headers['docker-content-digest'] ?? []) {
+      const claimed = parseDigest(rawClaim);
+      const actual = hashBytes(response.body, digestAlgorithm(claimed));
+      if (actual !== claimed) this.#refuseDigest(subject, claimed, actual);
+    }
+  }
+
+  #refuseDigest(subject: string, expected: string, actual: string): never {
+    throw new SealiftError(
+      'MANIFEST_DIGEST_MISMATCH',
+      `${subject}: expected ${expected}, got bytes with digest ${actual}`,
+    );
+  }
+}
+
+/** One repository of a registry that speaks the OCI distribution protocol; nothing is asked before the first call. */
+export function createRegistrySource(options: RegistrySourceOptions): ImageSource {
+  return new RegistrySource(options);
+}

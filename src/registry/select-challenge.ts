@@ -1,0 +1,61 @@
+import { SealiftError } from '../errors/index.ts';
+import type { Challenge } from './challenge.ts';
+import { parseRealm } from './realm.ts';
+import type { Credentials } from './types.ts';
+
+export type AuthMethod =
+  | { readonly kind: 'basic'; readonly credentials: Extract<Credentials, { kind: 'basic' }> }
+  | {
+      readonly kind: 'bearer';
+      readonly realm: URL;
+      readonly service: string | undefined;
+      /** What the registry says is missing; only when it says that the token was too narrow. */
+      readonly missingScope: string | undefined;
+    };
+
+/** RFC 6749 §3.3, and a length that fits into a URL. */
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
+const MAX_SCOPE_LENGTH = 1024;
+
+function missingScope(parameters: ReadonlyMap<string, string>, registry: URL): string | undefined {
+  const scope = parameters.get('scope');
+  if (parameters.get('error') !== 'insufficient_scope' || scope === undefined) return undefined;
+  if (scope.length <= MAX_SCOPE_LENGTH && SCOPE.test(scope)) return scope;
+  throw new SealiftError(
+    'REGISTRY_AUTH_UNSUPPORTED',
+    `challenge of ${registry.host}: the scope is malformed or too long`,
+  );
+}
+
+/**
+ * The first challenge that can be answered, in the order of the registry: Basic needs a password, Bearer may be asked for
+ * anonymously. Throws `REGISTRY_AUTH_REJECTED` when only credentials are missing, else `REGISTRY_AUTH_UNSUPPORTED`.
+ */
+export function selectChallenge(
+  challenges: readonly Challenge[],
+  credentials: Credentials | undefined,
+  registry: URL,
+): AuthMethod {
+  for (const { scheme, parameters } of challenges) {
+    if (scheme === 'basic' && credentials?.kind === 'basic') return { kind: 'basic', credentials };
+    const rawRealm = parameters.get('realm');
+    if (scheme !== 'bearer' || rawRealm === undefined) continue;
+    const realm = parseRealm(rawRealm, registry);
+    return {
+      kind: 'bearer',
+      realm,
+      service: parameters.get('service'),
+      missingScope: missingScope(parameters, registry),
+    };
+  }
+  const schemes = challenges.map(({ scheme }) => scheme);
+  if (schemes.includes('basic')) {
+    const got = credentials === undefined ? 'there are none' : 'there is only an identity token';
+    throw new SealiftError('REGISTRY_AUTH_REJECTED', `${registry.host} wants a user name and password, ${got}`);
+  }
+  const offered = schemes.join(', ').slice(0, 128) || 'nothing';
+  throw new SealiftError(
+    'REGISTRY_AUTH_UNSUPPORTED',
+    `authentication at ${registry.host}: expected Basic or Bearer, got ${offered}`,
+  );
+}

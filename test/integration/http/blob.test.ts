@@ -1,0 +1,389 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SealiftError } from '../../../src/errors/index.ts';
+import type { HttpRequest, Transport } from '../../../src/http/index.ts';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import { type FakeRegistry, type FaultAction, startFakeRegistry } from '../../support/fake-registry.ts';
+import {
+  collecting,
+  get,
+  IMPATIENT,
+  quickTransport,
+  type RecordingClock,
+  recordingClock,
+} from '../../support/http-fixture.ts';
+import { expectFailure } from '../../support/matchers.ts';
+
+const BLOB = randomBytes(300_000);
+const MIB = 1024 * 1024;
+
+let registry: FakeRegistry;
+let transport: Transport;
+let clock: RecordingClock;
+let url: string;
+
+beforeEach(async () => {
+  registry = await startFakeRegistry();
+  clock = recordingClock();
+  transport = quickTransport({ clock });
+  url = `${registry.origin}/v2/team/app/blobs/${registry.addBlob(BLOB)}`;
+});
+
+afterEach(async () => {
+  await transport.close();
+  await registry.close();
+});
+
+const BLOBS = /\/blobs\//;
+
+/** For what a timeout ends; the limits are too short for anything else. */
+async function beImpatient(): Promise<void> {
+  await transport.close();
+  transport = quickTransport({ clock, limits: IMPATIENT });
+}
+
+async function download(): Promise<Buffer> {
+  const stream = collecting(get(url), BLOB.length);
+  await transport.streamBlob(stream);
+  return stream.received();
+}
+
+function failDownload(action: FaultAction, times = 1) {
+  registry.inject({ match: BLOBS, times, action });
+  return download();
+}
+
+describe('streamBlob', () => {
+  it('delivers the blob and asks for no encoding', async () => {
+    expect(await download()).toEqual(BLOB);
+    expect(registry.requests).toHaveLength(1);
+    expect(registry.requests[0]?.headers).toMatchObject({
+      'accept-encoding': 'identity',
+      'user-agent': 'sealift-test',
+    });
+    expect(clock.pauses).toEqual([]);
+  });
+
+  it('delivers an empty blob', async () => {
+    const empty = registry.addBlob(Buffer.alloc(0));
+    const stream = collecting(get(`${registry.origin}/v2/team/app/blobs/${empty}`), 0);
+    await transport.streamBlob(stream);
+    expect(stream.received()).toHaveLength(0);
+  });
+
+  it('uses one connection for blobs one after the other', async () => {
+    await download();
+    await download();
+    expect(registry.openConnections).toBe(1);
+  });
+
+  it('takes a slow trickle as long as something comes', async () => {
+    const action = { kind: 'trickle', chunkBytes: 60_000, everyMs: 100 } as const;
+    expect(await failDownload(action)).toEqual(BLOB);
+    expect(clock.pauses).toEqual([]);
+  });
+});
+
+describe('streamBlob, a fault that another try cures', () => {
+  it.each([1, 65_535, 65_536, 150_000, 299_999])('resumes by range after a reset at byte %i', async (afterBytes) => {
+    expect(await failDownload({ kind: 'reset', afterBytes })).toEqual(BLOB);
+    const ranges = registry.requests.map(({ headers }) => headers['range']);
+    expect(ranges[0]).toBeUndefined();
+    expect(registry.requests).toHaveLength(2);
+    expect(clock.pauses).toEqual([500]);
+  });
+
+  it.each(['close', 'stall'] as const)('resumes at the very byte after a %s', async (kind) => {
+    await beImpatient();
+    expect(await failDownload({ kind, afterBytes: 100_000 })).toEqual(BLOB);
+    expect(registry.requests.map(({ headers }) => headers['range'])).toEqual([undefined, 'bytes=100000-']);
+  });
+
+  it('resumes a body without length and chunks that ended early', async () => {
+    expect(await failDownload({ kind: 'unframed', bytes: 100_000 })).toEqual(BLOB);
+    expect(registry.requests).toHaveLength(2);
+  });
+
+  it('resumes a chunked body that ended early, also on a connection that was to be closed', async () => {
+    const bytes = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\n';
+    const start = BLOB.subarray(0, 3).toString('latin1');
+    expect(await failDownload({ kind: 'raw', bytes: `${bytes}${start}` })).toEqual(BLOB);
+    expect(registry.requests[1]?.headers['range']).toBe('bytes=3-');
+  });
+
+  it('needs no more once it has the last byte, although the end of the chunks never comes', async () => {
+    const small = Buffer.from('whole');
+    const smallUrl = `${registry.origin}/v2/team/app/blobs/${registry.addBlob(small)}`;
+    const bytes = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n';
+    registry.inject({ match: BLOBS, action: { kind: 'raw', bytes } });
+    const stream = collecting(get(smallUrl), small.length);
+    await transport.streamBlob(stream);
+    expect(stream.received()).toEqual(small);
+    expect(registry.requests).toHaveLength(1);
+  });
+
+  it('delivers nothing of an answer with two lengths', async () => {
+    const bytes = 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 300000\r\n\r\nxxxx';
+    expect(await failDownload({ kind: 'raw', bytes })).toEqual(BLOB);
+    expect(registry.requests[1]?.headers['range']).toBeUndefined();
+  });
+
+  it('asks again when the head does not come in time', async () => {
+    await beImpatient();
+    expect(await failDownload({ kind: 'silence' })).toEqual(BLOB);
+  });
+
+  it.each([408, 429, 500, 502, 503, 504])('asks again after status %i', async (status) => {
+    expect(await failDownload({ kind: 'answer', status, body: 'later' })).toEqual(BLOB);
+    expect(clock.pauses).toEqual([500]);
+  });
+
+  it('passes over what it has when the server answers a range with the whole', async () => {
+    registry.inject({ match: BLOBS, action: { kind: 'reset', afterBytes: 100_000 } });
+    registry.inject({ match: BLOBS, action: { kind: 'ignore-range' } });
+    expect(await download()).toEqual(BLOB);
+  });
+
+  it('doubles the pauses and gives up after five tries', async () => {
+    const error = await expectFailure('HTTP_UNAVAILABLE', () => failDownload({ kind: 'answer', status: 503 }, 99));
+    expect(clock.pauses).toEqual([500, 1000, 2000, 4000]);
+    expect(error.message).toContain('gave up after 5 tries');
+    expect(registry.requests).toHaveLength(5);
+  });
+
+  it('waits as long as Retry-After asks, within bounds', async () => {
+    registry.inject({ match: BLOBS, action: { kind: 'answer', status: 429, headers: { 'retry-after': '7' } } });
+    registry.inject({ match: BLOBS, action: { kind: 'answer', status: 503, headers: { 'retry-after': '86400' } } });
+    const date = 'Thu, 01 Jan 2026 00:00:20 GMT';
+    registry.inject({ match: BLOBS, action: { kind: 'answer', status: 503, headers: { 'retry-after': date } } });
+    expect(await download()).toEqual(BLOB);
+    expect(clock.pauses).toEqual([7_000, 60_000, 20_000]);
+  });
+
+  it('counts tries anew after a mebibyte of progress, within a total', async () => {
+    const big = randomBytes(9 * MIB);
+    const stream = collecting(get(`${registry.origin}/v2/team/app/blobs/${registry.addBlob(big)}`), big.length);
+    registry.inject({ match: BLOBS, times: 8, action: { kind: 'close', afterBytes: MIB } });
+    await transport.streamBlob(stream);
+    expect(stream.received().equals(big)).toBe(true);
+    expect(clock.pauses).toEqual(Array(8).fill(500));
+  });
+
+  it('stops at the total of tries whatever the progress', async () => {
+    await transport.close();
+    transport = quickTransport({ clock, limits: { maxTotalTries: 3, minRetryProgressBytes: 1 } });
+    registry.inject({ match: BLOBS, times: 99, action: { kind: 'close', afterBytes: 10 } });
+    await expectFailure('HTTP_UNAVAILABLE', download);
+    expect(registry.requests).toHaveLength(3);
+  });
+
+  it('retries a refused connection', async () => {
+    const gone = await startFakeRegistry();
+    const { origin } = gone;
+    await gone.close();
+    await expectFailure('HTTP_UNAVAILABLE', () => transport.streamBlob(collecting(get(`${origin}/v2/`), 1)));
+    expect(clock.pauses).toHaveLength(DEFAULT_LIMITS.maxTries - 1);
+  });
+
+  it('retries a name that does not resolve', async () => {
+    // Longer than a label may be, so that no name server is asked.
+    const request = get(`http://${'x'.repeat(64)}.invalid/v2/`);
+    await expectFailure('HTTP_UNAVAILABLE', () => transport.streamBlob(collecting(request, 1)));
+    expect(clock.pauses).toHaveLength(DEFAULT_LIMITS.maxTries - 1);
+  });
+});
+
+describe('streamBlob, an answer that is refused at once', () => {
+  afterEach(() => expect(clock.pauses).toEqual([]));
+
+  it.each([
+    ['a Content-Length that is too short', { 'content-length': '299999' }, 'BLOB_SIZE_MISMATCH'],
+    ['a Content-Length that is too long', { 'content-length': '300001' }, 'BLOB_SIZE_MISMATCH'],
+    ['an encoded body', { 'content-encoding': 'gzip' }, 'HTTP_RESPONSE_INVALID'],
+    ['a thousand encodings', { 'content-encoding': Array(1000).fill('gzip').join(',') }, 'HTTP_RESPONSE_INVALID'],
+  ] as const)('%s', async (_, headers, code) => {
+    await expectFailure(code, () => failDownload({ kind: 'headers', headers }));
+  });
+
+  it('a chunked body that is too short', async () => {
+    await expectFailure('BLOB_SIZE_MISMATCH', () => failDownload({ kind: 'chunked', bytes: 299_999 }));
+  });
+
+  it('an endless body, of which nothing beyond the size is delivered', async () => {
+    registry.inject({ match: BLOBS, action: { kind: 'endless' } });
+    const stream = collecting(get(url), BLOB.length);
+    await expectFailure('BLOB_SIZE_MISMATCH', () => transport.streamBlob(stream));
+    expect(stream.received().length).toBeLessThanOrEqual(BLOB.length);
+  });
+
+  it.each([
+    ['401', 401, 'REGISTRY_AUTH_REJECTED'],
+    ['403', 403, 'REGISTRY_AUTH_REJECTED'],
+    ['404', 404, 'REGISTRY_BLOB_UNKNOWN'],
+    ['416', 416, 'HTTP_RESPONSE_INVALID'],
+    ['an unasked 206', 206, 'HTTP_RESPONSE_INVALID'],
+    ['400', 400, 'HTTP_STATUS_UNEXPECTED'],
+    ['204', 204, 'HTTP_STATUS_UNEXPECTED'],
+    ['304', 304, 'HTTP_STATUS_UNEXPECTED'],
+  ] as const)('status %s', async (_, status, code) => {
+    await expectFailure(code, () => failDownload({ kind: 'answer', status }));
+  });
+
+  it.each([
+    ['chunks and a length', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 300000\r\n\r\n'],
+    ['a broken chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n'],
+    ['a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n'],
+    ['something else than HTTP', 'SSH-2.0-OpenSSH_9.2\r\n'],
+    ['more header than 16 KiB', `HTTP/1.1 200 OK\r\nX-Long: ${'x'.repeat(20_000)}\r\n\r\n`],
+  ])('%s', async (_, bytes) => {
+    await expectFailure('HTTP_RESPONSE_INVALID', () => failDownload({ kind: 'raw', bytes }));
+  });
+});
+
+describe('streamBlob, an answer to a range', () => {
+  it.each([
+    ['that starts too early', 'bytes 99999-299999/300000'],
+    ['that starts too late', 'bytes 100001-299999/300000'],
+    ['that ends early', 'bytes 100000-299998/300000'],
+    ['of another whole', 'bytes 100000-299999/300001'],
+    ['of an unknown whole', 'bytes 100000-299999/*'],
+    ['without a range', ''],
+  ])('%s is refused', async (_, contentRange) => {
+    registry.inject({ match: BLOBS, action: { kind: 'close', afterBytes: 100_000 } });
+    registry.inject({ match: BLOBS, action: { kind: 'headers', headers: { 'content-range': contentRange } } });
+    await expectFailure('HTTP_RESPONSE_INVALID', download);
+    expect(registry.requests).toHaveLength(2);
+  });
+
+  it('with status 416 is refused', async () => {
+    registry.inject({ match: BLOBS, action: { kind: 'close', afterBytes: 100_000 } });
+    await expectFailure('HTTP_RESPONSE_INVALID', () => failDownload({ kind: 'answer', status: 416 }));
+  });
+});
+
+describe('streamBlob and its writer', () => {
+  it('passes an error of the writer on unchanged, without another try', async () => {
+    const refusal = new SealiftError('TAR_INVALID', 'entry 1: bad checksum');
+    const stream = {
+      ...collecting(get(url), BLOB.length),
+      write: () => {
+        throw refusal;
+      },
+    };
+    await expect(transport.streamBlob(stream)).rejects.toBe(refusal);
+    expect(registry.requests).toHaveLength(1);
+    expect(clock.pauses).toEqual([]);
+  });
+
+  it('passes a rejection of the writer on unchanged', async () => {
+    const refusal = new SealiftError('TAR_INVALID', 'entry 1: bad checksum');
+    const stream = { ...collecting(get(url), BLOB.length), write: () => Promise.reject(refusal) };
+    await expect(transport.streamBlob(stream)).rejects.toBe(refusal);
+    expect(registry.requests).toHaveLength(1);
+  });
+
+  it('holds the connection back while the writer has a promise, and keeps the order', async () => {
+    const chunks: Buffer[] = [];
+    let busy = false;
+    await transport.streamBlob({
+      ...collecting(get(url), BLOB.length),
+      async write(chunk) {
+        expect(busy).toBe(false);
+        busy = true;
+        await new Promise(setImmediate);
+        chunks.push(Buffer.from(chunk));
+        busy = false;
+      },
+    });
+    expect(Buffer.concat(chunks).equals(BLOB)).toBe(true);
+    expect(chunks.length).toBeGreaterThan(1);
+  });
+
+  it('takes no more than buffers hold while the writer has a promise', async () => {
+    const big = Buffer.alloc(64 * MIB);
+    const request = get(`${registry.origin}/v2/team/app/blobs/${registry.addBlob(big)}`);
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    let received = 0;
+    const write = (chunk: Uint8Array) => {
+      received += chunk.length;
+      return released;
+    };
+    const slow = transport.streamBlob({ ...collecting(request, big.length), write });
+    // Another download of the same bytes tells how long the server would have needed.
+    await transport.streamBlob({ ...collecting(request, big.length), write: () => undefined });
+    expect(registry.finishedResponses).toBe(1);
+    release();
+    await slow;
+    expect(received).toBe(big.length);
+  });
+
+  it('does not take a writer that blocks for a stall of the server', async () => {
+    await beImpatient();
+    let blocked = 0;
+    const stream = collecting(get(url), BLOB.length);
+    await transport.streamBlob({
+      ...stream,
+      write(chunk) {
+        const until = performance.now() + (blocked === 0 ? IMPATIENT.stallTimeoutMs * 2 : 0);
+        while (performance.now() < until) blocked = IMPATIENT.stallTimeoutMs * 2;
+        return stream.write(chunk);
+      },
+      blockedMs: () => blocked,
+    });
+    expect(stream.received().equals(BLOB)).toBe(true);
+    expect(registry.requests).toHaveLength(1);
+  });
+});
+
+describe('streamBlob, unauthorized', () => {
+  const challenge = {
+    kind: 'answer',
+    status: 401,
+    headers: { 'www-authenticate': 'Bearer realm="https://a/t"' },
+  } as const;
+  const asked: unknown[] = [];
+
+  function renewing(): ReturnType<typeof collecting> {
+    asked.length = 0;
+    return {
+      ...collecting(get(url, { authorization: 'Bearer old' }), BLOB.length),
+      onUnauthorized(given): Promise<HttpRequest> {
+        asked.push(given);
+        return Promise.resolve(get(url, { authorization: `Bearer new-${asked.length}` }));
+      },
+    };
+  }
+
+  it('goes on with the renewed request', async () => {
+    registry.inject({ match: BLOBS, action: challenge });
+    await transport.streamBlob(renewing());
+    expect(asked).toEqual([{ headers: ['Bearer realm="https://a/t"'], refusedAuthorization: 'Bearer old' }]);
+    expect(registry.requests.map(({ headers }) => headers['authorization'])).toEqual(['Bearer old', 'Bearer new-1']);
+  });
+
+  it('renews once for each token: a fresh one that is refused is the end', async () => {
+    registry.inject({ match: BLOBS, times: 9, action: challenge });
+    await expectFailure('REGISTRY_AUTH_REJECTED', () => transport.streamBlob(renewing()));
+    expect(registry.requests).toHaveLength(2);
+  });
+
+  it('renews again when the token runs out between two parts', async () => {
+    registry.inject({ match: BLOBS, action: challenge });
+    registry.inject({ match: BLOBS, action: { kind: 'close', afterBytes: 1000 } });
+    registry.inject({ match: BLOBS, action: challenge });
+    await transport.streamBlob(renewing());
+    expect(asked).toHaveLength(2);
+    expect(registry.requests.at(-1)?.headers).toMatchObject({ authorization: 'Bearer new-2', range: 'bytes=1000-' });
+  });
+
+  it('never answers a challenge of another origin', async () => {
+    const other = await startFakeRegistry();
+    other.inject({ match: /./, action: challenge });
+    const location = `${other.origin}/blob`;
+    registry.inject({ match: BLOBS, action: { kind: 'answer', status: 307, headers: { location } } });
+    await expectFailure('REGISTRY_AUTH_REJECTED', () => transport.streamBlob(renewing()));
+    expect(asked).toEqual([]);
+    expect(other.requests[0]?.headers['authorization']).toBeUndefined();
+    await other.close();
+  });
+});

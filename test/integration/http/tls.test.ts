@@ -1,0 +1,99 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
+import { get, type QuickTransportOptions, quickTransport, recordingClock } from '../../support/http-fixture.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { makeTestCertificates, type TestCertificates } from '../../support/test-certificates.ts';
+
+let certificates: TestCertificates;
+const opened: FakeRegistry[] = [];
+
+beforeAll(() => {
+  certificates = makeTestCertificates();
+});
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((registry) => registry.close()));
+});
+
+async function start(tls?: { key: string; cert: string }): Promise<FakeRegistry> {
+  const registry = await startFakeRegistry(tls === undefined ? {} : { tls });
+  opened.push(registry);
+  return registry;
+}
+
+async function ping(registry: FakeRegistry, options: QuickTransportOptions, request = {}) {
+  const transport = quickTransport(options);
+  try {
+    return await transport.fetchDocument({ ...get(`${registry.origin}/v2/`), allowHttp: false, ...request }, 1000);
+  } finally {
+    await transport.close();
+  }
+}
+
+describe('https', () => {
+  it('accepts a server whose authority is an extra root', async () => {
+    const registry = await start(certificates.server);
+    expect((await ping(registry, { extraRoots: [certificates.authority] })).status).toBe(200);
+  });
+
+  it('refuses a server of an unknown authority, at once and with the remedy', async () => {
+    const clock = recordingClock();
+    const registry = await start(certificates.server);
+    const error = await expectFailure('HTTP_UNAVAILABLE', () => ping(registry, { clock }));
+    expect(error.hint).toContain('extra root');
+    expect(clock.pauses).toEqual([]);
+    expect(registry.requests).toEqual([]);
+  });
+
+  it('refuses a server with a certificate for another name', async () => {
+    const registry = await start(certificates.wrongName);
+    await expectFailure('HTTP_UNAVAILABLE', () => ping(registry, { extraRoots: [certificates.authority] }));
+    expect(registry.requests).toEqual([]);
+  });
+
+  it('accepts both without verification', async () => {
+    expect((await ping(await start(certificates.server), { tlsVerify: false })).status).toBe(200);
+    expect((await ping(await start(certificates.wrongName), { tlsVerify: false })).status).toBe(200);
+  });
+
+  it('is not left by a redirect, not even where http is allowed', async () => {
+    const registry = await start(certificates.server);
+    const plain = await start();
+    const location = `${plain.origin}/v2/`;
+    registry.inject({ match: /./, action: { kind: 'answer', status: 307, headers: { location } } });
+    await expectFailure('HTTP_REDIRECT_REFUSED', () => ping(registry, { tlsVerify: false }, { allowHttp: true }));
+    expect(plain.requests).toEqual([]);
+  });
+
+  it('may be reached from http by a redirect, which drops the credentials', async () => {
+    const registry = await start(certificates.server);
+    const plain = await start();
+    const location = `${registry.origin}/v2/`;
+    plain.inject({ match: /./, action: { kind: 'answer', status: 307, headers: { location } } });
+    const request = { allowHttp: true, headers: { authorization: 'Basic c2VjcmV0' } };
+    expect(await ping(plain, { tlsVerify: false }, request)).toMatchObject({ status: 200, redirected: true });
+    expect(registry.requests[0]?.headers['authorization']).toBeUndefined();
+  });
+
+  it('tries again when the handshake hangs or the server closes instead', async () => {
+    const clock = recordingClock();
+    const mute = createServer((socket) => socket.on('error', () => undefined).resume());
+    const slamming = createServer((socket) => socket.on('error', () => undefined).destroy());
+    for (const server of [mute, slamming]) {
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      const transport = quickTransport({ clock, limits: { connectTimeoutMs: 100, maxTries: 2 } });
+      await expectFailure('HTTP_UNAVAILABLE', () => transport.fetchDocument(get(`https://127.0.0.1:${port}/`), 100));
+      await transport.close();
+      server.close();
+    }
+    expect(clock.pauses).toEqual([500, 500]);
+  });
+
+  it('refuses an extra root that is no certificate', async () => {
+    await expectFailure('CONFIG_FILE_INVALID', () => quickTransport({ extraRoots: ['-----BEGIN NONSENSE-----'] }));
+  });
+});

@@ -1,0 +1,247 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { type Descriptor, parseDigest } from '../../../src/oci/index.ts';
+import type { Credentials } from '../../../src/registry/index.ts';
+import { type FakeAuth, type FaultAction, startFakeRegistry } from '../../support/fake-registry.ts';
+import { collecting } from '../../support/http-fixture.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { handClock, openSource } from '../../support/registry-fixture.ts';
+
+const MANIFEST = Buffer.from('{"schemaVersion":2}');
+const LAYER = Buffer.from('layer bytes');
+const USER: Credentials = { kind: 'basic', username: 'user', password: 'pass' };
+const BASIC = `Basic ${Buffer.from('user:pass').toString('base64')}`;
+const TOKEN = /^\/token/;
+const MANIFESTS = /\/manifests\//;
+const PING = /^\/v2\/$/;
+
+const closers: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+async function setUp(auth: FakeAuth, credentials?: Credentials) {
+  const registry = await startFakeRegistry({ auth });
+  const clock = handClock();
+  const { source, http, close } = openSource(registry, {
+    clock,
+    ...(credentials === undefined ? {} : { credentials }),
+  });
+  closers.push(close, () => registry.close());
+  registry.addManifest('team/app', MANIFEST, 'text/x', 'latest');
+  const digest = parseDigest(registry.addBlob(LAYER));
+  const layer: Descriptor = { mediaType: 'x/y', digest, size: LAYER.length, annotations: {}, platform: undefined };
+  return { registry, source, http, clock, layer };
+}
+
+function challenge(header: string, status = 401): FaultAction {
+  return { kind: 'answer', status, headers: { 'www-authenticate': header } };
+}
+
+describe('Basic', () => {
+  it('is sent after the registry asked for it', async () => {
+    const { registry, source } = await setUp({ kind: 'basic', username: 'user', password: 'pass' }, USER);
+    await source.fetchManifest('latest');
+    expect(registry.requests.map(({ headers }) => headers['authorization'])).toEqual([undefined, BASIC]);
+  });
+
+  it('with a wrong password is refused, without another try', async () => {
+    const { registry, source } = await setUp({ kind: 'basic', username: 'user', password: 'other' }, USER);
+    await expectFailure('REGISTRY_AUTH_REJECTED', () => source.fetchManifest('latest'));
+    expect(registry.requestsTo(MANIFESTS)).toHaveLength(1);
+  });
+
+  it('without credentials is refused, and the message says that there are none', async () => {
+    const { source } = await setUp({ kind: 'basic', username: 'user', password: 'pass' });
+    const error = await expectFailure('REGISTRY_AUTH_REJECTED', () => source.fetchManifest('latest'));
+    expect(error.message).toContain('there are none');
+  });
+
+  it('is not volunteered to a registry that does not ask', async () => {
+    const { registry, source } = await setUp({ kind: 'none' }, USER);
+    await source.fetchManifest('latest');
+    expect(registry.requests.map(({ headers }) => headers['authorization'])).toEqual([undefined, undefined]);
+  });
+
+  it('is not needed where the ping asks for it and the repository is open', async () => {
+    const { registry, source } = await setUp({ kind: 'none' });
+    registry.inject({ match: PING, action: challenge('Basic realm="x"') });
+    expect((await source.fetchManifest('latest')).contentType).toBe('text/x');
+  });
+});
+
+describe('Bearer', () => {
+  it.each(['token', 'access_token'] as const)('is anonymous without credentials, and reads %s', async (tokenField) => {
+    const { registry, source } = await setUp({ kind: 'bearer', tokenField });
+    await source.fetchManifest('latest');
+    const [request] = registry.requestsTo(TOKEN);
+    const query = new URL(request?.url ?? '', registry.origin).searchParams;
+    expect(Object.fromEntries(query)).toEqual({ service: 'fake "registry"', scope: 'repository:team/app:pull' });
+    expect(request?.headers['authorization']).toBeUndefined();
+  });
+
+  it('sends the password to the token service and the token to the registry', async () => {
+    const { registry, source } = await setUp({ kind: 'bearer', account: 'user:pass' }, USER);
+    await source.fetchManifest('latest');
+    expect(registry.requestsTo(TOKEN)[0]).toMatchObject({ method: 'GET', headers: { authorization: BASIC } });
+    expect(registry.requestsTo(TOKEN)[0]?.url).toContain('account=user');
+    expect(registry.requestsTo(MANIFESTS).map(({ headers }) => headers['authorization'])).toEqual(['Bearer token-1']);
+  });
+
+  it('trades an identity token with a POST', async () => {
+    const identity: Credentials = { kind: 'identity-token', token: 'refresh&me' };
+    const { registry, source } = await setUp({ kind: 'bearer', account: 'x:y', identityToken: 'refresh&me' }, identity);
+    await source.fetchManifest('latest');
+    const [request] = registry.requestsTo(TOKEN);
+    expect(request?.method).toBe('POST');
+    expect(request?.url).toBe('/token');
+    expect(Object.fromEntries(new URLSearchParams(request?.body))).toEqual({
+      grant_type: 'refresh_token',
+      client_id: 'sealift',
+      scope: 'repository:team/app:pull',
+      service: 'fake "registry"',
+      refresh_token: 'refresh&me',
+    });
+  });
+
+  it('asks for one token however many requests need it', async () => {
+    const { registry, source, layer } = await setUp({ kind: 'bearer' });
+    const layers = Array.from({ length: 8 }, () => source.blobRequest(layer));
+    await Promise.all([...layers, source.fetchManifest('latest')]);
+    await source.blobRequest(layer);
+    expect(registry.requestsTo(TOKEN)).toHaveLength(1);
+  });
+
+  it('replaces a token before it runs out, and not earlier', async () => {
+    const { registry, source, layer, clock } = await setUp({ kind: 'bearer', expiresInSeconds: 1000 });
+    await source.blobRequest(layer);
+    clock.nowMs = 899_000;
+    expect((await source.blobRequest(layer)).headers['authorization']).toBe('Bearer token-1');
+    clock.nowMs = 900_000;
+    expect((await source.blobRequest(layer)).headers['authorization']).toBe('Bearer token-2');
+    expect(registry.requestsTo(TOKEN)).toHaveLength(2);
+  });
+
+  it.each([
+    ['no life', undefined],
+    ['a shorter life than sixty seconds', 1],
+    ['a negative one', -5],
+  ])('takes a token with %s to live for sixty', async (_, expiresInSeconds) => {
+    const life = expiresInSeconds === undefined ? {} : { expiresInSeconds };
+    const { source, layer, clock } = await setUp({ kind: 'bearer', ...life });
+    await source.blobRequest(layer);
+    clock.nowMs = 53_000;
+    expect((await source.blobRequest(layer)).headers['authorization']).toBe('Bearer token-1');
+    clock.nowMs = 54_000;
+    expect((await source.blobRequest(layer)).headers['authorization']).toBe('Bearer token-2');
+  });
+
+  it('renews a token that the registry has forgotten, once', async () => {
+    const { registry, source } = await setUp({ kind: 'bearer' });
+    await source.fetchManifest('latest');
+    registry.revokeTokens();
+    await source.fetchManifest('latest');
+    expect(registry.requestsTo(TOKEN)).toHaveLength(2);
+  });
+
+  it('gives up when a fresh token is refused', async () => {
+    const { registry, source } = await setUp({ kind: 'bearer' });
+    const refusal = challenge(`Bearer realm="${registry.origin}/token",service="s"`);
+    registry.inject({ match: MANIFESTS, times: 99, action: refusal });
+    await expectFailure('REGISTRY_AUTH_REJECTED', () => source.fetchManifest('latest'));
+    expect(registry.requestsTo(MANIFESTS)).toHaveLength(2);
+    expect(registry.requestsTo(TOKEN)).toHaveLength(2);
+  });
+
+  it('asks again with the scope that the registry says is missing', async () => {
+    const requiredScope = 'repository:team/app:pull,metadata';
+    const { registry, source } = await setUp({ kind: 'bearer', requiredScope });
+    await source.fetchManifest('latest');
+    const scopes = registry.requestsTo(TOKEN).map(({ url }) => new URL(url, registry.origin).searchParams.get('scope'));
+    expect(scopes).toEqual(['repository:team/app:pull', requiredScope]);
+  });
+
+  it('finds its scheme among others, in several headers', async () => {
+    const { registry, source } = await setUp({ kind: 'bearer' });
+    const header = `Negotiate, Digest realm="x", bearer Realm="${registry.origin}/token"`;
+    registry.inject({ match: PING, action: challenge(header) });
+    expect((await source.fetchManifest('latest')).contentType).toBe('text/x');
+  });
+
+  it('takes the first scheme it can answer: Bearer when there is no password for Basic', async () => {
+    const { registry, source } = await setUp({ kind: 'bearer' });
+    registry.inject({ match: PING, action: challenge(`Basic realm="x", Bearer realm="${registry.origin}/token"`) });
+    expect((await source.fetchManifest('latest')).contentType).toBe('text/x');
+  });
+
+  it('keeps a download going when its token runs out on the way', async () => {
+    const { registry, source, http, layer } = await setUp({ kind: 'bearer' });
+    const request = await source.blobRequest(layer);
+    registry.revokeTokens();
+    const stream = collecting(request, LAYER.length);
+    await http.streamBlob({ ...stream, onUnauthorized: (given) => source.renewBlobRequest(layer, given) });
+    expect(stream.received()).toEqual(LAYER);
+  });
+
+  it('renews once for several downloads that were refused with one token', async () => {
+    const { registry, source, layer } = await setUp({ kind: 'bearer' });
+    const refusedAuthorization = (await source.blobRequest(layer)).headers['authorization'] ?? '';
+    const given = { headers: [`Bearer realm="${registry.origin}/token"`], refusedAuthorization };
+    const first = await source.renewBlobRequest(layer, given);
+    const [second, third] = await Promise.all([1, 2].map(() => source.renewBlobRequest(layer, given)));
+    expect([second?.headers['authorization'], third?.headers['authorization']]).toEqual(
+      Array(2).fill(first.headers['authorization']),
+    );
+    expect(registry.requestsTo(TOKEN)).toHaveLength(2);
+  });
+});
+
+describe('a challenge that cannot be answered', () => {
+  it.each([
+    ['another scheme', 'Negotiate', 'REGISTRY_AUTH_UNSUPPORTED'],
+    ['no scheme', '', 'REGISTRY_AUTH_UNSUPPORTED'],
+    ['a bearer without realm', 'Bearer service="x"', 'REGISTRY_AUTH_UNSUPPORTED'],
+    ['a realm that is a path', 'Bearer realm="/token"', 'REGISTRY_AUTH_UNSUPPORTED'],
+    ['a realm with a password', 'Bearer realm="http://u:p@127.0.0.1/token"', 'REGISTRY_AUTH_UNSUPPORTED'],
+    [
+      'a scope with a quote',
+      'Bearer realm="http://127.0.0.1/t",error=insufficient_scope,scope="a\\"b"',
+      'REGISTRY_AUTH_UNSUPPORTED',
+    ],
+  ] as const)('%s is refused', async (_, header, code) => {
+    const { registry, source } = await setUp({ kind: 'none' });
+    registry.inject({ match: MANIFESTS, action: challenge(header) });
+    await expectFailure(code, () => source.fetchManifest('latest'));
+    expect(registry.requestsTo(TOKEN)).toEqual([]);
+  });
+});
+
+describe('a token service', () => {
+  it.each([
+    ['that refuses', { kind: 'answer', status: 401 }, 'REGISTRY_AUTH_REJECTED'],
+    ['that forbids', { kind: 'answer', status: 403 }, 'REGISTRY_AUTH_REJECTED'],
+    ['that is not there', { kind: 'answer', status: 404 }, 'HTTP_STATUS_UNEXPECTED'],
+    ['that fails', { kind: 'answer', status: 500 }, 'HTTP_UNAVAILABLE'],
+    ['that answers HTML', { kind: 'answer', status: 200, body: '<html>' }, 'HTTP_RESPONSE_INVALID'],
+    ['that answers no token', { kind: 'answer', status: 200, body: '{}' }, 'HTTP_RESPONSE_INVALID'],
+    ['that answers an empty token', { kind: 'answer', status: 200, body: '{"token":""}' }, 'HTTP_RESPONSE_INVALID'],
+    ['that answers a number', { kind: 'answer', status: 200, body: '{"token":1}' }, 'HTTP_RESPONSE_INVALID'],
+    [
+      'that answers two tokens',
+      { kind: 'answer', status: 200, body: '{"token":"a","token":"b"}' },
+      'HTTP_RESPONSE_INVALID',
+    ],
+    [
+      'that smuggles a header',
+      { kind: 'answer', status: 200, body: '{"token":"a\\r\\nx: y"}' },
+      'HTTP_RESPONSE_INVALID',
+    ],
+    ['that never ends', { kind: 'endless' }, 'HTTP_RESPONSE_INVALID'],
+  ] satisfies [string, FaultAction, string][])('%s', async (_, action, code) => {
+    const { registry, source } = await setUp({ kind: 'bearer' });
+    registry.inject({ match: TOKEN, times: 9, action });
+    const error = await source.fetchManifest('latest').catch((failure: unknown) => failure);
+    expect(error).toMatchObject({ code });
+    expect(registry.requestsTo(MANIFESTS)).toEqual([]);
+  });
+});

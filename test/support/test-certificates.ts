@@ -1,0 +1,41 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+export interface TestCertificates {
+  /** PEM of the authority that signed the others. */
+  readonly authority: string;
+  /** For 127.0.0.1 and localhost. */
+  readonly server: { readonly key: string; readonly cert: string };
+  /** For other.example only. */
+  readonly wrongName: { readonly key: string; readonly cert: string };
+}
+
+const KEY_OPTIONS = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+
+function issue(directory: string, name: string, subjectAltName: string): { key: string; cert: string } {
+  const file = (suffix: string) => path.join(directory, `${name}.${suffix}`);
+  const run = (...args: string[]) => execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
+  run('req', ...KEY_OPTIONS, '-keyout', file('key'), '-out', file('csr'), '-subj', `/CN=${name}`);
+  writeFileSync(file('ext'), `subjectAltName=${subjectAltName}\n`);
+  const authority = ['-CA', 'authority.crt', '-CAkey', 'authority.key', '-CAcreateserial'];
+  run('x509', '-req', '-in', file('csr'), ...authority, '-days', '2', '-extfile', file('ext'), '-out', file('crt'));
+  return { key: readFileSync(file('key'), 'utf8'), cert: readFileSync(file('crt'), 'utf8') };
+}
+
+/** A throw-away authority and what it signed, made with the openssl program. */
+export function makeTestCertificates(): TestCertificates {
+  const directory = mkdtempSync(path.join(tmpdir(), 'sealift-certificates-'));
+  try {
+    const authority = ['-x509', ...KEY_OPTIONS, '-keyout', 'authority.key', '-out', 'authority.crt', '-days', '2'];
+    execFileSync('openssl', ['req', ...authority, '-subj', '/CN=sealift test'], { cwd: directory, stdio: 'pipe' });
+    return {
+      authority: readFileSync(path.join(directory, 'authority.crt'), 'utf8'),
+      server: issue(directory, 'server', 'IP:127.0.0.1,DNS:localhost'),
+      wrongName: issue(directory, 'wrong', 'DNS:other.example'),
+    };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
