@@ -1,0 +1,147 @@
+import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, statfsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { SealiftError } from '../errors/index.ts';
+import {
+  closeFd,
+  errnoOf,
+  fsconfigCreate,
+  fsconfigString,
+  fsmount,
+  fsopen,
+  MNT,
+  mount,
+  moveMount,
+  umount,
+} from '../platform/index.ts';
+import { layerNode } from './layer-node.ts';
+import { FIXED_OPTIONS, formatOverlayOptions, type OverlayDirectories } from './overlay-options.ts';
+import { ROOT } from './path.ts';
+import type { MountRequest } from './types.ts';
+
+/** FSCONFIG_SET_STRING copies no more than this, with the final NUL. */
+const MAX_CONFIG_BYTES = 256;
+/** Some settings have their backslashes taken for escapes and some have not, which depends on the kernel. */
+const AMBIGUOUS = '\\';
+const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
+/** What an older kernel, or a seccomp filter, answers to an interface that it does not have. */
+const INTERFACE_MISSING: ReadonlySet<string | undefined> = new Set(['EINVAL', 'ENOSYS', 'EPERM', 'EOPNOTSUPP']);
+
+/** See {@link SnapshotOperations.mountSnapshot}. */
+export function mountSnapshot(request: MountRequest): void {
+  const { upper, work, target } = request;
+  const lowers = request.lowers.length > 0 ? untilOpaqueRoot(request.lowers) : [makeEmptyLower(work)];
+  const fd = target.heldFd ?? openTarget(target.path);
+  try {
+    assertUnmoved(target.path, fd);
+    // The path ends in a dot because move_mount would not follow a link, such as this one of procfs, at the very end.
+    mountOn(`/proc/self/fd/${fd}/.`, { lowers, upper, work }, target.path);
+  } finally {
+    if (target.heldFd === undefined) closeSync(fd);
+  }
+}
+
+/** overlayfs merges the roots of all layers and does not look at their opaque marks. */
+function untilOpaqueRoot(lowers: readonly string[]): readonly string[] {
+  const opaque = lowers.findIndex((lower) => layerNode(lower, ROOT) === 'opaque-directory');
+  return opaque < 0 ? lowers : lowers.slice(0, opaque + 1);
+}
+
+/** overlayfs wants at least one lower directory. */
+function makeEmptyLower(work: string): string {
+  const empty = join(dirname(work), 'empty');
+  mkdirSync(empty, { mode: 0o755 });
+  return empty;
+}
+
+function openTarget(path: string): number {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  } catch (error) {
+    throw mountFailed(`mount on ${path}: expected a directory that is no symlink`, error);
+  }
+}
+
+/** A directory that was moved or replaced since it was opened gets nothing, and neither does what took its place. */
+function assertUnmoved(path: string, fd: number): void {
+  const held = fstatSync(fd, { bigint: true });
+  const named = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  if (named?.dev === held.dev && named.ino === held.ino) return;
+  throw new SealiftError(
+    'SNAPSHOT_MOUNT_FAILED',
+    `mount on ${path}: expected the directory that the pull began with (inode ${held.ino}), got ${
+      named === undefined ? 'nothing' : `another (inode ${named.ino})`
+    }`,
+    { hint: 'the bundle was removed or replaced during the pull; pull again', context: { path } },
+  );
+}
+
+function mountOn(place: string, directories: OverlayDirectories, shown: string): void {
+  try {
+    mountByContext(place, directories);
+  } catch (error) {
+    if (!INTERFACE_MISSING.has(errnoOf(error))) throw mountFailed(`mount overlay on ${shown}`, error);
+    mountByOptions(place, directories, shown, error);
+  }
+}
+
+/** One `lowerdir+` for each layer, so that neither their number nor odd characters in paths matter (Linux 6.5). */
+function mountByContext(place: string, directories: OverlayDirectories): void {
+  const opened: (() => void)[] = [];
+  const keep = (fd: number, close: (fd: number) => void) => {
+    opened.push(() => close(fd));
+    return fd;
+  };
+  const nameable = (path: string) =>
+    Buffer.byteLength(path) < MAX_CONFIG_BYTES && !path.includes(AMBIGUOUS)
+      ? path
+      : `/proc/self/fd/${keep(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY), closeSync)}`;
+  try {
+    const context = keep(fsopen('overlay'), closeFd);
+    fsconfigString(context, 'source', 'overlay');
+    for (const [key, value] of FIXED_OPTIONS) fsconfigString(context, key, value);
+    for (const lower of directories.lowers) fsconfigString(context, 'lowerdir+', nameable(lower));
+    fsconfigString(context, 'upperdir', nameable(directories.upper));
+    fsconfigString(context, 'workdir', nameable(directories.work));
+    fsconfigCreate(context);
+    moveMount(keep(fsmount(context), closeFd), place);
+  } finally {
+    for (const close of opened) close();
+  }
+}
+
+function mountByOptions(place: string, directories: OverlayDirectories, shown: string, first: unknown): void {
+  const data = formatOverlayOptions(directories);
+  if (data === undefined) {
+    throw mountFailed(`mount overlay of ${directories.lowers.length} layers on ${shown}: too many for mount(2)`, first);
+  }
+  try {
+    mount({ source: 'overlay', target: place, type: 'overlay', data });
+  } catch (error) {
+    throw mountFailed(`mount overlay on ${shown}`, new AggregateError([first, error], 'both mount interfaces failed'));
+  }
+}
+
+function mountFailed(action: string, cause: unknown): SealiftError {
+  const reasons = cause instanceof AggregateError ? cause.errors : [cause];
+  const text = reasons.map((reason) => (reason instanceof Error ? reason.message : String(reason))).join(', then ');
+  const errno = errnoOf(reasons.at(-1));
+  return new SealiftError('SNAPSHOT_MOUNT_FAILED', `${action}: ${text}`, {
+    cause,
+    context: errno === undefined ? {} : { errno },
+  });
+}
+
+/** See {@link SnapshotOperations.unmountSnapshot}; what is mounted there and is no overlay is left alone. */
+export function unmountSnapshot(request: { readonly target: string }): boolean {
+  const { target } = request;
+  try {
+    const { type } = statfsSync(target);
+    if (type !== OVERLAYFS_SUPER_MAGIC) return false;
+    umount(target, MNT.NOFOLLOW);
+    return true;
+  } catch (error) {
+    // EINVAL: inside an overlay, but not where one is mounted.
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EINVAL') return false;
+    throw mountFailed(`unmount ${target}`, error);
+  }
+}

@@ -1,0 +1,43 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { errnoOf } from '../platform/index.ts';
+
+/** What a process that ends, or is none of ours to look at, answers. */
+const UNREADABLE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ESRCH', 'EINVAL', 'EACCES']);
+
+/**
+ * Whether an overlay with this upper is mounted in any mount namespace: a container keeps its own mount of a rootfs that
+ * was unmounted outside. Reads procfs only, which does not wait for disks.
+ */
+export function isUpperMounted(id: string): boolean {
+  const seen = new Set<string>();
+  return readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name))
+    .some((pid) => {
+      const namespace = readUnlessGone(() => readlinkSync(`/proc/${pid}/ns/mnt`));
+      if (namespace === undefined || seen.has(namespace)) return false;
+      const mountinfo = readUnlessGone(() => readFileSync(`/proc/${pid}/mountinfo`, 'latin1'));
+      if (mountinfo === undefined) return false;
+      seen.add(namespace);
+      return mountsUpper(mountinfo, id);
+    });
+}
+
+/**
+ * Reads https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html. An upper that was mounted through a descriptor
+ * does not show its path, so any of that kind may be the one.
+ */
+export function mountsUpper(mountinfo: string, id: string): boolean {
+  return mountinfo
+    .split('\n')
+    .filter((line) => line.includes(' - overlay '))
+    .some((line) => line.includes(`/${id}/upper`) || line.includes('upperdir=/proc/self/fd/'));
+}
+
+function readUnlessGone(read: () => string): string | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (UNREADABLE.has(errnoOf(error))) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,28 @@
+import { assertNever } from '../errors/index.ts';
+import type { LowerView } from '../unpack/index.ts';
+import { mountSnapshot, unmountSnapshot } from './mount-overlay.ts';
+import { planChain } from './plan-chain.ts';
+import { prepareUpper } from './prepare-upper.ts';
+import type { SnapshotOperation, SnapshotOperations } from './types.ts';
+
+/** The view of layer directories, topmost first, as the unpacker makes it. */
+export type CreateLowerView = (lowers: readonly string[]) => LowerView;
+
+/** The worker's side of `RunSnapshotOperation`: synchronous, may block on the disk, throws `SealiftError`. */
+export function performSnapshotOperation(
+  operation: SnapshotOperation,
+  createLowerView: CreateLowerView,
+): ReturnType<SnapshotOperations[keyof SnapshotOperations]> {
+  switch (operation.kind) {
+    case 'planChain':
+      return planChain(operation.request.facts, createLowerView(operation.request.lowers));
+    case 'prepareUpper':
+      return prepareUpper(operation.request);
+    case 'mountSnapshot':
+      return mountSnapshot(operation.request);
+    case 'unmountSnapshot':
+      return unmountSnapshot(operation.request);
+    default:
+      return assertNever(operation, 'snapshot operation');
+  }
+}

@@ -1,0 +1,72 @@
+import { isUpperMounted } from './mounted-elsewhere.ts';
+import { topmostCopies } from './topmost-copies.ts';
+import type {
+  MountedSnapshot,
+  RunSnapshotOperation,
+  SnapshotRequest,
+  SnapshotShelf,
+  Snapshotter,
+  SnapshotUpper,
+} from './types.ts';
+
+interface SnapshotterPorts {
+  readonly runOperation: RunSnapshotOperation;
+  readonly shelf: SnapshotShelf;
+  readonly checkpoint: (name: string) => void;
+  /** Whether any mount namespace has the upper mounted; asks the kernel unless told otherwise. */
+  readonly isUpperMounted?: (id: string) => boolean;
+}
+
+/** Overlay mounts: layers below, a fresh upper on top. */
+export function createSnapshotter(ports: SnapshotterPorts): Snapshotter {
+  return {
+    mount: (request) => mountLayers(ports, request),
+    unmount: (target) => unmountTarget(ports, target),
+  };
+}
+
+async function mountLayers(ports: SnapshotterPorts, request: SnapshotRequest): Promise<MountedSnapshot> {
+  const upper = await ports.shelf.createUpper();
+  ports.checkpoint('upper-made');
+  try {
+    return await mountWithUpper(ports, request, upper);
+  } catch (error) {
+    ports.shelf.removeMount(upper.id);
+    // The first failure is the one to report; an upper that cannot be trashed now is found at the next start.
+    await Promise.allSettled([ports.shelf.trashUpper(upper.id)]);
+    throw error;
+  }
+}
+
+async function mountWithUpper(
+  ports: SnapshotterPorts,
+  request: SnapshotRequest,
+  { id, upper, work }: SnapshotUpper,
+): Promise<MountedSnapshot> {
+  const { runOperation, shelf, checkpoint } = ports;
+  const { target, imageDigest } = request;
+  const layers = topmostCopies(request.layers);
+  await runOperation('prepareUpper', {
+    layers: layers.map(({ path, record }) => ({ path, implied: record.facts.implied })),
+    upper,
+  });
+  // Before the mount: an upper without a record is taken for a left-over and removed.
+  shelf.putMount({ id, target: target.path, layers: layers.map(({ record }) => record.key), upper, imageDigest });
+  checkpoint('mount-recorded');
+  const lowers = layers.map(({ path }) => path).reverse();
+  await runOperation('mountSnapshot', { lowers, upper, work, target });
+  checkpoint('mounted');
+  return { id, target: target.path, upper };
+}
+
+async function unmountTarget(ports: SnapshotterPorts, target: string): Promise<boolean> {
+  const { runOperation, shelf, checkpoint, isUpperMounted: isMounted = isUpperMounted } = ports;
+  const unmounted = await runOperation('unmountSnapshot', { target });
+  checkpoint('unmounted');
+  for (const { id } of shelf.listMounts().filter((record) => record.target === target)) {
+    if (isMounted(id)) continue;
+    shelf.removeMount(id);
+    await shelf.trashUpper(id);
+  }
+  return unmounted;
+}

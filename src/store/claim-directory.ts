@@ -1,0 +1,41 @@
+import { chmodSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { SealiftError } from '../errors/index.ts';
+import { storeFailed } from './store-failed.ts';
+
+const OTHERS_WRITE = 0o022;
+
+/**
+ * Makes `directory` with mode 0700, or takes one that is ours already and closes it to others. Throws `STORE_INVALID`
+ * when it belongs to somebody else or others could write to it: what lies there could have been planted.
+ */
+export function claimDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw storeFailed(`make store directory ${directory}`, error);
+  }
+  const found = lstatSync(directory);
+  if (!found.isDirectory()) throw directoryInvalid(directory, 'a directory that is no symlink', 'something else');
+  const self = process.geteuid?.() ?? 0;
+  if (found.uid !== self) throw directoryInvalid(directory, `owner ${self}`, `owner ${found.uid}`);
+  const mode = found.mode & 0o7777;
+  if ((mode & OTHERS_WRITE) !== 0) throw directoryInvalid(directory, 'mode 0700', `mode 0${mode.toString(8)}`);
+  if (mode !== 0o700) chmodSync(directory, 0o700);
+}
+
+export function claimLayout(directory: string, layout: readonly string[]): void {
+  for (const name of layout) claimDirectory(join(directory, name));
+}
+
+/** Throws `STORE_INVALID` when something lies in `directory` that we would not have put there. */
+export function assertOnlyKnown(directory: string, isKnown: (name: string) => boolean): void {
+  const foreign = readdirSync(directory).find((name) => !isKnown(name));
+  if (foreign !== undefined) throw directoryInvalid(directory, 'a store or an empty directory', `foreign "${foreign}"`);
+}
+
+export function directoryInvalid(directory: string, expected: string, actual: string): SealiftError {
+  return new SealiftError('STORE_INVALID', `open store directory ${directory}: expected ${expected}, got ${actual}`, {
+    context: { path: directory, expected, actual },
+  });
+}

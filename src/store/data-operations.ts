@@ -1,0 +1,118 @@
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { errnoOf, syncfs } from '../platform/index.ts';
+import { assertOnlyKnown, claimDirectory, claimLayout } from './claim-directory.ts';
+import { DATA_DIRECTORIES, dataPath } from './layout.ts';
+import { measureSpace } from './measure-space.ts';
+import { storeFailed } from './store-failed.ts';
+import type { StoreOperations, Upper } from './types.ts';
+
+/** What ext4 makes by itself. */
+const KNOWN: ReadonlySet<string> = new Set([...DATA_DIRECTORIES, 'lost+found']);
+
+/** The store's work on a backing. Nothing else in this room touches one. */
+export const DATA_OPERATIONS: StoreOperations = {
+  prepareData: ({ dataDir }) => {
+    claimDirectory(dataDir);
+    assertOnlyKnown(dataDir, (name) => KNOWN.has(name));
+    claimLayout(dataDir, DATA_DIRECTORIES);
+  },
+  listData: ({ dataDir }) => ({
+    layers: readdirSync(dataPath.area(dataDir, 'layers')),
+    staging: readdirSync(dataPath.area(dataDir, 'staging')),
+    uppers: readdirSync(dataPath.area(dataDir, 'uppers')),
+    trash: readdirSync(dataPath.area(dataDir, 'trash')),
+  }),
+  isLayerPresent: ({ dataDir, key }) => isPresent(dataPath.layer(dataDir, key)),
+  makeStaging: ({ dataDir, name }) => {
+    const directory = dataPath.staging(dataDir, name);
+    mkdirSync(directory, { mode: 0o700 });
+    return directory;
+  },
+  publishLayer,
+  makeUpper: ({ dataDir, id }) => makeUpper(dataDir, id),
+  moveToTrash: ({ dataDir, area, name }) =>
+    renameUnlessAbsent(join(dataPath.area(dataDir, area), name), trashPlace(dataDir)),
+  emptyTrash: ({ dataDir }) => emptyTrash(dataPath.area(dataDir, 'trash')),
+  measureSpace,
+};
+
+function isPresent(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function publishLayer(request: Parameters<StoreOperations['publishLayer']>[0]): boolean {
+  const { dataDir, staging, key, durable } = request;
+  const from = dataPath.staging(dataDir, staging);
+  const to = dataPath.layer(dataDir, key);
+  // Also because rename(2) would replace an empty directory.
+  if (isPresent(to)) return false;
+  if (durable) withDirectory(from, syncfs);
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+  if (durable) withDirectory(dataPath.area(dataDir, 'layers'), fsyncSync);
+  return true;
+}
+
+function withDirectory(path: string, use: (fd: number) => void): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    use(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function makeUpper(dataDir: string, id: string): Upper {
+  const directory = dataPath.upper(dataDir, id);
+  const upper = join(directory, 'upper');
+  const work = join(directory, 'work');
+  for (const path of [directory, upper, work]) mkdirSync(path, { mode: 0o700 });
+  return { id, upper, work };
+}
+
+function trashPlace(dataDir: string): string {
+  return join(dataPath.area(dataDir, 'trash'), randomBytes(16).toString('hex'));
+}
+
+function renameUnlessAbsent(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function emptyTrash(trash: string): { removed: number; failed: number } {
+  const names = readdirSync(trash);
+  const failed = names.filter((name) => !tryRemove(join(trash, name))).length;
+  return { removed: names.length - failed, failed };
+}
+
+/** False for what cannot be removed now: another process may be at it, or the disk may fail. */
+function tryRemove(path: string): boolean {
+  try {
+    rmSync(path, { recursive: true, force: true });
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw storeFailed(`remove ${path}`, error);
+    return false;
+  }
+}

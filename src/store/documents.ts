@@ -1,0 +1,21 @@
+import { createHash } from 'node:crypto';
+import { type Digest, digestAlgorithm, digestHex } from '../oci/index.ts';
+import { statePath } from './layout.ts';
+import { readRecord, removeRecord, writeRecord } from './record-file.ts';
+
+export type DocumentShelf = 'manifests' | 'configs';
+
+export function putDocument(stateDir: string, shelf: DocumentShelf, digest: Digest, bytes: Uint8Array): void {
+  writeRecord(statePath.document(stateDir, shelf, digest), bytes);
+}
+
+/** Hashed again on every read; what does not match its name is removed and counts as absent. */
+export function getDocument(stateDir: string, shelf: DocumentShelf, digest: Digest): Uint8Array | undefined {
+  const path = statePath.document(stateDir, shelf, digest);
+  const bytes = readRecord(path);
+  if (bytes === undefined) return undefined;
+  const actual = createHash(digestAlgorithm(digest)).update(bytes).digest('hex');
+  if (actual === digestHex(digest)) return bytes;
+  removeRecord(path);
+  return undefined;
+}

@@ -1,0 +1,25 @@
+import type { z } from 'zod';
+import { readRecord, recordCorrupt, writeRecord } from './record-file.ts';
+
+/** Undefined when there is none; throws `STORE_RECORD_CORRUPT` when it is not what `schema` says. */
+export function readJsonRecord<Schema extends z.ZodType>(path: string, schema: Schema): z.output<Schema> | undefined {
+  const bytes = readRecord(path);
+  if (bytes === undefined) return undefined;
+  const parsed = schema.safeParse(parseJson(path, bytes));
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw recordCorrupt(path, `fails at ${issue?.path.join('.') || 'its root'}: ${issue?.message}`);
+}
+
+export function writeJsonRecord(path: string, record: object): void {
+  writeRecord(path, JSON.stringify(record));
+}
+
+function parseJson(path: string, bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw recordCorrupt(path, 'is no JSON document');
+    throw error;
+  }
+}

@@ -1,0 +1,32 @@
+import { SealiftError } from '../errors/index.ts';
+import type { Clock } from './types.ts';
+
+/** flock(2) can only be waited for by blocking the thread. */
+const POLL_MS = 50;
+
+/**
+ * Tries until `attempt` answers something or `timeoutMs` have passed; undefined after that. Throws `PULL_CANCELLED`.
+ */
+export async function pollLock<Lock>(
+  attempt: () => Lock | undefined,
+  wait: { readonly clock: Clock; readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
+): Promise<Lock | undefined> {
+  const { clock, timeoutMs, signal } = wait;
+  const deadline = clock.nowMs() + timeoutMs;
+  for (;;) {
+    throwIfCancelled(signal);
+    const lock = attempt();
+    if (lock !== undefined) return lock;
+    const left = deadline - clock.nowMs();
+    if (left <= 0) return undefined;
+    await clock.sleep(Math.min(POLL_MS, left), signal);
+  }
+}
+
+export function throwIfCancelled(signal: AbortSignal | undefined): void {
+  if (!signal?.aborted) return;
+  if (signal.reason instanceof SealiftError) throw signal.reason;
+  throw new SealiftError('PULL_CANCELLED', 'wait for layer: expected to get it, but the pull was cancelled', {
+    cause: signal.reason,
+  });
+}

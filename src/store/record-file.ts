@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { DEFAULT_LIMITS } from '../limits/index.ts';
+import { SealiftError } from '../errors/index.ts';
+import { errnoOf } from '../platform/index.ts';
+import { storeFailed } from './store-failed.ts';
+
+/** Names of half-written records; never those of records. */
+const BESIDE = '.beside-';
+
+/** Puts a record in place whole: readers see the old one or the new one. */
+export function writeRecord(path: string, content: Uint8Array | string): void {
+  const bytes = Buffer.byteLength(content);
+  if (bytes > DEFAULT_LIMITS.maxRecordBytes) {
+    throw new SealiftError(
+      'LAYER_LIMIT_EXCEEDED',
+      `write record ${basename(path)}: expected at most ${DEFAULT_LIMITS.maxRecordBytes} bytes, got ${bytes}`,
+      { context: { limit: 'maxRecordBytes', expected: DEFAULT_LIMITS.maxRecordBytes, actual: bytes } },
+    );
+  }
+  const beside = join(dirname(path), `${BESIDE}${randomBytes(8).toString('hex')}`);
+  try {
+    writeFileSync(beside, content, { flag: 'wx', mode: 0o600 });
+    renameSync(beside, path);
+  } catch (error) {
+    rmSync(beside, { force: true });
+    throw storeFailed(`write record ${path}`, error);
+  }
+}
+
+/** Undefined when there is none; throws `STORE_RECORD_CORRUPT` for what is no file or too large. */
+export function readRecord(path: string): Buffer | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw recordCorrupt(path, `cannot be opened (${errnoOf(error)})`);
+  }
+  try {
+    const found = fstatSync(fd);
+    if (!found.isFile()) throw recordCorrupt(path, 'is not a file');
+    if (found.size > DEFAULT_LIMITS.maxRecordBytes) throw recordCorrupt(path, `has ${found.size} bytes`);
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export function removeRecord(path: string): void {
+  rmSync(path, { force: true, recursive: true });
+}
+
+/** Names of the records in a directory, without half-written ones. */
+export function listRecords(directory: string): string[] {
+  return readdirSync(directory).filter((name) => !isHalfWritten(name));
+}
+
+export function isHalfWritten(name: string): boolean {
+  return name.startsWith(BESIDE);
+}
+
+/** Removes what writers that died left; only while nobody else uses the store. */
+export function removeHalfWritten(directory: string): void {
+  for (const name of readdirSync(directory)) if (isHalfWritten(name)) removeRecord(join(directory, name));
+}
+
+export function recordCorrupt(path: string, actual: string): SealiftError {
+  return new SealiftError('STORE_RECORD_CORRUPT', `read record ${path}: expected a whole record, but it ${actual}`, {
+    context: { path },
+  });
+}

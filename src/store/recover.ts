@@ -1,0 +1,90 @@
+import { markBoot, readBootId, resetState, tidyState } from './claim-state.ts';
+import { listLayerRecords } from './layer-record.ts';
+import { isLayerKey } from './layer-key.ts';
+import { isStagingName } from './layout.ts';
+import { listMountIds, removeMount } from './mount-record.ts';
+import { reconcileLayer } from './reconcile-layer.ts';
+import { type StoreContext, tryLayerLock, tryStagingLock } from './store-context.ts';
+import type { DataArea, DataListing } from './types.ts';
+
+/** With the store to ourselves: what another boot left is thrown away, and so is all that died half-done. */
+export async function recoverExclusively(context: StoreContext): Promise<void> {
+  const { stateDir, dataDir, bootId, durable, runOperation } = context.options;
+  await runOperation('prepareData', { dataDir });
+  const listing = await runOperation('listData', { dataDir });
+  const lastBoot = readBootId(stateDir);
+  const isSameBoot = lastBoot === bootId;
+  // Layers of a durable store were synced before they were recorded; its mounts ended with their boot all the same.
+  const keepsLayers = isSameBoot || (durable && lastBoot !== undefined && lastBoot !== '');
+  if (!keepsLayers) {
+    // Data first: were the index new already, a reset cut short would leave layers that look like ours.
+    for (const area of ['layers', 'staging', 'uppers'] as const) await trashAll(context, area, listing[area]);
+    resetState(stateDir, bootId);
+  } else {
+    tidyState(stateDir);
+    if (!isSameBoot) for (const id of listMountIds(stateDir)) removeMount(stateDir, id);
+    await trashAll(
+      context,
+      'layers',
+      listing.layers.filter((name) => !isLayerKey(name)),
+    );
+    await trashAll(
+      context,
+      'staging',
+      listing.staging.filter((name) => !isStagingName(name)),
+    );
+    const mounts = new Set(listMountIds(stateDir));
+    await trashAll(
+      context,
+      'uppers',
+      listing.uppers.filter((id) => !mounts.has(id)),
+    );
+    await recoverUnlocked(context, listing);
+    if (!isSameBoot) markBoot(stateDir, bootId);
+  }
+  if (listing.trash.length > 0) context.trash.start();
+}
+
+/** Beside living neighbours: only what can be locked, and so has no owner. */
+export async function recoverShared(context: StoreContext): Promise<void> {
+  const { dataDir, runOperation } = context.options;
+  await recoverUnlocked(context, await runOperation('listData', { dataDir }));
+}
+
+async function recoverUnlocked(context: StoreContext, listing: DataListing): Promise<void> {
+  const { stateDir } = context.options;
+  for (const name of listing.staging.filter(isStagingName)) {
+    const lock = tryStagingLock(stateDir, name);
+    if (lock === undefined) continue;
+    try {
+      await trashAll(context, 'staging', [name]);
+    } finally {
+      lock.release({ remove: true });
+    }
+  }
+  await reconcileHalves(context, listing);
+}
+
+/** Layers without a record and records without a layer. */
+async function reconcileHalves(context: StoreContext, listing: DataListing): Promise<void> {
+  const { stateDir } = context.options;
+  const recorded = new Set(listLayerRecords(stateDir));
+  const present = new Set(listing.layers.filter(isLayerKey));
+  const halves = [...recorded, ...present].filter((key) => recorded.has(key) !== present.has(key));
+  for (const key of halves) {
+    const lock = tryLayerLock(stateDir, key);
+    if (lock === undefined) continue;
+    try {
+      await reconcileLayer(context, key);
+    } finally {
+      lock.release({ remove: true });
+    }
+  }
+}
+
+async function trashAll(context: StoreContext, area: DataArea, names: readonly string[]): Promise<void> {
+  const { dataDir, runOperation } = context.options;
+  for (const name of names) {
+    if (await runOperation('moveToTrash', { dataDir, area, name })) context.trash.start();
+  }
+}

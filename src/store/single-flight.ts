@@ -1,0 +1,116 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { SealiftError } from '../errors/index.ts';
+import type { HeldLock } from './lock-file.ts';
+import { pollLock, throwIfCancelled } from './poll-lock.ts';
+import type { Clock } from './types.ts';
+
+interface SingleFlightPorts<Key, Found> {
+  /** Looks without a lock. */
+  find(key: Key): Promise<Found | undefined>;
+  /** Looks under the lock of `key`, and may clean up what it finds broken. */
+  findLocked(key: Key): Promise<Found | undefined>;
+  /** The lock of `key` among processes. */
+  tryLock(key: Key): HeldLock | undefined;
+  readonly clock: Clock;
+  readonly lockTimeoutMs: number;
+}
+
+export interface SingleFlight<Key, Found> {
+  /** See `Store.withLayer`. */
+  run(key: Key, make: () => Promise<Found>, signal?: AbortSignal): Promise<Found>;
+  /** Whether a `make` of this key is running here, under its lock. */
+  isMaking(key: Key): boolean;
+}
+
+/** A `make` that runs, or has run. */
+interface Attempt {
+  readonly key: string;
+  isRunning: boolean;
+}
+
+/** What followers see of their leader: its result, or undefined when it failed. */
+type Flight<Found> = Promise<{ readonly found: Found } | undefined>;
+
+/** One maker at a time for each key, in this process and among all that share the lock files. */
+export function createSingleFlight<Key extends string, Found>(
+  ports: SingleFlightPorts<Key, Found>,
+): SingleFlight<Key, Found> {
+  const flights = new Map<Key, Flight<Found>>();
+  const making = new Set<Key>();
+  const attempts = new AsyncLocalStorage<Attempt>();
+
+  async function run(key: Key, make: () => Promise<Found>, signal?: AbortSignal): Promise<Found> {
+    assertHoldsNone(attempts.getStore(), key);
+    for (;;) {
+      throwIfCancelled(signal);
+      const found = await ports.find(key);
+      if (found !== undefined) return found;
+      const flight = flights.get(key);
+      if (flight === undefined) return lead(key, make, signal);
+      const joined = await unlessAborted(flight, signal);
+      if (joined !== undefined) return joined.found;
+    }
+  }
+
+  async function lead(key: Key, make: () => Promise<Found>, signal: AbortSignal | undefined): Promise<Found> {
+    const flight = Promise.withResolvers<{ readonly found: Found } | undefined>();
+    flights.set(key, flight.promise);
+    let result: { readonly found: Found } | undefined;
+    try {
+      result = { found: await findOrMake(key, make, signal) };
+      return result.found;
+    } finally {
+      // Removed before anybody is told, so that the first follower of a failed leader leads itself.
+      flights.delete(key);
+      flight.resolve(result);
+    }
+  }
+
+  async function findOrMake(key: Key, make: () => Promise<Found>, signal: AbortSignal | undefined): Promise<Found> {
+    const { clock, lockTimeoutMs: timeoutMs } = ports;
+    const lock = await pollLock(() => ports.tryLock(key), { clock, timeoutMs, signal });
+    if (lock === undefined) return findAfterTimeout(key);
+    const attempt: Attempt = { key, isRunning: true };
+    making.add(key);
+    try {
+      return (await ports.findLocked(key)) ?? (await attempts.run(attempt, make));
+    } finally {
+      attempt.isRunning = false;
+      making.delete(key);
+      lock.release({ remove: true });
+    }
+  }
+
+  async function findAfterTimeout(key: Key): Promise<Found> {
+    const found = await ports.find(key);
+    if (found !== undefined) return found;
+    throw new SealiftError(
+      'STORE_LOCK_TIMEOUT',
+      `wait for layer ${key}: expected the process that makes it to finish within ${ports.lockTimeoutMs} ms, it has not`,
+      { context: { key, timeoutMs: ports.lockTimeoutMs } },
+    );
+  }
+
+  return { run, isMaking: (key) => making.has(key) };
+}
+
+/** Two pulls that each hold one layer and wait for the other's would wait for ever. */
+function assertHoldsNone(attempt: Attempt | undefined, wanted: string): void {
+  if (!attempt?.isRunning) return;
+  throw new SealiftError('INTERNAL', `wait for layer ${wanted}: expected to hold no layer, but holding ${attempt.key}`);
+}
+
+/** Waits for the flight without tying its fate to the signal of one who waits. */
+async function unlessAborted<Result>(flight: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  if (signal === undefined) return flight;
+  const aborted = Promise.withResolvers<undefined>();
+  const stop = () => aborted.resolve(undefined);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const first = await Promise.race([flight, aborted.promise]);
+    throwIfCancelled(signal);
+    return first ?? (await flight);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs';
+import { SealiftError } from '../errors/index.ts';
+import type { Digest } from '../oci/index.ts';
+import type { LayerFacts } from '../unpack/index.ts';
+import { removeLayerRecord, writeLayerRecord } from './layer-record.ts';
+import { dataPath } from './layout.ts';
+import type { HeldLock } from './lock-file.ts';
+import { reconcileLayer } from './reconcile-layer.ts';
+import { type StoreContext, tryStagingLock } from './store-context.ts';
+import type { KnownLayer, LayerKey, LayerRecord, Staging } from './types.ts';
+
+export interface StagedKey {
+  readonly key: LayerKey;
+  readonly diffId: Digest;
+  /** Whether the caller holds the lock of the key. */
+  isMaking(): boolean;
+}
+
+/** Begins a layer in a directory of its own, under a lock that tells others that its owner lives. */
+export async function stageLayer(context: StoreContext, staged: StagedKey): Promise<Staging> {
+  const { stateDir, dataDir, runOperation, checkpoint } = context.options;
+  const { name, lock } = nextStagingName(stateDir, context.stagings);
+  try {
+    const directory = await runOperation('makeStaging', { dataDir, name });
+    checkpoint('staging-made');
+    return staging(context, staged, { name, lock, directory });
+  } catch (error) {
+    lock.release({ remove: true });
+    throw error;
+  }
+}
+
+/** The lock is what makes the name ours: another store of this process may be counting too. */
+function nextStagingName(stateDir: string, stagings: { count: number }): Pick<StagingPlace, 'name' | 'lock'> {
+  for (;;) {
+    stagings.count += 1;
+    const name = `${process.pid}-${processStartTime()}-${stagings.count}`;
+    const lock = tryStagingLock(stateDir, name);
+    if (lock !== undefined) return { name, lock };
+  }
+}
+
+/** Clock ticks since boot, field 22 of https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
+function processStartTime(): string {
+  const stat = readFileSync('/proc/self/stat', 'latin1');
+  const fieldsFromThird = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fieldsFromThird[22 - 3] ?? '0';
+}
+
+interface StagingPlace {
+  readonly name: string;
+  readonly lock: HeldLock;
+  readonly directory: string;
+}
+
+function staging(context: StoreContext, staged: StagedKey, place: StagingPlace): Staging {
+  const { dataDir, runOperation } = context.options;
+  let isOpen = true;
+
+  async function discard(): Promise<void> {
+    if (!isOpen) return;
+    isOpen = false;
+    try {
+      if (await runOperation('moveToTrash', { dataDir, area: 'staging', name: place.name })) context.trash.start();
+    } finally {
+      place.lock.release({ remove: true });
+    }
+  }
+
+  async function publish(facts: LayerFacts): Promise<KnownLayer> {
+    assertMayPublish(staged, isOpen);
+    const record: LayerRecord = { key: staged.key, diffId: staged.diffId, state: 'published', facts };
+    const theirs = await reconcileLayer(context, staged.key);
+    if (theirs === undefined && (await publishTree(context, place.name, record))) {
+      isOpen = false;
+      place.lock.release({ remove: true });
+    } else {
+      await discard();
+    }
+    return theirs ?? { kind: 'published', layer: { record, path: dataPath.layer(dataDir, staged.key) } };
+  }
+
+  return { directory: place.directory, publish, discard };
+}
+
+function assertMayPublish(staged: StagedKey, isOpen: boolean): void {
+  if (isOpen && staged.isMaking()) return;
+  const actual = isOpen ? 'one without its lock' : 'one that has ended';
+  throw new SealiftError('INTERNAL', `publish layer ${staged.key}: expected a staging under the lock, got ${actual}`);
+}
+
+/**
+ * Record first: a layer without a record is removed at start, so that nothing on a disk is believed by itself. False
+ * when a process without our lock has put its own tree there, verified as ours is; that one stays.
+ */
+async function publishTree(context: StoreContext, staging: string, record: LayerRecord): Promise<boolean> {
+  const { stateDir, dataDir, durable, runOperation, checkpoint } = context.options;
+  const { key } = record;
+  writeLayerRecord(stateDir, record);
+  checkpoint('record-written');
+  try {
+    const isOurs = await runOperation('publishLayer', { dataDir, staging, key, durable });
+    checkpoint('published');
+    return isOurs;
+  } catch (error) {
+    removeLayerRecord(stateDir, key);
+    throw error;
+  }
+}

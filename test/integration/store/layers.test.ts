@@ -1,0 +1,317 @@
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SealiftError } from '../../../src/errors/index.ts';
+import type { KnownLayer, Staging, Store, StoreOperation, StoreOptions } from '../../../src/store/index.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { Scratch } from '../../support/scratch.ts';
+import { DIFF_ID, FACTS, inlineRunner, layerKey, openTestStore } from '../../support/store-fixtures.ts';
+
+const KEY = layerKey();
+
+let scratch: Scratch;
+let store: Store;
+let checkpoints: string[];
+let operations: StoreOperation['kind'][];
+let refuse: (operation: StoreOperation) => void;
+
+beforeEach(async () => {
+  scratch = new Scratch('layers');
+  checkpoints = [];
+  operations = [];
+  refuse = () => undefined;
+  store = await open();
+});
+
+afterEach(async () => {
+  await store.close();
+  scratch[Symbol.dispose]();
+});
+
+function open(change: Partial<StoreOptions> = {}): Promise<Store> {
+  return openTestStore(scratch.path, {
+    checkpoint: (name) => checkpoints.push(name),
+    runOperation: inlineRunner((operation) => {
+      operations.push(operation.kind);
+      refuse(operation);
+    }),
+    ...change,
+  });
+}
+
+const names = (...parts: string[]) => readdirSync(scratch.join(...parts));
+
+async function stageHello(from = store): Promise<Staging> {
+  const staging = await from.stageLayer(KEY, DIFF_ID);
+  writeFileSync(`${staging.directory}/hello`, 'hello');
+  return staging;
+}
+
+function make(from = store): Promise<KnownLayer> {
+  return from.withLayer(KEY, async () => (await stageHello(from)).publish(FACTS));
+}
+
+describe('publishing a layer', () => {
+  it('stages in a directory that is empty, private and new', async () => {
+    const staging = await store.stageLayer(KEY, DIFF_ID);
+    expect(staging.directory).toMatch(new RegExp(`^${scratch.join('data/staging')}/${process.pid}-[0-9]+-[0-9]+$`));
+    expect(readdirSync(staging.directory)).toEqual([]);
+    expect(lstatSync(staging.directory).mode & 0o7777).toBe(0o700);
+    await staging.discard();
+  });
+
+  it('moves the very tree under its key, with its record, and leaves nothing else', async () => {
+    let inode = 0;
+    const known = await store.withLayer(KEY, async () => {
+      const staging = await stageHello();
+      inode = lstatSync(staging.directory).ino;
+      utimesSync(staging.directory, 1, 1);
+      return staging.publish(FACTS);
+    });
+    const path = scratch.join('data/layers', KEY);
+    expect(known).toEqual({
+      kind: 'published',
+      layer: { path, record: { key: KEY, diffId: DIFF_ID, state: 'published', facts: FACTS } },
+    });
+    expect(lstatSync(path)).toMatchObject({ ino: inode, mtimeMs: 1_000 });
+    expect(readFileSync(`${path}/hello`, 'utf8')).toBe('hello');
+    expect([names('data/staging'), names('data/trash'), names('state/lock')]).toEqual([[], [], ['store']]);
+  });
+
+  it('is not seen before the end of publish', async () => {
+    const before = await store.withLayer(KEY, async () => {
+      const staging = await stageHello();
+      expect(await store.findLayer(KEY)).toBeUndefined();
+      return staging.publish(FACTS);
+    });
+    expect(await store.findLayer(KEY)).toEqual(before);
+  });
+
+  it('writes the record before the rename, and names the moments', async () => {
+    checkpoints.length = 0;
+    refuse = ({ kind }) => {
+      if (kind === 'publishLayer') expect(names('state/layers')).toEqual([`${KEY}.json`]);
+    };
+    await make();
+    expect(checkpoints).toEqual(['staging-made', 'record-written', 'published']);
+  });
+
+  it('publishes once: the second pull stages nothing', async () => {
+    await make();
+    operations.length = 0;
+    await make();
+    expect(operations).toEqual(['isLayerPresent']);
+  });
+
+  it('keeps names of bytes in its facts as they are', async () => {
+    const path = '\u00ff\u0000\u0080/\u00e9' as (typeof FACTS.implied)[number]['path'];
+    const facts = { ...FACTS, implied: [{ path, cut: true }], unresolvedLinks: [], dropped: { 'overlay-xattr': 2 } };
+    await store.withLayer(KEY, async () => (await stageHello()).publish(facts));
+    expect(await store.findLayer(KEY)).toMatchObject({ layer: { record: { facts } } });
+  });
+
+  it('syncs before it renames when the store outlives a crash', async () => {
+    const durable = await open({ durable: true });
+    const requests: StoreOperation[] = [];
+    refuse = (operation) => requests.push(operation);
+    await make(durable);
+    expect(requests.find(({ kind }) => kind === 'publishLayer')).toMatchObject({ request: { durable: true } });
+    expect(await durable.findLayer(KEY)).toBeDefined();
+    await durable.close();
+  });
+
+  it('refuses without the lock of the key', async () => {
+    const staging = await stageHello();
+    await expectFailure('INTERNAL', () => staging.publish(FACTS));
+    await staging.discard();
+    expect(names('data/layers')).toEqual([]);
+  });
+
+  it('refuses a second time', async () => {
+    await store.withLayer(KEY, async () => {
+      const staging = await stageHello();
+      const known = await staging.publish(FACTS);
+      await expectFailure('INTERNAL', () => staging.publish(FACTS));
+      return known;
+    });
+  });
+
+  it('refuses a record that is too large to hold in memory', async () => {
+    const dropped = { ['x'.repeat(70 * 1024 * 1024)]: 1 };
+    const publish = async () => {
+      const staging = await stageHello();
+      try {
+        return await staging.publish({ ...FACTS, dropped });
+      } finally {
+        await staging.discard();
+      }
+    };
+    await expectFailure('LAYER_LIMIT_EXCEEDED', () => store.withLayer(KEY, publish));
+    expect([names('data/layers'), names('state/layers'), names('data/staging')]).toEqual([[], [], []]);
+  });
+});
+
+describe('a layer that another process has put there', () => {
+  const theirs = () => mkdirSync(scratch.join('data/layers', KEY, 'theirs'), { recursive: true });
+
+  it('is used, and our own goes to the trash, when it came in between', async () => {
+    refuse = ({ kind }) => {
+      if (kind === 'publishLayer') theirs();
+    };
+    expect(await make()).toMatchObject({ kind: 'published' });
+    expect(names('data/layers', KEY)).toEqual(['theirs']);
+    await store.close();
+    expect([names('data/staging'), names('data/trash')]).toEqual([[], []]);
+  });
+
+  it('is thrown away when nobody has recorded it', async () => {
+    theirs();
+    await make();
+    expect(names('data/layers', KEY)).toEqual(['hello']);
+  });
+
+  it('is not replaced when it is empty', async () => {
+    refuse = ({ kind }) => {
+      if (kind === 'publishLayer') mkdirSync(scratch.join('data/layers', KEY));
+    };
+    await make();
+    expect(names('data/layers', KEY)).toEqual([]);
+  });
+});
+
+describe('discarding a layer', () => {
+  it('leaves nothing, and may be said twice', async () => {
+    const staging = await stageHello();
+    await staging.discard();
+    await staging.discard();
+    await store.close();
+    expect([names('data/staging'), names('data/trash'), names('state/lock')]).toEqual([[], [], ['store']]);
+  });
+
+  it('does nothing after publishing', async () => {
+    await store.withLayer(KEY, async () => {
+      const staging = await stageHello();
+      const known = await staging.publish(FACTS);
+      await staging.discard();
+      return known;
+    });
+    expect(names('data/layers', KEY)).toEqual(['hello']);
+  });
+});
+
+describe('a failing disk', () => {
+  const ioError = () => new SealiftError('STORE_IO_FAILED', 'publishLayer: expected success, got EIO');
+
+  it('leaves neither record nor layer nor lock when the rename fails', async () => {
+    refuse = ({ kind }) => {
+      if (kind === 'publishLayer') throw ioError();
+    };
+    const attempt = store.withLayer(KEY, async () => {
+      const staging = await stageHello();
+      return staging.publish(FACTS).finally(() => staging.discard());
+    });
+    await expectFailure('STORE_IO_FAILED', () => attempt);
+    await store.close();
+    expect([names('state/layers'), names('data/layers'), names('data/staging')]).toEqual([[], [], []]);
+    expect(names('state/lock')).toEqual(['store']);
+  });
+
+  it('keeps no staging lock when the directory cannot be made', async () => {
+    refuse = ({ kind }) => {
+      if (kind === 'makeStaging') throw ioError();
+    };
+    await expectFailure('STORE_IO_FAILED', () => store.stageLayer(KEY, DIFF_ID));
+    expect(names('state/lock')).toEqual(['store']);
+  });
+
+  it('leaves what cannot be thrown away now to the next start', async () => {
+    const staging = await stageHello();
+    refuse = ({ kind }) => {
+      if (kind === 'moveToTrash') throw ioError();
+    };
+    await expectFailure('STORE_IO_FAILED', () => staging.discard());
+    refuse = () => undefined;
+    const next = await open();
+    expect(names('data/staging')).toEqual([]);
+    await next.close();
+  });
+});
+
+describe('findLayer', () => {
+  const record = () => scratch.join('state/layers', `${KEY}.json`);
+
+  it.each<[string, () => void]>([
+    ['its layer is gone', () => rmSync(scratch.join('data/layers', KEY), { recursive: true })],
+    [
+      'its layer is a file',
+      () => {
+        rmSync(scratch.join('data/layers', KEY), { recursive: true });
+        writeFileSync(scratch.join('data/layers', KEY), '');
+      },
+    ],
+    ['its record is gone', () => rmSync(record())],
+    ['its record is torn', () => writeFileSync(record(), readFileSync(record()).subarray(0, 40))],
+    ['its record is empty', () => writeFileSync(record(), '')],
+    [
+      'its record lacks facts',
+      () => writeFileSync(record(), JSON.stringify({ key: KEY, diffId: DIFF_ID, state: 'published' })),
+    ],
+    [
+      'its record is that of another layer',
+      () => {
+        writeFileSync(record(), readFileSync(record(), 'utf8').replace(KEY, layerKey('0b')));
+      },
+    ],
+    [
+      'its record is a directory',
+      () => {
+        rmSync(record());
+        mkdirSync(record());
+      },
+    ],
+  ])('counts a layer as absent when %s, and the next pull makes it again', async (_, damage) => {
+    await make();
+    expect(await store.findLayer(KEY)).toBeDefined();
+    damage();
+    expect(await store.findLayer(KEY)).toBeUndefined();
+    await make();
+    expect(names('data/layers', KEY)).toEqual(['hello']);
+    expect(await store.findLayer(KEY)).toBeDefined();
+  });
+});
+
+describe('a layer that needs its chain', () => {
+  const facts = { ...FACTS, unresolvedLinks: [{ path: 'a', target: 'b' }] as unknown as typeof FACTS.unresolvedLinks };
+  const remember = () => Promise.resolve(store.rememberNeedsChain(KEY, DIFF_ID, facts));
+
+  it('is remembered, so that it is fetched once', async () => {
+    const known = await store.withLayer(KEY, remember);
+    expect(known).toEqual({
+      kind: 'needs-chain',
+      record: { key: KEY, diffId: DIFF_ID, state: 'needs-chain', facts },
+    });
+    const again = await store.withLayer(KEY, () => Promise.reject(new Error('must not be made')));
+    expect(again).toEqual(known);
+  });
+
+  it('is remembered by the next start too', async () => {
+    await store.withLayer(KEY, remember);
+    await store.close();
+    store = await open();
+    expect(await store.findLayer(KEY)).toMatchObject({ kind: 'needs-chain' });
+    expect(existsSync(scratch.join('data/layers', KEY))).toBe(false);
+  });
+
+  it('is not remembered without the lock of the key', async () => {
+    await expectFailure('INTERNAL', remember);
+    expect(await store.findLayer(KEY)).toBeUndefined();
+  });
+});
