@@ -1,0 +1,133 @@
+import { posix } from 'node:path';
+import { SealiftError } from '../errors/index.ts';
+import type { Limits } from '../limits/index.ts';
+import type { ImageConfig } from '../oci/index.ts';
+import { createAnnotations } from './create-annotations.ts';
+import {
+  DEFAULT_ARGS,
+  DEFAULT_CAPABILITIES,
+  DEFAULT_MOUNTS,
+  DEFAULT_NAMESPACES,
+  DEFAULT_PATH,
+  HOSTNAME,
+  MASKED_PATHS,
+  READONLY_PATHS,
+  VOLUME_OPTIONS,
+} from './runtime-defaults.ts';
+import type { ResolvedUser, RuntimeMount, RuntimeSpec } from './types.ts';
+
+function assertNoNul(values: readonly string[], what: string): void {
+  const bad = values.findIndex((value) => value.includes('\0'));
+  if (bad >= 0) {
+    throw new SealiftError('CONFIG_INVALID', `image config: ${what} ${bad}: expected text without NUL bytes`);
+  }
+}
+
+function parseCleanPath(unsafePath: string, what: string): string {
+  const refuse = (expected: string): never => {
+    throw new SealiftError('CONFIG_INVALID', `image config: ${what} "${unsafePath}": expected ${expected}`);
+  };
+  assertNoNul([unsafePath], what);
+  if (!unsafePath.startsWith('/')) refuse('an absolute path');
+  if (unsafePath.split('/').includes('..')) refuse('a path without ".."');
+  const path = posix.normalize(unsafePath).replace(/^\/+/, '/');
+  return path.length > 1 ? path.replace(/\/$/, '') : path;
+}
+
+/**
+ * The working directory; one below /proc is refused, since /proc/self/fd/N may be a directory of the host that the
+ * runtime left open (CVE-2024-21626).
+ */
+function workingDirectory(unsafePath: string): string {
+  const path = parseCleanPath(unsafePath || '/', 'WorkingDir');
+  if (path === '/proc' || path.startsWith('/proc/')) {
+    throw new SealiftError('CONFIG_INVALID', `image config: WorkingDir "${path}": expected a path outside /proc`);
+  }
+  return path;
+}
+
+/** Env as the image has it, the last of several values for a name; PATH and HOME only where the image sets none. */
+function environment(variables: readonly string[], home: string | undefined): readonly string[] {
+  assertNoNul(variables, 'Env');
+  const byName = new Map<string, string>();
+  for (const variable of variables) {
+    const [name = ''] = variable.split('=', 1);
+    byName.delete(name);
+    byName.set(name, variable);
+  }
+  if (!byName.has('PATH')) byName.set('PATH', DEFAULT_PATH);
+  if (!byName.has('HOME') && home !== undefined) byName.set('HOME', `HOME=${home}`);
+  return [...byName.values()];
+}
+
+function commandLine(entrypoint: readonly string[], cmd: readonly string[]): readonly string[] {
+  const args = [...entrypoint, ...cmd];
+  assertNoNul(args, 'argument');
+  return args.length > 0 ? args : DEFAULT_ARGS;
+}
+
+/** Volumes come before the default mounts, so that none can cover /proc or /dev. */
+function mounts(volumes: readonly string[], maxVolumes: number): readonly RuntimeMount[] {
+  if (volumes.length > maxVolumes) {
+    throw new SealiftError(
+      'CONFIG_INVALID',
+      `image config: expected at most ${maxVolumes} volumes, got ${volumes.length}`,
+    );
+  }
+  const paths = new Set(volumes.map((volume) => parseCleanPath(volume, 'volume')));
+  if (paths.has('/')) throw new SealiftError('CONFIG_INVALID', 'image config: volume "/": it would hide the rootfs');
+  const tmpfs = [...paths].map((destination) => ({
+    destination,
+    type: 'tmpfs',
+    source: 'tmpfs',
+    options: VOLUME_OPTIONS,
+  }));
+  return [...tmpfs, ...DEFAULT_MOUNTS];
+}
+
+/**
+ * The config.json of a container that runs the image as it says; `CONFIG_INVALID` when it says what no runtime must do.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/conversion.md
+ */
+export function createRuntimeSpec(options: {
+  readonly imageConfig: ImageConfig;
+  readonly user: ResolvedUser;
+  readonly rootfsReadonly: boolean;
+  readonly limits: Limits;
+}): { readonly spec: RuntimeSpec; readonly strippedLabels: readonly string[] } {
+  const { imageConfig, user, rootfsReadonly, limits } = options;
+  const { config } = imageConfig;
+  if (imageConfig.os !== 'linux') {
+    throw new SealiftError('MANIFEST_UNSUPPORTED', `image config: os "${imageConfig.os}": expected linux`);
+  }
+  const { annotations, strippedLabels } = createAnnotations(imageConfig);
+  const capabilities = DEFAULT_CAPABILITIES;
+  const spec: RuntimeSpec = {
+    ociVersion: '1.0.2',
+    process: {
+      terminal: false,
+      user: {
+        uid: user.uid,
+        gid: user.gid,
+        ...(user.additionalGids.length > 0 ? { additionalGids: user.additionalGids } : {}),
+      },
+      args: commandLine(config.entrypoint, config.cmd),
+      env: environment(config.env, user.home),
+      cwd: workingDirectory(config.workingDir),
+      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      rlimits: [{ type: 'RLIMIT_NOFILE', hard: 1024, soft: 1024 }],
+      noNewPrivileges: true,
+    },
+    root: { path: 'rootfs', readonly: rootfsReadonly },
+    hostname: HOSTNAME,
+    mounts: mounts(config.volumes, limits.maxVolumes),
+    annotations,
+    linux: {
+      resources: { devices: [{ allow: false, access: 'rwm' }] },
+      namespaces: DEFAULT_NAMESPACES.map((type) => ({ type })),
+      maskedPaths: MASKED_PATHS,
+      readonlyPaths: READONLY_PATHS,
+    },
+  };
+  return { spec, strippedLabels };
+}

@@ -1,0 +1,22 @@
+import { assertNever } from '../errors/index.ts';
+import { prepareBundle } from './prepare-bundle.ts';
+import { examineBundle, removeBundle } from './remove-bundle.ts';
+import type { BundleOperation, BundleOutcome } from './types.ts';
+import { writeBundle } from './write-bundle.ts';
+
+/** Synchronous, for a worker: plain data in, plain data out, refusals thrown. */
+export function performBundleOperation(operation: BundleOperation): BundleOutcome {
+  switch (operation.kind) {
+    case 'prepare':
+      return { kind: 'prepared', bundle: prepareBundle(operation.directory) };
+    case 'write':
+      return { kind: 'written', ...writeBundle(operation) };
+    case 'examine':
+      return { kind: 'examined', bundle: examineBundle(operation.directory) };
+    case 'remove':
+      removeBundle(operation.directory, operation.alsoDirectory);
+      return { kind: 'removed' };
+    default:
+      return assertNever(operation, 'bundle operation');
+  }
+}

@@ -1,0 +1,55 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { SealiftError } from '../errors/index.ts';
+import { closeFd, errnoOf, openInRoot } from '../platform/index.ts';
+
+/** O_PATH of <fcntl.h>, which node:fs has no name for. */
+const O_PATH = 0o10000000;
+
+function refuse(path: string, expected: string, cause?: unknown): never {
+  throw new SealiftError('BUNDLE_USER_INVALID', `rootfs: read ${path}: expected ${expected}`, { cause });
+}
+
+function openPath(rootFd: number, path: string): number | undefined {
+  try {
+    return openInRoot(rootFd, path, O_PATH);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
+    return refuse(path, `a regular file, got ${errno ?? 'a failure'}`, error);
+  }
+}
+
+function readBounded(fd: number, path: string, maxBytes: number): string {
+  // One byte more than allowed tells a file that grew from one that fits.
+  const room = Buffer.alloc(Math.min(fstatSync(fd).size, maxBytes) + 1);
+  let length = 0;
+  for (;;) {
+    const count = readSync(fd, room, length, room.length - length, null);
+    length += count;
+    if (count === 0) return room.toString('utf8', 0, length);
+    if (length === room.length) return refuse(path, `at most ${Math.min(length - 1, maxBytes)} bytes, got more`);
+  }
+}
+
+/**
+ * The text of a file inside a tree that an attacker has filled; undefined where there is none. Links resolve inside the
+ * tree; anything but a regular file is refused without being opened, so that no device or FIFO is touched
+ * (CVE-2024-9676, CVE-2026-47262).
+ */
+export function readRootFile(rootFd: number, path: string, maxBytes: number): string | undefined {
+  const pathFd = openPath(rootFd, path);
+  if (pathFd === undefined) return undefined;
+  try {
+    const stat = fstatSync(pathFd);
+    if (!stat.isFile()) refuse(path, 'a regular file');
+    if (stat.size > maxBytes) refuse(path, `at most ${maxBytes} bytes, got ${stat.size}`);
+    const fd = openSync(`/proc/self/fd/${pathFd}`, constants.O_RDONLY);
+    try {
+      return readBounded(fd, path, maxBytes);
+    } finally {
+      closeSync(fd);
+    }
+  } finally {
+    closeFd(pathFd);
+  }
+}

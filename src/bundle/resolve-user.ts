@@ -1,0 +1,126 @@
+import { SealiftError } from '../errors/index.ts';
+import type { Limits } from '../limits/index.ts';
+import type { ResolvedUser } from './types.ts';
+
+/** Texts of the image's /etc/passwd and /etc/group; undefined where the image has none. Attacker-controlled. */
+export interface UserDatabase {
+  readonly passwd: string | undefined;
+  readonly group: string | undefined;
+}
+
+/** The limit of containerd and moby; the kernel's own last id means "no id". */
+const MAX_ID = 2 ** 31 - 1;
+
+function refuse(what: string, expected: string): never {
+  throw new SealiftError('BUNDLE_USER_INVALID', `${what}: expected ${expected}`);
+}
+
+/** Digits are a number and never a name, also when they are out of range (CVE-2024-40635, CVE-2026-46680). */
+function looksNumeric(text: string): boolean {
+  return /^[+-]?[0-9]/.test(text) && !/[^0-9+-]/.test(text);
+}
+
+function parseId(text: string, what: string): number {
+  const id = /^[0-9]{1,20}$/.test(text) ? Number(text) : Number.NaN;
+  return id <= MAX_ID ? id : refuse(`${what} "${text}"`, `a number from 0 to ${MAX_ID}`);
+}
+
+/** Splits into records, without blank and comment lines; a line too long to be one is refused. */
+function* records(text: string | undefined, file: string, maxLineBytes: number): Generator<readonly string[]> {
+  for (const line of (text ?? '').split('\n')) {
+    if (line.length > maxLineBytes) {
+      refuse(`${file}: a line of ${line.length} characters`, `at most ${maxLineBytes}`);
+    }
+    if (line.trim() !== '' && !line.startsWith('#')) yield line.split(':');
+  }
+}
+
+interface PasswdEntry {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string | undefined;
+}
+
+/** The first entry that `matches`; its ids must be valid, an empty field is not 0. */
+function findPasswd(
+  { passwd }: UserDatabase,
+  limits: Limits,
+  matches: (name: string, uid: string) => boolean,
+): PasswdEntry | undefined {
+  for (const [name = '', , uid = '', gid = '', , home = ''] of records(
+    passwd,
+    '/etc/passwd',
+    limits.maxUserDatabaseLineBytes,
+  )) {
+    if (!matches(name, uid)) continue;
+    return {
+      name,
+      uid: parseId(uid, `/etc/passwd: uid of ${name}`),
+      gid: parseId(gid, `/etc/passwd: gid of ${name}`),
+      home: home.startsWith('/') && !home.includes('\0') ? home : undefined,
+    };
+  }
+  return undefined;
+}
+
+function findPasswdByUid(database: UserDatabase, limits: Limits, uid: number): PasswdEntry | undefined {
+  return findPasswd(database, limits, (_, text) => /^[0-9]{1,20}$/.test(text) && Number(text) === uid);
+}
+
+function resolveGroup(database: UserDatabase, limits: Limits, group: string): number {
+  if (looksNumeric(group)) return parseId(group, 'group');
+  for (const [name, , gid = ''] of records(database.group, '/etc/group', limits.maxUserDatabaseLineBytes)) {
+    if (name === group) return parseId(gid, `/etc/group: gid of ${name}`);
+  }
+  return refuse(`group "${group}"`, 'a group of the image’s /etc/group');
+}
+
+/** Groups that list `name` as a member, in file order, without the primary one. */
+function additionalGroups(
+  database: UserDatabase,
+  limits: Limits,
+  { name, gid: primary }: PasswdEntry,
+): readonly number[] {
+  const gids = new Set<number>();
+  for (const [group, , gid = '', members = ''] of records(
+    database.group,
+    '/etc/group',
+    limits.maxUserDatabaseLineBytes,
+  )) {
+    if (name !== '' && members.split(',').includes(name)) gids.add(parseId(gid, `/etc/group: gid of ${group}`));
+    if (gids.size > limits.maxAdditionalGroups) {
+      refuse(`user "${name}": ${gids.size} groups`, `at most ${limits.maxAdditionalGroups}`);
+    }
+  }
+  gids.delete(primary);
+  return [...gids];
+}
+
+/** The entry for the user part; a number needs none, then its group is 0. */
+function resolveUserPart(database: UserDatabase, limits: Limits, user: string): PasswdEntry {
+  if (looksNumeric(user)) {
+    const uid = parseId(user, 'user');
+    return findPasswdByUid(database, limits, uid) ?? { name: '', uid, gid: 0, home: undefined };
+  }
+  const entry = findPasswd(database, limits, (name) => name === user);
+  return entry ?? refuse(`user "${user}"`, 'a user of the image’s /etc/passwd');
+}
+
+/**
+ * Who `user|uid[:group|gid]` is in the image; throws `BUNDLE_USER_INVALID`, never guesses. Without a group the user's
+ * own and supplementary groups apply, with one they do not; no user at all is 0:0.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md#properties (User)
+ */
+export function resolveUser(unsafeUser: string, database: UserDatabase, limits: Limits): ResolvedUser {
+  if (unsafeUser === '') {
+    const home = findPasswdByUid(database, limits, 0)?.home;
+    return { uid: 0, gid: 0, additionalGids: [], home };
+  }
+  const [user = '', group, ...rest] = unsafeUser.split(':');
+  if (user === '' || group === '' || rest.length > 0) refuse(`user "${unsafeUser}"`, 'USER or USER:GROUP');
+  const entry = resolveUserPart(database, limits, user);
+  const { uid, home } = entry;
+  if (group !== undefined) return { uid, gid: resolveGroup(database, limits, group), additionalGids: [], home };
+  return { uid, gid: entry.gid, additionalGids: additionalGroups(database, limits, entry), home };
+}

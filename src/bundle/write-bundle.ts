@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, linkSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Limits } from '../limits/index.ts';
+import type { ImageConfig } from '../oci/index.ts';
+import { CONFIG_NAME, directoryIdentity, lstatIfAny, refuseBundle } from './bundle-directory.ts';
+import { createRuntimeSpec } from './create-runtime-spec.ts';
+import { readRootFile } from './read-root-file.ts';
+import { resolveUser } from './resolve-user.ts';
+import type { PreparedBundle, ResolvedUser, RuntimeSpec } from './types.ts';
+
+/** A bundle that was removed while its image was pulled, or replaced by another, gets nothing written into it. */
+function assertSameDirectory({ directory, identity }: PreparedBundle): void {
+  const stat = lstatIfAny(directory);
+  if (stat === undefined || directoryIdentity(stat) !== identity) {
+    refuseBundle(directory, 'the directory was removed or replaced since the pull began');
+  }
+}
+
+function resolveUserInRootfs(rootfs: string, user: string, limits: Limits): ResolvedUser {
+  const rootFd = openSync(rootfs, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    const passwd = readRootFile(rootFd, 'etc/passwd', limits.maxUserDatabaseBytes);
+    const group = readRootFile(rootFd, 'etc/group', limits.maxUserDatabaseBytes);
+    return resolveUser(user, { passwd, group }, limits);
+  } finally {
+    closeSync(rootFd);
+  }
+}
+
+/** Appears whole or not at all, and never replaces one: link(2) fails where rename(2) would overwrite. */
+function publishConfig(directory: string, spec: RuntimeSpec): void {
+  const temporary = join(directory, `.${CONFIG_NAME}.${randomBytes(8).toString('hex')}`);
+  try {
+    writeFileSync(temporary, `${JSON.stringify(spec, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' });
+    linkSync(temporary, join(directory, CONFIG_NAME));
+  } catch (error) {
+    refuseBundle(directory, 'config.json cannot be written', error);
+  } finally {
+    if (lstatIfAny(temporary)) unlinkSync(temporary);
+  }
+}
+
+/**
+ * Writes config.json of a bundle whose rootfs is mounted: the user is looked up inside the rootfs. Comes last; a bundle
+ * is complete when it has a config.json.
+ */
+export function writeBundle(options: {
+  readonly bundle: PreparedBundle;
+  readonly imageConfig: ImageConfig;
+  readonly rootfsReadonly: boolean;
+  readonly limits: Limits;
+}): { readonly user: ResolvedUser; readonly strippedLabels: readonly string[] } {
+  const { bundle, imageConfig, rootfsReadonly, limits } = options;
+  assertSameDirectory(bundle);
+  const user = resolveUserInRootfs(bundle.rootfs, imageConfig.config.user, limits);
+  const { spec, strippedLabels } = createRuntimeSpec({ imageConfig, user, rootfsReadonly, limits });
+  publishConfig(bundle.directory, spec);
+  return { user, strippedLabels };
+}

@@ -1,0 +1,278 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type BundleOutcome, type PreparedBundle, performBundleOperation } from '../../../src/bundle/index.ts';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import { type ImageConfig, parseImageConfig } from '../../../src/oci/index.ts';
+import { runBundle } from '../../support/crun.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { unmountBelow } from '../../support/mounts.ts';
+import { describeWith } from '../../support/needs.ts';
+import { Scratch } from '../../support/scratch.ts';
+
+const CONFIG: Record<string, unknown> = {
+  Env: ['GREETING=hello'],
+  Entrypoint: ['/bin/busybox', 'sh', '-c'],
+  Cmd: ['echo $GREETING $HOME $(id -u):$(id -g) $(id -G) $(pwd) $(hostname); mount'],
+  WorkingDir: '/srv',
+  User: 'app',
+  Volumes: { '/data': {} },
+  Labels: { 'run.oci.handler': 'wasm' },
+};
+
+function imageConfig(config: Record<string, unknown> = CONFIG): ImageConfig {
+  const document = { os: 'linux', architecture: 'amd64', config, rootfs: { type: 'layers', diff_ids: [] } };
+  return parseImageConfig(Buffer.from(JSON.stringify(document)));
+}
+
+let scratch: Scratch;
+let directory: string;
+
+function prepare(path = directory): PreparedBundle {
+  const outcome = performBundleOperation({ kind: 'prepare', directory: path });
+  if (outcome.kind !== 'prepared') throw new Error(outcome.kind);
+  return outcome.bundle;
+}
+
+function write(bundle: PreparedBundle, config = imageConfig()): BundleOutcome {
+  return performBundleOperation({
+    kind: 'write',
+    bundle,
+    imageConfig: config,
+    rootfsReadonly: false,
+    limits: DEFAULT_LIMITS,
+  });
+}
+
+function fill(rootfs: string): void {
+  for (const name of ['etc', 'srv', 'bin']) mkdirSync(`${rootfs}/${name}`);
+  writeFileSync(`${rootfs}/etc/passwd`, 'root:x:0:0::/root:\napp:x:1000:1001::/home/app:\n');
+  writeFileSync(`${rootfs}/etc/group`, 'app:x:1001:\naudio:x:29:app\n');
+}
+
+beforeEach(() => {
+  scratch = new Scratch('bundle');
+  directory = scratch.join('parent', 'app');
+});
+
+afterEach(async () => {
+  await unmountBelow(scratch.path);
+  scratch[Symbol.dispose]();
+});
+
+describe('prepare', () => {
+  it('makes DIR and DIR/rootfs for the owner only, whatever the umask is', () => {
+    const umask = process.umask(0);
+    try {
+      const bundle = prepare();
+      expect(bundle).toMatchObject({ directory, rootfs: `${directory}/rootfs`, created: true });
+    } finally {
+      process.umask(umask);
+    }
+    expect(statSync(directory).mode & 0o7777).toBe(0o700);
+    expect(statSync(`${directory}/..`).mode & 0o022).toBe(0);
+    expect(readdirSync(directory)).toEqual(['rootfs']);
+  });
+
+  it('takes an existing directory, with other files and an empty rootfs in it', () => {
+    mkdirSync(`${directory}/rootfs`, { recursive: true });
+    writeFileSync(`${directory}/other`, '');
+    expect(prepare().created).toBe(false);
+    expect(readdirSync(directory).sort()).toEqual(['other', 'rootfs']);
+  });
+
+  it('follows links above DIR, so that mounts are found under their real path', () => {
+    mkdirSync(scratch.join('real'));
+    symlinkSync('real', scratch.join('link'));
+    expect(prepare(scratch.join('link', 'app')).directory).toBe(scratch.join('real', 'app'));
+  });
+
+  it.each<[string, () => void]>([
+    ['a file', () => writeFileSync(directory, '')],
+    ['a link to a directory', () => symlinkSync(scratch.path, directory)],
+    ['a dangling link', () => symlinkSync('nowhere', directory)],
+    ['a directory that others write to', () => makeDirectory(0o777)],
+    ['a directory that its group writes to', () => makeDirectory(0o770)],
+    ['a directory with a config.json', () => writeFileSync(`${makeDirectory()}/config.json`, '{}')],
+    ['a directory with a linked config.json', () => symlinkSync('x', `${makeDirectory()}/config.json`)],
+    ['a rootfs that is a link', () => symlinkSync('..', `${makeDirectory()}/rootfs`)],
+    ['a rootfs that is a file', () => writeFileSync(`${makeDirectory()}/rootfs`, '')],
+    ['a rootfs with files', () => mkdirSync(`${makeDirectory()}/rootfs/etc`, { recursive: true })],
+  ])('refuses %s and changes nothing', async (_, arrange) => {
+    mkdirSync(scratch.join('parent'));
+    arrange();
+    const before = readdirSync(scratch.path, { recursive: true });
+    await expectFailure('BUNDLE_INVALID', () => prepare());
+    expect(readdirSync(scratch.path, { recursive: true })).toEqual(before);
+  });
+});
+
+function makeDirectory(mode = 0o755): string {
+  mkdirSync(directory);
+  chmodSync(directory, mode);
+  return directory;
+}
+
+describe('write', () => {
+  it('writes config.json for its owner only, with the user of the rootfs, and nothing beside it', () => {
+    const bundle = prepare();
+    fill(bundle.rootfs);
+    expect(write(bundle)).toEqual({
+      kind: 'written',
+      user: { uid: 1000, gid: 1001, additionalGids: [29], home: '/home/app' },
+      strippedLabels: ['run.oci.handler'],
+    });
+    expect(statSync(`${directory}/config.json`).mode & 0o7777).toBe(0o600);
+    expect(readdirSync(directory).sort()).toEqual(['config.json', 'rootfs']);
+    const spec = JSON.parse(readFileSync(`${directory}/config.json`, 'utf8'));
+    expect(spec.process.user).toEqual({ uid: 1000, gid: 1001, additionalGids: [29] });
+    expect(spec.process.env).toContain('HOME=/home/app');
+  });
+
+  it('replaces no config.json that came meanwhile', async () => {
+    const bundle = prepare();
+    writeFileSync(`${directory}/config.json`, 'other');
+    await expectFailure('BUNDLE_INVALID', () => write(bundle, imageConfig({})));
+    expect(readFileSync(`${directory}/config.json`, 'utf8')).toBe('other');
+    expect(readdirSync(directory).sort()).toEqual(['config.json', 'rootfs']);
+  });
+
+  it.each<[string, () => void]>([
+    ['removed', () => rmSync(directory, { recursive: true })],
+    [
+      'replaced',
+      () => {
+        renameSync(directory, `${directory}-away`);
+        mkdirSync(`${directory}/rootfs`, { recursive: true });
+      },
+    ],
+    [
+      'made again',
+      () => {
+        rmSync(directory, { recursive: true });
+        mkdirSync(`${directory}/rootfs`, { recursive: true });
+      },
+    ],
+  ])('writes nothing into a directory that was %s', async (_, change) => {
+    const bundle = prepare();
+    change();
+    await expectFailure('BUNDLE_INVALID', () => write(bundle, imageConfig({})));
+    expect(existsSync(`${directory}/config.json`)).toBe(false);
+  });
+
+  it.each([
+    ['an unknown user', { User: 'nobody' }, 'BUNDLE_USER_INVALID'],
+    ['a user whose passwd leads out of the rootfs', { User: 'sentinel' }, 'BUNDLE_USER_INVALID'],
+    ['a working directory in /proc', { WorkingDir: '/proc/self/fd/3' }, 'CONFIG_INVALID'],
+  ] as const)('leaves no config.json after %s', async (_, config, code) => {
+    const bundle = prepare();
+    fill(bundle.rootfs);
+    writeFileSync(scratch.join('passwd'), 'sentinel:x:0:0::/:');
+    rmSync(`${bundle.rootfs}/etc/passwd`);
+    symlinkSync('../../../passwd', `${bundle.rootfs}/etc/passwd`);
+    await expectFailure(code, () => write(bundle, imageConfig(config)));
+    expect(readdirSync(directory)).toEqual(['rootfs']);
+  });
+});
+
+describe('examine and remove', () => {
+  it('take away what was made and leave DIR with the files of others', () => {
+    const bundle = prepare();
+    writeFileSync(`${directory}/other`, '');
+    writeFileSync(`${directory}/.config.json.0123456789abcdef`, 'of an interrupted write');
+    write(bundle, imageConfig({}));
+    const examined = performBundleOperation({ kind: 'examine', directory });
+    expect(examined).toMatchObject({ bundle: { directory, rootfs: bundle.rootfs, mountPoints: [] } });
+    performBundleOperation({ kind: 'remove', directory, alsoDirectory: true });
+    expect(readdirSync(directory)).toEqual(['other']);
+  });
+
+  it('remove DIR too where asked and nothing else is in it', () => {
+    prepare();
+    performBundleOperation({ kind: 'remove', directory, alsoDirectory: true });
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  it('make the directory fit for the next pull', () => {
+    write(prepare(), imageConfig({}));
+    performBundleOperation({ kind: 'remove', directory });
+    expect(prepare().created).toBe(false);
+  });
+
+  it.each<[string, () => void]>([
+    ['a missing directory', () => undefined],
+    [
+      'a directory without rootfs, whose config.json is not ours',
+      () => writeFileSync(`${makeDirectory()}/config.json`, '{}'),
+    ],
+    ['a rootfs that is a link', () => symlinkSync('..', `${makeDirectory()}/rootfs`)],
+    [
+      'a rootfs with files and no mount',
+      () => {
+        mkdirSync(`${directory}/rootfs/etc`, { recursive: true });
+        writeFileSync(`${directory}/config.json`, '{}');
+      },
+    ],
+  ])('refuse %s and remove nothing', async (_, arrange) => {
+    mkdirSync(scratch.join('parent'));
+    arrange();
+    const before = readdirSync(scratch.path, { recursive: true });
+    await expectFailure('BUNDLE_INVALID', () => performBundleOperation({ kind: 'remove', directory }));
+    expect(readdirSync(scratch.path, { recursive: true })).toEqual(before);
+  });
+});
+
+describeWith(['root'], 'a bundle with a mounted rootfs', () => {
+  it('is refused by prepare and remove, and examined with its mounts', async () => {
+    const path = scratch.join('with space\\and\ttab');
+    const bundle = prepare(path);
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', bundle.rootfs]);
+    mkdirSync(`${bundle.rootfs}/below`);
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', `${bundle.rootfs}/below`]);
+    await expectFailure('BUNDLE_INVALID', () => prepare(path));
+    await expectFailure('BUNDLE_INVALID', () => performBundleOperation({ kind: 'remove', directory: path }));
+    const mountPoints = [`${bundle.rootfs}/below`, bundle.rootfs];
+    const examined = performBundleOperation({ kind: 'examine', directory: path });
+    expect(examined).toMatchObject({ bundle: { mountPoints } });
+    for (const mountPoint of mountPoints) execFileSync('umount', [mountPoint]);
+    performBundleOperation({ kind: 'remove', directory: path });
+    expect(readdirSync(path)).toEqual([]);
+  });
+
+  it('of another user is refused', async () => {
+    execFileSync('install', ['-d', '-o', '1234', directory]);
+    await expectFailure('BUNDLE_INVALID', () => prepare());
+  });
+});
+
+describeWith(['root', 'crun', 'busybox', 'unshare'], 'crun', () => {
+  it('starts the bundle as the image says', async () => {
+    const bundle = prepare();
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', bundle.rootfs]);
+    fill(bundle.rootfs);
+    execFileSync('cp', ['/bin/busybox', `${bundle.rootfs}/bin/busybox`]);
+    const config = { ...CONFIG, Env: [...(CONFIG['Env'] as string[]), 'PATH=/bin'] };
+    for (const applet of ['sh', 'id', 'mount', 'hostname', 'pwd']) {
+      symlinkSync('busybox', `${bundle.rootfs}/bin/${applet}`);
+    }
+    write(bundle, imageConfig(config));
+    const { code, stdout, stderr } = await runBundle(bundle.directory);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    const [first, ...mounts] = stdout.toString().split('\n');
+    expect(first).toBe('hello /home/app 1000:1001 1001 29 /srv sealift');
+    expect(mounts.find((line) => line.includes(' on /data '))).toMatch(/type tmpfs \(rw,nosuid,nodev,noexec/);
+    expect(mounts.find((line) => line.includes(' on /sys '))).toContain('ro');
+  });
+});
