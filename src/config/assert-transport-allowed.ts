@@ -1,0 +1,34 @@
+import { SealiftError } from '../errors/index.ts';
+import type { Classified, Configuration, ConfigurationClass } from './types.ts';
+
+/** What vouches for the bytes of an image whatever wire they came over. */
+export type ImageProof = 'digest' | 'signature' | 'none';
+
+function unmeasuredTransport({ pull }: Configuration): Classified<unknown> | undefined {
+  return [pull.tlsVerify, pull.extraRootCertificates].find((setting) => setting.class === 'unmeasured');
+}
+
+/**
+ * Throws `CONFIG_CLASS_REFUSED` for a tag that policy accepts unsigned while an unmeasured source chose CAs or switched
+ * verification off: TLS would be the only check, and the host would have chosen it.
+ */
+export function assertTransportAllowed(configuration: Configuration, proof: ImageProof): void {
+  const transport = unmeasuredTransport(configuration);
+  if (proof !== 'none' || transport === undefined) return;
+  throw new SealiftError(
+    'CONFIG_CLASS_REFUSED',
+    `transport from ${transport.origin}: expected measured settings for an image without digest or signature`,
+    { context: { origin: transport.origin } },
+  );
+}
+
+/** Throws `CONFIG_CLASS_REFUSED` when measured credentials would travel over a transport that the host chose. */
+export function assertCredentialsAllowed(configuration: Configuration, credentials: ConfigurationClass): void {
+  const transport = unmeasuredTransport(configuration);
+  if (credentials === 'unmeasured' || transport === undefined) return;
+  throw new SealiftError(
+    'CONFIG_CLASS_REFUSED',
+    `transport from ${transport.origin}: expected measured settings for credentials from a measured source`,
+    { context: { origin: transport.origin } },
+  );
+}

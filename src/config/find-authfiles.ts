@@ -1,0 +1,25 @@
+import { statSync } from 'node:fs';
+import type { Environment } from './parse-environment.ts';
+
+function under(directory: string | undefined, name: string): string[] {
+  // XDG base directories must be absolute; a relative one is to be ignored.
+  return directory?.startsWith('/') ? [`${directory}/${name}`] : [];
+}
+
+/**
+ * Where the tools of containers/image look for credentials when no file is named, in their order.
+ * https://github.com/containers/image/blob/v5.36.2/docs/containers-auth.json.5.md
+ */
+export function authfileCandidates(environment: Environment, uid: number): readonly string[] {
+  const { XDG_RUNTIME_DIR, XDG_CONFIG_HOME, DOCKER_CONFIG, HOME } = environment;
+  return [
+    ...under(XDG_RUNTIME_DIR || `/run/containers/${uid}`, XDG_RUNTIME_DIR ? 'containers/auth.json' : 'auth.json'),
+    ...under(XDG_CONFIG_HOME || (HOME && `${HOME}/.config`), 'containers/auth.json'),
+    ...under(DOCKER_CONFIG || (HOME && `${HOME}/.docker`), 'config.json'),
+  ];
+}
+
+/** Those of the candidates that exist. For the CLI only: in the guest, credentials come from named places. */
+export function findAuthfiles(environment: Environment, uid: number): readonly string[] {
+  return authfileCandidates(environment, uid).filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
+}

@@ -1,0 +1,74 @@
+import { LIMITS } from '../limits/index.ts';
+import { loadTextFile } from './load-text-file.ts';
+import { parseConfiguration } from './parse-configuration.ts';
+import { type Environment, parseEnvironment } from './parse-environment.ts';
+import { resolveConfiguration } from './resolve-configuration.ts';
+import { environmentName } from './settings.ts';
+import type { Configuration, ConfigurationSource, SettingName, SettingValues } from './types.ts';
+
+export const DEFAULT_FILE = '/etc/sealift/sealift.toml';
+
+const FLAGS: ReadonlyMap<SettingName, string> = new Map([
+  ['store.root', '--store'],
+  ['pull.policy', '--policy'],
+  ['pull.insecure_policy', '--insecure-policy'],
+  ['pull.authfile', '--authfile'],
+  ['pull.tls_verify', '--tls-verify'],
+  ['pull.platform', '--platform'],
+  ['log.level', '--debug'],
+]);
+
+export interface ConfigurationPlaces {
+  /** The daemon's environment is the host's to choose, the CLI's is its user's. */
+  readonly program: 'cli' | 'daemon';
+  readonly flags: SettingValues;
+  readonly environment: Environment;
+  /** Given with -c. */
+  readonly file: string | undefined;
+  /** Found by itself, by the CLI only; may be absent. */
+  readonly defaultFile?: string;
+}
+
+function flagSource(flags: SettingValues): ConfigurationSource {
+  const originOf = (setting: SettingName): string => `flag ${FLAGS.get(setting) ?? setting}`;
+  return { class: 'measured', named: true, originOf, values: flags };
+}
+
+function environmentSources({ program, environment }: ConfigurationPlaces): ConfigurationSource[] {
+  const own: ConfigurationSource = {
+    class: program === 'cli' ? 'measured' : 'unmeasured',
+    named: false,
+    originOf: (setting) => `environment ${environmentName(setting)}`,
+    values: parseEnvironment(environment),
+  };
+  const authfile = environment['REGISTRY_AUTH_FILE'];
+  if (program === 'daemon' || !authfile) return [own];
+  const originOf = () => 'environment REGISTRY_AUTH_FILE';
+  return [own, { class: 'measured', named: false, originOf, values: { 'pull.authfile': authfile } }];
+}
+
+function fileSource(path: string, named: boolean): ConfigurationSource[] {
+  const file = {
+    path,
+    what: 'configuration',
+    maxBytes: LIMITS.maxConfigurationBytes.default,
+    code: 'CONFIG_FILE_INVALID',
+  } as const;
+  const text = named ? loadTextFile(file) : loadTextFile({ ...file, optional: true });
+  if (text === undefined) return [];
+  return [{ class: 'measured', named, originOf: () => `file ${path}`, values: parseConfiguration(text, path) }];
+}
+
+/**
+ * Flags, then the environment, then the file given with -c, then (CLI only) /etc/sealift/sealift.toml, then defaults.
+ * Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`.
+ */
+export function loadConfiguration(places: ConfigurationPlaces): Configuration {
+  const { program, flags, file, defaultFile = DEFAULT_FILE } = places;
+  return resolveConfiguration([
+    flagSource(flags),
+    ...environmentSources(places),
+    ...(file === undefined ? [] : fileSource(file, true)),
+    ...(program === 'cli' ? fileSource(defaultFile, false) : []),
+  ]);
+}

@@ -1,0 +1,53 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { type ErrorCode, SealiftError } from '../errors/index.ts';
+
+/** What the reader is about to do, for messages, and the code of a failure. */
+export interface TextFile {
+  readonly path: string;
+  /** `configuration`, `policy`, `credentials` */
+  readonly what: string;
+  readonly maxBytes: number;
+  readonly code: ErrorCode;
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+function readWhole(fd: number, maxBytes: number): Buffer | undefined {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for (;;) {
+    const chunk = Buffer.alloc(65_536);
+    const count = readSync(fd, chunk, 0, chunk.length, null);
+    if (count === 0) return Buffer.concat(chunks);
+    length += count;
+    if (length > maxBytes) return undefined;
+    chunks.push(chunk.subarray(0, count));
+  }
+}
+
+/**
+ * The UTF-8 text of a file that the configuration names, at most `maxBytes`; undefined when `optional` and absent.
+ * A pipe will do (`-c <(…)`).
+ */
+export function loadTextFile(file: TextFile & { readonly optional: true }): string | undefined;
+export function loadTextFile(file: TextFile): string;
+export function loadTextFile(file: TextFile & { readonly optional?: boolean }): string | undefined {
+  const { path, what, maxBytes, code, optional = false } = file;
+  const refuse = (detail: string, cause?: unknown): never => {
+    throw new SealiftError(code, `load ${what} ${path}: ${detail}`, { context: { path }, cause });
+  };
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, 'r');
+    const bytes = readWhole(fd, maxBytes) ?? refuse(`expected at most ${maxBytes} bytes, got more`);
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    if (error instanceof SealiftError) throw error;
+    if (optional && isAbsent(error)) return undefined;
+    return refuse(error instanceof TypeError ? 'expected UTF-8 text' : 'cannot be read', error);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}

@@ -1,0 +1,86 @@
+import { join } from 'node:path';
+import { SealiftError } from '../errors/index.ts';
+import type { LimitName } from '../limits/index.ts';
+import { DEFAULTS, LIMIT_NAMES, SETTINGS } from './settings.ts';
+import type { Classified, Configuration, ConfigurationSource, SettingName, SettingValues } from './types.ts';
+
+type Settled = Map<SettingName, Classified<unknown>>;
+
+function assertMaySet(source: ConfigurationSource, setting: SettingName): void {
+  const rule = SETTINGS.get(setting);
+  const origin = source.originOf(setting);
+  if (rule === undefined) throw new SealiftError('CONFIG_FILE_INVALID', `${origin}: ${setting}: unknown setting`);
+  const context = { setting, origin };
+  if (source.class === 'unmeasured' && rule.settableBy !== 'any') {
+    const message = `${origin}: ${setting}: expected a measured source, got an unmeasured one: ${rule.reason}`;
+    throw new SealiftError('CONFIG_CLASS_REFUSED', message, { context });
+  }
+  if (rule.settableBy === 'named' && !source.named) {
+    const message = `${origin}: ${setting}: expected a place that somebody named: ${rule.reason}`;
+    throw new SealiftError('CONFIG_CLASS_REFUSED', message, {
+      context,
+      hint: 'use --policy or --insecure-policy, or name the configuration file with -c',
+    });
+  }
+}
+
+/** `store.root` stands for two settings, so that the stronger source wins whichever way it says it. */
+function expandRoot(values: SettingValues): SettingValues {
+  const { 'store.root': root, ...rest } = values;
+  return root === undefined
+    ? values
+    : { 'store.data': join(root, 'data'), 'store.state': join(root, 'state'), ...rest };
+}
+
+function apply(settled: Settled, source: ConfigurationSource): void {
+  const given = source.values;
+  for (const setting of Object.keys(given) as SettingName[]) assertMaySet(source, setting);
+  if (given['pull.policy'] !== undefined && given['pull.insecure_policy'] === true) {
+    const origin = source.originOf('pull.insecure_policy');
+    throw new SealiftError('CONFIG_FILE_INVALID', `${origin}: expected policy or insecure_policy, got both`);
+  }
+  // A stronger source's policy ends a weaker one's insecure_policy, and the other way round.
+  if (given['pull.policy'] !== undefined) settled.delete('pull.insecure_policy');
+  if (given['pull.insecure_policy'] === true) settled.delete('pull.policy');
+  for (const [name, value] of Object.entries(expandRoot(given))) {
+    const setting = name as SettingName;
+    const written = given[setting] === undefined ? 'store.root' : setting;
+    settled.set(setting, { value, class: source.class, origin: source.originOf(written) });
+  }
+}
+
+/** Each value was checked by the schema that its source was parsed with, so `T` is what the setting's type says. */
+function pick<T>(settled: Settled, setting: SettingName, fallback: T): Classified<T> {
+  const found = settled.get(setting) as Classified<T> | undefined;
+  return found ?? { value: fallback, class: 'measured', origin: 'default' };
+}
+
+/**
+ * One configuration of several sources, the strongest first. A measured value always wins over an unmeasured one;
+ * throws `CONFIG_CLASS_REFUSED` when a source sets what it must not.
+ */
+export function resolveConfiguration(sources: readonly ConfigurationSource[]): Configuration {
+  const settled: Settled = new Map();
+  const weakestFirst = [...sources].reverse();
+  for (const source of weakestFirst.filter((each) => each.class === 'unmeasured')) apply(settled, source);
+  for (const source of weakestFirst.filter((each) => each.class === 'measured')) apply(settled, source);
+  return {
+    store: {
+      data: pick(settled, 'store.data', DEFAULTS['store.data']),
+      state: pick(settled, 'store.state', DEFAULTS['store.state']),
+      minFreeBytes: pick(settled, 'store.min_free_bytes', DEFAULTS['store.min_free_bytes']),
+    },
+    pull: {
+      policy: pick<string | undefined>(settled, 'pull.policy', undefined),
+      insecurePolicy: pick<boolean>(settled, 'pull.insecure_policy', DEFAULTS['pull.insecure_policy']),
+      authfile: pick<string | undefined>(settled, 'pull.authfile', undefined),
+      tlsVerify: pick<boolean>(settled, 'pull.tls_verify', DEFAULTS['pull.tls_verify']),
+      extraRootCertificates: pick(settled, 'pull.extra_root_certificates', DEFAULTS['pull.extra_root_certificates']),
+      platform: pick<string | undefined>(settled, 'pull.platform', undefined),
+      limits: Object.fromEntries(
+        LIMIT_NAMES.map((name) => [name, pick(settled, `pull.limits.${name}`, DEFAULTS.limits[name])]),
+      ) as { readonly [Name in LimitName]: Classified<number> },
+    },
+    log: { level: pick(settled, 'log.level', DEFAULTS['log.level']) },
+  };
+}

@@ -1,0 +1,64 @@
+import * as z from 'zod';
+import { LIMITS } from '../limits/index.ts';
+import { LIMIT_NAMES, snakeCase } from './settings.ts';
+
+const absolutePath = z.string().regex(/^\/[^\u0000]*$/, 'expected an absolute path');
+const certificate = z.string().regex(/-----BEGIN CERTIFICATE-----/, 'expected a PEM certificate');
+const count = z.int().min(1);
+
+const limits = z.strictObject(
+  Object.fromEntries(
+    LIMIT_NAMES.map((name) => [
+      snakeCase(name),
+      count
+        .optional()
+        .meta({ default: LIMITS[name].default, description: `${LIMITS[name].reason} (${LIMITS[name].unit})` }),
+    ]),
+  ),
+);
+
+const store = z.strictObject({
+  root: absolutePath.optional().describe('Puts data and state into folders of these names below this one.'),
+  data: absolutePath.optional().describe('Where layers and writable uppers lie.'),
+  state: absolutePath.optional().describe('Where index, names and locks lie; guest memory.'),
+  min_free_bytes: z.int().min(0).optional().describe('A pull that would leave less room than this is refused.'),
+});
+
+const pull = z.strictObject({
+  policy: absolutePath.optional().describe('The policy.json that decides which images run.'),
+  insecure_policy: z.boolean().optional().describe('Runs any image that no policy denies.'),
+  authfile: absolutePath.optional().describe('Credentials in the auth.json format.'),
+  tls_verify: z.boolean().optional().describe('False: registries may use http or certificates nobody vouches for.'),
+  extra_root_certificates: z.array(certificate).optional().describe('PEM certificates beside the system’s roots.'),
+  platform: z.string().min(1).optional().describe('OS/ARCH[/VARIANT] chosen from an index.'),
+  limits: limits.optional().describe('Bounds on untrusted input.'),
+});
+
+const log = z.strictObject({
+  level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).optional(),
+});
+
+/** A configuration file of Sealift; unknown keys are errors. */
+export const configurationSchema = z
+  .strictObject({ store: store.optional(), pull: pull.optional(), log: log.optional() })
+  .meta({ title: 'Sealift configuration' });
+
+export type ConfigurationFile = z.output<typeof configurationSchema>;
+
+/** For editors; config/schema/sealift.schema.json is this. */
+export function configurationJsonSchema(): unknown {
+  return z.toJSONSchema(configurationSchema);
+}
+
+/** The first thing that is wrong, as `pull.limits.max_layers: …`, or the file. */
+export function checkConfiguration(
+  raw: unknown,
+): { readonly ok: true; readonly file: ConfigurationFile } | { readonly ok: false; readonly problem: string } {
+  const result = configurationSchema.safeParse(raw);
+  if (result.success) return { ok: true, file: result.data };
+  const [issue] = result.error.issues;
+  if (issue === undefined) return { ok: false, problem: 'not a configuration' };
+  const key = [...issue.path, ...(issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [])].join('.');
+  const detail = issue.code === 'unrecognized_keys' ? 'unknown setting' : issue.message;
+  return { ok: false, problem: key === '' ? detail : `${key}: ${detail}` };
+}

@@ -1,0 +1,65 @@
+import { DEFAULT_LIMITS, LIMITS, type LimitName } from '../limits/index.ts';
+import type { LogLevel, SettingName } from './types.ts';
+
+/**
+ * Who may set a setting.
+ *
+ * - `named`: measured places that somebody named; never one that is found by itself.
+ * - `measured`: any measured place.
+ * - `any`: unmeasured places too, since the setting only helps bytes arrive. Whether a pull may use an unmeasured value
+ *   depends on how its image is proven: see `assertTransportAllowed`.
+ */
+export type SettableBy = 'named' | 'measured' | 'any';
+
+interface Setting {
+  readonly settableBy: SettableBy;
+  readonly reason: string;
+}
+
+const BASE = {
+  'store.root': { settableBy: 'measured', reason: 'layers would lie where the host chose' },
+  'store.data': { settableBy: 'measured', reason: 'layers would lie where the host chose' },
+  'store.state': { settableBy: 'measured', reason: 'the index must lie in guest memory' },
+  'store.min_free_bytes': { settableBy: 'measured', reason: 'a resource limit' },
+  'pull.policy': { settableBy: 'named', reason: 'it decides which images run' },
+  'pull.insecure_policy': { settableBy: 'named', reason: 'it decides which images run' },
+  'pull.authfile': { settableBy: 'measured', reason: 'it would pick the measured credentials that are sent' },
+  'pull.tls_verify': { settableBy: 'any', reason: 'bytes of a proven image may come over any wire' },
+  'pull.extra_root_certificates': { settableBy: 'any', reason: 'bytes of a proven image may come from anyone' },
+  'pull.platform': { settableBy: 'measured', reason: 'it decides which image of an index runs' },
+  'log.level': { settableBy: 'measured', reason: 'logs are read by the host' },
+} as const satisfies Partial<Record<SettingName, Setting>>;
+
+export const LIMIT_NAMES = Object.keys(LIMITS) as readonly LimitName[];
+
+/** Every setting with who may set it. The loader refuses what is not in this table. */
+export const SETTINGS: ReadonlyMap<SettingName, Setting> = new Map<SettingName, Setting>([
+  ...(Object.entries(BASE) as [SettingName, Setting][]),
+  ...LIMIT_NAMES.map((name): [SettingName, Setting] => [
+    `pull.limits.${name}`,
+    { settableBy: 'measured', reason: 'a resource limit' },
+  ]),
+]);
+
+/** What holds when nobody says otherwise. */
+export const DEFAULTS = {
+  'store.data': '/var/lib/sealift',
+  'store.state': '/run/sealift',
+  // Room for the containers' writable layers after a pull.
+  'store.min_free_bytes': 64 * 1024 * 1024,
+  'pull.insecure_policy': false,
+  'pull.tls_verify': true,
+  'pull.extra_root_certificates': [] as readonly string[],
+  'log.level': 'info' as LogLevel,
+  limits: DEFAULT_LIMITS,
+} as const;
+
+/** `maxLayerBytes` is `max_layer_bytes` in files and `…_MAX_LAYER_BYTES` in the environment. */
+export function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** `pull.limits.maxLayerBytes` → `SEALIFT_PULL_LIMITS_MAX_LAYER_BYTES` */
+export function environmentName(setting: SettingName): string {
+  return `SEALIFT_${snakeCase(setting).replaceAll('.', '_').toUpperCase()}`;
+}

@@ -1,0 +1,200 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  type ConfigurationPlaces,
+  configurationJsonSchema,
+  environmentName,
+  findAuthfiles,
+  loadConfiguration,
+  loadTextFile,
+  parseConfiguration,
+  resolveConfiguration,
+  SETTINGS,
+} from '../../../src/config/index.ts';
+import { LIMITS } from '../../../src/limits/index.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { Scratch } from '../../support/scratch.ts';
+
+let scratch: Scratch;
+let places: ConfigurationPlaces;
+
+function file(name: string, text: string | Uint8Array): string {
+  writeFileSync(scratch.join(name), text);
+  return scratch.join(name);
+}
+
+beforeEach(() => {
+  scratch = new Scratch('config');
+  places = { program: 'cli', flags: {}, environment: {}, file: undefined, defaultFile: scratch.join('none.toml') };
+});
+
+afterEach(() => scratch[Symbol.dispose]());
+
+describe('loadConfiguration', () => {
+  it('takes a flag over the environment over -c over the default file over defaults', () => {
+    const defaultFile = file('default.toml', '[log]\nlevel = "trace"\n[store]\nstate = "/from-default-file"');
+    const named = file('named.toml', '[log]\nlevel = "debug"\n[store]\ndata = "/from-named"\nstate = "/from-named"');
+    const environment = { SEALIFT_LOG_LEVEL: 'warn', SEALIFT_STORE_DATA: '/from-environment' };
+    const all = { ...places, defaultFile, file: named, environment, flags: { 'log.level': 'error' } as const };
+    const level = (change: Partial<ConfigurationPlaces>) => loadConfiguration({ ...all, ...change }).log.level;
+    expect(level({})).toEqual({ value: 'error', class: 'measured', origin: 'flag --debug' });
+    expect(level({ flags: {} })).toEqual({ value: 'warn', class: 'measured', origin: 'environment SEALIFT_LOG_LEVEL' });
+    expect(level({ flags: {}, environment: {} }).origin).toBe(`file ${named}`);
+    expect(level({ flags: {}, environment: {}, file: undefined }).origin).toBe(`file ${defaultFile}`);
+    expect(loadConfiguration(places).log.level.origin).toBe('default');
+    const { store } = loadConfiguration(all);
+    expect([store.data.value, store.state.value]).toEqual(['/from-environment', '/from-named']);
+  });
+
+  it('takes the authfile from the flag, its own variable, then REGISTRY_AUTH_FILE, then the file', () => {
+    const named = file('named.toml', '[pull]\nauthfile = "/file"');
+    const environment = { SEALIFT_PULL_AUTHFILE: '/own', REGISTRY_AUTH_FILE: '/common' };
+    const authfile = (change: Partial<ConfigurationPlaces>) =>
+      loadConfiguration({ ...places, file: named, environment, ...change }).pull.authfile.value;
+    expect(authfile({ flags: { 'pull.authfile': '/flag' } })).toBe('/flag');
+    expect(authfile({})).toBe('/own');
+    expect(authfile({ environment: { REGISTRY_AUTH_FILE: '/common' } })).toBe('/common');
+    expect(authfile({ environment: { REGISTRY_AUTH_FILE: '' } })).toBe('/file');
+  });
+
+  it('reads every setting of the environment that may stand there', () => {
+    const environment = {
+      SEALIFT_STORE_ROOT: '/r',
+      SEALIFT_STORE_MIN_FREE_BYTES: '12',
+      SEALIFT_PULL_TLS_VERIFY: 'false',
+      SEALIFT_PULL_PLATFORM: 'linux/arm64',
+      SEALIFT_PULL_EXTRA_ROOT_CERTIFICATES: '-----BEGIN CERTIFICATE-----',
+      SEALIFT_PULL_LIMITS_MAX_LAYERS: '3',
+      SEALIFT_SERVICE_HOST: 'a variable that Kubernetes makes',
+    };
+    const { store, pull } = loadConfiguration({ ...places, environment });
+    expect(store.data.value).toBe('/r/data');
+    expect(store.minFreeBytes.value).toBe(12);
+    expect(pull.tlsVerify.value).toBe(false);
+    expect(pull.platform.value).toBe('linux/arm64');
+    expect(pull.extraRootCertificates.value).toEqual(['-----BEGIN CERTIFICATE-----']);
+    expect(pull.limits.maxLayers).toEqual({
+      value: 3,
+      class: 'measured',
+      origin: 'environment SEALIFT_PULL_LIMITS_MAX_LAYERS',
+    });
+  });
+
+  it.each([
+    ['SEALIFT_PULL_TLS_VERIFY', 'no'],
+    ['SEALIFT_LOG_LEVEL', 'loud'],
+    ['SEALIFT_STORE_ROOT', 'relative'],
+    ['SEALIFT_PULL_LIMITS_MAX_LAYERS', '1e3'],
+    ['SEALIFT_PULL_LIMITS_MAX_LAYERS', '0'],
+  ])('refuses %s=%s and names the variable', async (name, text) => {
+    const load = () => loadConfiguration({ ...places, environment: { [name]: text } });
+    expect((await expectFailure('CONFIG_FILE_INVALID', load)).message).toContain(name);
+  });
+
+  it('takes a policy from a file named with -c, and refuses one that it finds by itself', async () => {
+    const path = file('p.toml', '[pull]\npolicy = "/p.json"');
+    expect(loadConfiguration({ ...places, file: path }).pull.policy.value).toBe('/p.json');
+    await expectFailure('CONFIG_CLASS_REFUSED', () => loadConfiguration({ ...places, defaultFile: path }));
+    const insecure = file('i.toml', '[pull]\ninsecure_policy = true');
+    await expectFailure('CONFIG_CLASS_REFUSED', () => loadConfiguration({ ...places, defaultFile: insecure }));
+  });
+
+  it.each([
+    ['SEALIFT_PULL_POLICY', '/p.json'],
+    ['SEALIFT_PULL_INSECURE_POLICY', '1'],
+  ])('refuses %s rather than ignore it', async (name, text) => {
+    await expectFailure('CONFIG_CLASS_REFUSED', () => loadConfiguration({ ...places, environment: { [name]: text } }));
+  });
+
+  it('for the daemon, takes the environment as unmeasured and no file by itself', async () => {
+    const daemon = { ...places, program: 'daemon', defaultFile: file('d.toml', '[log]\nlevel = "trace"') } as const;
+    expect(loadConfiguration(daemon).log.level.value).toBe('info');
+    const { pull } = loadConfiguration({ ...daemon, environment: { SEALIFT_PULL_TLS_VERIFY: 'false' } });
+    expect(pull.tlsVerify).toMatchObject({ value: false, class: 'unmeasured' });
+    for (const environment of [{ SEALIFT_STORE_DATA: '/host' }, { SEALIFT_PULL_AUTHFILE: '/host' }]) {
+      await expectFailure('CONFIG_CLASS_REFUSED', () => loadConfiguration({ ...daemon, environment }));
+    }
+    const ignored = loadConfiguration({ ...daemon, environment: { REGISTRY_AUTH_FILE: '/host' } });
+    expect(ignored.pull.authfile.value).toBeUndefined();
+  });
+
+  it('refuses a file given with -c that is absent, and one that is a directory', async () => {
+    for (const path of [scratch.join('absent.toml'), scratch.path]) {
+      const error = await expectFailure('CONFIG_FILE_INVALID', () => loadConfiguration({ ...places, file: path }));
+      expect(error.message).toContain(path);
+    }
+  });
+});
+
+describe('loadTextFile', () => {
+  const load = (path: string, maxBytes = 10) =>
+    loadTextFile({ path, what: 'policy', maxBytes, code: 'POLICY_INVALID' });
+
+  it('reads a file of exactly the limit and refuses one byte more', async () => {
+    expect(load(file('a', '0123456789'))).toBe('0123456789');
+    await expectFailure('POLICY_INVALID', () => load(file('b', '0123456789x')));
+  });
+
+  it('ends at the limit where a file has no end', async () => {
+    await expectFailure('POLICY_INVALID', () => load('/dev/zero', LIMITS.maxConfigurationBytes.default));
+  });
+
+  it('refuses bytes that are not UTF-8', async () => {
+    await expectFailure('POLICY_INVALID', () => load(file('c', Buffer.from([0xff]))));
+  });
+
+  it('answers undefined for an optional file that is absent, and refuses a required one', async () => {
+    const absent = { path: scratch.join('no'), what: 'x', maxBytes: 1, code: 'POLICY_INVALID' } as const;
+    expect(loadTextFile({ ...absent, optional: true })).toBeUndefined();
+    await expectFailure('POLICY_INVALID', () => loadTextFile(absent));
+  });
+
+  it('reads a pipe', () => {
+    const file = '{ path: "/dev/stdin", what: "x", maxBytes: 99, code: "POLICY_INVALID" }';
+    const script = `import("./src/config/index.ts").then((c) => process.stdout.write(c.loadTextFile(${file})))`;
+    const root = new URL('../../..', import.meta.url).pathname;
+    const command = ['-c', 'printf piped | "$0" -e "$1"', process.execPath, script];
+    const output = execFileSync('sh', command, { cwd: root, stdio: 'pipe' });
+    expect(output.toString()).toBe('piped');
+  });
+});
+
+describe('findAuthfiles', () => {
+  it('answers the files that exist, in the order of the tools', () => {
+    mkdirSync(scratch.join('.docker'));
+    mkdirSync(scratch.join('.config/containers'), { recursive: true });
+    const docker = file('.docker/config.json', '{}');
+    const environment = { HOME: scratch.path, XDG_RUNTIME_DIR: scratch.join('run') };
+    expect(findAuthfiles(environment, 0)).toEqual([docker]);
+    const podman = file('.config/containers/auth.json', '{}');
+    expect(findAuthfiles(environment, 0)).toEqual([podman, docker]);
+  });
+});
+
+describe('the files in config/', () => {
+  const shipped = (name: string) => readFileSync(new URL(`../../../config/${name}`, import.meta.url), 'utf8');
+
+  it('sealift.toml loads, and says what the defaults are', () => {
+    const values = parseConfiguration(shipped('sealift.toml'), 'sealift.toml');
+    const source = { class: 'measured', named: true, originOf: () => 'default', values } as const;
+    expect(resolveConfiguration([source])).toEqual(resolveConfiguration([]));
+  });
+
+  it('sealift.toml mentions every setting', () => {
+    const text = shipped('sealift.toml');
+    const names = [...SETTINGS.keys()].map((setting) => environmentName(setting).split('_'));
+    const keys = [...text.matchAll(/^(?:# )?([a-z_]+) = /gm)].map(([, key]) => key);
+    expect(keys.length).toBe(names.length);
+    for (const setting of SETTINGS.keys()) {
+      const key = environmentName(setting)
+        .replace(/^SEALIFT_(STORE|PULL_LIMITS|PULL|LOG)_/, '')
+        .toLowerCase();
+      expect(keys).toContain(key);
+    }
+  });
+
+  it('schema/sealift.schema.json is the schema (scripts/generate-schema.ts writes it)', () => {
+    expect(JSON.parse(shipped('schema/sealift.schema.json'))).toEqual(configurationJsonSchema());
+  });
+});
