@@ -1,9 +1,6 @@
 import type { HttpRequest, TransportSettings } from '../http/index.ts';
-import type { Limits } from '../limits/index.ts';
-import type { Digest } from '../oci/index.ts';
+import type { Digest, LayerCompression } from '../oci/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
-
-export type Compression = 'none' | 'gzip' | 'zstd';
 
 /** Where the entries of a layer go. */
 export type LayerTarget =
@@ -16,12 +13,11 @@ export type LayerTarget =
 export interface LayerJob {
   readonly blobDigest: Digest;
   readonly blobSize: number;
-  readonly compression: Compression;
+  readonly compression: LayerCompression;
   readonly diffId: Digest;
   readonly request: HttpRequest;
   readonly transport: TransportSettings;
   readonly target: LayerTarget;
-  readonly limits: Limits;
 }
 
 /** A worker line has accepted the whole: size, blob digest, diffID and end of archive all held. Nothing is published. */

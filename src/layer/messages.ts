@@ -1,0 +1,49 @@
+import type { PlainError } from '../errors/index.ts';
+import type { AuthChallenge, DocumentResponse, HttpRequest, TransportSettings } from '../http/index.ts';
+import type { Limits } from '../limits/index.ts';
+import type { LayerJob, StagedLayer } from './types.ts';
+
+/** One line on one worker: the network half, the layer half, or both without a ring between them. */
+export type LineRole = 'fetch' | 'apply' | 'whole';
+
+/** Work that is done whole in one worker and answered once. `operation` is plain data that the entry's table knows. */
+export type Task =
+  | {
+      readonly type: 'line';
+      readonly role: 'fetch' | 'apply';
+      readonly job: LayerJob;
+      readonly ring: SharedArrayBuffer;
+    }
+  | { readonly type: 'line'; readonly role: 'whole'; readonly job: LayerJob }
+  | {
+      readonly type: 'document';
+      readonly request: HttpRequest;
+      readonly transport: TransportSettings;
+      readonly maxBytes: number;
+    }
+  | { readonly type: 'call'; readonly operation: unknown };
+
+export type ToWorker =
+  | (Task & { readonly id: number })
+  /** The answer to `unauthorized`: the request with fresh credentials, or why there is none. */
+  | { readonly type: 'authorized'; readonly id: number; readonly request: HttpRequest }
+  | { readonly type: 'refused'; readonly id: number; readonly error: PlainError }
+  | { readonly type: 'cancel'; readonly id: number }
+  /** No further layer goes into this directory of a merged target. */
+  | { readonly type: 'release'; readonly directory: string };
+
+export type FromWorker =
+  | { readonly type: 'unauthorized'; readonly id: number; readonly challenge: AuthChallenge }
+  | { readonly type: 'progress'; readonly id: number; readonly bytes: number }
+  | { readonly type: 'staged'; readonly id: number; readonly staged: StagedLayer }
+  | { readonly type: 'fetched'; readonly id: number }
+  | { readonly type: 'answered'; readonly id: number; readonly response: DocumentResponse }
+  | { readonly type: 'called'; readonly id: number; readonly result: unknown }
+  /** `byPeer`: this side only noticed that the other one had failed or that all was cancelled. */
+  | { readonly type: 'failed'; readonly id: number; readonly error: PlainError; readonly byPeer: boolean };
+
+/** What every worker is started with. */
+export interface WorkerStart {
+  readonly windowToken: SharedArrayBuffer;
+  readonly limits: Limits;
+}

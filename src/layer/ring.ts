@@ -1,0 +1,152 @@
+import type { ByteSink } from '../bytes/index.ts';
+import { SealiftError } from '../errors/index.ts';
+
+export const RING_SLOTS = 8;
+export const SLOT_BYTES = 256 * 1024;
+
+/** Control words in front of the slots. Both sides sleep on SIGNAL alone, and every change adds one to it. */
+const SIGNAL = 0;
+const PUBLISHED = 1;
+const CONSUMED = 2;
+const ENDED = 3;
+const ABORTED = 4;
+const LENGTHS = 5;
+const CONTROL_BYTES = 4096;
+
+export const RING_ABORT_REASONS = ['cancelled', 'peer-failed'] as const;
+export type RingAbortReason = (typeof RING_ABORT_REASONS)[number];
+
+/** The other side, or the main thread, has given up on this line. Never leaves the layer room. */
+export class RingAborted extends Error {
+  readonly reason: RingAbortReason;
+  constructor(reason: RingAbortReason) {
+    super(`ring aborted: ${reason}`);
+    this.reason = reason;
+  }
+}
+
+/** Where a stage finds memory to write its output into, so that nothing is copied on the way to the next thread. */
+export interface SlotWriter {
+  /** Free memory of `SLOT_BYTES`; blocks while there is none. */
+  acquire(): Uint8Array;
+  /** Hands over the first `length` bytes of what `acquire` returned. */
+  publish(length: number): void;
+  end(): void;
+}
+
+export function createRingMemory(): SharedArrayBuffer {
+  return new SharedArrayBuffer(CONTROL_BYTES + RING_SLOTS * SLOT_BYTES);
+}
+
+/**
+ * Single-producer, single-consumer ring of slots between two threads. A full ring blocks its writer, which stalls the
+ * socket: that is the back-pressure. Sleeping on one word is what makes an abort impossible to miss: a waiter reads
+ * SIGNAL, then looks at everything, then sleeps only if SIGNAL is still the same.
+ */
+export class Ring {
+  readonly #control: Int32Array;
+  readonly #slots: readonly Uint8Array[];
+  #blockedMs = 0;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#control = new Int32Array(memory, 0, CONTROL_BYTES / 4);
+    this.#slots = Array.from({ length: RING_SLOTS }, (_, slot) =>
+      Buffer.from(memory, CONTROL_BYTES + slot * SLOT_BYTES, SLOT_BYTES),
+    );
+  }
+
+  /** Makes pooled memory usable for a new line; only while no thread uses it. */
+  reset(): void {
+    this.#control.fill(0);
+  }
+
+  /** Wakes both sides with a {@link RingAborted}. The first reason stays; a finished line does not notice. */
+  abort(reason: RingAbortReason): void {
+    Atomics.compareExchange(this.#control, ABORTED, 0, RING_ABORT_REASONS.indexOf(reason) + 1);
+    this.#signal();
+  }
+
+  /** Milliseconds that this side has slept on the other so far. */
+  get blockedMs(): number {
+    return this.#blockedMs;
+  }
+
+  writer(): SlotWriter {
+    let published = 0;
+    return {
+      acquire: () => {
+        this.#waitUntil(() => published - Atomics.load(this.#control, CONSUMED) < RING_SLOTS);
+        return this.#slot(published);
+      },
+      publish: (length) => {
+        Atomics.store(this.#control, LENGTHS + (published % RING_SLOTS), length);
+        published += 1;
+        Atomics.store(this.#control, PUBLISHED, published);
+        this.#signal();
+      },
+      end: () => {
+        Atomics.store(this.#control, ENDED, 1);
+        this.#signal();
+      },
+    };
+  }
+
+  /** Feeds `sink` until the writer's end, then ends it; a sink that throws aborts the ring for the writer. */
+  drainTo(sink: ByteSink): void {
+    try {
+      this.#drain(sink);
+    } catch (error) {
+      this.abort('peer-failed');
+      throw error;
+    }
+  }
+
+  #drain(sink: ByteSink): void {
+    let consumed = 0;
+    for (;;) {
+      this.#waitUntil(
+        () => Atomics.load(this.#control, PUBLISHED) > consumed || Atomics.load(this.#control, ENDED) === 1,
+      );
+      if (Atomics.load(this.#control, PUBLISHED) === consumed) break;
+      const length = Atomics.load(this.#control, LENGTHS + (consumed % RING_SLOTS));
+      sink.write(this.#slot(consumed).subarray(0, length));
+      consumed += 1;
+      Atomics.store(this.#control, CONSUMED, consumed);
+      this.#signal();
+    }
+    sink.end();
+  }
+
+  #slot(count: number): Uint8Array {
+    const slot = this.#slots[count % RING_SLOTS];
+    if (slot === undefined) throw new SealiftError('INTERNAL', `ring: no slot for ${count}`);
+    return slot;
+  }
+
+  #waitUntil(isReady: () => boolean): void {
+    for (;;) {
+      const seen = Atomics.load(this.#control, SIGNAL);
+      const reason = RING_ABORT_REASONS[Atomics.load(this.#control, ABORTED) - 1];
+      if (reason !== undefined) throw new RingAborted(reason);
+      if (isReady()) return;
+      const before = performance.now();
+      Atomics.wait(this.#control, SIGNAL, seen);
+      this.#blockedMs += performance.now() - before;
+    }
+  }
+
+  #signal(): void {
+    Atomics.add(this.#control, SIGNAL, 1);
+    Atomics.notify(this.#control, SIGNAL);
+  }
+}
+
+/** The slot interface over one private buffer, for a line that stays on one thread. */
+export function slotsInto(sink: ByteSink): SlotWriter {
+  const buffer = Buffer.allocUnsafeSlow(SLOT_BYTES);
+  return {
+    acquire: () => buffer,
+    publish: (length) => sink.write(buffer.subarray(0, length)),
+    end: () => sink.end(),
+  };
+}

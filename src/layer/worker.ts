@@ -1,0 +1,12 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { WorkerStart } from './messages.ts';
+import { serveWorker } from './serve-worker.ts';
+
+/** The entry of every layer worker: a composition root of its own. */
+if (parentPort !== null) {
+  serveWorker(parentPort, workerData as WorkerStart, {
+    // Only workers that are asked for such work load the rooms that do it.
+    performOperation: async (operation) => (await import('../perform-operation.ts')).performOperation(operation),
+    checkpoint: () => {},
+  });
+}

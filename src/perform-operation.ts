@@ -1,0 +1,26 @@
+import { type BundleOperation, performBundleOperation } from './bundle/index.ts';
+import { assertNever } from './errors/index.ts';
+import { performSnapshotOperation, type SnapshotOperation } from './snapshot/index.ts';
+import { performStoreOperation, type StoreOperation } from './store/index.ts';
+import { createLowerView } from './unpack/index.ts';
+
+/** Work of a room on something that may stall, as it travels to a worker. */
+export type RoomOperation =
+  | { readonly room: 'store'; readonly operation: StoreOperation }
+  | { readonly room: 'snapshot'; readonly operation: SnapshotOperation }
+  | { readonly room: 'bundle'; readonly operation: BundleOperation };
+
+/** The table of a worker entry: which room does what. */
+export function performOperation(message: unknown): unknown {
+  const { room, operation } = message as RoomOperation;
+  switch (room) {
+    case 'store':
+      return performStoreOperation(operation);
+    case 'snapshot':
+      return performSnapshotOperation(operation, createLowerView);
+    case 'bundle':
+      return performBundleOperation(operation);
+    default:
+      return assertNever(room, 'operation');
+  }
+}

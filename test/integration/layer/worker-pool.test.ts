@@ -1,0 +1,222 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type LayerJob, WorkerPool } from '../../../src/layer/index.ts';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import type { Digest } from '../../../src/oci/index.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { file, tar } from '../../support/tar-builder.ts';
+
+const PLAIN_ENTRY = new URL('../../../src/layer/worker.ts', import.meta.url);
+const FAULTY_ENTRY = new URL('../../support/layer-worker-entry.ts', import.meta.url);
+
+const content = Buffer.alloc(6 << 20);
+for (let offset = 0; offset < content.length; offset += 32) {
+  createHash('sha256').update(`${offset}`).digest().copy(content, offset);
+}
+const archive = tar([file('content', content), file('small', 'hello')]);
+const blob = gzipSync(archive, { level: 1 });
+
+function sha256(bytes: Buffer): Digest {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}` as Digest;
+}
+
+let directory: string;
+let pool: WorkerPool;
+let server: Server;
+let answer: (response: ServerResponse) => void;
+const sockets = new Set<Socket>();
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'sealift-pool-'));
+  answer = (response) => response.end(blob);
+  server = createServer((_, response) => answer(response));
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+});
+
+afterEach(() => {
+  pool?.close();
+  server.closeAllConnections();
+  server.close();
+  rmSync(directory, { recursive: true });
+});
+
+function openPool(fault?: string): WorkerPool {
+  const entry = fault === undefined ? PLAIN_ENTRY : FAULTY_ENTRY;
+  // Workers take a copy of the environment when they start.
+  process.env['SEALIFT_TEST_FAULT'] = fault ?? '';
+  pool = new WorkerPool({ entry, idleMs: 10_000, limits: DEFAULT_LIMITS });
+  return pool;
+}
+
+function job(change: Partial<LayerJob> = {}): LayerJob {
+  const { port } = server.address() as AddressInfo;
+  return {
+    blobDigest: sha256(blob),
+    blobSize: blob.length,
+    compression: 'gzip',
+    diffId: sha256(archive),
+    request: { url: `http://127.0.0.1:${port}/blob`, method: 'GET', headers: {}, allowHttp: true },
+    transport: { tlsVerify: false, extraRoots: [], userAgent: 'test' },
+    target: { kind: 'merged', directory, privileged: false },
+    ...change,
+  };
+}
+
+describe.each([
+  ['two workers and a ring', true],
+  ['one worker', false],
+])('WorkerPool.stage with %s', (_, split) => {
+  it('applies a layer whose size, digest, diffID and archive hold', async () => {
+    const staged = await openPool().stage(job(), { split });
+    expect(staged.layerBytes).toBe(archive.length);
+    expect(staged.facts.entries).toBe(2);
+    expect(readFileSync(join(directory, 'content')).equals(content)).toBe(true);
+    expect(readFileSync(join(directory, 'small'), 'utf8')).toBe('hello');
+  });
+
+  it('names the blob when a byte was changed, although inflate notices first', async () => {
+    const flipped = Buffer.from(blob);
+    flipped[20] = (flipped[20] ?? 0) ^ 0xff;
+    answer = (response) => response.end(flipped);
+    await expectFailure('BLOB_DIGEST_MISMATCH', () => openPool().stage(job(), { split }));
+  });
+
+  it('blames the image when the blob is right and the archive is not', async () => {
+    const broken = gzipSync(Buffer.alloc(2048, 'not a tar'));
+    answer = (response) => response.end(broken);
+    const target = { blobDigest: sha256(broken), blobSize: broken.length };
+    await expectFailure('TAR_INVALID', () => openPool().stage(job(target), { split }));
+  });
+
+  it('refuses a layer whose diffID is another', async () => {
+    const other = { diffId: sha256(Buffer.from('another layer')) };
+    await expectFailure('DIFFID_MISMATCH', () => openPool().stage(job(other), { split }));
+  });
+
+  it('asks for a new request after a 401 and goes on with it', async () => {
+    const seen: (string | undefined)[] = [];
+    server.removeAllListeners('request');
+    server.on('request', (request, response) => {
+      seen.push(request.headers.authorization);
+      if (request.headers.authorization === 'Bearer fresh') return response.end(blob);
+      return response.writeHead(401, { 'www-authenticate': 'Bearer realm="x"' }).end();
+    });
+    const { request } = job();
+    const onUnauthorized = async () => ({ ...request, headers: { authorization: 'Bearer fresh' } });
+    await openPool().stage(job(), { split, onUnauthorized });
+    expect(seen).toEqual([undefined, 'Bearer fresh']);
+  });
+
+  it('fails with the reason when there are no new credentials', async () => {
+    answer = (response) => response.writeHead(401, { 'www-authenticate': 'Bearer realm="x"' }).end();
+    await expectFailure('REGISTRY_AUTH_REJECTED', () => openPool().stage(job(), { split }));
+  });
+
+  it('fails the layer and nothing else when a worker thread ends', async () => {
+    const error = await expectFailure('LAYER_WORKER_FAILED', () =>
+      openPool('exit=layer-fetch').stage(job(), { split }),
+    );
+    expect(error.message).toContain('code 7');
+    expect(await pool.call('still alive')).toBe('still alive');
+  });
+
+  it('fails the layer with an internal error when a worker meets a bug, and can be used again', async () => {
+    await expectFailure('INTERNAL', () => openPool('throw=layer-fetch').stage(job(), { split }));
+    expect(await pool.call('still alive')).toBe('still alive');
+  });
+});
+
+describe('cancelling a layer', () => {
+  async function cancelWhen(started: Promise<unknown>, change: Partial<LayerJob> = {}, fault?: string) {
+    const abort = new AbortController();
+    openPool(fault);
+    // Both threads are up and have loaded what they need, so that only the cancelling takes time.
+    await pool.stage(
+      job({ target: { kind: 'merged', directory: mkdtempSync(`${directory}/warm-`), privileged: false } }),
+      {
+        split: true,
+      },
+    );
+    const target = { kind: 'merged', directory: mkdtempSync(`${directory}/layer-`), privileged: false } as const;
+    armed = true;
+    const staging = expectFailure('PULL_CANCELLED', () =>
+      pool.stage(job({ target, ...change }), { split: true, signal: abort.signal }),
+    );
+    await started;
+    const before = performance.now();
+    abort.abort(new Error('enough'));
+    await staging;
+    expect(performance.now() - before).toBeLessThan(2_000);
+    expect(await pool.call('still alive').catch(() => 'no table')).toBeDefined();
+  }
+
+  let armed: boolean;
+  beforeEach(() => {
+    armed = false;
+  });
+
+  function whenArmed(begin: (response: ServerResponse, resolve: () => void) => void): Promise<void> {
+    return new Promise((resolve) => {
+      answer = (response) => {
+        if (armed) begin(response, resolve);
+        else response.end(blob);
+      };
+    });
+  }
+
+  it('works while the connection is being made', async () => {
+    const mute = createTcpServer();
+    const connected = new Promise((resolve) => mute.on('connection', resolve));
+    await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+    const { port } = mute.address() as AddressInfo;
+    const request = { ...job().request, url: `https://127.0.0.1:${port}/blob` };
+    await cancelWhen(connected, { request });
+    mute.close();
+  });
+
+  it('works while the response is awaited', async () => {
+    const requested = whenArmed((_, resolve) => resolve());
+    await cancelWhen(requested);
+  });
+
+  it('works while the body has paused and the ring is empty', async () => {
+    const paused = whenArmed((response, resolve) => {
+      response.writeHead(200, { 'content-length': blob.length });
+      response.write(blob.subarray(0, 100_000), () => setTimeout(resolve, 100));
+    });
+    await cancelWhen(paused);
+  });
+
+  it('works while the ring is full', async () => {
+    const filled = whenArmed((response, resolve) => {
+      response.end(blob);
+      setTimeout(resolve, 250);
+    });
+    await cancelWhen(filled, {}, 'slow=layer-apply');
+  });
+
+  it('closes the connection', async () => {
+    const requested = whenArmed((_, resolve) => resolve());
+    await cancelWhen(requested);
+    const before = performance.now();
+    while ([...sockets].some((socket) => !socket.destroyed) && performance.now() - before < 2_000) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(sockets.size).toBe(0);
+  });
+
+  it('fails at once when the signal was aborted before', async () => {
+    const signal = AbortSignal.abort(new Error('enough'));
+    await expectFailure('PULL_CANCELLED', () => openPool().stage(job(), { split: true, signal }));
+  });
+});
