@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+import { askPassword, type CliIo, runCli, VERSION } from '../cli/index.ts';
+import { composeCli } from '../compose.ts';
+
+/** `once`: a second signal finds the default action and ends a process whose cleaning up hangs. */
+function onSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void {
+  process.once('SIGINT', listener);
+  process.once('SIGTERM', listener);
+  return () => {
+    process.off('SIGINT', listener);
+    process.off('SIGTERM', listener);
+  };
+}
+
+/** `sealift inspect … | head`: the reader has seen enough, which is no failure of ours. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
+const io: CliIo = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  cwd: process.cwd(),
+  now: () => performance.now(),
+  onSignal,
+  ...(process.stdin.isTTY && process.stderr.isTTY
+    ? { askPassword: (prompt) => askPassword(process.stdin, process.stderr, prompt) }
+    : {}),
+};
+
+process.exitCode = await runCli({
+  argv: process.argv.slice(2),
+  commands: composeCli({ environment: process.env, version: VERSION }),
+  version: VERSION,
+  io,
+});

@@ -1,0 +1,134 @@
+import { Command, Option } from 'commander';
+import {
+  type AskPassword,
+  parseCommonOptions,
+  parsePath,
+  parseRegistryOptions,
+  parseTarget,
+  parseView,
+  type RawFlags,
+} from './parse-options.ts';
+import type { CommandIo, CommandOutcome, Commands } from './types.ts';
+
+export interface ProgramOptions {
+  readonly version: string;
+  readonly cwd: string;
+  readonly askPassword: AskPassword;
+  /** Called once, when the command line is understood and the command starts. */
+  readonly begin: (flags: RawFlags) => CommandIo;
+  /** Called with what the command returned. */
+  readonly finish: (outcome: CommandOutcome, flags: RawFlags) => void;
+  readonly writeHelp: (text: string) => void;
+}
+
+const PULL_EXAMPLES = `
+Examples:
+  # fill the store and print the digest of the image
+  sealift pull registry.example/app@sha256:0123…
+
+  # a tag needs a policy, or the word that none is wanted
+  sealift pull --policy policy.json --bundle ./app registry.example/app:1.2
+  sealift pull --insecure-policy --bundle ./app registry.example/app:1.2
+
+  # a plain directory tree, also without root
+  sealift pull --insecure-policy --unpack ./tree docker.io/library/busybox:latest
+
+  # a registry on this machine that speaks http
+  sealift pull --tls-verify=false --insecure-policy localhost:5000/app:1.2
+`;
+
+const INSPECT_EXAMPLES = `
+Examples:
+  sealift inspect registry.example/app:1.2
+  sealift inspect --config registry.example/app:1.2
+  sealift inspect --raw registry.example/app:1.2 | sha256sum
+`;
+
+const UMOUNT_EXAMPLES = `
+Examples:
+  sealift umount ./app
+`;
+
+function addCommonFlags(command: Command): Command {
+  return command
+    .option('-c, --config-file <file>', 'configuration file, TOML or JSON')
+    .option('--json', 'print one JSON document: {"schema":1,"result":…} or {"schema":1,"error":…}')
+    .option('--quiet', 'no progress bars and remarks on standard error')
+    .option('--debug', 'log lines on standard error');
+}
+
+function addRegistryFlags(command: Command): Command {
+  return addCommonFlags(command)
+    .option('--platform <os/arch[/variant]>', 'image of an index to take; default: this machine')
+    .option('--authfile <path>', 'credentials file in the auth.json format')
+    .option('--creds <user[:password]>', 'credentials for the registry of REF; asks for a missing password')
+    .option('--tls-verify <bool>', 'written --tls-verify[=BOOL]; false: allow http and unknown certificates')
+    .addOption(new Option('--policy <file>', 'policy.json that decides whether the image may run'))
+    .addOption(new Option('--insecure-policy', 'accept any image').conflicts('policy'));
+}
+
+function addPull(program: Command, commands: Commands, options: ProgramOptions): void {
+  addRegistryFlags(program.command('pull').description('verify an image and put it into the store, a bundle or a tree'))
+    .argument('<ref>', 'image reference: [host[:port]/]name[:tag][@digest]')
+    .addOption(new Option('--bundle <dir>', 'make an OCI bundle: DIR/rootfs mounted, DIR/config.json'))
+    .addOption(
+      new Option('--unpack <dir>', 'unpack into a plain directory, without a store').conflicts(['bundle', 'store']),
+    )
+    .option('--store <dir>', 'keep the store’s data and state below DIR')
+    .addHelpText('after', PULL_EXAMPLES)
+    .action(async (reference: string, flags: RawFlags) => {
+      const target = parseTarget(flags, options);
+      const registry = await parseRegistryOptions(flags, options);
+      const result = await commands.pull({ reference, target, ...registry }, options.begin(flags));
+      options.finish({ command: 'pull', result }, flags);
+    });
+}
+
+function addInspect(program: Command, commands: Commands, options: ProgramOptions): void {
+  addRegistryFlags(program.command('inspect').description('show manifest and config of an image; fetches no layer'))
+    .argument('<ref>', 'image reference')
+    .addOption(new Option('--config', 'print the image config').conflicts('raw'))
+    .addOption(new Option('--raw', 'print the manifest or index byte for byte').conflicts('json'))
+    .addHelpText('after', INSPECT_EXAMPLES)
+    .action(async (reference: string, flags: RawFlags) => {
+      const registry = await parseRegistryOptions(flags, options);
+      const result = await commands.inspect({ reference, view: parseView(flags), ...registry }, options.begin(flags));
+      options.finish({ command: 'inspect', result }, flags);
+    });
+}
+
+function addUmount(program: Command, commands: Commands, options: ProgramOptions): void {
+  addCommonFlags(program.command('umount').description('unmount a bundle and remove its config.json and rootfs'))
+    .argument('<dir>', 'bundle directory')
+    .option('--store <dir>', 'the store that the bundle was made from')
+    .addHelpText('after', UMOUNT_EXAMPLES)
+    .action(async (unresolved: string, flags: RawFlags) => {
+      const directory = parsePath(options, unresolved, 'bundle directory');
+      const common = parseCommonOptions(flags, options);
+      const result = await commands.umount({ directory, ...common }, options.begin(flags));
+      options.finish({ command: 'umount', result }, flags);
+    });
+}
+
+function addVersion(program: Command, options: ProgramOptions): void {
+  program
+    .command('version')
+    .description('print the version')
+    .option('--json', 'print one JSON document')
+    .action((flags: RawFlags) => options.finish({ command: 'version', result: { version: options.version } }, flags));
+}
+
+/** The command line as data: parses, calls the command, hands on what it returned. Throws commander's errors. */
+export function createProgram(commands: Commands, options: ProgramOptions): Command {
+  const program = new Command('sealift')
+    .description('Pull container images inside a confidential guest: verified, mounted, ready to run.')
+    .exitOverride()
+    .configureOutput({ writeOut: options.writeHelp, writeErr: () => undefined })
+    .helpCommand('help [command]', 'show help for a command')
+    .showSuggestionAfterError(false);
+  addPull(program, commands, options);
+  addInspect(program, commands, options);
+  addUmount(program, commands, options);
+  addVersion(program, options);
+  return program;
+}

@@ -1,0 +1,97 @@
+import { assertNever, type PlainError } from '../errors/index.ts';
+import type { InspectSummary, PullResult } from '../pull/index.ts';
+import type { CommandOutcome } from './types.ts';
+
+/** Version of the documents that --json prints. */
+const SCHEMA = 1;
+
+/** JSON escapes control characters below U+0020 only; the rest could still drive a terminal. */
+function escapeForTerminal(json: string): string {
+  return json.replace(
+    /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+export function formatJson(value: unknown, indent = 0): string {
+  return `${escapeForTerminal(JSON.stringify(value, undefined, indent))}\n`;
+}
+
+/** The one document on standard output. */
+export function formatResultDocument(outcome: CommandOutcome): string {
+  const { result } = outcome;
+  if (outcome.command === 'inspect' && outcome.result.view === 'summary') {
+    return formatJson({ schema: SCHEMA, result: outcome.result.summary });
+  }
+  if (outcome.command === 'inspect' && outcome.result.view === 'config') {
+    return formatJson({ schema: SCHEMA, result: outcome.result.config });
+  }
+  return formatJson({ schema: SCHEMA, result });
+}
+
+export function formatErrorDocument(error: PlainError): string {
+  const { code, kind, message, hint, context, causes } = error;
+  return formatJson({ schema: SCHEMA, error: { code, kind, message, hint, context, causes } });
+}
+
+/** For people, on standard error; every text in it was redacted and bounded when the error was made. */
+export function formatError({ code, message, hint, causes }: PlainError): string {
+  const lines = [
+    `error: ${message}`,
+    ...causes.map((cause) => `  cause: ${cause}`),
+    `  hint: ${hint}`,
+    `  code: ${code}`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const step = bytes < 1000 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1);
+  return `${(bytes / 1000 ** step).toFixed(step === 0 ? 0 : 1)} ${units[step]}`;
+}
+
+function formatSummary(summary: InspectSummary): string {
+  return formatJson(summary, 2);
+}
+
+/** What a person's standard output gets: what a script can use, and nothing else. */
+export function formatOutput(outcome: CommandOutcome): string | Uint8Array {
+  switch (outcome.command) {
+    case 'pull':
+      return `${outcome.result.manifestDigest}\n`;
+    case 'inspect':
+      if (outcome.result.view === 'raw') return outcome.result.rawManifest;
+      return outcome.result.view === 'config'
+        ? formatJson(outcome.result.config, 2)
+        : formatSummary(outcome.result.summary);
+    case 'umount':
+      return '';
+    case 'version':
+      return `${outcome.result.version}\n`;
+    case 'help':
+      return outcome.result.help;
+    default:
+      return assertNever(outcome, 'command');
+  }
+}
+
+function describePull(result: PullResult): string {
+  const fetched = result.layers.filter((layer) => layer.fetches > 0);
+  const bytes = fetched.reduce((sum, layer) => sum + layer.size * layer.fetches, 0);
+  const where = { store: 'in the store', bundle: 'bundle', unpack: 'unpacked' }[result.target.kind];
+  const path = result.target.kind === 'store' ? '' : ` ${result.target.directory}`;
+  return (
+    `${result.name}@${result.manifestDigest}\n` +
+    `${result.layers.length} ${result.layers.length === 1 ? 'layer' : 'layers'}, ${fetched.length} fetched (${formatBytes(bytes)}), ` +
+    `${(result.durationMs / 1000).toFixed(1)} s; ${where}${path}\n`
+  );
+}
+
+/** Remarks beside the output, on standard error. */
+export function formatRemarks(outcome: CommandOutcome): string {
+  if (outcome.command === 'pull') return describePull(outcome.result);
+  if (outcome.command !== 'umount') return '';
+  const { directory, wasMounted } = outcome.result;
+  return wasMounted ? `unmounted ${directory}\n` : `${directory} was not mounted; bundle removed\n`;
+}

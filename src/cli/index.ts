@@ -1,0 +1,17 @@
+export { askPassword } from './ask-password.ts';
+export { createProgram, type ProgramOptions } from './create-program.ts';
+export { runCli } from './run-cli.ts';
+export type {
+  CliIo,
+  CommandIo,
+  CommandOutcome,
+  Commands,
+  CommonOptions,
+  Credentials,
+  InspectOptions,
+  OutputStream,
+  PullOptions,
+  UmountOptions,
+  UmountResult,
+} from './types.ts';
+export { VERSION } from './version.ts';

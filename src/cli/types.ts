@@ -1,0 +1,81 @@
+import type { SettingValues } from '../config/index.ts';
+import type { InspectResult, ProgressEvent, PullResult, PullTarget } from '../pull/index.ts';
+
+/** For one registry, the one that the reference names. Never logged, never part of a message. */
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface CommonOptions {
+  /** Flags as settings; they win over every other source. */
+  readonly settings: SettingValues;
+  /** Given with -c. */
+  readonly configFile: string | undefined;
+  /** Log lines on standard error are wanted. */
+  readonly debug: boolean;
+}
+
+export interface PullOptions extends CommonOptions {
+  readonly reference: string;
+  readonly target: PullTarget;
+  readonly credentials: Credentials | undefined;
+}
+
+export interface InspectOptions extends CommonOptions {
+  readonly reference: string;
+  readonly view: InspectResult['view'];
+  readonly credentials: Credentials | undefined;
+}
+
+export interface UmountOptions extends CommonOptions {
+  readonly directory: string;
+}
+
+export interface UmountResult {
+  readonly directory: string;
+  /** False when only the remains of a bundle were removed. */
+  readonly wasMounted: boolean;
+}
+
+/** What a running command gets from the program. */
+export interface CommandIo {
+  /** Aborted with a `PULL_CANCELLED` error on SIGINT and SIGTERM; the command cleans up and throws. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (event: ProgressEvent) => void;
+}
+
+/** The commands as functions of data; they print nothing. */
+export interface Commands {
+  pull(options: PullOptions, io: CommandIo): Promise<PullResult>;
+  inspect(options: InspectOptions, io: CommandIo): Promise<InspectResult>;
+  umount(options: UmountOptions, io: CommandIo): Promise<UmountResult>;
+}
+
+export interface OutputStream {
+  write(chunk: string | Uint8Array): unknown;
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
+}
+
+/** The process around the program. */
+export interface CliIo {
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+  /** Relative paths in flags start here. */
+  readonly cwd: string;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  /** Asks the user for a line that is not shown; undefined when interrupted. Absent without a terminal. */
+  readonly askPassword?: (prompt: string) => Promise<string | undefined>;
+  /** Calls `listener` for each SIGINT and SIGTERM until the returned function is called. */
+  readonly onSignal: (listener: (signal: 'SIGINT' | 'SIGTERM') => void) => () => void;
+}
+
+export type CommandOutcome =
+  | { readonly command: 'pull'; readonly result: PullResult }
+  | { readonly command: 'inspect'; readonly result: InspectResult }
+  | { readonly command: 'umount'; readonly result: UmountResult }
+  | { readonly command: 'version'; readonly result: { readonly version: string } }
+  | { readonly command: 'help'; readonly result: { readonly help: string } };

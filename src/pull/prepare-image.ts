@@ -1,0 +1,85 @@
+import { prefixError, SealiftError } from '../errors/index.ts';
+import {
+  type Descriptor,
+  type ImageConfig,
+  type ImageLayer,
+  layerCompression,
+  matchDiffIds,
+  normalizePlatform,
+  type Platform,
+  parseImageConfig,
+  parseReference,
+  withDefaultTag,
+} from '../oci/index.ts';
+import type { ImageSource } from '../registry/index.ts';
+import { type AuthorizedImage, authoriseImage } from '../signature/index.ts';
+import type { Store } from '../store/index.ts';
+import type { PullPorts } from './ports.ts';
+import { resolveImage } from './resolve-image.ts';
+
+/** An image that may run, all but its layers. */
+export interface PreparedImage {
+  readonly image: AuthorizedImage;
+  readonly config: ImageConfig;
+  /** Bottom to top; every media type is one that can be unpacked. */
+  readonly layers: readonly ImageLayer[];
+  readonly source: ImageSource;
+}
+
+/**
+ * From the name that the user wrote to an authorised manifest and its verified config. No layer byte has been asked
+ * for when this returns, and the store has learnt nothing before the gate opened.
+ */
+export async function prepareImage(
+  unsafeReference: string,
+  ports: PullPorts,
+  store: Store | undefined,
+  signal: AbortSignal,
+): Promise<PreparedImage> {
+  const { limits, platform, policy, onProgress } = ports;
+  const reference = withDefaultTag(parseReference(unsafeReference));
+  const source = ports.openSource(reference);
+  onProgress({ type: 'stage', stage: 'resolve' });
+  const resolved = await resolveImage({ source, reference, platform, limits, shelf: store, signal });
+  onProgress({ type: 'stage', stage: 'authorize' });
+  const { indexes, manifest } = resolved;
+  const image = await authoriseImage(policy, { reference, indexes, manifest }, limits);
+  ports.assertTransport(image);
+  for (const document of [...indexes, manifest]) store?.putManifest(document.digest, document.rawBytes);
+  const config = await obtainConfig(image.manifest.config, source, ports, store, signal);
+  assertPlatform(config, platform);
+  const layers = matchDiffIds(image.manifest, config);
+  for (const { descriptor } of layers) layerCompression(descriptor.mediaType);
+  return { image, config, layers, source };
+}
+
+async function obtainConfig(
+  descriptor: Descriptor,
+  source: ImageSource,
+  { limits }: PullPorts,
+  store: Store | undefined,
+  signal: AbortSignal,
+): Promise<ImageConfig> {
+  const known = store?.getConfig(descriptor.digest);
+  const rawConfig = known ?? (await source.fetchSmallBlob(descriptor, limits.maxConfigBytes, signal));
+  try {
+    const config = parseImageConfig(rawConfig, limits.maxJsonDepth);
+    if (known === undefined) store?.putConfig(descriptor.digest, rawConfig);
+    return config;
+  } catch (error) {
+    throw prefixError(descriptor.digest, error);
+  }
+}
+
+/** A manifest that no index has labelled says in its config what it runs on; an empty value says nothing. */
+function assertPlatform(config: ImageConfig, wanted: Platform): void {
+  const { os, architecture } = normalizePlatform({ ...config, variant: config.variant });
+  const target = normalizePlatform(wanted);
+  const fits = (actual: string, expected: string) => actual === '' || actual === expected;
+  if (fits(os, target.os) && fits(architecture, target.architecture)) return;
+  throw new SealiftError(
+    'PLATFORM_NOT_FOUND',
+    `image config: expected ${target.os}/${target.architecture}, got ${os}/${architecture}`,
+    { context: { expected: `${target.os}/${target.architecture}`, actual: `${os}/${architecture}` } },
+  );
+}

@@ -1,0 +1,89 @@
+import { prefixError, SealiftError } from '../errors/index.ts';
+import type { Limits } from '../limits/index.ts';
+import {
+  type Descriptor,
+  type Digest,
+  type ImageManifest,
+  isDigest,
+  type Platform,
+  parseManifestDocument,
+  type Reference,
+  selectPlatform,
+} from '../oci/index.ts';
+import type { FetchedDocument, ImageSource } from '../registry/index.ts';
+
+/** What the reference stands for, before anybody has judged it. */
+export interface ResolvedImage {
+  /** The indexes on the way, outermost first. */
+  readonly indexes: readonly FetchedDocument[];
+  readonly manifest: FetchedDocument;
+  readonly untrustedManifest: ImageManifest;
+}
+
+/** Addressed documents that a store has; whatever it gives was hashed again on the way out. */
+export interface DocumentShelf {
+  getManifest(digest: Digest): Uint8Array | undefined;
+}
+
+export interface ResolveRequest {
+  readonly source: ImageSource;
+  /** With tag or digest. */
+  readonly reference: Reference;
+  readonly platform: Platform;
+  readonly limits: Limits;
+  readonly shelf: DocumentShelf | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Resolves a reference to one manifest: the tag once, everything after by digest, an index by platform. Every hop is
+ * hashed. Throws the errors of `parseManifestDocument`, `selectPlatform` and of the source.
+ */
+export async function resolveImage(request: ResolveRequest): Promise<ResolvedImage> {
+  const { reference, limits, platform } = request;
+  const indexes: FetchedDocument[] = [];
+  let document = await fetchDocument(request, reference.digest ?? reference.tag ?? 'latest');
+  for (;;) {
+    const parsed = parseDocument(document, limits);
+    if (parsed.kind === 'manifest') return { indexes, manifest: document, untrustedManifest: parsed.manifest };
+    indexes.push(document);
+    if (indexes.length > limits.maxIndexDepth) {
+      throw new SealiftError('MANIFEST_INVALID', `index: expected at most ${limits.maxIndexDepth} inside one another`, {
+        context: { limit: 'maxIndexDepth', expected: limits.maxIndexDepth, actual: indexes.length },
+      });
+    }
+    document = await fetchEntry(request, selectPlatform(parsed.index.manifests, platform));
+  }
+}
+
+function parseDocument(document: FetchedDocument, limits: Limits) {
+  try {
+    return parseManifestDocument(document.rawBytes, document.contentType, limits);
+  } catch (error) {
+    throw prefixError(document.digest, error);
+  }
+}
+
+async function fetchDocument(request: ResolveRequest, tagOrDigest: string): Promise<FetchedDocument> {
+  const { source, shelf, signal } = request;
+  if (!isDigest(tagOrDigest)) return source.fetchManifest(tagOrDigest, signal);
+  const rawBytes = shelf?.getManifest(tagOrDigest);
+  if (rawBytes !== undefined) return { rawBytes, digest: tagOrDigest, contentType: '' };
+  return source.fetchManifest(tagOrDigest, signal);
+}
+
+async function fetchEntry(request: ResolveRequest, entry: Descriptor): Promise<FetchedDocument> {
+  const document = await fetchDocument(request, entry.digest);
+  const { length } = document.rawBytes;
+  if (length !== entry.size) {
+    throw new SealiftError(
+      'BLOB_SIZE_MISMATCH',
+      `manifest ${entry.digest}: expected ${entry.size} bytes, got ${length}`,
+      {
+        context: { expected: entry.size, actual: length },
+      },
+    );
+  }
+  // What the index says of the entry must be what the entry is: its media type is judged like a Content-Type.
+  return { ...document, contentType: document.contentType === '' ? entry.mediaType : document.contentType };
+}

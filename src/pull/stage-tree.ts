@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { SealiftError } from '../errors/index.ts';
+
+export interface StagedTree {
+  /** Private, beside the target, on its file system. */
+  readonly directory: string;
+  /** The tree takes the target's name. Throws `UNPACK_TARGET_INVALID` when the target has been filled meanwhile. */
+  publish(): void;
+  /** Removes what was staged; nothing after `publish`. */
+  discard(): void;
+}
+
+/** A place for a tree that is to appear whole or not at all. Throws `UNPACK_TARGET_INVALID`. */
+export function stageTree(target: string): StagedTree {
+  const path = resolve(target);
+  assertFree(path);
+  const parent = join(dirname(path), `.${basename(path)}.sealift-${randomBytes(6).toString('hex')}`);
+  const directory = join(parent, 'tree');
+  try {
+    mkdirSync(parent, { mode: 0o700 });
+    mkdirSync(directory, { mode: 0o755 });
+  } catch (error) {
+    throw refuse(path, 'its parent directory cannot be written to', error);
+  }
+  return {
+    directory,
+    publish() {
+      try {
+        renameSync(directory, path);
+      } catch (error) {
+        throw refuse(path, 'expected it to be absent or empty still', error);
+      }
+    },
+    discard: () => removeTree(parent),
+  };
+}
+
+function assertFree(path: string): void {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return;
+  if (!stat.isDirectory()) throw refuse(path, 'expected a directory or nothing, got a file');
+  if (readdirSync(path).length > 0) throw refuse(path, 'expected an empty directory, got one with entries');
+}
+
+function refuse(path: string, detail: string, cause?: unknown): SealiftError {
+  return new SealiftError('UNPACK_TARGET_INVALID', `unpack into ${path}: ${detail}`, { context: { path }, cause });
+}
+
+/** A tree of an image may have directories that their owner cannot write to; root does not notice. */
+function removeTree(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // Without root: made writable from the top down, then removed for good.
+    makeWritable(path);
+    rmSync(path, { recursive: true, force: true });
+  }
+}
+
+function makeWritable(directory: string): void {
+  chmodSync(directory, 0o700);
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    if (entry.isDirectory()) makeWritable(join(directory, entry.name));
+  }
+}

@@ -1,0 +1,28 @@
+import { prefixError } from '../errors/index.ts';
+import type { PullPorts } from './ports.ts';
+
+/**
+ * Undoes a bundle: unmounts its rootfs and what was mounted below it, trashes the upper, removes config.json and the
+ * rootfs directory. Answers the mount points that went, the last mounted first.
+ */
+export async function unmountBundle(
+  directory: string,
+  ports: Pick<PullPorts, 'openStore' | 'openSnapshotter' | 'runBundle' | 'runSnapshot'>,
+): Promise<readonly string[]> {
+  const { runBundle, runSnapshot } = ports;
+  try {
+    const { bundle } = await runBundle({ kind: 'examine', directory });
+    const store = await ports.openStore();
+    try {
+      const inner = bundle.mountPoints.filter((mountPoint) => mountPoint !== bundle.rootfs);
+      for (const target of inner) await runSnapshot('unmountSnapshot', { target });
+      await ports.openSnapshotter(store).unmount(bundle.rootfs);
+      await runBundle({ kind: 'remove', directory: bundle.directory });
+      return bundle.mountPoints;
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    throw prefixError(`umount ${directory}`, error);
+  }
+}

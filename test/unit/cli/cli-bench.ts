@@ -1,0 +1,97 @@
+import { type CliIo, type CommandIo, type Commands, runCli } from '../../../src/cli/index.ts';
+import { type Digest, parseDigest } from '../../../src/oci/index.ts';
+import type { InspectResult, PullResult } from '../../../src/pull/index.ts';
+
+export const DIGEST: Digest = parseDigest(`sha256:${'ab'.repeat(32)}`);
+
+export const PULL_RESULT: PullResult = {
+  name: 'registry.example/app',
+  manifestDigest: DIGEST,
+  indexDigest: undefined,
+  platform: 'linux/amd64',
+  layers: [
+    { digest: DIGEST, diffId: DIGEST, size: 1_500_000, fetches: 1 },
+    { digest: DIGEST, diffId: DIGEST, size: 10, fetches: 0 },
+  ],
+  target: { kind: 'store' },
+  warnings: [],
+  durationMs: 1234,
+};
+
+/** Bytes that are no UTF-8 and no JSON: what --raw must not touch. */
+export const RAW_MANIFEST = Buffer.from([0x7b, 0xff, 0x0a, 0x00]);
+
+const SUMMARY: Extract<InspectResult, { view: 'summary' }>['summary'] = {
+  name: 'registry.example/app',
+  manifestDigest: DIGEST,
+  indexDigest: DIGEST,
+  mediaType: 'application/vnd.oci.image.manifest.v1+json',
+  platform: 'linux/amd64',
+  created: undefined,
+  configDigest: DIGEST,
+  layers: [],
+  labels: { evil: '\u001b[2J\u009b2J\u202e' },
+};
+
+const INSPECT_RESULTS: { readonly [View in InspectResult['view']]: InspectResult } = {
+  summary: { view: 'summary', summary: SUMMARY },
+  config: { view: 'config', config: { os: 'linux', note: '\u009b' } },
+  raw: { view: 'raw', rawManifest: RAW_MANIFEST },
+};
+
+export interface CliBench {
+  readonly calls: { readonly command: string; readonly options: unknown }[];
+  readonly stdout: Buffer;
+  readonly stderr: string;
+  readonly exitCode: number;
+}
+
+export interface BenchOptions {
+  readonly terminal?: boolean;
+  /** Replaces what a command does, after its call is recorded. */
+  readonly command?: (io: CommandIo) => Promise<PullResult>;
+  readonly askPassword?: (prompt: string) => Promise<string | undefined>;
+  /** Called with the function that delivers a signal. */
+  readonly signal?: (deliver: (signal: 'SIGINT' | 'SIGTERM') => void) => void;
+}
+
+/** Runs one command line against commands that record their options and answer with the samples above. */
+export async function runBench(argv: readonly string[], options: BenchOptions = {}): Promise<CliBench> {
+  const calls: CliBench['calls'] = [];
+  const stdout: Buffer[] = [];
+  let stderr = '';
+  const commands: Commands = {
+    pull: async (given, io) => {
+      calls.push({ command: 'pull', options: given });
+      return options.command === undefined ? { ...PULL_RESULT, target: given.target } : options.command(io);
+    },
+    inspect: async (given) => {
+      calls.push({ command: 'inspect', options: given });
+      return INSPECT_RESULTS[given.view];
+    },
+    umount: async (given) => {
+      calls.push({ command: 'umount', options: given });
+      return { directory: given.directory, wasMounted: true };
+    },
+  };
+  const io: CliIo = {
+    stdout: { write: (chunk) => stdout.push(Buffer.from(chunk)) },
+    stderr: {
+      write: (chunk) => {
+        stderr += chunk.toString();
+      },
+      isTTY: options.terminal ?? false,
+      columns: 80,
+      rows: 24,
+    },
+    cwd: '/cwd',
+    now: () => 0,
+    ...(options.askPassword === undefined ? {} : { askPassword: options.askPassword }),
+    onSignal: (listener) => {
+      options.signal?.(listener);
+      return () => undefined;
+    },
+  };
+  const exitCode = await runCli({ argv, commands, version: '1.2.3', io });
+  return { calls, stdout: Buffer.concat(stdout), stderr, exitCode };
+}
