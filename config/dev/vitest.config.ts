@@ -1,11 +1,43 @@
 import { defineConfig } from 'vitest/config';
 
+const ACCEPTANCE = 'test/acceptance/**/*.test.ts';
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     root: new URL('../..', import.meta.url).pathname,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
-    pool: 'forks',
+    // Titles of matrices are sentences; none is cut off.
+    taskTitleValueFormatTruncate: 0,
+    reporters: ['default', new URL('./closing-line-reporter.ts', import.meta.url).pathname],
+    // Node's own words about node:ffi, in every process.
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'parts',
+          include: ['test/**/*.test.ts'],
+          exclude: [ACCEPTANCE],
+          setupFiles: [new URL('./property-counts.ts', import.meta.url).pathname],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          pool: 'forks',
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'acceptance',
+          include: [ACCEPTANCE],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+          pool: 'forks',
+          // Memory and times are measured here, so nothing runs beside.
+          maxWorkers: 1,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

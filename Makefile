@@ -1,0 +1,59 @@
+# Every target runs under the Node that the lockfile brings, whatever Node the machine has.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+VITEST = vitest run --config config/dev/vitest.config.ts
+TESTS ?=
+SECONDS ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build check lint format typecheck test test-unit test-integration test-acceptance soak fuzz demo bench docs clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-17s %s\n' "$$target" "$$text"; done
+
+setup: ## install the Debian packages (as root) and the npm packages
+	@sh scripts/with-debian-packages.sh true
+
+build: ## make dist/sealift, an executable that runs from any folder
+	@node scripts/build.ts
+
+check: typecheck lint ## what a commit must pass: types, lint, architecture and unit tests (under two minutes)
+	@$(VITEST) test/architecture test/unit test/property
+
+lint: ## formatting and lint rules
+	@biome check --error-on-warnings
+
+format: ## write the formatting
+	@biome check --write
+
+typecheck: ## the type checker over sources, tests and scripts
+	@tsc -p .
+
+test: build typecheck lint ## all tests; those that need root or a Debian package say so when they cannot run
+	@$(VITEST) $(TESTS)
+
+test-unit: ## pure code only
+	@$(VITEST) test/unit test/property test/architecture
+
+test-integration: ## real files, sockets, archives, mounts
+	@$(VITEST) test/integration test/security test/conformance
+
+test-acceptance: build ## the built program from end to end against a real registry
+	@$(VITEST) test/acceptance
+
+soak: build ## all tests with the full counts
+	@SEALIFT_SOAK=1 $(VITEST) $(TESTS)
+
+fuzz: ## property tests for SECONDS each (60)
+	@SEALIFT_FUZZ_SECONDS=$(SECONDS) $(VITEST) test/property
+
+demo: build ## pull an image from a registry, mount it and run it; needs root
+	@node scripts/demo.ts
+
+bench: build ## compare with skopeo + umoci on a 1 GB layer; needs root
+	@node scripts/bench.ts
+
+docs: ## write docs/errors.md and docs/limits.md from the tables in the sources
+	@node scripts/generate-docs.ts
+
+clean: ## remove what the targets made
+	@rm -rf dist coverage node_modules/.cache

@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { buildImage, buildLayer } from '../support/image-builder.ts';
+import { describeWith } from '../support/needs.ts';
+import { pseudoRandom } from '../support/small-image.ts';
+import { dir, file, type TarMember, tarStream } from '../support/tar-builder.ts';
+import { TestBed } from '../support/test-bed.ts';
+
+const MIB = 1 << 20;
+const FILES = 256;
+const FILE_BYTES = 4 * MIB;
+const LIMIT_BYTES = 150 * 1000 * 1000;
+
+/** One GiB, half of it incompressible and far apart, so that a decoder needs its whole window. */
+function* members(): Generator<TarMember> {
+  const noise = pseudoRandom(8 * MIB, 'noise');
+  const text = Buffer.from('memory is bounded whatever the layer holds\n'.repeat(MIB)).subarray(0, FILE_BYTES / 2);
+  yield dir('big');
+  for (let number = 0; number < FILES; number += 1) {
+    const offset = (number * 1_234_567) % (noise.length - FILE_BYTES / 2);
+    const chunks = [noise.subarray(offset, offset + FILE_BYTES / 2), text];
+    yield file(`big/file-${number}`, { size: FILE_BYTES, chunks });
+  }
+}
+
+describeWith(['root', 'docker-registry'], 'a layer of one GiB', () => {
+  let bed: TestBed;
+
+  beforeAll(async () => {
+    bed = await TestBed.open();
+  });
+
+  afterAll(() => bed?.[Symbol.asyncDispose]());
+
+  it.each(['gzip', 'zstd'] as const)('%s: all processes together stay under 150 MB', async (compression) => {
+    const layer = await buildLayer(tarStream(members()), compression, bed.scratch.path);
+    expect(layer.tarSize).toBeGreaterThan(1024 * MIB);
+    const image = buildImage({ format: 'oci', layers: [layer] });
+    await bed.push('big', compression, image);
+
+    const parameters = ['--store', bed.newPath('store'), '--bundle', bed.newPath('bundle')];
+    const { error, peakBytes } = await bed.pull(`big@${image.top.digest}`, parameters);
+    expect(error).toBeUndefined();
+    expect(peakBytes, 'the measurement works').toBeGreaterThan(30 * 1000 * 1000);
+    expect(peakBytes).toBeLessThan(LIMIT_BYTES);
+  });
+});

@@ -1,0 +1,106 @@
+/** Which rooms a room may import. A room that is not listed may import nothing. */
+export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
+  bytes: [],
+  errors: [],
+  limits: [],
+  oci: ['bytes', 'errors', 'limits'],
+  platform: ['bytes', 'errors', 'limits'],
+  log: ['errors'],
+  config: ['bytes', 'errors', 'limits', 'oci'],
+  http: ['bytes', 'errors', 'limits', 'oci'],
+  decrypt: ['bytes', 'errors', 'limits', 'oci'],
+  unpack: ['bytes', 'errors', 'limits', 'oci', 'platform'],
+  layer: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http', 'decrypt', 'unpack'],
+  registry: ['bytes', 'errors', 'limits', 'oci', 'http'],
+  archive: ['bytes', 'errors', 'limits', 'oci'],
+  signature: ['bytes', 'errors', 'limits', 'oci'],
+  store: ['bytes', 'errors', 'limits', 'oci', 'platform'],
+  snapshot: ['bytes', 'errors', 'limits', 'oci', 'platform'],
+  bundle: ['bytes', 'errors', 'limits', 'oci', 'platform'],
+  keybroker: ['bytes', 'errors', 'limits', 'oci', 'http'],
+  pull: [
+    ...['bytes', 'errors', 'limits', 'oci', 'http'],
+    ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack'],
+  ],
+  cli: ['bytes', 'errors', 'limits', 'oci', 'config', 'pull'],
+  api: ['bytes', 'errors', 'limits', 'oci', 'config', 'pull'],
+  // What workers do for the rooms that touch a disk.
+  'perform-operation': [
+    ...['bytes', 'errors', 'limits', 'oci', 'platform'],
+    ...['unpack', 'store', 'snapshot', 'bundle'],
+  ],
+  // The entry of the worker threads is a composition root like `compose`.
+  worker: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http', 'decrypt', 'unpack', 'layer', 'perform-operation'],
+  compose: [
+    ...['bytes', 'errors', 'limits', 'oci', 'http', 'platform', 'keybroker', 'config', 'log'],
+    ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack', 'decrypt'],
+    ...['pull', 'cli', 'api', 'perform-operation'],
+  ],
+  bin: ['compose', 'cli', 'config', 'errors', 'log'],
+};
+
+/** What a room may take as types only, on top of the table above: the data and the ports of those who use it. */
+export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
+  limits: ['errors'],
+  store: ['unpack'],
+  snapshot: ['unpack', 'store'],
+  platform: ['store', 'snapshot', 'layer', 'unpack', 'bundle'],
+  config: ['http', 'registry', 'signature'],
+  http: ['layer'],
+};
+
+/** Folders that are rooms of their own inside a room. Their index may be imported from outside. */
+export const SUB_ROOMS: readonly string[] = ['src/unpack/tar', 'src/unpack/directory', 'src/signature/policy'];
+
+/** Files apart from an index that other rooms may import. */
+export const OPEN_FILES: readonly string[] = [
+  // undici costs 38 MB of memory where it is loaded, so the worker's transport is not part of the index.
+  'src/http/transport.ts',
+];
+
+/** These decide and never do: nothing in them reaches the outside. */
+export const PURE_FOLDERS: readonly string[] = [
+  'src/oci',
+  'src/errors',
+  'src/bytes',
+  'src/limits',
+  'src/unpack/tar',
+  'src/signature/policy',
+];
+
+export const PURE_BUILTINS: readonly string[] = ['node:buffer', 'node:crypto', 'node:util', 'node:string_decoder'];
+
+export const IMPURE_EXPRESSIONS: readonly RegExp[] = [
+  /\bDate\.now\b/,
+  /\bnew Date\(\)/,
+  /\bMath\.random\b/,
+  /\bprocess\./,
+  /\bfetch\(/,
+  /\bset(?:Timeout|Interval|Immediate)\(/,
+];
+
+/** Who may import which npm package, as a prefix or an ending of the importing file's path. */
+export const PACKAGE_OWNERS: Readonly<Record<string, (path: string) => boolean>> = {
+  undici: (path) => path.startsWith('src/http/'),
+  'tar-stream': (path) => path.startsWith('src/archive/'),
+  pino: (path) => path.startsWith('src/log/'),
+  commander: (path) => path.startsWith('src/cli/'),
+  'smol-toml': (path) => path.startsWith('src/config/'),
+  zod: (path) => /(?:^|[/-])schema\.ts$/.test(path),
+};
+
+/** Rooms on the layer path and around the store: a disk that stops answering must never hold a promise of ours. */
+export const SYNCHRONOUS_FOLDERS: readonly string[] = [
+  'src/store',
+  'src/snapshot',
+  'src/unpack',
+  'src/layer',
+  'src/bundle',
+];
+
+/** `src/store/x.ts` → `store`, `src/compose.ts` → `compose`. */
+export function roomOf(path: string): string {
+  if (path === 'src/layer/worker.ts') return 'worker';
+  const [, first = ''] = path.split('/');
+  return first.replace(/\.ts$/, '');
+}

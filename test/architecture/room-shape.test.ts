@@ -1,0 +1,33 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { listFiles, PROJECT_ROOT } from './source-files.ts';
+
+/** Entries are no room, and the leaves are a table or a type each: nothing to explain beside the code. */
+const WITHOUT_README = ['bin', 'errors', 'bytes', 'limits'];
+const WITHOUT_INDEX = ['bin'];
+const MAX_README_LINES = 40;
+
+const rooms = readdirSync(join(PROJECT_ROOT, 'src'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && listFiles(`src/${entry.name}`).length > 0)
+  .map((entry) => entry.name)
+  .sort();
+
+describe('every room', () => {
+  it.each(rooms.filter((room) => !WITHOUT_INDEX.includes(room)))('%s has an index', (room) => {
+    expect(existsSync(join(PROJECT_ROOT, 'src', room, 'index.ts'))).toBe(true);
+  });
+
+  it.each(rooms.filter((room) => !WITHOUT_README.includes(room)))('%s says on one page what it is', (room) => {
+    const path = join(PROJECT_ROOT, 'src', room, 'README.md');
+    expect(existsSync(path), `${path} is missing`).toBe(true);
+    const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+    expect(lines.length).toBeLessThanOrEqual(MAX_README_LINES);
+    expect(lines[0]).toMatch(/^# /);
+  });
+
+  it.each(rooms)('%s names its files in kebab-case', (room) => {
+    const odd = listFiles(`src/${room}`).filter((path) => !/^[a-z0-9/-]+\.ts$/.test(path));
+    expect(odd).toEqual([]);
+  });
+});
