@@ -1,13 +1,14 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import type { PreparedBundle } from '../bundle/index.ts';
 import { prefixError } from '../errors/index.ts';
-import { formatPlatform, formatReference, formatRepositoryName, parseReference, withDefaultTag } from '../oci/index.ts';
+import { formatReference } from '../oci/index.ts';
 import type { Store } from '../store/index.ts';
+import { describePull, type PullOutcome } from './describe-pull.ts';
+import { droppedWarnings } from './dropped-warnings.ts';
+import { missingLayers } from './missing-layers.ts';
 import type { PullPorts } from './ports.ts';
 import { type PreparedImage, prepareImage } from './prepare-image.ts';
 import { type LayerChain, pullLayers } from './pull-layers.ts';
-import { droppedWarnings } from './dropped-warnings.ts';
-import { missingLayers } from './missing-layers.ts';
 import type { PullRequest, PullResult } from './types.ts';
 import { unpackImage } from './unpack-image.ts';
 
@@ -19,17 +20,10 @@ export async function pullImage(request: PullRequest, ports: PullPorts, signal: 
   const startedMs = ports.nowMs();
   try {
     const outcome = await pullTo(request, ports, signal);
-    return describe(request, outcome, ports.platform, ports.nowMs() - startedMs);
+    return describePull(request, outcome, ports.platform, ports.nowMs() - startedMs);
   } catch (error) {
     throw prefixError(`pull ${request.reference}`, error);
   }
-}
-
-/** What a pull has done, by whichever way the target asked for. */
-export interface PullOutcome {
-  readonly prepared: PreparedImage;
-  readonly fetches: LayerChain['fetches'];
-  readonly warnings: readonly string[];
 }
 
 async function pullTo(request: PullRequest, ports: PullPorts, signal: AbortSignal): Promise<PullOutcome> {
@@ -135,25 +129,4 @@ async function assertSpace({ layers }: PreparedImage, { onProgress }: PullPorts,
   const message = `the layers may need ${estimatedBytes} bytes, ${availableBytes} are free in ${store.dataDir}`;
   onProgress({ type: 'warning', message });
   return [message];
-}
-
-function describe(
-  { target, reference }: PullRequest,
-  { prepared, fetches, warnings }: PullOutcome,
-  platform: PullPorts['platform'],
-  durationMs: number,
-): PullResult {
-  const { image, layers } = prepared;
-  return {
-    name: formatRepositoryName(withDefaultTag(parseReference(reference))),
-    manifestDigest: image.manifestDigest,
-    indexDigest: image.indexDigest,
-    platform: formatPlatform(platform),
-    layers: layers.map(({ descriptor: { digest, size }, diffId }) => {
-      return { digest, diffId, size, fetches: fetches.get(digest) ?? 0 };
-    }),
-    target,
-    warnings,
-    durationMs,
-  };
 }

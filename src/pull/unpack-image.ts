@@ -2,12 +2,12 @@ import { prefixError } from '../errors/index.ts';
 import type { WorkerHandle } from '../layer/index.ts';
 import type { ImageLayer } from '../oci/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
+import type { PullOutcome } from './describe-pull.ts';
 import { droppedWarnings } from './dropped-warnings.ts';
 import { layerJob } from './layer-job.ts';
 import type { PullPorts } from './ports.ts';
 import { type PreparedImage, prepareImage } from './prepare-image.ts';
-import type { PullOutcome } from './pull-image.ts';
-import { stageTree, type StagedTree } from './stage-tree.ts';
+import { type StagedTree, stageTree } from './stage-tree.ts';
 
 /**
  * Unpacks an image into one plain directory: the layers in order through one writer, which keeps what it made in mind,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -9,7 +10,6 @@ import {
   renameSync,
   rmSync,
 } from 'node:fs';
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { errnoOf, syncfs } from '../platform/index.ts';
 import { assertOnlyKnown, claimDirectory, claimLayout } from './claim-directory.ts';

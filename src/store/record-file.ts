@@ -11,8 +11,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { DEFAULT_LIMITS } from '../limits/index.ts';
 import { SealiftError } from '../errors/index.ts';
+import { DEFAULT_LIMITS } from '../limits/index.ts';
 import { errnoOf } from '../platform/index.ts';
 import { storeFailed } from './store-failed.ts';
 

@@ -1,6 +1,6 @@
 import { markBoot, readBootId, resetState, tidyState } from './claim-state.ts';
-import { listLayerRecords } from './layer-record.ts';
 import { isLayerKey } from './layer-key.ts';
+import { listLayerRecords } from './layer-record.ts';
 import { isStagingName } from './layout.ts';
 import { listMountIds, removeMount } from './mount-record.ts';
 import { reconcileLayer } from './reconcile-layer.ts';

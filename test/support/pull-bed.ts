@@ -1,13 +1,13 @@
-import { gzipSync } from 'node:zlib';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import type { PullOptions } from '../../src/cli/index.ts';
 import { composeCli } from '../../src/compose.ts';
 import type { ProgressEvent, PullResult, PullTarget } from '../../src/pull/index.ts';
 import { type FakeRegistry, startFakeRegistry } from './fake-registry.ts';
-import { tar, type TarMember } from './tar-builder.ts';
+import { type TarMember, tar } from './tar-builder.ts';
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const INDEX = 'application/vnd.oci.image.index.v1+json';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type BuiltImage, type BuiltLayer, buildImage, buildLayer, type LayerCompression } from './image-builder.ts';
-import { dir, file, symlink, tar, type TarMember } from './tar-builder.ts';
+import { dir, file, symlink, type TarMember, tar } from './tar-builder.ts';
 
 /** An image of three small layers, one in each compression, behind an index. */
 export async function buildSmallImage(folder: string): Promise<BuiltImage> {

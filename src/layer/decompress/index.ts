@@ -1,8 +1,8 @@
 import type { Limits } from '../../limits/index.ts';
+import type { LayerCompression } from '../../oci/index.ts';
 import { fillSlots } from '../fill-slots.ts';
 import { limitExpansion } from '../limit-expansion.ts';
 import type { SlotWriter } from '../ring.ts';
-import type { LayerCompression } from '../../oci/index.ts';
 import type { WindowGate } from '../window-token.ts';
 import { checkZstdFrames } from './check-zstd-frames.ts';
 import { createStreamDecompressor } from './stream-fallback.ts';

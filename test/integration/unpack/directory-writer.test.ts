@@ -4,6 +4,7 @@ import { toByteString } from '../../../src/bytes/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { mount, umount } from '../../../src/platform/index.ts';
 import { createDirectoryWriter, type DirectoryWriterOptions, type LayerFacts } from '../../../src/unpack/index.ts';
+import { IS_ROOT } from '../../support/commands.ts';
 import {
   directory,
   feed,
@@ -16,7 +17,6 @@ import {
   symlink,
 } from '../../support/entries.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { IS_ROOT } from '../../support/commands.ts';
 import { describeWith } from '../../support/needs.ts';
 import { Scratch } from '../../support/scratch.ts';
 

@@ -3,9 +3,9 @@ import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { type DecompressOptions, decompress } from '../../../src/layer/decompress/index.ts';
 import { SLOT_BYTES, type SlotWriter } from '../../../src/layer/ring.ts';
-import type { LayerCompression } from '../../../src/oci/index.ts';
 import { createWindowGate, createWindowTokenMemory } from '../../../src/layer/window-token.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/limits/index.ts';
+import type { LayerCompression } from '../../../src/oci/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const ENGINES = ['sync-handle', 'stream'] as const;
