@@ -49,11 +49,12 @@ fuzz: ## property tests for SECONDS each (60)
 demo: build ## pull an image from a registry, mount it and run it; needs root
 	@node scripts/demo.ts
 
-bench: build ## compare with skopeo + umoci on a 1 GB layer; needs root
+bench: build ## compare with skopeo + umoci on a 1 GB layer (ROUNDS=3, BENCH_DIR=folder); needs root
 	@node scripts/bench.ts
 
-docs: ## write docs/errors.md and docs/limits.md from the tables in the sources
+docs: ## write docs/errors.md, docs/limits.md and the JSON Schema from the tables in the sources
 	@node scripts/generate-docs.ts
+	@node scripts/generate-schema.ts
 
 clean: ## remove what the targets made
 	@rm -rf dist coverage node_modules/.cache
