@@ -4,6 +4,13 @@ export {
   type DirectoryWriter,
   type DirectoryWriterOptions,
 } from './directory/index.ts';
+export {
+  createErofsWriter,
+  type ErofsImage,
+  type ErofsWriter,
+  type ErofsWriterOptions,
+  type VerityFacts,
+} from './erofs/index.ts';
 export { readTar } from './tar/index.ts';
 export type {
   EntrySink,

@@ -59,6 +59,11 @@ export interface LayerFacts {
   readonly contentBytes: number;
   readonly implied: readonly ImpliedDirectory[];
   readonly unresolvedLinks: readonly UnresolvedLink[];
+  /**
+   * Directories in which marks stand for something below: where nothing is, overlayfs would list the whiteouts, or show
+   * a directory that only an opaque mark brought about.
+   */
+  readonly marked: readonly ByteString[];
   /** The layer hides everything below: an opaque mark on the root, which overlayfs does not look at there. */
   readonly opaqueRoot: boolean;
   /** What was left out on purpose, by reason, e.g. `overlay-xattr`, `device-without-root`: how often. */

@@ -11,14 +11,14 @@ import {
   type SystemPath,
 } from '../../platform/index.ts';
 import type { EntryType } from '../types.ts';
+import { refuseXattr } from './refuse-xattr.ts';
 import { toSystemPath } from './system-path.ts';
-import type { DropReason, Tally } from './tally.ts';
+import type { Tally } from './tally.ts';
 import type { Attributes } from './trie.ts';
 
 const CAPABILITY = 'security.capability';
+const DEFAULT_ACL = 'system.posix_acl_default';
 const ACL_PREFIX = 'system.posix_acl_';
-/** A new mount of the image must not take orders from the image. */
-const OVERLAY_PREFIXES = ['trusted.overlay.', 'user.overlay.'];
 const SPECIAL_BITS = 0o7000;
 
 /** What an object was made with, so that calls that change nothing can be left out. */
@@ -86,22 +86,11 @@ export class AttributeApplier {
   #applyXattrs({ type, path }: Made, { xattrs }: Attributes): boolean {
     let hasAcl = false;
     for (const [name, value] of xattrs) {
-      const reason = this.#refusesXattr(type, name);
+      const reason = refuseXattr(type, name, this.#privileged);
       if (reason !== undefined) this.#tally.add(reason);
       else if (this.#setXattr(path, name, value)) hasAcl ||= name.startsWith(ACL_PREFIX);
     }
     return hasAcl;
-  }
-
-  #refusesXattr(type: EntryType, name: ByteString): DropReason | undefined {
-    if (OVERLAY_PREFIXES.some((prefix) => name.startsWith(prefix))) return 'overlay-xattr';
-    // Labels belong to the policy of the machine that runs the image, as umoci and containers/storage have it.
-    if (name === 'security.selinux') return 'selinux-xattr';
-    if (name === 'system.nfs4_acl') return 'nfs4-acl';
-    if (!this.#privileged && (name.startsWith('trusted.') || name.startsWith('security.'))) return 'xattr-without-root';
-    // xattr(7): user attributes exist on files and directories only.
-    if (name.startsWith('user.') && type !== 'file' && type !== 'directory') return 'user-xattr-on-special';
-    return undefined;
   }
 
   #setXattr(path: SystemPath, name: ByteString, value: Uint8Array): boolean {
@@ -111,6 +100,7 @@ export class AttributeApplier {
     } catch (error) {
       const errno = errnoOf(error);
       if (errno === 'EPERM' && !this.#privileged) this.#tally.add('xattr-without-root');
+      else if (errno === 'EACCES' && name === DEFAULT_ACL) throw defaultAclElsewhere(error);
       else if (errno !== 'ENOTSUP') throw prefixXattr(name, error);
       else if (name === CAPABILITY) throw capabilityUnsupported(error);
       else this.#tally.add('xattr-unsupported');
@@ -126,6 +116,14 @@ function prefixXattr(name: ByteString, error: unknown): unknown {
   return new SealiftError(code, `attribute ${shown}: ${message}`, {
     context: { ...context, xattr: shown },
     cause: error,
+  });
+}
+
+/** acl(5): only directories have one, and the kernel says so with EACCES. */
+function defaultAclElsewhere(cause: unknown): SealiftError {
+  return new SealiftError('UNPACK_ENTRY_INVALID', 'expected a default ACL on a directory, got one on something else', {
+    context: { xattr: DEFAULT_ACL },
+    cause,
   });
 }
 

@@ -16,7 +16,6 @@ const NANOSECONDS = 1_000_000_000n;
  * can link to it. Returns the bytes of content written.
  */
 export function copyLower(target: Target, from: LowerNode, place: Place, name: ByteString): number {
-  target.tree.countMade();
   const source = toSystemPath(from.realPath);
   const stat = lstatSync(source, { bigint: true });
   const attributes = readAttributes(source, stat);
@@ -39,7 +38,7 @@ interface FileCopy {
 
 function copyFile(target: Target, source: SystemPath, { place, name, stat, attributes }: FileCopy): number {
   const path = joinPath(place.path, name);
-  const destination = target.tree.systemPath(path);
+  const destination = target.disk.systemPath(path);
   closeSync(createFile(target, path, attributes));
   copyFileSync(source, destination, constants.COPYFILE_FICLONE);
   place.node.children.set(name, { kind: 'other', layer: target.tree.layer });
@@ -47,7 +46,7 @@ function copyFile(target: Target, source: SystemPath, { place, name, stat, attri
   return Number(stat.size);
 }
 
-function deviceOf(stat: BigIntStats, from: LowerNode) {
+export function deviceOf(stat: BigIntStats, from: LowerNode) {
   const { rdev } = stat;
   const major = Number(((rdev >> 32n) & 0xfffff000n) | ((rdev >> 8n) & 0xfffn));
   const minor = Number(((rdev >> 12n) & 0xffffff00n) | (rdev & 0xffn));
@@ -58,7 +57,7 @@ function deviceOf(stat: BigIntStats, from: LowerNode) {
   throw new SealiftError('INTERNAL', `copy ${shown}: expected a file, link, device or fifo, got mode ${stat.mode}`);
 }
 
-function readAttributes(path: SystemPath, stat: BigIntStats): Attributes {
+export function readAttributes(path: SystemPath, stat: BigIntStats): Attributes {
   const xattrs = new Map<ByteString, Uint8Array>();
   for (const name of llistxattr(path)) {
     const value = lgetxattr(path, name);

@@ -1,19 +1,18 @@
-import { closeSync, readdirSync, writeSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { assertNever, prefixError, SealiftError } from '../../errors/index.ts';
-import type { Limits } from '../../limits/index.ts';
+import { llistxattr, lremovexattr } from '../../platform/index.ts';
 import type { EntrySink, ImpliedDirectory, LayerFacts, LowerView, TarEntry, UnresolvedLink } from '../types.ts';
-import { AttributeApplier } from './apply-attributes.ts';
+import { DiskNodes } from './disk-nodes.ts';
 import { joinPath, parseEntryPath } from './entry-path.ts';
-import { finishMerged, reopenMerged } from './finish-merged.ts';
-import { finishOverlay } from './finish-overlay.ts';
 import { applyHardLink } from './hard-link.ts';
-import { createFile, finishFile, makeDevice, makeSymlink, parseDevice } from './place-entry.ts';
-import { isDirectory, type Location, type Place, StagedTree } from './staged-tree.ts';
+import type { NodeMaker } from './node-maker.ts';
+import { parseDevice } from './place-entry.ts';
+import { isDirectory, type Location, type Place, StagedTree, type TreeLimits } from './staged-tree.ts';
 import { Tally } from './tally.ts';
-import type { Attributes, LeafNode, TrieNode } from './trie.ts';
+import { type NameStore, TreeDisk } from './tree-disk.ts';
+import type { Attributes, DirectoryNode, TrieNode } from './trie.ts';
 import { isIgnoredDirectory, parseWhiteoutName } from './whiteout-name.ts';
-import { describeWriteFailure } from './write-failure.ts';
 
 export interface DirectoryWriterOptions {
   /** An existing, empty directory that nobody else can reach. */
@@ -24,7 +23,7 @@ export interface DirectoryWriterOptions {
   readonly privileged: boolean;
   /** The layers below, where parents and hard links of an `overlay` layer may lead. */
   readonly lower?: LowerView | undefined;
-  readonly limits: Pick<Limits, 'maxEntries' | 'maxPathDepth'>;
+  readonly limits: TreeLimits;
 }
 
 /** Unpacks entries into a directory. After a call has thrown only `close` may follow. */
@@ -55,37 +54,53 @@ export function createDirectoryWriter(options: DirectoryWriterOptions): Director
       `unpack into ${options.root}: expected it empty, got ${present} names`,
     );
   }
-  return new TreeWriter(options);
+  dropInheritedAcl(options.root);
+  const disk = new TreeDisk(options.root);
+  const createNodes = (tree: StagedTree, tally: Tally) => new DiskNodes({ ...options, tree, tally, disk });
+  return new TreeWriter({ ...options, names: disk, createNodes });
+}
+
+/** What the root has from the directory around it would pass on to all that is made inside. */
+function dropInheritedAcl(root: string): void {
+  for (const name of llistxattr(root)) {
+    if (name.toString('latin1').startsWith('system.posix_acl_')) lremovexattr(root, name);
+  }
+}
+
+/** What the rules of a layer work with. */
+export interface TreeWriterOptions extends Omit<DirectoryWriterOptions, 'root'> {
+  readonly names: NameStore;
+  readonly createNodes: (tree: StagedTree, tally: Tally) => NodeMaker;
 }
 
 interface OpenFile {
-  readonly fd: number;
-  readonly path: ByteString;
   readonly entry: TarEntry;
   remaining: number;
 }
 
-class TreeWriter implements DirectoryWriter {
-  readonly #options: DirectoryWriterOptions;
+/** The rules of a layer: judges names, finds the place of each entry and keeps count; a `NodeMaker` does the rest. */
+export class TreeWriter implements DirectoryWriter {
+  readonly #options: TreeWriterOptions;
   readonly #tree: StagedTree;
   readonly #tally = new Tally();
-  readonly #attributes: AttributeApplier;
+  readonly #nodes: NodeMaker;
   readonly #unresolved: UnresolvedLink[] = [];
   #implied: ImpliedDirectory[] | undefined;
+  readonly #marks = new Map<DirectoryNode, Place>();
+  #marked: readonly ByteString[] = [];
   #file: OpenFile | undefined;
   /** Bytes that belong to a mark and go nowhere. */
   #skipping = 0;
   #entries = 0;
   #contentBytes = 0;
-  #leaf: LeafNode = { kind: 'other', layer: 0 };
   /** The last parent, by the text that led there: entries come directory by directory. */
   #lastParent: { readonly unsafeText: string; readonly place: Place } | undefined;
 
-  constructor(options: DirectoryWriterOptions) {
-    const { root, lower, limits, privileged } = options;
+  constructor(options: TreeWriterOptions) {
+    const { names, lower, limits } = options;
     this.#options = options;
-    this.#tree = new StagedTree({ root, lower, limits });
-    this.#attributes = new AttributeApplier({ privileged, tally: this.#tally });
+    this.#tree = new StagedTree({ names, lower, limits });
+    this.#nodes = options.createNodes(this.#tree, this.#tally);
   }
 
   beginLayer(): void {
@@ -98,8 +113,7 @@ class TreeWriter implements DirectoryWriter {
     this.#tally.reset();
     this.#implied = undefined;
     this.#tree.beginLayer();
-    this.#guard(() => reopenMerged(this.#target));
-    this.#leaf = { kind: 'other', layer: this.#tree.layer };
+    this.#guard(() => this.#nodes.beginLayer());
     this.#lastParent = undefined;
   }
 
@@ -111,6 +125,7 @@ class TreeWriter implements DirectoryWriter {
     this.#entries += 1;
     try {
       this.#tree.countMade();
+      this.#tree.countKept(keptBytes(entry));
       this.#apply(entry);
     } catch (error) {
       throw this.#failed(entry, error);
@@ -126,10 +141,10 @@ class TreeWriter implements DirectoryWriter {
     }
     if (chunk.length > file.remaining) throw surplus(chunk.length, file.remaining);
     try {
-      for (let at = 0; at < chunk.length; ) at += writeSync(file.fd, chunk, at, chunk.length - at);
+      this.#nodes.write(chunk);
       this.#contentBytes += chunk.length;
       file.remaining -= chunk.length;
-      if (file.remaining === 0) this.#finishFile(file);
+      if (file.remaining === 0) this.#finishFile();
     } catch (error) {
       throw this.#failed(file.entry, error);
     }
@@ -137,9 +152,10 @@ class TreeWriter implements DirectoryWriter {
 
   end(): void {
     this.#assertComplete();
+    const marked = [...this.#marks.values()].filter((place) => this.#tree.merges(place) && isMarked(place));
+    this.#marked = marked.map(({ path }) => path);
     this.#guard(() => {
-      const finish = this.#options.form === 'overlay' ? finishOverlay : finishMerged;
-      this.#implied = finish(this.#target);
+      this.#implied = this.#nodes.endLayer();
     });
   }
 
@@ -152,14 +168,14 @@ class TreeWriter implements DirectoryWriter {
       contentBytes: this.#contentBytes,
       implied: this.#implied,
       unresolvedLinks: this.#unresolved,
+      marked: this.#marked,
       opaqueRoot: this.#tree.root.opaque,
       dropped: this.#tally.toRecord(),
     };
   }
 
   close(): void {
-    if (this.#file === undefined) return;
-    closeSync(this.#file.fd);
+    this.#nodes.close();
     this.#file = undefined;
   }
 
@@ -167,13 +183,13 @@ class TreeWriter implements DirectoryWriter {
     try {
       action();
     } catch (error) {
-      throw describeWriteFailure(error, this.#options.root);
+      throw this.#nodes.describeFailure(error);
     }
   }
 
   #failed(entry: TarEntry, error: unknown): SealiftError {
     this.close();
-    return prefixError(`entry ${showByteString(entry.unsafeName)}`, describeWriteFailure(error, this.#options.root));
+    return prefixError(`entry ${showByteString(entry.unsafeName)}`, this.#nodes.describeFailure(error));
   }
 
   #assertComplete(): void {
@@ -234,6 +250,10 @@ class TreeWriter implements DirectoryWriter {
 
   #markOverlay(place: Place, name: ByteString | undefined): void {
     const { node, path } = place;
+    if (!this.#marks.has(node)) {
+      this.#tree.countRecorded(path.length);
+      this.#marks.set(node, place);
+    }
     if (name === undefined) {
       node.opaque = true;
       this.#tree.returnBorrowed(place);
@@ -262,7 +282,7 @@ class TreeWriter implements DirectoryWriter {
         this.#applyDirectory(entry, at, existing);
         break;
       case 'symlink':
-        makeSymlink(this.#target, at, { text: entry.unsafeLinkname, attributes: entry });
+        this.#nodes.makeSymlink(at, entry.unsafeLinkname, entry);
         break;
       case 'hardlink':
         this.#applyHardLink(entry, at);
@@ -277,10 +297,6 @@ class TreeWriter implements DirectoryWriter {
     }
   }
 
-  get #target() {
-    return { tree: this.#tree, attributes: this.#attributes };
-  }
-
   #parentOf(entry: TarEntry, components: readonly ByteString[], name: ByteString): Place {
     const { unsafeName } = entry;
     const slash = unsafeName.lastIndexOf('/') + 1;
@@ -293,18 +309,15 @@ class TreeWriter implements DirectoryWriter {
     return place;
   }
 
-  #applyFile(entry: TarEntry, { place, name }: Location): void {
-    const path = joinPath(place.path, name);
-    const fd = createFile(this.#target, path, entry);
-    place.node.children.set(name, this.#leaf);
-    const file = { fd, path, entry, remaining: entry.size };
-    this.#file = file;
-    if (entry.size === 0) this.#finishFile(file);
+  #applyFile(entry: TarEntry, at: Location): void {
+    this.#nodes.openFile(at, entry);
+    this.#file = { entry, remaining: entry.size };
+    if (entry.size === 0) this.#finishFile();
   }
 
-  #finishFile({ fd, path, entry }: OpenFile): void {
+  #finishFile(): void {
     this.#file = undefined;
-    finishFile(this.#target, fd, path, entry);
+    this.#nodes.finishFile();
   }
 
   /** A directory over a directory gives it new attributes and keeps what is in it. */
@@ -319,13 +332,15 @@ class TreeWriter implements DirectoryWriter {
   #applyHardLink(entry: TarEntry, { place, name }: Location): void {
     const { lower, form } = this.#options;
     const { unsafeLinkname } = entry;
-    const result = applyHardLink({ ...this.#target, lower, unsafeLinkname, place, name });
+    const result = applyHardLink({ tree: this.#tree, nodes: this.#nodes, lower, unsafeLinkname, place, name });
     if (result.kind === 'linked') {
       this.#contentBytes += result.copiedBytes;
       return;
     }
     if (form === 'overlay' && lower === undefined) {
-      this.#unresolved.push({ path: joinPath(place.path, name), target: result.target });
+      const path = joinPath(place.path, name);
+      this.#tree.countRecorded(path.length + result.target.length);
+      this.#unresolved.push({ path, target: result.target });
       return;
     }
     const target = showByteString(result.target);
@@ -342,13 +357,35 @@ class TreeWriter implements DirectoryWriter {
       children.set(at.name, { kind: 'dropped', layer: this.#tree.layer });
       return;
     }
-    makeDevice(this.#target, at, { ...device, attributes: entry });
-    children.set(at.name, this.#leaf);
+    this.#nodes.makeDevice(at, device, entry);
   }
+}
+
+/** Whether marks show in a directory, or are all that it has to show. */
+function isMarked({ node }: Place): boolean {
+  if (node.opaque) return isBare(node);
+  return [...(node.whiteouts ?? [])].some((name) => {
+    const child = node.children.get(name);
+    return child === undefined || isBare(child);
+  });
+}
+
+/** A directory that only marks brought about. */
+function isBare(node: TrieNode): boolean {
+  if (!isDirectory(node) || node.attributes !== undefined) return false;
+  for (const child of node.children.values()) if (!isBare(child)) return false;
+  return true;
 }
 
 function surplus(actual: number, expected: number): SealiftError {
   return new SealiftError('INTERNAL', `unpack layer: expected ${expected} bytes of content, got ${actual}`);
+}
+
+/** What of an entry may stay in memory: a part of a name keeps all of it, attributes wait for the end of the layer. */
+function keptBytes({ unsafeName, unsafeLinkname, xattrs }: TarEntry): number {
+  let bytes = unsafeName.length + unsafeLinkname.length;
+  for (const [name, value] of xattrs) bytes += name.length + value.length;
+  return bytes;
 }
 
 /** A copy: what the entry refers to may be gone when the directory gets its attributes. */

@@ -19,9 +19,9 @@ export function finishMerged(target: Target): ImpliedDirectory[] {
   return [];
 }
 
-function finishDirectory({ tree, attributes }: Target, { node, path, scope }: Change): void {
+function finishDirectory({ tree, disk, attributes }: Target, { node, path, scope }: Change): void {
   const wanted = node.attributes ?? IMPLIED_ATTRIBUTES;
-  const systemPath = tree.systemPath(path);
+  const systemPath = disk.systemPath(path);
   if (scope === 'times') {
     lutimes(systemPath, wanted.mtime.seconds, wanted.mtime.nanoseconds);
     return;
@@ -44,11 +44,11 @@ function interferes({ attributes }: DirectoryNode): boolean {
 }
 
 /** Makes directories plain again, the outermost first, before the next layer works in them. */
-export function reopenMerged({ tree, attributes }: Target): void {
+export function reopenMerged({ tree, disk, attributes }: Target): void {
   const reopened = [...tree.interfering].sort(([, one], [, other]) => one.length - other.length);
   tree.interfering.clear();
   for (const [node, path] of reopened) {
-    const systemPath = tree.systemPath(path);
+    const systemPath = disk.systemPath(path);
     chmodSync(systemPath, IMPLIED_ATTRIBUTES.mode);
     attributes.clearXattrs(systemPath);
     tree.changeAll({ node, path });

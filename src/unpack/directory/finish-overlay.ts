@@ -1,18 +1,14 @@
 import type { ByteString } from '../../bytes/index.ts';
-import { lsetxattr, mknod, S_IFMT } from '../../platform/index.ts';
 import type { ImpliedDirectory } from '../types.ts';
-import type { AttributeApplier } from './apply-attributes.ts';
 import { joinPath } from './entry-path.ts';
+import type { NodeMaker } from './node-maker.ts';
 import { hidesChild } from './resolve-directory.ts';
 import { isDirectory, type Place, type StagedTree } from './staged-tree.ts';
-import { IMPLIED_ATTRIBUTES, type TrieNode } from './trie.ts';
-
-const OPAQUE_XATTR = 'trusted.overlay.opaque';
-const OPAQUE_VALUE = Buffer.from('y');
+import type { TrieNode } from './trie.ts';
 
 interface FinishOptions {
   readonly tree: StagedTree;
-  readonly attributes: AttributeApplier;
+  readonly nodes: Pick<NodeMaker, 'makeWhiteout' | 'finishDirectory'>;
 }
 
 interface Unfinished extends Place {
@@ -26,11 +22,11 @@ interface Unfinished extends Place {
  * attributes. Only now, because a setgid bit or a default ACL would pass on to what is made inside, and a time would
  * not last. Returns the directories that no entry names.
  */
-export function finishOverlay(options: FinishOptions): ImpliedDirectory[] {
-  const { root } = options.tree;
+export function finishOverlay(tree: StagedTree, nodes: FinishOptions['nodes']): ImpliedDirectory[] {
+  const { root } = tree;
   const path = '' as ByteString;
   const implied: ImpliedDirectory[] = root.attributes === undefined ? [{ path, cut: false }] : [];
-  finishDirectory({ node: root, path, hidden: false }, options, implied);
+  finishDirectory({ node: root, path, hidden: false }, { tree, nodes }, implied);
   return implied;
 }
 
@@ -47,8 +43,8 @@ function finishDirectory(at: Unfinished, options: FinishOptions, implied: Implie
       options.tree.remove(at, name);
     }
   }
-  if (!hidden && !node.opaque) writeWhiteouts(at, options.tree);
-  applyDirectory(at, options);
+  if (!hidden && !node.opaque) writeWhiteouts(at, options.nodes);
+  options.nodes.finishDirectory(at);
 }
 
 /** A name that the same layer has as well wins over its whiteout; a directory must not merge with what lies below. */
@@ -61,20 +57,7 @@ function isSuperfluous({ node, hidden }: Unfinished): boolean {
   return hidden && node.attributes === undefined && node.children.size === 0;
 }
 
-function writeWhiteouts({ node, path }: Place, tree: StagedTree): void {
-  for (const name of node.whiteouts ?? []) {
-    if (node.children.has(name)) continue;
-    mknod(tree.systemPath(joinPath(path, name)), S_IFMT.CHAR, { major: 0, minor: 0 });
-  }
-}
-
-function applyDirectory({ node, path }: Place, { tree, attributes }: FinishOptions): void {
-  const systemPath = tree.systemPath(path);
-  if (node.opaque) lsetxattr(systemPath, OPAQUE_XATTR, OPAQUE_VALUE);
-  const made = {
-    type: 'directory',
-    path: systemPath,
-    mode: path === '' ? undefined : IMPLIED_ATTRIBUTES.mode,
-  } as const;
-  attributes.applyToPath(made, node.attributes ?? IMPLIED_ATTRIBUTES);
+function writeWhiteouts(place: Place, nodes: FinishOptions['nodes']): void {
+  const { whiteouts, children } = place.node;
+  for (const name of whiteouts ?? []) if (!children.has(name)) nodes.makeWhiteout(place, name);
 }

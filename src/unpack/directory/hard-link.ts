@@ -1,13 +1,14 @@
 import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import type { LowerView } from '../types.ts';
-import { copyLower } from './copy-lower.ts';
 import { joinPath, parseEntryPath } from './entry-path.ts';
-import { type FoundTarget, makeHardLink, type Target } from './place-entry.ts';
+import type { NodeMaker } from './node-maker.ts';
 import { hidesChild } from './resolve-directory.ts';
-import type { Place } from './staged-tree.ts';
+import type { FoundLeaf, Place, StagedTree } from './staged-tree.ts';
 
-interface LinkRequest extends Target {
+interface LinkRequest {
+  readonly tree: StagedTree;
+  readonly nodes: NodeMaker;
   readonly lower: LowerView | undefined;
   readonly unsafeLinkname: ByteString;
   readonly place: Place;
@@ -34,9 +35,13 @@ export function applyHardLink(request: LinkRequest): LinkResult {
   refuseOwnPath(path, joinPath(place.path, name));
 
   const node = parent.node?.children.get(targetName);
-  if (node?.kind === 'directory') throw linksToDirectory(path);
+  if (node?.kind === 'directory') {
+    // Without an entry it may be a link in the layers below, which cannot be seen from here.
+    if (lower === undefined && node.attributes === undefined) return { kind: 'unresolved', target: path };
+    throw linksToDirectory(path);
+  }
   if (node !== undefined) {
-    makeHardLink(tree, { path, node }, place, name);
+    tree.link({ path, node }, { place, name });
     return { kind: 'linked', copiedBytes: 0 };
   }
   if (lower === undefined || hidesChild(parent, targetName)) return { kind: 'unresolved', target: path };
@@ -59,24 +64,25 @@ function linksToDirectory(path: ByteString): SealiftError {
 
 /** The copy takes every name that the file has below, or a set of links would be torn into two. */
 function linkToLower(request: LinkRequest, lower: LowerView, path: ByteString): LinkResult {
-  const { tree, place, name } = request;
+  const { tree, nodes, place, name } = request;
   const below = lower.lookup(path);
   if (below === undefined) return { kind: 'unresolved', target: path };
   if (below.type === 'directory') throw linksToDirectory(path);
   const own = joinPath(place.path, name);
   const [parent, targetName] = placeOf(request, path);
-  const copiedBytes = copyLower(request, below, parent, targetName);
+  tree.countMade();
+  const copiedBytes = nodes.copyLower(below, { place: parent, name: targetName });
   const node = borrow(parent, targetName);
   if (node === undefined) throw linksToDirectory(path);
-  const from: FoundTarget = { path, node };
+  const from: FoundLeaf = { path, node };
   for (const other of lower.linksOf(path)) {
     if (other !== path && other !== own) linkOther(request, from, other);
   }
-  makeHardLink(tree, from, place, name);
+  tree.link(from, { place, name });
   return { kind: 'linked', copiedBytes };
 }
 
-function borrow({ node }: Place, name: ByteString): FoundTarget['node'] | undefined {
+function borrow({ node }: Place, name: ByteString): FoundLeaf['node'] | undefined {
   const made = node.children.get(name);
   if (made === undefined || made.kind === 'directory') return undefined;
   const borrowed = { ...made, borrowed: true } as const;
@@ -85,20 +91,28 @@ function borrow({ node }: Place, name: ByteString): FoundTarget['node'] | undefi
 }
 
 /** Another lower name of the same file, unless the layer being applied hides or has replaced it. */
-function linkOther(request: LinkRequest, from: FoundTarget, path: ByteString): void {
+function linkOther(request: LinkRequest, from: FoundLeaf, path: ByteString): void {
   const components = parseEntryPath(path);
   const name = components.pop();
-  if (name === undefined) return;
-  const steps = request.tree.resolve(components);
-  const parent = steps.at(-1);
-  if (parent === undefined || joinPath(parent.path, name) !== path) return;
-  if (hidesChild(parent, name) || parent.node?.children.has(name)) return;
+  if (name === undefined || !shows(request.tree, components, name)) return;
   const place = request.tree.makeDirectories(components);
-  makeHardLink(request.tree, from, place, name);
+  request.tree.link(from, { place, name });
   borrow(place, name);
 }
 
-function placeOf({ tree }: Target, path: ByteString): [Place, ByteString] {
+/** Whether what the layers below have at a place is still there: all above it are directories in them. */
+function shows(tree: StagedTree, parents: readonly ByteString[], name: ByteString): boolean {
+  let here: Parameters<typeof hidesChild>[0] = { node: tree.root, hidden: false };
+  for (const parent of parents) {
+    const hidden = hidesChild(here, parent);
+    const child = here.node?.children.get(parent);
+    if (hidden || (child !== undefined && child.kind !== 'directory')) return false;
+    here = { node: child, hidden };
+  }
+  return !hidesChild(here, name) && here.node?.children.has(name) !== true;
+}
+
+function placeOf({ tree }: LinkRequest, path: ByteString): [Place, ByteString] {
   const components = parseEntryPath(path);
   const name = components.pop();
   if (name === undefined) throw linksToDirectory(path);

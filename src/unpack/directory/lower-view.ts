@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
+import { type BigIntStats, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { type ByteString, toByteString } from '../../bytes/index.ts';
 import { lgetxattr, type SystemPath } from '../../platform/index.ts';
 import type { LowerNode, LowerView } from '../types.ts';
@@ -46,7 +46,7 @@ export function createLowerView(lowers: readonly string[]): LowerView {
       if (found === undefined || found.kind === 'directory') return [];
       const index = linkIndexes.get(found.layer) ?? indexLinks(found.layer);
       linkIndexes.set(found.layer, index);
-      const stat = lstatSync(systemPathOf(found.layer, path));
+      const stat = lstatSync(systemPathOf(found.layer, path), { bigint: true });
       const names = index.get(stat.ino) ?? [path];
       return names.filter((name) => {
         const other = find(name);
@@ -119,24 +119,24 @@ function describe(merged: Merged, path: ByteString): LowerNode | undefined {
   return { type: 'symlink', realPath: at, target };
 }
 
-/** Paths by inode number, of everything in one layer that has more than one name. */
-type LinkIndex = ReadonlyMap<number, readonly ByteString[]>;
+/** Paths by inode number, all 64 bits of it, of everything in one layer that has more than one name. */
+type LinkIndex = ReadonlyMap<bigint, readonly ByteString[]>;
 
 function indexLinks(layer: ByteString): LinkIndex {
-  const index = new Map<number, ByteString[]>();
+  const index = new Map<bigint, ByteString[]>();
   const pending = ['' as ByteString];
   for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
     for (const entry of readdirSync(systemPathOf(layer, at), { encoding: 'buffer', withFileTypes: true })) {
       const path = joinPath(at, toByteString(entry.name));
       if (entry.isDirectory()) pending.push(path);
-      else addLink(index, lstatSync(systemPathOf(layer, path)), path);
+      else addLink(index, lstatSync(systemPathOf(layer, path), { bigint: true }), path);
     }
   }
   return index;
 }
 
-function addLink(index: Map<number, ByteString[]>, stat: Stats, path: ByteString): void {
-  if (stat.nlink < 2) return;
+function addLink(index: Map<bigint, ByteString[]>, stat: BigIntStats, path: ByteString): void {
+  if (stat.nlink < 2n) return;
   const names = index.get(stat.ino);
   if (names === undefined) index.set(stat.ino, [path]);
   else names.push(path);

@@ -1,13 +1,14 @@
-import { closeSync, constants, linkSync, openSync, symlinkSync } from 'node:fs';
+import { closeSync, constants, openSync, symlinkSync } from 'node:fs';
 import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import { mknod, S_IFMT } from '../../platform/index.ts';
 import type { TarEntry } from '../types.ts';
 import type { AttributeApplier } from './apply-attributes.ts';
 import { joinPath } from './entry-path.ts';
-import type { Location, Place, StagedTree } from './staged-tree.ts';
+import type { Location, StagedTree } from './staged-tree.ts';
 import { toSystemPath } from './system-path.ts';
-import type { Attributes, TrieNode } from './trie.ts';
+import type { TreeDisk } from './tree-disk.ts';
+import type { Attributes } from './trie.ts';
 
 const CREATE_FILE = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_WRONLY;
 const PERMISSIONS = 0o777;
@@ -23,9 +24,10 @@ export interface Device {
   readonly minor: number;
 }
 
-/** The tree, and what sets attributes in it. */
+/** The tree, the directory it is made in, and what sets attributes there. */
 export interface Target {
   readonly tree: StagedTree;
+  readonly disk: TreeDisk;
   readonly attributes: AttributeApplier;
 }
 
@@ -36,12 +38,12 @@ function creationMode({ mode, xattrs }: Attributes): number {
 
 /** Opens a new file for writing; the caller closes it. Never opens what is there already. */
 export function createFile(target: Target, path: ByteString, attributes: Attributes): number {
-  return openSync(target.tree.systemPath(path), CREATE_FILE, creationMode(attributes));
+  return openSync(target.disk.systemPath(path), CREATE_FILE, creationMode(attributes));
 }
 
 /** Attributes of a file that is complete; closes it in any case. */
 export function finishFile(target: Target, fd: number, path: ByteString, attributes: Attributes): void {
-  const made = { type: 'file', path: target.tree.systemPath(path), mode: creationMode(attributes) } as const;
+  const made = { type: 'file', path: target.disk.systemPath(path), mode: creationMode(attributes) } as const;
   try {
     target.attributes.applyToFile(fd, made, attributes);
   } finally {
@@ -51,14 +53,18 @@ export function finishFile(target: Target, fd: number, path: ByteString, attribu
 
 /** The text of the link is data and any text is kept; only what is resolved through it is confined. */
 export function makeSymlink(target: Target, at: Location, link: SymlinkText): void {
-  const path = target.tree.systemPath(joinPath(at.place.path, at.name));
-  if (link.text.length === 0 || link.text.includes('\0')) {
-    const shown = showByteString(link.text);
-    throw new SealiftError('UNPACK_ENTRY_INVALID', `expected a link target without NUL, got "${shown}"`);
-  }
+  const path = target.disk.systemPath(joinPath(at.place.path, at.name));
+  assertLinkText(link.text);
   symlinkSync(toSystemPath(link.text), path);
   target.attributes.applyToPath({ type: 'symlink', path, mode: link.attributes.mode }, link.attributes);
   at.place.node.children.set(at.name, { kind: 'symlink', layer: target.tree.layer, target: link.text });
+}
+
+/** Throws UNPACK_ENTRY_INVALID for a text that no link can have. */
+export function assertLinkText(text: ByteString): void {
+  if (text.length > 0 && !text.includes('\0')) return;
+  const shown = showByteString(text);
+  throw new SealiftError('UNPACK_ENTRY_INVALID', `expected a link target without NUL, got "${shown}"`);
 }
 
 interface SymlinkText {
@@ -68,7 +74,7 @@ interface SymlinkText {
 
 export function makeDevice(target: Target, at: Location, device: Device & { attributes: Attributes }): void {
   const { type, attributes } = device;
-  const path = target.tree.systemPath(joinPath(at.place.path, at.name));
+  const path = target.disk.systemPath(joinPath(at.place.path, at.name));
   const mode = attributes.mode & PERMISSIONS;
   mknod(path, deviceType(type) | mode, type === 'fifo' ? { major: 0, minor: 0 } : device);
   target.attributes.applyToPath({ type, path, mode }, attributes);
@@ -92,19 +98,4 @@ export function parseDevice(entry: TarEntry, type: Device['type']): Device {
     throw new SealiftError('UNPACK_ENTRY_INVALID', 'expected a character device, got 0:0, the mark of a whiteout');
   }
   return { type, major, minor };
-}
-
-/** link(2), which does not follow `from`: a second name for a link is a second name for the link. */
-export function makeHardLink(tree: StagedTree, from: FoundTarget, place: Place, name: ByteString): void {
-  tree.countMade();
-  if (from.node.kind !== 'dropped') {
-    linkSync(tree.systemPath(from.path), tree.systemPath(joinPath(place.path, name)));
-  }
-  const { borrowed: _, ...node } = from.node;
-  place.node.children.set(name, { ...node, layer: tree.layer });
-}
-
-export interface FoundTarget {
-  readonly path: ByteString;
-  readonly node: Exclude<TrieNode, { kind: 'directory' }>;
 }

@@ -22,7 +22,7 @@ export interface ResolveOptions {
 
 /** As many links as github.com/cyphar/filepath-securejoin follows, with which umoci and runc resolve. */
 const MAX_LINKS = 255;
-/** Components walked for one path; 255 links of 2 000 components each would otherwise take half a million. */
+/** Components walked for one path, dots too; 255 links of 2 000 components each would otherwise take half a million. */
 const STEPS_PER_DEPTH = 4;
 
 /**
@@ -36,15 +36,16 @@ export function resolveDirectory(components: readonly ByteString[], options: Res
   const pending = [...components].reverse();
   let links = 0;
   for (let walked = 0; pending.length > 0; walked += 1) {
-    const name = pending.pop();
     const here = steps.at(-1);
+    if (here !== undefined && walked + pending.length > maxDepth * STEPS_PER_DEPTH) throw tooDeep(here, maxDepth);
+    const name = pending.pop();
     if (name === undefined || here === undefined) break;
     if (name === '' || name === '.') continue;
     if (name === '..') {
       if (steps.length > 1) steps.pop();
       continue;
     }
-    if (walked > maxDepth * STEPS_PER_DEPTH || steps.length > maxDepth) throw tooDeep(here, maxDepth);
+    if (steps.length > maxDepth) throw tooDeep(here, maxDepth);
     const found = lookup(here, name, options);
     if (found.kind === 'link') {
       links += 1;

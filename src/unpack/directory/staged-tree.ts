@@ -1,13 +1,11 @@
-import { mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
-import { type ByteString, showByteString, toByteString } from '../../bytes/index.ts';
+import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import type { Limits } from '../../limits/index.ts';
-import type { SystemPath } from '../../platform/index.ts';
 import type { LowerView } from '../types.ts';
-import { joinPath } from './entry-path.ts';
-import { resolveDirectory, type Step } from './resolve-directory.ts';
-import { toSystemPath } from './system-path.ts';
-import { type Attributes, createDirectoryNode, type DirectoryNode, IMPLIED_ATTRIBUTES, type TrieNode } from './trie.ts';
+import { joinPath, splitComponents } from './entry-path.ts';
+import { hidesChild, resolveDirectory, type Step } from './resolve-directory.ts';
+import type { NameStore } from './tree-disk.ts';
+import { type Attributes, createDirectoryNode, type DirectoryNode, type TrieNode } from './trie.ts';
 import { isIgnoredDirectory } from './whiteout-name.ts';
 
 export interface Place {
@@ -21,15 +19,24 @@ export interface Location {
   readonly name: ByteString;
 }
 
+/** Something other than a directory, and where it lies. */
+export interface FoundLeaf {
+  readonly path: ByteString;
+  readonly node: Exclude<TrieNode, { kind: 'directory' }>;
+}
+
 /** A directory to finish: all its attributes, or only its times because something in it changed. */
 export interface Change extends Place {
   readonly scope: 'all' | 'times';
 }
 
+/** What bounds the time and memory that a tree takes. */
+export type TreeLimits = Pick<Limits, 'maxEntries' | 'maxPathDepth' | 'maxTreeBytes' | 'maxRecordBytes'>;
+
 interface TreeOptions {
-  readonly root: string;
+  readonly names: NameStore;
   readonly lower: LowerView | undefined;
-  readonly limits: Pick<Limits, 'maxEntries' | 'maxPathDepth'>;
+  readonly limits: TreeLimits;
 }
 
 /**
@@ -41,15 +48,17 @@ export class StagedTree {
   readonly root = createDirectoryNode(0);
   /** Finished directories whose attributes would disturb the next layer's work in them. */
   readonly interfering = new Map<DirectoryNode, ByteString>();
-  readonly #rootPath: ByteString;
+  readonly #names: NameStore;
   readonly #lower: LowerView | undefined;
-  readonly #limits: TreeOptions['limits'];
+  readonly #limits: TreeLimits;
   readonly #changes = new Map<DirectoryNode, Change>();
   #layer = 0;
   #made = 0;
+  #keptBytes = 0;
+  #recordBytes = 0;
 
   constructor(options: TreeOptions) {
-    this.#rootPath = toByteString(Buffer.from(options.root));
+    this.#names = options.names;
     this.#lower = options.lower;
     this.#limits = options.limits;
     this.changeAll({ node: this.root, path: '' as ByteString });
@@ -62,6 +71,7 @@ export class StagedTree {
   beginLayer(): void {
     this.#layer += 1;
     this.#made = 0;
+    this.#recordBytes = 0;
   }
 
   /** Notes that something in a directory changed, and with it its mtime. */
@@ -91,10 +101,6 @@ export class StagedTree {
     return changes;
   }
 
-  systemPath(path: ByteString): SystemPath {
-    return toSystemPath(path === '' ? this.#rootPath : (`${this.#rootPath}/${path}` as ByteString));
-  }
-
   /** Walks to a directory and makes nothing. */
   resolve(components: readonly ByteString[]): Step[] {
     return resolveDirectory(components, { root: this.root, lower: this.#lower, maxDepth: this.#limits.maxPathDepth });
@@ -105,6 +111,16 @@ export class StagedTree {
     const last = this.resolve(components).at(-1);
     if (last === undefined) throw new SealiftError('INTERNAL', 'expected a walk to begin at the root, got no step');
     return last;
+  }
+
+  /** Whether a directory is still in the tree, and the layer hides nothing of what lies below it. */
+  merges({ node, path }: Place): boolean {
+    let here: Pick<Step, 'node' | 'hidden'> = { node: this.root, hidden: false };
+    for (const name of path === '' ? [] : splitComponents(path)) {
+      const child = here.node?.children.get(name);
+      here = { node: isDirectory(child) ? child : undefined, hidden: hidesChild(here, name) };
+    }
+    return here.node === node && !here.hidden;
   }
 
   /** Walks to a directory and makes what is missing, as implied directories. */
@@ -121,6 +137,7 @@ export class StagedTree {
       const shown = showByteString(name);
       throw new SealiftError('UNPACK_ENTRY_INVALID', `expected a parent outside of aufs metadata, got ${shown}`);
     }
+    this.countRecorded(joinPath(parent.path, name).length);
     return this.makeDirectory(parent, name);
   }
 
@@ -134,15 +151,43 @@ export class StagedTree {
     });
   }
 
+  /** Counts bytes that stay in memory; those of earlier layers of a merged tree are still there. */
+  countKept(bytes: number): void {
+    this.#keptBytes += bytes;
+    this.#refuseBeyond('maxTreeBytes', 'bytes of names and attributes', this.#keptBytes);
+  }
+
+  /** Counts bytes of paths that go into the layer's facts: of a thousand nested directories they are a million. */
+  countRecorded(bytes: number): void {
+    this.#recordBytes += bytes;
+    this.#refuseBeyond('maxRecordBytes', 'bytes of paths to remember', this.#recordBytes);
+  }
+
+  #refuseBeyond(limit: 'maxTreeBytes' | 'maxRecordBytes', what: string, actual: number): void {
+    const expected = this.#limits[limit];
+    if (actual <= expected) return;
+    throw new SealiftError('LAYER_LIMIT_EXCEEDED', `expected at most ${expected} ${what}, got more`, {
+      context: { limit, expected, actual },
+    });
+  }
+
   makeDirectory(parent: Place, name: ByteString): DirectoryNode {
     this.countMade();
     const path = joinPath(parent.path, name);
-    mkdirSync(this.systemPath(path), IMPLIED_ATTRIBUTES.mode);
+    this.#names.makeDirectory(path);
     const node = createDirectoryNode(this.#layer);
     parent.node.children.set(name, node);
     this.touch(parent);
     this.changeAll({ node, path });
     return node;
+  }
+
+  /** A second name for what is no directory. */
+  link(from: FoundLeaf, { place, name }: Location): void {
+    this.countMade();
+    if (from.node.kind !== 'dropped') this.#names.link(from.path, joinPath(place.path, name));
+    const { borrowed: _, ...node } = from.node;
+    place.node.children.set(name, { ...node, layer: this.#layer });
   }
 
   /** Removes a name, with all that is below it when it is a directory. */
@@ -152,11 +197,11 @@ export class StagedTree {
     const path = joinPath(parent.path, name);
     if (node.kind === 'directory') {
       for (const child of node.children.keys()) this.remove({ node, path }, child);
-      rmdirSync(this.systemPath(path));
+      this.#names.removeDirectory(path);
       this.#changes.delete(node);
       this.interfering.delete(node);
     } else if (node.kind !== 'dropped') {
-      unlinkSync(this.systemPath(path));
+      this.#names.removeLeaf(path);
     }
     parent.node.children.delete(name);
     this.touch(parent);

@@ -73,6 +73,13 @@ describeWith(['root'], 'directory writer: a layer on the layers below it', () =>
     expect(listTree(top)).toEqual({ lib: 'directory 755', 'lib/x': 'file 644 ' });
   });
 
+  it('leaves out the other names of a linked file that lie where the layer put something else', () => {
+    using scratch = new Scratch();
+    const below = [file('f', '1'), directory('d'), hardlink('d/g', 'f'), directory('e'), hardlink('e/g', 'f')];
+    const { top } = stack(scratch, [below, [file('d'), symlink('e', 'd'), hardlink('h', 'f')]]);
+    expect(listTree(top)).toEqual({ d: 'file 644 ', e: 'symlink d', f: 'file 644 1', h: 'file 644 1' });
+  });
+
   it('refuses a parent that is a file below', async () => {
     using scratch = new Scratch();
     await expectFailure('UNPACK_ENTRY_INVALID', () => stack(scratch, [[file('etc')], [file('etc/x')]]));

@@ -2,7 +2,7 @@ import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync } from 'node:f
 import { describe, expect, it } from 'vitest';
 import { toByteString } from '../../../src/bytes/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { mount, umount } from '../../../src/platform/index.ts';
+import { lsetxattr, mount, umount } from '../../../src/platform/index.ts';
 import { createDirectoryWriter, type DirectoryWriterOptions, type LayerFacts } from '../../../src/unpack/index.ts';
 import { IS_ROOT } from '../../support/commands.ts';
 import {
@@ -95,6 +95,7 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
       contentBytes: 7,
       implied: [{ path: '', cut: false }],
       unresolvedLinks: [],
+      marked: [],
       opaqueRoot: false,
       dropped: {},
     });
@@ -198,6 +199,22 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
     expect(listXattrs(`${root}/f`)).toEqual({ 'trusted.t': 'v', 'user.bin': '\0\u00ff\n', 'user.empty': '' });
     expect(listXattrs(`${root}/d`)).toEqual({ 'user.d': 'dir', [Buffer.from('user.ünï').toString('latin1')]: 'name' });
     expect(listXattrs(`${root}/l`)).toEqual({ 'trusted.l': 'link' });
+  });
+
+  it('passes on no ACL that the root has from the directory around it', () => {
+    using scratch = new Scratch();
+    const around = scratch.join('around');
+    mkdirSync(around);
+    lsetxattr(around, 'system.posix_acl_default', ACL);
+    const root = `${around}/root`;
+    unpack(root, [directory('.'), directory('d', { mode: 0o700 }), file('d/f', '', { mode: 0o640 }), file('i/f')]);
+    expect(listTree(root)).toEqual({
+      d: 'directory 700',
+      'd/f': 'file 640 ',
+      i: 'directory 755',
+      'i/f': 'file 644 ',
+    });
+    for (const path of ['', '/d', '/d/f', '/i', '/i/f']) expect(listXattrs(`${root}${path}`)).toEqual({});
   });
 
   it('keeps access and default ACLs, and lets no default ACL pass on to what is made inside', () => {
@@ -337,12 +354,46 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
     }
   });
 
+  it.each<[string, readonly Member[], readonly string[]]>([
+    ['a whiteout', [directory('a'), file('a/.wh.x')], ['a']],
+    ['an opaque mark and nothing else', [file('a/.wh..wh..opq')], ['a']],
+    ['an opaque mark and a directory that is itself only marked', [file('a/.wh..wh..opq'), file('a/b/.wh.x')], ['a']],
+    ['no mark that shows: the name is there', [file('a/.wh.x'), file('a/x')], []],
+    ['no mark that shows: the directory is opaque', [directory('a'), file('a/.wh.x'), file('a/.wh..wh..opq')], []],
+    ['no mark that shows: the directory is new', [file('.wh.a'), file('a/.wh.x'), file('a/y')], []],
+    ['no mark that shows: the directory was replaced', [file('a/.wh.x'), file('a')], []],
+  ])('says which directories have %s', (_, members, marked) => {
+    using scratch = new Scratch();
+    expect(unpack(scratch.join('root'), members).marked).toEqual(marked);
+  });
+
   it('counts implied directories against the entry limit', async () => {
     using scratch = new Scratch();
     const limits = { ...DEFAULT_LIMITS, maxEntries: 10 };
     const deep = file('1/2/3/4/5/6/7/8/f');
     expect(unpack(scratch.join('one'), [deep], { limits }).entries).toBe(1);
     await expectFailure('LAYER_LIMIT_EXCEEDED', () => unpack(scratch.join('two'), [deep, file('a/b/c')], { limits }));
+  });
+
+  it.each<[string, readonly Member[]]>([
+    ['names', [file('a'.repeat(60)), file('b'.repeat(60))]],
+    ['link targets', [symlink('a', 'x'.repeat(60)), symlink('b', 'y'.repeat(60))]],
+    ['attributes of directories', ['a', 'b'].map((name) => directory(name, { xattrs: { 'user.x': 'x'.repeat(60) } }))],
+  ])('bounds the memory that %s take', async (_, members) => {
+    using scratch = new Scratch();
+    const limits = { ...DEFAULT_LIMITS, maxTreeBytes: 100 };
+    expect(unpack(scratch.join('one'), members.slice(1), { limits }).entries).toBe(1);
+    await expectFailure('LAYER_LIMIT_EXCEEDED', () => unpack(scratch.join('two'), members, { limits }));
+  });
+
+  it.each<[string, readonly Member[]]>([
+    ['parents without an entry', [file('a/b/c/d/e/f'), file('A/B/C/D/E/F')]],
+    ['links into lower layers', [hardlink('a', 'x'.repeat(30)), hardlink('b', 'x'.repeat(30))]],
+  ])('bounds what the facts say of %s', async (_, members) => {
+    using scratch = new Scratch();
+    const limits = { ...DEFAULT_LIMITS, maxRecordBytes: 40 };
+    expect(unpack(scratch.join('one'), members.slice(1), { limits }).entries).toBe(1);
+    await expectFailure('LAYER_LIMIT_EXCEEDED', () => unpack(scratch.join('two'), members, { limits }));
   });
 
   it('refuses a target that is not empty', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { ByteString } from '../../../../src/bytes/index.ts';
 import { resolveDirectory } from '../../../../src/unpack/directory/resolve-directory.ts';
 import { createDirectoryNode, type DirectoryNode, type TrieNode } from '../../../../src/unpack/directory/trie.ts';
@@ -112,5 +112,32 @@ describe('resolveDirectory', () => {
     const hiding = Object.assign(tree({ opaque }), { whiteouts: new Set([bytes('gone')]) });
     expect(resolve('gone/x', hiding, below)).toBe('gone/x');
     expect(resolve('opaque/link/x', hiding, below)).toBe('opaque/link/x');
+  });
+});
+
+describe('resolveDirectory through links whose targets are as long as they may be', () => {
+  /** A chain of links; `at` of a link is the place of the next one in its target. */
+  function chain(at: 'first' | 'last', filler: string) {
+    const long = Array.from({ length: 2_000 }, () => filler).join('/');
+    const names = Array.from({ length: 200 }, (_, index) => `${index}`);
+    const root = tree(
+      Object.fromEntries(
+        names.map((name) => [name, link(at === 'first' ? `${+name + 1}/${long}` : `${long}/${+name + 1}`)]),
+      ),
+    );
+    const asked = vi.spyOn(root.children, 'get');
+    return { root, asked };
+  }
+
+  it.each([
+    ['first', 'y'],
+    ['first', '..'],
+    ['last', '.'],
+    ['last', '..'],
+    ['last', ''],
+  ] as const)('stops at the first link: the next one is %s, among "%s"', async (at, filler) => {
+    const { root, asked } = chain(at, filler);
+    await expectFailure('UNPACK_ENTRY_INVALID', () => resolve('0/x', root));
+    expect(asked.mock.calls.length).toBeLessThan(3);
   });
 });

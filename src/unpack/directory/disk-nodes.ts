@@ -1,0 +1,114 @@
+import { closeSync, writeSync } from 'node:fs';
+import type { ByteString } from '../../bytes/index.ts';
+import { SealiftError } from '../../errors/index.ts';
+import { lsetxattr, mknod, S_IFMT } from '../../platform/index.ts';
+import type { ImpliedDirectory, LowerNode, TarEntry } from '../types.ts';
+import { AttributeApplier } from './apply-attributes.ts';
+import { copyLower } from './copy-lower.ts';
+import { joinPath } from './entry-path.ts';
+import { finishMerged, reopenMerged } from './finish-merged.ts';
+import { finishOverlay } from './finish-overlay.ts';
+import type { NodeMaker } from './node-maker.ts';
+import { createFile, type Device, finishFile, makeDevice, makeSymlink, type Target } from './place-entry.ts';
+import type { Location, Place, StagedTree } from './staged-tree.ts';
+import type { Tally } from './tally.ts';
+import type { TreeDisk } from './tree-disk.ts';
+import { type Attributes, IMPLIED_ATTRIBUTES, type LeafNode } from './trie.ts';
+import { describeWriteFailure } from './write-failure.ts';
+
+const OPAQUE_XATTR = 'trusted.overlay.opaque';
+const OPAQUE_VALUE = Buffer.from('y');
+
+interface DiskOptions {
+  readonly root: string;
+  readonly form: 'overlay' | 'merged';
+  readonly privileged: boolean;
+  readonly tree: StagedTree;
+  readonly tally: Tally;
+  readonly disk: TreeDisk;
+}
+
+/** Makes the nodes of a tree in a directory of the file system, with one system call or a few for each. */
+export class DiskNodes implements NodeMaker {
+  readonly #root: string;
+  readonly #form: DiskOptions['form'];
+  readonly #target: Target;
+  #file: { readonly fd: number; readonly path: ByteString; readonly entry: TarEntry } | undefined;
+  #leaf: LeafNode = { kind: 'other', layer: 0 };
+
+  constructor({ root, form, privileged, tree, tally, disk }: DiskOptions) {
+    this.#root = root;
+    this.#form = form;
+    this.#target = { tree, disk, attributes: new AttributeApplier({ privileged, tally }) };
+  }
+
+  openFile({ place, name }: Location, entry: TarEntry): void {
+    const path = joinPath(place.path, name);
+    const fd = createFile(this.#target, path, entry);
+    place.node.children.set(name, this.#leaf);
+    this.#file = { fd, path, entry };
+  }
+
+  write(chunk: Uint8Array): void {
+    const { fd } = this.#opened();
+    for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at, chunk.length - at);
+  }
+
+  finishFile(): void {
+    const { fd, path, entry } = this.#opened();
+    this.#file = undefined;
+    finishFile(this.#target, fd, path, entry);
+  }
+
+  makeSymlink(at: Location, text: ByteString, attributes: Attributes): void {
+    makeSymlink(this.#target, at, { text, attributes });
+  }
+
+  makeDevice(at: Location, device: Device, attributes: Attributes): void {
+    makeDevice(this.#target, at, { ...device, attributes });
+    at.place.node.children.set(at.name, this.#leaf);
+  }
+
+  copyLower(from: LowerNode, { place, name }: Location): number {
+    return copyLower(this.#target, from, place, name);
+  }
+
+  makeWhiteout({ path }: Place, name: ByteString): void {
+    mknod(this.#target.disk.systemPath(joinPath(path, name)), S_IFMT.CHAR, { major: 0, minor: 0 });
+  }
+
+  finishDirectory({ node, path }: Place): void {
+    const systemPath = this.#target.disk.systemPath(path);
+    if (node.opaque) lsetxattr(systemPath, OPAQUE_XATTR, OPAQUE_VALUE);
+    const made = {
+      type: 'directory',
+      path: systemPath,
+      mode: path === '' ? undefined : IMPLIED_ATTRIBUTES.mode,
+    } as const;
+    this.#target.attributes.applyToPath(made, node.attributes ?? IMPLIED_ATTRIBUTES);
+  }
+
+  beginLayer(): void {
+    reopenMerged(this.#target);
+    this.#leaf = { kind: 'other', layer: this.#target.tree.layer };
+  }
+
+  endLayer(): ImpliedDirectory[] {
+    return this.#form === 'overlay' ? finishOverlay(this.#target.tree, this) : finishMerged(this.#target);
+  }
+
+  describeFailure(error: unknown): unknown {
+    return describeWriteFailure(error, this.#root);
+  }
+
+  close(): void {
+    if (this.#file === undefined) return;
+    closeSync(this.#file.fd);
+    this.#file = undefined;
+  }
+
+  #opened() {
+    if (this.#file === undefined) throw new SealiftError('INTERNAL', 'unpack file: expected one to be open, got none');
+    return this.#file;
+  }
+}

@@ -1,0 +1,44 @@
+import { linkSync, mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { type ByteString, toByteString } from '../../bytes/index.ts';
+import type { SystemPath } from '../../platform/index.ts';
+import { toSystemPath } from './system-path.ts';
+import { IMPLIED_ATTRIBUTES } from './trie.ts';
+
+/** Where the names of a staged tree are kept besides the tree itself. Paths are those of the tree. */
+export interface NameStore {
+  makeDirectory(path: ByteString): void;
+  /** Removes a directory that is empty by then. */
+  removeDirectory(path: ByteString): void;
+  removeLeaf(path: ByteString): void;
+  /** Gives what lies at `from`, itself and not what it may lead to, a second name. */
+  link(from: ByteString, to: ByteString): void;
+}
+
+/** A directory of the file system that nobody else can reach. */
+export class TreeDisk implements NameStore {
+  readonly #rootPath: ByteString;
+
+  constructor(root: string) {
+    this.#rootPath = toByteString(Buffer.from(root));
+  }
+
+  systemPath(path: ByteString): SystemPath {
+    return toSystemPath(path === '' ? this.#rootPath : (`${this.#rootPath}/${path}` as ByteString));
+  }
+
+  makeDirectory(path: ByteString): void {
+    mkdirSync(this.systemPath(path), IMPLIED_ATTRIBUTES.mode);
+  }
+
+  removeDirectory(path: ByteString): void {
+    rmdirSync(this.systemPath(path));
+  }
+
+  removeLeaf(path: ByteString): void {
+    unlinkSync(this.systemPath(path));
+  }
+
+  link(from: ByteString, to: ByteString): void {
+    linkSync(this.systemPath(from), this.systemPath(to));
+  }
+}

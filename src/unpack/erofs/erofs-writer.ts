@@ -1,0 +1,83 @@
+import type { ByteString } from '../../bytes/index.ts';
+import { SealiftError } from '../../errors/index.ts';
+import { errnoOf } from '../../platform/index.ts';
+import { describeWriteFailure, type NameStore, type StagedTree, type Tally, TreeWriter } from '../directory/index.ts';
+import type { LayerFacts, TarEntry } from '../types.ts';
+import { assertPlaceFits } from './assert-fits.ts';
+import { ImageFile } from './image-file.ts';
+import { ImageNodes } from './image-nodes.ts';
+import type { ErofsImage, ErofsWriter, ErofsWriterOptions } from './types.ts';
+
+/** Throws UNPACK_TARGET_INVALID when there is a file already. */
+export function createErofsWriter({ path, limits, lower, verity }: ErofsWriterOptions): ErofsWriter {
+  const file = openImage(path, verity);
+  let nodes: ImageNodes | undefined;
+  const createNodes = (tree: StagedTree, tally: Tally) => {
+    nodes = new ImageNodes({ path, file, tree, tally });
+    return nodes;
+  };
+  const writer = new TreeWriter({ form: 'overlay', privileged: true, lower, limits, names: NAMES, createNodes });
+  return new ImageWriter(writer, () => nodes?.image);
+}
+
+/** The tree is all that knows of names until the layer ends. */
+const NAMES: NameStore = {
+  makeDirectory: assertPathFits,
+  removeDirectory: () => undefined,
+  removeLeaf: () => undefined,
+  link: (_, to) => assertPathFits(to),
+};
+
+function assertPathFits(path: ByteString): void {
+  const slash = path.lastIndexOf('/');
+  assertPlaceFits(path.slice(0, Math.max(0, slash)) as ByteString, path.slice(slash + 1) as ByteString);
+}
+
+function openImage(path: string, verity: boolean): ImageFile {
+  try {
+    return new ImageFile(path, { verity });
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') {
+      throw new SealiftError('UNPACK_TARGET_INVALID', `create image ${path}: expected nothing there, got a file`);
+    }
+    throw describeWriteFailure(error, path);
+  }
+}
+
+class ImageWriter implements ErofsWriter {
+  readonly #writer: TreeWriter;
+  readonly #image: () => ErofsImage | undefined;
+
+  constructor(writer: TreeWriter, image: () => ErofsImage | undefined) {
+    this.#writer = writer;
+    this.#image = image;
+  }
+
+  entry(entry: TarEntry): void {
+    this.#writer.entry(entry);
+  }
+
+  data(chunk: Uint8Array): void {
+    this.#writer.data(chunk);
+  }
+
+  end(): void {
+    this.#writer.end();
+  }
+
+  facts(): LayerFacts {
+    return this.#writer.facts();
+  }
+
+  result(): ErofsImage {
+    const image = this.#image();
+    if (image === undefined) {
+      throw new SealiftError('INTERNAL', 'layer image: expected the layer to have ended, got one that goes on');
+    }
+    return image;
+  }
+
+  close(): void {
+    this.#writer.close();
+  }
+}

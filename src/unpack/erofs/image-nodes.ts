@@ -1,0 +1,181 @@
+import { lstatSync } from 'node:fs';
+import type { ByteString } from '../../bytes/index.ts';
+import { SealiftError } from '../../errors/index.ts';
+import {
+  type Attributes,
+  assertLinkText,
+  type Device,
+  type DirectoryNode,
+  describeWriteFailure,
+  deviceOf,
+  finishOverlay,
+  IMPLIED_ATTRIBUTES,
+  isDirectory,
+  type Location,
+  type NodeMaker,
+  type Place,
+  readAttributes,
+  type StagedTree,
+  type Tally,
+  type TrieNode,
+  toSystemPath,
+} from '../directory/index.ts';
+import type { EntryType, ImpliedDirectory, LowerNode, TarEntry } from '../types.ts';
+import { assertPlaceFits, assertTextFits } from './assert-fits.ts';
+import { copyFileContent } from './copy-file-content.ts';
+import type { ImageFile } from './image-file.ts';
+import { judgeXattrs } from './judge-xattrs.ts';
+import { encodeDevice, S_IF } from './layout-format.ts';
+import { planImage, writeMetadata } from './layout-image.ts';
+import { createInode, type Inode } from './layout-inode.ts';
+import { encodeSuperblock } from './layout-superblock.ts';
+import { encodeXattrs } from './layout-xattrs.ts';
+import type { ErofsImage } from './types.ts';
+
+const OPAQUE_XATTR = 'trusted.overlay.opaque' as ByteString;
+const OPAQUE_VALUE = Buffer.from('y');
+const LINK_PERMISSIONS = 0o777;
+
+interface ImageNodesOptions {
+  readonly path: string;
+  readonly file: ImageFile;
+  readonly tree: StagedTree;
+  readonly tally: Tally;
+}
+
+/** Any node of the tree but a directory, with the object it is a name of. */
+type ImageLeaf = Exclude<TrieNode, DirectoryNode> & { readonly inode: Inode };
+
+function isImageLeaf(node: TrieNode): node is ImageLeaf {
+  return 'inode' in node;
+}
+
+function inodeOfLeaf(node: TrieNode): Inode | undefined {
+  return isImageLeaf(node) ? node.inode : undefined;
+}
+
+/** Makes the nodes of a tree as inodes in memory; the content of files goes into the image as it comes. */
+export class ImageNodes implements NodeMaker {
+  readonly #path: string;
+  readonly #file: ImageFile;
+  readonly #tree: StagedTree;
+  readonly #tally: Tally;
+  readonly #directories = new Map<DirectoryNode, Inode>();
+  #image: ErofsImage | undefined;
+
+  constructor({ path, file, tree, tally }: ImageNodesOptions) {
+    this.#path = path;
+    this.#file = file;
+    this.#tree = tree;
+    this.#tally = tally;
+  }
+
+  /** Undefined until the layer has ended. */
+  get image(): ErofsImage | undefined {
+    return this.#image;
+  }
+
+  openFile(at: Location, entry: TarEntry): void {
+    this.#addFile(at, entry.size, entry);
+  }
+
+  write(chunk: Uint8Array): void {
+    this.#file.append(chunk);
+  }
+
+  finishFile(): void {
+    this.#file.padBlock();
+  }
+
+  makeSymlink(at: Location, text: ByteString, attributes: Attributes): void {
+    assertLinkText(text);
+    assertTextFits(text);
+    const xattrs = this.#xattrsOf('symlink', attributes);
+    const substance = { type: S_IF.symlink, size: text.length, content: text };
+    const inode = createInode(substance, { ...attributes, mode: LINK_PERMISSIONS }, xattrs);
+    this.#put(at, { kind: 'symlink', layer: 0, target: text, inode });
+  }
+
+  makeDevice(at: Location, { type, major, minor }: Device, attributes: Attributes): void {
+    const unit = type === 'fifo' ? 0 : encodeDevice(major, minor);
+    const inode = createInode({ type: S_IF[type], unit }, attributes, this.#xattrsOf(type, attributes));
+    this.#put(at, { kind: 'other', layer: 0, inode });
+  }
+
+  copyLower(from: LowerNode, at: Location): number {
+    const source = toSystemPath(from.realPath);
+    const stat = lstatSync(source, { bigint: true });
+    const attributes = readAttributes(source, stat);
+    if (stat.isFile()) {
+      this.#addFile(at, Number(stat.size), attributes);
+      copyFileContent(source, Number(stat.size), this.#file);
+      this.#file.padBlock();
+      return Number(stat.size);
+    }
+    if (from.type === 'symlink' && from.target !== undefined) this.makeSymlink(at, from.target, attributes);
+    else this.makeDevice(at, deviceOf(stat, from), attributes);
+    return 0;
+  }
+
+  makeWhiteout(place: Place, name: ByteString): void {
+    const inode = createInode({ type: S_IF.char }, { ...IMPLIED_ATTRIBUTES, mode: 0 }, undefined);
+    this.#put({ place, name }, { kind: 'other', layer: 0, inode });
+  }
+
+  finishDirectory({ node }: Place): void {
+    const attributes = node.attributes ?? IMPLIED_ATTRIBUTES;
+    const judged = judgeXattrs({ ...attributes, type: 'directory' }, this.#tally);
+    const all = node.opaque ? new Map([...judged, [OPAQUE_XATTR, OPAQUE_VALUE]]) : judged;
+    this.#directories.set(node, createInode({ type: S_IF.directory }, attributes, encodeXattrs(all)));
+  }
+
+  beginLayer(): void {
+    throw new SealiftError('INTERNAL', 'write image: expected one layer, got another');
+  }
+
+  endLayer(): ImpliedDirectory[] {
+    const implied = finishOverlay(this.#tree, this);
+    this.#image = this.#finishImage();
+    this.#file.close();
+    return implied;
+  }
+
+  describeFailure(error: unknown): unknown {
+    return describeWriteFailure(error, this.#path);
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  #finishImage(): ErofsImage {
+    const metaBlock = this.#file.block;
+    const plan = planImage(this.#tree.root, (node) => this.#inodeOf(node), metaBlock);
+    writeMetadata(plan, this.#file);
+    const { inodes, metaBlocks, root } = plan;
+    const blocks = metaBlock + metaBlocks;
+    return this.#file.finish(encodeSuperblock({ metaBlock, blocks, inodes: inodes.length, rootSlot: root.slot }));
+  }
+
+  #inodeOf(node: TrieNode): Inode {
+    const inode = isDirectory(node) ? this.#directories.get(node) : inodeOfLeaf(node);
+    if (inode !== undefined) return inode;
+    throw new SealiftError('INTERNAL', 'lay out image: expected an inode for a node, got none');
+  }
+
+  #addFile(at: Location, size: number, attributes: Attributes): void {
+    // A block that is never written must not be named.
+    const unit = size === 0 ? 0 : this.#file.block;
+    const inode = createInode({ type: S_IF.file, size, unit }, attributes, this.#xattrsOf('file', attributes));
+    this.#put(at, { kind: 'other', layer: 0, inode });
+  }
+
+  #xattrsOf(type: Exclude<EntryType, 'hardlink'>, { mode, xattrs }: Attributes): Uint8Array | undefined {
+    return encodeXattrs(judgeXattrs({ type, mode, xattrs }, this.#tally));
+  }
+
+  #put({ place, name }: Location, leaf: ImageLeaf): void {
+    assertPlaceFits(place.path, name);
+    place.node.children.set(name, leaf);
+  }
+}

@@ -1,0 +1,54 @@
+import type { ByteString } from '../../bytes/index.ts';
+import { BLOCK_BYTES, DIRENT_BYTES, fileTypeOf, writeUint64 } from './layout-format.ts';
+import type { Inode } from './layout-inode.ts';
+
+/** The names of a directory, `.` and `..` among them, in the order of their bytes, cut into blocks. */
+export interface DirectoryContent {
+  readonly names: readonly ByteString[];
+  /** The inode behind a name. */
+  readonly lookup: (name: ByteString) => Inode;
+  /** For each block the index of its first name. */
+  readonly starts: readonly number[];
+  /** Bytes used in the last block. */
+  readonly tailBytes: number;
+}
+
+const DOTS = ['.', '..'] as ByteString[];
+
+/**
+ * Section “Directories”: every block holds dirents and then their names, and names ascend over all blocks so that the
+ * kernel can search by halves.
+ */
+export function layoutDirectory(children: Iterable<ByteString>, lookup: (name: ByteString) => Inode): DirectoryContent {
+  // A character is a byte, so the order of strings is that of bytes.
+  const names = [...DOTS, ...children].sort();
+  const starts = [0];
+  let used = 0;
+  names.forEach((name, index) => {
+    const bytes = DIRENT_BYTES + name.length;
+    if (used + bytes > BLOCK_BYTES) {
+      starts.push(index);
+      used = 0;
+    }
+    used += bytes;
+  });
+  return { names, lookup, starts, tailBytes: used };
+}
+
+const scratch = Buffer.alloc(BLOCK_BYTES);
+
+/** Block `index` without what is unused at its end. The result is reused by the next call. */
+export function encodeDirectoryBlock({ names, lookup, starts }: DirectoryContent, index: number): Uint8Array {
+  const first = starts[index] ?? 0;
+  const end = starts[index + 1] ?? names.length;
+  let nameOffset = (end - first) * DIRENT_BYTES;
+  names.slice(first, end).forEach((name, at) => {
+    const { slot, mode } = lookup(name);
+    const offset = at * DIRENT_BYTES;
+    writeUint64(scratch, slot, offset);
+    scratch.writeUInt16LE(nameOffset, offset + 8);
+    scratch.writeUInt16LE(fileTypeOf(mode), offset + 10);
+    nameOffset += scratch.write(name, nameOffset, 'latin1');
+  });
+  return scratch.subarray(0, nameOffset);
+}

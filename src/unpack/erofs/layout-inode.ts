@@ -1,0 +1,73 @@
+import type { ByteString } from '../../bytes/index.ts';
+import type { Attributes } from '../directory/index.ts';
+import type { DirectoryContent } from './layout-directory.ts';
+import { DATA_LAYOUT, INODE_BYTES, writeUint64 } from './layout-format.ts';
+
+/** One object of the image; its names are elsewhere. All that is kept for a file while its layer streams by. */
+export interface Inode {
+  /** Type and permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly seconds: number;
+  readonly nanoseconds: number;
+  /** Encoded; undefined when there are none. */
+  readonly xattrs: Uint8Array | undefined;
+  /** What the layout writes: names of a directory, text of a link. That of a file is in the image already. */
+  content: DirectoryContent | ByteString | undefined;
+  size: number;
+  /** `i_u`: the first block, or the number of a device. */
+  unit: number;
+  /** Names that lead here, as far as they were counted. */
+  links: number;
+  /** Where it lies; 0 while nothing is known. */
+  slot: number;
+  /** The last part of the content lies behind the inode. */
+  inline: boolean;
+}
+
+interface Substance {
+  readonly type: number;
+  readonly size?: number;
+  readonly unit?: number;
+  readonly content?: Inode['content'];
+}
+
+export function createInode(
+  { type, size = 0, unit = 0, content }: Substance,
+  { mode, uid, gid, mtime }: Attributes,
+  xattrs: Uint8Array | undefined,
+): Inode {
+  const { seconds, nanoseconds } = mtime;
+  return {
+    ...{ mode: type | mode, uid, gid, seconds, nanoseconds, xattrs, content, size, unit },
+    ...{ links: 0, slot: 0, inline: false },
+  };
+}
+
+const scratch = Buffer.alloc(INODE_BYTES);
+
+/**
+ * `struct erofs_inode_extended`. The result is reused by the next call. Times before 1970 go as two's complement: the
+ * format says u64, the kernel reads it into its signed time64_t.
+ */
+export function encodeInode(inode: Inode, number: number): Uint8Array {
+  const layout = inode.inline ? DATA_LAYOUT.flatInline : DATA_LAYOUT.flatPlain;
+  scratch.writeUInt16LE(1 | (layout << 1), 0);
+  scratch.writeUInt16LE(inode.xattrs === undefined ? 0 : countXattrWords(inode.xattrs), 2);
+  scratch.writeUInt16LE(inode.mode, 4);
+  writeUint64(scratch, inode.size, 8);
+  scratch.writeUInt32LE(inode.unit, 16);
+  scratch.writeUInt32LE(number, 20);
+  scratch.writeUInt32LE(inode.uid, 24);
+  scratch.writeUInt32LE(inode.gid, 28);
+  writeUint64(scratch, inode.seconds, 32);
+  scratch.writeUInt32LE(inode.nanoseconds, 40);
+  scratch.writeUInt32LE(inode.links, 44);
+  return scratch;
+}
+
+/** `i_xattr_icount`: the header of 12 bytes counts as one word of four. */
+function countXattrWords(body: Uint8Array): number {
+  return (body.length - 12) / 4 + 1;
+}

@@ -1,0 +1,55 @@
+import { hash } from 'node:crypto';
+import { BLOCK_BYTES } from './layout-format.ts';
+import { DIGEST_BYTES } from './leaf-hasher.ts';
+
+/** With SHA-256 a block of the tree holds 128 digests. */
+const DIGESTS_PER_BLOCK = BLOCK_BYTES / DIGEST_BYTES;
+
+/** A tree as dm-verity reads it behind the image, and the digest of its topmost block. */
+export interface VerityTree {
+  readonly rootHash: string;
+  /** From the topmost level to the leaves, in the order of the device. */
+  readonly levels: readonly Level[];
+}
+
+/** Whole blocks. */
+type Level = readonly Uint8Array[];
+
+/**
+ * https://docs.kernel.org/admin-guide/device-mapper/verity.html#hash-tree, hash type 1, SHA-256, blocks of 4096 bytes, no
+ * salt, no superblock. `leaves` are the digests of the data blocks, at least one; all pieces but the last are whole
+ * blocks of digests and become part of the tree.
+ */
+export function buildVerityTree(leaves: readonly Uint8Array[]): VerityTree {
+  let level = padLevel(leaves);
+  const levels = [level];
+  while (bytesOf(level) > BLOCK_BYTES) {
+    level = [hashLevel(level)];
+    levels.unshift(level);
+  }
+  return { rootHash: hash('sha256', level[0] ?? Buffer.alloc(0), 'hex'), levels };
+}
+
+/** Zeros to the end of the last block. */
+function padLevel(leaves: readonly Uint8Array[]): Level {
+  const last = leaves.at(-1) ?? Buffer.alloc(0);
+  const rest = last.length % BLOCK_BYTES;
+  return rest === 0 ? leaves : [...leaves.slice(0, -1), Buffer.concat([last, Buffer.alloc(BLOCK_BYTES - rest)])];
+}
+
+function hashLevel(below: Level): Buffer {
+  const blocks = bytesOf(below) / BLOCK_BYTES;
+  const level = Buffer.alloc(Math.ceil(blocks / DIGESTS_PER_BLOCK) * BLOCK_BYTES);
+  let filled = 0;
+  for (const part of below) {
+    for (let at = 0; at < part.length; at += BLOCK_BYTES) {
+      level.set(hash('sha256', part.subarray(at, at + BLOCK_BYTES), 'buffer'), filled);
+      filled += DIGEST_BYTES;
+    }
+  }
+  return level;
+}
+
+function bytesOf(level: Level): number {
+  return level.reduce((sum, part) => sum + part.length, 0);
+}
