@@ -17,6 +17,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
 
+/** Remarks and progress that nobody takes must not end a pull half-way. */
+process.stderr.on('error', () => undefined);
+
 const io: CliIo = {
   stdout: process.stdout,
   stderr: process.stderr,
@@ -24,7 +27,7 @@ const io: CliIo = {
   now: () => performance.now(),
   onSignal,
   ...(process.stdin.isTTY && process.stderr.isTTY
-    ? { askPassword: (prompt) => askPassword(process.stdin, process.stderr, prompt) }
+    ? { askPassword: (prompt, signal) => askPassword(process.stdin, process.stderr, prompt, signal) }
     : {}),
 };
 

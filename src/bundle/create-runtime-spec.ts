@@ -36,12 +36,16 @@ function parseCleanPath(unsafePath: string, what: string): string {
 
 /**
  * The working directory; one below /proc is refused, since /proc/self/fd/N may be a directory of the host that the
- * runtime left open (CVE-2024-21626).
+ * runtime left open (CVE-2024-21626), and one below /dev/fd, which runtimes make a link to /proc/self/fd.
  */
 function workingDirectory(unsafePath: string): string {
   const path = parseCleanPath(unsafePath || '/', 'WorkingDir');
-  if (path === '/proc' || path.startsWith('/proc/')) {
-    throw new SealiftError('CONFIG_INVALID', `image config: WorkingDir "${path}": expected a path outside /proc`);
+  const forbidden = ['/proc', '/dev/fd'].find((place) => path === place || path.startsWith(`${place}/`));
+  if (forbidden !== undefined) {
+    throw new SealiftError(
+      'CONFIG_INVALID',
+      `image config: WorkingDir "${path}": expected a path outside ${forbidden}`,
+    );
   }
   return path;
 }

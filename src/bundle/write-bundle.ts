@@ -3,6 +3,7 @@ import { closeSync, constants, linkSync, openSync, unlinkSync, writeFileSync } f
 import { join } from 'node:path';
 import type { Limits } from '../limits/index.ts';
 import type { ImageConfig } from '../oci/index.ts';
+import { assertWorkingDirectory } from './assert-working-directory.ts';
 import { CONFIG_NAME, directoryIdentity, lstatIfAny, refuseBundle } from './bundle-directory.ts';
 import { createRuntimeSpec } from './create-runtime-spec.ts';
 import { readRootFile } from './read-root-file.ts';
@@ -55,6 +56,7 @@ export function writeBundle(options: {
   assertSameDirectory(bundle);
   const user = resolveUserInRootfs(bundle.rootfs, imageConfig.config.user, limits);
   const { spec, strippedLabels } = createRuntimeSpec({ imageConfig, user, rootfsReadonly, limits });
+  assertWorkingDirectory(bundle.rootfs, spec.process.cwd);
   publishConfig(bundle.directory, spec);
   return { user, strippedLabels };
 }

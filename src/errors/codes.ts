@@ -238,6 +238,16 @@ export const CODES = {
     summary: 'The image does not fit into the store.',
     hint: 'give the store more room, or remove unused images',
   },
+  STORE_IMAGE_UNKNOWN: {
+    kind: 'missing',
+    summary: 'The store has no image of that name or digest.',
+    hint: 'sealift images lists what there is; a digest is written out in full',
+  },
+  STORE_IMAGE_IN_USE: {
+    kind: 'invalid',
+    summary: 'The image is mounted, or a pull is working with it, and would lose its last name.',
+    hint: 'undo its bundles first with sealift umount DIR',
+  },
   STORE_IO_FAILED: {
     kind: 'unavailable',
     summary: 'The file system of the store answered an operation with an error.',
@@ -255,8 +265,13 @@ export const CODES = {
   },
   SNAPSHOT_MOUNT_FAILED: {
     kind: 'internal',
-    summary: 'The overlay could not be mounted or unmounted.',
+    summary: 'The overlay or a layer image could not be mounted or unmounted.',
     hint: 'the kernel log says more (dmesg)',
+  },
+  SNAPSHOT_FORMAT_UNSUPPORTED: {
+    kind: 'unsupported',
+    summary: 'Configuration asks for layer images, and this kernel cannot mount them.',
+    hint: 'leave the choice of the layer format to the probe; sealift doctor says what is missing',
   },
   BUNDLE_INVALID: {
     kind: 'invalid',

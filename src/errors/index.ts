@@ -1,5 +1,5 @@
 export { CODES, type ErrorCode, type ErrorKind, KINDS } from './codes.ts';
-export { redact, redactUrl } from './redact.ts';
+export { redact } from './redact.ts';
 export {
   asSealiftError,
   assertNever,

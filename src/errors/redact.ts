@@ -1,32 +1,70 @@
 const MAX_TEXT_LENGTH = 2048;
 
-/** Query parameters that say nothing secret; every other value is replaced, since presigned URLs carry signatures. */
+/**
+ * Query parameters that say nothing secret. All others are replaced, since presigned URLs carry signatures; their names
+ * too, since a query may be one token with a padding of `=`.
+ */
 const OPEN_QUERY_PARAMETERS = new Set(['scope', 'service', 'ns', 'n', 'last', 'digest']);
+
+/** What an open parameter looks like; a separator inside could begin another one. */
+const OPEN_VALUE = /^[\w:/.,%+*~-]*$/;
+
+/** What follows the at sign of a pinned reference, where that of a userinfo has a host. */
+const DIGEST_START = /^(?:sha[0-9]{1,3}|md5):/i;
+
+/** A user name; with a slash in front of the colon it is a path. */
+const USER_START = /^[^/:@]+:/;
 
 function redactQuery(query: string): string {
   return query
     .split('&')
     .map((pair) => {
       const [name = ''] = pair.split('=', 1);
-      return OPEN_QUERY_PARAMETERS.has(name) || pair === name ? pair : `${name}=REDACTED`;
+      const isOpen = OPEN_QUERY_PARAMETERS.has(name) && OPEN_VALUE.test(pair.slice(name.length + 1));
+      return isOpen || pair === '' ? pair : 'REDACTED';
     })
     .join('&');
 }
 
-/** Removes userinfo and the values of query parameters that are not known to be harmless. */
-export function redactUrl(url: string): string {
-  return url
-    .replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#\s]*@/i, '$1')
-    .replace(/\?([^#\s]*)/, (_, query: string) => `?${redactQuery(query)}`);
+/** Where a userinfo ends, a password with unescaped delimiters included; 0 if there is none. */
+function endOfUserinfo(text: string): number {
+  let at = text.lastIndexOf('@');
+  while (at >= 0 && DIGEST_START.test(text.slice(at + 1, at + 8))) at = at === 0 ? -1 : text.lastIndexOf('@', at - 1);
+  return at + 1;
+}
+
+/** Removes userinfo, fragment and query parameters that are not known to be harmless. */
+function redactUrl(scheme: string, rest: string): string {
+  const pathEnd = rest.search(/[?#]/);
+  if (pathEnd < 0) return scheme + rest.slice(endOfUserinfo(rest));
+  const path = rest.slice(0, pathEnd);
+  // An unescaped ? or # may stand in the middle of a password.
+  const [authority = ''] = path.split('/', 1);
+  if (authority.includes(':') && rest.includes('@', pathEnd)) return `${scheme}REDACTED`;
+  const query = rest.charAt(pathEnd) === '?' ? (rest.slice(pathEnd + 1).split('#', 1)[0] ?? '') : '';
+  return scheme + path.slice(endOfUserinfo(path)) + (query === '' ? '' : `?${redactQuery(query)}`);
+}
+
+/** One word of a text: a URL, or a reference in front of which somebody has written `user:password@`. */
+function redactWord(word: string): string {
+  // The bounded scheme keeps this linear.
+  const [scheme] = /[a-z][a-z0-9+.-]{0,31}:\/\//i.exec(word) ?? [];
+  if (scheme !== undefined) {
+    const start = word.indexOf(scheme);
+    return word.slice(0, start) + redactUrl(scheme, word.slice(start + scheme.length));
+  }
+  const end = endOfUserinfo(word);
+  if (end === 0 || !USER_START.test(word)) return word;
+  return (/^["'(]/.exec(word)?.[0] ?? '') + word.slice(end);
 }
 
 /**
- * Makes text from outside fit for an error or a log line: URLs lose userinfo and secret query values, credentials in
- * header form go, control characters become spaces, and the length is bounded.
+ * Makes text from outside fit for an error or a log line, in linear time: URLs lose userinfo and secret query values,
+ * credentials in header form go, control characters become spaces, and the length is bounded.
  */
 export function redact(text: string): string {
   const clean = text
-    .replace(/\b[a-z][a-z0-9+.-]*:\/\/[^\s"'<>]+/gi, redactUrl)
+    .replace(/\S+/g, redactWord)
     .replace(/\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}/gi, '$1 REDACTED')
     .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, ' ');
   return clean.length > MAX_TEXT_LENGTH ? `${clean.slice(0, MAX_TEXT_LENGTH)}…` : clean;

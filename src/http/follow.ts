@@ -15,6 +15,11 @@ export type Followed =
 
 function assertFirstHop(request: HttpRequest): void {
   const protocol = URL.parse(request.url)?.protocol;
+  if (protocol === undefined) {
+    throw new SealiftError('HTTP_UNAVAILABLE', `${request.method} ${request.url}: not a URL: wrong host or port`, {
+      hint: 'check the host and the port (at most 65535) in the name',
+    });
+  }
   if (protocol === 'https:' || (protocol === 'http:' && request.allowHttp)) return;
   throw new SealiftError('HTTP_UNAVAILABLE', `${request.method} ${request.url}: expected https`, {
     hint: 'allow plain http for this registry with --tls-verify=false if its network is trusted',

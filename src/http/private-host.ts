@@ -17,8 +17,10 @@ const IPV4_RANGES = [
 /** https://www.iana.org/assignments/iana-ipv6-special-registry; translated ranges hide an IPv4 address. */
 const IPV6_RANGES = [
   ['::', 96],
+  ['::ffff:0:0:0', 96],
   ['64:ff9b::', 96],
   ['64:ff9b:1::', 48],
+  ['2001::', 32],
   ['2002::', 16],
   ['fc00::', 7],
   ['fe80::', 9],

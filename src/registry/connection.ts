@@ -36,7 +36,7 @@ async function ping(request: HttpRequest, options: ConnectionOptions, signal: Ab
   return { url: request.url, response };
 }
 
-/** Https, and where allowed http when https brings no answer. Asked once for each source. */
+/** Https, and where allowed http when https brings no answer at all. Asked once for each source. */
 async function pingEither(options: ConnectionOptions, signal: AbortSignal): Promise<Pinged> {
   const secure = pingRequest('https', options);
   if (!options.allowHttp) return ping(secure, options, signal);
@@ -44,6 +44,8 @@ async function pingEither(options: ConnectionOptions, signal: AbortSignal): Prom
     return await ping({ ...secure, tries: 1 }, options, signal);
   } catch (error) {
     if (!(error instanceof SealiftError) || error.code !== 'HTTP_UNAVAILABLE') throw error;
+    // A status came over https: it works, and is asked again as where http is not allowed.
+    if (error.context['status'] !== undefined) return ping(secure, options, signal);
     return pingPlain(options, error, signal);
   }
 }

@@ -197,7 +197,7 @@ describe('credentials never reach a message', () => {
     other.inject({ match: /./, times: 99, action: { kind: 'reset', afterBytes: 0 } });
     registry.inject({ match: MANIFESTS, times: 99, action: redirectTo(other, '/x?X-Amz-Signature=abcdef') });
     const error = await expectFailure('HTTP_UNAVAILABLE', () => open(registry).source.fetchManifest('latest'));
-    expect(error.message).toContain('X-Amz-Signature=REDACTED');
+    expect(error.message).toContain('x?REDACTED');
     expectNoLeak(error, 'abcdef', 'token-1');
   });
 });

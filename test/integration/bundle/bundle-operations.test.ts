@@ -140,6 +140,15 @@ describe('write', () => {
     expect(spec.process.env).toContain('HOME=/home/app');
   });
 
+  it('refuses a working directory that a link of the image leads to the descriptors of the runtime', async () => {
+    const bundle = prepare();
+    fill(bundle.rootfs);
+    symlinkSync('/proc/self/fd', `${bundle.rootfs}/app-link`);
+    const config = imageConfig({ ...CONFIG, WorkingDir: '/app-link/7' });
+    await expectFailure('CONFIG_INVALID', () => write(bundle, config));
+    expect(readdirSync(directory)).toEqual(['rootfs']);
+  });
+
   it('replaces no config.json that came meanwhile', async () => {
     const bundle = prepare();
     writeFileSync(`${directory}/config.json`, 'other');

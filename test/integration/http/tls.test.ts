@@ -93,6 +93,15 @@ describe('https', () => {
     expect(clock.pauses).toEqual([500, 500]);
   });
 
+  it('is not what an address without a possible port lacks', async () => {
+    const transport = quickTransport({});
+    const request = { ...get('https://registry.example:99999/v2/'), allowHttp: false };
+    const error = await expectFailure('HTTP_UNAVAILABLE', () => transport.fetchDocument(request, 1000));
+    expect(error.message).toContain('not a URL');
+    expect(error.hint).not.toContain('tls-verify');
+    await transport.close();
+  });
+
   it('refuses an extra root that is no certificate', async () => {
     await expectFailure('CONFIG_FILE_INVALID', () => quickTransport({ extraRoots: ['-----BEGIN NONSENSE-----'] }));
   });

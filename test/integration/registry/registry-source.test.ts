@@ -239,6 +239,13 @@ describe('https and http', () => {
     expect(registry.requests).toEqual([]);
   });
 
+  it('never falls back to http from an https server that answers, and asks it again as usual', async () => {
+    const { registry, source } = await setUp({ allowHttp: true }, { tls: certificates.wrongName });
+    registry.inject({ match: PING, times: 2, action: { kind: 'answer', status: 503 } });
+    expect((await source.fetchManifest('latest')).contentType).toBe(MANIFEST_TYPE);
+    expect(registry.requestsTo(PING)).toHaveLength(3);
+  });
+
   it('works over https with an extra root', async () => {
     const transport = { extraRoots: [certificates.authority] };
     const { source } = await setUp({ allowHttp: false, transport }, { tls: certificates.server });

@@ -112,6 +112,7 @@ describe('createRuntimeSpec', () => {
       ['/srv', '/srv'],
       ['/srv//app/./x/', '/srv/app/x'],
       ['/process', '/process'],
+      ['/dev/fdx', '/dev/fdx'],
     ])('"%s" becomes "%s"', (workingDir, cwd) => {
       expect(specOf(image({ workingDir })).process.cwd).toBe(cwd);
     });
@@ -125,6 +126,8 @@ describe('createRuntimeSpec', () => {
       '/./proc/self/fd/9',
       '/proc',
       '/proc/1/root',
+      '/dev/fd/7',
+      '/dev//fd',
       '/a\0b',
     ])('refuses "%s" (CVE-2024-21626)', async (workingDir) => {
       await expectFailure('CONFIG_INVALID', () => specOf(image({ workingDir })));
