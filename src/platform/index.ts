@@ -1,4 +1,13 @@
+export { type Attempt, attempt, type Usability } from './attempt.ts';
 export { isInMemory } from './in-memory.ts';
+export {
+  type AttachedLoop,
+  attachLoop,
+  type Backing,
+  describeBacking,
+  openLoopOf,
+} from './loop.ts';
+export { openUnnamed } from './open-unnamed.ts';
 export {
   assertSystemCalls,
   closeFd,
@@ -7,6 +16,7 @@ export {
   fsconfigCreate,
   fsconfigFlag,
   fsconfigString,
+  fsetxattr,
   fsmount,
   fsopen,
   futimes,

@@ -60,6 +60,8 @@ const { functions: libc } = ffi.dlopen(null, {
   futimens: { return: 'i32', arguments: ['i32', POINTER] },
   syncfs: { return: 'i32', arguments: ['i32'] },
   close: { return: 'i32', arguments: ['i32'] },
+  ioctl: { return: 'i32', arguments: ['i32', 'u64', POINTER] },
+  fsetxattr: { return: 'i32', arguments: ['i32', POINTER, POINTER, 'u64', 'i32'] },
   syscall: { return: 'i64', arguments: ['i64', POINTER, POINTER, POINTER, POINTER, POINTER] },
 });
 
@@ -135,6 +137,11 @@ export function lsetxattr(path: SystemPath, name: SystemPath, value: Uint8Array)
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   const length = BigInt(bytes.length);
   check(libc.lsetxattr(cString(path), cString(name), length === 0n ? null : bytes, length, 0), 'lsetxattr', path);
+}
+
+/** fsetxattr(2) on an open file, which may have no name. */
+export function fsetxattr(fd: number, name: SystemPath, value: Buffer): void {
+  check(libc.fsetxattr(fd, cString(name), value, sizeOf(value), 0), 'fsetxattr', name);
 }
 
 /** lgetxattr(2): undefined when there is no such attribute, or none can exist here. */
@@ -234,6 +241,11 @@ export function futimes(fd: number, seconds: number, nanoseconds: number): void 
 /** Closes a descriptor that a call of this file opened: a worker keeps count of those that node:fs opens and closes. */
 export function closeFd(fd: number): void {
   check(libc.close(fd), 'close');
+}
+
+/** ioctl(2); `name` is the request's in messages. Answers what the call returns. */
+export function ioctl(fd: number, request: number, argument: Buffer | null, name: string): number {
+  return check(libc.ioctl(fd, BigInt(request), argument), name);
 }
 
 /** syncfs(2): everything written to the file system of `fd` is on the disk. */

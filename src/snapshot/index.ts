@@ -1,8 +1,19 @@
+export { chooseLayerFormat } from './choose-layer-format.ts';
+export { createLayerMounts, type LayerMountPorts } from './layer-mounts.ts';
+export { mountedUppers } from './mounted-elsewhere.ts';
 export { type CreateLowerView, performSnapshotOperation } from './perform-operation.ts';
 export { createSnapshotter } from './snapshotter.ts';
 export type {
   ChainPlan,
   ChainReason,
+  LayerFormatChoice,
+  LayerFormatProbe,
+  LayerImageRequest,
+  LayerLease,
+  LayerLock,
+  LayerMounts,
+  LayerSweep,
+  MountedLayerImage,
   MountedSnapshot,
   MountTarget,
   PreparedUpper,

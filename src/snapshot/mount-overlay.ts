@@ -14,6 +14,7 @@ import {
   umount,
 } from '../platform/index.ts';
 import { layerNode } from './layer-node.ts';
+import { mountFailed } from './mount-failed.ts';
 import { FIXED_OPTIONS, formatOverlayOptions, type OverlayDirectories } from './overlay-options.ts';
 import { ROOT } from './path.ts';
 import type { MountRequest } from './types.ts';
@@ -119,16 +120,6 @@ function mountByOptions(place: string, directories: OverlayDirectories, shown: s
   } catch (error) {
     throw mountFailed(`mount overlay on ${shown}`, new AggregateError([first, error], 'both mount interfaces failed'));
   }
-}
-
-function mountFailed(action: string, cause: unknown): SealiftError {
-  const reasons = cause instanceof AggregateError ? cause.errors : [cause];
-  const text = reasons.map((reason) => (reason instanceof Error ? reason.message : String(reason))).join(', then ');
-  const errno = errnoOf(reasons.at(-1));
-  return new SealiftError('SNAPSHOT_MOUNT_FAILED', `${action}: ${text}`, {
-    cause,
-    context: errno === undefined ? {} : { errno },
-  });
 }
 
 /** See {@link SnapshotOperations.unmountSnapshot}; what is mounted there and is no overlay is left alone. */

@@ -5,21 +5,33 @@ import { errnoOf } from '../platform/index.ts';
 const UNREADABLE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ESRCH', 'EINVAL', 'EACCES']);
 
 /**
- * Whether an overlay with this upper is mounted in any mount namespace: a container keeps its own mount of a rootfs that
- * was unmounted outside. Reads procfs only, which does not wait for disks.
+ * Of these uppers, the ones with which an overlay is mounted in any mount namespace: a container keeps its own mount of
+ * a rootfs that was unmounted outside. Reads procfs only, which does not wait for disks.
  */
+export function mountedUppers(ids: readonly string[]): ReadonlySet<string> {
+  const mounted = new Set<string>();
+  for (const mountinfo of ids.length === 0 ? [] : everyMountinfo()) {
+    for (const id of ids) if (!mounted.has(id) && mountsUpper(mountinfo, id)) mounted.add(id);
+    if (mounted.size === ids.length) break;
+  }
+  return mounted;
+}
+
 export function isUpperMounted(id: string): boolean {
+  return mountedUppers([id]).has(id);
+}
+
+/** The mountinfo of one process of each mount namespace. */
+function* everyMountinfo(): Generator<string> {
   const seen = new Set<string>();
-  return readdirSync('/proc')
-    .filter((name) => /^[0-9]+$/.test(name))
-    .some((pid) => {
-      const namespace = readUnlessGone(() => readlinkSync(`/proc/${pid}/ns/mnt`));
-      if (namespace === undefined || seen.has(namespace)) return false;
-      const mountinfo = readUnlessGone(() => readFileSync(`/proc/${pid}/mountinfo`, 'latin1'));
-      if (mountinfo === undefined) return false;
-      seen.add(namespace);
-      return mountsUpper(mountinfo, id);
-    });
+  for (const pid of readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name))) {
+    const namespace = readUnlessGone(() => readlinkSync(`/proc/${pid}/ns/mnt`));
+    if (namespace === undefined || seen.has(namespace)) continue;
+    const mountinfo = readUnlessGone(() => readFileSync(`/proc/${pid}/mountinfo`, 'latin1'));
+    if (mountinfo === undefined) continue;
+    seen.add(namespace);
+    yield mountinfo;
+  }
 }
 
 /**

@@ -1,8 +1,10 @@
 import { assertNever } from '../errors/index.ts';
 import type { LowerView } from '../unpack/index.ts';
+import { mountLayerImage, sweepLayerMounts, unmountLayerImage } from './mount-layer-image.ts';
 import { mountSnapshot, unmountSnapshot } from './mount-overlay.ts';
 import { planChain } from './plan-chain.ts';
 import { prepareUpper } from './prepare-upper.ts';
+import { probeLayerFormats } from './probe-layer-formats.ts';
 import type { SnapshotOperation, SnapshotOperations } from './types.ts';
 
 /** The view of layer directories, topmost first, as the unpacker makes it. */
@@ -22,6 +24,14 @@ export function performSnapshotOperation(
       return mountSnapshot(operation.request);
     case 'unmountSnapshot':
       return unmountSnapshot(operation.request);
+    case 'mountLayerImage':
+      return mountLayerImage(operation.request);
+    case 'unmountLayerImage':
+      return unmountLayerImage(operation.request);
+    case 'sweepLayerMounts':
+      return sweepLayerMounts(operation.request);
+    case 'probeLayerFormats':
+      return probeLayerFormats(operation.request);
     default:
       return assertNever(operation, 'snapshot operation');
   }

@@ -16,10 +16,13 @@ type Below =
 
 /**
  * Decides whether a layer, applied by itself, can stand on the chain below it. It cannot when it hard-links into that
- * chain, or when a parent that it has no entry for is a symlink there. Throws `UNPACK_ENTRY_INVALID` when such a parent
+ * chain, when a parent that it has no entry for is a symlink there, or when marks of it find nothing there. Throws `UNPACK_ENTRY_INVALID` when such a parent
  * is neither directory nor symlink.
  */
-export function planChain(facts: Pick<LayerFacts, 'implied' | 'unresolvedLinks'>, below: LowerView): ChainPlan {
+export function planChain(
+  facts: Pick<LayerFacts, 'implied' | 'unresolvedLinks' | 'marked'>,
+  below: LowerView,
+): ChainPlan {
   const reasons: ChainReason[] = facts.unresolvedLinks.map(({ path, target }) => ({
     kind: 'unresolved-link',
     path,
@@ -27,11 +30,12 @@ export function planChain(facts: Pick<LayerFacts, 'implied' | 'unresolvedLinks'>
   }));
   const implied = new Map(facts.implied.map((directory) => [directory.path, directory]));
   const known = new Map<ByteString, Below>();
-  for (const { path } of facts.implied) {
+  for (const path of [...implied.keys(), ...facts.marked]) {
     for (const ancestor of unknownFromTop(path, known)) {
       known.set(ancestor, look(ancestor, implied.get(ancestor), known, below, reasons));
     }
   }
+  for (const path of facts.marked) if (known.get(path) === 'nothing') reasons.push({ kind: 'idle-marks', path });
   return reasons.length === 0 ? { kind: 'independent' } : { kind: 'needs-chain', reasons };
 }
 

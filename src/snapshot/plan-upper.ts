@@ -16,49 +16,60 @@ export interface PlannedLayer {
  */
 export function planUpper(layers: readonly PlannedLayer[]): readonly UpperDirectory[] {
   const implied = layers.map((layer) => new Map(layer.implied.map((directory) => [directory.path, directory])));
-  const stacks = new Map<ByteString, readonly number[]>([[ROOT, rootStack(layers)]]);
-  const isImplied = (index: number, path: ByteString) => implied[index]?.has(path) === true;
-  const stackAt = (path: ByteString) => mergedStack(path, layers, implied, stacks);
-  const ownerOf = (path: ByteString) => stackAt(path).find((index) => !isImplied(index, path));
+  const stacks = new Map<ByteString, Stack>();
+  const stackAt = (path: ByteString) => findStack(path, layers, implied, stacks);
+  const plan = (path: ByteString): UpperDirectory => ({ path, source: stackAt(path).owner });
 
-  const planned = new Map<ByteString, UpperDirectory>([[ROOT, { path: ROOT, source: ownerOf(ROOT) }]]);
+  const planned = new Map<ByteString, UpperDirectory>([[ROOT, plan(ROOT)]]);
   for (const path of new Set(layers.flatMap((layer) => layer.implied.map((directory) => directory.path)))) {
-    const [top] = stackAt(path);
-    if (top === undefined || !isImplied(top, path) || ownerOf(path) === undefined) continue;
-    for (let at = path; !planned.has(at); at = parentPath(at)) planned.set(at, { path: at, source: ownerOf(at) });
+    const { merged, owner } = stackAt(path);
+    if (merged[0] === undefined || owner === undefined || owner === merged[0]) continue;
+    for (let at = path; !planned.has(at); at = parentPath(at)) planned.set(at, plan(at));
   }
   return [...planned.values()].sort((left, right) => (left.path < right.path ? -1 : 1));
 }
 
-/** Every layer has a root; one that is opaque hides all below it. */
-function rootStack(layers: readonly PlannedLayer[]): number[] {
-  const topmostOpaque = layers.findLastIndex((layer) => layer.lookup(ROOT) === 'opaque-directory');
-  const bottom = Math.max(topmostOpaque, 0);
-  return layers
-    .map((_, index) => index)
-    .slice(bottom)
-    .reverse();
+/** What shows at a path. */
+interface Stack {
+  /** Layers whose directories overlayfs merges there, topmost first; empty when no directory shows. */
+  readonly merged: readonly number[];
+  /** The topmost layer that has an entry for the directory. */
+  readonly owner: number | undefined;
 }
 
-/** Layers whose directories overlayfs merges at `path`, topmost first; empty when no directory shows there. */
-function mergedStack(
+function findStack(
   path: ByteString,
   layers: readonly PlannedLayer[],
   implied: readonly ReadonlyMap<ByteString, ImpliedDirectory>[],
-  stacks: Map<ByteString, readonly number[]>,
-): readonly number[] {
-  const unknown: ByteString[] = [];
-  for (let at = path; !stacks.has(at); at = parentPath(at)) unknown.push(at);
-  for (const at of unknown.reverse()) {
-    const merged: number[] = [];
-    for (const index of stacks.get(parentPath(at)) ?? []) {
-      const node = layers[index]?.lookup(at) ?? 'absent';
-      if (node === 'absent') continue;
-      if (node === 'whiteout' || node === 'other') break;
-      merged.push(index);
-      if (node === 'opaque-directory' || implied[index]?.get(at)?.cut) break;
-    }
-    stacks.set(at, merged);
+  stacks: Map<ByteString, Stack>,
+): Stack {
+  const known = stacks.get(path);
+  if (known !== undefined) return known;
+  const above =
+    path === ROOT ? [...layers.keys()].reverse() : findStack(parentPath(path), layers, implied, stacks).merged;
+  const stack = stackOf(above, (index) => {
+    return { node: layers[index]?.lookup(path) ?? 'absent', implied: implied[index]?.get(path) };
+  });
+  stacks.set(path, stack);
+  return stack;
+}
+
+type Look = (index: number) => { readonly node: LayerNode; readonly implied: ImpliedDirectory | undefined };
+
+/** An opaque mark hides what is in the directory below, but not that directory's own attributes. */
+function stackOf(above: readonly number[], look: Look): Stack {
+  const merged: number[] = [];
+  let owner: number | undefined;
+  let isClosed = false;
+  for (const index of above) {
+    if (isClosed && owner !== undefined) break;
+    const { node, implied } = look(index);
+    if (node === 'absent') continue;
+    if (node === 'whiteout' || node === 'other') break;
+    if (!isClosed) merged.push(index);
+    if (implied === undefined) owner ??= index;
+    else if (implied.cut) break;
+    isClosed ||= node === 'opaque-directory';
   }
-  return stacks.get(path) ?? [];
+  return { merged, owner };
 }

@@ -1,8 +1,11 @@
 import { isUpperMounted } from './mounted-elsewhere.ts';
 import { topmostCopies } from './topmost-copies.ts';
 import type {
+  LayerLease,
+  LayerMounts,
   MountedSnapshot,
   RunSnapshotOperation,
+  SnapshotLayer,
   SnapshotRequest,
   SnapshotShelf,
   Snapshotter,
@@ -12,6 +15,7 @@ import type {
 interface SnapshotterPorts {
   readonly runOperation: RunSnapshotOperation;
   readonly shelf: SnapshotShelf;
+  readonly layerMounts: LayerMounts;
   readonly checkpoint: (name: string) => void;
   /** Whether any mount namespace has the upper mounted; asks the kernel unless told otherwise. */
   readonly isUpperMounted?: (id: string) => boolean;
@@ -26,10 +30,40 @@ export function createSnapshotter(ports: SnapshotterPorts): Snapshotter {
 }
 
 async function mountLayers(ports: SnapshotterPorts, request: SnapshotRequest): Promise<MountedSnapshot> {
+  const lease = ports.layerMounts.lease();
+  try {
+    const layers = await withDirectories(request, lease);
+    return await mountWithUpper(ports, request, layers);
+  } catch (error) {
+    lease.release();
+    // The first failure is the one to report; what stays mounted now goes with the next sweep.
+    await Promise.allSettled([ports.layerMounts.sweep()]);
+    throw error;
+  } finally {
+    // The overlay itself keeps its layers in use from here on.
+    lease.release();
+  }
+}
+
+/** A layer whose tree can be read at `directory`. */
+type ReadableLayer = SnapshotLayer & { readonly directory: string };
+
+/** Each layer once, bottom to top, with images mounted. */
+async function withDirectories({ layers }: SnapshotRequest, lease: LayerLease): Promise<readonly ReadableLayer[]> {
+  const readable: ReadableLayer[] = [];
+  for (const layer of topmostCopies(layers)) readable.push({ ...layer, directory: await lease.directoryOf(layer) });
+  return readable;
+}
+
+async function mountWithUpper(
+  ports: SnapshotterPorts,
+  request: SnapshotRequest,
+  layers: readonly ReadableLayer[],
+): Promise<MountedSnapshot> {
   const upper = await ports.shelf.createUpper();
   ports.checkpoint('upper-made');
   try {
-    return await mountWithUpper(ports, request, upper);
+    return await mountOverlay(ports, request, layers, upper);
   } catch (error) {
     ports.shelf.removeMount(upper.id);
     // The first failure is the one to report; an upper that cannot be trashed now is found at the next start.
@@ -38,29 +72,27 @@ async function mountLayers(ports: SnapshotterPorts, request: SnapshotRequest): P
   }
 }
 
-async function mountWithUpper(
-  ports: SnapshotterPorts,
-  request: SnapshotRequest,
+async function mountOverlay(
+  { runOperation, shelf, checkpoint }: SnapshotterPorts,
+  { target, imageDigest }: SnapshotRequest,
+  layers: readonly ReadableLayer[],
   { id, upper, work }: SnapshotUpper,
 ): Promise<MountedSnapshot> {
-  const { runOperation, shelf, checkpoint } = ports;
-  const { target, imageDigest } = request;
-  const layers = topmostCopies(request.layers);
   await runOperation('prepareUpper', {
-    layers: layers.map(({ path, record }) => ({ path, implied: record.facts.implied })),
+    layers: layers.map(({ directory, record }) => ({ path: directory, implied: record.facts.implied })),
     upper,
   });
   // Before the mount: an upper without a record is taken for a left-over and removed.
   shelf.putMount({ id, target: target.path, layers: layers.map(({ record }) => record.key), upper, imageDigest });
   checkpoint('mount-recorded');
-  const lowers = layers.map(({ path }) => path).reverse();
+  const lowers = layers.map(({ directory }) => directory).reverse();
   await runOperation('mountSnapshot', { lowers, upper, work, target });
   checkpoint('mounted');
   return { id, target: target.path, upper };
 }
 
 async function unmountTarget(ports: SnapshotterPorts, target: string): Promise<boolean> {
-  const { runOperation, shelf, checkpoint, isUpperMounted: isMounted = isUpperMounted } = ports;
+  const { runOperation, shelf, layerMounts, checkpoint, isUpperMounted: isMounted = isUpperMounted } = ports;
   const unmounted = await runOperation('unmountSnapshot', { target });
   checkpoint('unmounted');
   for (const { id } of shelf.listMounts().filter((record) => record.target === target)) {
@@ -68,5 +100,6 @@ async function unmountTarget(ports: SnapshotterPorts, target: string): Promise<b
     shelf.removeMount(id);
     await shelf.trashUpper(id);
   }
+  await layerMounts.sweep();
   return unmounted;
 }

@@ -1,17 +1,25 @@
 import type { ByteString } from '../bytes/index.ts';
+import type { Usability } from '../platform/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 
 /** A published layer as this room needs it; a `StoredLayer` of the store fits. */
 export interface SnapshotLayer {
-  /** Absolute path of the layer's directory. */
+  /** Absolute path of the layer's directory, or of its EROFS image, which ends in `.erofs`. */
   readonly path: string;
-  readonly record: { readonly key: string; readonly facts: LayerFacts };
+  readonly record: {
+    readonly key: string;
+    readonly facts: LayerFacts;
+    /** Of images: the length of the file, and where in it a hash tree begins. Absent: the whole file is the image. */
+    readonly image?: { readonly bytes: number; readonly verity?: { readonly hashOffset: number } };
+  };
 }
 
 /** Why a layer cannot be used as it was published under its diffID. */
 export type ChainReason =
   /** A parent without an entry is a symlink in the layers below. */
   | { readonly kind: 'symlinked-parent'; readonly path: ByteString; readonly target: ByteString }
+  /** Marks in a directory where nothing lies below. */
+  | { readonly kind: 'idle-marks'; readonly path: ByteString }
   /** A hard link whose target lies in the layers below. */
   | { readonly kind: 'unresolved-link'; readonly path: ByteString; readonly target: ByteString };
 
@@ -45,6 +53,43 @@ export interface MountRequest {
   readonly target: MountTarget;
 }
 
+/** An image to be mounted at `<mountsDir>/<key>`. */
+export interface LayerImageRequest {
+  /** Absolute path of the EROFS image. */
+  readonly image: string;
+  /** What follows in the file, such as a verity tree, is not shown; undefined: the whole file. */
+  readonly imageBytes: number | undefined;
+  /** In state: memory of the guest, which no disk can stall. Made when absent. */
+  readonly mountsDir: string;
+  readonly key: string;
+}
+
+export interface MountedLayerImage {
+  readonly directory: string;
+  /** Reads go past the page cache of the file below, so that only one copy of them is kept. */
+  readonly directIo: boolean;
+}
+
+/** Keys by what became of their mounts; those where nothing was mounted are in neither list. */
+export interface LayerSweep {
+  readonly unmounted: readonly string[];
+  /** Somebody has a file or directory of the mount open. */
+  readonly busy: readonly string[];
+}
+
+/** What this machine does with layer images. */
+export interface LayerFormatProbe {
+  readonly loop: Usability;
+  /** Mounted, and shown with all that layers need. */
+  readonly erofs: Usability;
+  readonly directIo: boolean;
+}
+
+export interface LayerFormatChoice {
+  readonly format: 'erofs' | 'directory';
+  readonly reason: string;
+}
+
 /** Works on layers and uppers, which may lie on a stalled disk: plain data in and out, synchronous, run in a worker. */
 export interface SnapshotOperations {
   /** Compares one layer with the final chain below it, given topmost first; throws `UNPACK_ENTRY_INVALID`. */
@@ -55,6 +100,17 @@ export interface SnapshotOperations {
   mountSnapshot(request: MountRequest): void;
   /** False when nothing is mounted there. Throws `SNAPSHOT_MOUNT_FAILED`. */
   unmountSnapshot(request: { readonly target: string }): boolean;
+  /**
+   * Mounts an image read-only, or finds it mounted; images of one file share one loop device and one superblock.
+   * Throws `SNAPSHOT_MOUNT_FAILED` and leaves neither mount nor device; `STORE_LOCK_TIMEOUT`.
+   */
+  mountLayerImage(request: LayerImageRequest): MountedLayerImage;
+  /** False when it is not mounted. Throws `SNAPSHOT_MOUNT_FAILED` while somebody works in it. */
+  unmountLayerImage(request: { readonly mountsDir: string; readonly key: string }): boolean;
+  /** Unmounts layers that nobody uses, which the caller has made sure of. */
+  sweepLayerMounts(request: { readonly mountsDir: string; readonly keys: readonly string[] }): LayerSweep;
+  /** Mounts a tiny image from an existing directory; throws `STORE_IO_FAILED` when that cannot hold it. */
+  probeLayerFormats(request: { readonly directory: string }): LayerFormatProbe;
 }
 
 export interface PreparedLayer {
@@ -106,6 +162,32 @@ export interface SnapshotShelf {
   putMount(record: SnapshotRecord): void;
   listMounts(): readonly SnapshotRecord[];
   removeMount(id: string): void;
+}
+
+/** A lock among processes and among the parts of this one. */
+export interface LayerLock {
+  /** False, and nothing is held, when somebody else holds it too. */
+  tryConvert(mode: 'exclusive'): boolean;
+  /** `remove` takes the file of the lock away too; only for exclusive locks. */
+  release(options?: { readonly remove: boolean }): void;
+}
+
+/** Keeps the layers it was asked for mounted. */
+export interface LayerLease {
+  /**
+   * Where the layer's tree can be read: its own directory, or the one where its image is mounted from now on. One call
+   * at a time. Throws `SNAPSHOT_MOUNT_FAILED` and `STORE_LOCK_TIMEOUT`.
+   */
+  directoryOf(layer: SnapshotLayer): Promise<string>;
+  /** From now on a sweep may unmount what no container uses. Does nothing the second time. */
+  release(): void;
+}
+
+/** The mounts of layer images, one for each layer, whatever the number of containers and processes. */
+export interface LayerMounts {
+  lease(): LayerLease;
+  /** Unmounts the images that neither a lease nor a mounted rootfs uses, in any process and mount namespace. */
+  sweep(): Promise<void>;
 }
 
 export interface SnapshotRequest {

@@ -1,12 +1,18 @@
-import { mkdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
 import { DEFAULT_LIMITS } from '../../src/limits/index.ts';
 import {
+  createLayerMounts,
+  type LayerMountPorts,
+  type LayerMounts,
   performSnapshotOperation,
   type RunSnapshotOperation,
   type SnapshotLayer,
   type SnapshotOperation,
 } from '../../src/snapshot/index.ts';
+import type { Store } from '../../src/store/index.ts';
 import { createDirectoryWriter, createLowerView, readTar } from '../../src/unpack/index.ts';
+import { realClock } from './store-fixtures.ts';
 import { type TarMember, tar } from './tar-builder.ts';
 
 /** Has every operation done at once in this thread; `before` sees it first, and may refuse it. */
@@ -38,4 +44,31 @@ export function makeLayer(directory: string, members: readonly TarMember[]): Sna
   } finally {
     writer.close();
   }
+}
+
+/** The same as an EROFS image of Debian's mkfs.erofs. */
+export function makeImageLayer(directory: string, members: readonly TarMember[]): SnapshotLayer {
+  const { record } = makeLayer(directory, members);
+  const path = `${directory}.erofs`;
+  execFileSync('mkfs.erofs', ['-x1', '--quiet', path, directory]);
+  rmSync(directory, { recursive: true });
+  return { path, record };
+}
+
+/** As the program composes them, all in this thread. */
+export function testLayerMounts(
+  store: Store,
+  runOperation: RunSnapshotOperation,
+  change: Partial<LayerMountPorts> = {},
+): LayerMounts {
+  const { layerMountsDir: mountsDir, tryMountLock: tryLock } = store;
+  return createLayerMounts({
+    runOperation,
+    shelf: store,
+    mountsDir,
+    tryLock,
+    clock: realClock,
+    lockTimeoutMs: 1_000,
+    ...change,
+  });
 }

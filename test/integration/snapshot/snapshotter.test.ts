@@ -10,7 +10,7 @@ import { expectFailure } from '../../support/matchers.ts';
 import { mountsBelow, unmountBelow } from '../../support/mounts.ts';
 import { describeWith } from '../../support/needs.ts';
 import { Scratch } from '../../support/scratch.ts';
-import { inlineSnapshotRunner, makeLayer } from '../../support/snapshot-fixtures.ts';
+import { inlineSnapshotRunner, makeLayer, testLayerMounts } from '../../support/snapshot-fixtures.ts';
 import { openTestStore } from '../../support/store-fixtures.ts';
 import { dir, file, opaque, type TarMember, whiteout } from '../../support/tar-builder.ts';
 
@@ -49,6 +49,7 @@ function snapshotter() {
   return createSnapshotter({
     runOperation: inlineSnapshotRunner((operation) => refuse(operation)),
     shelf: store,
+    layerMounts: testLayerMounts(store, inlineSnapshotRunner()),
     checkpoint: (name) => checkpoints.push(name),
     isUpperMounted: (id) => isMounted(id),
   });

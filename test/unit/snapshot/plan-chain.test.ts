@@ -24,10 +24,16 @@ function view(nodes: Nodes): LowerView & { readonly asked: string[] } {
   };
 }
 
-function facts(implied: readonly string[], cut: readonly string[] = [], links: readonly [string, string][] = []) {
+function facts(
+  implied: readonly string[],
+  cut: readonly string[] = [],
+  links: readonly [string, string][] = [],
+  marked: readonly string[] = [],
+) {
   return {
     implied: implied.map((path) => ({ path: path as ByteString, cut: cut.includes(path) })),
     unresolvedLinks: links.map(([path, target]) => ({ path: path as ByteString, target: target as ByteString })),
+    marked: marked.map((path) => path as ByteString),
   };
 }
 
@@ -41,6 +47,8 @@ describe('planChain', () => {
     ['its parents are absent below', facts(['opt', 'opt/app']), { usr: 'directory' }],
     ['it hides the symlink that is its parent', facts(['lib'], ['lib']), { lib: { target: 'usr/lib' } }],
     ['it hides a symlink above its parent', facts(['a', 'a/b'], ['a', 'a/b']), { a: { target: 'x' } }],
+    ['its marks are where directories are below', facts(['a'], [], [], ['a', 'b']), { a: 'directory', b: 'directory' }],
+    ['its root is marked', facts([''], [], [], ['']), {}],
     ['it hides the file that is its parent', facts(['lib'], ['lib']), { lib: 'other' }],
     // lib itself has an entry, so it is not implied: a real directory replaces the link.
     ['it replaces the symlink above its parent by a directory', facts(['lib/x']), { lib: { target: 'usr/lib' } }],
@@ -73,6 +81,18 @@ describe('planChain', () => {
     const nodes: Nodes = { a: 'directory', 'a/b': { target: 'x' } };
     const layer = facts(['a/b/c', 'a/b', 'a']);
     expect(planChain(layer, view(nodes))).toMatchObject({ reasons: [{ path: 'a/b' }] });
+  });
+
+  it.each<[string, Nodes]>([
+    ['nothing', {}],
+    ['nothing in a directory', { a: 'directory' }],
+    ['a file', { a: 'directory', 'a/b': 'other' }],
+  ])('wants the chain when marks find %s below', (_, nodes) => {
+    const layer = facts(['a'], [], [], ['a/b']);
+    expect(planChain(layer, view(nodes))).toEqual({
+      kind: 'needs-chain',
+      reasons: [{ kind: 'idle-marks', path: 'a/b' }],
+    });
   });
 
   it('wants the chain for a hard link into a lower layer', () => {

@@ -3,25 +3,27 @@ import type { ByteString } from '../../../src/bytes/index.ts';
 import { type PlannedLayer, planUpper } from '../../../src/snapshot/plan-upper.ts';
 import type { LayerNode } from '../../../src/snapshot/types.ts';
 
-/** What a layer has at a path: `implied` and `cut` directories have no entry of their own. */
-type Node = Exclude<LayerNode, 'absent'> | 'implied' | 'cut';
+/** What a layer has at a path: `implied`, `emptied` (opaque) and `cut` directories have no entry of their own. */
+type Node = Exclude<LayerNode, 'absent'> | 'implied' | 'emptied' | 'cut';
+
+const ENTRYLESS: readonly (Node | undefined)[] = ['implied', 'emptied', 'cut'];
 
 /** A root that is not mentioned is implied, as in most layers. */
 function layer(nodes: Readonly<Record<string, Node>>): PlannedLayer {
   const all: Readonly<Record<string, Node>> = { '': 'implied', ...nodes };
   return {
     implied: Object.entries(all)
-      .filter(([, node]) => node === 'implied' || node === 'cut')
+      .filter(([, node]) => ENTRYLESS.includes(node))
       .map(([path, node]) => ({ path: path as ByteString, cut: node === 'cut' })),
     lookup: (path) => {
       // The contract: every parent of what is asked for is a directory of this layer.
       for (let at: string = path; at !== ''; ) {
         at = at.slice(0, Math.max(at.lastIndexOf('/'), 0));
-        expect(['directory', 'opaque-directory', 'implied', 'cut'], `parent "${at}" of "${path}"`).toContain(all[at]);
+        expect(['directory', 'opaque-directory', ...ENTRYLESS], `parent "${at}" of "${path}"`).toContain(all[at]);
       }
       const node = all[path];
       if (node === 'implied') return 'directory';
-      if (node === 'cut') return 'opaque-directory';
+      if (node === 'cut' || node === 'emptied') return 'opaque-directory';
       return node ?? 'absent';
     },
   };
@@ -106,6 +108,15 @@ describe('planUpper', () => {
     ['the layer below has a file there', [layer({ tmp: 'other' }), layer({ tmp: 'implied' })]],
   ])('does nothing when %s', (_, layers) => {
     expect(plan(...layers)).toEqual(['/ ← -']);
+  });
+
+  it('keeps the attributes of a directory that a layer has only emptied', () => {
+    const below = layer({ '': 'directory', tmp: 'directory', 'tmp/x': 'directory' });
+    const emptied = layer({ tmp: 'emptied' });
+    expect(plan(below, emptied)).toEqual(['/ ← 0', 'tmp ← 0']);
+    expect(plan(below, emptied, layer({ tmp: 'implied', 'tmp/x': 'implied' }))).toEqual(['/ ← 0', 'tmp ← 0']);
+    expect(plan(below, layer({ '': 'emptied', tmp: 'implied' }))).toEqual(['/ ← 0']);
+    expect(plan(below, layer({ tmp: 'whiteout' }), emptied)).toEqual(['/ ← 0']);
   });
 
   it('takes a directory from the layer that is opaque there, and from none below', () => {

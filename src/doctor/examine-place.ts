@@ -1,0 +1,46 @@
+import { closeSync, statfsSync, statSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { attempt, fsetxattr, openUnnamed, type Usability } from '../platform/index.ts';
+import type { PlaceFacts } from './types.ts';
+
+const VALUE = Buffer.from('y');
+
+/** See {@link DoctorOperations.examinePlace}. Writes to a file without a name, which nothing can leave behind. */
+export function examinePlace({ path }: { readonly path: string }): PlaceFacts {
+  const { examined, obstacle } = nearestDirectory(path);
+  const { bavail, bsize } = statfsSync(examined);
+  const facts = { path, examined, freeBytes: bavail * bsize };
+  if (obstacle !== undefined) return { ...facts, ...everything({ unusable: `${obstacle} is no directory` }) };
+  const { value: fd, usability } = attempt(() => openUnnamed(examined));
+  if (fd === undefined) return { ...facts, ...everything(usability) };
+  try {
+    return {
+      ...facts,
+      writable: attempt(() => writeSync(fd, VALUE)).usability,
+      userXattrs: attempt(() => fsetxattr(fd, 'user.sealift', VALUE)).usability,
+      trustedXattrs: attempt(() => fsetxattr(fd, 'trusted.sealift', VALUE)).usability,
+    };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function everything(usability: Usability): Pick<PlaceFacts, 'writable' | 'userXattrs' | 'trustedXattrs'> {
+  return { writable: usability, userXattrs: usability, trustedXattrs: usability };
+}
+
+interface Nearest {
+  readonly examined: string;
+  /** What is in the way of making the rest of the path. */
+  readonly obstacle?: string;
+}
+
+function nearestDirectory(path: string): Nearest {
+  const parent = dirname(path);
+  if (parent === path) return { examined: path };
+  const above = nearestDirectory(parent);
+  if (above.examined !== parent) return above;
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return above;
+  return found.isDirectory() ? { examined: path } : { examined: parent, obstacle: path };
+}

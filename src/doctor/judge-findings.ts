@@ -1,0 +1,153 @@
+import type { Usability } from '../platform/index.ts';
+import type { Check, CheckStatus, Findings, PlaceFacts } from './types.ts';
+
+const MIB = 1024 * 1024;
+/** openat2(2), without which no user of an image is looked up safely. */
+const OLDEST_KERNEL = '5.6';
+/** Debian 12's, the oldest that is tested. */
+const TESTED_KERNEL = '6.1';
+/** Records, documents and mount points of a few images. */
+const MIN_STATE_BYTES = 16 * MIB;
+
+/** Every check, in the order in which things depend on each other. */
+export function judgeFindings(findings: Findings): readonly Check[] {
+  return [
+    judgeKernel(findings.kernelRelease),
+    judgeRoot(findings.isRoot),
+    ...judgeRuntime(findings),
+    ...judgeMounts(findings),
+    ...judgeImages(findings),
+    ...judgeXattrs(findings),
+    judgeSpace('data-space', findings.data, findings.minFreeBytes, findings),
+    judgeSpace('state-space', findings.state, MIN_STATE_BYTES, findings),
+  ];
+}
+
+function judgeKernel(release: string): Check {
+  const name = 'kernel';
+  const remedy = `use Linux ${TESTED_KERNEL} or newer`;
+  if (isOlder(release, OLDEST_KERNEL)) return { name, status: 'fail', detail: `${release} has no openat2`, remedy };
+  if (isOlder(release, TESTED_KERNEL)) return { name, status: 'warn', detail: `${release} is not tested`, remedy };
+  return ok(name, release);
+}
+
+/** What is no version counts as new: the other checks look at what the kernel does. */
+function isOlder(release: string, than: string): boolean {
+  const [major = 0, minor = 0] = /^([0-9]+)\.([0-9]+)/.exec(release)?.slice(1).map(Number) ?? [
+    Number.POSITIVE_INFINITY,
+  ];
+  const [wantedMajor = 0, wantedMinor = 0] = than.split('.').map(Number);
+  return major < wantedMajor || (major === wantedMajor && minor < wantedMinor);
+}
+
+function judgeRoot(isRoot: boolean): Check {
+  if (isRoot) return ok('root', 'runs as root');
+  const detail = 'runs as an ordinary user: only pull --unpack and inspect work';
+  return { name: 'root', status: 'warn', detail, remedy: 'run as root to keep layers and mount bundles' };
+}
+
+function judgeRuntime({ machine, inflatesSynchronously }: Findings): readonly Check[] {
+  const zlib: Check = inflatesSynchronously
+    ? ok('zlib', 'decompresses without the event loop')
+    : {
+        name: 'zlib',
+        status: 'warn',
+        detail: 'decompresses through streams, at about a quarter of the speed',
+        remedy: 'run the Node that Sealift was built for',
+      };
+  const calls = judge('system-calls', machine.systemCalls, 'fail', {
+    usable: 'node:ffi reaches the kernel',
+    remedy: 'run the Node that Sealift was built for, on a machine that allows these system calls',
+  });
+  return [calls, zlib];
+}
+
+function judgeMounts({ isRoot, machine }: Findings): readonly Check[] {
+  if (!isRoot) return [skipped('overlayfs'), skipped('mount-api')];
+  return [
+    judge('overlayfs', machine.overlay, 'fail', {
+      usable: 'the kernel has overlayfs',
+      remedy: 'load the kernel module overlay, or use a kernel that has it',
+    }),
+    judge('mount-api', machine.appendedLowers, 'warn', {
+      usable: 'layers are handed over one by one (lowerdir+)',
+      remedy: 'images of more than about 35 layers need Linux 6.5',
+    }),
+  ];
+}
+
+function judgeImages({ layerFormats, choice }: Findings): readonly Check[] {
+  if (layerFormats === undefined || choice === undefined) {
+    return ['loop-devices', 'erofs', 'direct-io', 'layer-format'].map(skipped);
+  }
+  const { loop, erofs, directIo } = layerFormats;
+  const remedy = 'layers become directories, which takes longer to pull; to avoid it ';
+  return [
+    judge('loop-devices', loop, 'warn', { usable: 'files can be attached', remedy: `${remedy}load the module loop` }),
+    judge('erofs', erofs, 'warn', {
+      usable: 'images are mounted with all that layers need',
+      remedy: `${remedy}use a kernel with EROFS, its attributes, ACLs and security labels`,
+    }),
+    judgeDirectIo(loop, directIo),
+    'refused' in choice
+      ? { name: 'layer-format', status: 'fail', detail: choice.refused, remedy: 'leave the choice to the probe' }
+      : ok('layer-format', `${choice.format}: ${choice.reason}`),
+  ];
+}
+
+function judgeDirectIo(loop: Usability, directIo: boolean): Check {
+  const name = 'direct-io';
+  if (loop !== 'usable') return { name, status: 'skipped', detail: 'needs loop devices', remedy: undefined };
+  if (directIo) return ok(name, 'layers are cached once');
+  const detail = 'the file system of the data directory has none: layers are cached twice';
+  return { name, status: 'warn', detail, remedy: 'put the data directory on ext4 or xfs' };
+}
+
+function judgeXattrs({ isRoot, data }: Findings): readonly Check[] {
+  if (!isRoot) return [skipped('user-xattrs'), skipped('trusted-xattrs')];
+  const remedy = 'put the data directory on ext4, xfs, or tmpfs of Linux 6.6';
+  const usable = `${data.examined} holds them`;
+  return [
+    judge('user-xattrs', data.userXattrs, 'warn', { usable, remedy }),
+    judge('trusted-xattrs', data.trustedXattrs, 'fail', { usable, remedy }),
+  ];
+}
+
+function judgeSpace(name: string, place: PlaceFacts, minBytes: number, { isRoot }: Findings): Check {
+  if (!isRoot) return skipped(name);
+  const { path, examined, writable, freeBytes } = place;
+  if (writable !== 'usable') {
+    return {
+      name,
+      status: 'fail',
+      detail: writable.unusable,
+      remedy: `make ${examined} writable, or name another --store`,
+    };
+  }
+  const detail = `${Math.floor(freeBytes / MIB)} MiB free in ${path}`;
+  if (freeBytes >= minBytes) return ok(name, detail);
+  return {
+    name,
+    status: 'warn',
+    detail,
+    remedy: `have ${Math.ceil(minBytes / MIB)} MiB free, or name another --store`,
+  };
+}
+
+function judge(
+  name: string,
+  usability: Usability,
+  otherwise: CheckStatus,
+  words: { readonly usable: string; readonly remedy: string },
+): Check {
+  if (usability === 'usable') return ok(name, words.usable);
+  return { name, status: otherwise, detail: usability.unusable, remedy: words.remedy };
+}
+
+function ok(name: string, detail: string): Check {
+  return { name, status: 'ok', detail, remedy: undefined };
+}
+
+function skipped(name: string): Check {
+  return { name, status: 'skipped', detail: 'needs root', remedy: undefined };
+}

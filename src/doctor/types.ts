@@ -1,0 +1,83 @@
+import type { Usability } from '../platform/index.ts';
+import type { LayerFormatChoice, LayerFormatProbe } from '../snapshot/index.ts';
+
+export type CheckStatus = 'ok' | 'warn' | 'fail' | 'skipped';
+
+/** One thing that was looked at. */
+export interface Check {
+  /** For scripts: lower case, words joined by hyphens; never changes its meaning. */
+  readonly name: string;
+  /** `warn`: works, but not as well as it could. `fail`: pulls with a store will not work. */
+  readonly status: CheckStatus;
+  readonly detail: string;
+  /** What to do about it; undefined when there is nothing to do. */
+  readonly remedy: string | undefined;
+}
+
+export interface DoctorReport {
+  readonly checks: readonly Check[];
+  /** Of new layers; undefined without root, where layers cannot be kept. */
+  readonly layerFormat: LayerFormatChoice | undefined;
+}
+
+/** What the kernel offers. */
+export interface MachineFacts {
+  readonly systemCalls: Usability;
+  readonly overlay: Usability;
+  /** `lowerdir+`, one setting for each layer. */
+  readonly appendedLowers: Usability;
+}
+
+/** A directory of the store, or what is nearest to it as long as it does not exist. */
+export interface PlaceFacts {
+  readonly path: string;
+  /** The nearest directory that exists. */
+  readonly examined: string;
+  readonly freeBytes: number;
+  readonly writable: Usability;
+  readonly userXattrs: Usability;
+  readonly trustedXattrs: Usability;
+}
+
+/** What may wait for a disk or loads the kernel's modules: synchronous, done in a worker, plain data in and out. */
+export interface DoctorOperations {
+  examineMachine(request: { readonly asRoot: boolean }): MachineFacts;
+  examinePlace(request: { readonly path: string }): PlaceFacts;
+}
+
+export type DoctorOperation = {
+  [Kind in keyof DoctorOperations]: { readonly kind: Kind; readonly request: Parameters<DoctorOperations[Kind]>[0] };
+}[keyof DoctorOperations];
+
+/** Has an operation done in a worker; rejects with the `SealiftError` that it threw there. */
+export type RunDoctorOperation = <Kind extends keyof DoctorOperations>(
+  kind: Kind,
+  request: Parameters<DoctorOperations[Kind]>[0],
+) => Promise<ReturnType<DoctorOperations[Kind]>>;
+
+export interface DoctorPorts {
+  /** As `uname -r` prints it. */
+  readonly kernelRelease: string;
+  readonly isRoot: boolean;
+  readonly dataDir: string;
+  readonly stateDir: string;
+  /** Room in `dataDir` that a pull leaves free. */
+  readonly minFreeBytes: number;
+  readonly runOperation: RunDoctorOperation;
+  /** Mounts a tiny image from an existing directory. */
+  readonly probeLayerFormats: (directory: string) => Promise<LayerFormatProbe>;
+  /** Throws `SNAPSHOT_FORMAT_UNSUPPORTED`. */
+  readonly chooseLayerFormat: (probe: LayerFormatProbe) => LayerFormatChoice;
+  /** Whether this Node decompresses without the event loop. */
+  readonly canInflateSynchronously: () => boolean;
+}
+
+/** What was found out, for the checks to judge. Undefined: not looked at, since it takes root. */
+export interface Findings extends Pick<DoctorPorts, 'kernelRelease' | 'isRoot' | 'minFreeBytes'> {
+  readonly machine: MachineFacts;
+  readonly data: PlaceFacts;
+  readonly state: PlaceFacts;
+  readonly layerFormats: LayerFormatProbe | undefined;
+  readonly choice: LayerFormatChoice | { readonly refused: string } | undefined;
+  readonly inflatesSynchronously: boolean;
+}

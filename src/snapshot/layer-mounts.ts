@@ -1,0 +1,108 @@
+import { readdirSync } from 'node:fs';
+import { SealiftError } from '../errors/index.ts';
+import { errnoOf } from '../platform/index.ts';
+import { isMountKey } from './layer-mount-point.ts';
+import { mountedUppers } from './mounted-elsewhere.ts';
+import type {
+  LayerLease,
+  LayerLock,
+  LayerMounts,
+  RunSnapshotOperation,
+  SnapshotLayer,
+  SnapshotShelf,
+} from './types.ts';
+
+export interface LayerMountPorts {
+  readonly runOperation: RunSnapshotOperation;
+  readonly shelf: Pick<SnapshotShelf, 'listMounts'>;
+  /** A directory in state. */
+  readonly mountsDir: string;
+  /** The flock(2) of one layer's mount, without waiting; undefined while somebody else holds it in another way. */
+  readonly tryLock: (key: string, mode: 'shared' | 'exclusive') => LayerLock | undefined;
+  readonly clock: { nowMs(): number; sleep(ms: number): Promise<void> };
+  readonly lockTimeoutMs: number;
+  /** Of these uppers, the mounted ones; asks the kernel unless told otherwise. */
+  readonly mountedUppers?: (ids: readonly string[]) => ReadonlySet<string>;
+}
+
+/** Only a sweep stands in the way, and that takes milliseconds. */
+const POLL_MS = 5;
+
+/**
+ * Who needs a layer holds its lock shared from before the mount until an overlay with a record keeps it in use. A sweep
+ * takes the lock exclusively and looks at the records then, so that nothing is unmounted between the two.
+ */
+export function createLayerMounts(ports: LayerMountPorts): LayerMounts {
+  return { lease: () => createLease(ports), sweep: () => sweep(ports) };
+}
+
+function createLease(ports: LayerMountPorts): LayerLease {
+  const locks = new Map<string, LayerLock>();
+  return {
+    directoryOf: async (layer) => {
+      const { path: image, record } = layer;
+      if (!isImage(layer)) return image;
+      const { key } = record;
+      if (!locks.has(key)) locks.set(key, await lockShared(ports, key));
+      const { runOperation, mountsDir } = ports;
+      const imageBytes = record.image?.verity?.hashOffset ?? record.image?.bytes;
+      return (await runOperation('mountLayerImage', { image, imageBytes, mountsDir, key })).directory;
+    },
+    release: () => {
+      // The last one takes the file away.
+      for (const lock of locks.values()) lock.release({ remove: lock.tryConvert('exclusive') });
+      locks.clear();
+    },
+  };
+}
+
+function isImage({ path }: SnapshotLayer): boolean {
+  return path.endsWith('.erofs');
+}
+
+async function lockShared({ tryLock, clock, lockTimeoutMs }: LayerMountPorts, key: string): Promise<LayerLock> {
+  const deadline = clock.nowMs() + lockTimeoutMs;
+  for (;;) {
+    const lock = tryLock(key, 'shared');
+    if (lock !== undefined) return lock;
+    if (clock.nowMs() >= deadline) {
+      const message = `mount layer ${key}: expected its lock within ${lockTimeoutMs} ms, got a sweep that does not end`;
+      throw new SealiftError('STORE_LOCK_TIMEOUT', message, { context: { expected: lockTimeoutMs } });
+    }
+    await clock.sleep(POLL_MS);
+  }
+}
+
+async function sweep(ports: LayerMountPorts): Promise<void> {
+  const { runOperation, mountsDir, tryLock } = ports;
+  const locks = new Map<string, LayerLock>();
+  try {
+    for (const key of listMounts(mountsDir)) {
+      const lock = tryLock(key, 'exclusive');
+      if (lock !== undefined) locks.set(key, lock);
+    }
+    if (locks.size === 0) return;
+    const inUse = usedLayers(ports);
+    const keys = [...locks.keys()].filter((key) => !inUse.has(key));
+    if (keys.length > 0) await runOperation('sweepLayerMounts', { mountsDir, keys });
+  } finally {
+    for (const lock of locks.values()) lock.release({ remove: true });
+  }
+}
+
+/** Keys of mounted layers; a directory of state, so in memory. */
+function listMounts(mountsDir: string): readonly string[] {
+  try {
+    return readdirSync(mountsDir).filter(isMountKey);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Keys of the layers below every rootfs that is mounted anywhere. Call it with the locks held. */
+function usedLayers({ shelf, mountedUppers: find = mountedUppers }: LayerMountPorts): ReadonlySet<string> {
+  const records = shelf.listMounts();
+  const mounted = find(records.map(({ id }) => id));
+  return new Set(records.filter(({ id }) => mounted.has(id)).flatMap(({ layers }) => layers));
+}

@@ -1,0 +1,78 @@
+import { closeSync, lstatSync, readFileSync, writeSync } from 'node:fs';
+import { SealiftError } from '../errors/index.ts';
+import {
+  type AttachedLoop,
+  attachLoop,
+  attempt,
+  closeFd,
+  describeBacking,
+  lgetxattr,
+  openUnnamed,
+  type Usability,
+} from '../platform/index.ts';
+import { openErofs } from './open-erofs.ts';
+import { PROBE_TEXT, probeImage } from './probe-image.ts';
+import type { LayerFormatProbe } from './types.ts';
+
+/** See {@link SnapshotOperations.probeLayerFormats}. File, device and mount have no name, so that none can be left. */
+export function probeLayerFormats({ directory }: { readonly directory: string }): LayerFormatProbe {
+  const fd = writeProbe(directory);
+  try {
+    const loop = attempt(() => attachLoop(describeBacking(fd, `${directory}/probe`)));
+    if (loop.value === undefined) return { loop: loop.usability, erofs: loop.usability, directIo: false };
+    return probeLoop(loop.value);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function writeProbe(directory: string): number {
+  try {
+    const fd = openUnnamed(directory);
+    writeSync(fd, probeImage());
+    return fd;
+  } catch (error) {
+    throw new SealiftError('STORE_IO_FAILED', `write probe image in ${directory}: ${String(error)}`, {
+      cause: error,
+      context: { path: directory },
+    });
+  }
+}
+
+function probeLoop({ path, fd, directIo }: AttachedLoop): LayerFormatProbe {
+  try {
+    const mounted = attempt(() => openErofs(path));
+    if (mounted.value === undefined) return { loop: 'usable', erofs: mounted.usability, directIo };
+    return { loop: 'usable', erofs: probeTree(mounted.value), directIo };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function probeTree(mountFd: number): Usability {
+  try {
+    const lacking = attempt(() => findLack(`/proc/self/fd/${mountFd}`));
+    if (lacking.usability !== 'usable') return lacking.usability;
+    return lacking.value === '' ? 'usable' : { unusable: `the kernel's EROFS does not show ${lacking.value}` };
+  } finally {
+    closeFd(mountFd);
+  }
+}
+
+/** What of the image does not come out as it went in, which the kernel's build decides; empty when all does. */
+function findLack(root: string): string {
+  const gone = lstatSync(`${root}/gone`);
+  const hasXattr = (name: string, xattr: string) => lgetxattr(`${root}/${name}`, xattr) !== undefined;
+  const checks: readonly (readonly [what: string, isShown: boolean])[] = [
+    ['the content of files', readFileSync(`${root}/probe`, 'utf8') === PROBE_TEXT],
+    ['whiteouts', gone.isCharacterDevice() && gone.rdev === 0],
+    ['opaque directories', lgetxattr(`${root}/opaque`, 'trusted.overlay.opaque')?.toString() === 'y'],
+    ['user attributes', hasXattr('probe', 'user.note')],
+    ['file capabilities', hasXattr('capable', 'security.capability')],
+    ['ACLs', hasXattr('capable', 'system.posix_acl_access')],
+  ];
+  return checks
+    .filter(([, isShown]) => !isShown)
+    .map(([what]) => what)
+    .join(', ');
+}

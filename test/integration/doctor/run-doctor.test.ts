@@ -1,0 +1,121 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { composeCli } from '../../../src/compose.ts';
+import { type DoctorPorts, performDoctorOperation, runDoctor } from '../../../src/doctor/index.ts';
+import { SealiftError } from '../../../src/errors/index.ts';
+import { chooseLayerFormat } from '../../../src/snapshot/index.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { unmountBelow } from '../../support/mounts.ts';
+import { describeWith } from '../../support/needs.ts';
+import { Scratch } from '../../support/scratch.ts';
+import { inlineSnapshotRunner } from '../../support/snapshot-fixtures.ts';
+
+const PROBE = { loop: 'usable', erofs: 'usable', directIo: true } as const;
+
+let scratch: Scratch;
+
+beforeEach(() => {
+  scratch = new Scratch('doctor');
+});
+
+afterEach(async () => {
+  await unmountBelow(scratch.path);
+  scratch[Symbol.dispose]();
+});
+
+function ports(change: Partial<DoctorPorts> = {}): DoctorPorts {
+  return {
+    kernelRelease: release(),
+    isRoot: true,
+    dataDir: scratch.join('store/data'),
+    stateDir: scratch.join('store/state'),
+    minFreeBytes: 0,
+    runOperation: async (kind, request) => performDoctorOperation({ kind, request } as never) as never,
+    probeLayerFormats: (directory) => inlineSnapshotRunner()('probeLayerFormats', { directory }),
+    chooseLayerFormat: (probe) => chooseLayerFormat(probe),
+    canInflateSynchronously: () => true,
+    ...change,
+  };
+}
+
+async function statusOf(change: Partial<DoctorPorts> = {}): Promise<Record<string, string>> {
+  const { checks } = await runDoctor(ports(change));
+  return Object.fromEntries(checks.map(({ name, status }) => [name, status]));
+}
+
+describeWith(['root'], 'runDoctor', () => {
+  it('has nothing that fails on a machine that runs these tests, and makes no store', async () => {
+    const { checks, layerFormat } = await runDoctor(ports());
+    expect(checks.filter(({ status }) => status === 'fail')).toEqual([]);
+    expect(checks.find(({ name }) => name === 'layer-format')?.detail).toContain(layerFormat?.format);
+    expect(readdirSync(scratch.path)).toEqual([]);
+  });
+
+  it('is what sealift doctor does, in its workers', async () => {
+    const options = { settings: { 'store.root': scratch.join('store') }, configFile: undefined, debug: false };
+    const io = { signal: new AbortController().signal, onProgress: () => undefined };
+    const { checks } = await composeCli({ environment: {}, version: 'test' }).doctor(options, io);
+    expect(checks.map(({ name, status }) => [name, status])).toEqual(Object.entries(await statusOf()));
+    expect(checks.find(({ name }) => name === 'data-space')?.detail).toContain(scratch.join('store/data'));
+  });
+
+  it('leaves an existing store as it is', async () => {
+    mkdirSync(scratch.join('store/data/layers'), { recursive: true });
+    await runDoctor(ports());
+    expect(readdirSync(scratch.join('store/data'))).toEqual(['layers']);
+  });
+
+  it('fails on a store that cannot be written to', async () => {
+    mkdirSync(scratch.join('store'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', scratch.join('store')]);
+    const status = await statusOf();
+    expect(status).toMatchObject({ 'data-space': 'fail', 'state-space': 'fail', 'layer-format': 'ok', erofs: 'warn' });
+  });
+
+  it('fails on a store whose file system has no trusted attributes', async () => {
+    mkdirSync(scratch.join('store'));
+    execFileSync('mount', ['-t', 'ramfs', 'ramfs', scratch.join('store')]);
+    expect(await statusOf()).toMatchObject({ 'trusted-xattrs': 'fail', 'user-xattrs': 'warn' });
+  });
+
+  it('warns when less is free than a pull leaves', async () => {
+    expect(await statusOf({ minFreeBytes: 2 ** 60 })).toMatchObject({ 'data-space': 'warn', 'state-space': 'ok' });
+  });
+
+  it('fails when something else is where the store is to be', async () => {
+    writeFileSync(scratch.join('store'), '');
+    const { checks } = await runDoctor(ports());
+    const check = checks.find(({ name }) => name === 'data-space');
+    expect(check).toMatchObject({ status: 'fail', detail: `${scratch.join('store')} is no directory` });
+  });
+});
+
+describe('runDoctor with what the ports say', () => {
+  it('says that configuration asks for what the kernel cannot do', async () => {
+    const probeLayerFormats = async () => ({ ...PROBE, erofs: { unusable: 'no such file system' } });
+    const report = await runDoctor(
+      ports({ probeLayerFormats, chooseLayerFormat: (probe) => chooseLayerFormat(probe, 'erofs') }),
+    );
+    expect(report.layerFormat).toBeUndefined();
+    const check = report.checks.find(({ name }) => name === 'layer-format');
+    expect(check).toMatchObject({ status: 'fail', detail: expect.stringContaining('no such file system') });
+  });
+
+  it('tries no mount as an ordinary user', async () => {
+    const probeLayerFormats = async () => {
+      throw new SealiftError('INTERNAL', 'probed without root');
+    };
+    const { layerFormat, checks } = await runDoctor(ports({ isRoot: false, probeLayerFormats }));
+    expect(layerFormat).toBeUndefined();
+    expect(checks.filter(({ status }) => status === 'fail')).toEqual([]);
+  });
+
+  it('lets a bug be a bug', async () => {
+    const probeLayerFormats = async () => {
+      throw new SealiftError('INTERNAL', 'a bug');
+    };
+    await expectFailure('INTERNAL', () => runDoctor(ports({ probeLayerFormats })));
+  });
+});
