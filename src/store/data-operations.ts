@@ -11,12 +11,14 @@ import {
   rmSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { SealiftError } from '../errors/index.ts';
 import { errnoOf, syncfs } from '../platform/index.ts';
 import { assertOnlyKnown, claimDirectory, claimLayout } from './claim-directory.ts';
-import { DATA_DIRECTORIES, dataPath } from './layout.ts';
+import { DATA_DIRECTORIES, dataPath, isImageKey, STAGED_IMAGE } from './layout.ts';
 import { measureSpace } from './measure-space.ts';
+import { BLOCK_BYTES, measureTree } from './measure-tree.ts';
 import { storeFailed } from './store-failed.ts';
-import type { StoreOperations, Upper } from './types.ts';
+import type { LayerKey, StoreOperations, Upper } from './types.ts';
 
 /** What ext4 makes by itself. */
 const KNOWN: ReadonlySet<string> = new Set([...DATA_DIRECTORIES, 'lost+found']);
@@ -34,7 +36,8 @@ export const DATA_OPERATIONS: StoreOperations = {
     uppers: readdirSync(dataPath.area(dataDir, 'uppers')),
     trash: readdirSync(dataPath.area(dataDir, 'trash')),
   }),
-  isLayerPresent: ({ dataDir, key }) => isPresent(dataPath.layer(dataDir, key)),
+  isLayerPresent: ({ dataDir, key }) => isPresent(dataDir, key),
+  measureStaging,
   makeStaging: ({ dataDir, name }) => {
     const directory = dataPath.staging(dataDir, name);
     mkdirSync(directory, { mode: 0o700 });
@@ -45,26 +48,39 @@ export const DATA_OPERATIONS: StoreOperations = {
   moveToTrash: ({ dataDir, area, name }) =>
     renameUnlessAbsent(join(dataPath.area(dataDir, area), name), trashPlace(dataDir)),
   emptyTrash: ({ dataDir }) => emptyTrash(dataPath.area(dataDir, 'trash')),
+  measureTrash: ({ dataDir }) => measureEntries(dataPath.area(dataDir, 'trash')),
   measureSpace,
 };
 
-function isPresent(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+function isPresent(dataDir: string, key: LayerKey): boolean {
+  const found = lstatSync(dataPath.layer(dataDir, key), { throwIfNoEntry: false });
+  return (isImageKey(key) ? found?.isFile() : found?.isDirectory()) === true;
+}
+
+function measureStaging({ dataDir, name, image }: Parameters<StoreOperations['measureStaging']>[0]): number {
+  const staging = dataPath.staging(dataDir, name);
+  if (image === undefined) return measureTree(staging);
+  const found = lstatSync(join(staging, STAGED_IMAGE), { throwIfNoEntry: false });
+  if (found?.isFile() && found.size === image.bytes) return found.blocks * BLOCK_BYTES;
+  const actual = found?.isFile() ? `${found.size} bytes` : 'no file';
+  throw new SealiftError('INTERNAL', `stage layer image: expected ${image.bytes} bytes, got ${actual}`);
 }
 
 function publishLayer(request: Parameters<StoreOperations['publishLayer']>[0]): boolean {
   const { dataDir, staging, key, durable } = request;
-  const from = dataPath.staging(dataDir, staging);
-  const to = dataPath.layer(dataDir, key);
-  // Also because rename(2) would replace an empty directory.
-  if (isPresent(to)) return false;
-  if (durable) withDirectory(from, syncfs);
+  const directory = dataPath.staging(dataDir, staging);
+  // Also because rename(2) would replace a file or an empty directory.
+  if (isPresent(dataDir, key)) return false;
+  if (durable) withDirectory(directory, syncfs);
+  const from = isImageKey(key) ? join(directory, STAGED_IMAGE) : directory;
   try {
-    renameSync(from, to);
+    renameSync(from, dataPath.layer(dataDir, key));
   } catch (error) {
     if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'EEXIST') return false;
     throw error;
   }
+  // Published is published: what stays of its staging is nobody's, and the next start removes it.
+  if (isImageKey(key)) tryRemove(directory);
   if (durable) withDirectory(dataPath.area(dataDir, 'layers'), fsyncSync);
   return true;
 }
@@ -104,6 +120,10 @@ function emptyTrash(trash: string): { removed: number; failed: number } {
   const names = readdirSync(trash);
   const failed = names.filter((name) => !tryRemove(join(trash, name))).length;
   return { removed: names.length - failed, failed };
+}
+
+function measureEntries(directory: string): number {
+  return readdirSync(directory).reduce((total, name) => total + measureTree(join(directory, name)), 0);
 }
 
 /** False for what cannot be removed now: another process may be at it, or the disk may fail. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { type Digest, digestAlgorithm, digestHex } from '../oci/index.ts';
+import { type Digest, digestAlgorithm, digestHex, isDigest } from '../oci/index.ts';
 import { statePath } from './layout.ts';
-import { readRecord, removeRecord, writeRecord } from './record-file.ts';
+import { listRecords, readRecord, removeRecord, writeRecord } from './record-file.ts';
 
 export type DocumentShelf = 'manifests' | 'configs';
 
@@ -18,4 +18,27 @@ export function getDocument(stateDir: string, shelf: DocumentShelf, digest: Dige
   if (actual === digestHex(digest)) return bytes;
   removeRecord(path);
   return undefined;
+}
+
+/** One of the documents in the store, by its shelf and name. */
+export interface DocumentPlace {
+  readonly shelf: DocumentShelf;
+  readonly digest: Digest;
+}
+
+export function listDocuments(stateDir: string): DocumentPlace[] {
+  const shelves = ['manifests', 'configs'] as const;
+  const algorithms = ['sha256', 'sha512'] as const;
+  return shelves.flatMap((shelf) =>
+    algorithms.flatMap((algorithm) =>
+      listRecords(statePath.shelf(stateDir, shelf, algorithm))
+        .map((hex) => `${algorithm}:${hex}`)
+        .filter(isDigest)
+        .map((digest) => ({ shelf, digest })),
+    ),
+  );
+}
+
+export function removeDocument(stateDir: string, { shelf, digest }: DocumentPlace): void {
+  removeRecord(statePath.document(stateDir, shelf, digest));
 }

@@ -6,20 +6,30 @@ export {
   type LayerKeyParts,
   parseLayerKey,
 } from './layer-key.ts';
+export { STAGED_IMAGE } from './layout.ts';
 export { openStore } from './open-store.ts';
 export { performStoreOperation } from './perform-operation.ts';
 export type {
   Checkpoint,
   Clock,
+  Eviction,
+  ImageRecord,
   KnownLayer,
+  LayerImage,
   LayerKey,
   LayerRecord,
+  Lease,
   MountRecord,
+  MountShelf,
+  NameRecord,
+  Removal,
+  RemovalTarget,
   RunStoreOperation,
   SpaceNeed,
   SpaceReport,
   Staging,
   Store,
+  StoredImage,
   StoredLayer,
   StoreOperation,
   StoreOptions,

@@ -1,20 +1,14 @@
-import { SealiftError } from '../errors/index.ts';
 import { readJsonRecord, writeJsonRecord } from './json-record.ts';
 import { isLayerKey } from './layer-key.ts';
 import { statePath } from './layout.ts';
-import { listRecords, removeRecord } from './record-file.ts';
+import { listRecords, readUnlessDamaged, removeRecord } from './record-file.ts';
 import { layerRecordSchema } from './schema.ts';
 import type { LayerKey, LayerRecord } from './types.ts';
 
 /** A damaged record counts as absent: the layer is made again, which is always right. */
 export function readLayerRecord(stateDir: string, key: LayerKey): LayerRecord | undefined {
-  try {
-    const record = readJsonRecord(statePath.layer(stateDir, key), layerRecordSchema);
-    return record?.key === key ? record : undefined;
-  } catch (error) {
-    if (error instanceof SealiftError && error.code === 'STORE_RECORD_CORRUPT') return undefined;
-    throw error;
-  }
+  const record = readUnlessDamaged(() => readJsonRecord(statePath.layer(stateDir, key), layerRecordSchema));
+  return record?.key === key ? record : undefined;
 }
 
 export function writeLayerRecord(stateDir: string, record: LayerRecord): void {

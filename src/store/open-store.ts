@@ -1,41 +1,49 @@
-import { randomBytes } from 'node:crypto';
 import { SealiftError } from '../errors/index.ts';
+import { checkSpace } from './check-space.ts';
 import { getDocument, putDocument } from './documents.ts';
 import { enterStore } from './enter-store.ts';
+import { evictFor } from './evict.ts';
+import { putImage } from './image-record.ts';
 import { writeLayerRecord } from './layer-record.ts';
-import { assertUpperId, listMounts, putMount, removeMount } from './mount-record.ts';
+import { openLease } from './lease.ts';
+import { listImages } from './list-images.ts';
+import { putMount, removeMount } from './mount-record.ts';
 import { getName, putName } from './names.ts';
+import { prune } from './prune.ts';
 import { findLayer, reconcileLayer } from './reconcile-layer.ts';
+import { removeNamedImages } from './remove-images.ts';
 import { createSingleFlight } from './single-flight.ts';
 import { stageLayer } from './stage-layer.ts';
-import { type StoreContext, tryLayerLock } from './store-context.ts';
+import { mountShelf, type StoreContext, tryLayerLock } from './store-context.ts';
+import { readIndex } from './store-index.ts';
 import { createTrashCollector } from './trash-collector.ts';
-import type { KnownLayer, LayerKey, LayerRecord, SpaceNeed, SpaceReport, Store, StoreOptions } from './types.ts';
+import type { KnownLayer, LayerKey, LayerRecord, Store, StoreOptions } from './types.ts';
+import { createUpper, settleUpper, sweepUppers, trashUpper } from './uppers.ts';
 
 /**
  * Opens or makes the store, recovers what crashes left, and holds its lock shared until `close`. Throws
  * `STORE_INVALID` for directories that are not ours and `STORE_LOCK_TIMEOUT` while another process recovers.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { stateDir, dataDir, runOperation } = options;
-  const context = { options, trash: createTrashCollector(runOperation, dataDir), stagings: { count: 0 } };
+  const context: StoreContext = {
+    options,
+    trash: createTrashCollector(options.runOperation, options.dataDir),
+    stagings: { count: 0 },
+    uppers: new Map(),
+    leases: new Set(),
+  };
   const lock = await enterStore(context);
   options.checkpoint('store-opened');
   return {
-    dataDir,
+    dataDir: options.dataDir,
+    ...mountShelf(options.stateDir),
     ...layersOf(context),
-    putManifest: (digest, bytes) => putDocument(stateDir, 'manifests', digest, bytes),
-    getManifest: (digest) => getDocument(stateDir, 'manifests', digest),
-    putConfig: (digest, bytes) => putDocument(stateDir, 'configs', digest, bytes),
-    getConfig: (digest) => getDocument(stateDir, 'configs', digest),
-    putName: (reference, digest) => putName(stateDir, reference, digest),
-    getName: (reference) => getName(stateDir, reference),
+    ...imagesOf(context),
     ...uppersOf(context),
-    putMount: (record) => putMount(stateDir, record),
-    listMounts: () => listMounts(stateDir),
-    removeMount: (id) => removeMount(stateDir, id),
-    checkSpace: (need) => checkSpace(context, need),
+    ...removalOf(context),
     close: async () => {
+      for (const lease of context.leases) lease.release();
+      for (const id of [...context.uppers.keys()]) settleUpper(context, id);
       await context.trash.idle();
       lock.release();
     },
@@ -59,32 +67,55 @@ function layersOf(context: StoreContext): Pick<Store, 'findLayer' | 'withLayer' 
       if (!flight.isMaking(key)) {
         throw new SealiftError('INTERNAL', `remember layer ${key}: expected its lock to be held, but it is not`);
       }
-      const record: LayerRecord = { key, diffId, state: 'needs-chain', facts };
+      const record: LayerRecord = { key, diffId, state: 'needs-chain', facts, diskBytes: 0 };
       writeLayerRecord(stateDir, record);
       return { kind: 'needs-chain', record };
     },
   };
 }
 
-function uppersOf(context: StoreContext): Pick<Store, 'createUpper' | 'trashUpper'> {
-  const { dataDir, runOperation } = context.options;
+type DocumentsAndNames = 'putManifest' | 'getManifest' | 'putConfig' | 'getConfig' | 'putName' | 'getName';
+
+function imagesOf(context: StoreContext): Pick<Store, DocumentsAndNames | 'putImage' | 'listImages'> {
+  const { stateDir, epochMs, findMountedUppers } = context.options;
   return {
-    createUpper: () => runOperation('makeUpper', { dataDir, id: randomBytes(16).toString('hex') }),
-    trashUpper: async (id) => {
-      const isMoved = await runOperation('moveToTrash', { dataDir, area: 'uppers', name: assertUpperId(id) });
-      if (isMoved) context.trash.start();
+    putManifest: (digest, bytes) => putDocument(stateDir, 'manifests', digest, bytes),
+    getManifest: (digest) => getDocument(stateDir, 'manifests', digest),
+    putConfig: (digest, bytes) => putDocument(stateDir, 'configs', digest, bytes),
+    getConfig: (digest) => getDocument(stateDir, 'configs', digest),
+    putName: (reference, digest, via = []) => putName(stateDir, { reference, digest, via }),
+    getName: (reference) => getName(stateDir, reference),
+    putImage: (image) => putImage(stateDir, { ...image, pulledAt: new Date(epochMs()).toISOString() }),
+    listImages: () => {
+      const index = readIndex(stateDir);
+      const mounted = findMountedUppers(index.mounts.map(({ id }) => id));
+      return listImages({ ...index, mounts: index.mounts.filter(({ id }) => mounted.has(id)) });
     },
   };
 }
 
-async function checkSpace({ options }: StoreContext, need: SpaceNeed): Promise<SpaceReport> {
-  const { dataDir, runOperation } = options;
-  const report = await runOperation('measureSpace', { dataDir, need });
-  if (report.verdict !== 'exhausted') return report;
-  const { compressedBytes: expected } = need;
-  throw new SealiftError(
-    'STORE_SPACE_EXHAUSTED',
-    `check space in ${dataDir}: expected at least ${expected} free bytes, got ${report.availableBytes}`,
-    { context: { path: dataDir, expected, actual: report.availableBytes } },
-  );
+type Mounts = 'putMount' | 'removeMount';
+
+function uppersOf(context: StoreContext): Pick<Store, 'createUpper' | 'settleUpper' | 'trashUpper' | Mounts> {
+  const { stateDir } = context.options;
+  return {
+    createUpper: () => createUpper(context),
+    settleUpper: (id) => settleUpper(context, id),
+    trashUpper: async (id) => void (await trashUpper(context, id)),
+    putMount: (record) => putMount(stateDir, record),
+    removeMount: (id) => removeMount(stateDir, id),
+  };
+}
+
+type Removals = 'removeImages' | 'prune' | 'evictFor' | 'sweepUppers';
+
+function removalOf(context: StoreContext): Pick<Store, Removals | 'openLease' | 'checkSpace'> {
+  return {
+    openLease: () => openLease(context),
+    removeImages: (targets) => removeNamedImages(context, targets),
+    prune: (options) => prune(context, options),
+    evictFor: (bytes) => evictFor(context, bytes),
+    sweepUppers: () => sweepUppers(context),
+    checkSpace: (need) => checkSpace(context, need),
+  };
 }

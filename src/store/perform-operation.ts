@@ -22,6 +22,10 @@ function perform(operation: StoreOperation): StoreResult {
       return DATA_OPERATIONS.listData(operation.request);
     case 'isLayerPresent':
       return DATA_OPERATIONS.isLayerPresent(operation.request);
+    case 'measureStaging':
+      return DATA_OPERATIONS.measureStaging(operation.request);
+    case 'measureTrash':
+      return DATA_OPERATIONS.measureTrash(operation.request);
     case 'makeStaging':
       return DATA_OPERATIONS.makeStaging(operation.request);
     case 'publishLayer':

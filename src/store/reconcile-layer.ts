@@ -1,5 +1,5 @@
 import { readLayerRecord, removeLayerRecord } from './layer-record.ts';
-import { dataPath } from './layout.ts';
+import { dataPath, layerFileName } from './layout.ts';
 import type { StoreContext } from './store-context.ts';
 import type { KnownLayer, LayerKey } from './types.ts';
 
@@ -19,6 +19,6 @@ export async function reconcileLayer(context: StoreContext, key: LayerKey): Prom
   if (found !== undefined) return found;
   const { stateDir, dataDir, runOperation } = context.options;
   removeLayerRecord(stateDir, key);
-  if (await runOperation('moveToTrash', { dataDir, area: 'layers', name: key })) context.trash.start();
+  if (await runOperation('moveToTrash', { dataDir, area: 'layers', name: layerFileName(key) })) context.trash.start();
   return undefined;
 }

@@ -67,6 +67,23 @@ export function listRecords(directory: string): string[] {
   return readdirSync(directory).filter((name) => !isHalfWritten(name));
 }
 
+/** Paths of the JSON records in a directory. */
+export function recordPaths(directory: string): string[] {
+  return listRecords(directory)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => join(directory, name));
+}
+
+/** Undefined for a record that is not what it should be, where that is as good as none. */
+export function readUnlessDamaged<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof SealiftError && error.code === 'STORE_RECORD_CORRUPT') return undefined;
+    throw error;
+  }
+}
+
 export function isHalfWritten(name: string): boolean {
   return name.startsWith(BESIDE);
 }

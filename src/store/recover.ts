@@ -1,7 +1,6 @@
 import { markBoot, readBootId, resetState, tidyState } from './claim-state.ts';
-import { isLayerKey } from './layer-key.ts';
 import { listLayerRecords } from './layer-record.ts';
-import { isStagingName } from './layout.ts';
+import { isStagingName, layerKeyOf } from './layout.ts';
 import { listMountIds, removeMount } from './mount-record.ts';
 import { reconcileLayer } from './reconcile-layer.ts';
 import { type StoreContext, tryLayerLock, tryStagingLock } from './store-context.ts';
@@ -26,7 +25,7 @@ export async function recoverExclusively(context: StoreContext): Promise<void> {
     await trashAll(
       context,
       'layers',
-      listing.layers.filter((name) => !isLayerKey(name)),
+      listing.layers.filter((name) => layerKeyOf(name) === undefined),
     );
     await trashAll(
       context,
@@ -69,7 +68,7 @@ async function recoverUnlocked(context: StoreContext, listing: DataListing): Pro
 async function reconcileHalves(context: StoreContext, listing: DataListing): Promise<void> {
   const { stateDir } = context.options;
   const recorded = new Set(listLayerRecords(stateDir));
-  const present = new Set(listing.layers.filter(isLayerKey));
+  const present = new Set(listing.layers.map(layerKeyOf).filter((key) => key !== undefined));
   const halves = [...recorded, ...present].filter((key) => recorded.has(key) !== present.has(key));
   for (const key of halves) {
     const lock = tryLayerLock(stateDir, key);

@@ -1,12 +1,13 @@
 import * as z from 'zod';
 import type { ByteString } from '../bytes/index.ts';
-import { isDigest } from '../oci/index.ts';
+import { type Digest, isDigest } from '../oci/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 import { isLayerKey } from './layer-key.ts';
-import type { LayerKey } from './types.ts';
+import type { ImageRecord, LayerKey, LayerRecord, MountRecord, NameRecord } from './types.ts';
 
 const byteString = z.custom<ByteString>((value) => typeof value === 'string' && !/[^\u0000-\u00ff]/.test(value));
 const layerKey = z.custom<LayerKey>((value) => typeof value === 'string' && isLayerKey(value));
+const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value));
 const count = z.int().nonnegative();
 
 export const storeMarkerSchema = z.strictObject({ format: z.int().positive(), bootId: z.string() });
@@ -16,18 +17,38 @@ const layerFactsSchema = z.strictObject({
   contentBytes: count,
   implied: z.array(z.strictObject({ path: byteString, cut: z.boolean() })),
   unresolvedLinks: z.array(z.strictObject({ path: byteString, target: byteString })),
+  marked: z.array(byteString),
   opaqueRoot: z.boolean(),
   dropped: z.record(z.string(), count),
 }) satisfies z.ZodType<LayerFacts>;
 
-export const layerRecordSchema = z.strictObject({
-  key: layerKey,
-  diffId: z.string().refine(isDigest),
-  state: z.enum(['published', 'needs-chain']),
-  facts: layerFactsSchema,
+const layerImageSchema = z.strictObject({
+  bytes: count,
+  verity: z.exactOptional(z.strictObject({ rootHash: z.string().regex(/^[0-9a-f]{64}$/), hashOffset: count })),
 });
 
-export const nameRecordSchema = z.strictObject({ reference: z.string(), digest: z.string().refine(isDigest) });
+export const layerRecordSchema = z.strictObject({
+  key: layerKey,
+  diffId: digest,
+  state: z.enum(['published', 'needs-chain']),
+  facts: layerFactsSchema,
+  diskBytes: count,
+  image: z.exactOptional(layerImageSchema),
+}) satisfies z.ZodType<LayerRecord>;
+
+export const nameRecordSchema = z.strictObject({
+  reference: z.string(),
+  digest,
+  via: z.array(digest),
+}) satisfies z.ZodType<NameRecord>;
+
+export const imageRecordSchema = z.strictObject({
+  manifestDigest: digest,
+  configDigest: digest,
+  layerKeys: z.array(layerKey),
+  platform: z.string(),
+  pulledAt: z.iso.datetime(),
+}) satisfies z.ZodType<ImageRecord>;
 
 export const mountRecordSchema = z.strictObject({
   id: z.string(),
@@ -35,4 +56,4 @@ export const mountRecordSchema = z.strictObject({
   layers: z.array(z.string()),
   upper: z.string(),
   imageDigest: z.string(),
-});
+}) satisfies z.ZodType<MountRecord>;

@@ -3,11 +3,11 @@ import { SealiftError } from '../errors/index.ts';
 import type { Digest } from '../oci/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 import { removeLayerRecord, writeLayerRecord } from './layer-record.ts';
-import { dataPath } from './layout.ts';
+import { dataPath, isImageKey } from './layout.ts';
 import type { HeldLock } from './lock-file.ts';
 import { reconcileLayer } from './reconcile-layer.ts';
 import { type StoreContext, tryStagingLock } from './store-context.ts';
-import type { KnownLayer, LayerKey, LayerRecord, Staging } from './types.ts';
+import type { KnownLayer, LayerImage, LayerKey, LayerRecord, Staging } from './types.ts';
 
 export interface StagedKey {
   readonly key: LayerKey;
@@ -67,9 +67,13 @@ function staging(context: StoreContext, staged: StagedKey, place: StagingPlace):
     }
   }
 
-  async function publish(facts: LayerFacts): Promise<KnownLayer> {
+  async function publish(facts: LayerFacts, image?: LayerImage): Promise<KnownLayer> {
     assertMayPublish(staged, isOpen);
-    const record: LayerRecord = { key: staged.key, diffId: staged.diffId, state: 'published', facts };
+    assertFormat(staged.key, image);
+    const { key, diffId } = staged;
+    const diskBytes = await runOperation('measureStaging', { dataDir, name: place.name, image });
+    const known = { key, diffId, state: 'published', facts, diskBytes } as const;
+    const record: LayerRecord = image === undefined ? known : { ...known, image };
     const theirs = await reconcileLayer(context, staged.key);
     if (theirs === undefined && (await publishTree(context, place.name, record))) {
       isOpen = false;
@@ -87,6 +91,12 @@ function assertMayPublish(staged: StagedKey, isOpen: boolean): void {
   if (isOpen && staged.isMaking()) return;
   const actual = isOpen ? 'one without its lock' : 'one that has ended';
   throw new SealiftError('INTERNAL', `publish layer ${staged.key}: expected a staging under the lock, got ${actual}`);
+}
+
+function assertFormat(key: LayerKey, image: LayerImage | undefined): void {
+  if (isImageKey(key) === (image !== undefined)) return;
+  const actual = image === undefined ? 'no image' : 'an image';
+  throw new SealiftError('INTERNAL', `publish layer ${key}: expected what its format asks for, got ${actual}`);
 }
 
 /**

@@ -1,8 +1,12 @@
 import { join } from 'node:path';
+import { SealiftError } from '../errors/index.ts';
+import type { Digest } from '../oci/index.ts';
+import { isLayerKey } from './layer-key.ts';
 import { STORE_LOCK, statePath } from './layout.ts';
 import { type HeldLock, tryLockFile } from './lock-file.ts';
+import { listMounts } from './mount-record.ts';
 import type { TrashCollector } from './trash-collector.ts';
-import type { LayerKey, StoreOptions } from './types.ts';
+import type { LayerKey, Lease, MountShelf, StoreOptions } from './types.ts';
 
 /** What the parts of one open store share. */
 export interface StoreContext {
@@ -10,6 +14,9 @@ export interface StoreContext {
   readonly trash: TrashCollector;
   /** How many stagings were begun. */
   readonly stagings: { count: number };
+  /** Locks of the uppers that are being made, by id. */
+  readonly uppers: Map<string, HeldLock>;
+  readonly leases: Set<Lease>;
 }
 
 export function tryStoreLock(stateDir: string, mode: 'shared' | 'exclusive'): HeldLock | undefined {
@@ -22,4 +29,38 @@ export function tryLayerLock(stateDir: string, key: LayerKey): HeldLock | undefi
 
 export function tryStagingLock(stateDir: string, name: string): HeldLock | undefined {
   return tryLockFile(join(statePath.locks(stateDir), `staging-${name}`), 'exclusive');
+}
+
+/** Shared by the pulls that work with a layer or document, exclusive for who removes it. */
+export function tryUseLock(
+  stateDir: string,
+  thing: LayerKey | Digest,
+  mode: 'shared' | 'exclusive',
+): HeldLock | undefined {
+  return tryLockFile(join(statePath.locks(stateDir), `use-${thing}`), mode);
+}
+
+/** Held from before an upper is made until it is mounted. */
+export function tryUpperLock(stateDir: string, id: string): HeldLock | undefined {
+  return tryLockFile(join(statePath.locks(stateDir), `upper-${id}`), 'exclusive');
+}
+
+/** What the mounts of layer images need of the store. */
+export function mountShelf(stateDir: string): MountShelf {
+  return {
+    layerMountsDir: statePath.layerMounts(stateDir),
+    tryMountLock: (key, mode) => tryLockFile(join(statePath.locks(stateDir), `mount-${assertLayerKey(key)}`), mode),
+    listMounts: () => listMounts(stateDir),
+  };
+}
+
+/** Keys become names of files. */
+function assertLayerKey(key: string): LayerKey {
+  if (isLayerKey(key)) return key;
+  throw new SealiftError('INTERNAL', `lock mount: expected a layer key, got "${key}"`);
+}
+
+/** One remover at a time: each sees what the one before has left. Who holds it waits for nobody. */
+export function tryPruneLock(stateDir: string): HeldLock | undefined {
+  return tryLockFile(join(statePath.locks(stateDir), 'prune'), 'exclusive');
 }

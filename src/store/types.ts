@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
+import type { HeldLock } from './lock-file.ts';
 
 /** `<format>-v<writer version>-<diffid|chain>-<hex>[-<domain>]` */
 export type LayerKey = string & { readonly __brand: 'LayerKey' };
@@ -7,15 +8,31 @@ export type LayerKey = string & { readonly __brand: 'LayerKey' };
 /** The record of a published layer, or of a diffID that cannot be published by itself. Lies in guest memory. */
 export interface LayerRecord {
   readonly key: LayerKey;
-  readonly diffId: string;
+  readonly diffId: Digest;
   /** `published`: the layer lies under its key. `needs-chain`: it hard-links into lower layers, see its chain key. */
   readonly state: 'published' | 'needs-chain';
   readonly facts: LayerFacts;
+  /** What it takes of the backing; 0 for `needs-chain`. */
+  readonly diskBytes: number;
+  /** Present for layers of the erofs format. */
+  readonly image?: LayerImage;
+}
+
+/** What is known of a layer's image file beside its bytes, and kept where the disk cannot change it. */
+export interface LayerImage {
+  /** Length of the file, the hash tree included. */
+  readonly bytes: number;
+  readonly verity?: {
+    /** 64 hex digits. */
+    readonly rootHash: string;
+    /** Where the hash tree begins in the file. */
+    readonly hashOffset: number;
+  };
 }
 
 export interface StoredLayer {
   readonly record: LayerRecord;
-  /** Absolute path of the layer's directory. */
+  /** Absolute path of the layer's directory, or of its image file. */
   readonly path: string;
 }
 
@@ -26,10 +43,16 @@ export type KnownLayer =
 
 /** A layer being written. Exactly one of `publish` and `discard` ends it; `discard` after either does nothing. */
 export interface Staging {
-  /** An empty directory of mode 0700 that nobody else uses; it becomes the layer's root. */
+  /**
+   * An empty directory of mode 0700 that nobody else uses. It becomes the layer's root; in the erofs format the file
+   * `STAGED_IMAGE` in it becomes the layer.
+   */
   readonly directory: string;
-  /** Makes the layer visible under its key. Only inside {@link Store.withLayer} for that key, after every check. */
-  publish(facts: LayerFacts): Promise<KnownLayer>;
+  /**
+   * Makes the layer visible under its key. Only inside {@link Store.withLayer} for that key, after every check. `image`
+   * belongs to the erofs format, and only to that.
+   */
+  publish(facts: LayerFacts, image?: LayerImage): Promise<KnownLayer>;
   discard(): Promise<void>;
 }
 
@@ -38,6 +61,66 @@ export interface Upper {
   readonly id: string;
   readonly upper: string;
   readonly work: string;
+}
+
+/** A reference, as it was pulled, and what it led to. */
+export interface NameRecord {
+  readonly reference: string;
+  readonly digest: Digest;
+  /** Indexes on the way to the manifest, outermost first. */
+  readonly via: readonly Digest[];
+}
+
+/** An image whose layers are all in the store; names lead to it. */
+export interface ImageRecord {
+  readonly manifestDigest: Digest;
+  readonly configDigest: Digest;
+  /** Bottom to top, as they are mounted. */
+  readonly layerKeys: readonly LayerKey[];
+  readonly platform: string;
+  /** When a pull of it ended last, by the machine's clock (RFC 3339): an order, and no proof of anything. */
+  readonly pulledAt: string;
+}
+
+/** An image as a user looks at it. */
+export interface StoredImage {
+  readonly record: ImageRecord;
+  readonly names: readonly string[];
+  /** What its layers take of the backing, each once. */
+  readonly diskBytes: number;
+  /** The part of it that other images use as well. */
+  readonly sharedBytes: number;
+  /** Where it is mounted. */
+  readonly mounts: readonly string[];
+}
+
+/** What was removed, and what that gave back. */
+export interface Removal {
+  readonly names: readonly string[];
+  readonly images: readonly Digest[];
+  readonly layers: readonly LayerKey[];
+  /** Manifests, indexes and configs. */
+  readonly documents: number;
+  /** Writable layers of containers that are gone. */
+  readonly uppers: number;
+  /** Bytes of the backing. */
+  readonly freedBytes: number;
+}
+
+/** What of an image to remove: one name of it, or all of it. */
+export type RemovalTarget =
+  | { readonly kind: 'name'; readonly reference: string }
+  | { readonly kind: 'image'; readonly digest: Digest };
+
+/**
+ * Keeps what one pull works with from being removed, by this and by other processes. What is held before it is looked
+ * for stays once it is found.
+ */
+export interface Lease {
+  /** A layer key, or the digest of a manifest or config. Throws `STORE_LOCK_TIMEOUT` and `PULL_CANCELLED`. */
+  hold(thing: LayerKey | Digest, signal?: AbortSignal): Promise<void>;
+  /** To be called when names and mounts refer to all that is to stay. */
+  release(): void;
 }
 
 export interface MountRecord {
@@ -60,6 +143,12 @@ export interface SpaceReport {
   readonly availableBytes: number;
   /** `tight`: more than the compressed bytes and less than the estimate is free. */
   readonly verdict: 'fits' | 'tight' | 'exhausted';
+}
+
+/** What had to go to make room. */
+export interface Eviction {
+  readonly removal: Removal;
+  readonly availableBytes: number;
 }
 
 export interface Clock {
@@ -86,9 +175,15 @@ export interface StoreOperations {
   prepareData(request: { readonly dataDir: string }): void;
   listData(request: { readonly dataDir: string }): DataListing;
   isLayerPresent(request: { readonly dataDir: string; readonly key: LayerKey }): boolean;
+  /** Bytes that a staged layer takes of the backing. Throws `INTERNAL` when a staged image has another length. */
+  measureStaging(request: {
+    readonly dataDir: string;
+    readonly name: string;
+    readonly image: LayerImage | undefined;
+  }): number;
   /** Answers the path of the new directory. */
   makeStaging(request: { readonly dataDir: string; readonly name: string }): string;
-  /** Renames a staged tree to its key; false when somebody else's lies there. `durable` syncs first. */
+  /** Renames a staged tree or image to its key; false when somebody else's lies there. `durable` syncs first. */
   publishLayer(request: {
     readonly dataDir: string;
     readonly staging: string;
@@ -100,6 +195,8 @@ export interface StoreOperations {
   moveToTrash(request: { readonly dataDir: string; readonly area: DataArea; readonly name: string }): boolean;
   /** Deletes what is in the trash; what resists is left for the next time and counted. */
   emptyTrash(request: { readonly dataDir: string }): { readonly removed: number; readonly failed: number };
+  /** Bytes that the trash takes of the backing. */
+  measureTrash(request: { readonly dataDir: string }): number;
   measureSpace(request: { readonly dataDir: string; readonly need: SpaceNeed }): SpaceReport;
 }
 
@@ -123,15 +220,33 @@ export interface StoreOptions {
   readonly dataDir: string;
   /** Layers and index of another boot are thrown away; a durable store only forgets its mounts. */
   readonly bootId: string;
+  /** Room that a pull must leave. */
+  readonly minFreeBytes: number;
   /** The backing outlives a crash of the machine: sync before a layer becomes visible. */
   readonly durable: boolean;
   readonly lockTimeoutMs: number;
   readonly clock: Clock;
+  /** Milliseconds since the epoch. */
+  readonly epochMs: () => number;
   readonly checkpoint: Checkpoint;
   readonly runOperation: RunStoreOperation;
+  /** Those of the uppers that are mounted in any mount namespace. Reads procfs only. */
+  readonly findMountedUppers: (ids: readonly string[]) => ReadonlySet<string>;
+  /** Unmounts the layer images that no mounted rootfs uses: asked before layers go that nothing needs. */
+  readonly sweepLayerMounts: (shelf: MountShelf) => Promise<void>;
 }
 
-export interface Store {
+/** What the mounts of layer images need of the store. */
+export interface MountShelf {
+  /** In state: memory of the guest, which no disk can stall. */
+  readonly layerMountsDir: string;
+  /** The lock of one layer's mount, without waiting; undefined while somebody else holds it in another way. */
+  tryMountLock(key: string, mode: 'shared' | 'exclusive'): HeldLock | undefined;
+  /** Throws `STORE_RECORD_CORRUPT`. */
+  listMounts(): readonly MountRecord[];
+}
+
+export interface Store extends MountShelf {
   readonly dataDir: string;
 
   /** Without a lock: a layer that another process is publishing right now may or may not be found. */
@@ -152,19 +267,36 @@ export interface Store {
   putConfig(digest: Digest, bytes: Uint8Array): void;
   getConfig(digest: Digest): Uint8Array | undefined;
   /** The digest that a name was resolved to last. Reading throws `STORE_RECORD_CORRUPT`. */
-  putName(reference: string, digest: Digest): void;
+  putName(reference: string, digest: Digest, via?: readonly Digest[]): void;
   getName(reference: string): Digest | undefined;
+  /** An image that is whole; `pulledAt` is now. Its names come after it. */
+  putImage(image: Omit<ImageRecord, 'pulledAt'>): void;
+  listImages(): readonly StoredImage[];
 
+  openLease(): Lease;
+  /**
+   * Names go; an image whose last name went goes with its layers. Throws `STORE_IMAGE_UNKNOWN`, and `STORE_IMAGE_IN_USE`
+   * for an image that is mounted or being pulled; then nothing has gone.
+   */
+  removeImages(targets: readonly RemovalTarget[]): Promise<Removal>;
+  /** Removes what no name, mount or pull needs; `all`: names that no mount or pull needs, too. */
+  prune(options: { readonly all: boolean }): Promise<Removal>;
+  /** Prunes, and removes images that are not in use, oldest first, until `bytes` are free or nothing is left to remove. */
+  evictFor(bytes: number): Promise<Eviction>;
+  /** Uppers of containers that are gone go to the trash with their records, and are deleted in the background. */
+  sweepUppers(): Promise<number>;
+
+  /** Ours, whoever sweeps, until it is settled or trashed, or the store is closed. */
   createUpper(): Promise<Upper>;
+  /** From here on it lives as long as its mount. */
+  settleUpper(id: string): void;
   /** Out of the way at once, deleted in the background. */
   trashUpper(id: string): Promise<void>;
   putMount(record: MountRecord): void;
-  /** Throws `STORE_RECORD_CORRUPT`. */
-  listMounts(): readonly MountRecord[];
   removeMount(id: string): void;
 
-  /** Throws `STORE_SPACE_EXHAUSTED` when even the compressed bytes do not fit. */
-  checkSpace(need: SpaceNeed): Promise<SpaceReport>;
+  /** Evicts when even the compressed bytes do not fit, and throws `STORE_SPACE_EXHAUSTED` when that does not help. */
+  checkSpace(need: SpaceNeed): Promise<SpaceReport & { readonly removal: Removal | undefined }>;
   /** Ends background work and gives the locks up. The store is not used afterwards. */
   close(): Promise<void>;
 }

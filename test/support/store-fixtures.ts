@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseDigest } from '../../src/oci/index.ts';
+import { type Digest, hashBytes, parseDigest } from '../../src/oci/index.ts';
 import {
   type Clock,
   formatLayerKey,
@@ -17,11 +17,17 @@ export const BOOT = '11111111-2222-3333-4444-555555555555';
 
 export const DIFF_ID = parseDigest(`sha256:${'0a'.repeat(32)}`);
 
+/** The digest of some text, for things whose content does not matter. */
+export function digestOf(text: string): Digest {
+  return hashBytes(text);
+}
+
 export const FACTS: LayerFacts = {
   entries: 1,
   contentBytes: 5,
   implied: [],
   unresolvedLinks: [],
+  marked: [],
   opaqueRoot: false,
   dropped: {},
 };
@@ -74,8 +80,12 @@ export function storeOptions(directory: string, change: Partial<StoreOptions> = 
     durable: false,
     lockTimeoutMs: 1_000,
     clock: jumpingClock(),
+    epochMs: () => 0,
+    minFreeBytes: 0,
     checkpoint: () => undefined,
     runOperation: inlineRunner(),
+    findMountedUppers: () => new Set(),
+    sweepLayerMounts: async () => undefined,
     ...change,
   };
 }

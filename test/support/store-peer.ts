@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 
 const PROGRAM = new URL('./store-peer-process.ts', import.meta.url).pathname;
 
-/** Another process that pulls one layer into the store of `directory` and puts a file `name` into it. */
+/** Another process on the store of `directory`. */
 export interface StorePeer {
   /** Resolves when it has said `line`; rejects when it ends before. */
   said(line: string): Promise<void>;
@@ -15,9 +15,18 @@ export interface StorePeer {
   ended(): Promise<number | null>;
 }
 
-/** `stopAt` names the checkpoint where it stands still until it is killed. */
-export function startStorePeer(directory: string, name: string, stopAt = ''): StorePeer {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', PROGRAM, directory, name, stopAt], {
+/**
+ * Pulls an image `name` of one layer, with a file `name` in it, or removes that image, or what is not needed. `stopAt`
+ * names the checkpoint where it stands still until it is killed.
+ */
+export function startStorePeer(
+  directory: string,
+  name: string,
+  stopAt = '',
+  task: 'pull' | 'rm' | 'prune' | 'prune-all' = 'pull',
+): StorePeer {
+  const parameters = ['--disable-warning=ExperimentalWarning', PROGRAM, directory, name, stopAt, task];
+  const child = spawn(process.execPath, parameters, {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exit = once(child, 'close').then(([code]) => (typeof code === 'number' ? code : null));

@@ -77,9 +77,10 @@ describe('publishing a layer', () => {
       return staging.publish(FACTS);
     });
     const path = scratch.join('data/layers', KEY);
+    const diskBytes = 512 * (lstatSync(path).blocks + lstatSync(`${path}/hello`).blocks);
     expect(known).toEqual({
       kind: 'published',
-      layer: { path, record: { key: KEY, diffId: DIFF_ID, state: 'published', facts: FACTS } },
+      layer: { path, record: { key: KEY, diffId: DIFF_ID, state: 'published', facts: FACTS, diskBytes } },
     });
     expect(lstatSync(path)).toMatchObject({ ino: inode, mtimeMs: 1_000 });
     expect(readFileSync(`${path}/hello`, 'utf8')).toBe('hello');
@@ -296,7 +297,7 @@ describe('a layer that needs its chain', () => {
     const known = await store.withLayer(KEY, remember);
     expect(known).toEqual({
       kind: 'needs-chain',
-      record: { key: KEY, diffId: DIFF_ID, state: 'needs-chain', facts },
+      record: { key: KEY, diffId: DIFF_ID, state: 'needs-chain', facts, diskBytes: 0 },
     });
     const again = await store.withLayer(KEY, () => Promise.reject(new Error('must not be made')));
     expect(again).toEqual(known);

@@ -20,8 +20,8 @@ afterEach(async () => {
   scratch[Symbol.dispose]();
 });
 
-function start(name: string, stopAt?: string): StorePeer {
-  const peer = startStorePeer(scratch.path, name, stopAt);
+function start(name: string, stopAt?: string, task?: Parameters<typeof startStorePeer>[3]): StorePeer {
+  const peer = startStorePeer(scratch.path, name, stopAt, task);
   peers.push(peer);
   return peer;
 }
@@ -72,6 +72,66 @@ describe('two processes on one store', () => {
     expect(names('data/staging')).toEqual(staging);
     await store.close();
     expect(existsSync(scratch.join('data/staging', staging[0] ?? '', 'one'))).toBe(true);
+  });
+});
+
+describe('removing beside a pull of another process', () => {
+  it.each(['held', 'content-written', 'record-written', 'published', 'layer-ready'])(
+    'leaves alone what the pull works with, at "%s"',
+    async (moment) => {
+      const pull = start('one', moment);
+      await pull.said(`at ${moment}`);
+      const before = [...names('data/layers'), ...names('data/staging'), ...names('state/layers')];
+      const prune = start('one', '', 'prune-all');
+      expect(await prune.ended()).toBe(0);
+      expect(prune.lines.at(-1)).toBe('removed 0 layers');
+      expect([...names('data/layers'), ...names('data/staging'), ...names('state/layers')]).toEqual(before);
+    },
+  );
+
+  it('takes what a pull that was killed had worked with', async () => {
+    const pull = start('one', 'layer-ready');
+    await pull.said('at layer-ready');
+    await pull.kill();
+    const prune = start('one', '', 'prune');
+    expect(await prune.ended()).toBe(0);
+    expect(prune.lines.at(-1)).toBe('removed 1 layers');
+    expect([names('data/layers'), names('data/trash'), names('state/lock')]).toEqual([[], [], ['store']]);
+  });
+
+  it('races with a pull of a layer that nobody needs yet, and the pull has it in the end', async () => {
+    const dead = start('one', 'layer-ready');
+    await dead.said('at layer-ready');
+    await dead.kill();
+    const both = [start('', '', 'prune'), start('two')];
+    expect(await Promise.all(both.map((peer) => peer.ended()))).toEqual([0, 0]);
+    const store = await openTestStore(scratch.path);
+    expect(await store.findLayer(KEY)).toMatchObject({ kind: 'published' });
+    expect(store.listImages().flatMap((image) => image.names)).toContain('example.org/two:1');
+    await store.close();
+  });
+
+  it('happens once when two processes do it', async () => {
+    expect(await start('one').ended()).toBe(0);
+    const both = [start('', '', 'prune-all'), start('', '', 'prune-all')];
+    expect(await Promise.all(both.map((peer) => peer.ended()))).toEqual([0, 0]);
+    expect(both.map(({ lines }) => lines.at(-1)).sort()).toEqual(['removed 0 layers', 'removed 1 layers']);
+    expect([names('data/layers'), names('data/trash'), names('state/lock')]).toEqual([[], [], ['store']]);
+  });
+
+  it('refuses to remove an image that is being pulled again', async () => {
+    expect(await start('one').ended()).toBe(0);
+    const pull = start('one', 'held');
+    await pull.said('at held');
+    const removal = start('one', '', 'rm');
+    expect(await removal.ended()).toBe(0);
+    expect(removal.lines.at(-1)).toBe('refused STORE_IMAGE_IN_USE');
+    expect(names('state/images')).toHaveLength(1);
+    await pull.kill();
+    const again = start('one', '', 'rm');
+    expect(await again.ended()).toBe(0);
+    expect(again.lines.at(-1)).toBe('removed 1 layers');
+    expect([names('state/images'), names('state/names'), names('data/layers')]).toEqual([[], [], []]);
   });
 });
 

@@ -1,0 +1,45 @@
+import { findNeeded, oldestUnmounted } from './find-needed.ts';
+import { emptyTrash, isUnmounted, removeGarbage, removeImages, underPruneLock } from './prune.ts';
+import { createTally } from './removal-tally.ts';
+import { removeUnneeded } from './remove-unneeded.ts';
+import { type StoreContext, tryUseLock } from './store-context.ts';
+import { readIndex, type StoreIndex } from './store-index.ts';
+import type { Eviction, ImageRecord, LayerKey } from './types.ts';
+
+/** See `Store.evictFor`. Layers of running pulls are held by their leases, also those of the pull that asks. */
+export function evictFor(context: StoreContext, bytes: number): Promise<Eviction> {
+  return underPruneLock(context, async (quiet) => {
+    const tally = createTally();
+    await removeGarbage(quiet, tally);
+    let availableBytes = await measureFree(quiet);
+    const index = readIndex(context.options.stateDir);
+    for (const image of oldestUnmounted(index)) {
+      if (availableBytes >= bytes) break;
+      if (!givesRoom(quiet, image, index)) continue;
+      removeImages(quiet, [image.manifestDigest], isUnmounted, tally);
+      await removeUnneeded(quiet, tally);
+      await emptyTrash(quiet, tally);
+      availableBytes = await measureFree(quiet);
+    }
+    return { removal: tally, availableBytes };
+  });
+}
+
+async function measureFree({ options: { dataDir, runOperation } }: StoreContext): Promise<number> {
+  const need = { compressedBytes: 0, estimatedBytes: 0 };
+  return (await runOperation('measureSpace', { dataDir, need })).availableBytes;
+}
+
+/** Whether the image has a layer that neither a mount nor a pull holds. Two images that share it may have to go. */
+function givesRoom({ options: { stateDir } }: StoreContext, image: ImageRecord, index: StoreIndex): boolean {
+  const mounted = new Set(index.mounts.map(({ imageDigest }) => imageDigest));
+  const images = index.images.filter(({ manifestDigest }) => mounted.has(manifestDigest));
+  const { layers } = findNeeded({ ...index, images });
+  return image.layerKeys.some((key) => !layers.has(key) && isUnused(stateDir, key));
+}
+
+function isUnused(stateDir: string, key: LayerKey): boolean {
+  const lock = tryUseLock(stateDir, key, 'exclusive');
+  lock?.release({ remove: true });
+  return lock !== undefined;
+}

@@ -1,0 +1,44 @@
+import { SealiftError } from '../errors/index.ts';
+import type { Digest } from '../oci/index.ts';
+import type { HeldLock } from './lock-file.ts';
+import { pollLock } from './poll-lock.ts';
+import { type StoreContext, tryUseLock } from './store-context.ts';
+import type { LayerKey, Lease } from './types.ts';
+
+/** See {@link Lease}: shared locks, which end with the process at the latest. */
+export function openLease(context: StoreContext): Lease {
+  const { stateDir, clock, lockTimeoutMs: timeoutMs } = context.options;
+  const held = new Map<LayerKey | Digest, HeldLock>();
+
+  async function hold(thing: LayerKey | Digest, signal?: AbortSignal): Promise<void> {
+    if (held.has(thing)) return;
+    const lock = await pollLock(() => tryUseLock(stateDir, thing, 'shared'), { clock, timeoutMs, signal });
+    if (lock === undefined) throw leaseTimeout(thing, timeoutMs);
+    if (held.has(thing) || !context.leases.has(lease)) letGo(lock);
+    else held.set(thing, lock);
+  }
+
+  const lease: Lease = {
+    hold,
+    release: () => {
+      context.leases.delete(lease);
+      for (const lock of held.values()) letGo(lock);
+      held.clear();
+    },
+  };
+  context.leases.add(lease);
+  return lease;
+}
+
+/** The last one takes the file away. Failing to become the only holder loses the lock, which is what we want anyway. */
+function letGo(lock: HeldLock): void {
+  lock.release({ remove: lock.tryConvert('exclusive') });
+}
+
+function leaseTimeout(thing: string, timeoutMs: number): SealiftError {
+  return new SealiftError(
+    'STORE_LOCK_TIMEOUT',
+    `hold ${thing}: expected the process that removes it to finish within ${timeoutMs} ms, it has not`,
+    { context: { thing, timeoutMs } },
+  );
+}

@@ -1,0 +1,43 @@
+import { type Dirent, lstatSync, readdirSync } from 'node:fs';
+import { errnoOf } from '../platform/index.ts';
+
+/** Unit of st_blocks, whatever the file system: https://man7.org/linux/man-pages/man3/stat.3type.html */
+export const BLOCK_BYTES = 512;
+
+const SLASH = Buffer.from('/');
+
+/** Bytes that a tree, or a file, takes of its file system, hard-linked files once. What goes meanwhile is not counted. */
+export function measureTree(root: string): number {
+  const linked = new Set<string>();
+  const pending = [Buffer.from(root)];
+  let blocks = 0;
+  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
+    blocks += lstatSync(directory, { throwIfNoEntry: false })?.blocks ?? 0;
+    for (const entry of listUnlessGone(directory)) {
+      const path = Buffer.concat([directory, SLASH, entry.name]);
+      if (entry.isDirectory()) pending.push(path);
+      else blocks += countFile(path, linked);
+    }
+  }
+  return blocks * BLOCK_BYTES;
+}
+
+function countFile(path: Buffer, linked: Set<string>): number {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return 0;
+  if (found.nlink > 1) {
+    const inode = `${found.dev}:${found.ino}`;
+    if (linked.has(inode)) return 0;
+    linked.add(inode);
+  }
+  return found.blocks;
+}
+
+function listUnlessGone(directory: Buffer): Dirent<Buffer>[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true, encoding: 'buffer' });
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,121 @@
+import { SealiftError } from '../errors/index.ts';
+import type { Digest } from '../oci/index.ts';
+import { neededImages, oldestUnmounted } from './find-needed.ts';
+import { removeImageRecord } from './image-record.ts';
+import { removeName } from './names.ts';
+import { pollLock } from './poll-lock.ts';
+import { recoverShared } from './recover.ts';
+import { createTally, type RemovalTally } from './removal-tally.ts';
+import { removeUnneeded } from './remove-unneeded.ts';
+import { type StoreContext, tryPruneLock, tryUseLock } from './store-context.ts';
+import { type References, readReferences } from './store-index.ts';
+import type { Removal } from './types.ts';
+import { sweepUppers } from './uppers.ts';
+
+/** See `Store.prune`. */
+export function prune(context: StoreContext, { all }: { readonly all: boolean }): Promise<Removal> {
+  return underPruneLock(context, async (quiet) => {
+    const tally = createTally();
+    await removeGarbage(quiet, tally);
+    if (!all) return tally;
+    const doomed = oldestUnmounted(readReferences(context.options.stateDir)).map(
+      ({ manifestDigest }) => manifestDigest,
+    );
+    removeImages(quiet, doomed, isUnmounted, tally);
+    await removeUnneeded(quiet, tally);
+    await emptyTrash(quiet, tally);
+    return tally;
+  });
+}
+
+/**
+ * Runs `work` as the only remover of all processes. What it trashes is not deleted in the background, so that it can
+ * be measured. Throws `STORE_LOCK_TIMEOUT`.
+ */
+export async function underPruneLock<Result>(
+  context: StoreContext,
+  work: (quiet: StoreContext) => Promise<Result>,
+): Promise<Result> {
+  const { stateDir, clock, lockTimeoutMs: timeoutMs } = context.options;
+  const lock = await pollLock(() => tryPruneLock(stateDir), { clock, timeoutMs });
+  if (lock === undefined) throw pruneTimeout(stateDir, timeoutMs);
+  try {
+    await context.trash.idle();
+    return await work({ ...context, trash: { start: () => {}, idle: async () => {} } });
+  } finally {
+    lock.release({ remove: true });
+    // What `work` left in the trash because it failed half-way.
+    context.trash.start();
+  }
+}
+
+/** All that no name, mount or pull needs. */
+export async function removeGarbage(context: StoreContext, tally: RemovalTally): Promise<void> {
+  tally.uppers += await sweepUppers(context);
+  await recoverShared(context);
+  const { names, images } = readReferences(context.options.stateDir);
+  // Names that lead nowhere among them.
+  const digests = [...names.map(({ digest }) => digest), ...images.map(({ manifestDigest }) => manifestDigest)];
+  removeImages(context, digests, isUnneeded, tally);
+  await removeUnneeded(context, tally);
+  await emptyTrash(context, tally);
+}
+
+/** Names and records of those images that `mayGo` and that no pull works with; their layers are nobody's then. */
+export function removeImages(
+  { options: { stateDir } }: StoreContext,
+  digests: readonly Digest[],
+  mayGo: (references: References, digest: Digest) => boolean,
+  tally: RemovalTally,
+): void {
+  for (const digest of new Set(digests)) {
+    const lock = tryUseLock(stateDir, digest, 'exclusive');
+    if (lock === undefined) continue;
+    try {
+      const references = readReferences(stateDir);
+      if (mayGo(references, digest)) removeImage(stateDir, references, digest, tally);
+    } finally {
+      lock.release({ remove: true });
+    }
+  }
+}
+
+/** Under its lock only. */
+export function removeImage(
+  stateDir: string,
+  { names, images }: References,
+  digest: Digest,
+  tally: RemovalTally,
+): void {
+  for (const { reference } of names.filter((name) => name.digest === digest)) {
+    removeName(stateDir, reference);
+    tally.names.push(reference);
+  }
+  if (images.some(({ manifestDigest }) => manifestDigest === digest)) tally.images.push(digest);
+  removeImageRecord(stateDir, digest);
+}
+
+export function isUnmounted({ mounts }: References, digest: Digest): boolean {
+  return mounts.every(({ imageDigest }) => imageDigest !== digest);
+}
+
+function isUnneeded(references: References, digest: Digest): boolean {
+  return neededImages(references).every(({ manifestDigest }) => manifestDigest !== digest);
+}
+
+/** Deletes at once what is in the trash and adds to the tally what that gives back. */
+export async function emptyTrash({ options }: StoreContext, tally: RemovalTally): Promise<void> {
+  const { dataDir, runOperation } = options;
+  const before = await runOperation('measureTrash', { dataDir });
+  const { failed } = await runOperation('emptyTrash', { dataDir });
+  const left = failed > 0 ? await runOperation('measureTrash', { dataDir }) : 0;
+  tally.freedBytes += Math.max(before - left, 0);
+}
+
+function pruneTimeout(stateDir: string, timeoutMs: number): SealiftError {
+  return new SealiftError(
+    'STORE_LOCK_TIMEOUT',
+    `remove from store ${stateDir}: expected the process that removes to finish within ${timeoutMs} ms, it has not`,
+    { context: { path: stateDir, timeoutMs } },
+  );
+}

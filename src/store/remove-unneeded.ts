@@ -1,0 +1,90 @@
+import type { Digest } from '../oci/index.ts';
+import { type DocumentPlace, listDocuments, removeDocument } from './documents.ts';
+import { findNeeded } from './find-needed.ts';
+import { listLayerRecords, removeLayerRecord } from './layer-record.ts';
+import { layerFileName, layerKeyOf } from './layout.ts';
+import type { HeldLock } from './lock-file.ts';
+import type { RemovalTally } from './removal-tally.ts';
+import { mountShelf, type StoreContext, tryLayerLock, tryUseLock } from './store-context.ts';
+import { readIndex } from './store-index.ts';
+import type { LayerKey } from './types.ts';
+
+/** Each lock is an open file. */
+const BATCH = 256;
+
+type Thing = { readonly layer: LayerKey } | { readonly document: DocumentPlace };
+
+/**
+ * Moves layers to the trash, and removes documents, that nothing in the index refers to and no pull holds; `among`
+ * leaves all others alone.
+ */
+export async function removeUnneeded(
+  context: StoreContext,
+  tally: RemovalTally,
+  among?: ReadonlySet<string>,
+): Promise<void> {
+  const isNeeded = needTest(context);
+  const things = (await listThings(context)).filter(
+    (thing) => !isNeeded(thing) && (among === undefined || among.has(nameOf(thing))),
+  );
+  for (let start = 0; start < things.length; start += BATCH) {
+    await removeBatch(context, things.slice(start, start + BATCH), tally);
+  }
+}
+
+async function listThings({ options }: StoreContext): Promise<readonly Thing[]> {
+  const { stateDir, dataDir, runOperation } = options;
+  const { layers } = await runOperation('listData', { dataDir });
+  const present = layers.map(layerKeyOf).filter((key) => key !== undefined);
+  const keys = new Set([...listLayerRecords(stateDir), ...present]);
+  return [...[...keys].map((layer) => ({ layer })), ...listDocuments(stateDir).map((document) => ({ document }))];
+}
+
+/** What is held first and looked at afterwards cannot get a new user in between. */
+async function removeBatch(context: StoreContext, things: readonly Thing[], tally: RemovalTally): Promise<void> {
+  const { stateDir, sweepLayerMounts } = context.options;
+  const locks = new Map<Thing, HeldLock>();
+  try {
+    for (const thing of things) {
+      const lock = tryUseLock(stateDir, nameOf(thing), 'exclusive');
+      if (lock !== undefined) locks.set(thing, lock);
+    }
+    const isNeeded = needTest(context);
+    const unneeded = [...locks.keys()].filter((thing) => !isNeeded(thing));
+    if (unneeded.some((thing) => 'layer' in thing)) await sweepLayerMounts(mountShelf(stateDir));
+    for (const thing of unneeded) {
+      if ('layer' in thing) await removeLayer(context, thing.layer, tally);
+      else {
+        removeDocument(stateDir, thing.document);
+        tally.documents += 1;
+      }
+    }
+  } finally {
+    for (const lock of locks.values()) lock.release({ remove: true });
+  }
+}
+
+function needTest({ options }: StoreContext): (thing: Thing) => boolean {
+  const { layers, documents } = findNeeded(readIndex(options.stateDir));
+  return (thing) => ('layer' in thing ? layers.has(thing.layer) : documents.has(thing.document.digest));
+}
+
+function nameOf(thing: Thing): LayerKey | Digest {
+  return 'layer' in thing ? thing.layer : thing.document.digest;
+}
+
+/** Its lock keeps away those who would take a record without a layer for what a crash left. */
+async function removeLayer(context: StoreContext, key: LayerKey, tally: RemovalTally): Promise<void> {
+  const { stateDir, dataDir, runOperation } = context.options;
+  const lock = tryLayerLock(stateDir, key);
+  if (lock === undefined) return;
+  try {
+    removeLayerRecord(stateDir, key);
+    const isMoved = await runOperation('moveToTrash', { dataDir, area: 'layers', name: layerFileName(key) });
+    if (!isMoved) return;
+    tally.layers.push(key);
+    context.trash.start();
+  } finally {
+    lock.release({ remove: true });
+  }
+}

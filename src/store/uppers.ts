@@ -1,0 +1,73 @@
+import { randomBytes } from 'node:crypto';
+import { SealiftError } from '../errors/index.ts';
+import { isUpperId } from './layout.ts';
+import type { HeldLock } from './lock-file.ts';
+import { assertUpperId, listMountIds, removeMount } from './mount-record.ts';
+import { mountShelf, type StoreContext, tryUpperLock } from './store-context.ts';
+import type { Upper } from './types.ts';
+
+/** The lock comes first: an upper without a lock, without a mount, has nobody. */
+export async function createUpper(context: StoreContext): Promise<Upper> {
+  const { stateDir, dataDir, runOperation } = context.options;
+  const id = randomBytes(16).toString('hex');
+  const lock = tryUpperLock(stateDir, id);
+  if (lock === undefined) throw new SealiftError('INTERNAL', `make upper ${id}: expected a new id, got one in use`);
+  context.uppers.set(id, lock);
+  try {
+    return await runOperation('makeUpper', { dataDir, id });
+  } catch (error) {
+    settleUpper(context, id);
+    throw error;
+  }
+}
+
+export function settleUpper(context: StoreContext, id: string): void {
+  context.uppers.get(id)?.release({ remove: true });
+  context.uppers.delete(id);
+}
+
+export async function trashUpper(context: StoreContext, id: string): Promise<boolean> {
+  const { dataDir, runOperation } = context.options;
+  const isMoved = await runOperation('moveToTrash', { dataDir, area: 'uppers', name: assertUpperId(id) });
+  if (isMoved) context.trash.start();
+  settleUpper(context, id);
+  return isMoved;
+}
+
+/** See `Store.sweepUppers`. Records of mounts that are no more go even when their upper has gone already. */
+export async function sweepUppers(context: StoreContext): Promise<number> {
+  const { stateDir, dataDir, runOperation, findMountedUppers, sweepLayerMounts } = context.options;
+  const recorded = listMountIds(stateDir).filter(isUpperId);
+  const { uppers } = await runOperation('listData', { dataDir });
+  const ids = [...new Set([...recorded, ...uppers.filter(isUpperId)])];
+  const mounted = findMountedUppers(ids);
+  const locks = lockUppers(
+    stateDir,
+    ids.filter((id) => !mounted.has(id)),
+  );
+  try {
+    // Looked at again under the locks: what was being mounted a moment ago may be mounted by now.
+    const alive = findMountedUppers([...locks.keys()]);
+    let swept = 0;
+    for (const id of locks.keys()) {
+      if (alive.has(id)) continue;
+      removeMount(stateDir, id);
+      if (await trashUpper(context, id)) swept += 1;
+    }
+    // Layer images stay mounted for the sake of mounts that are on record; some have just gone.
+    if (swept > 0) await sweepLayerMounts(mountShelf(stateDir));
+    return swept;
+  } finally {
+    for (const lock of locks.values()) lock.release({ remove: true });
+  }
+}
+
+/** The locks that nobody else holds. */
+function lockUppers(stateDir: string, ids: readonly string[]): ReadonlyMap<string, HeldLock> {
+  const locks = new Map<string, HeldLock>();
+  for (const id of ids) {
+    const lock = tryUpperLock(stateDir, id);
+    if (lock !== undefined) locks.set(id, lock);
+  }
+  return locks;
+}
