@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, release } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Commands, CommonOptions, InspectOptions, PullOptions } from './cli/index.ts';
 import {
@@ -11,8 +11,9 @@ import {
   loadConfiguration,
   loadTextFile,
 } from './config/index.ts';
+import { type DoctorPorts, type RunDoctorOperation, runDoctor } from './doctor/index.ts';
 import { SealiftError } from './errors/index.ts';
-import { WorkerPool } from './layer/index.ts';
+import { canUseSyncHandle, WorkerPool } from './layer/index.ts';
 import type { Limits } from './limits/index.ts';
 import { openLogger } from './log/index.ts';
 import { hostPlatform, parsePlatform } from './oci/index.ts';
@@ -21,11 +22,14 @@ import { isInMemory } from './platform/index.ts';
 import {
   type ImagePorts,
   inspectImage,
-  Lanes,
+  type LayerFormat,
+  listImages,
   type ProgressEvent,
   type PullPorts,
+  pruneStore,
   pullImage,
   type RunBundleOperation,
+  removeImages,
   unmountBundle,
 } from './pull/index.ts';
 import {
@@ -36,8 +40,21 @@ import {
   type RepositoryName,
 } from './registry/index.ts';
 import { type AuthorizedImage, type PolicyChoice, parsePolicy } from './signature/index.ts';
-import { createSnapshotter, type RunSnapshotOperation } from './snapshot/index.ts';
-import { openStore, type RunStoreOperation, type Store } from './store/index.ts';
+import {
+  chooseLayerFormat,
+  createLayerMounts,
+  createSnapshotter,
+  mountedUppers,
+  type RunSnapshotOperation,
+} from './snapshot/index.ts';
+import {
+  type Clock,
+  type MountShelf,
+  openStore,
+  type RunStoreOperation,
+  type Store,
+  type StoreOptions,
+} from './store/index.ts';
 
 /** From source the worker is a module of this tree, in a build its bundle lies beside ours. */
 const WORKER_ENTRY = import.meta.url.endsWith('.ts')
@@ -46,6 +63,11 @@ const WORKER_ENTRY = import.meta.url.endsWith('.ts')
 
 /** A CLI run is short; threads that idle longer only hold memory. */
 const WORKER_IDLE_MS = 2_000;
+
+const CLOCK: Clock = {
+  nowMs: () => performance.now(),
+  sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(() => {}),
+};
 
 export interface CliSurroundings {
   readonly environment: Environment;
@@ -71,6 +93,11 @@ export function composeCli(surroundings: CliSurroundings): Commands {
         const unmounted = await unmountBundle(directory, storePorts(parts));
         return { directory, wasMounted: unmounted.length > 0 };
       }),
+    images: (options) =>
+      withParts(options, surroundings, async (parts) => ({ images: await listImages(storePorts(parts)) })),
+    rm: (options) => withParts(options, surroundings, (parts) => removeImages(options.targets, storePorts(parts))),
+    prune: (options) => withParts(options, surroundings, (parts) => pruneStore(options.all, storePorts(parts))),
+    doctor: (options) => withParts(options, surroundings, (parts) => runDoctor(doctorPorts(parts))),
   };
 }
 
@@ -90,7 +117,7 @@ async function withParts<T>(
   const { settings: flags, configFile: file } = options;
   const configuration = loadConfiguration({ program: 'cli', flags, environment, file });
   const limits = limitsOf(configuration);
-  const pool = new WorkerPool({ entry: WORKER_ENTRY, idleMs: WORKER_IDLE_MS, limits });
+  const pool = new WorkerPool({ entry: WORKER_ENTRY, cores: availableParallelism(), idleMs: WORKER_IDLE_MS, limits });
   try {
     return await run({ configuration, environment, limits, pool, userAgent: `sealift/${version}` });
   } finally {
@@ -126,11 +153,32 @@ function pullPorts(parts: Parts, options: PullOptions, onProgress: (event: Progr
     assertTransport: (image) => assertTransportAllowed(configuration, proofOf(image)),
     transport: transportSettings(parts),
     pool,
-    lanes: new Lanes(Math.max(2, availableParallelism())),
     onProgress,
     nowMs: () => performance.now(),
     isPrivileged: isRoot(),
   };
+}
+
+function doctorPorts({ configuration, pool }: Parts): DoctorPorts {
+  const { data, state, minFreeBytes, layerFormat } = configuration.store;
+  const call = (operation: RoomOperation) => pool.call(operation);
+  return {
+    kernelRelease: release(),
+    isRoot: isRoot(),
+    dataDir: data.value,
+    stateDir: state.value,
+    minFreeBytes: minFreeBytes.value,
+    runOperation: ((kind, request) =>
+      call({ room: 'doctor', operation: { kind, request } as never })) as RunDoctorOperation,
+    probeLayerFormats: (directory) => runSnapshotIn(pool)('probeLayerFormats', { directory }),
+    chooseLayerFormat: (probe) => chooseLayerFormat(probe, layerFormat.value),
+    canInflateSynchronously: canUseSyncHandle,
+  };
+}
+
+function runSnapshotIn(pool: WorkerPool): RunSnapshotOperation {
+  const call = (operation: RoomOperation) => pool.call(operation);
+  return ((kind, request) => call({ room: 'snapshot', operation: { kind, request } as never })) as RunSnapshotOperation;
 }
 
 function storePorts(parts: Parts) {
@@ -138,23 +186,51 @@ function storePorts(parts: Parts) {
   const call = (operation: RoomOperation) => pool.call(operation);
   const runStore = ((kind, request) =>
     call({ room: 'store', operation: { kind, request } as never })) as RunStoreOperation;
-  const runSnapshot = ((kind, request) =>
-    call({ room: 'snapshot', operation: { kind, request } as never })) as RunSnapshotOperation;
+  const runSnapshot = runSnapshotIn(pool);
   const runBundle = ((operation) => call({ room: 'bundle', operation })) as RunBundleOperation;
   const checkpoint = (): void => {};
+  const layerMounts = (shelf: MountShelf) =>
+    createLayerMounts({
+      runOperation: runSnapshot,
+      shelf,
+      mountsDir: shelf.layerMountsDir,
+      tryLock: shelf.tryMountLock,
+      clock: CLOCK,
+      lockTimeoutMs: parts.limits.lockTimeoutMs,
+    });
   return {
     runSnapshot,
     runBundle,
-    openStore: () => openCliStore(parts, runStore),
-    openSnapshotter: (shelf: Store) => createSnapshotter({ runOperation: runSnapshot, shelf, checkpoint }),
+    openStore: () => openCliStore(parts, runStore, (shelf) => layerMounts(shelf).sweep()),
+    openLayerMounts: layerMounts,
+    chooseLayerFormat: (dataDir: string) => chooseFormat(parts, runSnapshot, dataDir),
+    openSnapshotter: (shelf: Store) =>
+      createSnapshotter({ runOperation: runSnapshot, shelf, layerMounts: layerMounts(shelf), checkpoint }),
   };
 }
 
-async function openCliStore({ configuration, limits }: Parts, runOperation: RunStoreOperation): Promise<Store> {
+/** A CLI's own store is out of the host's reach, so that a tree is only written when it is asked for. */
+async function chooseFormat(
+  { configuration }: Parts,
+  runSnapshot: RunSnapshotOperation,
+  directory: string,
+): Promise<LayerFormat> {
+  const { layerFormat, verity } = configuration.store;
+  if (layerFormat.value === 'directory') return { format: 'directory', verity: false };
+  const probe = await runSnapshot('probeLayerFormats', { directory });
+  const { format } = chooseLayerFormat(probe, layerFormat.value);
+  return { format, verity: format === 'erofs' && verity.value === 'always' };
+}
+
+async function openCliStore(
+  { configuration, limits }: Parts,
+  runOperation: RunStoreOperation,
+  sweepLayerMounts: StoreOptions['sweepLayerMounts'],
+): Promise<Store> {
   if (!isRoot()) {
     throw new SealiftError('PRIVILEGE_REQUIRED', 'open store: expected root, got an ordinary user');
   }
-  const { data, state } = configuration.store;
+  const { data, state, minFreeBytes } = configuration.store;
   return openStore({
     stateDir: state.value,
     dataDir: data.value,
@@ -162,12 +238,13 @@ async function openCliStore({ configuration, limits }: Parts, runOperation: RunS
     // Synced for the sake of an index that outlives the machine's crash; one in memory does not.
     durable: !isInMemory(state.value),
     lockTimeoutMs: limits.lockTimeoutMs,
-    clock: {
-      nowMs: () => performance.now(),
-      sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(() => {}),
-    },
+    minFreeBytes: minFreeBytes.value,
+    clock: CLOCK,
+    epochMs: () => Date.now(),
     checkpoint: () => {},
     runOperation,
+    findMountedUppers: mountedUppers,
+    sweepLayerMounts,
   });
 }
 

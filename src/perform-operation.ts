@@ -1,4 +1,5 @@
 import { type BundleOperation, performBundleOperation } from './bundle/index.ts';
+import { type DoctorOperation, performDoctorOperation } from './doctor/index.ts';
 import { assertNever } from './errors/index.ts';
 import { performSnapshotOperation, type SnapshotOperation } from './snapshot/index.ts';
 import { performStoreOperation, type StoreOperation } from './store/index.ts';
@@ -8,7 +9,8 @@ import { createLowerView } from './unpack/index.ts';
 export type RoomOperation =
   | { readonly room: 'store'; readonly operation: StoreOperation }
   | { readonly room: 'snapshot'; readonly operation: SnapshotOperation }
-  | { readonly room: 'bundle'; readonly operation: BundleOperation };
+  | { readonly room: 'bundle'; readonly operation: BundleOperation }
+  | { readonly room: 'doctor'; readonly operation: DoctorOperation };
 
 /** The table of a worker entry: which room does what. */
 export function performOperation(message: unknown): unknown {
@@ -20,6 +22,8 @@ export function performOperation(message: unknown): unknown {
       return performSnapshotOperation(operation, createLowerView);
     case 'bundle':
       return performBundleOperation(operation);
+    case 'doctor':
+      return performDoctorOperation(operation);
     default:
       return assertNever(room, 'operation');
   }

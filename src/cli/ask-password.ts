@@ -15,11 +15,18 @@ const ENDS = new Set(['\r', '\n', '\u0004']);
 const ERASES = new Set(['\u007f', '\b']);
 const MAX_CHARACTERS = 4096;
 
-/** Reads a line that the terminal does not show; undefined when the user interrupts. */
-export function askPassword(input: TerminalInput, output: OutputStream, prompt: string): Promise<string | undefined> {
+/** Reads a line that the terminal does not show; undefined when the user interrupts or `signal` aborts. */
+export function askPassword(
+  input: TerminalInput,
+  output: OutputStream,
+  prompt: string,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
   return new Promise((resolve) => {
+    if (signal?.aborted) return resolve(undefined);
     let characters: string[] = [];
     const finish = (answer: string | undefined): void => {
+      signal?.removeEventListener('abort', onAbort);
       input.off('data', onData);
       input.setRawMode(false);
       input.pause();
@@ -36,6 +43,9 @@ export function askPassword(input: TerminalInput, output: OutputStream, prompt: 
         else if (characters.length < MAX_CHARACTERS) characters.push(character);
       }
     };
+    // A terminal left in raw mode would show nothing of what is typed next.
+    const onAbort = (): void => finish(undefined);
+    signal?.addEventListener('abort', onAbort);
     output.write(prompt);
     input.setEncoding('utf8');
     // In raw mode the terminal neither echoes nor turns Ctrl-C into a signal.

@@ -1,4 +1,6 @@
 import { Command, Option } from 'commander';
+import { addStoreCommands } from './add-store-commands.ts';
+import { addCommonFlags } from './common-flags.ts';
 import {
   type AskPassword,
   parseCommonOptions,
@@ -49,13 +51,13 @@ Examples:
   sealift umount ./app
 `;
 
-function addCommonFlags(command: Command): Command {
-  return command
-    .option('-c, --config-file <file>', 'configuration file, TOML or JSON')
-    .option('--json', 'print one JSON document: {"schema":1,"result":…} or {"schema":1,"error":…}')
-    .option('--quiet', 'no progress bars and remarks on standard error')
-    .option('--debug', 'log lines on standard error');
-}
+const DOCTOR_EXAMPLES = `
+Examples:
+  sealift doctor
+  sealift doctor --store /mnt/layers --json
+
+Exit code 0 when no check fails, 5 otherwise.
+`;
 
 function addRegistryFlags(command: Command): Command {
   return addCommonFlags(command)
@@ -110,6 +112,16 @@ function addUmount(program: Command, commands: Commands, options: ProgramOptions
     });
 }
 
+function addDoctor(program: Command, commands: Commands, options: ProgramOptions): void {
+  addCommonFlags(program.command('doctor').description('check what pulls need of this machine, and say what to do'))
+    .option('--store <dir>', 'the store to look at')
+    .addHelpText('after', DOCTOR_EXAMPLES)
+    .action(async (flags: RawFlags) => {
+      const result = await commands.doctor(parseCommonOptions(flags, options), options.begin(flags));
+      options.finish({ command: 'doctor', result }, flags);
+    });
+}
+
 function addVersion(program: Command, options: ProgramOptions): void {
   program
     .command('version')
@@ -129,6 +141,8 @@ export function createProgram(commands: Commands, options: ProgramOptions): Comm
   addPull(program, commands, options);
   addInspect(program, commands, options);
   addUmount(program, commands, options);
+  addStoreCommands(program, commands, options);
+  addDoctor(program, commands, options);
   addVersion(program, options);
   return program;
 }

@@ -1,5 +1,8 @@
-import { assertNever, type PlainError } from '../errors/index.ts';
+import type { Check, DoctorReport } from '../doctor/index.ts';
+import { assertNever, type PlainError, redact } from '../errors/index.ts';
 import type { InspectSummary, PullResult } from '../pull/index.ts';
+import { formatBytes } from './format-bytes.ts';
+import { formatImages, formatRemovalRemark, formatRemoved } from './format-images.ts';
 import type { CommandOutcome } from './types.ts';
 
 /** Version of the documents that --json prints. */
@@ -45,14 +48,18 @@ export function formatError({ code, message, hint, causes }: PlainError): string
   return `${lines.join('\n')}\n`;
 }
 
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  const step = bytes < 1000 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1);
-  return `${(bytes / 1000 ** step).toFixed(step === 0 ? 0 : 1)} ${units[step]}`;
-}
-
 function formatSummary(summary: InspectSummary): string {
   return formatJson(summary, 2);
+}
+
+/** Texts of the kernel and of paths are in it. */
+function formatCheck({ name, status, detail, remedy }: Check): string {
+  const line = `${status.padEnd(7)}  ${name.padEnd(14)}  ${redact(detail)}\n`;
+  return remedy === undefined ? line : `${line}${' '.repeat(25)}→ ${redact(remedy)}\n`;
+}
+
+function formatReport({ checks }: DoctorReport): string {
+  return checks.map(formatCheck).join('');
 }
 
 /** What a person's standard output gets: what a script can use, and nothing else. */
@@ -67,6 +74,13 @@ export function formatOutput(outcome: CommandOutcome): string | Uint8Array {
         : formatSummary(outcome.result.summary);
     case 'umount':
       return '';
+    case 'images':
+      return formatImages(outcome.result.images);
+    case 'rm':
+    case 'prune':
+      return formatRemoved(outcome.result);
+    case 'doctor':
+      return formatReport(outcome.result);
     case 'version':
       return `${outcome.result.version}\n`;
     case 'help':
@@ -91,6 +105,7 @@ function describePull(result: PullResult): string {
 /** Remarks beside the output, on standard error. */
 export function formatRemarks(outcome: CommandOutcome): string {
   if (outcome.command === 'pull') return describePull(outcome.result);
+  if (outcome.command === 'rm' || outcome.command === 'prune') return formatRemovalRemark(outcome.result);
   if (outcome.command !== 'umount') return '';
   const { directory, wasMounted } = outcome.result;
   return wasMounted ? `unmounted ${directory}\n` : `${directory} was not mounted; bundle removed\n`;

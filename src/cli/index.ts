@@ -8,9 +8,12 @@ export type {
   Commands,
   CommonOptions,
   Credentials,
+  ImagesResult,
   InspectOptions,
   OutputStream,
+  PruneOptions,
   PullOptions,
+  RmOptions,
   UmountOptions,
   UmountResult,
 } from './types.ts';

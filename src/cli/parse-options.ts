@@ -18,6 +18,7 @@ export interface RawFlags {
   readonly configFile?: string;
   readonly config?: true;
   readonly raw?: true;
+  readonly all?: true;
   readonly json?: true;
   readonly quiet?: true;
   readonly debug?: true;

@@ -1,6 +1,6 @@
 import { redact } from '../errors/index.ts';
 import type { ProgressEvent } from '../pull/index.ts';
-import { formatBytes } from './format-outcome.ts';
+import { formatBytes } from './format-bytes.ts';
 import type { OutputStream } from './types.ts';
 
 type LayerEvent = Extract<ProgressEvent, { readonly type: 'layer' }>;

@@ -27,7 +27,7 @@ function isHelp(error: unknown): boolean {
  */
 function usageError(error: CommanderError): SealiftError {
   if (error.code === 'commander.help') {
-    return new SealiftError('USAGE', 'expected a command: pull, inspect, umount or version');
+    return new SealiftError('USAGE', 'expected a command: pull, inspect, umount, images, rm, prune, doctor or version');
   }
   const message = error.message
     .replace(/^error: /, '')
@@ -42,6 +42,12 @@ function wantsJson(argv: readonly string[]): boolean {
   return (end < 0 ? argv : argv.slice(0, end)).includes('--json');
 }
 
+/** A result means success, but for a report of something that does not work. */
+function exitCodeOf(outcome: CommandOutcome): number {
+  const fails = outcome.command === 'doctor' && outcome.result.checks.some(({ status }) => status === 'fail');
+  return fails ? KINDS.unsupported.exitCode : 0;
+}
+
 /** One run of the program: what it prints and which code it ends with. */
 class CliRun {
   readonly #io: CliIo;
@@ -49,6 +55,7 @@ class CliRun {
   readonly #abort = new AbortController();
   #progress: Progress | undefined;
   #signal: keyof typeof SIGNAL_EXIT_CODES | undefined;
+  #exitCode = 0;
 
   constructor(io: CliIo, json: boolean) {
     this.#io = io;
@@ -65,8 +72,8 @@ class CliRun {
     const { askPassword } = this.#io;
     if (askPassword === undefined) return undefined;
     return async (user) => {
-      const password = await askPassword(`Password for ${redact(user)}: `);
-      if (password === undefined) this.cancel('SIGINT');
+      const password = await askPassword(`Password for ${redact(user)}: `, this.#abort.signal);
+      if (password === undefined && !this.#abort.signal.aborted) this.cancel('SIGINT');
       this.#abort.signal.throwIfAborted();
       return password ?? '';
     };
@@ -80,6 +87,7 @@ class CliRun {
   }
 
   finish(outcome: CommandOutcome, flags: RawFlags): void {
+    this.#exitCode = exitCodeOf(outcome);
     if (outcome.command === 'pull' && !this.#json) {
       for (const message of outcome.result.warnings) this.#progress?.onEvent({ type: 'warning', message });
     }
@@ -94,8 +102,12 @@ class CliRun {
     else this.#io.stderr.write(formatError(error));
   }
 
-  /** A command that was done when the signal came has succeeded: a result and exit code 0 always go together. */
-  exitCode(error: PlainError): number {
+  /** Of a command that was done, whatever signal came then. */
+  get exitCode(): number {
+    return this.#exitCode;
+  }
+
+  failureCode(error: PlainError): number {
     return this.#signal === undefined ? KINDS[error.kind].exitCode : SIGNAL_EXIT_CODES[this.#signal];
   }
 }
@@ -126,7 +138,7 @@ export async function runCli(options: {
   });
   try {
     await program.parseAsync([...bindTlsVerify(argv)], { from: 'user' });
-    return 0;
+    return run.exitCode;
   } catch (error) {
     if (isHelp(error) && help !== '') {
       run.finish({ command: 'help', result: { help } }, {});
@@ -134,7 +146,7 @@ export async function runCli(options: {
     }
     const plain = toPlainError(error instanceof CommanderError ? usageError(error) : error);
     run.fail(plain);
-    return run.exitCode(plain);
+    return run.failureCode(plain);
   } finally {
     stopListening();
   }

@@ -1,5 +1,6 @@
 import type { SettingValues } from '../config/index.ts';
-import type { InspectResult, ProgressEvent, PullResult, PullTarget } from '../pull/index.ts';
+import type { DoctorReport } from '../doctor/index.ts';
+import type { InspectResult, ListedImage, ProgressEvent, PullResult, PullTarget, Removal } from '../pull/index.ts';
 
 /** For one registry, the one that the reference names. Never logged, never part of a message. */
 export interface Credentials {
@@ -32,6 +33,20 @@ export interface UmountOptions extends CommonOptions {
   readonly directory: string;
 }
 
+export interface ImagesResult {
+  /** The one that was pulled last comes first. */
+  readonly images: readonly ListedImage[];
+}
+
+export interface RmOptions extends CommonOptions {
+  /** References and digests as the user wrote them. */
+  readonly targets: readonly string[];
+}
+
+export interface PruneOptions extends CommonOptions {
+  readonly all: boolean;
+}
+
 export interface UmountResult {
   readonly directory: string;
   /** False when only the remains of a bundle were removed. */
@@ -50,6 +65,10 @@ export interface Commands {
   pull(options: PullOptions, io: CommandIo): Promise<PullResult>;
   inspect(options: InspectOptions, io: CommandIo): Promise<InspectResult>;
   umount(options: UmountOptions, io: CommandIo): Promise<UmountResult>;
+  images(options: CommonOptions, io: CommandIo): Promise<ImagesResult>;
+  rm(options: RmOptions, io: CommandIo): Promise<Removal>;
+  prune(options: PruneOptions, io: CommandIo): Promise<Removal>;
+  doctor(options: CommonOptions, io: CommandIo): Promise<DoctorReport>;
 }
 
 export interface OutputStream {
@@ -67,8 +86,8 @@ export interface CliIo {
   readonly cwd: string;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
-  /** Asks the user for a line that is not shown; undefined when interrupted. Absent without a terminal. */
-  readonly askPassword?: (prompt: string) => Promise<string | undefined>;
+  /** Asks the user for a line that is not shown; undefined when interrupted or aborted. Absent without a terminal. */
+  readonly askPassword?: (prompt: string, signal: AbortSignal) => Promise<string | undefined>;
   /** Calls `listener` for each SIGINT and SIGTERM until the returned function is called. */
   readonly onSignal: (listener: (signal: 'SIGINT' | 'SIGTERM') => void) => () => void;
 }
@@ -77,5 +96,8 @@ export type CommandOutcome =
   | { readonly command: 'pull'; readonly result: PullResult }
   | { readonly command: 'inspect'; readonly result: InspectResult }
   | { readonly command: 'umount'; readonly result: UmountResult }
+  | { readonly command: 'images'; readonly result: ImagesResult }
+  | { readonly command: 'rm' | 'prune'; readonly result: Removal }
+  | { readonly command: 'doctor'; readonly result: DoctorReport }
   | { readonly command: 'version'; readonly result: { readonly version: string } }
   | { readonly command: 'help'; readonly result: { readonly help: string } };

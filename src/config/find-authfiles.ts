@@ -1,6 +1,8 @@
 import { statSync } from 'node:fs';
 import type { Environment } from './parse-environment.ts';
 
+const ABSENT: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP']);
+
 function under(directory: string | undefined, name: string): string[] {
   // XDG base directories must be absolute; a relative one is to be ignored.
   return directory?.startsWith('/') ? [`${directory}/${name}`] : [];
@@ -19,7 +21,17 @@ export function authfileCandidates(environment: Environment, uid: number): reado
   ];
 }
 
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch (error) {
+    // A directory that this user may not enter, such as root's HOME kept by setpriv, holds nothing for them.
+    if (error instanceof Error && 'code' in error && ABSENT.has(error.code)) return false;
+    throw error;
+  }
+}
+
 /** Those of the candidates that exist. For the CLI only: in the guest, credentials come from named places. */
 export function findAuthfiles(environment: Environment, uid: number): readonly string[] {
-  return authfileCandidates(environment, uid).filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
+  return authfileCandidates(environment, uid).filter(isFile);
 }

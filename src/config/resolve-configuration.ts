@@ -68,6 +68,8 @@ export function resolveConfiguration(sources: readonly ConfigurationSource[]): C
     store: {
       data: pick(settled, 'store.data', DEFAULTS['store.data']),
       state: pick(settled, 'store.state', DEFAULTS['store.state']),
+      layerFormat: pick(settled, 'store.layer_format', DEFAULTS['store.layer_format']),
+      verity: pick(settled, 'store.verity', DEFAULTS['store.verity']),
       minFreeBytes: pick(settled, 'store.min_free_bytes', DEFAULTS['store.min_free_bytes']),
     },
     pull: {

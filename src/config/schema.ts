@@ -1,16 +1,19 @@
 import * as z from 'zod';
 import { LIMITS } from '../limits/index.ts';
 import { LIMIT_NAMES, snakeCase } from './settings.ts';
+import { LAYER_FORMATS, VERITY_MODES } from './types.ts';
 
 const absolutePath = z.string().regex(/^\/[^\u0000]*$/, 'expected an absolute path');
 const certificate = z.string().regex(/-----BEGIN CERTIFICATE-----/, 'expected a PEM certificate');
 const count = z.int().min(1);
+/** As long as a timer runs; a longer one fires at once. https://nodejs.org/api/timers.html#settimeoutcallback-delay-args */
+const duration = count.max(2 ** 31 - 1);
 
 const limits = z.strictObject(
   Object.fromEntries(
     LIMIT_NAMES.map((name) => [
       snakeCase(name),
-      count
+      (LIMITS[name].unit === 'ms' ? duration : count)
         .optional()
         .meta({ default: LIMITS[name].default, description: `${LIMITS[name].reason} (${LIMITS[name].unit})` }),
     ]),
@@ -21,6 +24,8 @@ const store = z.strictObject({
   root: absolutePath.optional().describe('Puts data and state into folders of these names below this one.'),
   data: absolutePath.optional().describe('Where layers and writable uppers lie.'),
   state: absolutePath.optional().describe('Where index, names and locks lie; guest memory.'),
+  layer_format: z.enum(LAYER_FORMATS).optional().describe('One image file a layer, or one directory.'),
+  verity: z.enum(VERITY_MODES).optional().describe('Whether a dm-verity tree is written behind each layer image.'),
   min_free_bytes: z.int().min(0).optional().describe('A pull that would leave less room than this is refused.'),
 });
 

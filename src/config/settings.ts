@@ -1,5 +1,5 @@
 import { DEFAULT_LIMITS, LIMITS, type LimitName } from '../limits/index.ts';
-import type { LogLevel, SettingName } from './types.ts';
+import type { LayerFormatChoice, LogLevel, SettingName, VerityMode } from './types.ts';
 
 /**
  * Who may set a setting.
@@ -20,6 +20,8 @@ const BASE = {
   'store.root': { settableBy: 'measured', reason: 'layers would lie where the host chose' },
   'store.data': { settableBy: 'measured', reason: 'layers would lie where the host chose' },
   'store.state': { settableBy: 'measured', reason: 'the index must lie in guest memory' },
+  'store.layer_format': { settableBy: 'measured', reason: 'an encrypted store must not hold directories' },
+  'store.verity': { settableBy: 'measured', reason: 'it is what the host cannot change layers behind' },
   'store.min_free_bytes': { settableBy: 'measured', reason: 'a resource limit' },
   'pull.policy': { settableBy: 'named', reason: 'it decides which images run' },
   'pull.insecure_policy': { settableBy: 'named', reason: 'it decides which images run' },
@@ -45,6 +47,8 @@ export const SETTINGS: ReadonlyMap<SettingName, Setting> = new Map<SettingName, 
 export const DEFAULTS = {
   'store.data': '/var/lib/sealift',
   'store.state': '/run/sealift',
+  'store.layer_format': 'auto' as LayerFormatChoice,
+  'store.verity': 'auto' as VerityMode,
   // Room for the containers' writable layers after a pull.
   'store.min_free_bytes': 64 * 1024 * 1024,
   'pull.insecure_policy': false,

@@ -14,6 +14,14 @@ export interface Classified<T> {
   readonly origin: string;
 }
 
+/** `auto`: EROFS where the kernel mounts it, as a probe of the store shows; directories elsewhere. */
+export const LAYER_FORMATS = ['auto', 'erofs', 'directory'] as const;
+export type LayerFormatChoice = (typeof LAYER_FORMATS)[number];
+
+/** `auto`: where the host can reach the layers, which is not so in memory and on the CLI's own disk. */
+export const VERITY_MODES = ['auto', 'always', 'never'] as const;
+export type VerityMode = (typeof VERITY_MODES)[number];
+
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 /** Value of each setting by its path in the file; the limits are `pull.limits.<name>`. */
@@ -22,6 +30,8 @@ export interface SettingValues extends Partial<Record<`pull.limits.${LimitName}`
   readonly 'store.root'?: string;
   readonly 'store.data'?: string;
   readonly 'store.state'?: string;
+  readonly 'store.layer_format'?: LayerFormatChoice;
+  readonly 'store.verity'?: VerityMode;
   readonly 'store.min_free_bytes'?: number;
   readonly 'pull.policy'?: string;
   readonly 'pull.insecure_policy'?: boolean;
@@ -47,6 +57,8 @@ export interface Configuration {
   readonly store: {
     readonly data: Classified<string>;
     readonly state: Classified<string>;
+    readonly layerFormat: Classified<LayerFormatChoice>;
+    readonly verity: Classified<VerityMode>;
     readonly minFreeBytes: Classified<number>;
   };
   readonly pull: {

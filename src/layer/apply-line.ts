@@ -1,7 +1,7 @@
 import type { ByteSink } from '../bytes/index.ts';
 import type { Limits } from '../limits/index.ts';
 import type { Digest } from '../oci/index.ts';
-import { type DirectoryWriter, readTar } from '../unpack/index.ts';
+import { type EntrySink, readTar } from '../unpack/index.ts';
 import { verifyDigest } from './verify-digest.ts';
 
 /** What the image config promised: the diffID over every byte, and a well-formed archive applied entry by entry. */
@@ -10,7 +10,7 @@ export interface ApplyLine extends ByteSink {
   layerBytes(): number;
 }
 
-export function createApplyLine(diffId: Digest, limits: Limits, writer: DirectoryWriter): ApplyLine {
+export function createApplyLine(diffId: Digest, limits: Limits, writer: EntrySink): ApplyLine {
   const line = verifyDigest({ digest: diffId, what: 'diffID', code: 'DIFFID_MISMATCH' }, readTar(limits, writer));
   let layerBytes = 0;
   return {

@@ -1,3 +1,3 @@
+export { canUseSyncHandle } from './decompress/index.ts';
 export type { LayerJob, LayerTarget, StagedLayer } from './types.ts';
-export type { WorkerHandle } from './worker-handle.ts';
-export { type StageOptions, WorkerPool, type WorkerPoolOptions } from './worker-pool.ts';
+export { type LayerLine, type StageOptions, WorkerPool, type WorkerPoolOptions } from './worker-pool.ts';

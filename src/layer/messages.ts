@@ -3,18 +3,15 @@ import type { AuthChallenge, DocumentResponse, HttpRequest, TransportSettings } 
 import type { Limits } from '../limits/index.ts';
 import type { LayerJob, StagedLayer } from './types.ts';
 
-/** One line on one worker: the network half, the layer half, or both without a ring between them. */
-export type LineRole = 'fetch' | 'apply' | 'whole';
-
 /** Work that is done whole in one worker and answered once. `operation` is plain data that the entry's table knows. */
 export type Task =
+  /** One half of a line: the network's or the layer's. */
   | {
       readonly type: 'line';
       readonly role: 'fetch' | 'apply';
       readonly job: LayerJob;
       readonly ring: SharedArrayBuffer;
     }
-  | { readonly type: 'line'; readonly role: 'whole'; readonly job: LayerJob }
   | {
       readonly type: 'document';
       readonly request: HttpRequest;

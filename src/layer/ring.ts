@@ -140,13 +140,3 @@ export class Ring {
     Atomics.notify(this.#control, SIGNAL);
   }
 }
-
-/** The slot interface over one private buffer, for a line that stays on one thread. */
-export function slotsInto(sink: ByteSink): SlotWriter {
-  const buffer = Buffer.allocUnsafeSlow(SLOT_BYTES);
-  return {
-    acquire: () => buffer,
-    publish: (length) => sink.write(buffer.subarray(0, length)),
-    end: () => sink.end(),
-  };
-}

@@ -1,16 +1,25 @@
-import type { ByteSink } from '../bytes/index.ts';
 import { asSealiftError, assertNever, fromPlainError, SealiftError, toPlainError } from '../errors/index.ts';
 import type { AuthChallenge, HttpRequest, Transport, TransportSettings } from '../http/index.ts';
-import { createDirectoryWriter, createLowerView, type DirectoryWriter } from '../unpack/index.ts';
+import {
+  createDirectoryWriter,
+  createErofsWriter,
+  createLowerView,
+  type DirectoryWriter,
+  type ErofsWriter,
+  type LowerView,
+} from '../unpack/index.ts';
 import { createApplyLine } from './apply-line.ts';
-import { collectYoungGarbage } from './collect-garbage.ts';
+import { collectAllGarbage, collectYoungGarbage } from './collect-garbage.ts';
 import { runFetchLine } from './fetch-line.ts';
 import type { FromWorker, Task, ToWorker, WorkerStart } from './messages.ts';
-import { Ring, RingAborted, type SlotWriter, slotsInto } from './ring.ts';
-import type { LayerJob, LayerTarget } from './types.ts';
+import { Ring, RingAborted } from './ring.ts';
+import type { LayerJob, LayerTarget, StagedLayer } from './types.ts';
 
 /** Progress is told, and young garbage collected, each time so many bytes have come. */
-const STEP_BYTES = 4 * 1024 * 1024;
+const STEP_BYTES = 1024 * 1024;
+
+/** A layer of so many entries leaves megabytes behind; collecting them takes some 10 ms. */
+const MANY_ENTRIES = 2_000;
 
 /** The worker's side of its message channel. */
 export interface WorkerPort {
@@ -90,7 +99,6 @@ class LayerWorker {
     const { id } = task;
     switch (message.type) {
       case 'line':
-        if (message.role === 'whole') return this.#stageWhole(task, message.job);
         if (message.role === 'fetch') return this.#fetchLayer(task, message.job, new Ring(message.ring));
         return this.#applyLayer(task, message.job, new Ring(message.ring));
       case 'document': {
@@ -105,13 +113,23 @@ class LayerWorker {
     }
   }
 
-  #stageWhole(task: RunningTask, job: LayerJob): Promise<FromWorker> {
-    return this.#applyWith(task, job, (line) => this.#fetchInto(task, job, slotsInto(line), () => 0));
-  }
-
   async #fetchLayer(task: RunningTask, job: LayerJob, ring: Ring): Promise<FromWorker> {
+    const { limits, windowToken } = this.#start;
     try {
-      await this.#fetchInto(task, job, ring.writer(), () => ring.blockedMs);
+      const transport = await this.#transport(job.transport);
+      this.#entry.checkpoint('layer-fetch');
+      await runFetchLine(job, ring.writer(), {
+        streamBlob: (stream) => transport.streamBlob(stream),
+        onUnauthorized: (challenge) => this.#askForAuthorization(task, challenge),
+        onBytes: countSteps((bytes) => {
+          this.#port.postMessage({ type: 'progress', id: task.id, bytes });
+          collectYoungGarbage();
+        }),
+        blockedMs: () => ring.blockedMs,
+        windowToken,
+        limits,
+        signal: task.abort.signal,
+      });
     } catch (error) {
       ring.abort('peer-failed');
       throw error;
@@ -119,50 +137,25 @@ class LayerWorker {
     return { type: 'fetched', id: task.id };
   }
 
-  #applyLayer(task: RunningTask, job: LayerJob, ring: Ring): Promise<FromWorker> {
-    return this.#applyWith(task, job, (line) => {
-      this.#entry.checkpoint('layer-apply');
-      ring.drainTo(line);
-    });
-  }
-
-  async #applyWith(
-    { id }: RunningTask,
-    job: LayerJob,
-    feed: (line: ByteSink) => void | Promise<void>,
-  ): Promise<FromWorker> {
-    const { target } = job;
-    const writer = this.#writer(target);
+  #applyLayer({ id }: RunningTask, job: LayerJob, ring: Ring): FromWorker {
+    const { target, diffId } = job;
+    let writer: LayerWriter | undefined;
     let isAccepted = false;
     try {
-      const line = createApplyLine(job.diffId, this.#start.limits, writer);
-      await feed(line);
-      const staged = { facts: writer.facts(), layerBytes: line.layerBytes() };
+      writer = this.#writer(target);
+      this.#entry.checkpoint('layer-apply');
+      const line = createApplyLine(diffId, this.#start.limits, writer);
+      ring.drainTo(line);
+      const staged = { facts: writer.facts(), layerBytes: line.layerBytes(), ...describeImage(writer) };
       isAccepted = true;
+      if (staged.facts.entries >= MANY_ENTRIES) setImmediate(collectAllGarbage);
       return { type: 'staged', id, staged };
     } finally {
-      if (!isAccepted) {
-        this.#mergedWriters.delete(target.directory);
-        writer.close();
-      }
+      ring.abort('peer-failed');
+      const isKept = isAccepted && target.kind === 'merged';
+      if (!isKept) writer?.close();
+      if (!isKept && target.kind === 'merged') this.#mergedWriters.delete(target.directory);
     }
-  }
-
-  async #fetchInto(task: RunningTask, job: LayerJob, slots: SlotWriter, blockedMs: () => number): Promise<void> {
-    const transport = await this.#transport(job.transport);
-    this.#entry.checkpoint('layer-fetch');
-    await runFetchLine(job, slots, {
-      streamBlob: (stream) => transport.streamBlob(stream),
-      onUnauthorized: (challenge) => this.#askForAuthorization(task, challenge),
-      onBytes: countSteps((bytes) => {
-        this.#port.postMessage({ type: 'progress', id: task.id, bytes });
-        collectYoungGarbage();
-      }),
-      blockedMs,
-      windowToken: this.#start.windowToken,
-      limits: this.#start.limits,
-      signal: task.abort.signal,
-    });
   }
 
   #askForAuthorization(task: RunningTask, challenge: AuthChallenge): Promise<HttpRequest> {
@@ -183,22 +176,49 @@ class LayerWorker {
     return created;
   }
 
-  #writer(target: LayerTarget): DirectoryWriter {
+  #writer(target: LayerTarget): LayerWriter {
     const { limits } = this.#start;
-    const { directory: root } = target;
-    if (target.kind === 'overlay') {
-      const lower = target.lowers === undefined ? {} : { lower: createLowerView(target.lowers) };
-      return createDirectoryWriter({ root, form: 'overlay', privileged: true, ...lower, limits });
+    switch (target.kind) {
+      case 'overlay': {
+        const { directory: root, lowers } = target;
+        return createDirectoryWriter({ root, form: 'overlay', privileged: true, ...lowerOf(lowers), limits });
+      }
+      case 'image': {
+        const { path, lowers, verity } = target;
+        return createErofsWriter({ path, ...lowerOf(lowers), limits, verity });
+      }
+      case 'merged':
+        return this.#mergedWriter(target.directory, target.privileged);
+      default:
+        return assertNever(target, 'layer target');
     }
+  }
+
+  #mergedWriter(root: string, privileged: boolean): DirectoryWriter {
     const known = this.#mergedWriters.get(root);
     if (known !== undefined) {
       known.beginLayer();
       return known;
     }
-    const writer = createDirectoryWriter({ root, form: 'merged', privileged: target.privileged, limits });
+    const { limits } = this.#start;
+    const writer = createDirectoryWriter({ root, form: 'merged', privileged, limits });
     this.#mergedWriters.set(root, writer);
     return writer;
   }
+}
+
+type LayerWriter = DirectoryWriter | ErofsWriter;
+
+function lowerOf(lowers: readonly string[] | undefined): { readonly lower?: LowerView } {
+  return lowers === undefined ? {} : { lower: createLowerView(lowers) };
+}
+
+function describeImage(writer: LayerWriter): Pick<StagedLayer, 'image'> {
+  if (!('result' in writer)) return {};
+  const { fileBytes: bytes, verity } = writer.result();
+  if (verity === undefined) return { image: { bytes } };
+  const { rootHash, hashOffset } = verity;
+  return { image: { bytes, verity: { rootHash, hashOffset } } };
 }
 
 function countSteps(onStep: (bytes: number) => void): (bytes: number) => void {

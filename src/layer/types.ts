@@ -6,6 +6,13 @@ import type { LayerFacts } from '../unpack/index.ts';
 export type LayerTarget =
   /** A new directory in overlay form; `lowers` are the layer directories below, topmost first, for a chained layer. */
   | { readonly kind: 'overlay'; readonly directory: string; readonly lowers: readonly string[] | undefined }
+  /** A new EROFS image; lowers as above. */
+  | {
+      readonly kind: 'image';
+      readonly path: string;
+      readonly lowers: readonly string[] | undefined;
+      readonly verity: boolean;
+    }
   /** One directory that all layers of an image are applied to in order; the writer lives on between the jobs. */
   | { readonly kind: 'merged'; readonly directory: string; readonly privileged: boolean };
 
@@ -24,4 +31,9 @@ export interface LayerJob {
 export interface StagedLayer {
   readonly facts: LayerFacts;
   readonly layerBytes: number;
+  /** Of an image: the length of its file, and what is to be known of the tree in it. */
+  readonly image?: {
+    readonly bytes: number;
+    readonly verity?: { readonly rootHash: string; readonly hashOffset: number };
+  };
 }

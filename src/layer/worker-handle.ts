@@ -41,6 +41,11 @@ export class WorkerHandle {
     return this.#isDead;
   }
 
+  /** Tasks that have not been answered. */
+  get taskCount(): number {
+    return this.#pending.size;
+  }
+
   /** Starts a task; `cancel` asks it to stop, which it answers by failing. */
   start(task: Task, hooks: TaskHooks = {}): { readonly answer: Promise<TaskAnswer>; cancel(): void } {
     const id = this.#nextId++;

@@ -1,6 +1,7 @@
 import { SealiftError } from '../errors/index.ts';
 import type { DocumentResponse, HttpClient, TransportSettings } from '../http/index.ts';
 import type { Limits } from '../limits/index.ts';
+import { type LinePair, LinePairs } from './line-pairs.ts';
 import type { Task } from './messages.ts';
 import { createRingMemory, Ring } from './ring.ts';
 import type { LayerJob, StagedLayer } from './types.ts';
@@ -10,6 +11,8 @@ import { PeerFailure, type TaskAnswer, type TaskHooks, WorkerHandle } from './wo
 export interface WorkerPoolOptions {
   /** The worker's module: layer/worker.ts from source, its bundle in a build. */
   readonly entry: URL;
+  /** Cores to keep busy; every two of them share a pair of layer threads. */
+  readonly cores: number;
   /** How long a worker without work is kept; its memory goes with it. */
   readonly idleMs: number;
   readonly limits: Limits;
@@ -19,11 +22,13 @@ export interface WorkerPoolOptions {
 const CANCEL_GRACE_MS = 5_000;
 
 export interface StageOptions extends TaskHooks {
-  /** Two workers with a ring between them, or one that does it all. */
-  readonly split: boolean;
-  /** The worker that keeps the writer of a merged target. */
-  readonly applier?: WorkerHandle;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** A pair of threads kept for the layers of one merged target, whose writer lives on its applier. */
+export interface LayerLine {
+  stage(job: LayerJob, options: StageOptions): Promise<StagedLayer>;
+  close(): void;
 }
 
 /** All worker threads of the process. Owns them, lends them, and ends those that idle. */
@@ -33,24 +38,56 @@ export class WorkerPool {
   readonly #workers = new Set<WorkerHandle>();
   readonly #idle = new Map<WorkerHandle, NodeJS.Timeout>();
   readonly #rings: SharedArrayBuffer[] = [];
+  readonly #pairs: LinePairs;
+  #caller: { readonly worker: WorkerHandle; calls: number } | undefined;
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
+    this.#pairs = new LinePairs(Math.max(1, Math.floor(options.cores / 2)), {
+      open: () => ({ fetcher: this.#acquire('networked'), applier: this.#acquire('plain') }),
+      close: ({ fetcher, applier }) => {
+        this.#release(fetcher);
+        this.#release(applier);
+      },
+    });
   }
 
-  /** Fetches, verifies and applies one layer. Throws the failure of the side where it began. */
-  stage(job: LayerJob, options: StageOptions): Promise<StagedLayer> {
-    return options.split ? this.#stageSplit(job, options) : this.#stageWhole(job, options);
-  }
-
-  /** Runs plain data through the operation table of the worker entry. */
-  async call(operation: unknown): Promise<unknown> {
-    const worker = this.acquire('plain');
+  /**
+   * Fetches, verifies and applies one layer as soon as a pair of threads has its turn. Throws the failure of the side
+   * where it began, or `PULL_CANCELLED`.
+   */
+  async stage(job: LayerJob, options: StageOptions): Promise<StagedLayer> {
+    const turn = await this.#takeTurn(options.signal);
     try {
-      const answer = await worker.start({ type: 'call', operation }).answer;
+      return await this.#runLine(job, turn, options, turn.fetched);
+    } finally {
+      turn.ended();
+    }
+  }
+
+  /** A line for all layers of one merged target, one after the other. The caller closes it. */
+  async openLine(directory: string, signal: AbortSignal): Promise<LayerLine> {
+    const turn = await this.#takeTurn(signal);
+    return {
+      stage: (job, options) => this.#runLine(job, turn, options, () => {}),
+      close: () => {
+        turn.applier.releaseTarget(directory);
+        turn.ended();
+      },
+    };
+  }
+
+  /**
+   * Runs plain data through the operation table of the worker entry. One thread does all such work in turn: it is short,
+   * and a thread each would cost more memory than it saves time.
+   */
+  async call(operation: unknown): Promise<unknown> {
+    const caller = this.#enterCall();
+    try {
+      const answer = await caller.start({ type: 'call', operation }).answer;
       return expectAnswer(answer, 'called').result;
     } finally {
-      this.release(worker);
+      this.#leaveCall(caller);
     }
   }
 
@@ -62,19 +99,26 @@ export class WorkerPool {
     };
   }
 
-  /** Lends a worker until `release`. */
-  acquire(wanted: 'networked' | 'plain'): WorkerHandle {
+  /** Ends all threads; tasks still running fail. */
+  close(): void {
+    for (const worker of this.#workers) this.#forget(worker);
+  }
+
+  /** Lends a worker until `#release`. */
+  #acquire(wanted: 'networked' | 'plain'): WorkerHandle {
     for (const [worker] of this.#idle) if (worker.isDead) this.#forget(worker);
     const idle = [...this.#idle.keys()];
-    const fitting = idle.find((worker) => worker.isNetworked === (wanted === 'networked')) ?? idle[0];
+    const isNetworked = wanted === 'networked';
+    // A networked worker is kept for the network: another that learns it costs 20 MB, a plain one 5.
+    const fitting = idle.find((worker) => worker.isNetworked === isNetworked) ?? (isNetworked ? idle[0] : undefined);
     const worker = fitting ?? this.#spawn();
     clearTimeout(this.#idle.get(worker));
     this.#idle.delete(worker);
-    if (wanted === 'networked') worker.isNetworked = true;
+    if (isNetworked) worker.isNetworked = true;
     return worker;
   }
 
-  release(worker: WorkerHandle): void {
+  #release(worker: WorkerHandle): void {
     if (worker.isDead || !this.#workers.has(worker)) {
       this.#forget(worker);
       return;
@@ -84,9 +128,21 @@ export class WorkerPool {
     this.#idle.set(worker, timer);
   }
 
-  /** Ends all threads; tasks still running fail. */
-  close(): void {
-    for (const worker of this.#workers) this.#forget(worker);
+  #enterCall(): WorkerHandle {
+    if (this.#caller?.worker.isDead === true) this.#caller = undefined;
+    this.#caller ??= { worker: this.#acquire('plain'), calls: 0 };
+    this.#caller.calls += 1;
+    return this.#caller.worker;
+  }
+
+  #leaveCall(worker: WorkerHandle): void {
+    if (this.#caller?.worker === worker) {
+      this.#caller.calls -= 1;
+      if (this.#caller.calls > 0) return;
+      this.#caller = undefined;
+    }
+    // Otherwise it died and was replaced by another, whose calls are not ours to count.
+    this.#release(worker);
   }
 
   #spawn(): WorkerHandle {
@@ -104,56 +160,61 @@ export class WorkerPool {
   }
 
   async #fetchDocument(task: Task, signal: AbortSignal | undefined): Promise<DocumentResponse> {
-    const worker = this.acquire('networked');
+    const worker = this.#acquire('networked');
     try {
       const running = worker.start(task);
       const answer = await this.#cancellable(signal, [worker], running.cancel, running.answer);
       return expectAnswer(answer, 'answered').response;
     } finally {
-      this.release(worker);
+      this.#release(worker);
     }
   }
 
-  async #stageWhole(job: LayerJob, options: StageOptions): Promise<StagedLayer> {
-    const worker = options.applier ?? this.acquire('networked');
-    worker.isNetworked = true;
+  async #takeTurn(signal: AbortSignal | undefined) {
     try {
-      const running = worker.start({ type: 'line', role: 'whole', job }, options);
-      const answer = await this.#cancellable(options.signal, [worker], running.cancel, running.answer);
-      return expectAnswer(answer, 'staged').staged;
-    } finally {
-      if (options.applier === undefined) this.release(worker);
+      return await this.#pairs.take(signal);
+    } catch (error) {
+      throw signal?.aborted === true ? cancelled(signal) : error;
     }
   }
 
-  async #stageSplit(job: LayerJob, options: StageOptions): Promise<StagedLayer> {
+  async #runLine(
+    job: LayerJob,
+    { fetcher, applier }: LinePair,
+    options: StageOptions,
+    onFetched: () => void,
+  ): Promise<StagedLayer> {
     const memory = this.#rings.pop() ?? createRingMemory();
     const ring = new Ring(memory);
     ring.reset();
-    const applier = options.applier ?? this.acquire('plain');
-    const fetcher = this.acquire('networked');
+    const fetching = fetcher.start({ type: 'line', role: 'fetch', job, ring: memory }, options);
+    const applying = applier.start({ type: 'line', role: 'apply', job, ring: memory });
+    const cancel = (): void => {
+      ring.abort('cancelled');
+      fetching.cancel();
+      applying.cancel();
+    };
+    const wakePeer = (error: unknown): never => {
+      ring.abort('peer-failed');
+      throw error;
+    };
+    const fetched = fetching.answer.catch(wakePeer);
+    void fetched.then(onFetched, onFetched);
+    const both = Promise.allSettled([fetched, applying.answer.catch(wakePeer)]);
     try {
-      const fetching = fetcher.start({ type: 'line', role: 'fetch', job, ring: memory }, options);
-      const applying = applier.start({ type: 'line', role: 'apply', job, ring: memory });
-      const cancel = (): void => {
-        ring.abort('cancelled');
-        fetching.cancel();
-        applying.cancel();
-      };
-      const wakePeer = (error: unknown): never => {
-        ring.abort('peer-failed');
-        throw error;
-      };
-      const both = Promise.allSettled([fetching.answer.catch(wakePeer), applying.answer.catch(wakePeer)]);
-      const [fetched, applied] = await this.#cancellable(options.signal, [fetcher, applier], cancel, both);
-      throwFirstCause([fetched, applied]);
+      const results = await this.#cancellable(options.signal, [fetcher, applier], cancel, both);
+      throwFirstCause(results);
+      const [, applied] = results;
       return expectAnswer(applied.status === 'fulfilled' ? applied.value : undefined, 'staged').staged;
     } finally {
-      this.release(fetcher);
-      if (options.applier === undefined) this.release(applier);
       // A worker that was ended may still be on its way out of the ring: such memory is not used again.
       if (!fetcher.isDead && !applier.isDead) this.#rings.push(memory);
     }
+  }
+
+  /** A thread that others still wait for may only be slow with theirs: it is given the time that they give it. */
+  #endStuck(workers: readonly WorkerHandle[]): void {
+    for (const worker of workers) if (worker.taskCount <= 1) this.#forget(worker);
   }
 
   /** Waits for `answer` while `signal` may cancel it; threads that do not answer a cancel in time are ended. */
@@ -166,7 +227,7 @@ export class WorkerPool {
     let grace: NodeJS.Timeout | undefined;
     const onAbort = (): void => {
       cancel();
-      grace = setTimeout(() => workers.forEach((worker) => void this.#forget(worker)), CANCEL_GRACE_MS);
+      grace = setInterval(() => this.#endStuck(workers), CANCEL_GRACE_MS);
     };
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted === true) onAbort();
@@ -177,7 +238,7 @@ export class WorkerPool {
     } catch (error) {
       throw signal?.aborted === true ? cancelled(signal) : error;
     } finally {
-      clearTimeout(grace);
+      clearInterval(grace);
       signal?.removeEventListener('abort', onAbort);
     }
   }

@@ -1,4 +1,5 @@
 import { formatPlatform, formatRepositoryName, type Platform } from '../oci/index.ts';
+import type { LayerFormat } from './layer-format.ts';
 import type { PreparedImage } from './prepare-image.ts';
 import type { LayerChain } from './pull-layers.ts';
 import type { PullRequest, PullResult } from './types.ts';
@@ -7,13 +8,15 @@ import type { PullRequest, PullResult } from './types.ts';
 export interface PullOutcome {
   readonly prepared: PreparedImage;
   readonly fetches: LayerChain['fetches'];
+  /** Undefined for a plain tree. */
+  readonly layerFormat: LayerFormat['format'] | undefined;
   readonly warnings: readonly string[];
 }
 
 /** The answer of a pull as plain data. */
 export function describePull(
   { target }: PullRequest,
-  { prepared, fetches, warnings }: PullOutcome,
+  { prepared, fetches, layerFormat, warnings }: PullOutcome,
   platform: Platform,
   durationMs: number,
 ): PullResult {
@@ -26,6 +29,7 @@ export function describePull(
     layers: layers.map(({ descriptor: { digest, size }, diffId }) => {
       return { digest, diffId, size, fetches: fetches.get(digest) ?? 0 };
     }),
+    layerFormat,
     target,
     warnings,
     durationMs,

@@ -1,5 +1,6 @@
 export { inspectImage } from './inspect-image.ts';
-export { Lanes } from './lanes.ts';
+export type { LayerFormat } from './layer-format.ts';
+export { listImages, pruneStore, removeImages } from './manage-images.ts';
 export type { ImagePorts, PullPorts, RunBundleOperation } from './ports.ts';
 export { pullImage } from './pull-image.ts';
 export type {
@@ -7,10 +8,12 @@ export type {
   InspectResult,
   InspectSummary,
   LayerProgressState,
+  ListedImage,
   ProgressEvent,
   PulledLayer,
   PullRequest,
   PullResult,
   PullTarget,
+  Removal,
 } from './types.ts';
 export { unmountBundle } from './unmount-bundle.ts';

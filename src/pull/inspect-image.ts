@@ -6,6 +6,7 @@ import {
   type ImageConfig,
   type ImageManifest,
   parseImageConfig,
+  parseManifestDocument,
   parseReference,
   type Reference,
   withDefaultTag,
@@ -26,6 +27,7 @@ export async function inspectImage(
     const reference = withDefaultTag(parseReference(unsafeReference));
     const source = ports.openSource(reference);
     const { platform, limits } = ports;
+    if (view === 'raw') return await fetchRaw(reference, source, ports, signal);
     const resolved = await resolveImage({ source, reference, platform, limits, shelf: undefined, signal });
     return await show(view, reference, resolved, source, ports, signal);
   } catch (error) {
@@ -33,8 +35,20 @@ export async function inspectImage(
   }
 }
 
+/** The document itself, whatever machines an index is for. */
+async function fetchRaw(
+  { digest, tag = 'latest' }: Reference,
+  source: ImageSource,
+  { limits }: ImagePorts,
+  signal: AbortSignal,
+): Promise<InspectResult> {
+  const { rawBytes, contentType } = await source.fetchManifest(digest ?? tag, signal);
+  parseManifestDocument(rawBytes, contentType, limits);
+  return { view: 'raw', rawManifest: rawBytes };
+}
+
 async function show(
-  view: InspectResult['view'],
+  view: Exclude<InspectResult['view'], 'raw'>,
   reference: Reference,
   resolved: ResolvedImage,
   source: ImageSource,
@@ -42,8 +56,6 @@ async function show(
   signal: AbortSignal,
 ): Promise<InspectResult> {
   const { indexes, manifest, untrustedManifest } = resolved;
-  const outermost = indexes[0] ?? manifest;
-  if (view === 'raw') return { view, rawManifest: outermost.rawBytes };
   const rawConfig = await source.fetchSmallBlob(untrustedManifest.config, limits.maxConfigBytes, signal);
   const config = parseImageConfig(rawConfig, limits.maxJsonDepth);
   if (view === 'config') return { view, config: JSON.parse(Buffer.from(rawConfig).toString('utf8')) };

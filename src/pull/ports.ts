@@ -5,9 +5,9 @@ import type { Limits } from '../limits/index.ts';
 import type { Platform, Reference } from '../oci/index.ts';
 import type { ImageSource } from '../registry/index.ts';
 import type { AuthorizedImage, PolicyChoice } from '../signature/index.ts';
-import type { RunSnapshotOperation, Snapshotter } from '../snapshot/index.ts';
+import type { LayerMounts, RunSnapshotOperation, Snapshotter } from '../snapshot/index.ts';
 import type { Store } from '../store/index.ts';
-import type { Lanes } from './lanes.ts';
+import type { LayerFormat } from './layer-format.ts';
 import type { ProgressEvent } from './types.ts';
 
 /** Has an operation on a bundle done in a worker. */
@@ -35,8 +35,7 @@ export interface PullPorts extends ImagePorts {
   /** Throws `CONFIG_CLASS_REFUSED` when the image's proof is too weak for the transport that was configured. */
   readonly assertTransport: (image: AuthorizedImage) => void;
   readonly transport: TransportSettings;
-  readonly pool: Pick<WorkerPool, 'stage' | 'acquire' | 'release'>;
-  readonly lanes: Lanes;
+  readonly pool: Pick<WorkerPool, 'stage' | 'openLine'>;
   readonly onProgress: (event: ProgressEvent) => void;
   /** Milliseconds that never go back. */
   readonly nowMs: () => number;
@@ -44,6 +43,9 @@ export interface PullPorts extends ImagePorts {
   /** Opened when first needed: `--unpack` touches no store. Throws `PRIVILEGE_REQUIRED` without root. */
   readonly openStore: () => Promise<Store>;
   readonly openSnapshotter: (store: Store) => Snapshotter;
+  readonly openLayerMounts: (store: Store) => LayerMounts;
+  /** What layers made in `dataDir` are to be. Throws `SNAPSHOT_FORMAT_UNSUPPORTED`. */
+  readonly chooseLayerFormat: (dataDir: string) => Promise<LayerFormat>;
   readonly runSnapshot: RunSnapshotOperation;
   readonly runBundle: RunBundleOperation;
 }

@@ -1,6 +1,7 @@
 import { prefixError, SealiftError } from '../errors/index.ts';
 import {
   type Descriptor,
+  type Digest,
   type ImageConfig,
   type ImageLayer,
   layerCompression,
@@ -13,17 +14,28 @@ import {
 } from '../oci/index.ts';
 import type { ImageSource } from '../registry/index.ts';
 import { type AuthorizedImage, authoriseImage } from '../signature/index.ts';
-import type { Store } from '../store/index.ts';
+import type { Lease, Store } from '../store/index.ts';
+import type { LayerFormat } from './layer-format.ts';
 import type { PullPorts } from './ports.ts';
 import { resolveImage } from './resolve-image.ts';
 
 /** An image that may run, all but its layers. */
 export interface PreparedImage {
   readonly image: AuthorizedImage;
+  /** Digests of the indexes that led to the manifest, outermost first. */
+  readonly via: readonly Digest[];
   readonly config: ImageConfig;
   /** Bottom to top; every media type is one that can be unpacked. */
   readonly layers: readonly ImageLayer[];
   readonly source: ImageSource;
+}
+
+/** The store, with what a pull keeps from being removed while it works. */
+export interface PullShelf {
+  readonly store: Store;
+  readonly lease: Lease;
+  /** Of the layers that are made now. */
+  readonly layerFormat: LayerFormat;
 }
 
 /**
@@ -33,24 +45,29 @@ export interface PreparedImage {
 export async function prepareImage(
   unsafeReference: string,
   ports: PullPorts,
-  store: Store | undefined,
+  shelf: PullShelf | undefined,
   signal: AbortSignal,
 ): Promise<PreparedImage> {
   const { limits, platform, policy, onProgress } = ports;
   const reference = withDefaultTag(parseReference(unsafeReference));
   const source = ports.openSource(reference);
   onProgress({ type: 'stage', stage: 'resolve' });
-  const resolved = await resolveImage({ source, reference, platform, limits, shelf: store, signal });
+  const resolved = await resolveImage({ source, reference, platform, limits, shelf: shelf?.store, signal });
   onProgress({ type: 'stage', stage: 'authorize' });
   const { indexes, manifest } = resolved;
   const image = await authoriseImage(policy, { reference, indexes, manifest }, limits);
   ports.assertTransport(image);
-  for (const document of [...indexes, manifest]) store?.putManifest(document.digest, document.rawBytes);
-  const config = await obtainConfig(image.manifest.config, source, ports, store, signal);
+  const { digest: configDigest } = image.manifest.config;
+  const via = indexes.map((index) => index.digest);
+  for (const digest of [...via, manifest.digest, configDigest]) {
+    await shelf?.lease.hold(digest, signal);
+  }
+  for (const document of [...indexes, manifest]) shelf?.store.putManifest(document.digest, document.rawBytes);
+  const config = await obtainConfig(image.manifest.config, source, ports, shelf?.store, signal);
   assertPlatform(config, platform);
   const layers = matchDiffIds(image.manifest, config);
   for (const { descriptor } of layers) layerCompression(descriptor.mediaType);
-  return { image, config, layers, source };
+  return { image, via, config, layers, source };
 }
 
 async function obtainConfig(

@@ -1,62 +1,108 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import type { PreparedBundle } from '../bundle/index.ts';
-import { prefixError } from '../errors/index.ts';
-import { formatReference } from '../oci/index.ts';
+import { prefixError, SealiftError } from '../errors/index.ts';
+import { formatPlatform, formatReference } from '../oci/index.ts';
 import type { Store } from '../store/index.ts';
 import { describePull, type PullOutcome } from './describe-pull.ts';
 import { droppedWarnings } from './dropped-warnings.ts';
+import { diffIdKey } from './layer-format.ts';
+import { evictionWarning, TYPICAL_EXPANSION } from './make-room.ts';
 import { missingLayers } from './missing-layers.ts';
 import type { PullPorts } from './ports.ts';
-import { type PreparedImage, prepareImage } from './prepare-image.ts';
+import { type PreparedImage, type PullShelf, prepareImage } from './prepare-image.ts';
 import { type LayerChain, pullLayers } from './pull-layers.ts';
 import type { PullRequest, PullResult } from './types.ts';
 import { unpackImage } from './unpack-image.ts';
 
-/** Uncompressed layers are about this much larger than what is on the wire; only a warning hangs on it. */
-const TYPICAL_EXPANSION = 3;
-
 /** resolve → authorise → layers → mount → bundle. A denial is final; what is verified stays in the store. */
 export async function pullImage(request: PullRequest, ports: PullPorts, signal: AbortSignal): Promise<PullResult> {
   const startedMs = ports.nowMs();
+  const describe = (outcome: PullOutcome) => describePull(request, outcome, ports.platform, ports.nowMs() - startedMs);
   try {
-    const outcome = await pullTo(request, ports, signal);
-    return describePull(request, outcome, ports.platform, ports.nowMs() - startedMs);
+    return await pullTo(request, ports, describe, signal);
   } catch (error) {
     throw prefixError(`pull ${request.reference}`, error);
   }
 }
 
-async function pullTo(request: PullRequest, ports: PullPorts, signal: AbortSignal): Promise<PullOutcome> {
-  const { reference, target } = request;
-  if (target.kind === 'unpack') return unpackImage(reference, target.directory, ports, signal);
+async function pullTo(
+  { reference, target }: PullRequest,
+  ports: PullPorts,
+  describe: (outcome: PullOutcome) => PullResult,
+  signal: AbortSignal,
+): Promise<PullResult> {
+  if (target.kind === 'unpack') return describe(await unpackImage(reference, target.directory, ports, signal));
   const store = await ports.openStore();
+  const lease = store.openLease();
   try {
-    return target.kind === 'bundle'
-      ? await pullIntoBundle(reference, target.directory, ports, store, signal)
-      : await pullIntoStore(reference, ports, store, signal);
+    const shelf = { store, lease, layerFormat: await ports.chooseLayerFormat(store.dataDir) };
+    const outcome =
+      target.kind === 'bundle'
+        ? await pullIntoBundle(reference, target.directory, ports, shelf, signal)
+        : await pullIntoStore(reference, ports, shelf, signal);
+    return describe(outcome);
+  } catch (error) {
+    lease.release();
+    await giveBackRoom(error, store);
+    throw error;
   } finally {
+    lease.release();
+    await sweepStore(store, ports);
     await store.close();
+  }
+}
+
+/** Layers that were finished before the store ran full are of no use to a pull that failed, and of use to others. */
+async function giveBackRoom(error: unknown, store: Store): Promise<void> {
+  if (!(error instanceof SealiftError) || error.code !== 'STORE_SPACE_EXHAUSTED') return;
+  // The failure to report is the first one.
+  await Promise.allSettled([store.prune({ all: false })]);
+}
+
+/** After the work, so that no pull waits for what dead containers left. */
+async function sweepStore(store: Store, { onProgress, openLayerMounts }: PullPorts): Promise<void> {
+  const results = await Promise.allSettled([store.sweepUppers(), openLayerMounts(store).sweep()]);
+  for (const result of results) {
+    if (result.status === 'fulfilled') continue;
+    onProgress({ type: 'warning', message: `left-overs of containers could not be removed: ${result.reason}` });
   }
 }
 
 async function pullIntoStore(
   unsafeReference: string,
   ports: PullPorts,
-  store: Store,
+  shelf: PullShelf,
   signal: AbortSignal,
 ): Promise<PullOutcome & { readonly chain: LayerChain }> {
-  const prepared = await prepareImage(unsafeReference, ports, store, signal);
-  const warnings = await assertSpace(prepared, ports, store);
+  const prepared = await prepareImage(unsafeReference, ports, shelf, signal);
+  const { image, source, layers } = prepared;
+  // Before there is a look at the space: what is here already must not be evicted for what is not.
+  for (const { diffId } of layers) await shelf.lease.hold(diffIdKey(shelf.layerFormat, diffId), signal);
+  const warnings = await assertSpace(prepared, ports, shelf);
   ports.onProgress({ type: 'stage', stage: 'layers' });
-  const { image, source } = prepared;
-  const chain = await pullLayers(image, prepared.layers, { ...ports, source, store, stage: stageWith(ports) }, signal);
-  store.putName(formatReference(image.reference), image.manifestDigest);
+  const layerMounts = ports.openLayerMounts(shelf.store);
+  const layerPorts = { ...ports, ...shelf, layerMounts, source, stage: stageWith(ports) };
+  const chain = await pullLayers(image, layers, layerPorts, signal);
+  recordImage(prepared, chain, ports, shelf.store);
   return {
     prepared,
     fetches: chain.fetches,
+    layerFormat: shelf.layerFormat.format,
     warnings: [...warnings, ...droppedWarnings(chain.layers.map(({ record }) => record.facts))],
     chain,
   };
+}
+
+/** The image first: a name never leads to one that is not there. */
+function recordImage({ image, via }: PreparedImage, chain: LayerChain, { platform }: PullPorts, store: Store): void {
+  const { manifestDigest, manifest, reference } = image;
+  store.putImage({
+    manifestDigest,
+    configDigest: manifest.config.digest,
+    layerKeys: chain.layers.map(({ record }) => record.key),
+    platform: formatPlatform(platform),
+  });
+  store.putName(formatReference(reference), manifestDigest, via);
 }
 
 function stageWith({ pool }: PullPorts) {
@@ -67,7 +113,7 @@ async function pullIntoBundle(
   unsafeReference: string,
   directory: string,
   ports: PullPorts,
-  store: Store,
+  shelf: PullShelf,
   signal: AbortSignal,
 ): Promise<PullOutcome> {
   const { runBundle } = ports;
@@ -75,8 +121,8 @@ async function pullIntoBundle(
   // Held from here on: whoever swaps the path meanwhile gets nothing mounted.
   const heldFd = openSync(bundle.rootfs, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
-    const outcome = await pullIntoStore(unsafeReference, ports, store, signal);
-    const stripped = await mountBundle(outcome, bundle, heldFd, ports, store);
+    const outcome = await pullIntoStore(unsafeReference, ports, shelf, signal);
+    const stripped = await mountBundle(outcome, bundle, heldFd, ports, shelf.store);
     return { ...outcome, warnings: [...outcome.warnings, ...stripped] };
   } catch (error) {
     await abandonBundle(bundle, ports);
@@ -97,9 +143,14 @@ async function mountBundle(
   const snapshotter = ports.openSnapshotter(store);
   onProgress({ type: 'stage', stage: 'mount' });
   const imageDigest = prepared.image.manifestDigest;
-  await snapshotter.mount({ layers: chain.layers, target: { path: bundle.rootfs, heldFd }, imageDigest });
+  const { id } = await snapshotter.mount({
+    layers: chain.layers,
+    target: { path: bundle.rootfs, heldFd },
+    imageDigest,
+  });
   try {
     onProgress({ type: 'stage', stage: 'bundle' });
+    store.settleUpper(id);
     const { config: imageConfig } = prepared;
     const written = await runBundle({ kind: 'write', bundle, imageConfig, rootfsReadonly: false, limits });
     return written.strippedLabels.map(
@@ -120,13 +171,19 @@ async function abandonBundle(bundle: PreparedBundle, { runBundle, onProgress }: 
   }
 }
 
-async function assertSpace({ layers }: PreparedImage, { onProgress }: PullPorts, store: Store): Promise<string[]> {
-  const missing = await missingLayers(layers, store);
+async function assertSpace(
+  { layers }: PreparedImage,
+  { onProgress }: PullPorts,
+  { store, layerFormat }: PullShelf,
+): Promise<string[]> {
+  const missing = await missingLayers(layers, layerFormat, store);
   const compressedBytes = missing.reduce((total, { descriptor }) => total + descriptor.size, 0);
   const estimatedBytes = compressedBytes * TYPICAL_EXPANSION;
-  const { verdict, availableBytes } = await store.checkSpace({ compressedBytes, estimatedBytes });
-  if (verdict !== 'tight') return [];
-  const message = `the layers may need ${estimatedBytes} bytes, ${availableBytes} are free in ${store.dataDir}`;
-  onProgress({ type: 'warning', message });
-  return [message];
+  const { verdict, availableBytes, removal } = await store.checkSpace({ compressedBytes, estimatedBytes });
+  const tight = `the layers may need ${estimatedBytes} bytes, ${availableBytes} are free in ${store.dataDir}`;
+  const warnings = [evictionWarning(removal), verdict === 'tight' ? tight : undefined].filter(
+    (message) => message !== undefined,
+  );
+  for (const message of warnings) onProgress({ type: 'warning', message });
+  return warnings;
 }

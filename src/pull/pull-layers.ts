@@ -2,16 +2,24 @@ import { prefixError, SealiftError } from '../errors/index.ts';
 import type { LayerJob, LayerTarget, StagedLayer, StageOptions } from '../layer/index.ts';
 import type { Digest, ImageLayer } from '../oci/index.ts';
 import { type AuthorizedImage, assertAuthorized } from '../signature/index.ts';
-import type { RunSnapshotOperation } from '../snapshot/index.ts';
-import { chainLayerKey, type KnownLayer, type LayerKey, type Store, type StoredLayer } from '../store/index.ts';
-import type { Lanes } from './lanes.ts';
-import { diffIdKey, LAYER_FORMAT } from './layer-format.ts';
+import type { LayerLease, LayerMounts, RunSnapshotOperation } from '../snapshot/index.ts';
+import {
+  type KnownLayer,
+  type LayerKey,
+  type Lease,
+  STAGED_IMAGE,
+  type Store,
+  type StoredLayer,
+} from '../store/index.ts';
+import { chainKey, diffIdKey, type LayerFormat } from './layer-format.ts';
 import { type LayerJobPorts, layerJob, tellLayer } from './layer-job.ts';
-import { orderLayers } from './order-layers.ts';
+import { makeWithRoom } from './make-room.ts';
 
 export interface LayerPorts extends LayerJobPorts {
   readonly store: Store;
-  readonly lanes: Lanes;
+  readonly lease: Lease;
+  readonly layerFormat: LayerFormat;
+  readonly layerMounts: LayerMounts;
   readonly stage: (job: LayerJob, options: StageOptions) => Promise<StagedLayer>;
   readonly runSnapshot: RunSnapshotOperation;
 }
@@ -42,7 +50,6 @@ export async function pullLayers(
 interface Reading {
   readonly key: LayerKey;
   readonly lowers: readonly string[] | undefined;
-  readonly split: boolean;
 }
 
 class LayerPull {
@@ -60,15 +67,21 @@ class LayerPull {
 
   async run(): Promise<LayerChain> {
     const known = await this.#obtainAll();
-    return { layers: await this.#settleChain(known), fetches: this.#fetches };
+    const mounts = this.#ports.layerMounts.lease();
+    try {
+      return { layers: await this.#settleChain(known, mounts), fetches: this.#fetches };
+    } finally {
+      mounts.release();
+    }
   }
 
-  /** Each distinct diffID once, as many at a time as there are lanes. */
+  /** Each distinct diffID once, as many at a time as there are pairs of threads. */
   async #obtainAll(): Promise<ReadonlyMap<Digest, KnownLayer>> {
     const distinct = new Map(this.#layers.map((layer) => [layer.diffId, layer]));
-    const sized = [...distinct.values()].map((layer) => ({ ...layer, size: layer.descriptor.size }));
-    const pending = orderLayers(sized).map(async ({ layer, split }) => {
-      const reading = { key: diffIdKey(layer.diffId), lowers: undefined, split };
+    // Largest first: what is left for the end is small, and no core waits long for the last one.
+    const largestFirst = [...distinct.values()].sort((one, other) => other.descriptor.size - one.descriptor.size);
+    const pending = largestFirst.map(async (layer) => {
+      const reading = { key: diffIdKey(this.#ports.layerFormat, layer.diffId), lowers: undefined };
       return [layer.diffId, await this.#obtain(layer, reading)] as const;
     });
     try {
@@ -81,28 +94,31 @@ class LayerPull {
     }
   }
 
-  async #settleChain(known: ReadonlyMap<Digest, KnownLayer>): Promise<readonly StoredLayer[]> {
+  async #settleChain(known: ReadonlyMap<Digest, KnownLayer>, mounts: LayerLease): Promise<readonly StoredLayer[]> {
     const chain: StoredLayer[] = [];
     for (const [position, layer] of this.#layers.entries()) {
       const own = known.get(layer.diffId);
-      if (own?.kind === 'published' && (await this.#standsAlone(own.layer, chain))) chain.push(own.layer);
-      else chain.push(await this.#obtainChained(layer, position, chain));
+      if (own?.kind === 'published' && (await this.#standsAlone(own.layer, chain, mounts))) chain.push(own.layer);
+      else chain.push(await this.#obtainChained(layer, position, await directoriesOf(chain, mounts)));
     }
     return chain;
   }
 
   /** Whether the layer is the same tree upon the layers below as it is by itself. */
-  async #standsAlone(layer: StoredLayer, below: readonly StoredLayer[]): Promise<boolean> {
+  async #standsAlone(layer: StoredLayer, below: readonly StoredLayer[], mounts: LayerLease): Promise<boolean> {
     const { facts } = layer.record;
-    if (facts.implied.length === 0) return true;
-    const plan = await this.#ports.runSnapshot('planChain', { facts, lowers: topmostFirst(below) });
+    // The root is a directory in every layer, named or not.
+    const isPlain = facts.implied.every(({ path }) => path === '') && facts.marked.length === 0;
+    if (isPlain) return true;
+    const lowers = await directoriesOf(below, mounts);
+    const plan = await this.#ports.runSnapshot('planChain', { facts, lowers });
     return plan.kind === 'independent';
   }
 
-  async #obtainChained(layer: ImageLayer, position: number, below: readonly StoredLayer[]): Promise<StoredLayer> {
-    const members = this.#layers.slice(0, position + 1).map(({ diffId }) => ({ diffId, domain: undefined }));
-    const key = chainLayerKey(LAYER_FORMAT, members);
-    const known = await this.#obtain(layer, { key, lowers: topmostFirst(below), split: true });
+  async #obtainChained(layer: ImageLayer, position: number, lowers: readonly string[]): Promise<StoredLayer> {
+    const diffIds = this.#layers.slice(0, position + 1).map(({ diffId }) => diffId);
+    const key = chainKey(this.#ports.layerFormat, diffIds);
+    const known = await this.#obtain(layer, { key, lowers });
     if (known.kind === 'published') return known.layer;
     const [link] = known.record.facts.unresolvedLinks;
     throw new SealiftError(
@@ -112,15 +128,17 @@ class LayerPull {
   }
 
   async #obtain(layer: ImageLayer, reading: Reading): Promise<KnownLayer> {
-    const { store, lanes, onProgress } = this.#ports;
+    const { store, lease, onProgress } = this.#ports;
     const tell = tellLayer(layer, onProgress);
     tell('waiting', 0);
     let isOurs = false;
     const make = (): Promise<KnownLayer> => {
       isOurs = true;
-      return lanes.run(reading.split ? lanes.count : 1, this.#signal, () => this.#make(layer, reading));
+      return makeWithRoom(layer.descriptor, this.#ports, () => this.#make(layer, reading));
     };
     try {
+      // Before anybody looks for it: what is found then cannot be removed until the pull has ended.
+      await lease.hold(reading.key, this.#signal);
       const known = await store.withLayer(reading.key, make, this.#signal);
       tell(isOurs ? 'done' : 'cached', layer.descriptor.size);
       return known;
@@ -130,22 +148,31 @@ class LayerPull {
     }
   }
 
-  async #make(layer: ImageLayer, { key, lowers, split }: Reading): Promise<KnownLayer> {
+  async #make(layer: ImageLayer, { key, lowers }: Reading): Promise<KnownLayer> {
     const { store, stage } = this.#ports;
     const staging = await store.stageLayer(key, layer.diffId);
     try {
-      const target: LayerTarget = { kind: 'overlay', directory: staging.directory, lowers };
+      const target = this.#target(staging.directory, lowers);
       const { job, hooks } = await layerJob(layer, target, this.#ports, this.#signal);
       this.#fetches.set(job.blobDigest, (this.#fetches.get(job.blobDigest) ?? 0) + 1);
-      const { facts } = await stage(job, { ...hooks, split, signal: this.#signal });
+      const { facts, image } = await stage(job, { ...hooks, signal: this.#signal });
       if (facts.unresolvedLinks.length > 0) return store.rememberNeedsChain(key, layer.diffId, facts);
-      return await staging.publish(facts);
+      return await staging.publish(facts, image);
     } finally {
       await staging.discard();
     }
   }
+
+  #target(directory: string, lowers: Reading['lowers']): LayerTarget {
+    const { format, verity } = this.#ports.layerFormat;
+    if (format === 'directory') return { kind: 'overlay', directory, lowers };
+    return { kind: 'image', path: `${directory}/${STAGED_IMAGE}`, lowers, verity };
+  }
 }
 
-function topmostFirst(layers: readonly StoredLayer[]): readonly string[] {
-  return layers.map(({ path }) => path).reverse();
+/** Where the trees of these layers can be read, topmost first. */
+async function directoriesOf(layers: readonly StoredLayer[], mounts: LayerLease): Promise<readonly string[]> {
+  const directories: string[] = [];
+  for (const layer of layers.toReversed()) directories.push(await mounts.directoryOf(layer));
+  return directories;
 }

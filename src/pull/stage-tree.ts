@@ -3,6 +3,8 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from
 import { basename, dirname, join, resolve } from 'node:path';
 import { SealiftError } from '../errors/index.ts';
 
+const OWNER_WRITES = 0o200;
+
 export interface StagedTree {
   /** Private, beside the target, on its file system. */
   readonly directory: string;
@@ -20,6 +22,8 @@ export function stageTree(target: string): StagedTree {
   const directory = join(parent, 'tree');
   try {
     mkdirSync(parent, { mode: 0o700 });
+    // A setgid bit of the directory around it would pass on to all that is made inside.
+    chmodSync(parent, 0o700);
     mkdirSync(directory, { mode: 0o755 });
   } catch (error) {
     throw refuse(path, 'its parent directory cannot be written to', error);
@@ -28,7 +32,7 @@ export function stageTree(target: string): StagedTree {
     directory,
     publish() {
       try {
-        renameSync(directory, path);
+        moveTree(directory, path);
       } catch (error) {
         throw refuse(path, 'expected it to be absent or empty still', error);
       }
@@ -48,20 +52,29 @@ function refuse(path: string, detail: string, cause?: unknown): SealiftError {
   return new SealiftError('UNPACK_TARGET_INVALID', `unpack into ${path}: ${detail}`, { context: { path }, cause });
 }
 
+/** Without root, a directory changes its parent only while its owner may write to it. */
+function moveTree(from: string, to: string): void {
+  const mode = lstatSync(from).mode & 0o7777;
+  const isClosed = (mode & OWNER_WRITES) === 0;
+  if (isClosed) chmodSync(from, mode | OWNER_WRITES);
+  renameSync(from, to);
+  if (isClosed) chmodSync(to, mode);
+}
+
 /** A tree of an image may have directories that their owner cannot write to; root does not notice. */
 function removeTree(path: string): void {
   try {
     rmSync(path, { recursive: true, force: true });
   } catch {
     // Without root: made writable from the top down, then removed for good.
-    makeWritable(path);
+    makeWritable(Buffer.from(path));
     rmSync(path, { recursive: true, force: true });
   }
 }
 
-function makeWritable(directory: string): void {
+function makeWritable(directory: Buffer): void {
   chmodSync(directory, 0o700);
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    if (entry.isDirectory()) makeWritable(join(directory, entry.name));
+  for (const entry of readdirSync(directory, { encoding: 'buffer', withFileTypes: true })) {
+    if (entry.isDirectory()) makeWritable(Buffer.concat([directory, Buffer.from('/'), entry.name]));
   }
 }

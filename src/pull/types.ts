@@ -33,11 +33,33 @@ export interface PullResult {
   readonly indexDigest: Digest | undefined;
   readonly platform: string;
   readonly layers: readonly PulledLayer[];
+  /** What the layers that were fetched are kept as; undefined for a plain tree. */
+  readonly layerFormat: 'directory' | 'erofs' | undefined;
   readonly target: PullTarget;
   /** What was left out or deserves attention, as sentences. */
   readonly warnings: readonly string[];
   readonly durationMs: number;
 }
+
+/** An image in the store. */
+export interface ListedImage {
+  readonly manifestDigest: Digest;
+  readonly configDigest: Digest;
+  /** References as they were pulled, fully expanded. */
+  readonly names: readonly string[];
+  readonly platform: string;
+  /** RFC 3339. */
+  readonly pulledAt: string;
+  /** Keys of the layers, bottom to top. */
+  readonly layerKeys: readonly string[];
+  /** What the layers take of the disk, each once, and the part of it that other images use as well. */
+  readonly diskBytes: number;
+  readonly sharedBytes: number;
+  /** Where it is mounted. */
+  readonly mounts: readonly string[];
+}
+
+export type { Removal } from '../store/index.ts';
 
 export type LayerProgressState = 'waiting' | 'cached' | 'fetching' | 'verifying' | 'done' | 'failed';
 

@@ -1,10 +1,10 @@
 import { prefixError } from '../errors/index.ts';
-import type { WorkerHandle } from '../layer/index.ts';
+import type { LayerLine, LayerTarget } from '../layer/index.ts';
 import type { ImageLayer } from '../oci/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 import type { PullOutcome } from './describe-pull.ts';
 import { droppedWarnings } from './dropped-warnings.ts';
-import { layerJob } from './layer-job.ts';
+import { type LayerJobPorts, layerJob } from './layer-job.ts';
 import type { PullPorts } from './ports.ts';
 import { type PreparedImage, prepareImage } from './prepare-image.ts';
 import { type StagedTree, stageTree } from './stage-tree.ts';
@@ -27,7 +27,7 @@ export async function unpackImage(
     tree.publish();
     const warnings = droppedWarnings(facts);
     const fetches = new Map(prepared.layers.map(({ descriptor }) => [descriptor.digest, 1]));
-    return { prepared, fetches, warnings };
+    return { prepared, fetches, layerFormat: undefined, warnings };
   } finally {
     tree.discard();
   }
@@ -35,35 +35,33 @@ export async function unpackImage(
 
 async function applyLayers(
   prepared: PreparedImage,
-  tree: StagedTree,
+  { directory }: StagedTree,
   ports: PullPorts,
   signal: AbortSignal,
 ): Promise<readonly LayerFacts[]> {
-  const applier = ports.pool.acquire('plain');
+  const line = await ports.pool.openLine(directory, signal);
+  const target = { kind: 'merged', directory, privileged: ports.isPrivileged } as const;
   const facts: LayerFacts[] = [];
   try {
-    for (const layer of prepared.layers) facts.push(await applyLayer(layer, prepared, tree, applier, ports, signal));
+    for (const layer of prepared.layers) {
+      facts.push(await applyLayer(layer, target, line, { ...ports, source: prepared.source }, signal));
+    }
     return facts;
   } finally {
-    applier.releaseTarget(tree.directory);
-    ports.pool.release(applier);
+    line.close();
   }
 }
 
 async function applyLayer(
   layer: ImageLayer,
-  { source }: PreparedImage,
-  { directory }: StagedTree,
-  applier: WorkerHandle,
-  ports: PullPorts,
+  target: LayerTarget,
+  line: LayerLine,
+  ports: LayerJobPorts,
   signal: AbortSignal,
 ): Promise<LayerFacts> {
-  const { lanes, pool, transport, onProgress, isPrivileged: privileged } = ports;
-  const target = { kind: 'merged', directory, privileged } as const;
-  const { job, hooks, tell } = await layerJob(layer, target, { source, transport, onProgress }, signal);
+  const { job, hooks, tell } = await layerJob(layer, target, ports, signal);
   try {
-    const options = { ...hooks, split: true, applier, signal };
-    const { facts } = await lanes.run(lanes.count, signal, () => pool.stage(job, options));
+    const { facts } = await line.stage(job, { ...hooks, signal });
     tell('done', layer.descriptor.size);
     return facts;
   } catch (error) {

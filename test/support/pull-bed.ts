@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { PullOptions } from '../../src/cli/index.ts';
 import { composeCli } from '../../src/compose.ts';
+import type { SettingValues } from '../../src/config/index.ts';
 import type { ProgressEvent, PullResult, PullTarget } from '../../src/pull/index.ts';
 import { type FakeRegistry, startFakeRegistry } from './fake-registry.ts';
 import { type TarMember, tar } from './tar-builder.ts';
@@ -85,7 +85,7 @@ export class PullBed {
     tagOrDigest: string,
     target: PullTarget = { kind: 'store' },
     options: {
-      settings?: PullOptions['settings'];
+      settings?: SettingValues;
       signal?: AbortSignal;
       onProgress?: (event: ProgressEvent) => void;
     } = {},

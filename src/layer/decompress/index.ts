@@ -9,6 +9,7 @@ import { createStreamDecompressor } from './stream-fallback.ts';
 import { canUseSyncHandle, createSyncDecompressor } from './sync-handle.ts';
 import type { Decompressor } from './types.ts';
 
+export { canUseSyncHandle } from './sync-handle.ts';
 export type { Decompressor } from './types.ts';
 
 export interface DecompressOptions {

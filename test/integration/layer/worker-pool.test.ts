@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -54,7 +54,7 @@ function openPool(fault?: string): WorkerPool {
   const entry = fault === undefined ? PLAIN_ENTRY : FAULTY_ENTRY;
   // Workers take a copy of the environment when they start.
   process.env['SEALIFT_TEST_FAULT'] = fault ?? '';
-  pool = new WorkerPool({ entry, idleMs: 10_000, limits: DEFAULT_LIMITS });
+  pool = new WorkerPool({ entry, idleMs: 10_000, limits: DEFAULT_LIMITS, cores: 2 });
   return pool;
 }
 
@@ -72,12 +72,9 @@ function job(change: Partial<LayerJob> = {}): LayerJob {
   };
 }
 
-describe.each([
-  ['two workers and a ring', true],
-  ['one worker', false],
-])('WorkerPool.stage with %s', (_, split) => {
+describe('WorkerPool.stage', () => {
   it('applies a layer whose size, digest, diffID and archive hold', async () => {
-    const staged = await openPool().stage(job(), { split });
+    const staged = await openPool().stage(job(), {});
     expect(staged.layerBytes).toBe(archive.length);
     expect(staged.facts.entries).toBe(2);
     expect(readFileSync(join(directory, 'content')).equals(content)).toBe(true);
@@ -88,19 +85,19 @@ describe.each([
     const flipped = Buffer.from(blob);
     flipped[20] = (flipped[20] ?? 0) ^ 0xff;
     answer = (response) => response.end(flipped);
-    await expectFailure('BLOB_DIGEST_MISMATCH', () => openPool().stage(job(), { split }));
+    await expectFailure('BLOB_DIGEST_MISMATCH', () => openPool().stage(job(), {}));
   });
 
   it('blames the image when the blob is right and the archive is not', async () => {
     const broken = gzipSync(Buffer.alloc(2048, 'not a tar'));
     answer = (response) => response.end(broken);
     const target = { blobDigest: sha256(broken), blobSize: broken.length };
-    await expectFailure('TAR_INVALID', () => openPool().stage(job(target), { split }));
+    await expectFailure('TAR_INVALID', () => openPool().stage(job(target), {}));
   });
 
   it('refuses a layer whose diffID is another', async () => {
     const other = { diffId: sha256(Buffer.from('another layer')) };
-    await expectFailure('DIFFID_MISMATCH', () => openPool().stage(job(other), { split }));
+    await expectFailure('DIFFID_MISMATCH', () => openPool().stage(job(other), {}));
   });
 
   it('asks for a new request after a 401 and goes on with it', async () => {
@@ -113,26 +110,67 @@ describe.each([
     });
     const { request } = job();
     const onUnauthorized = async () => ({ ...request, headers: { authorization: 'Bearer fresh' } });
-    await openPool().stage(job(), { split, onUnauthorized });
+    await openPool().stage(job(), { onUnauthorized });
     expect(seen).toEqual([undefined, 'Bearer fresh']);
   });
 
   it('fails with the reason when there are no new credentials', async () => {
     answer = (response) => response.writeHead(401, { 'www-authenticate': 'Bearer realm="x"' }).end();
-    await expectFailure('REGISTRY_AUTH_REJECTED', () => openPool().stage(job(), { split }));
+    await expectFailure('REGISTRY_AUTH_REJECTED', () => openPool().stage(job(), {}));
   });
 
   it('fails the layer and nothing else when a worker thread ends', async () => {
-    const error = await expectFailure('LAYER_WORKER_FAILED', () =>
-      openPool('exit=layer-fetch').stage(job(), { split }),
-    );
+    const error = await expectFailure('LAYER_WORKER_FAILED', () => openPool('exit=layer-fetch').stage(job(), {}));
     expect(error.message).toContain('code 7');
     expect(await pool.call('still alive')).toBe('still alive');
   });
 
   it('fails the layer with an internal error when a worker meets a bug, and can be used again', async () => {
-    await expectFailure('INTERNAL', () => openPool('throw=layer-fetch').stage(job(), { split }));
+    await expectFailure('INTERNAL', () => openPool('throw=layer-fetch').stage(job(), {}));
     expect(await pool.call('still alive')).toBe('still alive');
+  });
+});
+
+describe('several layers on one pair of threads', () => {
+  const inDirectory = (name: string): Partial<LayerJob> => {
+    mkdirSync(join(directory, name));
+    return { target: { kind: 'merged', directory: join(directory, name), privileged: false } };
+  };
+
+  it('are fetched while those before are applied, each into its own place', async () => {
+    openPool();
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    await Promise.all(names.map((name) => pool.stage(job(inDirectory(name)), {})));
+    for (const name of names) expect(readFileSync(join(directory, name, 'small'), 'utf8')).toBe('hello');
+  });
+
+  it('do not share the fate of one that fails', async () => {
+    openPool();
+    const broken = pool.stage(job({ ...inDirectory('broken'), diffId: sha256(Buffer.from('other')) }), {});
+    const good = pool.stage(job(inDirectory('good')), {});
+    await expectFailure('DIFFID_MISMATCH', () => broken);
+    expect((await good).layerBytes).toBe(archive.length);
+  });
+
+  it('are all stopped by one signal, also those that have not begun', async () => {
+    answer = (response) => void response.writeHead(200, { 'content-length': blob.length }).write(blob.subarray(0, 9));
+    openPool();
+    const abort = new AbortController();
+    const failing = ['a', 'b', 'c'].map((name) =>
+      expectFailure('PULL_CANCELLED', () => pool.stage(job(inDirectory(name)), { signal: abort.signal })),
+    );
+    while (sockets.size === 0) await new Promise((resolve) => setImmediate(resolve));
+    abort.abort(new Error('enough'));
+    await Promise.all(failing);
+  });
+
+  it('go one after the other into a merged target, whose writer remembers', async () => {
+    openPool();
+    const line = await pool.openLine(directory, new AbortController().signal);
+    await line.stage(job(), {});
+    expect((await line.stage(job(), {})).facts.entries).toBe(2);
+    line.close();
+    expect(readdirSync(directory).sort()).toEqual(['content', 'small']);
   });
 });
 
@@ -143,14 +181,12 @@ describe('cancelling a layer', () => {
     // Both threads are up and have loaded what they need, so that only the cancelling takes time.
     await pool.stage(
       job({ target: { kind: 'merged', directory: mkdtempSync(`${directory}/warm-`), privileged: false } }),
-      {
-        split: true,
-      },
+      {},
     );
     const target = { kind: 'merged', directory: mkdtempSync(`${directory}/layer-`), privileged: false } as const;
     armed = true;
     const staging = expectFailure('PULL_CANCELLED', () =>
-      pool.stage(job({ target, ...change }), { split: true, signal: abort.signal }),
+      pool.stage(job({ target, ...change }), { signal: abort.signal }),
     );
     await started;
     const before = performance.now();
@@ -217,6 +253,17 @@ describe('cancelling a layer', () => {
 
   it('fails at once when the signal was aborted before', async () => {
     const signal = AbortSignal.abort(new Error('enough'));
-    await expectFailure('PULL_CANCELLED', () => openPool().stage(job(), { split: true, signal }));
+    await expectFailure('PULL_CANCELLED', () => openPool().stage(job(), { signal }));
+  });
+});
+
+describe('WorkerPool.call', () => {
+  it('starts a few threads, however many calls come at once', async () => {
+    const opened = openPool('none');
+    const before = readdirSync('/proc/self/task').length;
+    const answers = Array.from({ length: 40 }, (_, at) => opened.call(at));
+    await opened.call('another');
+    expect(readdirSync('/proc/self/task').length - before).toBeLessThan(16);
+    expect(await Promise.all(answers)).toEqual(Array.from({ length: 40 }, (_, at) => at));
   });
 });

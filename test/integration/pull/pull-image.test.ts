@@ -135,7 +135,8 @@ describe(`pulling into a store${WITHOUT_ROOT}`, () => {
   });
 });
 
-describe(`layers that need the ones below${WITHOUT_ROOT}`, () => {
+describe.each(['erofs', 'directory'] as const)(`%s layers that need the ones below${WITHOUT_ROOT}`, (format) => {
+  const inFormat = { settings: { 'store.layer_format': format } };
   const below = [file('usr/lib/old', 'old'), file('bin', 'program')];
   const belowSymlink = [file('lib/new', 'new'), whiteout('lib/old')];
   const linking = [hardlink('also', 'bin')];
@@ -146,7 +147,7 @@ describe(`layers that need the ones below${WITHOUT_ROOT}`, () => {
 
   rootIt('are read a second time upon them, which is remembered', async () => {
     const image = bed.serveImage([[...base, ...below], belowSymlink, linking], { tag: 'latest' });
-    const result = await bed.pull('latest', { kind: 'bundle', directory: bed.path('bundle') });
+    const result = await bed.pull('latest', { kind: 'bundle', directory: bed.path('bundle') }, inFormat);
     expect(result.layers.map(({ fetches }) => fetches)).toEqual([1, 2, 2]);
     expect(counts(image.layers)).toEqual([1, 2, 2]);
     const rootfs = bed.path('bundle/rootfs');
@@ -156,19 +157,19 @@ describe(`layers that need the ones below${WITHOUT_ROOT}`, () => {
     expect(readFileSync(`${rootfs}/also`, 'utf8')).toBe('program');
     await bed.umount(bed.path('bundle'));
 
-    await bed.pull('latest');
+    await bed.pull('latest', undefined, inFormat);
     expect(counts(image.layers)).toEqual([1, 2, 2]);
     for (const name of publishedLayers().filter((key) => key.includes('-chain-'))) {
       rmSync(bed.path(`store/data/layers/${name}`), { recursive: true });
-      rmSync(bed.path(`store/state/layers/${name}.json`));
+      rmSync(bed.path(`store/state/layers/${name.replace('.erofs', '')}.json`));
     }
-    await bed.pull('latest');
+    await bed.pull('latest', undefined, inFormat);
     expect(counts(image.layers)).toEqual([1, 3, 3]);
   });
 
   rootIt('are refused when no layer has the target of a hard link', async () => {
     bed.serveImage([base, linking], { tag: 'latest' });
-    const error = await expectFailure('UNPACK_ENTRY_INVALID', () => bed.pull('latest'));
+    const error = await expectFailure('UNPACK_ENTRY_INVALID', () => bed.pull('latest', undefined, inFormat));
     expect(error.message).toContain('bin');
     expect(leftovers()).toEqual([]);
   });

@@ -58,4 +58,18 @@ describe('askPassword', () => {
     expect(answer).toBe(expected);
     expect(shown).toBe('Password: \n');
   });
+
+  it.each([
+    ['while it waits', false],
+    ['before it asks', true],
+  ])('gives the terminal back when it is cancelled %s', async (_, early) => {
+    const input = new TypingTerminal(['abc']);
+    const abort = new AbortController();
+    if (early) abort.abort();
+    const answer = askPassword(input, { write: () => true }, 'Password: ', abort.signal);
+    abort.abort();
+    expect(await answer).toBeUndefined();
+    expect(input.done).toEqual(early ? [] : ['utf8', 'raw', 'cooked', 'pause']);
+    expect(input.listenerCount('data')).toBe(0);
+  });
 });

@@ -1,6 +1,7 @@
 import { type CliIo, type CommandIo, type Commands, runCli } from '../../../src/cli/index.ts';
+import type { DoctorReport } from '../../../src/doctor/index.ts';
 import { type Digest, parseDigest } from '../../../src/oci/index.ts';
-import type { InspectResult, PullResult } from '../../../src/pull/index.ts';
+import type { InspectResult, ListedImage, PullResult, Removal } from '../../../src/pull/index.ts';
 
 export const DIGEST: Digest = parseDigest(`sha256:${'ab'.repeat(32)}`);
 
@@ -13,6 +14,7 @@ export const PULL_RESULT: PullResult = {
     { digest: DIGEST, diffId: DIGEST, size: 1_500_000, fetches: 1 },
     { digest: DIGEST, diffId: DIGEST, size: 10, fetches: 0 },
   ],
+  layerFormat: 'erofs',
   target: { kind: 'store' },
   warnings: [],
   durationMs: 1234,
@@ -39,6 +41,35 @@ const INSPECT_RESULTS: { readonly [View in InspectResult['view']]: InspectResult
   raw: { view: 'raw', rawManifest: RAW_MANIFEST },
 };
 
+export const DOCTOR_REPORT: DoctorReport = {
+  checks: [
+    { name: 'kernel', status: 'ok', detail: '6.12.0', remedy: undefined },
+    { name: 'erofs', status: 'warn', detail: 'unknown filesystem \u001b[2J\u009b2J', remedy: 'load erofs' },
+  ],
+  layerFormat: { format: 'directory', reason: 'no EROFS' },
+};
+
+export const IMAGE: ListedImage = {
+  manifestDigest: DIGEST,
+  configDigest: DIGEST,
+  names: ['registry.example/app:1', `registry.example/app@${DIGEST}`],
+  platform: 'linux/amd64',
+  pulledAt: '2030-01-01T00:00:00.000Z',
+  layerKeys: ['directory-v1-diffid-…'],
+  diskBytes: 1_500_000,
+  sharedBytes: 0,
+  mounts: ['/cwd/b/rootfs'],
+};
+
+export const REMOVAL: Removal = {
+  names: ['registry.example/app:1'],
+  images: [DIGEST],
+  layers: [],
+  documents: 2,
+  uppers: 1,
+  freedBytes: 1_500_000,
+};
+
 export interface CliBench {
   readonly calls: { readonly command: string; readonly options: unknown }[];
   readonly stdout: Buffer;
@@ -50,7 +81,8 @@ export interface BenchOptions {
   readonly terminal?: boolean;
   /** Replaces what a command does, after its call is recorded. */
   readonly command?: (io: CommandIo) => Promise<PullResult>;
-  readonly askPassword?: (prompt: string) => Promise<string | undefined>;
+  readonly report?: DoctorReport;
+  readonly askPassword?: (prompt: string, signal: AbortSignal) => Promise<string | undefined>;
   /** Called with the function that delivers a signal. */
   readonly signal?: (deliver: (signal: 'SIGINT' | 'SIGTERM') => void) => void;
 }
@@ -72,6 +104,22 @@ export async function runBench(argv: readonly string[], options: BenchOptions = 
     umount: async (given) => {
       calls.push({ command: 'umount', options: given });
       return { directory: given.directory, wasMounted: true };
+    },
+    images: async (given) => {
+      calls.push({ command: 'images', options: given });
+      return { images: [IMAGE] };
+    },
+    rm: async (given) => {
+      calls.push({ command: 'rm', options: given });
+      return REMOVAL;
+    },
+    prune: async (given) => {
+      calls.push({ command: 'prune', options: given });
+      return REMOVAL;
+    },
+    doctor: async (given) => {
+      calls.push({ command: 'doctor', options: given });
+      return options.report ?? DOCTOR_REPORT;
     },
   };
   const io: CliIo = {

@@ -1,8 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { formatImages } from '../../../src/cli/format-images.ts';
 import { VERSION } from '../../../src/cli/index.ts';
+import type { DoctorReport } from '../../../src/doctor/index.ts';
 import { CODES, type ErrorCode, KINDS, SealiftError } from '../../../src/errors/index.ts';
-import { type CliBench, DIGEST, PULL_RESULT, RAW_MANIFEST, runBench } from './cli-bench.ts';
+import {
+  type CliBench,
+  DIGEST,
+  DOCTOR_REPORT,
+  IMAGE,
+  PULL_RESULT,
+  RAW_MANIFEST,
+  REMOVAL,
+  runBench,
+} from './cli-bench.ts';
 
 const REF = 'registry.example/app:1';
 
@@ -45,6 +56,15 @@ describe('what the commands are called with', () => {
     [['inspect', '-c', 'x', '--config', '--creds=u:p', REF], 'inspect', { configFile: '/cwd/x', view: 'config' }],
     [['umount', './b/'], 'umount', { directory: '/cwd/b', ...common }],
     [['umount', '--store', '/s', 'b'], 'umount', { settings: { 'store.root': '/s' } }],
+    [
+      ['images', '--store', 's'],
+      'images',
+      { settings: { 'store.root': '/cwd/s' }, configFile: undefined, debug: false },
+    ],
+    [['rm', REF, 'b', '--debug'], 'rm', { targets: [REF, 'b'], debug: true }],
+    [['prune'], 'prune', { all: false, ...common }],
+    [['prune', '--all'], 'prune', { all: true }],
+    [['doctor', '--store', 's'], 'doctor', { ...common, settings: { 'store.root': '/cwd/s' } }],
   ])('%j', async (argv, command, options) => {
     const bench = await runBench(argv);
     expect(bench).toMatchObject({ exitCode: 0, calls: [{ command, options }] });
@@ -79,6 +99,11 @@ describe('a wrong command line', () => {
     ['pull', REF, '--creds', '--quiet'],
     ['inspect', '-c', '--raw', REF],
     ['umount', '--store', '--quiet', 'b'],
+    ['rm'],
+    ['rm', '--all', REF],
+    ['images', REF],
+    ['prune', REF],
+    ['prune', '--store', '--all'],
   ];
 
   it.each(wrong.map((argv) => [argv]))('%j exits with 2 and calls nothing', async (argv) => {
@@ -135,6 +160,20 @@ describe('--creds with a user only', () => {
     expect(bench).toMatchObject({ exitCode: 2, calls: [] });
   });
 
+  it('ends when a signal comes while it waits for the password', async () => {
+    const prompts: string[] = [];
+    const bench = await runBench([...argv, '--json'], {
+      signal: (deliver) => queueMicrotask(() => deliver('SIGTERM')),
+      askPassword: (prompt, signal) => {
+        prompts.push(prompt);
+        return new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined)));
+      },
+    });
+    expect(prompts).toHaveLength(1);
+    expect(bench).toMatchObject({ exitCode: 143, calls: [] });
+    expect(documentOf(bench).error).toMatchObject({ code: 'PULL_CANCELLED' });
+  });
+
   it('ends as by SIGINT when interrupted', async () => {
     const bench = await runBench([...argv, '--json'], { askPassword: async () => undefined });
     expect(bench).toMatchObject({ exitCode: 130, calls: [] });
@@ -183,6 +222,18 @@ describe('standard output', () => {
     expect([bench.stdout.toString(), bench.stderr]).toEqual(['', 'unmounted /cwd/b\n']);
   });
 
+  it('has a table of the images', async () => {
+    const bench = await runBench(['images']);
+    expect(bench.stdout.toString()).toBe(formatImages([IMAGE]));
+    expect(bench.stderr).toBe('');
+  });
+
+  it.each(['rm', 'prune'])('has names and digests of what %s removed, and remarks say the rest', async (command) => {
+    const bench = await runBench(command === 'rm' ? ['rm', REF] : ['prune']);
+    expect(bench.stdout.toString()).toBe(`registry.example/app:1\n${DIGEST}\n`);
+    expect(bench.stderr).toBe('removed 1 name, 1 image, 0 layers, 1 writable layer; 1.5 MB freed\n');
+  });
+
   it('has the version', async () => {
     expect((await runBench(['version'])).stdout.toString()).toBe('1.2.3\n');
   });
@@ -197,10 +248,13 @@ describe('standard output', () => {
     },
   );
 
-  it.each(['pull', 'inspect', 'umount'])('has examples in the help of %s', async (command) => {
-    const { stdout } = await runBench([command, '--help']);
-    expect(stdout.toString()).toMatch(new RegExp(`Examples:[^]*\\n  sealift ${command} `));
-  });
+  it.each(['pull', 'inspect', 'umount', 'images', 'rm', 'prune', 'doctor'])(
+    'has examples in the help of %s',
+    async (command) => {
+      const { stdout } = await runBench([command, '--help']);
+      expect(stdout.toString()).toMatch(new RegExp(`Examples:[^]*\\n  sealift ${command} `));
+    },
+  );
 });
 
 describe('--json', () => {
@@ -209,6 +263,10 @@ describe('--json', () => {
     [['inspect', REF], expect.objectContaining({ manifestDigest: DIGEST })],
     [['inspect', '--config', REF], expect.objectContaining({ os: 'linux' })],
     [['umount', 'b'], { directory: '/cwd/b', wasMounted: true }],
+    [['doctor'], JSON.parse(JSON.stringify(DOCTOR_REPORT))],
+    [['images'], { images: [IMAGE] }],
+    [['rm', REF], REMOVAL],
+    [['prune'], REMOVAL],
     [['version'], { version: '1.2.3' }],
   ])('%j answers one document with the result', async (argv, result) => {
     const bench = await runBench([...argv, '--json']);
@@ -286,6 +344,28 @@ describe('a failing command', () => {
     const bench = await runBench(['pull', '--json', REF], fail(new TypeError('x is not a function')));
     expect(documentOf(bench).error?.code).toBe('INTERNAL');
     expect(bench.exitCode).toBe(70);
+  });
+});
+
+describe('doctor', () => {
+  const failing: DoctorReport = {
+    checks: [...DOCTOR_REPORT.checks, { name: 'overlayfs', status: 'fail', detail: 'none', remedy: 'load it' }],
+    layerFormat: undefined,
+  };
+
+  it('lists the checks, with what to do below, and cannot drive a terminal', async () => {
+    const bench = await runBench(['doctor']);
+    const text = bench.stdout.toString();
+    expect(text).toContain('ok       kernel          6.12.0\n');
+    expect(text).toMatch(/^warn {5}erofs {11}unknown filesystem .*\n {25}→ load erofs\n$/m);
+    expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+    expect([bench.stderr, bench.exitCode]).toEqual(['', 0]);
+  });
+
+  it.each([[], ['--json']])('exits with 5 when a check fails, beside the report (%s)', async (...flags) => {
+    const bench = await runBench(['doctor', ...flags], { report: failing });
+    expect(bench.exitCode).toBe(KINDS.unsupported.exitCode);
+    expect(bench.stdout.toString()).toContain('overlayfs');
   });
 });
 

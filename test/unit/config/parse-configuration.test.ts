@@ -69,6 +69,7 @@ describe('parseConfiguration', () => {
     ['[pull]\nplatform = ""', 'pull.platform:'],
     ['[pull.limits]\nmax_layers = 0', 'pull.limits.max_layers:'],
     ['[pull.limits]\nmax_layers = 1.5', 'pull.limits.max_layers:'],
+    ['[pull.limits]\ndocument_timeout_ms = 2147483648', 'pull.limits.document_timeout_ms:'],
     ['[log]\nlevel = "loud"', 'log.level:'],
     ['store = 1', 'store:'],
     ['[store]\nroot = "/a"\nroot = "/b"', 'line 3'],

@@ -25,6 +25,8 @@ const SAMPLES: Required<Omit<SettingValues, `pull.limits.${string}`>> = {
   'store.root': '/r',
   'store.data': '/d',
   'store.state': '/s',
+  'store.layer_format': 'erofs',
+  'store.verity': 'always',
   'store.min_free_bytes': 1,
   'pull.policy': '/p',
   'pull.insecure_policy': true,

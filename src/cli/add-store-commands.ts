@@ -1,0 +1,73 @@
+import type { Command } from 'commander';
+import { addCommonFlags } from './common-flags.ts';
+import type { ProgramOptions } from './create-program.ts';
+import { parseCommonOptions, type RawFlags } from './parse-options.ts';
+import type { Commands } from './types.ts';
+
+const IMAGES_EXAMPLES = `
+SIZE is what the layers of an image take of the disk, SHARED the part that other images use as well.
+
+Examples:
+  sealift images
+  sealift images --store /mnt/layers --json
+`;
+
+const RM_EXAMPLES = `
+A name goes; an image goes with its last name, unless it is mounted. A digest stands for all names of its image.
+
+Examples:
+  sealift rm registry.example/app:1.2
+  sealift rm sha256:0123… sha256:4567…
+`;
+
+const PRUNE_EXAMPLES = `
+Examples:
+  # what no image, no mount and no pull needs
+  sealift prune
+
+  # images that are not mounted as well
+  sealift prune --all --json
+`;
+
+const STORE_FLAG = ['--store <dir>', 'the store to look at, its data and state below DIR'] as const;
+
+function addImages(program: Command, commands: Commands, options: ProgramOptions): void {
+  addCommonFlags(program.command('images').description('list the images of the store'))
+    .option(...STORE_FLAG)
+    .addHelpText('after', IMAGES_EXAMPLES)
+    .action(async (flags: RawFlags) => {
+      const result = await commands.images(parseCommonOptions(flags, options), options.begin(flags));
+      options.finish({ command: 'images', result }, flags);
+    });
+}
+
+function addRm(program: Command, commands: Commands, options: ProgramOptions): void {
+  addCommonFlags(program.command('rm').description('remove names of images, and images without a name'))
+    .argument('<ref|digest...>', 'image references, or digests of manifests')
+    .option(...STORE_FLAG)
+    .addHelpText('after', RM_EXAMPLES)
+    .action(async (targets: readonly string[], flags: RawFlags) => {
+      const common = parseCommonOptions(flags, options);
+      const result = await commands.rm({ targets, ...common }, options.begin(flags));
+      options.finish({ command: 'rm', result }, flags);
+    });
+}
+
+function addPrune(program: Command, commands: Commands, options: ProgramOptions): void {
+  addCommonFlags(program.command('prune').description('remove what nothing in the store needs'))
+    .option('--all', 'images that are not mounted, too')
+    .option(...STORE_FLAG)
+    .addHelpText('after', PRUNE_EXAMPLES)
+    .action(async (flags: RawFlags) => {
+      const common = parseCommonOptions(flags, options);
+      const result = await commands.prune({ all: flags.all ?? false, ...common }, options.begin(flags));
+      options.finish({ command: 'prune', result }, flags);
+    });
+}
+
+/** The commands about what is in the store. */
+export function addStoreCommands(program: Command, commands: Commands, options: ProgramOptions): void {
+  addImages(program, commands, options);
+  addRm(program, commands, options);
+  addPrune(program, commands, options);
+}

@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { FaultAction } from '../../support/fake-registry.ts';
+import { PullBed } from '../../support/pull-bed.ts';
+import { file } from '../../support/tar-builder.ts';
+
+const ENTRY = fileURLToPath(new URL('../../../src/bin/sealift.ts', import.meta.url));
+const LAYER = [file('data', Buffer.alloc(300_000, 'x'))];
+const DEADLINE_MS = 10_000;
+
+let bed: PullBed;
+beforeEach(async () => {
+  bed = await PullBed.open();
+});
+afterEach(() => bed.close());
+
+function start(parameters: readonly string[]) {
+  const child = spawn(process.execPath, [ENTRY, ...parameters], {
+    env: { PATH: process.env['PATH'], HOME: '/nonexistent' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const chunks: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+  child.stderr.resume();
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { child, ended, output: () => Buffer.concat(chunks) };
+}
+
+describe('sealift whose standard error nobody reads', () => {
+  it('still ends with the exit code of its failure', async () => {
+    const { child, ended } = start(['inspect', 'UPPER/Case']);
+    child.stderr.destroy();
+    expect(await ended).toBe(2);
+  });
+});
+
+describe('a signal', () => {
+  const stalled: FaultAction = { kind: 'stall', afterBytes: 10 };
+  it.each<[string, RegExp, FaultAction]>([
+    ['the ping', /^\/v2\/$/, { kind: 'silence' }],
+    ['a manifest', /\/manifests\//, stalled],
+    ['a pause between two tries', /\/manifests\//, { kind: 'answer', status: 503, headers: { 'retry-after': '60' } }],
+    ['a token', /\/token/, { kind: 'silence' }],
+    ['the config', /\/blobs\//, stalled],
+    ['a layer', /\/blobs\//, stalled],
+  ])('during %s ends the pull at once, with one document and nothing left behind', async (phase, match, action) => {
+    const image = bed.serveImage([LAYER], { tag: 'latest' });
+    const [layer = ''] = image.layers;
+    const expected = phase === 'a layer' ? new RegExp(layer) : match;
+    if (phase === 'a token') {
+      const challenge = { 'www-authenticate': `Bearer realm="${bed.registry.origin}/token"` };
+      bed.registry.inject({ match: /^\/v2\/$/, times: 9, action: { kind: 'answer', status: 401, headers: challenge } });
+    }
+    bed.registry.inject({ match: expected, times: 9, action });
+    const target = ['--tls-verify=false', '--insecure-policy', '--unpack', bed.path('tree'), '--json'];
+    const { child, ended, output } = start(['pull', bed.reference('latest'), ...target]);
+    await expect.poll(() => bed.registry.requestsTo(expected).length, { timeout: DEADLINE_MS }).toBeGreaterThan(0);
+    const signalledMs = performance.now();
+    child.kill(phase === 'a layer' ? 'SIGTERM' : 'SIGINT');
+    expect(await ended).toBe(phase === 'a layer' ? 143 : 130);
+    expect(performance.now() - signalledMs).toBeLessThan(4_000);
+    const [document, rest] = output().toString().split('\n');
+    expect(rest).toBe('');
+    expect(JSON.parse(document ?? '')).toMatchObject({ schema: 1, error: { code: 'PULL_CANCELLED' } });
+    expect(existsSync(bed.path('tree'))).toBe(false);
+    expect(readdirSync(bed.directory).filter((name) => name.startsWith('.tree'))).toEqual([]);
+  });
+});
+
+describe('inspect --raw', () => {
+  it('writes an index byte for byte, also one that has nothing for this machine', async () => {
+    const image = bed.serveImage([LAYER]);
+    const foreign = { ...image, layers: undefined, platform: { os: 'plan9', architecture: 'vax' } };
+    bed.serveIndex([foreign], 'foreign');
+    const { ended, output } = start(['inspect', '--raw', bed.reference('foreign'), '--tls-verify=false']);
+    expect(await ended).toBe(0);
+    const document = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [foreign] };
+    expect(output().toString()).toBe(JSON.stringify(document));
+  });
+});

@@ -1,0 +1,129 @@
+import { describe, expect, it } from 'vitest';
+import { type LinePair, LinePairs, type PairTurn } from '../../../src/layer/line-pairs.ts';
+
+interface FakePair extends LinePair {
+  readonly number: number;
+}
+
+function setUp(count: number) {
+  const open: number[] = [];
+  let opened = 0;
+  const dead = new Set<number>();
+  const pairs = new LinePairs(count, {
+    open: () => {
+      opened += 1;
+      open.push(opened);
+      const number = opened;
+      const worker = {
+        get isDead() {
+          return dead.has(number);
+        },
+      };
+      return { number, fetcher: worker, applier: worker } as never;
+    },
+    close: (pair) => open.splice(open.indexOf((pair as FakePair).number), 1),
+  });
+  const numberOf = (turn: PairTurn) => (turn as unknown as FakePair).number;
+  return { pairs, open, dead, numberOf };
+}
+
+/** What a promise has come to after everything that is ready has run. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  promise.then(
+    () => {
+      settled = true;
+    },
+    () => {
+      settled = true;
+    },
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  return settled;
+}
+
+describe('LinePairs', () => {
+  it('opens pairs only as they are wanted, and closes them when nothing is left to do', async () => {
+    const { pairs, open } = setUp(2);
+    const first = await pairs.take(undefined);
+    expect(open).toEqual([1]);
+    const second = await pairs.take(undefined);
+    expect(open).toEqual([1, 2]);
+    first.ended();
+    second.ended();
+    second.ended();
+    expect(open).toEqual([]);
+  });
+
+  it('gives the next layer its turn as soon as the one before has been fetched', async () => {
+    const { pairs, open, numberOf } = setUp(1);
+    const first = await pairs.take(undefined);
+    const next = pairs.take(undefined);
+    expect(await isSettled(next)).toBe(false);
+    first.fetched();
+    const second = await next;
+    expect(numberOf(second)).toBe(1);
+    first.ended();
+    expect(open).toEqual([1]);
+    second.ended();
+    expect(open).toEqual([]);
+  });
+
+  it('serves first come, first served, and nobody twice', async () => {
+    const { pairs } = setUp(1);
+    const order: string[] = [];
+    const first = await pairs.take(undefined);
+    const waiting = ['a', 'b', 'c'].map(async (name) => {
+      const turn = await pairs.take(undefined);
+      order.push(name);
+      await new Promise((resolve) => setImmediate(resolve));
+      turn.ended();
+    });
+    first.fetched();
+    first.fetched();
+    first.ended();
+    await Promise.all(waiting);
+    expect(order).toEqual(['a', 'b', 'c']);
+  });
+
+  it('lets a waiter go when it is cancelled, and serves the one behind', async () => {
+    const { pairs } = setUp(1);
+    const first = await pairs.take(undefined);
+    const abort = new AbortController();
+    const cancelled = pairs.take(abort.signal);
+    const next = pairs.take(undefined);
+    abort.abort(new Error('enough'));
+    await expect(cancelled).rejects.toThrow('enough');
+    first.ended();
+    (await next).ended();
+  });
+
+  it('refuses a turn to a signal that was aborted before', async () => {
+    const { pairs, open } = setUp(1);
+    await expect(pairs.take(AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough');
+    expect(open).toEqual([]);
+  });
+
+  it('gives a waiter a new pair when a thread of the old one has died', async () => {
+    const { pairs, open, dead, numberOf } = setUp(1);
+    const first = await pairs.take(undefined);
+    const next = pairs.take(undefined);
+    dead.add(1);
+    first.ended();
+    const second = await next;
+    expect(numberOf(second)).toBe(2);
+    second.ended();
+    expect(open).toEqual([]);
+  });
+
+  it('gives a newcomer a new pair when the idle one has died', async () => {
+    const { pairs, dead, numberOf } = setUp(1);
+    const first = await pairs.take(undefined);
+    first.fetched();
+    dead.add(1);
+    const second = await pairs.take(undefined);
+    expect(numberOf(second)).toBe(2);
+    first.ended();
+    second.ended();
+  });
+});
