@@ -49,7 +49,7 @@ fuzz: ## property tests for SECONDS each (60)
 demo: build ## pull an image from a registry, mount it and run it; needs root
 	@node scripts/demo.ts
 
-bench: build ## compare with skopeo + umoci on a 1 GB layer (ROUNDS=3, BENCH_DIR=folder); needs root
+bench: ## compare with skopeo + umoci, podman and containerd, and write docs/performance.md (BENCH_*: see there); needs root
 	@node scripts/bench.ts
 
 docs: ## write docs/errors.md, docs/limits.md and the JSON Schema from the tables in the sources

@@ -22,6 +22,7 @@ acl:/usr/bin/getfacl
 libcap2-bin:/usr/sbin/setcap
 openssl:/usr/bin/openssl
 gnupg:/usr/bin/gpg
+erofs-utils:/usr/bin/mkfs.erofs
 time:/usr/bin/time
 '
 

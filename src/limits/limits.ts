@@ -155,8 +155,14 @@ export const LIMITS = {
     reason: 'a configuration file is held in memory and parsed whole',
     code: 'CONFIG_FILE_INVALID',
   },
+  maxTreeBytes: {
+    default: 256 * MIB,
+    unit: 'bytes',
+    reason: 'names, link targets and attributes of directories are held in memory until the layer ends',
+    code: 'LAYER_LIMIT_EXCEEDED',
+  },
   maxRecordBytes: {
-    default: 64 * MIB,
+    default: 16 * MIB,
     unit: 'bytes',
     reason: 'a layer record lists every parent directory without an entry, and is held in guest memory',
     code: 'LAYER_LIMIT_EXCEEDED',

@@ -17,6 +17,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   store: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   snapshot: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   bundle: ['bytes', 'errors', 'limits', 'oci', 'platform'],
+  doctor: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   keybroker: ['bytes', 'errors', 'limits', 'oci', 'http'],
   pull: [
     ...['bytes', 'errors', 'limits', 'oci', 'http'],
@@ -27,14 +28,14 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   // What workers do for the rooms that touch a disk.
   'perform-operation': [
     ...['bytes', 'errors', 'limits', 'oci', 'platform'],
-    ...['unpack', 'store', 'snapshot', 'bundle'],
+    ...['unpack', 'store', 'snapshot', 'bundle', 'doctor'],
   ],
   // The entry of the worker threads is a composition root like `compose`.
   worker: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http', 'decrypt', 'unpack', 'layer', 'perform-operation'],
   compose: [
     ...['bytes', 'errors', 'limits', 'oci', 'http', 'platform', 'keybroker', 'config', 'log'],
     ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack', 'decrypt'],
-    ...['pull', 'cli', 'api', 'perform-operation'],
+    ...['pull', 'cli', 'api', 'doctor', 'perform-operation'],
   ],
   bin: ['compose', 'cli', 'config', 'errors', 'log'],
 };
@@ -47,10 +48,17 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   platform: ['store', 'snapshot', 'layer', 'unpack', 'bundle'],
   config: ['http', 'registry', 'signature'],
   http: ['layer'],
+  doctor: ['snapshot'],
+  cli: ['doctor'],
 };
 
 /** Folders that are rooms of their own inside a room. Their index may be imported from outside. */
-export const SUB_ROOMS: readonly string[] = ['src/unpack/tar', 'src/unpack/directory', 'src/signature/policy'];
+export const SUB_ROOMS: readonly string[] = [
+  'src/unpack/tar',
+  'src/unpack/directory',
+  'src/unpack/erofs',
+  'src/signature/policy',
+];
 
 /** Files apart from an index that other rooms may import. */
 export const OPEN_FILES: readonly string[] = [
@@ -67,6 +75,9 @@ export const PURE_FOLDERS: readonly string[] = [
   'src/unpack/tar',
   'src/signature/policy',
 ];
+
+/** The same for files by the beginning of their path. */
+export const PURE_FILES: readonly string[] = ['src/unpack/erofs/layout-'];
 
 export const PURE_BUILTINS: readonly string[] = ['node:buffer', 'node:crypto', 'node:util', 'node:string_decoder'];
 
@@ -96,6 +107,7 @@ export const SYNCHRONOUS_FOLDERS: readonly string[] = [
   'src/unpack',
   'src/layer',
   'src/bundle',
+  'src/doctor',
 ];
 
 /** `src/store/x.ts` → `store`, `src/compose.ts` → `compose`. */

@@ -6,6 +6,7 @@ import {
   OPEN_FILES,
   PACKAGE_OWNERS,
   PURE_BUILTINS,
+  PURE_FILES,
   PURE_FOLDERS,
   ROOM_IMPORTS,
   ROOM_TYPE_IMPORTS,
@@ -137,7 +138,8 @@ function findCycles(): string[] {
 }
 
 describe('pure rooms', () => {
-  const isPure = (path: string) => PURE_FOLDERS.some((folder) => path.startsWith(`${folder}/`));
+  const isPure = (path: string) =>
+    PURE_FOLDERS.some((folder) => path.startsWith(`${folder}/`)) || PURE_FILES.some((start) => path.startsWith(start));
 
   it('import nothing that reaches the outside', () => {
     const complaints = eachImport(({ path }, { specifier, target, typeOnly }) => {

@@ -1,0 +1,28 @@
+import { hasCommand } from '../../test/support/commands.ts';
+import type { Contender } from './contender.ts';
+import { containerd } from './contender-containerd.ts';
+import { createFloor } from './contender-floor.ts';
+import { podman } from './contender-podman.ts';
+import { createSealift } from './contender-sealift.ts';
+import { skopeoAndUmoci } from './contender-skopeo-umoci.ts';
+import type { BuiltPrograms } from './programs.ts';
+
+/** Those that `wanted` matches and whose commands are there, in the order in which they run. */
+export function listContenders(programs: BuiltPrograms, wanted: RegExp): Contender[] {
+  const all: readonly Contender[] = [
+    createSealift(programs.sealift, 'erofs'),
+    createSealift(programs.sealift, 'erofs-verity'),
+    createSealift(programs.sealift, 'directory'),
+    skopeoAndUmoci,
+    podman,
+    containerd,
+    createFloor(programs),
+  ];
+  return all
+    .filter(({ name }) => wanted.test(name))
+    .filter(({ name, needs }) => {
+      const missing = needs.filter((command) => !hasCommand(command));
+      if (missing.length > 0) console.error(`!!! ${name} is skipped: ${missing.join(', ')} missing`);
+      return missing.length === 0;
+    });
+}

@@ -1,0 +1,34 @@
+import { hasCommand, runCommand } from '../../test/support/commands.ts';
+
+/** Debian package → a command that it brings. Only the bench needs the peers, so only it installs them. */
+const PACKAGES = new Map([
+  ['docker-registry', 'docker-registry'],
+  ['skopeo', 'skopeo'],
+  ['umoci', 'umoci'],
+  ['podman', 'podman'],
+  ['containerd', 'containerd'],
+]);
+
+/** Installs what is missing, one by one, so that a peer that cannot be had costs only itself. */
+export async function installPackages(): Promise<void> {
+  const missing = [...PACKAGES].filter(([, command]) => !hasCommand(command)).map(([name]) => name);
+  if (missing.length === 0) return;
+  console.error(`installing Debian packages: ${missing.join(' ')}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  await runCommand('apt-get', ['update', '-qq'], { env }).catch(() => undefined);
+  for (const name of missing) {
+    const install = ['install', '-y', '-qq', '--no-install-recommends', name];
+    const result = await runCommand('apt-get', install, { env }).catch((error: Error) => ({
+      code: -1,
+      stderr: error.message,
+    }));
+    if (result.code !== 0) console.error(`!!! ${name} cannot be installed: ${result.stderr.trim()}`);
+  }
+}
+
+/** `skopeo 1.9.3+ds1-1`, for those that are installed as packages. */
+export async function packageVersions(): Promise<string[]> {
+  const parameters = ['-W', `-f=\${Package} \${Version}\n`, ...PACKAGES.keys()];
+  const { stdout } = await runCommand('dpkg-query', parameters).catch(() => ({ stdout: Buffer.alloc(0) }));
+  return stdout.toString().trim().split('\n').filter(Boolean);
+}

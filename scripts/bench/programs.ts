@@ -1,0 +1,30 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, stop } from 'esbuild';
+import { buildProgram } from '../build-program.ts';
+
+export interface BuiltPrograms {
+  readonly sealift: string;
+  readonly node: string;
+  readonly floor: string;
+}
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Builds into a folder of the bench's own, so that nobody's build changes under it. */
+export async function buildPrograms(folder: string): Promise<BuiltPrograms> {
+  await buildProgram(ROOT, folder);
+  const floor = join(folder, 'lib/floor.mjs');
+  await build({
+    absWorkingDir: ROOT,
+    entryPoints: ['scripts/bench/floor.ts'],
+    outfile: floor,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node26',
+    logLevel: 'warning',
+  });
+  await stop();
+  return { sealift: join(folder, 'sealift'), node: join(folder, 'lib/node'), floor };
+}

@@ -1,0 +1,115 @@
+import { formatTable } from '../format-table.ts';
+import { SEALIFT_NAMES } from './contender-sealift.ts';
+import type { Machine } from './machine.ts';
+import type { CaseResult, Cell } from './rounds.ts';
+import { type Summary, summarize } from './statistics.ts';
+import { compareWithTargets, PEAK_TARGET_BYTES } from './targets.ts';
+
+export interface BenchReport {
+  readonly results: readonly CaseResult[];
+  readonly machine: Machine;
+  readonly packages: readonly string[];
+  readonly rounds: number;
+  readonly scale: number;
+}
+
+/** Ratios first: times are those of one machine, ratios come near to what another would see. */
+export function formatReport({ results, machine, packages, rounds, scale }: BenchReport): string {
+  const scaled = scale === 1 ? '' : ` **Images ${scale} times their size**: nothing to quote.`;
+  const facts = `Measured on ${machine.cores} cores (${machine.processor}) **${machine.hasShaInstructions ? 'with' : 'without'}** SHA instructions, ${gigabytes(machine.memoryBytes)} of memory, Linux ${machine.kernel}, Node ${machine.node.slice(1)}; ${packages.join(', ')}. Medians of ${rounds} interleaved rounds.${scaled}`;
+  const places = Map.groupBy(results, ({ place }) => place.title);
+  return [
+    '### Ratios',
+    'Wall time of Sealift (EROFS without tree) over that of the others: 0.25 is four times as fast.',
+    ...[...places].map(([title, cases]) => `**${title}**\n\n${formatRatios(cases)}`),
+    '### Targets',
+    formatTargets(results, machine),
+    '### Figures',
+    facts,
+    ...[...places].flatMap(([title, cases]) => [`#### ${title}`, ...cases.map(formatCase)]),
+  ].join('\n\n');
+}
+
+/** The variant whose ratios are told: EROFS where it is to be had. */
+export function findOurs({ cells }: CaseResult): Cell | undefined {
+  const measured = cells.filter(({ kind, samples }) => kind === 'ours' && samples.length > 0);
+  return measured.find(({ contender }) => contender === SEALIFT_NAMES.erofs) ?? measured.at(-1);
+}
+
+function formatRatios(cases: readonly CaseResult[]): string {
+  const others = (cases[0]?.cells ?? []).filter(({ kind }) => kind !== 'ours').map(({ contender }) => contender);
+  const rows = cases.map((result) => {
+    const ours = findOurs(result);
+    const wall = ours && summarize(ours)?.wall.median;
+    const suffix = ours === undefined || ours.contender === SEALIFT_NAMES.erofs ? '' : ` (${ours.contender})`;
+    return [`${result.image.title}${suffix}`, ...others.map((name) => ratio(wall, find(result, name)))];
+  });
+  return formatTable(['Sealift over …', ...others], rows);
+}
+
+function formatTargets(results: readonly CaseResult[], machine: Machine): string {
+  const first = results[0]?.place.title;
+  const rows = results
+    .filter(({ place }) => place.title === first)
+    .flatMap((result) => compareWithTargets(result, machine.hasShaInstructions))
+    .map(({ what, target, measured }) => [
+      what,
+      `≤ ${target.toFixed(2)}`,
+      measured.toFixed(2),
+      measured <= target ? 'met' : '**missed**',
+    ]);
+  const ours = results.flatMap(({ cells }) => cells.filter(({ kind }) => kind === 'ours'));
+  const peak = Math.max(0, ...ours.map((cell) => summarize(cell)?.peakBytes ?? 0));
+  const verdict = peak <= PEAK_TARGET_BYTES ? 'met' : '**missed**';
+  rows.push(['Peak RSS of Sealift, the largest of all', `≤ ${megabytes(PEAK_TARGET_BYTES)}`, megabytes(peak), verdict]);
+  return formatTable(['', 'target', 'measured', ''], rows);
+}
+
+function formatCase(result: CaseResult): string {
+  const { image, cells, setAside, isDisturbed } = result;
+  const ours = findOurs(result);
+  const wall = ours && summarize(ours)?.wall.median;
+  const rows = cells.map((cell) => {
+    const summary = summarize(cell);
+    return summary === undefined ? [cell.contender, 'cannot', '', '', '', '', ''] : figures(cell, summary, wall);
+  });
+  const remarks = [
+    ...cells.filter(({ cannot }) => cannot !== undefined).map((cell) => `${cell.contender}: ${cell.cannot}.`),
+    ...(setAside > 0 ? [`${setAside} further rounds do not count: other processes used the CPU.`] : []),
+    ...(isDisturbed ? ['**Disturbed**: other processes used the CPU in every round, or nearly.'] : []),
+  ];
+  const layers = `${image.image.layers.length} ${image.image.layers.length === 1 ? 'layer' : 'layers'}`;
+  const title = `**${image.title}**: ${layers}, ${image.content.files} files, ${megabytes(image.tarBytes)}, ${megabytes(image.blobBytes)} compressed.`;
+  const head = ['', 'wall', 'min–max', 'CPU', 'peak RSS', 'on disk', `${ours?.contender ?? 'Sealift'} / it`];
+  return [[title, ...remarks].join(' '), formatTable(head, rows)].join('\n\n');
+}
+
+function figures(cell: Cell, { wall, cpuSeconds, peakBytes, diskBytes }: Summary, ours: number | undefined): string[] {
+  return [
+    cell.contender,
+    `${wall.median.toFixed(2)} s`,
+    `${wall.min.toFixed(2)}–${wall.max.toFixed(2)}`,
+    `${cpuSeconds.toFixed(2)} s`,
+    megabytes(peakBytes),
+    cell.kind === 'floor' ? '–' : megabytes(diskBytes),
+    ratio(ours, cell),
+  ];
+}
+
+function find({ cells }: CaseResult, name: string): Cell | undefined {
+  return cells.find(({ contender }) => contender === name);
+}
+
+function ratio(ours: number | undefined, cell: Cell | undefined): string {
+  const theirs = cell && summarize(cell)?.wall.median;
+  if (theirs === undefined) return 'cannot';
+  return ours === undefined ? '–' : (ours / theirs).toFixed(2);
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 1e6)} MB`;
+}
+
+function gigabytes(bytes: number): string {
+  return `${Math.round(bytes / 1e9)} GB`;
+}

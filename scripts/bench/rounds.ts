@@ -1,0 +1,97 @@
+import { join } from 'node:path';
+import { CannotTakePart, type Contender } from './contender.ts';
+import type { BenchImage } from './images.ts';
+import { runOnce, type Sample } from './run-once.ts';
+import type { Place } from './settings.ts';
+
+export interface Cell {
+  readonly contender: string;
+  readonly kind: Contender['kind'];
+  /** Of the rounds that count. */
+  readonly samples: readonly Sample[];
+  /** Why there are none. */
+  readonly cannot?: string;
+}
+
+export interface CaseResult {
+  readonly place: Place;
+  readonly image: BenchImage;
+  readonly cells: readonly Cell[];
+  /** Rounds that do not count, because something else took part of the machine. */
+  readonly setAside: number;
+  /** True: rounds with strangers had to count, as no others came. */
+  readonly isDisturbed: boolean;
+}
+
+export interface RoundsOptions {
+  readonly place: Place;
+  readonly image: BenchImage;
+  readonly registry: string;
+  readonly rounds: number;
+  readonly contenders: readonly Contender[];
+  /** Where runs lie; in `place`. */
+  readonly folder: string;
+  readonly stateFolder: string;
+  readonly signal: AbortSignal;
+}
+
+/** A tenth of the machine; what the kernel does in threads of its own for a contender stays below in memory. */
+const STRANGERS_SHARE = 0.1;
+
+/**
+ * One after the other and again, so that whatever else the machine does hits all alike; after a first round that warms
+ * caches and shows who can take part at all. A round that strangers disturbed, whatever it measured, is run again, up to
+ * twice the rounds in all.
+ */
+export async function runRounds(options: RoundsOptions): Promise<CaseResult> {
+  const { place, image, rounds, contenders } = options;
+  const cannot = await warmUp(options);
+  const able = contenders.filter(({ name }) => !cannot.has(name));
+  const quiet: Map<string, Sample>[] = [];
+  const noisy: Map<string, Sample>[] = [];
+  while (quiet.length < rounds && quiet.length + noisy.length < 2 * rounds) {
+    const round = new Map<string, Sample>();
+    for (const contender of able) round.set(contender.name, await runAndSay(contender, options));
+    const strangers = Math.max(...[...round.values()].map(({ strangersShare }) => strangersShare));
+    (strangers > STRANGERS_SHARE ? noisy : quiet).push(round);
+    if (strangers > STRANGERS_SHARE) console.error(`    (set aside: others used ${percent(strangers)} of the CPU)`);
+  }
+  const isDisturbed = quiet.length < rounds;
+  const counted = isDisturbed ? [...quiet, ...noisy].slice(0, rounds) : quiet;
+  const cells = contenders.map(({ name, kind }): Cell => {
+    const reason = cannot.get(name);
+    const samples = counted.flatMap((round) => round.get(name) ?? []);
+    return reason === undefined
+      ? { contender: name, kind, samples }
+      : { contender: name, kind, samples, cannot: reason };
+  });
+  return { place, image, cells, setAside: quiet.length + noisy.length - counted.length, isDisturbed };
+}
+
+async function warmUp(options: RoundsOptions): Promise<Map<string, string>> {
+  const cannot = new Map<string, string>();
+  for (const contender of options.contenders) {
+    try {
+      await runAndSay(contender, options, 'warm-up ');
+    } catch (error) {
+      if (!(error instanceof CannotTakePart)) throw error;
+      console.error(`!!! ${contender.name} cannot: ${error.message}`);
+      cannot.set(contender.name, error.message);
+    }
+  }
+  return cannot;
+}
+
+async function runAndSay(contender: Contender, options: RoundsOptions, prefix = ''): Promise<Sample> {
+  const { image, registry, signal } = options;
+  const folder = join(options.folder, 'run');
+  const stateFolder = join(options.stateFolder, 'run');
+  const sample = await runOnce(contender, { folder, stateFolder, registry, image, signal });
+  const wall = sample.wallSeconds.toFixed(2).padStart(7);
+  console.error(`    ${prefix}${contender.name.padEnd(26)}${wall} s (others ${percent(sample.strangersShare)})`);
+  return sample;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}

@@ -1,0 +1,87 @@
+import { existsSync } from 'node:fs';
+import { hasCommand } from '../../test/support/commands.ts';
+import { IMAGE_KEYS, type ImageKey } from './images.ts';
+import { fileSystemOf } from './machine.ts';
+
+/** Where a contender's results lie, and how it reaches the registry. */
+export interface Place {
+  readonly title: string;
+  readonly folder: string;
+  readonly network: 'local' | 'slow';
+  readonly images: readonly ImageKey[];
+}
+
+export interface BenchSettings {
+  readonly rounds: number;
+  /** 1 is the real thing; smaller makes smaller images, to see whether everything works. */
+  readonly scale: number;
+  readonly places: readonly Place[];
+  readonly contenders: RegExp;
+  /** Where images are made and the registry lies, the same for all. */
+  readonly imagesFolder: string;
+  /** Undefined: print only. */
+  readonly outputFolder: string | undefined;
+}
+
+const MEMORY = '/dev/shm';
+const DISK = '/var/tmp';
+
+/** Throws with a sentence when a variable makes no sense. */
+export function readSettings(environment: NodeJS.ProcessEnv, docsFolder: string): BenchSettings {
+  const rounds = readNumber(environment, 'BENCH_ROUNDS', 5);
+  const scale = readNumber(environment, 'BENCH_SCALE', 1);
+  const images = chooseImages(environment['BENCH_IMAGES']);
+  const isWhole = scale === 1 && !environment['BENCH_IMAGES'] && !environment['BENCH_CONTENDERS'];
+  const places = choosePlaces(environment['BENCH_DIR'], images).filter(
+    ({ network }) => (environment['BENCH_NETWORK'] ?? network) === network,
+  );
+  if (places.length === 0) throw new Error('BENCH_NETWORK: expected local or slow');
+  return {
+    rounds,
+    scale,
+    places,
+    contenders: new RegExp(environment['BENCH_CONTENDERS'] || '.', 'i'),
+    imagesFolder: environment['BENCH_DIR'] || DISK,
+    // Part of a bench must not take the place of a whole one.
+    outputFolder: environment['BENCH_OUTPUT'] || (isWhole && !environment['BENCH_NETWORK'] ? docsFolder : undefined),
+  };
+}
+
+/**
+ * In memory, as in a guest without a volume, everything; on a disk, whose own moods are larger than most of what is
+ * compared, the one image that shows what a disk changes.
+ */
+function choosePlaces(folder: string | undefined, images: readonly ImageKey[]): Place[] {
+  const everywhere = (path: string): Place[] =>
+    (['local', 'slow'] as const).map((network) => ({ title: titleOf(network, path), folder: path, network, images }));
+  if (folder) return everywhere(folder);
+  const onDisk = images.filter((key) => key === 'one');
+  const disk: Place = { title: titleOf('local', DISK), folder: DISK, network: 'local', images: onDisk };
+  const memory = existsSync(MEMORY) && fileSystemOf(MEMORY) === 'tmpfs';
+  return memory ? [...everywhere(MEMORY), ...(onDisk.length > 0 ? [disk] : [])] : everywhere(DISK);
+}
+
+function titleOf(network: Place['network'], folder: string): string {
+  const wire = network === 'local' ? 'Local registry' : 'Registry 10 ms away, 50 MB/s a connection';
+  return `${wire}; results on ${fileSystemOf(folder)} (${folder})`;
+}
+
+function chooseImages(text: string | undefined): readonly ImageKey[] {
+  if (!text) return IMAGE_KEYS;
+  const wanted = text.split(',');
+  const unknown = wanted.find((key) => !IMAGE_KEYS.some((known) => known === key));
+  if (unknown !== undefined) throw new Error(`BENCH_IMAGES: expected some of ${IMAGE_KEYS.join(',')}, got ${unknown}`);
+  return IMAGE_KEYS.filter((key) => wanted.includes(key));
+}
+
+function readNumber(environment: NodeJS.ProcessEnv, name: string, fallback: number): number {
+  const value = Number(environment[name] || fallback);
+  if (!(value > 0)) throw new Error(`${name}: expected a number above 0, got ${environment[name]}`);
+  return value;
+}
+
+/** What cannot be done without, whoever takes part. */
+export function findObstacle(): string | undefined {
+  if (process.getuid?.() !== 0) return 'the bench mounts file systems and starts daemons: run it as root';
+  return hasCommand('docker-registry') ? undefined : 'the bench needs docker-registry';
+}
