@@ -1,4 +1,3 @@
-import { SealiftError } from '../errors/index.ts';
 import type { AuthChallenge, BlobStream, HttpRequest } from '../http/index.ts';
 import type { Limits } from '../limits/index.ts';
 import { decompress } from './decompress/index.ts';
@@ -7,14 +6,14 @@ import { limitBytes } from './limit-bytes.ts';
 import type { SlotWriter } from './ring.ts';
 import type { LayerJob } from './types.ts';
 import { verifyDigest } from './verify-digest.ts';
-import { createWindowGate } from './window-token.ts';
+import type { WindowGate } from './window-token.ts';
 
 export interface FetchLinePorts {
   readonly streamBlob: (stream: BlobStream) => Promise<void>;
   readonly onUnauthorized: (challenge: AuthChallenge) => Promise<HttpRequest>;
   readonly onBytes: (bytes: number) => void;
   readonly blockedMs: () => number;
-  readonly windowToken: SharedArrayBuffer;
+  readonly windowGate: WindowGate;
   readonly limits: Limits;
   readonly signal: AbortSignal;
 }
@@ -22,8 +21,7 @@ export interface FetchLinePorts {
 /** What the registry served: size, digest, then decompression into the slots. Nothing passes `end` unverified. */
 export async function runFetchLine(job: LayerJob, slots: SlotWriter, ports: FetchLinePorts): Promise<void> {
   const { blobDigest: digest, blobSize: size, compression } = job;
-  const { limits } = ports;
-  const windowGate = createWindowGate(ports.windowToken, limits.maxZstdWindowLog, () => throwIfAborted(ports.signal));
+  const { limits, windowGate } = ports;
   const decompressor = decompress({ compression, limits, windowGate }, slots);
   const line = limitBytes(
     { digest, size },
@@ -45,8 +43,4 @@ export async function runFetchLine(job: LayerJob, slots: SlotWriter, ports: Fetc
   } finally {
     decompressor.close();
   }
-}
-
-function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw new SealiftError('PULL_CANCELLED', 'layer: cancelled while waiting for zstd window memory');
 }

@@ -42,5 +42,7 @@ export type FromWorker =
 /** What every worker is started with. */
 export interface WorkerStart {
   readonly windowToken: SharedArrayBuffer;
+  /** Positive, and of no other worker of the process. */
+  readonly workerId: number;
   readonly limits: Limits;
 }

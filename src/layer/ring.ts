@@ -66,6 +66,12 @@ export class Ring {
     this.#signal();
   }
 
+  /** For a side that waits for something else than the ring. */
+  throwIfAborted(): void {
+    const reason = RING_ABORT_REASONS[Atomics.load(this.#control, ABORTED) - 1];
+    if (reason !== undefined) throw new RingAborted(reason);
+  }
+
   /** Milliseconds that this side has slept on the other so far. */
   get blockedMs(): number {
     return this.#blockedMs;
@@ -126,8 +132,7 @@ export class Ring {
   #waitUntil(isReady: () => boolean): void {
     for (;;) {
       const seen = Atomics.load(this.#control, SIGNAL);
-      const reason = RING_ABORT_REASONS[Atomics.load(this.#control, ABORTED) - 1];
-      if (reason !== undefined) throw new RingAborted(reason);
+      this.throwIfAborted();
       if (isReady()) return;
       const before = performance.now();
       Atomics.wait(this.#control, SIGNAL, seen);

@@ -14,6 +14,7 @@ import { runFetchLine } from './fetch-line.ts';
 import type { FromWorker, Task, ToWorker, WorkerStart } from './messages.ts';
 import { Ring, RingAborted } from './ring.ts';
 import type { LayerJob, LayerTarget, StagedLayer } from './types.ts';
+import { createWindowGate } from './window-token.ts';
 
 /** Progress is told, and young garbage collected, each time so many bytes have come. */
 const STEP_BYTES = 1024 * 1024;
@@ -114,7 +115,13 @@ class LayerWorker {
   }
 
   async #fetchLayer(task: RunningTask, job: LayerJob, ring: Ring): Promise<FromWorker> {
-    const { limits, windowToken } = this.#start;
+    const { limits, windowToken: memory, workerId } = this.#start;
+    const windowGate = createWindowGate({
+      memory,
+      workerId,
+      maxWindowLog: limits.maxZstdWindowLog,
+      throwIfCancelled: () => ring.throwIfAborted(),
+    });
     try {
       const transport = await this.#transport(job.transport);
       this.#entry.checkpoint('layer-fetch');
@@ -126,7 +133,7 @@ class LayerWorker {
           collectYoungGarbage();
         }),
         blockedMs: () => ring.blockedMs,
-        windowToken,
+        windowGate,
         limits,
         signal: task.abort.signal,
       });

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { assertNever, fromPlainError, SealiftError, toPlainError } from '../errors/index.ts';
 import type { AuthChallenge, HttpRequest } from '../http/index.ts';
 import type { FromWorker, Task, ToWorker, WorkerStart } from './messages.ts';
+import { freeWindowToken } from './window-token.ts';
 
 /** What a task may ask or tell while it runs. */
 export interface TaskHooks {
@@ -16,6 +17,7 @@ export class PeerFailure extends Error {}
 
 interface PendingTask {
   readonly hooks: TaskHooks;
+  isCancelled: boolean;
   readonly resolve: (answer: TaskAnswer) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -23,6 +25,7 @@ interface PendingTask {
 /** One worker thread seen from the main thread. A crash fails its tasks with `LAYER_WORKER_FAILED`, and nothing else. */
 export class WorkerHandle {
   readonly #worker: Worker;
+  readonly #start: WorkerStart;
   readonly #pending = new Map<number, PendingTask>();
   #nextId = 1;
   #isDead = false;
@@ -30,6 +33,7 @@ export class WorkerHandle {
   isNetworked = false;
 
   constructor(entry: URL, start: WorkerStart) {
+    this.#start = start;
     this.#worker = new Worker(entry, { workerData: start, stdin: false });
     this.#worker.on('message', (message: FromWorker) => this.#receive(message));
     this.#worker.on('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))));
@@ -41,9 +45,9 @@ export class WorkerHandle {
     return this.#isDead;
   }
 
-  /** Tasks that have not been answered. */
-  get taskCount(): number {
-    return this.#pending.size;
+  /** Whether somebody still wants what the thread is at. */
+  get isWanted(): boolean {
+    return [...this.#pending.values()].some(({ isCancelled }) => !isCancelled);
   }
 
   /** Starts a task; `cancel` asks it to stop, which it answers by failing. */
@@ -51,20 +55,30 @@ export class WorkerHandle {
     const id = this.#nextId++;
     const answer = new Promise<TaskAnswer>((resolve, reject) => {
       if (this.#isDead) return reject(new SealiftError('LAYER_WORKER_FAILED', 'layer worker: has ended'));
-      this.#pending.set(id, { hooks, resolve, reject });
+      this.#pending.set(id, { hooks, isCancelled: false, resolve, reject });
       this.#worker.ref();
       this.#post({ ...task, id });
     });
-    return { answer, cancel: () => this.#post({ type: 'cancel', id }) };
+    return { answer, cancel: () => this.#cancel(id) };
   }
 
   releaseTarget(directory: string): void {
     this.#post({ type: 'release', directory });
   }
 
-  /** Ends the thread wherever it is; its tasks fail. */
+  /**
+   * Ends the thread. Its tasks fail at once: one that is stuck in the kernel ends when the kernel lets go of it, and
+   * nobody waits for that.
+   */
   terminate(): void {
     void this.#worker.terminate();
+    this.#die(new Error('the thread was ended'));
+  }
+
+  #cancel(id: number): void {
+    const task = this.#pending.get(id);
+    if (task !== undefined) task.isCancelled = true;
+    this.#post({ type: 'cancel', id });
   }
 
   #post(message: ToWorker): void {
@@ -115,6 +129,7 @@ export class WorkerHandle {
 
   #die(error: Error): void {
     this.#isDead = true;
+    freeWindowToken(this.#start.windowToken, this.#start.workerId);
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     const failure = new SealiftError('LAYER_WORKER_FAILED', `layer worker: ${error.message}`, { cause: error });

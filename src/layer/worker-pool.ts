@@ -35,6 +35,7 @@ export interface LayerLine {
 export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #windowToken = createWindowTokenMemory();
+  #nextWorkerId = 1;
   readonly #workers = new Set<WorkerHandle>();
   readonly #idle = new Map<WorkerHandle, NodeJS.Timeout>();
   readonly #rings: SharedArrayBuffer[] = [];
@@ -147,7 +148,7 @@ export class WorkerPool {
 
   #spawn(): WorkerHandle {
     const { entry, limits } = this.#options;
-    const worker = new WorkerHandle(entry, { windowToken: this.#windowToken, limits });
+    const worker = new WorkerHandle(entry, { windowToken: this.#windowToken, workerId: this.#nextWorkerId++, limits });
     this.#workers.add(worker);
     return worker;
   }
@@ -214,7 +215,7 @@ export class WorkerPool {
 
   /** A thread that others still wait for may only be slow with theirs: it is given the time that they give it. */
   #endStuck(workers: readonly WorkerHandle[]): void {
-    for (const worker of workers) if (worker.taskCount <= 1) this.#forget(worker);
+    for (const worker of workers) if (!worker.isWanted) this.#forget(worker);
   }
 
   /** Waits for `answer` while `signal` may cancel it; threads that do not answer a cancel in time are ended. */

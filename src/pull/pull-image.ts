@@ -61,10 +61,11 @@ async function giveBackRoom(error: unknown, store: Store): Promise<void> {
 
 /** After the work, so that no pull waits for what dead containers left. */
 async function sweepStore(store: Store, { onProgress, openLayerMounts }: PullPorts): Promise<void> {
-  const results = await Promise.allSettled([store.sweepUppers(), openLayerMounts(store).sweep()]);
-  for (const result of results) {
-    if (result.status === 'fulfilled') continue;
-    onProgress({ type: 'warning', message: `left-overs of containers could not be removed: ${result.reason}` });
+  const sweeps = [() => store.sweepUppers(), () => openLayerMounts(store).sweep()];
+  for (const sweep of sweeps) {
+    const [swept] = await Promise.allSettled([sweep()]);
+    if (swept.status === 'fulfilled') continue;
+    onProgress({ type: 'warning', message: `left-overs of containers could not be removed: ${swept.reason}` });
   }
 }
 
@@ -75,14 +76,14 @@ async function pullIntoStore(
   signal: AbortSignal,
 ): Promise<PullOutcome & { readonly chain: LayerChain }> {
   const prepared = await prepareImage(unsafeReference, ports, shelf, signal);
-  const { image, source, layers } = prepared;
+  const { source, layers } = prepared;
   // Before there is a look at the space: what is here already must not be evicted for what is not.
   for (const { diffId } of layers) await shelf.lease.hold(diffIdKey(shelf.layerFormat, diffId), signal);
   const warnings = await assertSpace(prepared, ports, shelf);
   ports.onProgress({ type: 'stage', stage: 'layers' });
   const layerMounts = ports.openLayerMounts(shelf.store);
   const layerPorts = { ...ports, ...shelf, layerMounts, source, stage: stageWith(ports) };
-  const chain = await pullLayers(image, layers, layerPorts, signal);
+  const chain = await pullLayers(prepared, layerPorts, signal);
   recordImage(prepared, chain, ports, shelf.store);
   return {
     prepared,
@@ -118,9 +119,10 @@ async function pullIntoBundle(
 ): Promise<PullOutcome> {
   const { runBundle } = ports;
   const { bundle } = await runBundle({ kind: 'prepare', directory });
-  // Held from here on: whoever swaps the path meanwhile gets nothing mounted.
-  const heldFd = openSync(bundle.rootfs, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  let heldFd: number | undefined;
   try {
+    // Held from here on: whoever swaps the path meanwhile gets nothing mounted.
+    heldFd = openSync(bundle.rootfs, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     const outcome = await pullIntoStore(unsafeReference, ports, shelf, signal);
     const stripped = await mountBundle(outcome, bundle, heldFd, ports, shelf.store);
     return { ...outcome, warnings: [...outcome.warnings, ...stripped] };
@@ -128,7 +130,7 @@ async function pullIntoBundle(
     await abandonBundle(bundle, ports);
     throw error;
   } finally {
-    closeSync(heldFd);
+    if (heldFd !== undefined) closeSync(heldFd);
   }
 }
 
@@ -157,7 +159,8 @@ async function mountBundle(
       (label) => `label ${label} is not passed on: runtimes take it for an instruction`,
     );
   } catch (error) {
-    await snapshotter.unmount(bundle.rootfs);
+    // What fails here in turn shows when the bundle is cleaned up; the first failure is the one to tell.
+    await Promise.allSettled([snapshotter.unmount(bundle.rootfs)]);
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { prefixError, SealiftError } from '../errors/index.ts';
 import type { LayerJob, LayerTarget, StagedLayer, StageOptions } from '../layer/index.ts';
-import type { Digest, ImageLayer } from '../oci/index.ts';
+import { type Digest, type ImageConfig, type ImageLayer, matchDiffIds } from '../oci/index.ts';
 import { type AuthorizedImage, assertAuthorized } from '../signature/index.ts';
 import type { LayerLease, LayerMounts, RunSnapshotOperation } from '../snapshot/index.ts';
 import {
@@ -34,16 +34,15 @@ export interface LayerChain {
 
 /**
  * Brings every layer into the store: each by itself first, largest first; then, bottom up, those that only mean
- * something upon the layers below. Layers are those of the image, bottom to top. The first failure stops the rest.
+ * something upon the layers below. The first failure stops the rest.
  */
 export async function pullLayers(
-  image: AuthorizedImage,
-  layers: readonly ImageLayer[],
+  { image, config }: { readonly image: AuthorizedImage; readonly config: ImageConfig },
   ports: LayerPorts,
   signal: AbortSignal,
 ): Promise<LayerChain> {
   assertAuthorized(image);
-  return new LayerPull(layers, ports, signal).run();
+  return new LayerPull(matchDiffIds(image.manifest, config), ports, signal).run();
 }
 
 /** How a layer is read: by itself, or upon the layers below, given topmost first. */

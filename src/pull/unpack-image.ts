@@ -1,6 +1,7 @@
 import { prefixError } from '../errors/index.ts';
 import type { LayerLine, LayerTarget } from '../layer/index.ts';
-import type { ImageLayer } from '../oci/index.ts';
+import type { Digest, ImageLayer } from '../oci/index.ts';
+import { assertAuthorized } from '../signature/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 import type { PullOutcome } from './describe-pull.ts';
 import { droppedWarnings } from './dropped-warnings.ts';
@@ -26,7 +27,10 @@ export async function unpackImage(
     const facts = await applyLayers(prepared, tree, ports, signal);
     tree.publish();
     const warnings = droppedWarnings(facts);
-    const fetches = new Map(prepared.layers.map(({ descriptor }) => [descriptor.digest, 1]));
+    const fetches = new Map<Digest, number>();
+    for (const { descriptor } of prepared.layers) {
+      fetches.set(descriptor.digest, (fetches.get(descriptor.digest) ?? 0) + 1);
+    }
     return { prepared, fetches, layerFormat: undefined, warnings };
   } finally {
     tree.discard();
@@ -39,6 +43,7 @@ async function applyLayers(
   ports: PullPorts,
   signal: AbortSignal,
 ): Promise<readonly LayerFacts[]> {
+  assertAuthorized(prepared.image);
   const line = await ports.pool.openLine(directory, signal);
   const target = { kind: 'merged', directory, privileged: ports.isPrivileged } as const;
   const facts: LayerFacts[] = [];

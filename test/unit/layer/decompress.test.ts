@@ -40,7 +40,12 @@ interface Run {
 async function run(blob: Buffer, options: Run): Promise<Buffer> {
   const slots = collectSlots();
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const windowGate = createWindowGate(createWindowTokenMemory(), limits.maxZstdWindowLog, () => {});
+  const windowGate = createWindowGate({
+    memory: createWindowTokenMemory(),
+    workerId: 1,
+    maxWindowLog: limits.maxZstdWindowLog,
+    throwIfCancelled: () => {},
+  });
   const { compression } = options;
   const engine = options.engine === undefined ? {} : { engine: options.engine };
   const line = decompress({ compression, limits, windowGate, ...engine }, slots);
