@@ -106,7 +106,12 @@ function bodyLength(head: string): number {
 }
 
 function createFetchLine({ digest, compression }: FloorLayer, slots: SlotWriter): ByteSink {
-  const windowGate = createWindowGate(createWindowTokenMemory(), DEFAULT_LIMITS.maxZstdWindowLog, () => {});
+  const windowGate = createWindowGate({
+    memory: createWindowTokenMemory(),
+    workerId: 1,
+    maxWindowLog: DEFAULT_LIMITS.maxZstdWindowLog,
+    throwIfCancelled: () => {},
+  });
   const throughTheEnd: SlotWriter = {
     acquire: () => slots.acquire(),
     publish: (length) => slots.publish(length),
