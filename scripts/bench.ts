@@ -1,6 +1,7 @@
 import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { IS_ROOT } from '../test/support/commands.ts';
 import { startDockerRegistry } from '../test/support/docker-registry.ts';
 import { unmountBelow } from '../test/support/mounts.ts';
 import { Scratch } from '../test/support/scratch.ts';
@@ -78,9 +79,8 @@ async function publishImages(
   const keys = new Set<ImageKey>(settings.places.flatMap(({ images }) => images));
   const images: BenchImage[] = [];
   for (const key of keys) {
-    signal.throwIfAborted();
     console.error(`making image: ${key}`);
-    images.push(await publishImage(key, settings.scale, registryUrl, scratch.path));
+    images.push(await publishImage(key, settings.scale, registryUrl, scratch.path, signal));
   }
   return images;
 }
@@ -114,7 +114,7 @@ async function publish(settings: BenchSettings, results: readonly CaseResult[]):
   writeFileSync(join(outputFolder, 'performance.svg'), drawChart(charted));
 }
 
-await installPackages();
+if (IS_ROOT) await installPackages();
 const obstacle = findObstacle();
 if (obstacle !== undefined) {
   console.error(obstacle);

@@ -65,6 +65,7 @@ export async function publishImage(
   scale: number,
   registryUrl: string,
   folder: string,
+  signal?: AbortSignal,
 ): Promise<BenchImage> {
   const { title, compression, layers: recipes } = RECIPES[key];
   const packageFiles = await loadPackageFiles();
@@ -77,7 +78,7 @@ export async function publishImage(
   for (const [index, recipe] of recipes.entries()) {
     const scaled = { files: Math.ceil(recipe.files * scale), bytes: recipe.bytes * scale };
     const members = recipe.files === 1 ? oneFile(scaled.bytes) : manyFiles(scaled, packageFiles, index);
-    layers.push(await buildLayer(toArchive(members, count), compression, folder));
+    layers.push(await buildLayer(toArchive(members, count, signal), compression, folder));
   }
   const image = buildImage({ format: 'oci', layers });
   const repository = `bench/${key}`;
@@ -144,10 +145,17 @@ function* oneFile(bytes: number): Generator<TarMember> {
   yield file('large', { size, chunks: chunks() });
 }
 
-function* toArchive(members: Iterable<TarMember>, onFile: (bytes: number) => void): Generator<Uint8Array> {
+function* toArchive(
+  members: Iterable<TarMember>,
+  onFile: (bytes: number) => void,
+  signal: AbortSignal | undefined,
+): Generator<Uint8Array> {
   for (const member of members) {
     if (member.type === '0') onFile(sizeOf(member));
-    yield* tarStream([member], { end: 'none' });
+    for (const bytes of tarStream([member], { end: 'none' })) {
+      signal?.throwIfAborted();
+      yield bytes;
+    }
   }
   yield* tarStream([]);
 }

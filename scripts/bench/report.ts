@@ -75,8 +75,10 @@ function formatCase(result: CaseResult): string {
   });
   const remarks = [
     ...cells.filter(({ cannot }) => cannot !== undefined).map((cell) => `${cell.contender}: ${cell.cannot}.`),
-    ...(setAside > 0 ? [`${setAside} further rounds do not count: other processes used the CPU.`] : []),
-    ...(isDisturbed ? ['**Disturbed**: other processes used the CPU in every round, or nearly.'] : []),
+    ...(setAside > 0 ? [`Rounds set aside since other processes used the CPU: ${setAside}.`] : []),
+    ...(isDisturbed
+      ? ['**Disturbed**: other processes used the CPU in rounds that count, as there were no others.']
+      : []),
   ];
   const layers = `${image.image.layers.length} ${image.image.layers.length === 1 ? 'layer' : 'layers'}`;
   const title = `**${image.title}**: ${layers}, ${image.content.files} files, ${megabytes(image.tarBytes)}, ${megabytes(image.blobBytes)} compressed.`;

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { hasCommand } from '../../test/support/commands.ts';
+import { hasCommand, IS_ROOT } from '../../test/support/commands.ts';
 import { IMAGE_KEYS, type ImageKey } from './images.ts';
 import { fileSystemOf } from './machine.ts';
 
@@ -82,6 +82,6 @@ function readNumber(environment: NodeJS.ProcessEnv, name: string, fallback: numb
 
 /** What cannot be done without, whoever takes part. */
 export function findObstacle(): string | undefined {
-  if (process.getuid?.() !== 0) return 'the bench mounts file systems and starts daemons: run it as root';
+  if (!IS_ROOT) return 'the bench mounts file systems and starts daemons: run it as root';
   return hasCommand('docker-registry') ? undefined : 'the bench needs docker-registry';
 }
