@@ -81,12 +81,15 @@ export function composeCli(surroundings: CliSurroundings): Commands {
       withParts(options, surroundings, async (parts) => {
         const progress = await teeToLog(onProgress, parts.configuration, options);
         const { reference, target } = options;
+        // What is pinned may be in the store already.
+        if (!reference.includes('@')) parts.pool.warm(transportSettings(parts));
         return pullImage({ reference, target }, pullPorts(parts, options, progress), signal);
       }),
     inspect: (options, { signal }) =>
-      withParts(options, surroundings, (parts) =>
-        inspectImage(options.reference, options.view, imagePorts(parts, options), signal),
-      ),
+      withParts(options, surroundings, (parts) => {
+        parts.pool.warm(transportSettings(parts));
+        return inspectImage(options.reference, options.view, imagePorts(parts, options), signal);
+      }),
     umount: (options) =>
       withParts(options, surroundings, async (parts) => {
         const { directory } = options;

@@ -18,6 +18,8 @@ export type Task =
       readonly transport: TransportSettings;
       readonly maxBytes: number;
     }
+  /** Loads the HTTP client ahead of the first request. */
+  | { readonly type: 'warm'; readonly transport: TransportSettings }
   | { readonly type: 'call'; readonly operation: unknown };
 
 export type ToWorker =

@@ -107,6 +107,9 @@ class LayerWorker {
         const response = await transport.fetchDocument(message.request, message.maxBytes, task.abort.signal);
         return { type: 'answered', id, response };
       }
+      case 'warm':
+        await this.#transport(message.transport);
+        return { type: 'called', id, result: undefined };
       case 'call':
         return { type: 'called', id, result: await this.#entry.performOperation(message.operation) };
       default:

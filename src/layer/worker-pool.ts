@@ -92,6 +92,14 @@ export class WorkerPool {
     }
   }
 
+  /** Has a worker load the HTTP client now, beside what the main thread does; the first request finds it there. */
+  warm(transport: TransportSettings): void {
+    const worker = this.#acquire('networked');
+    // The first request tells of a failure; this one is nobody's.
+    worker.start({ type: 'warm', transport }).answer.catch(() => {});
+    this.#release(worker);
+  }
+
   /** The HTTP client of the main thread: requests travel to a worker, so that undici is loaded once, and there. */
   httpClient(transport: TransportSettings): HttpClient {
     return {

@@ -131,6 +131,23 @@ describe('WorkerPool.stage', () => {
   });
 });
 
+describe('WorkerPool.warm', () => {
+  it('has the HTTP client ready on the worker that the first request goes to', async () => {
+    openPool();
+    const { request, transport } = job();
+    pool.warm(transport);
+    const response = await pool.httpClient(transport).fetchDocument(request, blob.length);
+    expect(Buffer.from(response.body).equals(blob)).toBe(true);
+  });
+
+  it('leaves it to the first request to tell that the settings are wrong', async () => {
+    openPool();
+    const transport = { ...job().transport, extraRoots: ['no certificate'] };
+    pool.warm(transport);
+    await expectFailure('CONFIG_FILE_INVALID', () => pool.httpClient(transport).fetchDocument(job().request, 100));
+  });
+});
+
 describe('several layers on one pair of threads', () => {
   const inDirectory = (name: string): Partial<LayerJob> => {
     mkdirSync(join(directory, name));
