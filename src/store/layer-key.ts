@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { SealiftError } from '../errors/index.ts';
-import { type Digest, digestHex } from '../oci/index.ts';
+import { chainIds, type Digest, digestHex } from '../oci/index.ts';
 import type { LayerKey } from './types.ts';
 
 export type LayerFormat = 'directory' | 'erofs';
@@ -52,17 +52,12 @@ export function chainLayerKey(
   format: Pick<LayerKeyParts, 'format' | 'writerVersion'>,
   layers: readonly ChainMember[],
 ): LayerKey {
-  const chainId = layers
-    .map(({ diffId }) => diffId)
-    .reduce<string | undefined>(
-      (below, diffId) => (below ? `sha256:${sha256(`${below} ${diffId}`)}` : diffId),
-      undefined,
-    );
+  const chainId = chainIds(layers.map(({ diffId }) => diffId)).at(-1);
   if (chainId === undefined)
     throw new SealiftError('INTERNAL', 'format chain key: expected at least one layer, got none');
   const isPlain = layers.every(({ domain }) => domain === undefined);
   const domain = isPlain ? undefined : sha256(layers.map((layer) => layer.domain ?? '').join(' '));
-  return formatLayerKey({ ...format, kind: 'chain', hex: digestHex(chainId as Digest), domain });
+  return formatLayerKey({ ...format, kind: 'chain', hex: digestHex(chainId), domain });
 }
 
 function sha256(text: string): string {
