@@ -29,14 +29,15 @@ export async function openLogger(options: {
   readonly level: string;
   readonly destination?: LogDestination;
 }): Promise<Logger> {
-  const { pino, stdTimeFunctions } = await import('pino');
+  // A CommonJS package: in a bundle it has no other export.
+  const { default: pino } = await import('pino');
   const destination = options.destination ?? pino.destination({ fd: 2, sync: true });
   return wrapPino(
     pino(
       {
         level: options.level,
         base: null,
-        timestamp: stdTimeFunctions.isoTime,
+        timestamp: pino.stdTimeFunctions.isoTime,
         formatters: { level: (label) => ({ level: label }) },
       },
       destination,
