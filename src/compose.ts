@@ -18,7 +18,7 @@ import type { Limits } from './limits/index.ts';
 import { openLogger } from './log/index.ts';
 import { hostPlatform, parsePlatform } from './oci/index.ts';
 import type { RoomOperation } from './perform-operation.ts';
-import { isInMemory } from './platform/index.ts';
+import { hasShaInstructions, isInMemory } from './platform/index.ts';
 import {
   type ImagePorts,
   inspectImage,
@@ -120,12 +120,19 @@ async function withParts<T>(
   const { settings: flags, configFile: file } = options;
   const configuration = loadConfiguration({ program: 'cli', flags, environment, file });
   const limits = limitsOf(configuration);
-  const pool = new WorkerPool({ entry: WORKER_ENTRY, cores: availableParallelism(), idleMs: WORKER_IDLE_MS, limits });
+  const pool = openPool(limits);
   try {
     return await run({ configuration, environment, limits, pool, userAgent: `sealift/${version}` });
   } finally {
     pool.close();
   }
+}
+
+/** With two cores and SHA instructions a third thread for hash trees gains nothing, and costs 17 MB. */
+function openPool(limits: Limits): WorkerPool {
+  const cores = availableParallelism();
+  const treeThread = cores > 2 || !hasShaInstructions();
+  return new WorkerPool({ entry: WORKER_ENTRY, cores, idleMs: WORKER_IDLE_MS, limits, treeThread });
 }
 
 function imagePorts(parts: Parts, { credentials }: Pick<InspectOptions, 'credentials'>): ImagePorts {

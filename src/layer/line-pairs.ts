@@ -4,6 +4,8 @@ import type { WorkerHandle } from './worker-handle.ts';
 export interface LinePair {
   readonly fetcher: WorkerHandle;
   readonly applier: WorkerHandle;
+  /** Hashes what the applier writes; there from the first layer on that wants a tree. */
+  hasher?: WorkerHandle;
 }
 
 interface PairPorts {
@@ -15,12 +17,20 @@ interface HeldPair {
   readonly pair: LinePair;
   /** Layers whose fetching or applying has not ended. */
   layers: number;
-  isFetching: boolean;
+  /** Layers that are not fetched yet, in turn: one, and the one whose request is open ahead. */
+  readonly fetching: Fetching[];
 }
 
-/** A layer's place on a pair. Both ends are told once; telling again does nothing. */
-export interface PairTurn extends LinePair {
-  /** The next layer may begin to be fetched. */
+interface Fetching {
+  isNearlyDone: boolean;
+}
+
+/** A layer's place on a pair. Each of its moments is told once; telling again does nothing. */
+export interface PairTurn {
+  readonly pair: LinePair;
+  /** The next layer's request may be sent; its bytes come when all of this layer's have. */
+  nearlyFetched(): void;
+  /** The next layer may be fetched. */
   fetched(): void;
   /** Nothing of this layer runs any more. */
   ended(): void;
@@ -34,41 +44,40 @@ export class LinePairs {
   readonly #count: number;
   readonly #ports: PairPorts;
   readonly #held = new Set<HeldPair>();
-  readonly #waiting: ((pair: HeldPair) => void)[] = [];
+  readonly #waiting: ((turn: PairTurn) => void)[] = [];
 
   constructor(count: number, ports: PairPorts) {
     this.#count = count;
     this.#ports = ports;
   }
 
-  /** Waits for a pair whose fetcher is free. Rejects with the signal's reason. */
+  /** Waits for a pair whose fetcher is free, or will be in a moment. Rejects with the signal's reason. */
   async take(signal: AbortSignal | undefined): Promise<PairTurn> {
     signal?.throwIfAborted();
-    const held = this.#free() ?? (await this.#wait(signal));
-    held.isFetching = true;
-    held.layers += 1;
-    return this.#turn(held);
+    const held = this.#free();
+    return held === undefined ? this.#wait(signal) : this.#begin(held);
   }
 
   #free(): HeldPair | undefined {
     if (this.#waiting.length > 0) return undefined;
     for (const held of this.#held) if (isDead(held)) this.#held.delete(held);
-    const idle = [...this.#held].find(({ isFetching }) => !isFetching);
-    if (idle !== undefined || this.#held.size >= this.#count) return idle;
-    return this.#open();
+    const idle = [...this.#held].find(({ fetching }) => fetching.length === 0);
+    if (idle !== undefined) return idle;
+    // A pair of one's own is better than the next place on another.
+    return this.#held.size < this.#count ? this.#open() : [...this.#held].find(hasRoom);
   }
 
   #open(): HeldPair {
-    const held = { pair: this.#ports.open(), layers: 0, isFetching: false };
+    const held = { pair: this.#ports.open(), layers: 0, fetching: [] };
     this.#held.add(held);
     return held;
   }
 
-  #wait(signal: AbortSignal | undefined): Promise<HeldPair> {
+  #wait(signal: AbortSignal | undefined): Promise<PairTurn> {
     return new Promise((resolve, reject) => {
-      const start = (held: HeldPair): void => {
+      const start = (turn: PairTurn): void => {
         signal?.removeEventListener('abort', onAbort);
-        resolve(held);
+        resolve(turn);
       };
       const onAbort = (): void => {
         const position = this.#waiting.indexOf(start);
@@ -81,13 +90,20 @@ export class LinePairs {
     });
   }
 
-  #turn(held: HeldPair): PairTurn {
-    let isFetching = true;
+  #begin(held: HeldPair): PairTurn {
+    const own: Fetching = { isNearlyDone: false };
+    held.fetching.push(own);
+    held.layers += 1;
     let isOpen = true;
+    const nearlyFetched = (): void => {
+      if (own.isNearlyDone) return;
+      own.isNearlyDone = true;
+      this.#serve(held);
+    };
     const fetched = (): void => {
-      if (!isFetching) return;
-      isFetching = false;
-      held.isFetching = false;
+      const place = held.fetching.indexOf(own);
+      if (place === -1) return;
+      held.fetching.splice(place, 1);
       this.#serve(held);
     };
     const ended = (): void => {
@@ -97,26 +113,27 @@ export class LinePairs {
       fetched();
       this.#closeIfIdle(held);
     };
-    return { ...held.pair, fetched, ended };
+    return { pair: held.pair, nearlyFetched, fetched, ended };
   }
 
   #serve(held: HeldPair): void {
     if (isDead(held)) this.#held.delete(held);
+    else if (!hasRoom(held)) return;
     const next = this.#waiting.shift();
-    if (next === undefined) return;
-    const chosen = isDead(held) ? this.#open() : held;
-    // Taken here already: who comes between this and the waiter's turn must not find it free.
-    chosen.isFetching = true;
-    next(chosen);
+    next?.(this.#begin(isDead(held) ? this.#open() : held));
   }
 
   #closeIfIdle(held: HeldPair): void {
-    if (held.layers > 0 || held.isFetching) return;
+    if (held.layers > 0) return;
     this.#held.delete(held);
     this.#ports.close(held.pair);
   }
 }
 
+function hasRoom({ fetching: [current, ahead] }: HeldPair): boolean {
+  return current === undefined || (current.isNearlyDone && ahead === undefined);
+}
+
 function isDead({ pair }: HeldPair): boolean {
-  return pair.fetcher.isDead || pair.applier.isDead;
+  return pair.fetcher.isDead || pair.applier.isDead || pair.hasher?.isDead === true;
 }

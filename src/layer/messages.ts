@@ -1,17 +1,22 @@
 import type { PlainError } from '../errors/index.ts';
 import type { AuthChallenge, DocumentResponse, HttpRequest, TransportSettings } from '../http/index.ts';
 import type { Limits } from '../limits/index.ts';
-import type { LayerJob, StagedLayer } from './types.ts';
+import type { LayerJob, StagedImage, StagedLayer } from './types.ts';
 
 /** Work that is done whole in one worker and answered once. `operation` is plain data that the entry's table knows. */
 export type Task =
-  /** One half of a line: the network's or the layer's. */
+  /** One part of a line: the network's or the layer's. */
+  | { readonly type: 'line'; readonly role: 'fetch'; readonly job: LayerJob; readonly ring: SharedArrayBuffer }
   | {
       readonly type: 'line';
-      readonly role: 'fetch' | 'apply';
+      readonly role: 'apply';
       readonly job: LayerJob;
       readonly ring: SharedArrayBuffer;
+      /** Where the blocks of an image go besides its file, when it is to have a tree. */
+      readonly treeRing: SharedArrayBuffer | undefined;
     }
+  /** The blocks of the image at `path` come through the ring; their tree goes behind the image. */
+  | { readonly type: 'tree'; readonly path: string; readonly ring: SharedArrayBuffer }
   | {
       readonly type: 'document';
       readonly request: HttpRequest;
@@ -35,6 +40,7 @@ export type FromWorker =
   | { readonly type: 'unauthorized'; readonly id: number; readonly challenge: AuthChallenge }
   | { readonly type: 'progress'; readonly id: number; readonly bytes: number }
   | { readonly type: 'staged'; readonly id: number; readonly staged: StagedLayer }
+  | { readonly type: 'hashed'; readonly id: number; readonly image: StagedImage }
   | { readonly type: 'fetched'; readonly id: number }
   | { readonly type: 'answered'; readonly id: number; readonly response: DocumentResponse }
   | { readonly type: 'called'; readonly id: number; readonly result: unknown }

@@ -1,7 +1,7 @@
 import type { ByteSink } from '../bytes/index.ts';
 import { SealiftError } from '../errors/index.ts';
 
-export const RING_SLOTS = 8;
+export const RING_SLOTS = 4;
 export const SLOT_BYTES = 256 * 1024;
 
 /** Control words in front of the slots. Both sides sleep on SIGNAL alone, and every change adds one to it. */

@@ -1,19 +1,23 @@
 import { asSealiftError, assertNever, fromPlainError, SealiftError, toPlainError } from '../errors/index.ts';
 import type { AuthChallenge, HttpRequest, Transport, TransportSettings } from '../http/index.ts';
 import {
+  type BlockFeed,
   createDirectoryWriter,
   createErofsWriter,
   createLowerView,
+  createVerityTreeWriter,
   type DirectoryWriter,
   type ErofsWriter,
   type LowerView,
+  type VerityTreeWriter,
 } from '../unpack/index.ts';
 import { createApplyLine } from './apply-line.ts';
 import { collectAllGarbage, collectYoungGarbage } from './collect-garbage.ts';
 import { runFetchLine } from './fetch-line.ts';
+import { FetchTurns } from './fetch-turns.ts';
 import type { FromWorker, Task, ToWorker, WorkerStart } from './messages.ts';
-import { Ring, RingAborted } from './ring.ts';
-import type { LayerJob, LayerTarget, StagedLayer } from './types.ts';
+import { Ring, RingAborted, SLOT_BYTES } from './ring.ts';
+import type { LayerTarget, StagedImage, StagedLayer } from './types.ts';
 import { createWindowGate } from './window-token.ts';
 
 /** Progress is told, and young garbage collected, each time so many bytes have come. */
@@ -40,6 +44,10 @@ export function serveWorker(port: WorkerPort, start: WorkerStart, entry: WorkerE
   port.on('message', (message) => worker.receive(message));
 }
 
+type FetchTask = Extract<Task, { role: 'fetch' }>;
+type ApplyTask = Extract<Task, { role: 'apply' }>;
+type TreeTask = Extract<Task, { type: 'tree' }>;
+
 interface RunningTask {
   readonly id: number;
   readonly abort: AbortController;
@@ -55,6 +63,8 @@ class LayerWorker {
   readonly #running = new Map<number, RunningTask>();
   readonly #transports = new Map<string, Promise<Transport>>();
   readonly #mergedWriters = new Map<string, DirectoryWriter>();
+  readonly #fetchTurns = new FetchTurns();
+  #entriesSinceCollection = 0;
 
   constructor(port: WorkerPort, start: WorkerStart, entry: WorkerEntry) {
     this.#port = port;
@@ -100,8 +110,9 @@ class LayerWorker {
     const { id } = task;
     switch (message.type) {
       case 'line':
-        if (message.role === 'fetch') return this.#fetchLayer(task, message.job, new Ring(message.ring));
-        return this.#applyLayer(task, message.job, new Ring(message.ring));
+        return message.role === 'fetch' ? this.#fetchLayer(task, message) : this.#applyLayer(task, message);
+      case 'tree':
+        return this.#hashImage(task, message);
       case 'document': {
         const transport = await this.#transport(message.transport);
         const response = await transport.fetchDocument(message.request, message.maxBytes, task.abort.signal);
@@ -117,8 +128,10 @@ class LayerWorker {
     }
   }
 
-  async #fetchLayer(task: RunningTask, job: LayerJob, ring: Ring): Promise<FromWorker> {
+  async #fetchLayer(task: RunningTask, { job, ring: ringMemory }: FetchTask): Promise<FromWorker> {
     const { limits, windowToken: memory, workerId } = this.#start;
+    const ring = new Ring(ringMemory);
+    const turn = this.#fetchTurns.take();
     const windowGate = createWindowGate({
       memory,
       workerId,
@@ -139,33 +152,55 @@ class LayerWorker {
         windowGate,
         limits,
         signal: task.abort.signal,
+        turn,
       });
     } catch (error) {
       ring.abort('peer-failed');
       throw error;
+    } finally {
+      turn.end();
     }
     return { type: 'fetched', id: task.id };
   }
 
-  #applyLayer({ id }: RunningTask, job: LayerJob, ring: Ring): FromWorker {
+  #applyLayer({ id }: RunningTask, { job, ring: ringMemory, treeRing: treeMemory }: ApplyTask): FromWorker {
     const { target, diffId } = job;
+    const ring = new Ring(ringMemory);
+    const treeRing = treeMemory === undefined ? undefined : new Ring(treeMemory);
+    const tree = treeRing === undefined && hasTree(target) ? createVerityTreeWriter(target.path) : undefined;
     let writer: LayerWriter | undefined;
     let isAccepted = false;
     try {
-      writer = this.#writer(target);
+      writer = this.#writer(target, tree === undefined ? treeRing?.writer() : feedAtOnce(tree));
       this.#entry.checkpoint('layer-apply');
       const line = createApplyLine(diffId, this.#start.limits, writer);
       ring.drainTo(line);
-      const staged = { facts: writer.facts(), layerBytes: line.layerBytes(), ...describeImage(writer) };
+      const staged = { facts: writer.facts(), layerBytes: line.layerBytes(), ...describeImage(writer, tree) };
       isAccepted = true;
-      if (staged.facts.entries >= MANY_ENTRIES) setImmediate(collectAllGarbage);
+      this.#collectGarbageOf(staged.facts.entries);
       return { type: 'staged', id, staged };
     } finally {
       ring.abort('peer-failed');
+      // The tree of what was accepted may still have blocks to come.
+      if (!isAccepted) treeRing?.abort('peer-failed');
       const isKept = isAccepted && target.kind === 'merged';
       if (!isKept) writer?.close();
       if (!isKept && target.kind === 'merged') this.#mergedWriters.delete(target.directory);
     }
+  }
+
+  #hashImage({ id }: RunningTask, { path, ring }: TreeTask): FromWorker {
+    const writer = createVerityTreeWriter(path);
+    this.#entry.checkpoint('layer-tree');
+    new Ring(ring).drainTo(writer);
+    return { type: 'hashed', id, image: describeTree(writer) };
+  }
+
+  #collectGarbageOf(entries: number): void {
+    this.#entriesSinceCollection += entries;
+    if (this.#entriesSinceCollection < MANY_ENTRIES) return;
+    this.#entriesSinceCollection = 0;
+    setImmediate(collectAllGarbage);
   }
 
   #askForAuthorization(task: RunningTask, challenge: AuthChallenge): Promise<HttpRequest> {
@@ -186,7 +221,7 @@ class LayerWorker {
     return created;
   }
 
-  #writer(target: LayerTarget): LayerWriter {
+  #writer(target: LayerTarget, blocks: BlockFeed | undefined): LayerWriter {
     const { limits } = this.#start;
     switch (target.kind) {
       case 'overlay': {
@@ -194,8 +229,8 @@ class LayerWorker {
         return createDirectoryWriter({ root, form: 'overlay', privileged: true, ...lowerOf(lowers), limits });
       }
       case 'image': {
-        const { path, lowers, verity } = target;
-        return createErofsWriter({ path, ...lowerOf(lowers), limits, verity });
+        const { path, lowers } = target;
+        return createErofsWriter({ path, ...lowerOf(lowers), limits, blocks });
       }
       case 'merged':
         return this.#mergedWriter(target.directory, target.privileged);
@@ -223,12 +258,28 @@ function lowerOf(lowers: readonly string[] | undefined): { readonly lower?: Lowe
   return lowers === undefined ? {} : { lower: createLowerView(lowers) };
 }
 
-function describeImage(writer: LayerWriter): Pick<StagedLayer, 'image'> {
+function hasTree(target: LayerTarget): target is Extract<LayerTarget, { kind: 'image' }> {
+  return target.kind === 'image' && target.verity;
+}
+
+/** Blocks are hashed by the thread that writes them. */
+function feedAtOnce(tree: VerityTreeWriter): BlockFeed {
+  const memory = Buffer.allocUnsafeSlow(SLOT_BYTES);
+  return {
+    acquire: () => memory,
+    publish: (length) => tree.write(memory.subarray(0, length)),
+    end: () => tree.end(),
+  };
+}
+
+function describeImage(writer: LayerWriter, tree: VerityTreeWriter | undefined): Pick<StagedLayer, 'image'> {
   if (!('result' in writer)) return {};
-  const { fileBytes: bytes, verity } = writer.result();
-  if (verity === undefined) return { image: { bytes } };
-  const { rootHash, hashOffset } = verity;
-  return { image: { bytes, verity: { rootHash, hashOffset } } };
+  return { image: tree === undefined ? { bytes: writer.result().imageBytes } : describeTree(tree) };
+}
+
+function describeTree(tree: VerityTreeWriter): StagedImage {
+  const { rootHash, hashOffset, fileBytes: bytes } = tree.result();
+  return { bytes, verity: { rootHash, hashOffset } };
 }
 
 function countSteps(onStep: (bytes: number) => void): (bytes: number) => void {

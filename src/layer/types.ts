@@ -31,9 +31,12 @@ export interface LayerJob {
 export interface StagedLayer {
   readonly facts: LayerFacts;
   readonly layerBytes: number;
-  /** Of an image: the length of its file, and what is to be known of the tree in it. */
-  readonly image?: {
-    readonly bytes: number;
-    readonly verity?: { readonly rootHash: string; readonly hashOffset: number };
-  };
+  /** Of an image only. */
+  readonly image?: StagedImage;
+}
+
+/** The length of an image's file, its tree included, and what is to be known of that tree. */
+export interface StagedImage {
+  readonly bytes: number;
+  readonly verity?: { readonly rootHash: string; readonly hashOffset: number };
 }

@@ -100,6 +100,7 @@ export class WorkerHandle {
         task.reject(message.byPeer ? new PeerFailure(message.error.message) : fromPlainError(message.error));
         break;
       case 'staged':
+      case 'hashed':
       case 'fetched':
       case 'answered':
       case 'called':

@@ -1,9 +1,9 @@
 import { SealiftError } from '../errors/index.ts';
 import type { DocumentResponse, HttpClient, TransportSettings } from '../http/index.ts';
 import type { Limits } from '../limits/index.ts';
-import { type LinePair, LinePairs } from './line-pairs.ts';
+import { type LinePair, LinePairs, type PairTurn } from './line-pairs.ts';
 import type { Task } from './messages.ts';
-import { createRingMemory, Ring } from './ring.ts';
+import { createRingMemory, Ring, type RingAbortReason } from './ring.ts';
 import type { LayerJob, StagedLayer } from './types.ts';
 import { createWindowTokenMemory } from './window-token.ts';
 import { PeerFailure, type TaskAnswer, type TaskHooks, WorkerHandle } from './worker-handle.ts';
@@ -16,10 +16,15 @@ export interface WorkerPoolOptions {
   /** How long a worker without work is kept; its memory goes with it. */
   readonly idleMs: number;
   readonly limits: Limits;
+  /** Hash trees are made in a thread of their own, which costs its memory, and not by the one that writes the image. */
+  readonly treeThread: boolean;
 }
 
 /** A cancelled task that has not answered by then is stuck in the kernel or in code; its thread is ended. */
 const CANCEL_GRACE_MS = 5_000;
+
+/** With so little of a blob to come the next request goes out: more than a wire of 50 MB/s brings in 80 ms. */
+const AHEAD_BYTES = 4 * 1024 * 1024;
 
 export interface StageOptions extends TaskHooks {
   readonly signal?: AbortSignal | undefined;
@@ -46,9 +51,8 @@ export class WorkerPool {
     this.#options = options;
     this.#pairs = new LinePairs(Math.max(1, Math.floor(options.cores / 2)), {
       open: () => ({ fetcher: this.#acquire('networked'), applier: this.#acquire('plain') }),
-      close: ({ fetcher, applier }) => {
-        this.#release(fetcher);
-        this.#release(applier);
+      close: ({ fetcher, applier, hasher }) => {
+        for (const worker of [fetcher, applier, hasher]) if (worker !== undefined) this.#release(worker);
       },
     });
   }
@@ -60,7 +64,7 @@ export class WorkerPool {
   async stage(job: LayerJob, options: StageOptions): Promise<StagedLayer> {
     const turn = await this.#takeTurn(options.signal);
     try {
-      return await this.#runLine(job, turn, options, turn.fetched);
+      return await this.#runLine(job, turn, options);
     } finally {
       turn.ended();
     }
@@ -70,9 +74,10 @@ export class WorkerPool {
   async openLine(directory: string, signal: AbortSignal): Promise<LayerLine> {
     const turn = await this.#takeTurn(signal);
     return {
-      stage: (job, options) => this.#runLine(job, turn, options, () => {}),
+      // The turn is kept: nobody else's layer comes between.
+      stage: (job, options) => this.#runLine(job, { pair: turn.pair, ...NO_NEXT }, options),
       close: () => {
-        turn.applier.releaseTarget(directory);
+        turn.pair.applier.releaseTarget(directory);
         turn.ended();
       },
     };
@@ -187,38 +192,55 @@ export class WorkerPool {
     }
   }
 
-  async #runLine(
-    job: LayerJob,
-    { fetcher, applier }: LinePair,
-    options: StageOptions,
-    onFetched: () => void,
-  ): Promise<StagedLayer> {
-    const memory = this.#rings.pop() ?? createRingMemory();
-    const ring = new Ring(memory);
-    ring.reset();
-    const fetching = fetcher.start({ type: 'line', role: 'fetch', job, ring: memory }, options);
-    const applying = applier.start({ type: 'line', role: 'apply', job, ring: memory });
-    const cancel = (): void => {
-      ring.abort('cancelled');
-      fetching.cancel();
-      applying.cancel();
+  async #runLine(job: LayerJob, turn: LineTurn, options: StageOptions): Promise<StagedLayer> {
+    const { fetcher, applier } = turn.pair;
+    const tree = this.#openTree(job, turn.pair);
+    const ring = this.#takeRing();
+    const rings = tree === undefined ? [ring] : [ring, tree.ring];
+    const workers = tree === undefined ? [fetcher, applier] : [fetcher, applier, tree.hasher];
+    const hooks = { ...options, onProgress: (bytes: number) => noteProgress(bytes, job, turn, options) };
+    const fetching = fetcher.start({ type: 'line', role: 'fetch', job, ring }, hooks);
+    const applying = applier.start({ type: 'line', role: 'apply', job, ring, treeRing: tree?.ring });
+    const hashing = tree === undefined ? [] : [tree.hasher.start({ type: 'tree', path: tree.path, ring: tree.ring })];
+    if (job.blobSize <= AHEAD_BYTES) turn.nearlyFetched();
+    const abortRings = (reason: RingAbortReason): void => {
+      for (const memory of rings) new Ring(memory).abort(reason);
     };
-    const wakePeer = (error: unknown): never => {
-      ring.abort('peer-failed');
+    const cancel = (): void => {
+      abortRings('cancelled');
+      for (const task of [fetching, applying, ...hashing]) task.cancel();
+    };
+    const wakePeers = (error: unknown): never => {
+      abortRings('peer-failed');
       throw error;
     };
-    const fetched = fetching.answer.catch(wakePeer);
-    void fetched.then(onFetched, onFetched);
-    const both = Promise.allSettled([fetched, applying.answer.catch(wakePeer)]);
+    const fetched = fetching.answer.catch(wakePeers);
+    void fetched.then(turn.fetched, turn.fetched);
+    const others = [applying, ...hashing].map(({ answer }) => answer.catch(wakePeers));
+    const all = Promise.allSettled([fetched, ...others]);
     try {
-      const results = await this.#cancellable(options.signal, [fetcher, applier], cancel, both);
+      const results = await this.#cancellable(options.signal, workers, cancel, all);
       throwFirstCause(results);
-      const [, applied] = results;
-      return expectAnswer(applied.status === 'fulfilled' ? applied.value : undefined, 'staged').staged;
+      const [, applied, hashed] = results.map((each) => (each.status === 'fulfilled' ? each.value : undefined));
+      const { staged } = expectAnswer(applied, 'staged');
+      return tree === undefined ? staged : { ...staged, image: expectAnswer(hashed, 'hashed').image };
     } finally {
       // A worker that was ended may still be on its way out of the ring: such memory is not used again.
-      if (!fetcher.isDead && !applier.isDead) this.#rings.push(memory);
+      if (!workers.some(({ isDead }) => isDead)) this.#rings.push(...rings);
     }
+  }
+
+  /** The third part of a line, where it has a thread of its own. */
+  #openTree({ target }: LayerJob, pair: LinePair) {
+    if (!this.#options.treeThread || target.kind !== 'image' || !target.verity) return undefined;
+    pair.hasher ??= this.#acquire('plain');
+    return { hasher: pair.hasher, path: target.path, ring: this.#takeRing() };
+  }
+
+  #takeRing(): SharedArrayBuffer {
+    const memory = this.#rings.pop() ?? createRingMemory();
+    new Ring(memory).reset();
+    return memory;
   }
 
   /** A thread that others still wait for may only be slow with theirs: it is given the time that they give it. */
@@ -251,6 +273,16 @@ export class WorkerPool {
       signal?.removeEventListener('abort', onAbort);
     }
   }
+}
+
+/** The part of a turn that a line tells of its progress. */
+type LineTurn = Pick<PairTurn, 'pair' | 'nearlyFetched' | 'fetched'>;
+
+const NO_NEXT = { nearlyFetched: (): void => {}, fetched: (): void => {} };
+
+function noteProgress(bytes: number, { blobSize }: LayerJob, turn: LineTurn, { onProgress }: StageOptions): void {
+  onProgress?.(bytes);
+  if (blobSize - bytes <= AHEAD_BYTES) turn.nearlyFetched();
 }
 
 function cancelled(signal: AbortSignal): SealiftError {

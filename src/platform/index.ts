@@ -8,6 +8,7 @@ export {
   openLoopOf,
 } from './loop.ts';
 export { openUnnamed } from './open-unnamed.ts';
+export { hasShaInstructions } from './sha-instructions.ts';
 export {
   assertSystemCalls,
   closeFd,

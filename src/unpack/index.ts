@@ -5,11 +5,14 @@ export {
   type DirectoryWriterOptions,
 } from './directory/index.ts';
 export {
+  type BlockFeed,
   createErofsWriter,
+  createVerityTreeWriter,
   type ErofsImage,
   type ErofsWriter,
   type ErofsWriterOptions,
   type VerityFacts,
+  type VerityTreeWriter,
 } from './erofs/index.ts';
 export { readTar } from './tar/index.ts';
 export type {

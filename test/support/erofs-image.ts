@@ -1,12 +1,17 @@
 import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
+import type { ByteSink } from '../../src/bytes/index.ts';
 import { DEFAULT_LIMITS } from '../../src/limits/index.ts';
 import { mount, umount } from '../../src/platform/index.ts';
 import {
+  type BlockFeed,
   createErofsWriter,
+  createVerityTreeWriter,
   type ErofsImage,
+  type ErofsWriter,
   type ErofsWriterOptions,
   type LayerFacts,
   readTar,
+  type VerityFacts,
 } from '../../src/unpack/index.ts';
 import { mustRun } from './commands.ts';
 import { feed, type Member } from './entries.ts';
@@ -16,26 +21,57 @@ export interface WrittenImage {
   readonly image: ErofsImage;
 }
 
+export interface WrittenTree extends WrittenImage {
+  readonly verity: VerityFacts;
+}
+
 type Options = Partial<Omit<ErofsWriterOptions, 'path'>>;
 
 /** Writes the members as an image, as the tar reader would feed them. */
 export function writeImage(path: string, members: readonly Member[], options: Options = {}): WrittenImage {
-  const writer = createErofsWriter({ path, limits: DEFAULT_LIMITS, verity: false, ...options });
-  try {
-    feed(writer, members);
-    return { facts: writer.facts(), image: writer.result() };
-  } finally {
-    writer.close();
-  }
+  return write(path, options, (writer) => feed(writer, members));
 }
 
 /** Writes a layer as it comes out of decompression, in chunks. */
 export function writeLayerImage(path: string, chunks: Iterable<Uint8Array>, options: Options = {}): WrittenImage {
-  const writer = createErofsWriter({ path, limits: DEFAULT_LIMITS, verity: false, ...options });
-  try {
+  return write(path, options, (writer) => {
     const line = readTar(DEFAULT_LIMITS, writer);
     for (const chunk of chunks) line.write(chunk);
     line.end();
+  });
+}
+
+/** As `writeImage`, with a dm-verity tree behind it. */
+export function writeVerityImage(path: string, members: readonly Member[]): WrittenTree {
+  const tree = createVerityTreeWriter(path);
+  const written = writeImage(path, members, { blocks: createInlineFeed(tree) });
+  return { ...written, verity: tree.result() };
+}
+
+/** As `writeLayerImage`, with a dm-verity tree behind it. */
+export function writeVerityLayerImage(path: string, chunks: Iterable<Uint8Array>): WrittenTree {
+  const tree = createVerityTreeWriter(path);
+  const written = writeLayerImage(path, chunks, { blocks: createInlineFeed(tree) });
+  return { ...written, verity: tree.result() };
+}
+
+/** Hands blocks on in the same thread, in memory that is overwritten at once. */
+export function createInlineFeed(sink: ByteSink): BlockFeed {
+  const memory = Buffer.alloc(256 * 1024);
+  return {
+    acquire: () => memory,
+    publish: (length) => {
+      sink.write(memory.subarray(0, length));
+      memory.fill(0xa5);
+    },
+    end: () => sink.end(),
+  };
+}
+
+function write(path: string, options: Options, run: (writer: ErofsWriter) => void): WrittenImage {
+  const writer = createErofsWriter({ path, limits: DEFAULT_LIMITS, ...options });
+  try {
+    run(writer);
     return { facts: writer.facts(), image: writer.result() };
   } finally {
     writer.close();

@@ -50,7 +50,7 @@ export async function compareForms(
   });
   const asImages = await inForm(`${folder}/erofs`, layers, chained, async (path, layer, lower) => {
     const image = `${path}.erofs`;
-    const facts = applyTo(createErofsWriter({ path: image, limits: DEFAULT_LIMITS, lower, verity: false }), layer);
+    const facts = applyTo(createErofsWriter({ path: image, limits: DEFAULT_LIMITS, lower }), layer);
     complaints.push(await fsckImage(image));
     mkdirSync(path);
     await mountImage(image, path);

@@ -6,11 +6,11 @@ import type { LayerFacts, TarEntry } from '../types.ts';
 import { assertPlaceFits } from './assert-fits.ts';
 import { ImageFile } from './image-file.ts';
 import { ImageNodes } from './image-nodes.ts';
-import type { ErofsImage, ErofsWriter, ErofsWriterOptions } from './types.ts';
+import type { BlockFeed, ErofsImage, ErofsWriter, ErofsWriterOptions } from './types.ts';
 
 /** Throws UNPACK_TARGET_INVALID when there is a file already. */
-export function createErofsWriter({ path, limits, lower, verity }: ErofsWriterOptions): ErofsWriter {
-  const file = openImage(path, verity);
+export function createErofsWriter({ path, limits, lower, blocks }: ErofsWriterOptions): ErofsWriter {
+  const file = openImage(path, blocks);
   let nodes: ImageNodes | undefined;
   const createNodes = (tree: StagedTree, tally: Tally) => {
     nodes = new ImageNodes({ path, file, tree, tally });
@@ -33,9 +33,9 @@ function assertPathFits(path: ByteString): void {
   assertPlaceFits(path.slice(0, Math.max(0, slash)) as ByteString, path.slice(slash + 1) as ByteString);
 }
 
-function openImage(path: string, verity: boolean): ImageFile {
+function openImage(path: string, blocks: BlockFeed | undefined): ImageFile {
   try {
-    return new ImageFile(path, { verity });
+    return new ImageFile(path, blocks);
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') {
       throw new SealiftError('UNPACK_TARGET_INVALID', `create image ${path}: expected nothing there, got a file`);

@@ -1,2 +1,10 @@
 export { createErofsWriter } from './erofs-writer.ts';
-export type { ErofsImage, ErofsWriter, ErofsWriterOptions, VerityFacts } from './types.ts';
+export type {
+  BlockFeed,
+  ErofsImage,
+  ErofsWriter,
+  ErofsWriterOptions,
+  VerityFacts,
+  VerityTreeWriter,
+} from './types.ts';
+export { createVerityTreeWriter } from './verity-tree-writer.ts';

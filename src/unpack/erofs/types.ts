@@ -1,3 +1,4 @@
+import type { ByteSink } from '../../bytes/index.ts';
 import type { TreeLimits } from '../directory/index.ts';
 import type { EntrySink, LayerFacts, LowerView } from '../types.ts';
 
@@ -7,8 +8,21 @@ export interface ErofsWriterOptions {
   readonly limits: TreeLimits;
   /** The layers below, where parents and hard links may lead. */
   readonly lower?: LowerView | undefined;
-  /** Appends a dm-verity tree. */
-  readonly verity: boolean;
+  /** Takes what is written, too. */
+  readonly blocks?: BlockFeed | undefined;
+}
+
+/**
+ * Hands whole blocks of an image on to who hashes them, in the order of the image from its second block on; the first
+ * block comes last. What was published stays as it is until the other side has read it.
+ */
+export interface BlockFeed {
+  /** Free memory of 256 KiB; may block while there is none. */
+  acquire(): Uint8Array;
+  /** Hands over the first `length` bytes of what `acquire` returned. */
+  publish(length: number): void;
+  /** Every block of the image has been handed over. */
+  end(): void;
 }
 
 /** A dm-verity tree behind an image: SHA-256, blocks of 4096 bytes, no salt, no superblock. */
@@ -18,13 +32,19 @@ export interface VerityFacts {
   readonly dataBlocks: number;
   /** Byte of the file at which the tree begins. */
   readonly hashOffset: number;
+  /** Of image and tree. */
+  readonly fileBytes: number;
+}
+
+/** Takes the blocks of an image as a {@link BlockFeed} brings them, and writes their tree at the end. */
+export interface VerityTreeWriter extends ByteSink {
+  /** Throws INTERNAL before `end`. */
+  result(): VerityFacts;
 }
 
 export interface ErofsImage {
-  /** Bytes of the file system, a multiple of 4096; the tree comes on top. */
+  /** Bytes of the file system, a multiple of 4096; a tree may come on top. */
   readonly imageBytes: number;
-  readonly fileBytes: number;
-  readonly verity?: VerityFacts | undefined;
 }
 
 /** Unpacks the entries of one layer into an image. After a call has thrown only `close` may follow. */

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type LayerJob, WorkerPool } from '../../../src/layer/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import type { Digest } from '../../../src/oci/index.ts';
+import { writeVerityLayerImage } from '../../support/erofs-image.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { file, tar } from '../../support/tar-builder.ts';
 
@@ -50,11 +51,11 @@ afterEach(() => {
   rmSync(directory, { recursive: true });
 });
 
-function openPool(fault?: string): WorkerPool {
+function openPool(fault?: string, treeThread = false): WorkerPool {
   const entry = fault === undefined ? PLAIN_ENTRY : FAULTY_ENTRY;
   // Workers take a copy of the environment when they start.
   process.env['SEALIFT_TEST_FAULT'] = fault ?? '';
-  pool = new WorkerPool({ entry, idleMs: 10_000, limits: DEFAULT_LIMITS, cores: 2 });
+  pool = new WorkerPool({ entry, idleMs: 10_000, limits: DEFAULT_LIMITS, cores: 2, treeThread });
   return pool;
 }
 
@@ -161,6 +162,38 @@ describe('several layers on one pair of threads', () => {
     for (const name of names) expect(readFileSync(join(directory, name, 'small'), 'utf8')).toBe('hello');
   });
 
+  it('have the next request sent before the last bytes of a blob have come, and its bytes wait for their turn', async () => {
+    let requests = 0;
+    const first = Promise.withResolvers<ServerResponse>();
+    answer = (response) => {
+      requests += 1;
+      if (requests > 1) {
+        response.end(blob);
+        return;
+      }
+      response.writeHead(200, { 'content-length': blob.length });
+      response.write(blob.subarray(0, -100));
+      first.resolve(response);
+    };
+    openPool();
+    const ended: string[] = [];
+    const stage = async (name: string): Promise<void> => {
+      await pool.stage(job(inDirectory(name)), {});
+      ended.push(name);
+    };
+    const both = [stage('a'), stage('b')];
+    const held = await first.promise;
+    // Without a request ahead this goes on until the test is given up.
+    while (requests < 2) await new Promise((resolve) => setImmediate(resolve));
+    // The second blob has come whole; nothing of it may go to the disk now.
+    await pool.call('some time').catch(() => {});
+    expect([ended, readdirSync(join(directory, 'b'))]).toEqual([[], []]);
+    held.end(blob.subarray(-100));
+    await Promise.all(both);
+    expect(ended).toEqual(['a', 'b']);
+    expect(readFileSync(join(directory, 'b', 'content')).equals(content)).toBe(true);
+  });
+
   it('do not share the fate of one that fails', async () => {
     openPool();
     const broken = pool.stage(job({ ...inDirectory('broken'), diffId: sha256(Buffer.from('other')) }), {});
@@ -188,6 +221,62 @@ describe('several layers on one pair of threads', () => {
     expect((await line.stage(job(), {})).facts.entries).toBe(2);
     line.close();
     expect(readdirSync(directory).sort()).toEqual(['content', 'small']);
+  });
+});
+
+describe.each([
+  { where: 'by the thread that writes it', treeThread: false },
+  { where: 'by a thread of its own', treeThread: true },
+])('a tree behind an image, hashed $where', ({ treeThread }) => {
+  const image = (name: string) => ({
+    target: { kind: 'image' as const, path: join(directory, name), lowers: undefined, verity: true },
+  });
+
+  it('is that of the image, however many layers there are', async () => {
+    openPool(undefined, treeThread);
+    const expected = writeVerityLayerImage(join(directory, 'expected'), [archive]).verity;
+    const names = ['a', 'b', 'c'];
+    const staged = await Promise.all(names.map((name) => pool.stage(job(image(name)), {})));
+    for (const [at, name] of names.entries()) {
+      const { rootHash, hashOffset, fileBytes: bytes } = expected;
+      expect(staged[at]?.image).toEqual({ bytes, verity: { rootHash, hashOffset } });
+      expect(readFileSync(join(directory, name)).equals(readFileSync(join(directory, 'expected')))).toBe(true);
+    }
+  });
+
+  it('fails with the layer', async () => {
+    openPool(undefined, treeThread);
+    const other = { diffId: sha256(Buffer.from('another layer')) };
+    await expectFailure('DIFFID_MISMATCH', () => pool.stage(job({ ...image('a'), ...other }), {}));
+    expect((await pool.stage(job(image('b')), {})).image?.verity?.rootHash).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
+
+describe('the thread that hashes a tree', () => {
+  const image = { target: { kind: 'image' as const, path: '', lowers: undefined, verity: true } };
+  const target = (name: string) => ({ target: { ...image.target, path: join(directory, name) } });
+
+  it('fails its layer and nothing else when it ends', async () => {
+    openPool('exit=layer-tree', true);
+    await expectFailure('LAYER_WORKER_FAILED', () => pool.stage(job(target('a')), {}));
+    expect(
+      (await pool.stage(job({ ...target('b'), target: { ...target('b').target, verity: false } }), {})).image,
+    ).toBeDefined();
+  });
+
+  it('fails its layer when it meets a bug', async () => {
+    openPool('throw=layer-tree', true);
+    await expectFailure('INTERNAL', () => pool.stage(job(target('a')), {}));
+  });
+
+  it('holds back the layer while it is slow, and lets go when the layer is cancelled', async () => {
+    openPool('slow=layer-tree', true);
+    expect((await pool.stage(job(target('a')), {})).image?.verity).toBeDefined();
+    const abort = new AbortController();
+    const staging = expectFailure('PULL_CANCELLED', () => pool.stage(job(target('b')), { signal: abort.signal }));
+    setTimeout(() => abort.abort(new Error('enough')), 100);
+    await staging;
+    expect((await pool.stage(job(target('c')), {})).image?.verity).toBeDefined();
   });
 });
 

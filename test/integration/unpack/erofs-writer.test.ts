@@ -17,10 +17,18 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { lgetxattr, mount, umount } from '../../../src/platform/index.ts';
-import { createErofsWriter, type ErofsImage } from '../../../src/unpack/index.ts';
+import { createErofsWriter, type VerityFacts } from '../../../src/unpack/index.ts';
 import { mustRun, runCommand } from '../../support/commands.ts';
 import { directory, file, hardlink, symlink } from '../../support/entries.ts';
-import { fsckImage, mountImage, readPart, writeImage, writeLayerImage } from '../../support/erofs-image.ts';
+import {
+  fsckImage,
+  mountImage,
+  readPart,
+  writeImage,
+  writeLayerImage,
+  writeVerityImage,
+  writeVerityLayerImage,
+} from '../../support/erofs-image.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { describeWith } from '../../support/needs.ts';
 import { Scratch } from '../../support/scratch.ts';
@@ -57,8 +65,8 @@ const some = [
 describe('erofs writer', () => {
   it('writes the same bytes for the same entries, however their content is cut', () => {
     using scratch = new Scratch();
-    writeImage(scratch.join('one'), some, { verity: true });
-    const writer = createErofsWriter({ path: scratch.join('other'), limits: DEFAULT_LIMITS, verity: true });
+    writeImage(scratch.join('one'), some);
+    const writer = createErofsWriter({ path: scratch.join('other'), limits: DEFAULT_LIMITS });
     for (const { entry, content } of some) {
       writer.entry(entry);
       for (let at = 0; at < content.length; at += 2_000_003) writer.data(content.subarray(at, at + 2_000_003));
@@ -73,12 +81,12 @@ describe('erofs writer', () => {
     const { image } = writeImage(scratch.join('i'), some);
     const stat = statSync(scratch.join('i'));
     expect([stat.size, stat.mode & 0o777]).toEqual([image.imageBytes, 0o600]);
-    expect([image.imageBytes % BLOCK, image.fileBytes, image.verity]).toEqual([0, image.imageBytes, undefined]);
+    expect(image.imageBytes % BLOCK).toBe(0);
   });
 
   it('has no superblock until the layer has ended', () => {
     using scratch = new Scratch();
-    const writer = createErofsWriter({ path: scratch.join('i'), limits: DEFAULT_LIMITS, verity: false });
+    const writer = createErofsWriter({ path: scratch.join('i'), limits: DEFAULT_LIMITS });
     const { entry, content } = file('big', Buffer.alloc(4 * 1024 * 1024, 'z'));
     writer.entry(entry);
     writer.data(content);
@@ -93,7 +101,7 @@ describe('erofs writer', () => {
     const openFiles = () => readdirSync('/proc/self/fd').length;
     const before = openFiles();
     writeImage(scratch.join('whole'), some);
-    const writer = createErofsWriter({ path: scratch.join('half'), limits: DEFAULT_LIMITS, verity: false });
+    const writer = createErofsWriter({ path: scratch.join('half'), limits: DEFAULT_LIMITS });
     expect(openFiles()).toBe(before + 1);
     writer.entry(file('f', 'some').entry);
     writer.close();
@@ -103,7 +111,7 @@ describe('erofs writer', () => {
 
   it('says nothing of the layer before it has ended', async () => {
     using scratch = new Scratch();
-    const writer = createErofsWriter({ path: scratch.join('i'), limits: DEFAULT_LIMITS, verity: false });
+    const writer = createErofsWriter({ path: scratch.join('i'), limits: DEFAULT_LIMITS });
     await expectFailure('INTERNAL', () => writer.result());
     await expectFailure('INTERNAL', () => writer.facts());
     writer.close();
@@ -271,7 +279,7 @@ describe('erofs writer: memory', () => {
   it('keeps less than 500 bytes for an entry and nothing of its content', () => {
     using scratch = new Scratch();
     const count = 60_000;
-    const writer = createErofsWriter({ path: scratch.join('i'), limits: DEFAULT_LIMITS, verity: false });
+    const writer = createErofsWriter({ path: scratch.join('i'), limits: DEFAULT_LIMITS });
     const content = Buffer.alloc(64, 'c');
     const before = heapUsed();
     for (let at = 0; at < count; at += 1) {
@@ -294,8 +302,7 @@ function heapUsed(): number {
   return used + external;
 }
 
-function verify(path: string, { verity }: ErofsImage, rootHash = verity?.rootHash ?? '') {
-  const { hashOffset = 0, dataBlocks = 0 } = verity ?? {};
+function verify(path: string, { hashOffset, dataBlocks, rootHash: known }: VerityFacts, rootHash = known) {
   const parameters = [
     '--no-superblock',
     '--salt=-',
@@ -313,49 +320,49 @@ describeWith(['root', 'veritysetup'], 'erofs image with a dm-verity tree', () =>
 
   it.each(CONTENT_BLOCKS)('veritysetup accepts it: %i blocks of content', async (blocks) => {
     using scratch = new Scratch();
-    const { image } = writeImage(scratch.join('i'), [], { verity: true });
+    const { verity } = writeVerityImage(scratch.join('i'), []);
     const content = tarFile('f', Buffer.alloc(blocks * BLOCK, 'some content'));
-    const written = writeLayerImage(scratch.join('f'), tarStream([content]), { verity: true });
-    expect((await verify(scratch.join('i'), image)).code).toBe(0);
-    expect((await verify(scratch.join('f'), written.image)).code).toBe(0);
-    expect(statSync(scratch.join('f')).size).toBe(written.image.fileBytes);
-    expect(written.image.verity?.hashOffset).toBe(written.image.imageBytes);
+    const written = writeVerityLayerImage(scratch.join('f'), tarStream([content]));
+    expect((await verify(scratch.join('i'), verity)).code).toBe(0);
+    expect((await verify(scratch.join('f'), written.verity)).code).toBe(0);
+    expect(statSync(scratch.join('f')).size).toBe(written.verity.fileBytes);
+    expect(written.verity.hashOffset).toBe(written.image.imageBytes);
   });
 
   it.each([
     { what: 'the superblock', at: () => 1024 },
     { what: 'content', at: () => BLOCK },
-    { what: 'metadata', at: ({ imageBytes }: ErofsImage) => imageBytes - BLOCK + 64 },
-    { what: 'the tree', at: ({ verity }: ErofsImage) => verity?.hashOffset ?? 0 },
+    { what: 'metadata', at: ({ hashOffset }: VerityFacts) => hashOffset - BLOCK + 64 },
+    { what: 'the tree', at: ({ hashOffset }: VerityFacts) => hashOffset },
   ])('veritysetup refuses it with one bit of $what changed', async ({ at }) => {
     using scratch = new Scratch();
-    const { image } = writeImage(scratch.join('i'), some, { verity: true });
-    expect((await verify(scratch.join('i'), image)).code).toBe(0);
-    flipBit(scratch.join('i'), at(image));
-    expect((await verify(scratch.join('i'), image)).code).not.toBe(0);
+    const { verity } = writeVerityImage(scratch.join('i'), some);
+    expect((await verify(scratch.join('i'), verity)).code).toBe(0);
+    flipBit(scratch.join('i'), at(verity));
+    expect((await verify(scratch.join('i'), verity)).code).not.toBe(0);
   });
 
   it('veritysetup refuses it under another root', async () => {
     using scratch = new Scratch();
-    const { image } = writeImage(scratch.join('i'), some, { verity: true });
-    expect((await verify(scratch.join('i'), image, '0'.repeat(64))).code).not.toBe(0);
+    const { verity } = writeVerityImage(scratch.join('i'), some);
+    expect((await verify(scratch.join('i'), verity, '0'.repeat(64))).code).not.toBe(0);
   });
 
   it('is the tree that veritysetup makes', async () => {
     using scratch = new Scratch();
-    const { image } = writeImage(scratch.join('i'), some, { verity: true });
+    const { image, verity } = writeVerityImage(scratch.join('i'), some);
     const data = scratch.join('data');
     writeFileSync(data, readPart(scratch.join('i'), 0, image.imageBytes));
     const options = ['--no-superblock', '--salt=-', '--hash=sha256'];
     const output = await mustRun('veritysetup', ['format', data, scratch.join('tree'), ...options]);
-    expect(/Root hash:\s*(\w+)/.exec(output.toString())?.[1]).toBe(image.verity?.rootHash);
-    const tree = readPart(scratch.join('i'), image.imageBytes, image.fileBytes - image.imageBytes);
+    expect(/Root hash:\s*(\w+)/.exec(output.toString())?.[1]).toBe(verity.rootHash);
+    const tree = readPart(scratch.join('i'), image.imageBytes, verity.fileBytes - image.imageBytes);
     expect(readFileSync(scratch.join('tree')).equals(tree)).toBe(true);
   });
 
   it('is the image without the tree, and something behind it', async () => {
     using scratch = new Scratch();
-    const { image } = writeImage(scratch.join('with'), some, { verity: true });
+    const { image } = writeVerityImage(scratch.join('with'), some);
     writeImage(scratch.join('without'), some);
     const front = readPart(scratch.join('with'), 0, image.imageBytes);
     expect(front.equals(readFileSync(scratch.join('without')))).toBe(true);

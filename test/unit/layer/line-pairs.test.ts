@@ -23,7 +23,7 @@ function setUp(count: number) {
     },
     close: (pair) => open.splice(open.indexOf((pair as FakePair).number), 1),
   });
-  const numberOf = (turn: PairTurn) => (turn as unknown as FakePair).number;
+  const numberOf = ({ pair }: PairTurn) => (pair as FakePair).number;
   return { pairs, open, dead, numberOf };
 }
 
@@ -66,6 +66,50 @@ describe('LinePairs', () => {
     first.ended();
     expect(open).toEqual([1]);
     second.ended();
+    expect(open).toEqual([]);
+  });
+
+  it('gives one layer its turn ahead, when the one before is nearly fetched', async () => {
+    const { pairs, numberOf } = setUp(1);
+    const first = await pairs.take(undefined);
+    const next = pairs.take(undefined);
+    const afterNext = pairs.take(undefined);
+    expect(await isSettled(next)).toBe(false);
+    first.nearlyFetched();
+    const second = await next;
+    expect(numberOf(second)).toBe(1);
+    // That it is small says nothing as long as it has not begun.
+    second.nearlyFetched();
+    expect(await isSettled(afterNext)).toBe(false);
+    first.fetched();
+    const third = await afterNext;
+    for (const turn of [first, second, third]) turn.ended();
+  });
+
+  it('gives a newcomer the place ahead only when every pair is busy and none can be opened', async () => {
+    const { pairs, open, numberOf } = setUp(2);
+    const first = await pairs.take(undefined);
+    first.nearlyFetched();
+    const second = await pairs.take(undefined);
+    expect(numberOf(second)).toBe(2);
+    const third = await pairs.take(undefined);
+    expect(numberOf(third)).toBe(1);
+    expect(await isSettled(pairs.take(undefined).then((turn) => turn.ended()))).toBe(false);
+    for (const turn of [first, second, third]) turn.ended();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(open).toEqual([]);
+  });
+
+  it('keeps the pair while the layer ahead is given up before its turn', async () => {
+    const { pairs, open } = setUp(1);
+    const first = await pairs.take(undefined);
+    first.nearlyFetched();
+    const second = await pairs.take(undefined);
+    second.ended();
+    expect(open).toEqual([1]);
+    const third = await pairs.take(undefined);
+    first.ended();
+    third.ended();
     expect(open).toEqual([]);
   });
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { createLeafHasher } from '../../../../src/unpack/erofs/leaf-hasher.ts';
 import { buildVerityTree } from '../../../../src/unpack/erofs/verity-tree.ts';
+import { expectFailure } from '../../../support/matchers.ts';
 
 const BLOCK = 4096;
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest();
@@ -13,11 +14,21 @@ const treeOf = (count: number) => {
 };
 
 describe('createLeafHasher', () => {
-  it('gives the digest of each block in order, however they come', () => {
-    const blocks = Array.from({ length: 20_000 }, (_, at) => Buffer.alloc(BLOCK, String(at)));
-    const hasher = createLeafHasher();
-    for (let at = 0; at < blocks.length; at += 7) hasher.update(Buffer.concat(blocks.slice(at, at + 7)));
-    expect(Buffer.concat(hasher.end())).toEqual(Buffer.concat(blocks.map(sha256)));
+  const blocksOf = (count: number) => Array.from({ length: count }, (_, at) => Buffer.alloc(BLOCK, String(at)));
+
+  it.each([1, 2, 8191, 8192, 8193, 20_000])(
+    'gives the digests of %i blocks in order, the first of which came last',
+    (count) => {
+      const blocks = blocksOf(count);
+      const hasher = createLeafHasher();
+      for (let at = 1; at < blocks.length; at += 7) hasher.update(Buffer.concat(blocks.slice(at, at + 7)));
+      hasher.update(blocks[0] ?? Buffer.alloc(0));
+      expect(Buffer.concat(hasher.end())).toEqual(Buffer.concat(blocks.map(sha256)));
+    },
+  );
+
+  it('has no tree of nothing', async () => {
+    await expectFailure('INTERNAL', () => createLeafHasher().end());
   });
 });
 
