@@ -47,18 +47,25 @@ export function readSettings(environment: NodeJS.ProcessEnv, docsFolder: string)
   };
 }
 
-/**
- * In memory, as in a guest without a volume, everything; on a disk, whose own moods are larger than most of what is
- * compared, the one image that shows what a disk changes.
- */
+/** What a wire changes shows in these two: its rate in the one, its delay in the other. */
+const SLOW_IMAGES: readonly ImageKey[] = ['one', 'forty'];
+
+/** A disk's own moods are larger than most of what is compared: the one image that shows what it changes. */
+const DISK_IMAGES: readonly ImageKey[] = ['one'];
+
+/** Everything in memory, as in a guest without a volume; part of it over a slow wire, and on a disk. */
 function choosePlaces(folder: string | undefined, images: readonly ImageKey[]): Place[] {
-  const everywhere = (path: string): Place[] =>
-    (['local', 'slow'] as const).map((network) => ({ title: titleOf(network, path), folder: path, network, images }));
-  if (folder) return everywhere(folder);
-  const onDisk = images.filter((key) => key === 'one');
-  const disk: Place = { title: titleOf('local', DISK), folder: DISK, network: 'local', images: onDisk };
-  const memory = existsSync(MEMORY) && fileSystemOf(MEMORY) === 'tmpfs';
-  return memory ? [...everywhere(MEMORY), ...(onDisk.length > 0 ? [disk] : [])] : everywhere(DISK);
+  const inMemory = existsSync(MEMORY) && fileSystemOf(MEMORY) === 'tmpfs';
+  const path = folder || (inMemory ? MEMORY : DISK);
+  const onlySome = (some: readonly ImageKey[]) => images.filter((key) => some.includes(key));
+  const places: Place[] = [
+    { title: titleOf('local', path), folder: path, network: 'local', images },
+    { title: titleOf('slow', path), folder: path, network: 'slow', images: onlySome(SLOW_IMAGES) },
+  ];
+  if (path === MEMORY) {
+    places.push({ title: titleOf('local', DISK), folder: DISK, network: 'local', images: onlySome(DISK_IMAGES) });
+  }
+  return places.filter((place) => place.images.length > 0);
 }
 
 function titleOf(network: Place['network'], folder: string): string {
