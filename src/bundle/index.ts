@@ -6,6 +6,7 @@ export type {
   BundleOperation,
   BundleOutcome,
   ExaminedBundle,
+  GivenBundle,
   PreparedBundle,
   ResolvedUser,
   RuntimeMount,

@@ -8,13 +8,13 @@ import { writeBundle } from './write-bundle.ts';
 export function performBundleOperation(operation: BundleOperation): BundleOutcome {
   switch (operation.kind) {
     case 'prepare':
-      return { kind: 'prepared', bundle: prepareBundle(operation.directory) };
+      return { kind: 'prepared', bundle: prepareBundle(operation.directory, operation.given) };
     case 'write':
       return { kind: 'written', ...writeBundle(operation) };
     case 'examine':
       return { kind: 'examined', bundle: examineBundle(operation.directory) };
     case 'remove':
-      removeBundle(operation.directory, operation.alsoDirectory);
+      removeBundle(operation.directory, operation);
       return { kind: 'removed' };
     default:
       return assertNever(operation, 'bundle operation');

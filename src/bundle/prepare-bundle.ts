@@ -8,18 +8,44 @@ import {
   ROOTFS_NAME,
   refuseBundle,
 } from './bundle-directory.ts';
-import type { PreparedBundle } from './types.ts';
+import type { GivenBundle, PreparedBundle } from './types.ts';
 
-/** Makes the bundle directory, or finds it: a real directory that nobody else can put things into. */
-function claimDirectory(requested: string): { readonly directory: string; readonly created: boolean } {
-  const created = makeDirectory(requested);
+/** Of Linux. */
+const PATH_MAX = 4096;
+const NAME_MAX = 255;
+
+/** Makes the bundle directory, unless it is given, or finds it: a real directory that nobody else can put things into. */
+function claimDirectory(
+  requested: string,
+  given: GivenBundle | undefined,
+): { readonly directory: string; readonly created: boolean } {
+  const created = given === undefined && makeDirectory(requested);
   const stat = lstatIfAny(requested);
-  if (!stat?.isDirectory()) refuseBundle(requested, 'expected a directory, got a link or another file');
+  if (stat === undefined) refuseBundle(requested, 'expected the directory that its runtime has made, got nothing');
+  if (!stat.isDirectory()) refuseBundle(requested, 'expected a directory, got a link or another file');
   if (stat.uid !== BigInt(process.geteuid?.() ?? 0) || (stat.mode & 0o022n) !== 0n) {
     const mode = (stat.mode & 0o7777n).toString(8);
     refuseBundle(requested, `expected a directory that only its owner writes to, got uid ${stat.uid}, mode ${mode}`);
   }
-  return { directory: realpathSync(requested), created };
+  const directory = realpathSync(requested);
+  if (given !== undefined) assertBelowRoots(requested, directory, given);
+  return { directory, created };
+}
+
+/** By the path that was asked for and by the one that it leads to: no link on the way may lead elsewhere. */
+function assertBelowRoots(requested: string, directory: string, { roots }: GivenBundle): void {
+  const isBelow = (path: string, root: string) => path.startsWith(`${root.replace(/\/+$/, '')}/`);
+  if (roots.some((root) => isBelow(requested, root) && isBelow(directory, realpathIfAny(root)))) return;
+  refuseBundle(requested, `expected a directory below ${roots.join(' or ')}, got ${directory}`);
+}
+
+function isPlainPath(path: string): boolean {
+  const isWhole = path.length < PATH_MAX && path.split('/').every((name) => name.length <= NAME_MAX);
+  return isWhole && !path.includes('\0') && path === resolve(path);
+}
+
+function realpathIfAny(path: string): string {
+  return lstatIfAny(path) === undefined ? path : realpathSync(path);
 }
 
 /** False when there is something of that name already. */
@@ -46,14 +72,20 @@ function claimRootfs(directory: string, rootfs: string): void {
 }
 
 /**
- * Makes DIR (0700) and an empty DIR/rootfs to mount on. Throws `BUNDLE_INVALID` when something is mounted there, or when
- * DIR has a config.json: an earlier bundle is undone first.
+ * Makes DIR (0700), unless it is given, and an empty DIR/rootfs to mount on. Throws `BUNDLE_INVALID` when something is
+ * mounted there, when a given DIR is missing or lies elsewhere than such bundles do, and when another DIR has a
+ * config.json: an earlier bundle is undone first.
  */
-export function prepareBundle(requested: string): PreparedBundle {
-  const { directory, created } = claimDirectory(resolve(requested));
-  if (lstatIfAny(join(directory, CONFIG_NAME))) refuseBundle(directory, 'it has a config.json already');
+export function prepareBundle(requested: string, given?: GivenBundle): PreparedBundle {
+  // Attacker-controlled: it came over a socket.
+  if (given !== undefined && !isPlainPath(requested)) {
+    refuseBundle(requested.slice(0, PATH_MAX), 'expected an absolute path without dots, double slashes and NUL');
+  }
+  const { directory, created } = claimDirectory(resolve(requested), given);
+  const hasConfig = lstatIfAny(join(directory, CONFIG_NAME)) !== undefined;
+  if (hasConfig && given === undefined) refuseBundle(directory, 'it has a config.json already');
   const rootfs = join(directory, ROOTFS_NAME);
   claimRootfs(directory, rootfs);
   const stat = lstatIfAny(directory) ?? refuseBundle(directory, 'it was removed meanwhile');
-  return { directory, rootfs, created, identity: directoryIdentity(stat) };
+  return { directory, rootfs, created, identity: directoryIdentity(stat), hasConfig };
 }

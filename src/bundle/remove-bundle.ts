@@ -19,12 +19,18 @@ export function examineBundle(requested: string): ExaminedBundle {
  * Takes away what a pull put into DIR, once its rootfs is unmounted, and leaves DIR unless asked. The rootfs goes last, so that an
  * interrupted removal can be repeated.
  */
-export function removeBundle(requested: string, alsoDirectory = false): void {
+export function removeBundle(
+  requested: string,
+  {
+    alsoDirectory = false,
+    keepConfig = false,
+  }: { readonly alsoDirectory?: boolean; readonly keepConfig?: boolean } = {},
+): void {
   const { directory, rootfs, mountPoints } = examineBundle(requested);
   if (mountPoints.length > 0) refuseBundle(directory, 'its rootfs is still mounted');
   if (readdirSync(rootfs).length > 0) refuseBundle(directory, 'its rootfs holds files and no mount; not removed');
   for (const name of readdirSync(directory)) {
-    if (name === CONFIG_NAME || TEMPORARY_NAME.test(name)) unlinkSync(join(directory, name));
+    if ((name === CONFIG_NAME && !keepConfig) || TEMPORARY_NAME.test(name)) unlinkSync(join(directory, name));
   }
   rmdirSync(rootfs);
   if (alsoDirectory && readdirSync(directory).length === 0) rmdirSync(directory);

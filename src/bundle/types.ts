@@ -52,11 +52,20 @@ export interface PreparedBundle {
   readonly created: boolean;
   /** Tells this directory from another one that took its path. */
   readonly identity: string;
+  /** Its config.json is somebody else's: it is neither written nor removed. */
+  readonly hasConfig: boolean;
+}
+
+/** A bundle that its runtime has made and owns, as the kata agent does. */
+export interface GivenBundle {
+  /** Absolute paths below which such bundles lie. */
+  readonly roots: readonly string[];
 }
 
 /** Work on a bundle's directory, as plain data for a worker. */
 export type BundleOperation =
-  | { readonly kind: 'prepare'; readonly directory: string }
+  /** `given`: the directory has to be there, below one of the roots, and may have a config.json. */
+  | { readonly kind: 'prepare'; readonly directory: string; readonly given?: GivenBundle | undefined }
   | {
       readonly kind: 'write';
       readonly bundle: PreparedBundle;
@@ -67,7 +76,12 @@ export type BundleOperation =
   /** Before the unmount: is it a bundle, and what is mounted there? */
   | { readonly kind: 'examine'; readonly directory: string }
   /** After the unmount: removes config.json and the empty rootfs, and DIR too if asked and if nothing else is in it. */
-  | { readonly kind: 'remove'; readonly directory: string; readonly alsoDirectory?: boolean };
+  | {
+      readonly kind: 'remove';
+      readonly directory: string;
+      readonly alsoDirectory?: boolean;
+      readonly keepConfig?: boolean;
+    };
 
 export interface ExaminedBundle {
   readonly directory: string;

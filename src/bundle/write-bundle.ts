@@ -43,8 +43,8 @@ function publishConfig(directory: string, spec: RuntimeSpec): void {
 }
 
 /**
- * Writes config.json of a bundle whose rootfs is mounted: the user is looked up inside the rootfs. Comes last; a bundle
- * is complete when it has a config.json.
+ * Writes config.json of a bundle whose rootfs is mounted, unless its runtime has: the user is looked up inside the rootfs.
+ * Comes last; a bundle is complete when it has a config.json.
  */
 export function writeBundle(options: {
   readonly bundle: PreparedBundle;
@@ -57,6 +57,6 @@ export function writeBundle(options: {
   const user = resolveUserInRootfs(bundle.rootfs, imageConfig.config.user, limits);
   const { spec, strippedLabels } = createRuntimeSpec({ imageConfig, user, rootfsReadonly, limits });
   assertWorkingDirectory(bundle.rootfs, spec.process.cwd);
-  publishConfig(bundle.directory, spec);
+  if (!bundle.hasConfig) publishConfig(bundle.directory, spec);
   return { user, strippedLabels };
 }

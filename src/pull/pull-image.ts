@@ -11,7 +11,7 @@ import { missingLayers } from './missing-layers.ts';
 import type { PullPorts } from './ports.ts';
 import { type PreparedImage, type PullShelf, prepareImage } from './prepare-image.ts';
 import { type LayerChain, pullLayers } from './pull-layers.ts';
-import type { PullRequest, PullResult } from './types.ts';
+import type { PullRequest, PullResult, PullTarget } from './types.ts';
 import { unpackImage } from './unpack-image.ts';
 
 /** resolve → authorise → layers → mount → bundle. A denial is final; what is verified stays in the store. */
@@ -38,7 +38,7 @@ async function pullTo(
     const shelf = { store, lease, layerFormat: await ports.chooseLayerFormat(store.dataDir) };
     const outcome =
       target.kind === 'bundle'
-        ? await pullIntoBundle(reference, target.directory, ports, shelf, signal)
+        ? await pullIntoBundle(reference, target, ports, shelf, signal)
         : await pullIntoStore(reference, ports, shelf, signal);
     return describe(outcome);
   } catch (error) {
@@ -112,13 +112,13 @@ function stageWith({ pool }: PullPorts) {
 
 async function pullIntoBundle(
   unsafeReference: string,
-  directory: string,
+  { directory, given }: Extract<PullTarget, { kind: 'bundle' }>,
   ports: PullPorts,
   shelf: PullShelf,
   signal: AbortSignal,
 ): Promise<PullOutcome> {
   const { runBundle } = ports;
-  const { bundle } = await runBundle({ kind: 'prepare', directory });
+  const { bundle } = await runBundle({ kind: 'prepare', directory, given });
   let heldFd: number | undefined;
   try {
     // Held from here on: whoever swaps the path meanwhile gets nothing mounted.
@@ -167,8 +167,8 @@ async function mountBundle(
 
 /** Leaves DIR as it was found. A failure here must not hide the one that led to it. */
 async function abandonBundle(bundle: PreparedBundle, { runBundle, onProgress }: PullPorts): Promise<void> {
-  const { directory, created: alsoDirectory } = bundle;
-  const [removed] = await Promise.allSettled([runBundle({ kind: 'remove', directory, alsoDirectory })]);
+  const { directory, created: alsoDirectory, hasConfig: keepConfig } = bundle;
+  const [removed] = await Promise.allSettled([runBundle({ kind: 'remove', directory, alsoDirectory, keepConfig })]);
   if (removed.status === 'rejected') {
     onProgress({ type: 'warning', message: `bundle ${directory} could not be cleaned up: ${removed.reason}` });
   }

@@ -1,11 +1,12 @@
+import type { GivenBundle } from '../bundle/index.ts';
 import type { Digest } from '../oci/index.ts';
 
 /** What becomes of the image once its layers are verified. */
 export type PullTarget =
   /** The layers stay in the store. */
   | { readonly kind: 'store' }
-  /** A bundle directory with the mounted rootfs and config.json. */
-  | { readonly kind: 'bundle'; readonly directory: string }
+  /** A bundle directory with the mounted rootfs and config.json; `given`: its runtime has made it. */
+  | { readonly kind: 'bundle'; readonly directory: string; readonly given?: GivenBundle }
   /** One plain directory tree; no store is touched. */
   | { readonly kind: 'unpack'; readonly directory: string };
 

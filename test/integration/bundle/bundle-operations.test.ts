@@ -124,6 +124,69 @@ function makeDirectory(mode = 0o755): string {
   return directory;
 }
 
+describe('prepare: a bundle that its runtime has made', () => {
+  const root = () => scratch.join('parent');
+  const prepareGiven = (path = directory, roots: readonly string[] = [root()]) =>
+    performBundleOperation({ kind: 'prepare', directory: path, given: { roots } });
+
+  it('takes it with the config.json of its runtime, which nothing writes or removes', () => {
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(`${directory}/config.json`, 'theirs');
+    const outcome = prepareGiven();
+    if (outcome.kind !== 'prepared') throw new Error(outcome.kind);
+    const { bundle } = outcome;
+    expect(bundle).toMatchObject({ directory, rootfs: `${directory}/rootfs`, created: false, hasConfig: true });
+    fill(bundle.rootfs);
+    write(bundle);
+    expect(readFileSync(`${directory}/config.json`, 'utf8')).toBe('theirs');
+    rmSync(bundle.rootfs, { recursive: true });
+    mkdirSync(bundle.rootfs);
+    performBundleOperation({ kind: 'remove', directory, keepConfig: true });
+    expect(readdirSync(directory)).toEqual(['config.json']);
+  });
+
+  it('writes the config.json that its runtime has not', () => {
+    mkdirSync(directory, { recursive: true });
+    const outcome = prepareGiven();
+    if (outcome.kind !== 'prepared') throw new Error(outcome.kind);
+    fill(outcome.bundle.rootfs);
+    write(outcome.bundle);
+    expect(JSON.parse(readFileSync(`${directory}/config.json`, 'utf8'))).toHaveProperty('ociVersion');
+  });
+
+  it('does not make one that is missing', async () => {
+    mkdirSync(root());
+    await expectFailure('BUNDLE_INVALID', () => prepareGiven());
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  it.each<[string, () => unknown]>([
+    ['that is the root itself', () => prepareGiven(root())],
+    ['that lies elsewhere', () => prepareGiven(directory, [scratch.join('other')])],
+    ['beside a root whose name its own begins with', () => prepareGiven(directory, [scratch.join('par')])],
+    ['with dots in its path', () => prepareGiven(`${root()}/x/../app`)],
+    ['with a slash at its end', () => prepareGiven(`${directory}/`)],
+    ['with a relative path', () => prepareGiven('app')],
+    ['with a NUL in its path', () => prepareGiven(`${directory}\0/x`)],
+    ['with a name that no file system holds', () => prepareGiven(`${directory}/${'x'.repeat(256)}`)],
+    ['behind a link that leads out of the root', () => prepareGiven(`${root()}/link/app`)],
+  ])('refuses one %s, and makes nothing', async (_, attempt) => {
+    mkdirSync(directory, { recursive: true });
+    mkdirSync(scratch.join('outside', 'app'), { recursive: true });
+    symlinkSync(scratch.join('outside'), `${root()}/link`);
+    await expectFailure('BUNDLE_INVALID', attempt);
+    expect(readdirSync(directory)).toEqual([]);
+    expect(readdirSync(scratch.join('outside', 'app'))).toEqual([]);
+  });
+
+  it('takes one behind a root that is a link itself', () => {
+    mkdirSync(directory, { recursive: true });
+    symlinkSync(root(), scratch.join('run'));
+    const outcome = prepareGiven(scratch.join('run', 'app'), [scratch.join('run')]);
+    expect(outcome).toMatchObject({ bundle: { directory } });
+  });
+});
+
 describe('write', () => {
   it('writes config.json for its owner only, with the user of the rootfs, and nothing beside it', () => {
     const bundle = prepare();
