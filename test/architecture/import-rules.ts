@@ -24,6 +24,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack'],
   ],
   cli: ['bytes', 'errors', 'limits', 'oci', 'config', 'pull'],
+  daemon: ['bytes', 'errors', 'limits', 'oci', 'config', 'log', 'pull'],
   api: ['bytes', 'errors', 'limits', 'oci', 'config', 'pull'],
   // What workers do for the rooms that touch a disk.
   'perform-operation': [

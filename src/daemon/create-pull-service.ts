@@ -1,0 +1,77 @@
+import { asSealiftError, SealiftError } from '../errors/index.ts';
+import type { Logger } from '../log/index.ts';
+import type { PullResult } from '../pull/index.ts';
+import { Slots } from './slots.ts';
+import type { PullCall, PullService, PullServicePorts } from './types.ts';
+
+/**
+ * One pull for each call, a bounded number at a time. What fails leaves the bundle as it was found and throws the
+ * pull's error; a call that is aborted ends its pull, and layers that are finished stay for the next one.
+ */
+export function createPullService(ports: PullServicePorts): PullService {
+  const slots = new Slots(ports.maxPulls);
+  return {
+    pullImage: async (call) => {
+      const log = ports.log.child({ requestId: ports.newRequestId(), image: call.imageUrl });
+      const startedMs = ports.nowMs();
+      log.info({ bundle: call.bundlePath }, 'pull requested');
+      try {
+        const result = await pullInTurn(call, ports, slots, log);
+        log.info({ durationMs: ports.nowMs() - startedMs, ...describe(result) }, 'pull finished');
+        return { manifestDigest: result.manifestDigest };
+      } catch (error) {
+        const { code, kind, message } = asSealiftError(error);
+        log.error({ durationMs: ports.nowMs() - startedMs, code, kind, error: message }, 'pull failed');
+        throw error;
+      }
+    },
+  };
+}
+
+async function pullInTurn(call: PullCall, ports: PullServicePorts, slots: Slots, log: Logger): Promise<PullResult> {
+  const { signal } = call;
+  const { obstacle } = ports.settings();
+  if (obstacle !== undefined) throw obstacle;
+  const release = await takeSlot(slots, signal);
+  try {
+    await ports.waitForResolver(call.imageUrl, signal);
+    return await pullAndMeasure(call, ports, log);
+  } finally {
+    release();
+  }
+}
+
+async function takeSlot(slots: Slots, signal: AbortSignal): Promise<() => void> {
+  try {
+    return await slots.take(signal);
+  } catch (cause) {
+    throw new SealiftError('PULL_CANCELLED', 'pull: cancelled while it waited for its turn', { cause });
+  }
+}
+
+async function pullAndMeasure(call: PullCall, ports: PullServicePorts, log: Logger): Promise<PullResult> {
+  const { imageUrl, bundlePath: directory, signal } = call;
+  const given = { roots: ports.settings().bundleRoots };
+  const request = { reference: imageUrl, target: { kind: 'bundle', directory, given } } as const;
+  const result = await ports.pull(request, { signal, log });
+  try {
+    await ports.measure({ image: imageUrl, digest: result.manifestDigest }, signal);
+    return result;
+  } catch (error) {
+    // Nothing may run that was not measured. If this fails as well, the first failure is the one to tell.
+    await Promise.allSettled([ports.undo(directory)]);
+    throw error;
+  }
+}
+
+function describe({ manifestDigest, layers, warnings, layerFormat }: PullResult) {
+  const fetched = layers.filter(({ fetches }) => fetches > 0);
+  return {
+    digest: manifestDigest,
+    layers: layers.length,
+    fetchedLayers: fetched.length,
+    fetchedBytes: fetched.reduce((sum, { size, fetches }) => sum + size * fetches, 0),
+    layerFormat,
+    ...(warnings.length === 0 ? {} : { warnings }),
+  };
+}

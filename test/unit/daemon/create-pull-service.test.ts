@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest';
+import { createPullService, type PullServicePorts } from '../../../src/daemon/index.ts';
+import { SealiftError } from '../../../src/errors/index.ts';
+import type { Logger } from '../../../src/log/index.ts';
+import type { PullRequest, PullResult } from '../../../src/pull/index.ts';
+import { expectFailure } from '../../support/matchers.ts';
+
+const DIGEST = `sha256:${'a'.repeat(64)}`;
+const NEVER = new AbortController().signal;
+const CALL = { imageUrl: 'registry.example/app:1', bundlePath: '/run/kata-containers/c1', signal: NEVER };
+const RESULT = { manifestDigest: DIGEST, layers: [], warnings: [], layerFormat: 'erofs' } as unknown as PullResult;
+
+function world(change: Partial<PullServicePorts> = {}) {
+  const seen = {
+    requests: [] as PullRequest[],
+    measured: [] as unknown[],
+    undone: [] as string[],
+    lines: [] as unknown[],
+  };
+  const logAs = (context: object): Logger => {
+    const line = (level: string) => (fields: object, message: string) =>
+      void seen.lines.push({ level, message, ...context, ...fields });
+    const [trace, debug, info, warn, error] = ['trace', 'debug', 'info', 'warn', 'error'].map(line);
+    return { trace, debug, info, warn, error, child: (more: object) => logAs({ ...context, ...more }) } as Logger;
+  };
+  let ids = 0;
+  const service = createPullService({
+    settings: () => ({ bundleRoots: ['/run/kata-containers'], obstacle: undefined }),
+    maxPulls: 2,
+    pull: async (request) => {
+      seen.requests.push(request);
+      return RESULT;
+    },
+    undo: async (path) => void seen.undone.push(path),
+    waitForResolver: async () => {},
+    measure: async (image) => void seen.measured.push(image),
+    log: logAs({}),
+    nowMs: () => 0,
+    newRequestId: () => `r${++ids}`,
+    ...change,
+  });
+  return { service, seen };
+}
+
+describe('createPullService', () => {
+  it('pulls into the bundle of the agent, measures, and answers the digest of the manifest', async () => {
+    const { service, seen } = world();
+    expect(await service.pullImage(CALL)).toEqual({ manifestDigest: DIGEST });
+    const target = { kind: 'bundle', directory: CALL.bundlePath, given: { roots: ['/run/kata-containers'] } };
+    expect(seen.requests).toEqual([{ reference: CALL.imageUrl, target }]);
+    expect(seen.measured).toEqual([{ image: CALL.imageUrl, digest: DIGEST }]);
+    expect(seen.undone).toEqual([]);
+  });
+
+  it('gives every line of a call its request id', async () => {
+    const { service, seen } = world();
+    await service.pullImage(CALL);
+    expect(seen.lines).toMatchObject([
+      { requestId: 'r1', message: 'pull requested' },
+      { requestId: 'r1', message: 'pull finished', digest: DIGEST },
+    ]);
+  });
+
+  it('refuses every pull, and pulls nothing, while the configuration cannot be honoured', async () => {
+    const obstacle = new SealiftError('CONFIG_FILE_INVALID', 'configuration: no');
+    const { service, seen } = world({ settings: () => ({ bundleRoots: [], obstacle }) });
+    await expectFailure('CONFIG_FILE_INVALID', () => service.pullImage(CALL));
+    expect(seen.requests).toEqual([]);
+    expect(seen.lines).toMatchObject([{}, { level: 'error', code: 'CONFIG_FILE_INVALID', message: 'pull failed' }]);
+  });
+
+  it('takes the rootfs away again when the image cannot be measured', async () => {
+    const measure = async () => {
+      throw new SealiftError('HTTP_UNAVAILABLE', 'attestation agent: gone');
+    };
+    const undone: string[] = [];
+    const undo = async (path: string) => {
+      undone.push(path);
+      throw new Error('and this fails, too');
+    };
+    const { service } = world({ measure, undo });
+    await expectFailure('HTTP_UNAVAILABLE', () => service.pullImage(CALL));
+    expect(undone).toEqual([CALL.bundlePath]);
+  });
+
+  it('works at so many pulls at a time, and lets one go that is cancelled while it waits', async () => {
+    const gates: PromiseWithResolvers<void>[] = [];
+    const { service } = world({
+      pull: async () => {
+        const gate = Promise.withResolvers<void>();
+        gates.push(gate);
+        await gate.promise;
+        return RESULT;
+      },
+    });
+    const abort = new AbortController();
+    const running = [service.pullImage(CALL), service.pullImage(CALL)];
+    const waiting = expectFailure('PULL_CANCELLED', () => service.pullImage({ ...CALL, signal: abort.signal }));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(gates).toHaveLength(2);
+    abort.abort(new Error('deadline'));
+    await waiting;
+    for (const gate of gates) gate.resolve();
+    await Promise.all(running);
+  });
+
+  it('goes on after a pull that met a bug', async () => {
+    let pulls = 0;
+    const pull = async () => {
+      pulls += 1;
+      if (pulls === 1) throw new TypeError('unforeseen');
+      return RESULT;
+    };
+    const { service, seen } = world({ pull });
+    await expect(service.pullImage(CALL)).rejects.toThrow('unforeseen');
+    expect(seen.lines).toMatchObject([{}, { code: 'INTERNAL' }]);
+    expect(await service.pullImage(CALL)).toEqual({ manifestDigest: DIGEST });
+  });
+});
