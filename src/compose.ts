@@ -169,9 +169,9 @@ function pullPorts(parts: Parts, options: PullOptions, onProgress: (event: Progr
   };
 }
 
-function doctorPorts({ configuration, pool }: Parts): DoctorPorts {
-  const { data, state, minFreeBytes, layerFormat } = configuration.store;
-  const call = (operation: RoomOperation) => pool.call(operation);
+function doctorPorts(parts: Parts): DoctorPorts {
+  const { data, state, minFreeBytes, layerFormat } = parts.configuration.store;
+  const call = callIn(parts);
   return {
     kernelRelease: release(),
     isRoot: isRoot(),
@@ -180,23 +180,30 @@ function doctorPorts({ configuration, pool }: Parts): DoctorPorts {
     minFreeBytes: minFreeBytes.value,
     runOperation: ((kind, request) =>
       call({ room: 'doctor', operation: { kind, request } as never })) as RunDoctorOperation,
-    probeLayerFormats: (directory) => runSnapshotIn(pool)('probeLayerFormats', { directory }),
+    probeLayerFormats: (directory) => runSnapshotIn(parts)('probeLayerFormats', { directory }),
     chooseLayerFormat: (probe) => chooseLayerFormat(probe, layerFormat.value),
     canInflateSynchronously: canUseSyncHandle,
   };
 }
 
-function runSnapshotIn(pool: WorkerPool): RunSnapshotOperation {
-  const call = (operation: RoomOperation) => pool.call(operation);
+/** Deleting takes as long as it takes, beside all else; everything else is short, or the disk does not answer. */
+function callIn({ pool, limits }: Pick<Parts, 'pool' | 'limits'>): (operation: RoomOperation) => Promise<unknown> {
+  return (operation) =>
+    operation.room === 'store' && operation.operation.kind === 'emptyTrash'
+      ? pool.call(operation, { lane: 'background' })
+      : pool.call(operation, { timeoutMs: limits.storeTimeoutMs });
+}
+
+function runSnapshotIn(parts: Pick<Parts, 'pool' | 'limits'>): RunSnapshotOperation {
+  const call = callIn(parts);
   return ((kind, request) => call({ room: 'snapshot', operation: { kind, request } as never })) as RunSnapshotOperation;
 }
 
 function storePorts(parts: Parts) {
-  const { pool } = parts;
-  const call = (operation: RoomOperation) => pool.call(operation);
+  const call = callIn(parts);
   const runStore = ((kind, request) =>
     call({ room: 'store', operation: { kind, request } as never })) as RunStoreOperation;
-  const runSnapshot = runSnapshotIn(pool);
+  const runSnapshot = runSnapshotIn(parts);
   const runBundle = ((operation) => call({ room: 'bundle', operation })) as RunBundleOperation;
   const checkpoint = (): void => {};
   const layerMounts = (shelf: MountShelf) =>

@@ -253,6 +253,11 @@ export const CODES = {
     summary: 'The file system of the store answered an operation with an error.',
     hint: 'check the disk behind the store, its mount options and the kernel log',
   },
+  STORE_STALLED: {
+    kind: 'unavailable',
+    summary: 'The file system of the store has not answered an operation for longer than the deadline.',
+    hint: 'find out why the disk behind the store hangs; pulls are refused until it answers',
+  },
   STORE_RECORD_CORRUPT: {
     kind: 'corrupt',
     summary: 'A record in the store does not match its name or cannot be read.',

@@ -1,3 +1,10 @@
 export { canUseSyncHandle } from './decompress/index.ts';
 export type { LayerJob, LayerTarget, StagedLayer } from './types.ts';
-export { type LayerLine, type StageOptions, WorkerPool, type WorkerPoolOptions } from './worker-pool.ts';
+export {
+  type CallLane,
+  type CallOptions,
+  type LayerLine,
+  type StageOptions,
+  WorkerPool,
+  type WorkerPoolOptions,
+} from './worker-pool.ts';

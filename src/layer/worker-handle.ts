@@ -29,6 +29,7 @@ export class WorkerHandle {
   readonly #pending = new Map<number, PendingTask>();
   #nextId = 1;
   #isDead = false;
+  readonly #exit = Promise.withResolvers<void>();
   /** It has loaded the HTTP client, which is worth keeping. */
   isNetworked = false;
 
@@ -37,12 +38,20 @@ export class WorkerHandle {
     this.#worker = new Worker(entry, { workerData: start, stdin: false });
     this.#worker.on('message', (message: FromWorker) => this.#receive(message));
     this.#worker.on('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))));
-    this.#worker.on('exit', (code) => this.#die(new Error(`worker exited with code ${code}`)));
+    this.#worker.on('exit', (code) => {
+      this.#die(new Error(`worker exited with code ${code}`));
+      this.#exit.resolve();
+    });
     this.#worker.unref();
   }
 
   get isDead(): boolean {
     return this.#isDead;
+  }
+
+  /** Resolves when the thread is gone; one that the kernel does not let go of stays. */
+  get exited(): Promise<void> {
+    return this.#exit.promise;
   }
 
   /** Whether somebody still wants what the thread is at. */
@@ -70,9 +79,9 @@ export class WorkerHandle {
    * Ends the thread. Its tasks fail at once: one that is stuck in the kernel ends when the kernel lets go of it, and
    * nobody waits for that.
    */
-  terminate(): void {
+  terminate(reason = new Error('the thread was ended')): void {
     void this.#worker.terminate();
-    this.#die(new Error('the thread was ended'));
+    this.#die(reason);
   }
 
   #cancel(id: number): void {
@@ -133,7 +142,10 @@ export class WorkerHandle {
     freeWindowToken(this.#start.windowToken, this.#start.workerId);
     const pending = [...this.#pending.values()];
     this.#pending.clear();
-    const failure = new SealiftError('LAYER_WORKER_FAILED', `layer worker: ${error.message}`, { cause: error });
+    const failure =
+      error instanceof SealiftError
+        ? error
+        : new SealiftError('LAYER_WORKER_FAILED', `layer worker: ${error.message}`, { cause: error });
     for (const task of pending) task.reject(failure);
   }
 }

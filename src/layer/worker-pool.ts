@@ -26,6 +26,15 @@ const CANCEL_GRACE_MS = 5_000;
 /** With so little of a blob to come the next request goes out: more than a wire of 50 MB/s brings in 80 ms. */
 const AHEAD_BYTES = 4 * 1024 * 1024;
 
+/** `background`: work that may take long and that nobody waits for. */
+export type CallLane = 'foreground' | 'background';
+
+export interface CallOptions {
+  readonly lane?: CallLane;
+  /** From the request to the answer, the calls before it in its lane included; undefined: however long it takes. */
+  readonly timeoutMs?: number;
+}
+
 export interface StageOptions extends TaskHooks {
   readonly signal?: AbortSignal | undefined;
 }
@@ -45,7 +54,9 @@ export class WorkerPool {
   readonly #idle = new Map<WorkerHandle, NodeJS.Timeout>();
   readonly #rings: SharedArrayBuffer[] = [];
   readonly #pairs: LinePairs;
-  #caller: { readonly worker: WorkerHandle; calls: number } | undefined;
+  readonly #callers = new Map<CallLane, { readonly worker: WorkerHandle; calls: number }>();
+  /** Threads that were ended and have not gone: the kernel keeps them, as a rule for a disk that does not answer. */
+  readonly #stuck = new Set<WorkerHandle>();
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
@@ -84,17 +95,26 @@ export class WorkerPool {
   }
 
   /**
-   * Runs plain data through the operation table of the worker entry. One thread does all such work in turn: it is short,
-   * and a thread each would cost more memory than it saves time.
+   * Runs plain data through the operation table of the worker entry. One thread does all such work of a lane in turn: it
+   * is short, and a thread each would cost more memory than it saves time. What does not answer within `timeoutMs`
+   * throws `STORE_STALLED`, and its thread is given up with all that waits for it.
    */
-  async call(operation: unknown): Promise<unknown> {
-    const caller = this.#enterCall();
+  async call(operation: unknown, options: CallOptions = {}): Promise<unknown> {
+    const { lane = 'foreground', timeoutMs } = options;
+    const caller = this.#enterCall(lane);
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.#giveUp(caller, timeoutMs), timeoutMs);
     try {
       const answer = await caller.start({ type: 'call', operation }).answer;
       return expectAnswer(answer, 'called').result;
     } finally {
-      this.#leaveCall(caller);
+      clearTimeout(timer);
+      this.#leaveCall(lane, caller);
     }
+  }
+
+  /** Threads that the kernel does not let go of. While there are any, nothing should be begun that needs the disk. */
+  get stuckThreads(): number {
+    return this.#stuck.size;
   }
 
   /** Has a worker load the HTTP client now, beside what the main thread does; the first request finds it there. */
@@ -142,21 +162,35 @@ export class WorkerPool {
     this.#idle.set(worker, timer);
   }
 
-  #enterCall(): WorkerHandle {
-    if (this.#caller?.worker.isDead === true) this.#caller = undefined;
-    this.#caller ??= { worker: this.#acquire('plain'), calls: 0 };
-    this.#caller.calls += 1;
-    return this.#caller.worker;
+  #enterCall(lane: CallLane): WorkerHandle {
+    const known = this.#callers.get(lane);
+    const caller = known === undefined || known.worker.isDead ? { worker: this.#acquire('plain'), calls: 0 } : known;
+    this.#callers.set(lane, caller);
+    caller.calls += 1;
+    return caller.worker;
   }
 
-  #leaveCall(worker: WorkerHandle): void {
-    if (this.#caller?.worker === worker) {
-      this.#caller.calls -= 1;
-      if (this.#caller.calls > 0) return;
-      this.#caller = undefined;
+  #leaveCall(lane: CallLane, worker: WorkerHandle): void {
+    const caller = this.#callers.get(lane);
+    if (caller?.worker === worker) {
+      caller.calls -= 1;
+      if (caller.calls > 0) return;
+      this.#callers.delete(lane);
     }
     // Otherwise it died and was replaced by another, whose calls are not ours to count.
     this.#release(worker);
+  }
+
+  #giveUp(worker: WorkerHandle, timeoutMs: number): void {
+    const message = `store: expected an answer of its file system within ${timeoutMs} ms`;
+    this.#abandon(worker, new SealiftError('STORE_STALLED', message, { context: { timeoutMs } }));
+  }
+
+  /** Never waited for: a thread that hangs in the kernel ends when the kernel lets go of it. */
+  #abandon(worker: WorkerHandle, reason?: Error): void {
+    this.#stuck.add(worker);
+    void worker.exited.then(() => this.#stuck.delete(worker));
+    this.#forget(worker, reason);
   }
 
   #spawn(): WorkerHandle {
@@ -166,11 +200,11 @@ export class WorkerPool {
     return worker;
   }
 
-  #forget(worker: WorkerHandle): void {
+  #forget(worker: WorkerHandle, reason?: Error): void {
     clearTimeout(this.#idle.get(worker));
     this.#idle.delete(worker);
     this.#workers.delete(worker);
-    worker.terminate();
+    worker.terminate(reason);
   }
 
   async #fetchDocument(task: Task, signal: AbortSignal | undefined): Promise<DocumentResponse> {
@@ -245,7 +279,7 @@ export class WorkerPool {
 
   /** A thread that others still wait for may only be slow with theirs: it is given the time that they give it. */
   #endStuck(workers: readonly WorkerHandle[]): void {
-    for (const worker of workers) if (!worker.isWanted) this.#forget(worker);
+    for (const worker of workers) if (!worker.isWanted && !worker.isDead) this.#abandon(worker);
   }
 
   /** Waits for `answer` while `signal` may cancel it; threads that do not answer a cancel in time are ended. */

@@ -167,6 +167,12 @@ export const LIMITS = {
     reason: 'a layer record lists every parent directory without an entry, and is held in guest memory',
     code: 'LAYER_LIMIT_EXCEEDED',
   },
+  storeTimeoutMs: {
+    default: 60_000,
+    unit: 'ms',
+    reason: 'one operation on the file system of the store, from its request to its answer',
+    code: 'STORE_STALLED',
+  },
   lockTimeoutMs: {
     default: 20 * 60_000,
     unit: 'ms',

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { WorkerStart } from '../../src/layer/messages.ts';
 import { serveWorker } from '../../src/layer/serve-worker.ts';
@@ -15,7 +16,15 @@ function checkpoint(name: string): void {
   if (fault === `throw=${name}`) throw new TypeError('unforeseen');
 }
 
+/** A FIFO without a writer holds the thread in the kernel, as a disk does that has stopped answering. */
+function isOpening(operation: unknown): operation is { readonly open: string } {
+  return typeof operation === 'object' && operation !== null && 'open' in operation;
+}
+
 if (parentPort !== null) {
-  const performOperation = async (operation: unknown): Promise<unknown> => operation;
+  const performOperation = async (operation: unknown): Promise<unknown> => {
+    if (isOpening(operation)) closeSync(openSync(operation.open, 'r'));
+    return operation;
+  };
   serveWorker(parentPort, workerData as WorkerStart, { performOperation, checkpoint });
 }

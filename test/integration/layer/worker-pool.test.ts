@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type LayerJob, WorkerPool } from '../../../src/layer/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import type { Digest } from '../../../src/oci/index.ts';
+import { mustRun } from '../../support/commands.ts';
 import { writeVerityLayerImage } from '../../support/erofs-image.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { file, tar } from '../../support/tar-builder.ts';
@@ -371,5 +372,45 @@ describe('WorkerPool.call', () => {
     await opened.call('another');
     expect(readdirSync('/proc/self/task').length - before).toBeLessThan(16);
     expect(await Promise.all(answers)).toEqual(Array.from({ length: 40 }, (_, at) => at));
+  });
+});
+
+describe('an operation that hangs in the kernel', () => {
+  const makeFifo = async () => {
+    const fifo = join(directory, 'fifo');
+    await mustRun('mkfifo', [fifo]);
+    return fifo;
+  };
+
+  it('is given up at its deadline, with what waits behind it, and the next one has a new thread', async () => {
+    openPool('none');
+    const open = await makeFifo();
+    const before = performance.now();
+    const stuck = expectFailure('STORE_STALLED', () => pool.call({ open }, { timeoutMs: 300 }));
+    const behind = expectFailure('STORE_STALLED', () => pool.call('behind', { timeoutMs: 60_000 }));
+    await Promise.all([stuck, behind]);
+    expect(performance.now() - before).toBeLessThan(5_000);
+    expect(pool.stuckThreads).toBe(1);
+    expect(await pool.call('another', { timeoutMs: 5_000 })).toBe('another');
+    expect(pool.stuckThreads).toBe(1);
+    // The disk answers again.
+    closeSync(openSync(open, 'w'));
+    while (pool.stuckThreads > 0) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  it('in the background keeps nobody in the foreground waiting', async () => {
+    openPool('none');
+    const open = await makeFifo();
+    const deleting = pool.call({ open }, { lane: 'background' });
+    expect(await pool.call('short', { timeoutMs: 5_000 })).toBe('short');
+    closeSync(openSync(open, 'w'));
+    expect(await deleting).toEqual({ open });
+    expect(pool.stuckThreads).toBe(0);
+  });
+
+  it('does not count a thread as stuck that answers in time', async () => {
+    openPool('none');
+    for (const value of [1, 2, 3]) expect(await pool.call(value, { timeoutMs: 5_000 })).toBe(value);
+    expect(pool.stuckThreads).toBe(0);
   });
 });
