@@ -7,6 +7,7 @@ export {
   describeBacking,
   openLoopOf,
 } from './loop.ts';
+export { notifySupervisor } from './notify-supervisor.ts';
 export { openUnnamed } from './open-unnamed.ts';
 export { hasShaInstructions } from './sha-instructions.ts';
 export {

@@ -4,6 +4,12 @@ import { tmpdir } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { SealiftError } from '../errors/index.ts';
 
+const AF_UNIX = 1;
+const SOCK_DGRAM = 2;
+const MSG_NOSIGNAL = 0x4000;
+/** https://man7.org/linux/man-pages/man7/unix.7.html: the family, then at most 108 bytes. */
+const SUN_PATH = { offset: 2, maxBytes: 108 } as const;
+
 /** A path without its NUL: text, or the very bytes where it may not be UTF-8. */
 export type SystemPath = string | Buffer;
 
@@ -62,6 +68,8 @@ const { functions: libc } = ffi.dlopen(null, {
   close: { return: 'i32', arguments: ['i32'] },
   ioctl: { return: 'i32', arguments: ['i32', 'u64', POINTER] },
   fsetxattr: { return: 'i32', arguments: ['i32', POINTER, POINTER, 'u64', 'i32'] },
+  socket: { return: 'i32', arguments: ['i32', 'i32', 'i32'] },
+  sendto: { return: 'i64', arguments: ['i32', POINTER, 'u64', 'i32', POINTER, 'u32'] },
   syscall: { return: 'i64', arguments: ['i64', POINTER, POINTER, POINTER, POINTER, POINTER] },
 });
 
@@ -329,6 +337,25 @@ function readKernelLog(fd: number): string {
     if (errnoOf(error) === undefined) throw error;
   }
   return lines.join('; ');
+}
+
+/**
+ * Sends one datagram to a unix socket, sendto(2); an address that begins with NUL is one of the abstract namespace.
+ * `EINVAL`: the address is longer than the kernel takes.
+ */
+export function sendDatagram(address: Buffer, message: Buffer): void {
+  const shown = address.toString().replaceAll('\0', '@');
+  if (address.length === 0 || address.length > SUN_PATH.maxBytes) throw callFailed('sendto', 'EINVAL', shown);
+  const socketAddress = Buffer.alloc(SUN_PATH.offset + address.length);
+  socketAddress.writeUInt16LE(AF_UNIX);
+  address.copy(socketAddress, SUN_PATH.offset);
+  const fd = check(libc.socket(AF_UNIX, SOCK_DGRAM | O_CLOEXEC, 0), 'socket', shown);
+  try {
+    const sent = libc.sendto(fd, message, BigInt(message.length), MSG_NOSIGNAL, socketAddress, socketAddress.length);
+    check(Number(sent), 'sendto', shown);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /**
