@@ -273,6 +273,11 @@ export const CODES = {
     summary: 'The overlay or a layer image could not be mounted or unmounted.',
     hint: 'the kernel log says more (dmesg)',
   },
+  SNAPSHOT_TREE_MISSING: {
+    kind: 'denied',
+    summary: 'A layer lies where the host can change it, and has no hash tree that would show that.',
+    hint: 'remove the image and pull it again, with layers as EROFS images',
+  },
   SNAPSHOT_FORMAT_UNSUPPORTED: {
     kind: 'unsupported',
     summary: 'Configuration asks for layer images, and this kernel cannot mount them.',

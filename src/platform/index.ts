@@ -1,4 +1,5 @@
 export { type Attempt, attempt, type Usability } from './attempt.ts';
+export { type DeviceNumber, type DmTarget, readMapping, removeMapping } from './dm-control.ts';
 export { isInMemory } from './in-memory.ts';
 export {
   type AttachedLoop,
@@ -41,3 +42,4 @@ export {
   tryFlock,
   umount,
 } from './syscalls.ts';
+export { openVerity, type VerityDevice, type VerityOptions } from './verity-device.ts';

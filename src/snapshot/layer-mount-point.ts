@@ -1,11 +1,8 @@
-import { lstatSync, readlinkSync, statfsSync } from 'node:fs';
+import { lstatSync, readFileSync, readlinkSync, statfsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { SealiftError } from '../errors/index.ts';
 
 const EROFS_SUPER_MAGIC = 0xe0f5e1e2;
-/** Documentation/admin-guide/devices.txt */
-const LOOP_MAJOR = 7n;
-
 /** Keys become names of directories. */
 export function isMountKey(name: string): boolean {
   return /^[a-z0-9-]{1,255}$/.test(name);
@@ -17,13 +14,25 @@ export function layerMountPoint(mountsDir: string, key: string): string {
   throw new SealiftError('INTERNAL', `mount layer: expected a layer key, got "${key}"`);
 }
 
+/** The block device that a layer is mounted from, as the kernel calls it. */
+export interface MountedDevice {
+  readonly kind: 'loop' | 'mapping';
+  /** Of the loop device, such as `loop3`, or of the mapping. */
+  readonly name: string;
+}
+
 /**
- * Name of the loop device whose EROFS is mounted at `place`, such as `loop3`, or undefined when there is no such mount.
- * Asks the kernel for what it has in memory; no disk is waited for.
+ * The device whose EROFS is mounted at `place`, or undefined when there is no such mount. Asks the kernel for what it
+ * has in memory; no disk is waited for.
  */
-export function mountedLoop(place: string): string | undefined {
+export function mountedDevice(place: string): MountedDevice | undefined {
   const device = lstatSync(place, { bigint: true, throwIfNoEntry: false })?.dev;
   if (device === undefined || statfsSync(place).type !== EROFS_SUPER_MAGIC) return undefined;
   const [major, minor] = [(device >> 8n) & 0xfffn, (device & 0xffn) | ((device >> 12n) & 0xfff00n)];
-  return major === LOOP_MAJOR ? basename(readlinkSync(`/sys/dev/block/${major}:${minor}`)) : undefined;
+  const folder = `/sys/dev/block/${major}:${minor}`;
+  const name = basename(readlinkSync(folder));
+  if (/^loop[0-9]+$/.test(name)) return { kind: 'loop', name };
+  return /^dm-[0-9]+$/.test(name)
+    ? { kind: 'mapping', name: readFileSync(`${folder}/dm/name`, 'utf8').trimEnd() }
+    : undefined;
 }

@@ -7,6 +7,7 @@ import type {
   LayerLease,
   LayerLock,
   LayerMounts,
+  LayerTree,
   RunSnapshotOperation,
   SnapshotLayer,
   SnapshotShelf,
@@ -17,6 +18,12 @@ export interface LayerMountPorts {
   readonly shelf: Pick<SnapshotShelf, 'listMounts'>;
   /** A directory in state. */
   readonly mountsDir: string;
+  /**
+   * `required`: the layers lie where the host can change them. An image is read through its hash tree alone, and one
+   * without is refused; so is a directory, unless `allowDirectories`.
+   */
+  readonly verity: 'required' | 'unused';
+  readonly allowDirectories?: boolean;
   /** The flock(2) of one layer's mount, without waiting; undefined while somebody else holds it in another way. */
   readonly tryLock: (key: string, mode: 'shared' | 'exclusive') => LayerLock | undefined;
   readonly clock: { nowMs(): number; sleep(ms: number): Promise<void> };
@@ -41,12 +48,13 @@ function createLease(ports: LayerMountPorts): LayerLease {
   return {
     directoryOf: async (layer) => {
       const { path: image, record } = layer;
+      const tree = treeOf(layer, ports);
       if (!isImage(layer)) return image;
       const { key } = record;
       if (!locks.has(key)) locks.set(key, await lockShared(ports, key));
       const { runOperation, mountsDir } = ports;
       const imageBytes = record.image?.verity?.hashOffset ?? record.image?.bytes;
-      return (await runOperation('mountLayerImage', { image, imageBytes, mountsDir, key })).directory;
+      return (await runOperation('mountLayerImage', { image, imageBytes, tree, mountsDir, key })).directory;
     },
     release: () => {
       // The last one takes the file away.
@@ -54,6 +62,18 @@ function createLease(ports: LayerMountPorts): LayerLease {
       locks.clear();
     },
   };
+}
+
+/** The tree that the layer is read through; refuses one that the host could change unnoticed. */
+function treeOf(layer: SnapshotLayer, { verity, allowDirectories = false }: LayerMountPorts): LayerTree | undefined {
+  if (verity === 'unused') return undefined;
+  const tree = layer.record.image?.verity;
+  if (tree !== undefined || (allowDirectories && !isImage(layer))) return tree;
+  const actual = isImage(layer) ? 'an image without' : 'a directory';
+  throw new SealiftError(
+    'SNAPSHOT_TREE_MISSING',
+    `mount layer ${layer.record.key}: expected a hash tree, got ${actual}`,
+  );
 }
 
 function isImage({ path }: SnapshotLayer): boolean {

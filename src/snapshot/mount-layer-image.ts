@@ -1,7 +1,7 @@
+import { hash } from 'node:crypto';
 import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
 import {
-  type AttachedLoop,
   attachLoop,
   type Backing,
   closeFd,
@@ -10,21 +10,23 @@ import {
   MNT,
   moveMount,
   openLoopOf,
+  openVerity,
   umount,
 } from '../platform/index.ts';
-import { layerMountPoint, mountedLoop } from './layer-mount-point.ts';
+import { layerMountPoint, mountedDevice } from './layer-mount-point.ts';
 import { mountFailed } from './mount-failed.ts';
 import { openErofs } from './open-erofs.ts';
-import type { LayerImageRequest, LayerSweep, MountedLayerImage } from './types.ts';
+import type { LayerImageRequest, LayerSweep, LayerTree, MountedLayerImage } from './types.ts';
 import { withMountsLock } from './with-mounts-lock.ts';
 
 /** See {@link SnapshotOperations.mountLayerImage}. */
 export function mountLayerImage(request: LayerImageRequest): MountedLayerImage {
-  const { image, imageBytes, mountsDir, key } = request;
+  const { image, imageBytes, tree, mountsDir, key } = request;
   const place = layerMountPoint(mountsDir, key);
   return withMountsLock(mountsDir, () => {
     try {
-      return withBacking(image, imageBytes, (backing) => mountBacking(backing, place));
+      if (tree === undefined) return withBacking(image, imageBytes, (backing) => mountBacking(backing, place));
+      return withBacking(image, undefined, (backing) => mountVerified(backing, { ...tree, key }, place));
     } catch (error) {
       throw mountFailed(`mount layer ${key}`, error);
     }
@@ -41,12 +43,12 @@ function withBacking<Result>(image: string, bytes: number | undefined, use: (bac
 }
 
 function mountBacking(backing: Backing, place: string): MountedLayerImage {
-  const present = mountedLoop(place);
-  const loop = (present === undefined ? undefined : openLoopOf(present, backing)) ?? attachLoop(backing);
+  const present = mountedDevice(place);
+  const loop = (present?.kind === 'loop' ? openLoopOf(present.name, backing) : undefined) ?? attachLoop(backing);
   try {
     // An older copy of the layer, whose file is gone, may still be mounted there: it is covered, so that nobody who is
     // about to use it finds an empty directory, and unmounted with this one.
-    if (present === undefined || loop.path !== `/dev/${present}`) mountLoop(loop, place);
+    if (present?.kind !== 'loop' || loop.path !== `/dev/${present.name}`) mountDevice(loop.path, place);
     return { directory: place, directIo: loop.directIo };
   } finally {
     // From here on the mount alone keeps the device; without one it is free again.
@@ -54,8 +56,31 @@ function mountBacking(backing: Backing, place: string): MountedLayerImage {
   }
 }
 
-function mountLoop(loop: AttachedLoop, place: string): void {
-  const mountFd = openErofs(loop.path);
+/** The mapping keeps the loop device, and the mount keeps the mapping: with the mount all of them go. */
+function mountVerified(backing: Backing, tree: LayerTree & { readonly key: string }, place: string): MountedLayerImage {
+  const loop = attachLoop(backing);
+  try {
+    const name = mappingName(tree, loop.path);
+    const device = openVerity({ name, device: loop.path, rootHash: tree.rootHash, hashOffset: tree.hashOffset });
+    try {
+      const present = mountedDevice(place);
+      if (present?.kind !== 'mapping' || present.name !== name) mountDevice(device.path, place);
+    } finally {
+      device.release();
+    }
+    return { directory: place, directIo: loop.directIo };
+  } finally {
+    closeSync(loop.fd);
+  }
+}
+
+/** Of the tree and the file: the same layer, made again after its file was lost, is another mapping. */
+function mappingName({ key, rootHash }: { readonly key: string; readonly rootHash: string }, device: string): string {
+  return `sealift-${hash('sha256', `${key} ${rootHash} ${device}`).slice(0, 32)}`;
+}
+
+function mountDevice(device: string, place: string): void {
+  const mountFd = openErofs(device);
   try {
     const isNew = mkdirUnlessPresent(place);
     try {
@@ -102,7 +127,7 @@ type Outcome = 'absent' | 'unmounted' | 'busy';
 function unmountAll(place: string, key: string): Outcome {
   let outcome: Outcome = 'absent';
   try {
-    for (; mountedLoop(place) !== undefined; outcome = 'unmounted') umount(place, MNT.NOFOLLOW);
+    for (; mountedDevice(place) !== undefined; outcome = 'unmounted') umount(place, MNT.NOFOLLOW);
     rmdirSync(place);
     return outcome;
   } catch (error) {

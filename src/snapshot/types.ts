@@ -9,9 +9,17 @@ export interface SnapshotLayer {
   readonly record: {
     readonly key: string;
     readonly facts: LayerFacts;
-    /** Of images: the length of the file, and where in it a hash tree begins. Absent: the whole file is the image. */
-    readonly image?: { readonly bytes: number; readonly verity?: { readonly hashOffset: number } };
+    /** Of images: the length of the file, and the hash tree in it. Absent: the whole file is the image. */
+    readonly image?: { readonly bytes: number; readonly verity?: LayerTree };
   };
+}
+
+/** A dm-verity tree behind an image, of which the root is kept where no disk can change it. */
+export interface LayerTree {
+  /** 64 hex digits. */
+  readonly rootHash: string;
+  /** Where in the file the tree begins, and the image ends. */
+  readonly hashOffset: number;
 }
 
 /** Why a layer cannot be used as it was published under its diffID. */
@@ -59,6 +67,8 @@ export interface LayerImageRequest {
   readonly image: string;
   /** What follows in the file, such as a verity tree, is not shown; undefined: the whole file. */
   readonly imageBytes: number | undefined;
+  /** Every read is verified against this tree; undefined: the file is read as it is. */
+  readonly tree: LayerTree | undefined;
   /** In state: memory of the guest, which no disk can stall. Made when absent. */
   readonly mountsDir: string;
   readonly key: string;

@@ -36,6 +36,7 @@ async function churn(): Promise<void> {
     tryLock: (key, mode) => tryLockFile(`${mountsDir}.lock/${key}`, mode),
     clock: { nowMs: () => performance.now(), sleep: (ms) => sleep(ms) },
     lockTimeoutMs: 10_000,
+    verity: 'unused',
   });
   for (let round = 0; round < 100; round += 1) {
     const key = keys[round % keys.length] ?? '';
@@ -50,7 +51,8 @@ async function churn(): Promise<void> {
 }
 
 if (act === 'attach') attach();
-else if (act === 'mount') for (const key of keys) mountLayerImage({ image, imageBytes: undefined, mountsDir, key });
+else if (act === 'mount')
+  for (const key of keys) mountLayerImage({ image, imageBytes: undefined, tree: undefined, mountsDir, key });
 else await churn();
 process.stdout.write('done\n');
 while (readSync(0, Buffer.alloc(1)) > 0);

@@ -69,6 +69,7 @@ export function testLayerMounts(
     tryLock,
     clock: realClock,
     lockTimeoutMs: 1_000,
+    verity: 'unused',
     ...change,
   });
 }

@@ -61,7 +61,7 @@ function image(name: string, ...members: TarMember[]): string {
 }
 
 function mount(path: string, key = 'key', imageBytes?: number) {
-  return mountLayerImage({ image: path, imageBytes, mountsDir: mountsDir(), key });
+  return mountLayerImage({ image: path, imageBytes, tree: undefined, mountsDir: mountsDir(), key });
 }
 
 const sweep = (...keys: string[]) => sweepLayerMounts({ mountsDir: mountsDir(), keys });

@@ -170,7 +170,7 @@ describeWith(['root', 'mkfs.erofs'], 'a lease on layer mounts', () => {
     const layer = imageLayerOnce();
     const bytes = statSync(layer.path).size;
     writeFileSync(layer.path, Buffer.alloc(4096), { flag: 'a' });
-    const image = { bytes: bytes + 4096, verity: { hashOffset: bytes } };
+    const image = { bytes: bytes + 4096, verity: { hashOffset: bytes, rootHash: '0'.repeat(64) } };
     const lease = layerMounts().lease();
     await lease.directoryOf({ ...layer, record: { ...layer.record, image } });
     const [name = ''] = loopsBelow(scratch.path).keys();
@@ -178,6 +178,27 @@ describeWith(['root', 'mkfs.erofs'], 'a lease on layer mounts', () => {
     lease.release();
     await layerMounts().sweep();
     nothingIsLeft();
+  });
+
+  it.each([
+    ['an image without a tree', () => imageLayer(1, file('a')), false],
+    ['a directory', () => directoryLayer(1, file('a')), false],
+    ['an image without a tree, where directories are allowed', () => imageLayer(1, file('a')), true],
+  ] as const)('refuses %s where the host can change it, and mounts nothing', async (_, make, allowDirectories) => {
+    const runner = inlineSnapshotRunner();
+    const mounts = testLayerMounts(store, runner, { verity: 'required', allowDirectories });
+    const lease = mounts.lease();
+    const error = await expectFailure('SNAPSHOT_TREE_MISSING', () => lease.directoryOf(make()));
+    expect(error.kind).toBe('denied');
+    lease.release();
+    expect(mountsBelow(scratch.path)).toEqual([]);
+    expect([...loopsBelow(scratch.path)]).toEqual([]);
+  });
+
+  it('takes a directory where the host can change it only if configuration says so', async () => {
+    const mounts = testLayerMounts(store, inlineSnapshotRunner(), { verity: 'required', allowDirectories: true });
+    const layer = directoryLayer(1, file('a'));
+    expect(await mounts.lease().directoryOf(layer)).toBe(layer.path);
   });
 
   it('waits for a sweep to end, and not for ever', async () => {

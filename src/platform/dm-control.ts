@@ -1,0 +1,186 @@
+import { closeSync, constants, lstatSync, openSync } from 'node:fs';
+import { SealiftError } from '../errors/index.ts';
+import { errnoOf, ioctl, mknod, S_IFMT } from './syscalls.ts';
+
+/** Interface 4 of https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/dm-ioctl.h */
+const VERSION = [4, 0, 0] as const;
+const COMMANDS = {
+  DM_DEV_CREATE: 0xc138fd03,
+  DM_DEV_REMOVE: 0xc138fd04,
+  DM_DEV_SUSPEND: 0xc138fd06,
+  DM_TABLE_LOAD: 0xc138fd09,
+  DM_TABLE_STATUS: 0xc138fd0c,
+} as const;
+
+const FLAGS = { READ_ONLY: 1 << 0, STATUS_TABLE: 1 << 4, BUFFER_FULL: 1 << 8, DEFERRED_REMOVE: 1 << 17 } as const;
+
+/** struct dm_ioctl: where its fields lie, and how long it is. */
+const HEAD = { version: 0, size: 12, start: 16, targets: 20, flags: 28, device: 40, name: 48, uuid: 176, bytes: 312 };
+const NAME_BYTES = 128;
+const UUID_BYTES = 129;
+/** struct dm_target_spec, which the parameters follow. */
+const SPEC = { start: 0, length: 8, next: 20, type: 24, bytes: 40 };
+const TYPE_BYTES = 16;
+/** Tables of ours have one target; a longer answer is not one of them. */
+const ANSWER_BYTES = 16 * 1024;
+
+export interface DeviceNumber {
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** One target of a mapping; sectors of 512 bytes. */
+export interface DmTarget {
+  readonly startSector: number;
+  readonly sectors: number;
+  readonly type: string;
+  readonly parameters: string;
+}
+
+export interface NewMapping {
+  readonly name: string;
+  readonly uuid: string;
+  readonly readOnly: boolean;
+  readonly target: DmTarget;
+}
+
+/**
+ * Makes a mapping and lets I/O through; nothing is left of one that fails. Throws `PLATFORM_CALL_FAILED`, with `EBUSY`
+ * for a name or uuid in use.
+ */
+export function createMapping({ name, uuid, readOnly, target }: NewMapping): DeviceNumber {
+  const { device } = control('DM_DEV_CREATE', name, { uuid });
+  try {
+    const flags = readOnly ? FLAGS.READ_ONLY : 0;
+    control('DM_TABLE_LOAD', name, { flags, targets: 1, data: encodeTarget(target) });
+    // Without its flag, “suspend” is “resume”: the table that was loaded becomes the live one.
+    control('DM_DEV_SUSPEND', name, { flags });
+    return device;
+  } catch (error) {
+    removeMapping(name);
+    throw error;
+  }
+}
+
+/** The live table; undefined when there is no such mapping. */
+export function readMapping(
+  name: string,
+): { readonly device: DeviceNumber; readonly targets: readonly DmTarget[] } | undefined {
+  try {
+    const { device, targets, data } = control('DM_TABLE_STATUS', name, {
+      flags: FLAGS.STATUS_TABLE,
+      answerBytes: ANSWER_BYTES,
+    });
+    return { device, targets: decodeTargets(data, targets) };
+  } catch (error) {
+    if (errnoOf(error) === 'ENXIO') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * False when there is no such mapping. One that is in use goes with its last user if `deferred`, and is an error
+ * (`EBUSY`) otherwise.
+ */
+export function removeMapping(name: string, { deferred = false } = {}): boolean {
+  try {
+    control('DM_DEV_REMOVE', name, { flags: deferred ? FLAGS.DEFERRED_REMOVE : 0 });
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENXIO') return false;
+    throw error;
+  }
+}
+
+/** The node of a mapping. devtmpfs makes it; a guest without makes do with one of ours. */
+export function mappingNode({ major, minor }: DeviceNumber): string {
+  const path = `/dev/dm-${minor}`;
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) {
+    mknod(path, S_IFMT.BLOCK | 0o600, { major, minor });
+  }
+  return path;
+}
+
+interface Request {
+  readonly uuid?: string;
+  readonly flags?: number;
+  readonly targets?: number;
+  readonly data?: Buffer;
+  readonly answerBytes?: number;
+}
+
+interface Answer {
+  readonly device: DeviceNumber;
+  readonly targets: number;
+  readonly data: Buffer;
+}
+
+function control(command: keyof typeof COMMANDS, name: string, request: Request): Answer {
+  const { uuid = '', flags = 0, targets = 0, data = Buffer.alloc(0), answerBytes = 0 } = request;
+  assertFits(name, NAME_BYTES);
+  assertFits(uuid, UUID_BYTES);
+  const buffer = Buffer.alloc(HEAD.bytes + Math.max(data.length, answerBytes));
+  for (const [index, number] of VERSION.entries()) buffer.writeUInt32LE(number, HEAD.version + 4 * index);
+  buffer.writeUInt32LE(buffer.length, HEAD.size);
+  buffer.writeUInt32LE(HEAD.bytes, HEAD.start);
+  buffer.writeUInt32LE(targets, HEAD.targets);
+  buffer.writeUInt32LE(flags, HEAD.flags);
+  buffer.write(name, HEAD.name);
+  buffer.write(uuid, HEAD.uuid);
+  data.copy(buffer, HEAD.bytes);
+  const fd = openSync('/dev/mapper/control', constants.O_RDWR);
+  try {
+    ioctl(fd, COMMANDS[command], buffer, `${command} ${name}`);
+  } finally {
+    closeSync(fd);
+  }
+  if ((buffer.readUInt32LE(HEAD.flags) & FLAGS.BUFFER_FULL) !== 0) {
+    throw new SealiftError('PLATFORM_CALL_FAILED', `${command} ${name}: expected at most ${answerBytes} bytes`);
+  }
+  return {
+    device: decodeDevice(buffer.readBigUInt64LE(HEAD.device)),
+    targets: buffer.readUInt32LE(HEAD.targets),
+    data: buffer.subarray(buffer.readUInt32LE(HEAD.start), buffer.readUInt32LE(HEAD.size)),
+  };
+}
+
+/** A text that is cut off would name something else. */
+function assertFits(text: string, bytes: number): void {
+  if (Buffer.byteLength(text) < bytes && !text.includes('\0')) return;
+  throw new SealiftError('PLATFORM_CALL_FAILED', `device-mapper: expected less than ${bytes} bytes, got "${text}"`);
+}
+
+/** huge_encode_dev of include/linux/kdev_t.h */
+function decodeDevice(device: bigint): DeviceNumber {
+  return { major: Number((device >> 8n) & 0xfffn), minor: Number((device & 0xffn) | ((device >> 12n) & 0xfff00n)) };
+}
+
+function encodeTarget({ startSector, sectors, type, parameters }: DmTarget): Buffer {
+  assertFits(type, TYPE_BYTES);
+  const bytes = SPEC.bytes + Buffer.byteLength(parameters) + 1;
+  const buffer = Buffer.alloc(Math.ceil(bytes / 8) * 8);
+  buffer.writeBigUInt64LE(BigInt(startSector), SPEC.start);
+  buffer.writeBigUInt64LE(BigInt(sectors), SPEC.length);
+  buffer.writeUInt32LE(buffer.length, SPEC.next);
+  buffer.write(type, SPEC.type);
+  buffer.write(parameters, SPEC.bytes);
+  return buffer;
+}
+
+/** In answers `next` counts from the beginning of all targets. */
+function decodeTargets(data: Buffer, count: number): readonly DmTarget[] {
+  const targets: DmTarget[] = [];
+  for (let at = 0; targets.length < count; at = data.readUInt32LE(at + SPEC.next)) {
+    targets.push({
+      startSector: Number(data.readBigUInt64LE(at + SPEC.start)),
+      sectors: Number(data.readBigUInt64LE(at + SPEC.length)),
+      type: cString(data, at + SPEC.type),
+      parameters: cString(data, at + SPEC.bytes),
+    });
+  }
+  return targets;
+}
+
+function cString(data: Buffer, start: number): string {
+  return data.toString('latin1', start, data.indexOf(0, start));
+}

@@ -1,0 +1,83 @@
+import { statSync } from 'node:fs';
+import { SealiftError } from '../errors/index.ts';
+import { createMapping, type DmTarget, mappingNode, readMapping, removeMapping } from './dm-control.ts';
+import { errnoOf } from './syscalls.ts';
+
+const BLOCK_BYTES = 4096;
+const SECTORS_PER_BLOCK = BLOCK_BYTES / 512;
+const UUID_PREFIX = 'SEALIFT-VERITY-';
+
+/** A file system with its hash tree behind it, both on one block device. */
+export interface VerityOptions {
+  /** Of the mapping; the same name stands for the same bytes. */
+  readonly name: string;
+  /** Path of the block device. */
+  readonly device: string;
+  /** 64 hex digits, SHA-256. */
+  readonly rootHash: string;
+  /** Byte of the device at which the tree begins, a multiple of 4096: all before it is verified. */
+  readonly hashOffset: number;
+}
+
+/** A mapping whose reads are verified: what does not belong to the root hash is an I/O error. */
+export interface VerityDevice {
+  readonly path: string;
+  /** From here on the mapping lives as long as somebody uses it. */
+  release(): void;
+}
+
+/**
+ * Makes the mapping, or finds it: one of the same name has to be the same in every word of its table. Throws
+ * `PLATFORM_CALL_FAILED`.
+ */
+export function openVerity(options: VerityOptions): VerityDevice {
+  const { name } = options;
+  const target = verityTarget(options);
+  const device = findMapping(name, target) ?? createOrFind(options, target);
+  return { path: mappingNode(device), release: () => void removeMapping(name, { deferred: true }) };
+}
+
+function createOrFind({ name, rootHash }: VerityOptions, target: DmTarget) {
+  try {
+    return createMapping({ name, uuid: `${UUID_PREFIX}${name}-${rootHash.slice(0, 16)}`, readOnly: true, target });
+  } catch (error) {
+    // Another thread was first.
+    const found = errnoOf(error) === 'EBUSY' ? findMapping(name, target) : undefined;
+    if (found === undefined) throw error;
+    return found;
+  }
+}
+
+function findMapping(name: string, expected: DmTarget) {
+  const found = readMapping(name);
+  if (found === undefined) return undefined;
+  const [actual] = found.targets;
+  if (found.targets.length === 1 && isSame(actual, expected)) return found.device;
+  throw new SealiftError(
+    'PLATFORM_CALL_FAILED',
+    `device-mapper ${name}: expected ${describe(expected)}, got ${describe(actual)}`,
+    { context: { call: 'DM_TABLE_STATUS', expected: describe(expected), actual: describe(actual) } },
+  );
+}
+
+function isSame(actual: DmTarget | undefined, expected: DmTarget): boolean {
+  return describe(actual) === describe(expected);
+}
+
+function describe(target: DmTarget | undefined): string {
+  if (target === undefined) return 'no target';
+  const { startSector, sectors, type, parameters } = target;
+  return `${startSector} ${sectors} ${type} ${parameters}`;
+}
+
+/**
+ * https://docs.kernel.org/admin-guide/device-mapper/verity.html: hash type 1, SHA-256, no salt. The device is named by
+ * its number, as the kernel names it in its answers.
+ */
+export function verityTarget({ device, rootHash, hashOffset }: VerityOptions): DmTarget {
+  const { rdev } = statSync(device);
+  const number = `${(rdev >> 8) & 0xfff}:${(rdev & 0xff) | ((rdev >> 12) & 0xfff00)}`;
+  const blocks = hashOffset / BLOCK_BYTES;
+  const parameters = `1 ${number} ${number} ${BLOCK_BYTES} ${BLOCK_BYTES} ${blocks} ${blocks} sha256 ${rootHash} -`;
+  return { startSector: 0, sectors: blocks * SECTORS_PER_BLOCK, type: 'verity', parameters };
+}
