@@ -5,7 +5,7 @@ TESTS ?=
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build check lint format typecheck test test-unit test-integration test-acceptance soak fuzz demo bench docs clean
+.PHONY: help setup build check lint format typecheck test test-unit test-integration test-acceptance test-podvm soak fuzz demo bench docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-17s %s\n' "$$target" "$$text"; done
@@ -39,6 +39,9 @@ test-integration: ## real files, sockets, archives, mounts
 
 test-acceptance: build ## the built program from end to end against a real registry
 	@$(VITEST) test/acceptance
+
+test-podvm: build ## the built program in a QEMU machine with real dm-crypt and a disk that the tests tamper with
+	@$(VITEST) test/podvm
 
 soak: build ## all tests with the full counts
 	@SEALIFT_SOAK=1 $(VITEST) $(TESTS)

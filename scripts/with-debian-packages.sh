@@ -24,7 +24,19 @@ openssl:/usr/bin/openssl
 gnupg:/usr/bin/gpg
 erofs-utils:/usr/bin/mkfs.erofs
 time:/usr/bin/time
+cryptsetup-bin:/usr/sbin/cryptsetup
+dmsetup:/usr/sbin/dmsetup
+e2fsprogs:/usr/sbin/mkfs.ext4
+kmod:/usr/bin/kmod
 '
+
+# The pod VM is an x86-64 machine with the Node of the host in it.
+if [ "$(uname -m)" = x86_64 ]; then
+  NEEDED="$NEEDED
+qemu-system-x86:/usr/bin/qemu-system-x86_64
+qemu-utils:/usr/bin/qemu-nbd
+"
+fi
 
 say() { printf '%s\n' "$*" >&2; }
 

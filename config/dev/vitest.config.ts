@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 const ACCEPTANCE = 'test/acceptance/**/*.test.ts';
+const POD_VM = 'test/podvm/**/*.test.ts';
 
 export default defineConfig({
   test: {
@@ -16,7 +17,7 @@ export default defineConfig({
         test: {
           name: 'parts',
           include: ['test/**/*.test.ts'],
-          exclude: [ACCEPTANCE],
+          exclude: [ACCEPTANCE, POD_VM],
           setupFiles: [new URL('./property-counts.ts', import.meta.url).pathname],
           testTimeout: 60_000,
           hookTimeout: 120_000,
@@ -36,6 +37,20 @@ export default defineConfig({
           maxWorkers: 1,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'podvm',
+          include: [POD_VM],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+          pool: 'forks',
+          // An emulated machine wants both cores.
+          maxWorkers: 1,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -6,8 +6,10 @@ import path from 'node:path';
 export interface TestCertificates {
   /** PEM of the authority that signed the others. */
   readonly authority: string;
-  /** For 127.0.0.1 and localhost. */
+  /** For localhost, 127.0.0.1 and 10.0.2.2, which a pod VM calls it. */
   readonly server: { readonly key: string; readonly cert: string };
+  /** For registry.example, cdn.example and auth.example. */
+  readonly named: { readonly key: string; readonly cert: string };
   /** For other.example only. */
   readonly wrongName: { readonly key: string; readonly cert: string };
 }
@@ -32,7 +34,8 @@ export function makeTestCertificates(): TestCertificates {
     execFileSync('openssl', ['req', ...authority, '-subj', '/CN=sealift test'], { cwd: directory, stdio: 'pipe' });
     return {
       authority: readFileSync(path.join(directory, 'authority.crt'), 'utf8'),
-      server: issue(directory, 'server', 'IP:127.0.0.1,DNS:localhost'),
+      server: issue(directory, 'server', 'IP:127.0.0.1,IP:10.0.2.2,DNS:localhost'),
+      named: issue(directory, 'named', 'DNS:registry.example,DNS:cdn.example,DNS:auth.example'),
       wrongName: issue(directory, 'wrong', 'DNS:other.example'),
     };
   } finally {

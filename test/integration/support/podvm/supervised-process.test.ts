@@ -1,0 +1,44 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { describeWith } from '../../../support/needs.ts';
+import { ReapedFolder } from '../../../support/podvm/supervised-process.ts';
+import { POD_VM_NEEDS } from '../../../support/podvm/use-pod-vm.ts';
+
+const PEER = fileURLToPath(new URL('../../../support/podvm/killed-peer.ts', import.meta.url));
+
+/** Not there, or ended and not yet collected. */
+function isGone(pid: number): boolean {
+  try {
+    return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return true;
+  }
+}
+
+describeWith(POD_VM_NEEDS, 'what a test starts for a pod VM', () => {
+  it.each(['SIGKILL', 'SIGTERM'] as const)(
+    'is gone with the test, %s or not: QEMU, qemu-nbd, disks',
+    async (signal) => {
+      const peer = spawn(process.execPath, [PEER], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const [line] = await once(peer.stdout, 'data');
+      const { folder, processes }: { folder: string; processes: number[] } = JSON.parse(String(line));
+      expect(existsSync(folder)).toBe(true);
+      expect(processes.map(isGone)).toEqual([false, false]);
+      peer.kill(signal);
+      await once(peer, 'exit');
+      await expect
+        .poll(() => [existsSync(folder), ...processes.map(isGone)], { timeout: 10_000 })
+        .toEqual([false, true, true]);
+    },
+  );
+
+  it('has its folder removed when it is done', async () => {
+    const folder = new ReapedFolder('test');
+    writeFileSync(folder.join('file'), '');
+    await folder[Symbol.asyncDispose]();
+    expect(existsSync(folder.path)).toBe(false);
+  });
+});

@@ -1,0 +1,73 @@
+import type { ChildProcess } from 'node:child_process';
+import { QmpClient } from './qmp-client.ts';
+import { killAndWait, spawnSupervised } from './supervised-process.ts';
+import type { PodVmOptions } from './types.ts';
+import type { VmDisk } from './vm-disk.ts';
+
+export interface QemuOptions {
+  readonly vm: PodVmOptions;
+  readonly kernelPath: string;
+  readonly initramfsPath: string;
+  readonly serialPath: string;
+  /** On the host's loopback; the agent dials it. */
+  readonly agentPort: number;
+  readonly disks: readonly VmDisk[];
+}
+
+const NETWORK = 'net0';
+
+/** QEMU without KVM: nested virtualisation is not to be had where the tests run. */
+export class QemuProcess {
+  readonly qmp: QmpClient;
+  /** Fails when QEMU ends, with what it said. */
+  readonly ended: Promise<never>;
+  readonly #child: ChildProcess;
+
+  constructor(options: QemuOptions) {
+    this.#child = spawnSupervised('qemu-system-x86_64', listParameters(options), { stdio: ['pipe', 'pipe', 'pipe'] });
+    const { stdin, stdout, stderr } = this.#child;
+    if (stdin === null || stdout === null || stderr === null) throw new Error('QEMU was started without pipes');
+    this.qmp = new QmpClient(stdout, stdin);
+    const said: string[] = [];
+    stderr.on('data', (chunk: Buffer) => said.push(chunk.toString()));
+    this.ended = new Promise((_, reject) => {
+      this.#child.once('error', reject);
+      this.#child.once('close', (code) => reject(new Error(`QEMU ended with ${code}: ${said.join('')}`)));
+    });
+    this.ended.catch(() => undefined);
+  }
+
+  /** QMP refuses everything before this. */
+  async negotiate(): Promise<void> {
+    await this.qmp.execute('qmp_capabilities');
+  }
+
+  /** Guest port to host port, as the kernel chose it. */
+  async listForwardedPorts(): Promise<ReadonlyMap<number, number>> {
+    const listed = await this.qmp.execute('human-monitor-command', { 'command-line': 'info usernet' });
+    const rows = String(listed).matchAll(/TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+10\.0\.2\.15\s+(\d+)/g);
+    return new Map([...rows].map(([, host, guest]) => [Number(guest), Number(host)]));
+  }
+
+  kill(): Promise<void> {
+    return killAndWait(this.#child);
+  }
+}
+
+function listParameters({ vm, disks, ...paths }: QemuOptions): string[] {
+  const { memoryMb = 3072, cpus = 2, forwardPorts = [], kernelParameters = '' } = vm;
+  const forwards = forwardPorts.map((port) => `,hostfwd=tcp:127.0.0.1:0-10.0.2.15:${port}`);
+  const kernel = [
+    'console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests tsc=reliable no_timer_check init_on_alloc=0',
+    `podvm.agent=${paths.agentPort}`,
+    kernelParameters,
+  ];
+  return [
+    ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
+    ['-accel', 'tcg,thread=multi', '-cpu', 'max,la57=off', '-smp', String(cpus), '-m', String(memoryMb)],
+    ['-kernel', paths.kernelPath, '-initrd', paths.initramfsPath, '-append', kernel.join(' ').trim()],
+    ['-serial', `file:${paths.serialPath}`, '-qmp', 'stdio'],
+    ['-netdev', `user,id=${NETWORK}${forwards.join('')}`, '-device', `virtio-net-pci,netdev=${NETWORK},romfile=`],
+    ...disks.map(({ blockdev, device }) => ['-blockdev', JSON.stringify(blockdev), '-device', JSON.stringify(device)]),
+  ].flat();
+}
