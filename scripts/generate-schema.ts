@@ -1,15 +1,20 @@
 /**
- * Writes what follows from the tables in src: config/schema/sealift.schema.json, and the limits at the end of
- * config/sealift.toml. Tests compare both with the tables.
+ * Writes what follows from the tables in src: the schemas in config/schema/, and the limits at the end of
+ * config/sealift.toml. Tests compare all with the tables.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { configurationJsonSchema, LIMIT_NAMES, snakeCase } from '../src/config/index.ts';
+import { configurationJsonSchema, daemonJsonSchema, LIMIT_NAMES, snakeCase } from '../src/config/index.ts';
 import { LIMITS } from '../src/limits/index.ts';
 
 const LIMITS_TABLE = '[pull.limits]\n';
 
-const schemaFile = new URL('../config/schema/sealift.schema.json', import.meta.url);
-writeFileSync(schemaFile, `${JSON.stringify(configurationJsonSchema(), undefined, 2)}\n`);
+function writeSchema(name: string, schema: unknown): void {
+  const file = new URL(`../config/schema/${name}.schema.json`, import.meta.url);
+  writeFileSync(file, `${JSON.stringify(schema, undefined, 2)}\n`);
+}
+
+writeSchema('sealift', configurationJsonSchema());
+writeSchema('sealiftd', daemonJsonSchema());
 
 const exampleFile = new URL('../config/sealift.toml', import.meta.url);
 const [head = ''] = readFileSync(exampleFile, 'utf8').split(LIMITS_TABLE);

@@ -5,12 +5,14 @@ import type { Classified, Configuration, ConfigurationClass } from './types.ts';
 export type ImageProof = 'digest' | 'signature' | 'none';
 
 function unmeasuredTransport({ pull }: Configuration): Classified<unknown> | undefined {
-  return [pull.tlsVerify, pull.extraRootCertificates].find((setting) => setting.class === 'unmeasured');
+  const { tlsVerify, extraRootCertificates, proxy } = pull;
+  const settings = [tlsVerify, extraRootCertificates, proxy.https, proxy.http, proxy.noProxy];
+  return settings.find((setting) => setting.class === 'unmeasured');
 }
 
 /**
- * Throws `CONFIG_CLASS_REFUSED` for a tag that policy accepts unsigned while an unmeasured source chose CAs or switched
- * verification off: TLS would be the only check, and the host would have chosen it.
+ * Throws `CONFIG_CLASS_REFUSED` for a tag that policy accepts unsigned while an unmeasured source chose CAs or a proxy, or
+ * switched verification off: TLS would be the only check, and the host would have chosen it.
  */
 export function assertTransportAllowed(configuration: Configuration, proof: ImageProof): void {
   const transport = unmeasuredTransport(configuration);

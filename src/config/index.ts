@@ -1,4 +1,30 @@
 export { assertCredentialsAllowed, assertTransportAllowed, type ImageProof } from './assert-transport-allowed.ts';
+export { configureRegistry, overridesFor, type RegistryConfiguration } from './daemon/configure-registry.ts';
+export { DAEMON_DEFAULTS } from './daemon/defaults.ts';
+export {
+  type DaemonPlaces,
+  DEFAULT_IMAGEPULLER_FILE,
+  loadDaemonConfiguration,
+} from './daemon/load-daemon-configuration.ts';
+export { matchRegistry } from './daemon/match-registry.ts';
+export { obstacleError } from './daemon/obstacle-error.ts';
+export { parseKernelCommandLine } from './daemon/parse-kernel-command-line.ts';
+export { type DaemonTexts, resolveDaemonConfiguration } from './daemon/resolve-daemon-configuration.ts';
+export { daemonJsonSchema } from './daemon/schema.ts';
+export {
+  API_SERVICES,
+  type ApiConfiguration,
+  type ApiService,
+  type ApiSocket,
+  type DaemonConfiguration,
+  INTEGRITY_ALGORITHMS,
+  type IntegrityAlgorithm,
+  type MemorySize,
+  type PullObstacle,
+  type RegistryOverride,
+  type RegistryOverrides,
+  type VolumeConfiguration,
+} from './daemon/types.ts';
 export { authfileCandidates, findAuthfiles } from './find-authfiles.ts';
 export { limitsOf } from './limits-of.ts';
 export { type ConfigurationPlaces, DEFAULT_FILE, loadConfiguration } from './load-configuration.ts';
@@ -13,7 +39,9 @@ export type {
   Configuration,
   ConfigurationClass,
   ConfigurationSource,
+  LayerFormatChoice,
   LogLevel,
   SettingName,
   SettingValues,
+  VerityMode,
 } from './types.ts';

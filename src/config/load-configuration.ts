@@ -1,7 +1,7 @@
 import { LIMITS } from '../limits/index.ts';
 import { loadTextFile } from './load-text-file.ts';
 import { parseConfiguration } from './parse-configuration.ts';
-import { type Environment, parseEnvironment } from './parse-environment.ts';
+import { type Environment, parseCommonEnvironment, parseEnvironment } from './parse-environment.ts';
 import { resolveConfiguration } from './resolve-configuration.ts';
 import { environmentName } from './settings.ts';
 import type { Configuration, ConfigurationSource, SettingName, SettingValues } from './types.ts';
@@ -41,10 +41,11 @@ function environmentSources({ program, environment }: ConfigurationPlaces): Conf
     originOf: (setting) => `environment ${environmentName(setting)}`,
     values: parseEnvironment(environment),
   };
-  const authfile = environment['REGISTRY_AUTH_FILE'];
-  if (program === 'daemon' || !authfile) return [own];
-  const originOf = () => 'environment REGISTRY_AUTH_FILE';
-  return [own, { class: 'measured', named: false, originOf, values: { 'pull.authfile': authfile } }];
+  if (program === 'daemon') return [own];
+  const common = parseCommonEnvironment(environment).map(({ variable, values }): ConfigurationSource => {
+    return { class: 'measured', named: false, originOf: () => `environment ${variable}`, values };
+  });
+  return [own, ...common];
 }
 
 function fileSource(path: string, named: boolean): ConfigurationSource[] {

@@ -27,6 +27,12 @@ function nest(setting: SettingName, value: unknown): unknown {
     .reduceRight<unknown>((inner, key) => ({ [key]: inner }), value);
 }
 
+/** What is wrong with one value from outside a file; never what it says. */
+export function checkSetting(setting: SettingName, value: unknown): string | undefined {
+  const checked = checkConfiguration(nest(setting, value));
+  return checked.ok ? undefined : checked.problem;
+}
+
 /**
  * Settings in `SEALIFT_*` variables. Other variables of that prefix are left alone: Kubernetes sets some for a service
  * called sealift. An empty variable is an unset one.
@@ -38,10 +44,41 @@ export function parseEnvironment(environment: Environment): SettingValues {
     const text = environment[variable];
     if (text === undefined || text === '') continue;
     const value = fromText(setting, text);
-    const checked = checkConfiguration(nest(setting, value));
-    if (!checked.ok) throw new SealiftError('CONFIG_FILE_INVALID', `environment ${variable}: ${checked.problem}`);
+    const problem = checkSetting(setting, value);
+    if (problem !== undefined) throw new SealiftError('CONFIG_FILE_INVALID', `environment ${variable}: ${problem}`);
     values.push([setting, value]);
   }
   // The schema has just vouched for the type of each value.
   return Object.fromEntries(values) as SettingValues;
+}
+
+/** What other tools read too; the first of several names wins. https://pkg.go.dev/golang.org/x/net/http/httpproxy#FromEnvironment */
+const COMMON_VARIABLES: ReadonlyMap<SettingName, readonly string[]> = new Map<SettingName, readonly string[]>([
+  ['pull.authfile', ['REGISTRY_AUTH_FILE']],
+  ['pull.proxy.https', ['HTTPS_PROXY', 'https_proxy']],
+  ['pull.proxy.http', ['HTTP_PROXY', 'http_proxy']],
+  ['pull.proxy.no_proxy', ['NO_PROXY', 'no_proxy']],
+]);
+
+/** In CGI, which has REQUEST_METHOD, HTTP_PROXY is a header of the request. https://httpoxy.org */
+function isForged(variable: string, environment: Environment): boolean {
+  return variable === 'HTTP_PROXY' && Boolean(environment['REQUEST_METHOD']);
+}
+
+export interface CommonSetting {
+  readonly variable: string;
+  readonly values: SettingValues;
+}
+
+/** Settings in variables that are not ours alone. An empty variable is an unset one. */
+export function parseCommonEnvironment(environment: Environment): readonly CommonSetting[] {
+  return [...COMMON_VARIABLES].flatMap(([setting, names]) => {
+    const variable = names.find((name) => environment[name] && !isForged(name, environment));
+    if (variable === undefined) return [];
+    const value = environment[variable];
+    // An auth file may be given by a relative path there.
+    const problem = setting === 'pull.authfile' ? undefined : checkSetting(setting, value);
+    if (problem !== undefined) throw new SealiftError('CONFIG_FILE_INVALID', `environment ${variable}: ${problem}`);
+    return [{ variable, values: { [setting]: value } as SettingValues }];
+  });
 }

@@ -79,6 +79,11 @@ export function resolveConfiguration(sources: readonly ConfigurationSource[]): C
       tlsVerify: pick<boolean>(settled, 'pull.tls_verify', DEFAULTS['pull.tls_verify']),
       extraRootCertificates: pick(settled, 'pull.extra_root_certificates', DEFAULTS['pull.extra_root_certificates']),
       platform: pick<string | undefined>(settled, 'pull.platform', undefined),
+      proxy: {
+        https: pick<string | undefined>(settled, 'pull.proxy.https', undefined),
+        http: pick<string | undefined>(settled, 'pull.proxy.http', undefined),
+        noProxy: pick<string | undefined>(settled, 'pull.proxy.no_proxy', undefined),
+      },
       limits: Object.fromEntries(
         LIMIT_NAMES.map((name) => [name, pick(settled, `pull.limits.${name}`, DEFAULTS.limits[name])]),
       ) as { readonly [Name in LimitName]: Classified<number> },

@@ -3,9 +3,9 @@ import { LIMITS } from '../limits/index.ts';
 import { LIMIT_NAMES, snakeCase } from './settings.ts';
 import { LAYER_FORMATS, VERITY_MODES } from './types.ts';
 
-const absolutePath = z.string().regex(/^\/[^\u0000]*$/, 'expected an absolute path');
-const certificate = z.string().regex(/-----BEGIN CERTIFICATE-----/, 'expected a PEM certificate');
-const count = z.int().min(1);
+export const absolutePath = z.string().regex(/^\/[^\u0000]*$/, 'expected an absolute path');
+export const certificate = z.string().regex(/-----BEGIN CERTIFICATE-----/, 'expected a PEM certificate');
+export const count = z.int().min(1);
 /** As long as a timer runs; a longer one fires at once. https://nodejs.org/api/timers.html#settimeoutcallback-delay-args */
 const duration = count.max(2 ** 31 - 1);
 
@@ -29,6 +29,17 @@ const store = z.strictObject({
   min_free_bytes: z.int().min(0).optional().describe('A pull that would leave less room than this is refused.'),
 });
 
+/** Says nothing of credentials, which may stand in it. Without a scheme it is http. */
+export const proxyUrl = z
+  .string()
+  .regex(/^(?:https?:\/\/)?[^\s/?#]+\/?$/i, 'expected http:// or https://[USER:PASSWORD@]HOST[:PORT]');
+
+const proxy = z.strictObject({
+  https: proxyUrl.optional().describe('The proxy that https goes through, in a tunnel.'),
+  http: proxyUrl.optional().describe('The proxy that plain http goes through.'),
+  no_proxy: z.string().optional().describe('Hosts, domains, addresses and networks that are reached without a proxy.'),
+});
+
 const pull = z.strictObject({
   policy: absolutePath.optional().describe('The policy.json that decides which images run.'),
   insecure_policy: z.boolean().optional().describe('Runs any image that no policy denies.'),
@@ -36,6 +47,7 @@ const pull = z.strictObject({
   tls_verify: z.boolean().optional().describe('False: registries may use http or certificates nobody vouches for.'),
   extra_root_certificates: z.array(certificate).optional().describe('PEM certificates beside the system’s roots.'),
   platform: z.string().min(1).optional().describe('OS/ARCH[/VARIANT] chosen from an index.'),
+  proxy: proxy.optional().describe('The way to the registries where it leads over a proxy.'),
   limits: limits.optional().describe('Bounds on untrusted input.'),
 });
 
@@ -55,15 +67,19 @@ export function configurationJsonSchema(): unknown {
   return z.toJSONSchema(configurationSchema);
 }
 
+export type Checked<T> = { readonly ok: true; readonly file: T } | { readonly ok: false; readonly problem: string };
+
 /** The first thing that is wrong, as `pull.limits.max_layers: …`, or the file. */
-export function checkConfiguration(
-  raw: unknown,
-): { readonly ok: true; readonly file: ConfigurationFile } | { readonly ok: false; readonly problem: string } {
-  const result = configurationSchema.safeParse(raw);
+export function checkDocument<T>(schema: z.ZodType<T>, raw: unknown): Checked<T> {
+  const result = schema.safeParse(raw);
   if (result.success) return { ok: true, file: result.data };
   const [issue] = result.error.issues;
   if (issue === undefined) return { ok: false, problem: 'not a configuration' };
   const key = [...issue.path, ...(issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [])].join('.');
   const detail = issue.code === 'unrecognized_keys' ? 'unknown setting' : issue.message;
   return { ok: false, problem: key === '' ? detail : `${key}: ${detail}` };
+}
+
+export function checkConfiguration(raw: unknown): Checked<ConfigurationFile> {
+  return checkDocument(configurationSchema, raw);
 }

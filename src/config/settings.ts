@@ -28,6 +28,9 @@ const BASE = {
   'pull.authfile': { settableBy: 'measured', reason: 'it would pick the measured credentials that are sent' },
   'pull.tls_verify': { settableBy: 'any', reason: 'bytes of a proven image may come over any wire' },
   'pull.extra_root_certificates': { settableBy: 'any', reason: 'bytes of a proven image may come from anyone' },
+  'pull.proxy.https': { settableBy: 'any', reason: 'bytes of a proven image may come over any wire' },
+  'pull.proxy.http': { settableBy: 'any', reason: 'bytes of a proven image may come over any wire' },
+  'pull.proxy.no_proxy': { settableBy: 'any', reason: 'bytes of a proven image may come over any wire' },
   'pull.platform': { settableBy: 'measured', reason: 'it decides which image of an index runs' },
   'log.level': { settableBy: 'measured', reason: 'logs are read by the host' },
 } as const satisfies Partial<Record<SettingName, Setting>>;

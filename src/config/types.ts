@@ -39,6 +39,9 @@ export interface SettingValues extends Partial<Record<`pull.limits.${LimitName}`
   readonly 'pull.tls_verify'?: boolean;
   readonly 'pull.extra_root_certificates'?: readonly string[];
   readonly 'pull.platform'?: string;
+  readonly 'pull.proxy.https'?: string;
+  readonly 'pull.proxy.http'?: string;
+  readonly 'pull.proxy.no_proxy'?: string;
   readonly 'log.level'?: LogLevel;
 }
 
@@ -70,6 +73,11 @@ export interface Configuration {
     /** PEM texts of one or more certificates. */
     readonly extraRootCertificates: Classified<readonly string[]>;
     readonly platform: Classified<string | undefined>;
+    readonly proxy: {
+      readonly https: Classified<string | undefined>;
+      readonly http: Classified<string | undefined>;
+      readonly noProxy: Classified<string | undefined>;
+    };
     readonly limits: { readonly [Name in LimitName]: Classified<number> };
   };
   readonly log: { readonly level: Classified<LogLevel> };

@@ -1,4 +1,5 @@
-export { CODES, type ErrorCode, type ErrorKind, KINDS } from './codes.ts';
+export { CODES, type ErrorCode } from './codes.ts';
+export { type ErrorKind, KINDS } from './kinds.ts';
 export { redact } from './redact.ts';
 export {
   asSealiftError,

@@ -1,4 +1,5 @@
-import { CODES, type ErrorCode, type ErrorKind } from './codes.ts';
+import { CODES, type ErrorCode } from './codes.ts';
+import type { ErrorKind } from './kinds.ts';
 import { redact } from './redact.ts';
 
 export type ErrorContext = Readonly<Record<string, string | number>>;

@@ -1,8 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
-import { Agent, type Dispatcher } from 'undici';
-import { SealiftError } from '../errors/index.ts';
+import type { Dispatcher } from 'undici';
+import { prefixError, SealiftError } from '../errors/index.ts';
 import { cancellation } from './cancellation.ts';
-import type { Connector } from './connector.ts';
+import type { HttpProxy } from './parse-proxy.ts';
+import { proxyRefusal } from './proxy-fault.ts';
+import type { Route, Router } from './route.ts';
 import { StallClock } from './stall-clock.ts';
 import type { HttpRequest, ResponseHeaders, TransportClock, TransportLimits } from './types.ts';
 
@@ -32,28 +34,13 @@ export interface ExchangeOptions {
 
 /** What all exchanges of one transport share. */
 export interface Wire {
-  readonly agent: Agent;
-  readonly connector: Connector;
-  /** Requests by origin whose connection is not open yet. */
-  readonly connecting: Map<string, number>;
+  readonly route: Router['route'];
   readonly limits: TransportLimits;
   readonly clock: TransportClock;
 }
 
 /** A body that nobody reads is read to its end when it is this short, so that the connection can be used again. */
 const MAX_DRAINED_BYTES = 65_536;
-
-export function createWire(connector: Connector, limits: TransportLimits, clock: TransportClock): Wire {
-  const agent = new Agent({
-    allowH2: false,
-    pipelining: 1,
-    connect: connector.connect,
-    // The stall clock below is the only one: undici's counts the time that our own back-pressure takes.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
-  return { agent, connector, connecting: new Map(), limits, clock };
-}
 
 function toResponseHeaders(raw: Readonly<Record<string, string | string[] | undefined>>): ResponseHeaders {
   return Object.fromEntries(
@@ -67,7 +54,7 @@ type Phase = 'connecting' | 'head' | 'body' | 'drain' | 'settled';
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #wire: Wire;
   readonly #request: HttpRequest;
-  readonly #origin: string;
+  readonly #route: Route;
   readonly #receiver: Receiver;
   readonly #options: ExchangeOptions;
   readonly #result = Promise.withResolvers<ExchangeOutcome>();
@@ -84,7 +71,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   constructor(wire: Wire, request: HttpRequest, receiver: Receiver, options: ExchangeOptions) {
     this.#wire = wire;
     this.#request = request;
-    this.#origin = new URL(request.url).origin;
+    this.#route = wire.route(request.url);
     this.#receiver = receiver;
     this.#options = options;
     this.#stallClock = new StallClock({
@@ -100,13 +87,13 @@ class Exchange implements Dispatcher.DispatchHandler {
     signal?.addEventListener('abort', this.#cancel);
     if (timeoutMs !== undefined) this.#limitTotalTime(timeoutMs);
     this.#countConnecting(1);
-    const { pathname, search } = new URL(this.#request.url);
-    this.#wire.agent.dispatch(
+    const { lane, origin, target, headers } = this.#route;
+    lane.agent.dispatch(
       {
-        origin: this.#origin,
-        path: `${pathname}${search}`,
+        origin,
+        path: target,
         method: this.#request.method,
-        headers: this.#request.headers,
+        headers: { ...this.#request.headers, ...headers },
         body: this.#request.body ?? null,
       },
       this,
@@ -135,6 +122,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#phase = 'body';
     this.#stallClock.start(this.#wire.limits.stallTimeoutMs);
     this.#guard(() => {
+      const { reader } = this.#route;
+      if (reader !== undefined && status === 407) throw this.#refusedBy(reader, status);
       const head = { status, headers: toResponseHeaders(headers) };
       this.#head = head;
       if (this.#receiver.onHead(head) === 'discard') this.#drain(head);
@@ -208,6 +197,10 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#settle(() => this.#result.reject(error), 'response was refused');
   }
 
+  #refusedBy(proxy: HttpProxy, status: number): SealiftError {
+    return prefixError(`${this.#request.method} ${this.#request.url}`, proxyRefusal(proxy, status));
+  }
+
   #cancel = (): void => {
     const { signal } = this.#options;
     if (signal !== undefined) this.#settle(() => this.#result.reject(cancellation(signal)), 'request was cancelled');
@@ -248,14 +241,16 @@ class Exchange implements Dispatcher.DispatchHandler {
   #abandonConnection(reason: string): void {
     this.#countConnecting(-1);
     // undici does not tell which connection is whose; when others wait as well, theirs decides.
-    if ((this.#wire.connecting.get(this.#origin) ?? 0) > 0) return;
-    this.#wire.connector.abandon(this.#origin, new SealiftError('PULL_CANCELLED', reason));
+    const { lane, origin } = this.#route;
+    if ((lane.connecting.get(origin) ?? 0) > 0) return;
+    lane.connector.abandon(origin, new SealiftError('PULL_CANCELLED', reason));
   }
 
   #countConnecting(difference: 1 | -1): void {
-    const count = (this.#wire.connecting.get(this.#origin) ?? 0) + difference;
-    if (count > 0) this.#wire.connecting.set(this.#origin, count);
-    else this.#wire.connecting.delete(this.#origin);
+    const { lane, origin } = this.#route;
+    const count = (lane.connecting.get(origin) ?? 0) + difference;
+    if (count > 0) lane.connecting.set(origin, count);
+    else lane.connecting.delete(origin);
   }
 
   #limitTotalTime(timeoutMs: number): void {

@@ -1,4 +1,4 @@
-import { SealiftError } from '../errors/index.ts';
+import { prefixError, SealiftError } from '../errors/index.ts';
 import type { ResponseHead } from './exchange.ts';
 import { type Attempt, parseRetryAfter } from './retry.ts';
 import type { HttpRequest, TransportClock } from './types.ts';
@@ -10,14 +10,19 @@ const CERTIFICATE_CODE = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA
 /** What undici's parser says when the connection ends inside a message; its errors carry no code. */
 const EARLY_END = /invalid eof state/i;
 
-function errorCode(error: unknown): string {
+export function errorCode(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('code' in error)) return '';
   return typeof error.code === 'string' ? error.code : '';
 }
 
-function describe(cause: unknown): string {
-  if (cause instanceof AggregateError && cause.errors.length > 0) return describe(cause.errors[0]);
+export function describeFault(cause: unknown): string {
+  if (cause instanceof AggregateError && cause.errors.length > 0) return describeFault(cause.errors[0]);
   return cause instanceof Error ? cause.message || errorCode(cause) : String(cause);
+}
+
+/** A certificate does not verify. */
+export function isUntrusted(cause: unknown): boolean {
+  return CERTIFICATE_CODE.test(errorCode(cause));
 }
 
 function isProtocolViolation(cause: unknown): boolean {
@@ -25,20 +30,32 @@ function isProtocolViolation(cause: unknown): boolean {
   return cause instanceof Error && cause.name === 'HTTPParserError' && !EARLY_END.test(cause.message);
 }
 
+/** What `proxy-fault` made. */
+function isProxyFault(cause: unknown): cause is SealiftError {
+  return cause instanceof SealiftError && cause.context['proxy'] !== undefined;
+}
+
+/** Throws what another try does not change: the proxy refuses, or does not speak HTTP. */
+function brokenProxy(subject: string, fault: SealiftError, progressBytes: number): Failed {
+  const error = prefixError(subject, fault);
+  if (error.code !== 'HTTP_UNAVAILABLE') throw error;
+  return { kind: 'failed', error, lasting: isUntrusted(fault.cause), retryAfterMs: undefined, progressBytes };
+}
+
 /**
  * What a broken connection means. Throws `HTTP_RESPONSE_INVALID` when what came is not HTTP; a certificate that does not
  * verify is not asked for again.
  */
 export function brokenConnection(request: HttpRequest, url: string, cause: unknown, progressBytes: number): Failed {
-  const code = errorCode(cause);
   const subject = `${request.method} ${url}`;
+  if (isProxyFault(cause)) return brokenProxy(subject, cause, progressBytes);
   if (isProtocolViolation(cause)) {
-    throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: ${describe(cause)}`, { cause });
+    throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: ${describeFault(cause)}`, { cause });
   }
-  const untrusted = CERTIFICATE_CODE.test(code);
+  const untrusted = isUntrusted(cause);
   const hint = untrusted ? { hint: 'give the certificate authority of the registry as an extra root' } : {};
-  const error = new SealiftError('HTTP_UNAVAILABLE', `${subject}: ${describe(cause)}`, { ...hint, cause });
-  const lasting = untrusted || code === 'UND_ERR_DESTROYED';
+  const error = new SealiftError('HTTP_UNAVAILABLE', `${subject}: ${describeFault(cause)}`, { ...hint, cause });
+  const lasting = untrusted || errorCode(cause) === 'UND_ERR_DESTROYED';
   return { kind: 'failed', error, lasting, retryAfterMs: undefined, progressBytes };
 }
 

@@ -6,6 +6,7 @@ export type {
   DocumentResponse,
   HttpClient,
   HttpRequest,
+  ProxySettings,
   ResponseHeaders,
   Transport,
   TransportClock,

@@ -6,3 +6,8 @@ export function originOf(url: string | URL): string {
 export function sameOrigin(first: string | URL, second: string | URL): boolean {
   return originOf(first) === originOf(second);
 }
+
+/** The port that a URL means. */
+export function portOf({ port, protocol }: URL): string {
+  return port || (protocol === 'https:' ? '443' : '80');
+}

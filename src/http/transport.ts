@@ -1,9 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { SealiftError } from '../errors/index.ts';
 import { streamBlob } from './blob.ts';
-import { createConnector } from './connector.ts';
+import { createProxyChoice } from './choose-proxy.ts';
 import { fetchDocument } from './document.ts';
-import { createWire } from './exchange.ts';
+import type { Wire } from './exchange.ts';
+import { createRouter } from './route.ts';
 import { SYSTEM_CLOCK } from './system-clock.ts';
 import type { HttpRequest, Transport, TransportClock, TransportLimits, TransportSettings } from './types.ts';
 
@@ -24,12 +25,13 @@ function assertCertificates(pems: readonly string[]): void {
 
 /**
  * Connections over undici, HTTP/1.1 and kept alive. Loading this module costs 40 MB, so it belongs into a worker. Throws
- * `CONFIG_FILE_INVALID` for an extra root that is no certificate. The caller closes it.
+ * `CONFIG_FILE_INVALID` for an extra root that is no certificate or a proxy that is no URL. The caller closes it.
  */
 export function createTransport(settings: TransportSettings, options: TransportOptions): Transport {
   assertCertificates(settings.extraRoots);
   const { limits, clock = SYSTEM_CLOCK } = options;
-  const wire = createWire(createConnector(settings, limits.connectTimeoutMs), limits, clock);
+  const router = createRouter(settings, limits, createProxyChoice(settings.proxy));
+  const wire: Wire = { route: router.route, limits, clock };
 
   function withOwnHeaders(request: HttpRequest): HttpRequest {
     const own = { 'accept-encoding': 'identity', 'user-agent': settings.userAgent };
@@ -44,6 +46,6 @@ export function createTransport(settings: TransportSettings, options: TransportO
         request: withOwnHeaders(stream.request),
         onUnauthorized: async (challenge) => withOwnHeaders(await stream.onUnauthorized(challenge)),
       }),
-    close: () => wire.agent.destroy(),
+    close: () => router.close(),
   };
 }

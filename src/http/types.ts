@@ -6,6 +6,16 @@ export interface TransportSettings {
   /** PEM certificates on top of the system's roots. */
   readonly extraRoots: readonly string[];
   readonly userAgent: string;
+  readonly proxy?: ProxySettings;
+}
+
+/** Each as `http_proxy`, `https_proxy` and `no_proxy` are written in the environment; empty means absent. */
+export interface ProxySettings {
+  /** For https, which goes through it in a tunnel. */
+  readonly https?: string | undefined;
+  /** For plain http, which it reads. */
+  readonly http?: string | undefined;
+  readonly noProxy?: string | undefined;
 }
 
 export interface HttpRequest {
@@ -93,4 +103,5 @@ export type TransportLimits = Pick<
   | 'stallTimeoutMs'
   | 'documentTimeoutMs'
   | 'maxErrorBodyBytes'
+  | 'maxProxyHeadBytes'
 >;

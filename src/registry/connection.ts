@@ -36,6 +36,11 @@ async function ping(request: HttpRequest, options: ConnectionOptions, signal: Ab
   return { url: request.url, response };
 }
 
+/** No registry has spoken: it was not reached, or a proxy that allows few ports for tunnels kept us from it. */
+function isUnanswered(error: unknown): error is SealiftError {
+  return error instanceof SealiftError && (error.code === 'HTTP_UNAVAILABLE' || error.code === 'HTTP_PROXY_REFUSED');
+}
+
 /** Https, and where allowed http when https brings no answer at all. Asked once for each source. */
 async function pingEither(options: ConnectionOptions, signal: AbortSignal): Promise<Pinged> {
   const secure = pingRequest('https', options);
@@ -43,7 +48,7 @@ async function pingEither(options: ConnectionOptions, signal: AbortSignal): Prom
   try {
     return await ping({ ...secure, tries: 1 }, options, signal);
   } catch (error) {
-    if (!(error instanceof SealiftError) || error.code !== 'HTTP_UNAVAILABLE') throw error;
+    if (!isUnanswered(error)) throw error;
     // A status came over https: it works, and is asked again as where http is not allowed.
     if (error.context['status'] !== undefined) return ping(secure, options, signal);
     return pingPlain(options, error, signal);
@@ -54,7 +59,7 @@ async function pingPlain(options: ConnectionOptions, secureError: SealiftError, 
   try {
     return await ping(pingRequest('http', options), options, signal);
   } catch (error) {
-    if (!(error instanceof SealiftError) || error.code !== 'HTTP_UNAVAILABLE') throw error;
+    if (!isUnanswered(error)) throw error;
     const cause = new AggregateError([secureError, error], 'neither https nor http worked');
     throw new SealiftError(error.code, `${error.message}; https before it failed too`, {
       context: error.context,

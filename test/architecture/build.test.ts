@@ -1,29 +1,28 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { formatLauncher, NODE_VARIABLES, type Program } from '../../scripts/build-launcher.ts';
 import { buildProgram } from '../../scripts/build-program.ts';
+import { createDistribution, type Distribution } from '../../scripts/distribution/create-distribution.ts';
+import { formatLicences } from '../../scripts/distribution/format-licences.ts';
+import { Scratch } from '../support/scratch.ts';
 import { PROJECT_ROOT } from './source-files.ts';
 
-const folders: string[] = [];
+const scratch = new Scratch('build');
 
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => scratch[Symbol.dispose]());
 
-async function build(): Promise<Map<string, string>> {
-  const folder = mkdtempSync(join(tmpdir(), 'sealift-build-'));
-  folders.push(folder);
+async function build(folder: string): Promise<Map<string, string>> {
   await buildProgram(PROJECT_ROOT, folder);
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
-    (name) => name.endsWith('.mjs') || name === 'sealift',
-  );
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  const files = names.filter((name) => name.endsWith('.mjs') || (!name.includes('/') && name !== 'lib'));
   return new Map(files.sort().map((name) => [name, readFileSync(join(folder, name), 'utf8')]));
 }
 
 describe('make build', () => {
   it('gives the same bytes twice, wherever it builds', async () => {
-    const [first, second] = [await build(), await build()];
+    const [first, second] = [await build(scratch.join('first')), await build(scratch.join('second'))];
     expect([...first.keys()]).toEqual(expect.arrayContaining(['lib/sealift.mjs', 'lib/worker.mjs', 'sealift']));
     expect([...second.keys()]).toEqual([...first.keys()]);
     for (const [name, text] of first) {
@@ -31,4 +30,141 @@ describe('make build', () => {
       expect(text.includes(PROJECT_ROOT), `${name} contains the path of the checkout`).toBe(false);
     }
   });
+
+  it('names every package that it bundles, and Node', async () => {
+    const { packages } = await buildProgram(PROJECT_ROOT, scratch.join('packages'));
+    const names = packages.map((folder) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).name);
+    const { dependencies } = JSON.parse(readFileSync(join(PROJECT_ROOT, 'package.json'), 'utf8'));
+    const bundled = ['commander', 'pino', 'smol-toml', 'undici', 'zod'];
+    expect(Object.keys(dependencies)).toEqual(expect.arrayContaining(bundled));
+    expect(names).toEqual(expect.arrayContaining([...bundled, expect.stringMatching(/^node-linux-/)]));
+  });
 });
+
+describe('make dist', () => {
+  const make = (folder: string, seconds: number): Promise<Distribution> =>
+    createDistribution({
+      root: PROJECT_ROOT,
+      output: scratch.join(folder),
+      compressionLevel: 1,
+      modificationTime: new Date(seconds * 1000),
+    });
+
+  it('gives the same bytes twice, wherever and under whichever umask it builds', async () => {
+    const first = await make('here', 0);
+    const umask = process.umask(0o077);
+    const second = await make('there', 0).finally(() => process.umask(umask));
+    expect(second.name).toBe(first.name);
+    expect(second.sha256).toBe(first.sha256);
+    // Control: what is compared does depend on what went in.
+    expect((await make('later', 1)).sha256).not.toBe(first.sha256);
+    expect(readdirSync(scratch.join('here'))).toEqual([`${first.name}.tar.zst`]);
+  });
+
+  it('ships no package without the text of its licence', () => {
+    const folder = scratch.join('package');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'package.json'), '{"name":"foreign","version":"1.2.3","license":"MIT"}');
+    expect(() => formatLicences([folder])).toThrow(/no licence text/);
+    writeFileSync(join(folder, 'LICENSE.md'), 'Be kind.\r\n\r\n# Amen\n');
+    expect(formatLicences([folder])).toContain('| foreign 1.2.3 | MIT |');
+    expect(formatLicences([folder])).toContain('\n    Be kind.\n\n    # Amen\n');
+  });
+});
+
+describe('the launcher', () => {
+  const folder = scratch.join('odd place');
+  const launcher = join(folder, 'probe');
+  // Node's first word on its environment would be this module's.
+  const hostile = { NODE_OPTIONS: '--import=data:text/javascript,process.env.TAKEN=1', SSL_CERT_FILE: '/host.pem' };
+
+  beforeAll(() => {
+    mkdirSync(join(folder, 'lib'), { recursive: true });
+    linkOrCopyNode(join(folder, 'lib/node'));
+    const answer = '{ env: process.env, args: process.argv.slice(2), flags: process.execArgv, pid: process.pid }';
+    writeFileSync(join(folder, 'lib/probe.mjs'), `console.log(JSON.stringify(${answer}));`);
+  });
+
+  function write(environment: Program['environment']): void {
+    writeFileSync(launcher, formatLauncher({ name: 'probe', environment }));
+    chmodSync(launcher, 0o755);
+  }
+
+  function run(command: string, parameters: readonly string[], env: Readonly<Record<string, string>> = {}, cwd = '/') {
+    const { status, stdout, stderr, pid } = spawnSync(command, parameters, { env, cwd, encoding: 'utf8' });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    return { ...JSON.parse(stdout), spawnedPid: pid };
+  }
+
+  it('passes arguments on and becomes Node itself, whose process a supervisor watches', () => {
+    write('measured');
+    const { args, pid, spawnedPid, env } = run(launcher, ['-c', 'a file', '', '$HOME']);
+    expect(args).toEqual(['-c', 'a file', '', '$HOME']);
+    expect(pid).toBe(spawnedPid);
+    expect(env.MALLOC_ARENA_MAX).toBe('1');
+  });
+
+  it('finds its files as a link elsewhere, by a relative path, and given to a shell', () => {
+    write('measured');
+    const link = scratch.join('confidential-data-hub');
+    symlinkSync('odd place/probe', link);
+    for (const [command, parameters, cwd] of [
+      [link, [], '/'],
+      ['./odd place/probe', [], scratch.path],
+      ['/bin/sh', ['probe'], folder],
+      ['/bin/sh', ['confidential-data-hub'], scratch.path],
+    ] as const) {
+      expect(run(command, parameters, {}, cwd).flags).toContain('--max-semi-space-size=1');
+    }
+  });
+
+  it('gives a program with an unmeasured environment nothing that steers Node', () => {
+    write('unmeasured');
+    const { env } = run(launcher, [], { ...hostile, HTTPS_PROXY: 'http://proxy' });
+    expect(env).not.toHaveProperty('TAKEN');
+    expect(Object.keys(env).filter((name) => NODE_VARIABLES.some((variable) => variable === name))).toEqual([]);
+    expect(env.HTTPS_PROXY).toBe('http://proxy');
+  });
+
+  it('leaves the environment of its user alone', () => {
+    write('measured');
+    expect(run(launcher, [], hostile).env).toMatchObject({ ...hostile, TAKEN: '1' });
+  });
+
+  it('knows every variable that this Node names', () => {
+    const help = spawnSync(process.execPath, ['--help'], { encoding: 'utf8' }).stdout;
+    const section = help.slice(help.indexOf('Environment variables:'));
+    const named = [...section.matchAll(/^([A-Z][A-Z0-9_]+)(?=\s)/gm)].map((match) => match[1]);
+    const harmless = ['FORCE_COLOR', 'NO_COLOR', 'NODE_DISABLE_COLORS', 'TZ'];
+    expect(named).toEqual(expect.arrayContaining(['NODE_EXTRA_CA_CERTS', 'NODE_PATH', 'UV_THREADPOOL_SIZE']));
+    expect(named.filter((name) => ![...harmless, ...NODE_VARIABLES].some((known) => known === name))).toEqual([]);
+  });
+});
+
+describe('the systemd unit', () => {
+  const unit = readFileSync(join(PROJECT_ROOT, 'config/systemd/sealiftd.service'), 'utf8');
+  const directives = [...unit.matchAll(/^([A-Za-z]+)=(.*)$/gm)].map((match) => match[1]);
+
+  // https://www.freedesktop.org/software/systemd/man/systemd.exec.html#Sandboxing
+  it('sets nothing that hides mounts from containers', () => {
+    const ownNamespace =
+      /^(Private(Devices|Mounts|Tmp|Users)|Protect(?!Hostname)|ReadWritePaths|ReadOnlyPaths|InaccessiblePaths|ExecPaths|NoExecPaths|Bind|TemporaryFileSystem|Root(Directory|Image)|DynamicUser|MountAPIVFS|MountFlags|MountImages|ExtensionImages|(Runtime|State|Cache)Directory)/;
+    expect(directives).toContain('ExecStart');
+    expect('ProtectSystem').toMatch(ownNamespace);
+    expect(directives.filter((directive) => ownNamespace.test(directive ?? ''))).toEqual([]);
+  });
+
+  it('is as hard to kill as the agent, and there before it', () => {
+    for (const line of ['OOMScoreAdjust=-997', 'Before=kata-agent.service', 'WantedBy=kata-agent.service']) {
+      expect(unit.split('\n')).toContain(line);
+    }
+  });
+});
+
+function linkOrCopyNode(target: string): void {
+  try {
+    linkSync(process.execPath, target);
+  } catch {
+    writeFileSync(target, readFileSync(process.execPath), { mode: 0o755 });
+  }
+}

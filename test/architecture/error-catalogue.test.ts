@@ -21,7 +21,7 @@ describe('the error catalogue', () => {
   });
 
   it('has no code that the sources never use', () => {
-    const used = quotedCodes(listFiles('src').filter((path) => path !== 'src/errors/codes.ts'));
+    const used = quotedCodes(listFiles('src').filter((path) => !path.startsWith('src/errors/codes')));
     expect(codes.filter((code) => !used.has(code))).toEqual([]);
   });
 

@@ -17,6 +17,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   store: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   snapshot: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   bundle: ['bytes', 'errors', 'limits', 'oci', 'platform'],
+  volume: ['bytes', 'errors', 'limits', 'platform'],
   doctor: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   keybroker: ['bytes', 'errors', 'limits', 'oci', 'http'],
   pull: [
@@ -25,20 +26,36 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   ],
   cli: ['bytes', 'errors', 'limits', 'oci', 'config', 'pull'],
   daemon: ['bytes', 'errors', 'limits', 'oci', 'config', 'log', 'pull'],
-  api: ['bytes', 'errors', 'limits', 'oci', 'config', 'pull'],
+  ttrpc: ['errors', 'limits'],
+  api: ['errors', 'limits', 'log', 'ttrpc'],
   // What workers do for the rooms that touch a disk.
   'perform-operation': [
     ...['bytes', 'errors', 'limits', 'oci', 'platform'],
-    ...['unpack', 'store', 'snapshot', 'bundle', 'doctor'],
+    ...['unpack', 'store', 'snapshot', 'bundle', 'doctor', 'volume'],
   ],
   // The entry of the worker threads is a composition root like `compose`.
   worker: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http', 'decrypt', 'unpack', 'layer', 'perform-operation'],
+  // What the programs compose alike.
+  'compose-parts': [
+    ...['bytes', 'errors', 'limits', 'oci', 'http', 'platform', 'config'],
+    ...['registry', 'signature', 'layer', 'store', 'snapshot', 'pull', 'perform-operation'],
+  ],
   compose: [
+    'compose-parts',
     ...['bytes', 'errors', 'limits', 'oci', 'http', 'platform', 'keybroker', 'config', 'log'],
     ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack', 'decrypt'],
-    ...['pull', 'cli', 'api', 'doctor', 'perform-operation'],
+    ...['pull', 'cli', 'api', 'doctor', 'volume', 'perform-operation'],
   ],
-  bin: ['compose', 'cli', 'config', 'errors', 'log'],
+  'compose-daemon': [
+    'compose-parts',
+    ...['bytes', 'errors', 'limits', 'oci', 'config', 'log', 'daemon', 'pull', 'signature'],
+  ],
+  // The daemon's life, and what ties its sockets, its volume and its pulls together.
+  'run-daemon': [
+    ...['compose-parts', 'compose-daemon'],
+    ...['errors', 'limits', 'config', 'log', 'platform', 'api', 'volume', 'perform-operation'],
+  ],
+  bin: ['compose', 'run-daemon', 'cli', 'config', 'errors', 'log'],
 };
 
 /** What a room may take as types only, on top of the table above: the data and the ports of those who use it. */
@@ -46,7 +63,7 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   limits: ['errors'],
   store: ['unpack'],
   snapshot: ['unpack', 'store'],
-  platform: ['store', 'snapshot', 'layer', 'unpack', 'bundle'],
+  platform: ['store', 'snapshot', 'layer', 'unpack', 'bundle', 'volume'],
   config: ['http', 'registry', 'signature'],
   http: ['layer'],
   doctor: ['snapshot'],
@@ -98,6 +115,7 @@ export const PACKAGE_OWNERS: Readonly<Record<string, (path: string) => boolean>>
   pino: (path) => path.startsWith('src/log/'),
   commander: (path) => path.startsWith('src/cli/'),
   'smol-toml': (path) => path.startsWith('src/config/'),
+  '@bufbuild/protobuf': (path) => path.startsWith('src/ttrpc/'),
   zod: (path) => /(?:^|[/-])schema\.ts$/.test(path),
 };
 
@@ -109,6 +127,7 @@ export const SYNCHRONOUS_FOLDERS: readonly string[] = [
   'src/layer',
   'src/bundle',
   'src/doctor',
+  'src/volume',
 ];
 
 /** `src/store/x.ts` → `store`, `src/compose.ts` → `compose`. */

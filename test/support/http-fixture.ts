@@ -1,5 +1,12 @@
 import { SealiftError } from '../../src/errors/index.ts';
-import type { BlobStream, HttpRequest, Transport, TransportClock, TransportLimits } from '../../src/http/index.ts';
+import type {
+  BlobStream,
+  HttpRequest,
+  ProxySettings,
+  Transport,
+  TransportClock,
+  TransportLimits,
+} from '../../src/http/index.ts';
 import { createTransport } from '../../src/http/transport.ts';
 import { DEFAULT_LIMITS } from '../../src/limits/index.ts';
 
@@ -30,11 +37,12 @@ export interface QuickTransportOptions {
   readonly clock?: TransportClock;
   readonly tlsVerify?: boolean;
   readonly extraRoots?: readonly string[];
+  readonly proxy?: ProxySettings;
 }
 
 export function quickTransport(options: QuickTransportOptions = {}): Transport {
-  const { limits = {}, clock = recordingClock(), tlsVerify = true, extraRoots = [] } = options;
-  const settings = { tlsVerify, extraRoots, userAgent: 'sealift-test' };
+  const { limits = {}, clock = recordingClock(), tlsVerify = true, extraRoots = [], proxy = {} } = options;
+  const settings = { tlsVerify, extraRoots, userAgent: 'sealift-test', proxy };
   return createTransport(settings, { limits: { ...DEFAULT_LIMITS, ...limits }, clock });
 }
 

@@ -19,6 +19,8 @@ export function handClock(): HandClock {
 }
 
 export interface SourceFixtureOptions {
+  /** Instead of the registry's own address. */
+  readonly domain?: string;
   readonly path?: string;
   readonly credentials?: Credentials;
   readonly allowHttp?: boolean;
@@ -28,9 +30,16 @@ export interface SourceFixtureOptions {
 
 /** A source for one repository of a fake registry, over a transport of its own. */
 export function openSource(registry: FakeRegistry, options: SourceFixtureOptions = {}) {
-  const { path = 'team/app', credentials, allowHttp = true, clock = handClock(), transport = {} } = options;
+  const {
+    domain = registry.host,
+    path = 'team/app',
+    credentials,
+    allowHttp = true,
+    clock = handClock(),
+    transport = {},
+  } = options;
   const http = quickTransport({ tlsVerify: !allowHttp, ...transport });
-  const reference = { domain: registry.host, path };
+  const reference = { domain, path };
   const limits = DEFAULT_LIMITS;
   const source: ImageSource = createRegistrySource({ reference, http, credentials, allowHttp, limits, clock });
   return { source, http, close: () => http.close() };

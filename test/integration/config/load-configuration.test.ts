@@ -58,6 +58,53 @@ describe('loadConfiguration', () => {
     expect(authfile({ environment: { REGISTRY_AUTH_FILE: '' } })).toBe('/file');
   });
 
+  describe('takes proxies', () => {
+    const proxyOf = (environment: Readonly<Record<string, string>>, change: Partial<ConfigurationPlaces> = {}) =>
+      loadConfiguration({ ...places, environment, ...change }).pull.proxy;
+    const upper = { HTTPS_PROXY: 'http://s:1', HTTP_PROXY: 'http://p:2', NO_PROXY: 'a,b' };
+    const lower = { https_proxy: 'http://t:1', http_proxy: 'http://q:2', no_proxy: 'c' };
+    const path = () => file('p.toml', '[pull.proxy]\nhttps = "https://u:pw@f:3"\nhttp = "f"\nno_proxy = "d"');
+    const valuesOf = ({ https, http, noProxy }: ReturnType<typeof proxyOf>) => [https.value, http.value, noProxy.value];
+
+    it('from the variables that all tools know, in either case, and from a file', () => {
+      expect(valuesOf(proxyOf({ ...upper, ...lower }))).toEqual(['http://s:1', 'http://p:2', 'a,b']);
+      expect(valuesOf(proxyOf(lower))).toEqual(['http://t:1', 'http://q:2', 'c']);
+      expect(valuesOf(proxyOf({}, { file: path() }))).toEqual(['https://u:pw@f:3', 'f', 'd']);
+      expect(valuesOf(proxyOf({}))).toEqual([undefined, undefined, undefined]);
+    });
+
+    it('from its own variables, then the common ones, then the file, each on its own', () => {
+      const environment = { SEALIFT_PULL_PROXY_HTTPS: 'own', HTTPS_PROXY: 'common', NO_PROXY: '', no_proxy: 'e' };
+      expect(proxyOf(environment, { file: path() })).toEqual({
+        https: { value: 'own', class: 'measured', origin: 'environment SEALIFT_PULL_PROXY_HTTPS' },
+        http: { value: 'f', class: 'measured', origin: `file ${scratch.join('p.toml')}` },
+        noProxy: { value: 'e', class: 'measured', origin: 'environment no_proxy' },
+      });
+    });
+
+    it('but not from HTTP_PROXY in a CGI, where a client writes it', () => {
+      expect(proxyOf({ ...upper, REQUEST_METHOD: 'GET' }).http.value).toBeUndefined();
+      expect(proxyOf({ ...upper, ...lower, REQUEST_METHOD: 'GET' }).http.value).toBe('http://q:2');
+    });
+
+    it('for the daemon as unmeasured, and not from the common variables', () => {
+      const daemon = { program: 'daemon' } as const;
+      expect(valuesOf(proxyOf({ ...upper, ...lower }, daemon))).toEqual([undefined, undefined, undefined]);
+      const { https } = proxyOf({ SEALIFT_PULL_PROXY_HTTPS: 'http://host' }, daemon);
+      expect(https).toMatchObject({ value: 'http://host', class: 'unmeasured' });
+    });
+
+    it.each([
+      { HTTPS_PROXY: 'socks5://u:s3cret@p:1080' },
+      { http_proxy: 'http://u:s3cret@p:1080/path' },
+      { SEALIFT_PULL_PROXY_HTTP: 'ftp://u:s3cret@p' },
+    ])('refusing %o by the name of the variable, without its credentials', async (environment) => {
+      const error = await expectFailure('CONFIG_FILE_INVALID', () => proxyOf(environment));
+      expect(error.message).toContain(`environment ${Object.keys(environment)[0]}`);
+      expect(JSON.stringify(error) + error.message).not.toContain('s3cret');
+    });
+  });
+
   it('reads every setting of the environment that may stand there', () => {
     const environment = {
       SEALIFT_STORE_ROOT: '/r',
@@ -188,7 +235,7 @@ describe('the files in config/', () => {
     expect(keys.length).toBe(names.length);
     for (const setting of SETTINGS.keys()) {
       const key = environmentName(setting)
-        .replace(/^SEALIFT_(STORE|PULL_LIMITS|PULL|LOG)_/, '')
+        .replace(/^SEALIFT_(STORE|PULL_LIMITS|PULL_PROXY|PULL|LOG)_/, '')
         .toLowerCase();
       expect(keys).toContain(key);
     }

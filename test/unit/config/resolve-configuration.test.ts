@@ -34,6 +34,9 @@ const SAMPLES: Required<Omit<SettingValues, `pull.limits.${string}`>> = {
   'pull.tls_verify': false,
   'pull.extra_root_certificates': ['pem'],
   'pull.platform': 'linux/arm64',
+  'pull.proxy.https': 'http://proxy',
+  'pull.proxy.http': 'http://proxy',
+  'pull.proxy.no_proxy': 'internal.example',
   'log.level': 'debug',
 };
 
@@ -45,7 +48,8 @@ function sample(setting: SettingName): SettingValues {
 const ALLOWED = { accepted: undefined, refused: 'CONFIG_CLASS_REFUSED' } as const;
 
 /** DESIGN table: policy, limits and what steers a pull are measured; transport only helps bytes arrive. */
-const TRANSPORT = ['pull.tls_verify', 'pull.extra_root_certificates'];
+const PROXY = ['pull.proxy.https', 'pull.proxy.http', 'pull.proxy.no_proxy'];
+const TRANSPORT = ['pull.tls_verify', 'pull.extra_root_certificates', ...PROXY];
 const POLICY = ['pull.policy', 'pull.insecure_policy'];
 
 describe('every setting has its class', () => {
@@ -149,17 +153,19 @@ describe('an unmeasured transport', () => {
   const host = { class: 'unmeasured', origin: 'host' } as const;
   const measured = resolveConfiguration([source({ 'pull.tls_verify': false })]);
 
-  it.each([{ 'pull.tls_verify': false }, { 'pull.tls_verify': true }, { 'pull.extra_root_certificates': ['pem'] }])(
-    '%o serves proven images only, and carries no measured credentials',
-    async (values) => {
-      const configuration = resolveConfiguration([source(values, host)]);
-      assertTransportAllowed(configuration, 'digest');
-      assertTransportAllowed(configuration, 'signature');
-      await expectFailure('CONFIG_CLASS_REFUSED', () => assertTransportAllowed(configuration, 'none'));
-      assertCredentialsAllowed(configuration, 'unmeasured');
-      await expectFailure('CONFIG_CLASS_REFUSED', () => assertCredentialsAllowed(configuration, 'measured'));
-    },
-  );
+  it.each([
+    { 'pull.tls_verify': false },
+    { 'pull.tls_verify': true },
+    { 'pull.extra_root_certificates': ['pem'] },
+    ...PROXY.map((setting) => ({ [setting]: 'proxy.example' })),
+  ])('%o serves proven images only, and carries no measured credentials', async (values) => {
+    const configuration = resolveConfiguration([source(values, host)]);
+    assertTransportAllowed(configuration, 'digest');
+    assertTransportAllowed(configuration, 'signature');
+    await expectFailure('CONFIG_CLASS_REFUSED', () => assertTransportAllowed(configuration, 'none'));
+    assertCredentialsAllowed(configuration, 'unmeasured');
+    await expectFailure('CONFIG_CLASS_REFUSED', () => assertCredentialsAllowed(configuration, 'measured'));
+  });
 
   it('is told from a measured one, which serves all', () => {
     for (const proof of ['digest', 'signature', 'none'] as const) {

@@ -1,0 +1,249 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  assertTransportAllowed,
+  type Configuration,
+  type LayerFormatChoice,
+  loadTextFile,
+  type VerityMode,
+} from './config/index.ts';
+import { SealiftError } from './errors/index.ts';
+import type { TransportSettings } from './http/index.ts';
+import { WorkerPool } from './layer/index.ts';
+import type { Limits } from './limits/index.ts';
+import { hostPlatform, parsePlatform, type Reference } from './oci/index.ts';
+import type { RoomOperation } from './perform-operation.ts';
+import { hasShaInstructions, isInMemory } from './platform/index.ts';
+import type { ImagePorts, LayerFormat, ProgressEvent, PullPorts, RunBundleOperation } from './pull/index.ts';
+import {
+  type Credentials,
+  createRegistrySource,
+  credentialsFor,
+  parseAuthFile,
+  type RepositoryName,
+} from './registry/index.ts';
+import { type AuthorizedImage, type PolicyChoice, parsePolicy } from './signature/index.ts';
+import {
+  chooseLayerFormat,
+  createLayerMounts,
+  createSnapshotter,
+  mountedUppers,
+  type RunSnapshotOperation,
+} from './snapshot/index.ts';
+import {
+  type Clock,
+  type MountShelf,
+  openStore,
+  type RunStoreOperation,
+  type Store,
+  type StoreOptions,
+} from './store/index.ts';
+
+/** From source the worker is a module of this tree, in a build its bundle lies beside ours. */
+const WORKER_ENTRY = import.meta.url.endsWith('.ts')
+  ? new URL('./layer/worker.ts', import.meta.url)
+  : new URL('./worker.mjs', import.meta.url);
+
+export const CLOCK: Clock = {
+  nowMs: () => performance.now(),
+  sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(() => {}),
+};
+
+/** What every command and every call of one program shares. */
+export interface Parts {
+  readonly configuration: Configuration;
+  readonly limits: Limits;
+  readonly pool: WorkerPool;
+  readonly userAgent: string;
+}
+
+/** Where a store lies, and how far its disk can be trusted. */
+export interface StorePlace {
+  readonly dataDir: string;
+  readonly stateDir: string;
+  readonly minFreeBytes: number;
+  readonly layerFormat: LayerFormatChoice;
+  /** Whether trees are written behind images; where they are required, they always are. */
+  readonly verity: VerityMode;
+  /** `required`: the host can change what lies there. */
+  readonly trees: 'required' | 'unused';
+  readonly allowDirectories: boolean;
+}
+
+/** With two cores and SHA instructions a third thread for hash trees gains nothing, and costs 17 MB. */
+export function openPool(limits: Limits, idleMs: number): WorkerPool {
+  const cores = availableParallelism();
+  const treeThread = cores > 2 || !hasShaInstructions();
+  return new WorkerPool({ entry: WORKER_ENTRY, cores, idleMs, limits, treeThread });
+}
+
+/** How the registry of one image is spoken to. */
+export interface RegistryAccess {
+  readonly transport: TransportSettings;
+  readonly allowHttp: boolean;
+  readonly credentials: Credentials | undefined;
+}
+
+export function imagePorts(parts: Parts, accessTo: (reference: Reference) => RegistryAccess): ImagePorts {
+  const { configuration, limits, pool } = parts;
+  const platform = configuration.pull.platform.value;
+  return {
+    openSource: (reference) => {
+      const { transport, allowHttp, credentials } = accessTo(reference);
+      const http = pool.httpClient(transport);
+      return createRegistrySource({
+        ...{ reference, http, credentials, allowHttp, limits },
+        clock: { now: () => performance.now() },
+      });
+    },
+    platform: platform === undefined ? hostPlatform(process.arch) : parsePlatform(platform),
+    limits,
+  };
+}
+
+export interface PullPortsOptions {
+  readonly place: StorePlace;
+  readonly policy: PolicyChoice;
+  readonly accessTo: (reference: Reference) => RegistryAccess;
+  /** Of the layers' requests; the same as for the documents. */
+  readonly transport: TransportSettings;
+  readonly onProgress: (event: ProgressEvent) => void;
+}
+
+export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
+  const { policy, transport, onProgress, accessTo, place } = options;
+  return {
+    ...imagePorts(parts, accessTo),
+    ...storePorts(parts, place),
+    ...{ policy, transport, onProgress },
+    assertTransport: (image) => assertTransportAllowed(parts.configuration, proofOf(image)),
+    pool: parts.pool,
+    nowMs: () => performance.now(),
+    isPrivileged: isRoot(),
+  };
+}
+
+/** Deleting takes as long as it takes, beside all else; everything else is short, or the disk does not answer. */
+export function callIn({
+  pool,
+  limits,
+}: Pick<Parts, 'pool' | 'limits'>): (operation: RoomOperation) => Promise<unknown> {
+  return (operation) =>
+    operation.room === 'store' && operation.operation.kind === 'emptyTrash'
+      ? pool.call(operation, { lane: 'background' })
+      : pool.call(operation, { timeoutMs: limits.storeTimeoutMs });
+}
+
+export function runSnapshotIn(parts: Pick<Parts, 'pool' | 'limits'>): RunSnapshotOperation {
+  const call = callIn(parts);
+  return ((kind, request) => call({ room: 'snapshot', operation: { kind, request } as never })) as RunSnapshotOperation;
+}
+
+export function storePorts(parts: Parts, place: StorePlace) {
+  const call = callIn(parts);
+  const runStore = ((kind, request) =>
+    call({ room: 'store', operation: { kind, request } as never })) as RunStoreOperation;
+  const runSnapshot = runSnapshotIn(parts);
+  const runBundle = ((operation) => call({ room: 'bundle', operation })) as RunBundleOperation;
+  const checkpoint = (): void => {};
+  const layerMounts = (shelf: MountShelf) =>
+    createLayerMounts({
+      runOperation: runSnapshot,
+      shelf,
+      mountsDir: shelf.layerMountsDir,
+      tryLock: shelf.tryMountLock,
+      clock: CLOCK,
+      lockTimeoutMs: parts.limits.lockTimeoutMs,
+      verity: place.trees,
+      allowDirectories: place.allowDirectories,
+    });
+  return {
+    runSnapshot,
+    runBundle,
+    openStore: () => openStoreAt(place, parts.limits, { runStore, sweep: (shelf) => layerMounts(shelf).sweep() }),
+    openLayerMounts: layerMounts,
+    chooseLayerFormat: (dataDir: string) => chooseFormat(place, runSnapshot, dataDir),
+    openSnapshotter: (shelf: Store) =>
+      createSnapshotter({ runOperation: runSnapshot, shelf, layerMounts: layerMounts(shelf), checkpoint }),
+  };
+}
+
+/** Where the host can change layers, they are images with a tree; otherwise a tree is written when it is asked for. */
+async function chooseFormat(
+  { layerFormat, verity, trees, allowDirectories }: StorePlace,
+  runSnapshot: RunSnapshotOperation,
+  directory: string,
+): Promise<LayerFormat> {
+  const needsTrees = trees === 'required' && !allowDirectories;
+  if (layerFormat === 'directory' && !needsTrees) return { format: 'directory', verity: false };
+  const probe = await runSnapshot('probeLayerFormats', { directory });
+  const { format } = chooseLayerFormat(probe, needsTrees ? 'erofs' : layerFormat);
+  return { format, verity: format === 'erofs' && (trees === 'required' || verity === 'always') };
+}
+
+interface StorePorts {
+  readonly runStore: RunStoreOperation;
+  readonly sweep: StoreOptions['sweepLayerMounts'];
+}
+
+async function openStoreAt(place: StorePlace, limits: Limits, { runStore, sweep }: StorePorts): Promise<Store> {
+  if (!isRoot()) {
+    throw new SealiftError('PRIVILEGE_REQUIRED', 'open store: expected root, got an ordinary user');
+  }
+  const { dataDir, stateDir, minFreeBytes } = place;
+  return openStore({
+    ...{ stateDir, dataDir, minFreeBytes },
+    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    // Synced for the sake of an index that outlives the machine's crash; one in memory does not.
+    durable: !isInMemory(stateDir),
+    lockTimeoutMs: limits.lockTimeoutMs,
+    clock: CLOCK,
+    epochMs: () => Date.now(),
+    checkpoint: () => {},
+    runOperation: runStore,
+    findMountedUppers: mountedUppers,
+    sweepLayerMounts: sweep,
+  });
+}
+
+export function transportSettings({ configuration, userAgent }: Parts): TransportSettings {
+  const { tlsVerify, extraRootCertificates, proxy } = configuration.pull;
+  return {
+    tlsVerify: tlsVerify.value,
+    extraRoots: extraRootCertificates.value,
+    userAgent,
+    proxy: { https: proxy.https.value, http: proxy.http.value, noProxy: proxy.noProxy.value },
+  };
+}
+
+/** A signature cannot be verified yet, so that a policy's word alone is no proof of the bytes. */
+function proofOf(image: AuthorizedImage): 'digest' | 'none' {
+  return image.reference.digest === undefined ? 'none' : 'digest';
+}
+
+export function loadPolicy({ pull }: Configuration, limits: Limits): PolicyChoice {
+  if (pull.insecurePolicy.value) return 'insecure-accept-anything';
+  const path = pull.policy.value;
+  if (path === undefined) return undefined;
+  const maxBytes = limits.maxConfigurationBytes;
+  return parsePolicy(loadTextFile({ path, what: 'policy', maxBytes, code: 'POLICY_INVALID' }));
+}
+
+/** The first of these files that knows the repository. */
+export function findCredentials(
+  name: RepositoryName,
+  paths: readonly string[],
+  { maxConfigurationBytes: maxBytes }: Limits,
+): Credentials | undefined {
+  for (const path of paths) {
+    const text = loadTextFile({ path, what: 'credentials', maxBytes, code: 'AUTHFILE_INVALID' });
+    const found = credentialsFor(parseAuthFile(text), name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+export function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}

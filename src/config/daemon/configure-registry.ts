@@ -1,0 +1,44 @@
+import type { Classified, Configuration } from '../types.ts';
+import { matchRegistry } from './match-registry.ts';
+import type { DaemonConfiguration, RegistryOverride } from './types.ts';
+
+/** What imagepuller.toml says of a registry, by the host (and port) of its references. */
+export function overridesFor(
+  { registryOverrides }: Pick<DaemonConfiguration, 'registryOverrides'>,
+  host: string,
+): RegistryOverride | undefined {
+  const pattern = matchRegistry(registryOverrides.keys(), host);
+  return pattern === undefined ? undefined : registryOverrides.get(pattern);
+}
+
+export interface RegistryConfiguration {
+  /** With the transport of this registry, for `assertTransportAllowed` and `assertCredentialsAllowed`. */
+  readonly configuration: Configuration;
+  /** Unmeasured; credentials from a measured file are stronger. */
+  readonly override: RegistryOverride | undefined;
+  /** False: only the certificates of the configuration are roots. */
+  readonly systemRoots: boolean;
+}
+
+function mayReplace({ class: valueClass, origin }: Classified<unknown>): boolean {
+  return valueClass === 'unmeasured' || origin === 'default';
+}
+
+/** The configuration as it holds for one registry. A measured value stays whatever imagepuller.toml says. */
+export function configureRegistry(configuration: DaemonConfiguration, host: string): RegistryConfiguration {
+  const override = overridesFor(configuration, host);
+  if (override === undefined) return { configuration, override, systemRoots: true };
+  const { pull } = configuration;
+  const { tlsVerify, rootCertificates, origin } = override;
+  const replace = <T>(current: Classified<T>, value: T | undefined): Classified<T> =>
+    value === undefined || !mayReplace(current) ? current : { value, class: 'unmeasured', origin };
+  const extraRootCertificates = replace(pull.extraRootCertificates, rootCertificates);
+  return {
+    configuration: {
+      ...configuration,
+      pull: { ...pull, tlsVerify: replace(pull.tlsVerify, tlsVerify), extraRootCertificates },
+    },
+    override,
+    systemRoots: extraRootCertificates === pull.extraRootCertificates,
+  };
+}

@@ -1,0 +1,18 @@
+import type { ConfigurationSource } from '../types.ts';
+import type { PullObstacle } from './types.ts';
+
+/** What one place adds to the configuration. */
+export interface Contribution {
+  readonly sources: readonly ConfigurationSource[];
+  readonly obstacles: readonly PullObstacle[];
+  readonly warnings: readonly string[];
+}
+
+/** The strongest first. */
+export function joinContributions(contributions: readonly Contribution[]): Contribution {
+  return {
+    sources: contributions.flatMap(({ sources }) => sources),
+    obstacles: contributions.flatMap(({ obstacles }) => obstacles),
+    warnings: contributions.flatMap(({ warnings }) => warnings),
+  };
+}

@@ -1,0 +1,57 @@
+import { SealiftError } from '../../errors/index.ts';
+import { type Environment, parseCommonEnvironment, parseEnvironment } from '../parse-environment.ts';
+import { environmentName } from '../settings.ts';
+import type { ConfigurationSource } from '../types.ts';
+import type { Contribution } from './contribution.ts';
+import { locateDocument } from './locate-document.ts';
+
+const CREDENTIALS = 'CDH_DEFAULT_IMAGE_AUTHENTICATED_REGISTRY_CREDENTIALS';
+
+/** Whoever wrote the unit or components.toml, which are measured, has chosen the credentials. */
+export function areCredentialsInEnvironment(environment: Environment): boolean {
+  return Boolean(environment[CREDENTIALS]);
+}
+
+function credentialsContribution(environment: Environment): Pick<Contribution, 'sources' | 'obstacles'> {
+  const uri = environment[CREDENTIALS];
+  if (!uri) return { sources: [], obstacles: [] };
+  const origin = `environment ${CREDENTIALS}`;
+  const found = locateDocument({ key: CREDENTIALS, uri, origin });
+  if (typeof found !== 'string') return { sources: [], obstacles: [found] };
+  const values = { 'pull.authfile': found };
+  return { sources: [{ class: 'measured', named: false, originOf: () => origin, values }], obstacles: [] };
+}
+
+/** A broken proxy is an obstacle to pulls: the daemon has to serve so that it can say so. */
+function proxyContribution(environment: Environment): Pick<Contribution, 'sources' | 'obstacles'> {
+  try {
+    const sources = parseCommonEnvironment(environment)
+      .filter(({ values }) => values['pull.authfile'] === undefined)
+      .map(({ variable, values }): ConfigurationSource => {
+        return { class: 'unmeasured', named: false, originOf: () => `environment ${variable}`, values };
+      });
+    return { sources, obstacles: [] };
+  } catch (error) {
+    if (!(error instanceof SealiftError)) throw error;
+    const { code, message } = error;
+    const hint = 'correct the proxy in the environment of the daemon';
+    return { sources: [], obstacles: [{ code, key: 'proxy', origin: 'environment', reason: message, hint }] };
+  }
+}
+
+/** The daemon's environment may be the host's, confidential-data-hub's own variable aside. */
+export function environmentContribution(environment: Environment): Contribution {
+  const own: ConfigurationSource = {
+    class: 'unmeasured',
+    named: false,
+    originOf: (setting) => `environment ${environmentName(setting)}`,
+    values: parseEnvironment(environment),
+  };
+  const credentials = credentialsContribution(environment);
+  const proxies = proxyContribution(environment);
+  return {
+    sources: [...credentials.sources, own, ...proxies.sources],
+    obstacles: [...credentials.obstacles, ...proxies.obstacles],
+    warnings: [],
+  };
+}

@@ -1,0 +1,81 @@
+import type { SettingValues } from '../types.ts';
+import type { Contribution } from './contribution.ts';
+import { locateDocument } from './locate-document.ts';
+import type { ParsedDaemonFile } from './parse-daemon-file.ts';
+import type { DaemonFile } from './schema.ts';
+import type { PullObstacle } from './types.ts';
+
+type ImageTable = NonNullable<DaemonFile['image']>;
+
+interface Document {
+  readonly key: 'authenticated_registry_credentials_uri' | 'image_security_policy_uri';
+  readonly setting: 'pull.authfile' | 'pull.policy';
+}
+
+const CREDENTIALS: Document = { key: 'authenticated_registry_credentials_uri', setting: 'pull.authfile' };
+const POLICY: Document = { key: 'image_security_policy_uri', setting: 'pull.policy' };
+
+/** Each narrows what may run or where it comes from, so that a pull without it would do what was not asked for. */
+const UNBUILT: ReadonlyMap<string, string> = new Map([
+  ['sigstore_config_uri', 'a place of detached signatures cannot be configured'],
+  ['sigstore_config', 'a place of detached signatures cannot be configured'],
+  ['registry_configuration_uri', 'mirrors, blocked registries and search lists cannot be configured'],
+  ['registry_config', 'mirrors, blocked registries and search lists cannot be configured'],
+]);
+
+function unbuiltObstacles(image: ImageTable, origin: string): PullObstacle[] {
+  return [...UNBUILT]
+    .filter(([key]) => image[key] !== undefined)
+    .map(([key, reason]) => {
+      const hint = `take image.${key} out of the configuration`;
+      return { code: 'CONFIG_UNSUPPORTED', key: `image.${key}`, origin, reason, hint };
+    });
+}
+
+function nonEmpty(values: Readonly<Record<string, unknown>>): SettingValues {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined && value !== ''));
+}
+
+function plainValues({ extra_root_certificates, image_pull_proxy: proxy = {} }: ImageTable): SettingValues {
+  return nonEmpty({
+    'pull.extra_root_certificates': extra_root_certificates,
+    'pull.proxy.https': proxy.https_proxy,
+    'pull.proxy.http': proxy.http_proxy,
+    'pull.proxy.no_proxy': proxy.no_proxy,
+  });
+}
+
+/**
+ * What confidential-data-hub's `[image]` table says in the terms of our settings. The directory, the inline policy and
+ * the number of downloads have settings of the daemon.
+ */
+export function imageContribution(
+  { path, file: { image = {} } }: ParsedDaemonFile,
+  areCredentialsSettled: boolean,
+): Contribution {
+  const origin = `file ${path}`;
+  const values: [string, string][] = [];
+  const obstacles: PullObstacle[] = [];
+  for (const { key, setting } of areCredentialsSettled ? [POLICY] : [CREDENTIALS, POLICY]) {
+    const uri = image[key];
+    if (uri === undefined) continue;
+    const found = locateDocument({ key: `image.${key}`, uri, origin });
+    if (typeof found === 'string') values.push([setting, found]);
+    else obstacles.push(found);
+  }
+  const bothPolicies = image.image_security_policy !== undefined && image.image_security_policy_uri !== undefined;
+  return {
+    sources: [
+      {
+        class: 'measured',
+        named: true,
+        originOf: () => origin,
+        values: { ...plainValues(image), ...Object.fromEntries(values) },
+      },
+    ],
+    obstacles: [...obstacles, ...unbuiltObstacles(image, origin)],
+    warnings: bothPolicies
+      ? [`${origin}: image.image_security_policy: ignored, image.image_security_policy_uri is stronger`]
+      : [],
+  };
+}

@@ -1,0 +1,120 @@
+import { SealiftError } from '../../errors/index.ts';
+import type { Credentials } from '../../registry/index.ts';
+import { decodeDocument } from '../decode-document.ts';
+import { checkDocument } from '../schema.ts';
+import type { ConfigurationSource, SettingValues } from '../types.ts';
+import type { Contribution } from './contribution.ts';
+import { normalizePattern } from './match-registry.ts';
+import { type ImagepullerFile, type ImagepullerRegistry, imagepullerSchema, REGISTRY_KEYS } from './schema.ts';
+import type { RegistryOverride, RegistryOverrides } from './types.ts';
+
+export interface ImagepullerContribution extends Contribution {
+  readonly overrides: RegistryOverrides;
+}
+
+interface Place {
+  readonly path: string;
+  readonly pattern: string;
+}
+
+/** Says where, never what: every value here may be a secret. */
+function refuse(path: string, problem: string): never {
+  throw new SealiftError('CONFIG_FILE_INVALID', `configuration ${path}: ${problem}`, { context: { path } });
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+function basic(username: string, password: string, { path, pattern }: Place): Credentials {
+  // https://www.rfc-editor.org/rfc/rfc7617#section-2
+  if (/[\u0000-\u001f\u007f]/.test(username + password)) {
+    refuse(path, `registries.${pattern}: expected credentials without control characters`);
+  }
+  return { kind: 'basic', username, password };
+}
+
+function decodePair(encoded: string, place: Place): Credentials {
+  const compact = encoded.trim();
+  const pair = Buffer.from(compact, 'base64').toString('utf8');
+  const colon = pair.indexOf(':');
+  const isBase64 = /^[A-Za-z0-9+/]+={0,2}$/.test(compact) && compact.length % 4 === 0;
+  if (!isBase64 || colon < 0) {
+    return refuse(place.path, `registries.${place.pattern}.auth: expected base64 of user:password`);
+  }
+  return basic(pair.slice(0, colon), pair.slice(colon + 1), place);
+}
+
+function credentialsOf(registry: ImagepullerRegistry, place: Place): Credentials | undefined {
+  const { identitytoken, username, password = '', auth } = registry;
+  if (identitytoken) return { kind: 'identity-token', token: identitytoken };
+  if (username) return basic(username, password, place);
+  return auth ? decodePair(auth, place) : undefined;
+}
+
+function overrideOf(registry: ImagepullerRegistry, place: Place): RegistryOverride {
+  const certificates = registry['ca-certs'];
+  return {
+    class: 'unmeasured',
+    origin: `file ${place.path}, registries.${place.pattern}`,
+    credentials: credentialsOf(registry, place),
+    rootCertificates: certificates ? (certificates.match(CERTIFICATE) ?? []) : undefined,
+    tlsVerify: registry['insecure-skip-verify'] === true ? false : undefined,
+  };
+}
+
+/** What is not built only helps bytes arrive: without it a pull fails at the registry, and nothing else runs. */
+function registryWarnings(registry: ImagepullerRegistry, { path, pattern }: Place): string[] {
+  const place = `file ${path}: registries.${pattern}`;
+  const unbuilt = ['mirror', 'registrytoken'].filter((key) => registry[key]);
+  const unknown = Object.keys(registry).filter((key) => !REGISTRY_KEYS.includes(key));
+  return [
+    ...unbuilt.map((key) => `${place}.${key}: not supported, ignored`),
+    ...unknown.map((key) => `${place}.${key}: unknown setting, ignored`),
+  ];
+}
+
+function proxySource({ 'extra-env': variables = {} }: ImagepullerFile, path: string): ConfigurationSource {
+  const values = {
+    'pull.proxy.https': variables.HTTPS_PROXY,
+    'pull.proxy.http': variables.HTTP_PROXY,
+    'pull.proxy.no_proxy': variables.NO_PROXY,
+  };
+  return {
+    class: 'unmeasured',
+    named: false,
+    originOf: () => `file ${path}, extra-env`,
+    values: Object.fromEntries(Object.entries(values).filter(([, value]) => value)) as SettingValues,
+  };
+}
+
+function read(text: string, path: string): ImagepullerContribution {
+  const checked = checkDocument(imagepullerSchema, decodeDocument(text, path));
+  if (!checked.ok) return refuse(path, checked.problem);
+  const { registries = {}, 'extra-env': variables = {} } = checked.file;
+  const overrides = new Map<string, RegistryOverride>();
+  const warnings = Object.keys(variables)
+    .filter((name) => !['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'].includes(name))
+    .map((name) => `file ${path}: extra-env.${name}: only proxies can be set, ignored`);
+  for (const [written, registry] of Object.entries(registries)) {
+    const pattern = normalizePattern(written);
+    if (overrides.has(pattern)) return refuse(path, `registries.${pattern}: written twice`);
+    overrides.set(pattern, overrideOf(registry, { path, pattern }));
+    warnings.push(...registryWarnings(registry, { path, pattern }));
+  }
+  return { sources: [proxySource(checked.file, path)], obstacles: [], warnings, overrides };
+}
+
+/**
+ * Contrast's imagepuller.toml, which the host may have written. A broken one is an obstacle to pulls: the daemon has to
+ * serve so that it can say so.
+ */
+export function imagepullerContribution(text: string, path: string): ImagepullerContribution {
+  try {
+    return read(text, path);
+  } catch (error) {
+    if (!(error instanceof SealiftError)) throw error;
+    const { code, message } = error;
+    const hint = `correct ${path}`;
+    const obstacle = { code, key: 'imagepuller.toml', origin: `file ${path}`, reason: message, hint };
+    return { sources: [], obstacles: [obstacle], warnings: [], overrides: new Map() };
+  }
+}

@@ -1,0 +1,38 @@
+import { LIMITS } from '../../limits/index.ts';
+import { loadTextFile } from '../load-text-file.ts';
+import type { Environment } from '../parse-environment.ts';
+import { resolveDaemonConfiguration } from './resolve-daemon-configuration.ts';
+import type { DaemonConfiguration } from './types.ts';
+
+/** Where Contrast's initdata processor unpacks what the host gave it. */
+export const DEFAULT_IMAGEPULLER_FILE = '/run/insecure-cfg/imagepuller.toml';
+
+export interface DaemonPlaces {
+  /** Given with -c; measured. */
+  readonly file: string | undefined;
+  readonly environment: Environment;
+  /** The text of /proc/cmdline. */
+  readonly kernelCommandLine: string;
+  /** May be absent. */
+  readonly imagepullerFile?: string;
+}
+
+/**
+ * Everything the daemon is told, read once. Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`; what only keeps
+ * images from being pulled is in `pullObstacles`.
+ */
+export function loadDaemonConfiguration(places: DaemonPlaces): DaemonConfiguration {
+  const { file, environment, kernelCommandLine, imagepullerFile = DEFAULT_IMAGEPULLER_FILE } = places;
+  const common = {
+    what: 'configuration',
+    maxBytes: LIMITS.maxConfigurationBytes.default,
+    code: 'CONFIG_FILE_INVALID',
+  } as const;
+  const imagepuller = loadTextFile({ ...common, path: imagepullerFile, optional: true });
+  return resolveDaemonConfiguration({
+    file: file === undefined ? undefined : { path: file, text: loadTextFile({ ...common, path: file }) },
+    environment,
+    kernelCommandLine,
+    imagepuller: imagepuller === undefined ? undefined : { path: imagepullerFile, text: imagepuller },
+  });
+}

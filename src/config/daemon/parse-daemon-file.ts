@@ -1,0 +1,73 @@
+import { SealiftError } from '../../errors/index.ts';
+import { decodeDocument } from '../decode-document.ts';
+import { checkDocument } from '../schema.ts';
+import { type DaemonFile, daemonSchema, FOREIGN_TABLES } from './schema.ts';
+
+export interface ParsedDaemonFile {
+  readonly path: string;
+  readonly file: DaemonFile;
+  readonly warnings: readonly string[];
+}
+
+/** The value at `image.work_dir`, if there is one. */
+export function settingAt(file: DaemonFile, key: string): unknown {
+  return key.split('.').reduce<unknown>((table, part) => {
+    return typeof table === 'object' && table !== null && Object.hasOwn(table, part)
+      ? Reflect.get(table, part)
+      : undefined;
+  }, file);
+}
+
+/** Each says the same as the other: whoever changes one of them would believe that it holds. */
+const SYNONYMS: readonly (readonly [string, string])[] = [
+  ['pull.extra_root_certificates', 'image.extra_root_certificates'],
+  ['pull.proxy', 'image.image_pull_proxy'],
+  ['pull.authfile', 'image.authenticated_registry_credentials_uri'],
+  ['pull.policy', 'image.image_security_policy'],
+  ['pull.policy', 'image.image_security_policy_uri'],
+  ['api.aa_socket', 'aa.aa_socket'],
+];
+
+function findContradiction(file: DaemonFile): string | undefined {
+  const twice = SYNONYMS.find((keys) => keys.every((key) => settingAt(file, key) !== undefined));
+  if (twice !== undefined) return `${twice[1]}: expected this or ${twice[0]}, got both`;
+  const policy = ['image_security_policy', 'image_security_policy_uri'].find((key) => file.image?.[key] !== undefined);
+  if (policy === undefined || file.pull?.insecure_policy !== true) return undefined;
+  return `image.${policy}: expected this or pull.insecure_policy, got both`;
+}
+
+/** Keys of confidential-data-hub's tables that we do not know: the first that only differs in case, and all others. */
+function findUnknownKeys(file: DaemonFile): {
+  readonly misspelt: string | undefined;
+  readonly unknown: readonly string[];
+} {
+  const unknown: string[] = [];
+  for (const [table, known] of FOREIGN_TABLES) {
+    const value = table === '' ? file : settingAt(file, table);
+    for (const key of Object.keys(value ?? {}).filter((each) => !known.includes(each))) {
+      const path = table === '' ? key : `${table}.${key}`;
+      const meant = known.find((each) => each === key.toLowerCase());
+      // confidential-data-hub ignores case, so that this would hold there: a policy, say.
+      if (meant !== undefined) return { misspelt: `${path}: expected ${meant}`, unknown };
+      unknown.push(path);
+    }
+  }
+  return { misspelt: undefined, unknown };
+}
+
+/** The file given with -c; throws `CONFIG_FILE_INVALID`. Unknown keys of foreign tables become warnings. */
+export function parseDaemonFile(text: string, path: string): ParsedDaemonFile {
+  const refuse = (problem: string): never => {
+    throw new SealiftError('CONFIG_FILE_INVALID', `configuration ${path}: ${problem}`, {
+      context: { path },
+      hint: 'compare with config/sealiftd.toml',
+    });
+  };
+  const checked = checkDocument(daemonSchema, decodeDocument(text, path));
+  if (!checked.ok) return refuse(checked.problem);
+  const { file } = checked;
+  const { misspelt, unknown } = findUnknownKeys(file);
+  const problem = misspelt ?? findContradiction(file);
+  if (problem !== undefined) return refuse(problem);
+  return { path, file, warnings: unknown.map((key) => `file ${path}: ${key}: unknown setting, ignored`) };
+}

@@ -1,0 +1,53 @@
+import { SealiftError } from '../../errors/index.ts';
+import type { Environment } from '../parse-environment.ts';
+import type { Classified } from '../types.ts';
+import { DAEMON_DEFAULTS } from './defaults.ts';
+import { locateSocket } from './locate-socket.ts';
+import type { ParsedDaemonFile } from './parse-daemon-file.ts';
+import { fromFile } from './resolve-volume.ts';
+import { API_SERVICES, type ApiConfiguration, type ApiSocket } from './types.ts';
+
+function findSockets({ path, file }: ParsedDaemonFile): readonly ApiSocket[] | undefined {
+  const refuse = (problem: string): never => {
+    throw new SealiftError('CONFIG_FILE_INVALID', `configuration ${path}: ${problem}`, { context: { path } });
+  };
+  const named = file.socket === undefined ? undefined : locateSocket(file.socket);
+  const listed = file.api?.sockets?.map((socket) => ({ path: socket.path, services: socket.services ?? API_SERVICES }));
+  if (listed === undefined) return named === undefined ? undefined : [{ path: named, services: API_SERVICES }];
+  const paths = listed.map((socket) => socket.path);
+  if (new Set(paths).size < paths.length) return refuse('api.sockets: expected each path once');
+  if (named !== undefined && !paths.includes(named)) return refuse('socket: expected one of the paths in api.sockets');
+  return listed;
+}
+
+/** https://github.com/confidential-containers/guest-components/blob/main/confidential-data-hub/hub/src/config.rs */
+function findAgentSocket({ file }: ParsedDaemonFile, environment: Environment, origin: string): Classified<string> {
+  const variable = environment['AA_SOCKET'];
+  if (variable) {
+    if (!/^(?:unix:\/\/)?\//.test(variable)) {
+      throw new SealiftError('CONFIG_FILE_INVALID', 'environment AA_SOCKET: expected unix:// and an absolute path');
+    }
+    return { value: locateSocket(variable), class: 'measured', origin: 'environment AA_SOCKET' };
+  }
+  const written = file.api?.aa_socket ?? file.aa?.aa_socket;
+  const value = written === undefined ? undefined : locateSocket(written);
+  return fromFile<string>(value, origin, DAEMON_DEFAULTS['api.aa_socket']);
+}
+
+/** What the daemon serves, and whom it talks to in the guest. */
+export function resolveApi(parsed: ParsedDaemonFile, environment: Environment, origin: string): ApiConfiguration {
+  const { api = {} } = parsed.file;
+  const passthrough = api.passthrough_socket;
+  return {
+    sockets: fromFile(findSockets(parsed), origin, DAEMON_DEFAULTS['api.sockets']),
+    bundleRoots: fromFile<readonly string[]>(api.bundle_roots, origin, DAEMON_DEFAULTS['api.bundle_roots']),
+    passthroughSocket: fromFile<string | undefined>(
+      passthrough === undefined ? undefined : locateSocket(passthrough),
+      origin,
+      undefined,
+    ),
+    aaSocket: findAgentSocket(parsed, environment, origin),
+    readyFile: fromFile<string | undefined>(api.ready_file, origin, undefined),
+    maxPulls: fromFile<number>(api.max_pulls, origin, DAEMON_DEFAULTS['api.max_pulls']),
+  };
+}

@@ -1,0 +1,92 @@
+import { flattenTables } from '../parse-configuration.ts';
+import type { Environment } from '../parse-environment.ts';
+import { resolveConfiguration } from '../resolve-configuration.ts';
+import type { ConfigurationSource } from '../types.ts';
+import { type Contribution, joinContributions } from './contribution.ts';
+import { areCredentialsInEnvironment, environmentContribution } from './environment-contribution.ts';
+import { imageContribution } from './image-contribution.ts';
+import { type ImagepullerContribution, imagepullerContribution } from './imagepuller-contribution.ts';
+import { kernelContribution } from './kernel-contribution.ts';
+import { type ParsedDaemonFile, parseDaemonFile } from './parse-daemon-file.ts';
+import { resolveApi } from './resolve-api.ts';
+import { assertPlacesApart, fromFile, resolveVolume } from './resolve-volume.ts';
+import type { DaemonConfiguration } from './types.ts';
+
+interface TextOfFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+export interface DaemonTexts {
+  /** The file given with -c; measured. */
+  readonly file: TextOfFile | undefined;
+  readonly environment: Environment;
+  /** The text of /proc/cmdline. */
+  readonly kernelCommandLine: string;
+  readonly imagepuller: TextOfFile | undefined;
+}
+
+const NO_FILE: ParsedDaemonFile = { path: '', file: {}, warnings: [] };
+
+/** `[store]`, `[pull]` and `[log]`. The data directory is the volume's to say. */
+function ownSource({ path, file }: ParsedDaemonFile): ConfigurationSource {
+  const { store: { data: _data, root, ...store } = {}, pull, log } = file;
+  const state = store.state ?? (root === undefined ? undefined : `${root.replace(/\/+$/, '')}/state`);
+  const level = log?.level === 'off' ? 'silent' : log?.level;
+  const values = flattenTables({
+    store: state === undefined ? store : { ...store, state },
+    ...(pull === undefined ? {} : { pull }),
+    ...(level === undefined ? {} : { log: { level } }),
+  });
+  return { class: 'measured', named: true, originOf: () => `file ${path}`, values };
+}
+
+/** Tables of confidential-data-hub that it acts on by itself, and we do not. */
+function hubWarnings({ path, file }: ParsedDaemonFile): string[] {
+  if (file.credentials === undefined || file.credentials.length === 0) return [];
+  return [`file ${path}: credentials: not fetched; a confidential-data-hub at api.passthrough_socket can do that`];
+}
+
+function imagepullerOf(file: TextOfFile | undefined): ImagepullerContribution {
+  if (file === undefined) return { sources: [], obstacles: [], warnings: [], overrides: new Map() };
+  return imagepullerContribution(file.text, file.path);
+}
+
+/** Of the texts alone, without looking at the machine. Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`. */
+export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfiguration {
+  const { environment } = texts;
+  const parsed = texts.file === undefined ? NO_FILE : parseDaemonFile(texts.file.text, texts.file.path);
+  const origin = `file ${parsed.path}`;
+  const { image } = parsed.file;
+  const inEnvironment = areCredentialsInEnvironment(environment);
+  const own: Contribution = {
+    sources: [ownSource(parsed)],
+    obstacles: [],
+    warnings: [...parsed.warnings, ...hubWarnings(parsed)],
+  };
+  const imagepuller = imagepullerOf(texts.imagepuller);
+  const { sources, obstacles, warnings } = joinContributions([
+    environmentContribution(environment),
+    own,
+    // confidential-data-hub looks at the kernel command line when there is no such table, however little it says.
+    image === undefined
+      ? kernelContribution(texts.kernelCommandLine, inEnvironment || parsed.file.pull?.authfile !== undefined)
+      : imageContribution(parsed, inEnvironment),
+    imagepuller,
+  ]);
+  const base = resolveConfiguration(sources);
+  const volume = resolveVolume(parsed, origin);
+  assertPlacesApart(volume, base.store.state);
+  const inlinePolicy = image?.image_security_policy_uri === undefined ? image?.image_security_policy : undefined;
+  return {
+    ...base,
+    store: { ...base.store, data: volume.mountPoint },
+    inlinePolicy: fromFile<string | undefined>(inlinePolicy, origin, undefined),
+    maxLayerDownloads: fromFile<number | undefined>(image?.max_concurrent_layer_downloads_per_image, origin, undefined),
+    volume,
+    api: resolveApi(parsed, environment, origin),
+    registryOverrides: imagepuller.overrides,
+    pullObstacles: obstacles,
+    warnings,
+  };
+}

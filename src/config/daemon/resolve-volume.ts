@@ -1,0 +1,91 @@
+import { join, normalize } from 'node:path/posix';
+import { SealiftError } from '../../errors/index.ts';
+import type { Classified } from '../types.ts';
+import { DAEMON_DEFAULTS } from './defaults.ts';
+import { type ParsedDaemonFile, settingAt } from './parse-daemon-file.ts';
+import type { MemorySize, VolumeConfiguration } from './types.ts';
+
+/** A value of the measured file, or the default. */
+export function fromFile<T>(value: T | undefined, origin: string, fallback: T): Classified<T> {
+  return value === undefined
+    ? { value: fallback, class: 'measured', origin: 'default' }
+    : { value, class: 'measured', origin };
+}
+
+function cleanPath(path: string): string {
+  const clean = normalize(path);
+  return clean.length > 1 && clean.endsWith('/') ? clean.slice(0, -1) : clean;
+}
+
+function parseMemorySize(size: number | string): MemorySize {
+  return typeof size === 'number'
+    ? { kind: 'bytes', bytes: size }
+    : { kind: 'percent', percent: Number(size.slice(0, -1)) };
+}
+
+/** One place with four names; whoever wrote two different ones would look for the layers in the wrong one. */
+function findMountPoint({ path, file }: ParsedDaemonFile): string | undefined {
+  const root = file.store?.data === undefined ? file.store?.root : undefined;
+  const written = ['volume.mount_point', 'image.work_dir', 'store.data']
+    .map((key) => [key, settingAt(file, key)] as const)
+    .concat([['store.root', root === undefined ? undefined : join(root, 'data')]])
+    .flatMap(([key, value]) => (typeof value === 'string' ? [{ key, place: cleanPath(value) }] : []));
+  const [first] = written;
+  const other = written.find(({ place }) => place !== first?.place);
+  if (first !== undefined && other !== undefined) {
+    const message = `configuration ${path}: ${other.key}: expected the same directory as ${first.key}, got another`;
+    throw new SealiftError('CONFIG_FILE_INVALID', message, { context: { path } });
+  }
+  return first?.place;
+}
+
+/** Where the image store comes from and lies. */
+export function resolveVolume(parsed: ParsedDaemonFile, origin: string): VolumeConfiguration {
+  const { volume = {} } = parsed.file;
+  const { memory_mount_point: memory, memory_size: size } = volume;
+  return {
+    devices: fromFile<readonly string[]>(volume.devices, origin, DAEMON_DEFAULTS['volume.devices']),
+    waitMs: fromFile<number>(volume.wait_ms, origin, DAEMON_DEFAULTS['volume.wait_ms']),
+    required: fromFile<boolean>(volume.required, origin, DAEMON_DEFAULTS['volume.required']),
+    integrity: fromFile(volume.integrity, origin, DAEMON_DEFAULTS['volume.integrity']),
+    mountPoint: fromFile<string>(findMountPoint(parsed), origin, DAEMON_DEFAULTS['volume.mount_point']),
+    memoryMountPoint: fromFile<string>(
+      memory === undefined ? undefined : cleanPath(memory),
+      origin,
+      DAEMON_DEFAULTS['volume.memory_mount_point'],
+    ),
+    memorySize: fromFile(
+      size === undefined ? undefined : parseMemorySize(size),
+      origin,
+      DAEMON_DEFAULTS['volume.memory_size'],
+    ),
+    allowDirectoryLayers: fromFile<boolean>(
+      volume.allow_directory_layers,
+      origin,
+      DAEMON_DEFAULTS['volume.allow_directory_layers'],
+    ),
+  };
+}
+
+function isInside(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
+}
+
+/** A mount over the index would hide it, and one over the other place would hide the layers that are there already. */
+export function assertPlacesApart(
+  { mountPoint, memoryMountPoint }: VolumeConfiguration,
+  state: Classified<string>,
+): void {
+  const places = [
+    ['store.state', cleanPath(state.value), 'volume.mount_point', mountPoint.value],
+    ['store.state', cleanPath(state.value), 'volume.memory_mount_point', memoryMountPoint.value],
+    ['volume.memory_mount_point', memoryMountPoint.value, 'volume.mount_point', mountPoint.value],
+    ['volume.mount_point', mountPoint.value, 'volume.memory_mount_point', memoryMountPoint.value],
+  ] as const;
+  for (const [setting, path, over, directory] of places) {
+    if (!isInside(path, directory)) continue;
+    throw new SealiftError('CONFIG_FILE_INVALID', `${setting} ${path}: expected a place outside ${over} ${directory}`, {
+      context: { setting },
+    });
+  }
+}

@@ -1,0 +1,130 @@
+import * as z from 'zod';
+import { absolutePath, certificate, configurationSchema, count, proxyUrl } from '../schema.ts';
+import { API_SERVICES, INTEGRITY_ALGORITHMS } from './types.ts';
+
+const unixSocket = z.string().regex(/^(?:unix:\/\/)?\/[^\u0000]*$/, 'expected unix:// and an absolute path');
+const MEMORY_SIZE = 'expected bytes, or a percentage of the memory such as "50%"';
+const memorySize = z.union([count, z.string().regex(/^(?:100|[1-9][0-9]?)%$/, MEMORY_SIZE)], { error: MEMORY_SIZE });
+
+const volume = z.strictObject({
+  devices: z.array(absolutePath).optional().describe('Names that the device of the image store may have.'),
+  wait_ms: z.int().min(0).max(2_147_483_647).optional().describe('How long to wait for such a device at start.'),
+  required: z.boolean().optional().describe('False: memory is used in place of a device that fails.'),
+  integrity: z.enum(INTEGRITY_ALGORITHMS).optional().describe('How the store notices changes of its blocks.'),
+  mount_point: absolutePath.optional().describe('Where the store is mounted.'),
+  memory_mount_point: absolutePath.optional().describe('Where layers lie without a device.'),
+  memory_size: memorySize.optional().describe('Bytes, or a percentage of the memory such as "50%".'),
+  allow_directory_layers: z.boolean().optional().describe('Allows layers that dm-verity does not guard on the store.'),
+});
+
+const apiSocket = z.strictObject({
+  path: absolutePath.describe('Where the socket is made.'),
+  services: z.array(z.enum(API_SERVICES)).min(1).optional().describe('All when absent.'),
+});
+
+const api = z.strictObject({
+  sockets: z.array(apiSocket).min(1).optional().describe('The ttrpc sockets, each with its services.'),
+  bundle_roots: z.array(absolutePath).min(1).optional().describe('Bundles lie below these.'),
+  passthrough_socket: unixSocket.optional().describe('A confidential-data-hub that answers what Sealift does not.'),
+  aa_socket: unixSocket.optional().describe('The attestation agent.'),
+  ready_file: absolutePath.optional().describe('Made when the daemon serves.'),
+  max_pulls: count.max(1_000).optional().describe('Pulls that work at a time.'),
+});
+
+const log = z.strictObject({
+  level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent', 'off']).optional(),
+});
+
+const pullProxy = z.looseObject({
+  https_proxy: z.union([z.literal(''), proxyUrl]).optional(),
+  http_proxy: z.union([z.literal(''), proxyUrl]).optional(),
+  no_proxy: z.string().optional(),
+});
+
+/** https://github.com/confidential-containers/guest-components/blob/main/image-rs/docs/design.md */
+const image = z.looseObject({
+  work_dir: absolutePath.optional(),
+  default_snapshot: z.unknown().optional(),
+  image_security_policy_uri: z.string().optional(),
+  image_security_policy: z.string().optional(),
+  sigstore_config_uri: z.string().optional(),
+  sigstore_config: z.string().optional(),
+  authenticated_registry_credentials_uri: z.string().optional(),
+  registry_configuration_uri: z.string().optional(),
+  registry_config: z.looseObject({}).optional(),
+  max_concurrent_layer_downloads_per_image: count.max(1_000).optional(),
+  image_pull_proxy: pullProxy.optional(),
+  extra_root_certificates: z.array(certificate).optional(),
+});
+
+const aa = z.looseObject({ aa_socket: unixSocket.optional() });
+const kbc = z.looseObject({
+  name: z.string().optional(),
+  url: z.string().optional(),
+  kbs_cert: z.string().optional(),
+});
+
+/**
+ * The file of the daemon: that of confidential-data-hub, whose unknown keys are left alone, and tables of our own, whose
+ * unknown keys are errors.
+ * https://github.com/confidential-containers/guest-components/blob/main/confidential-data-hub/example.config.toml
+ */
+const daemonSchema = z
+  .looseObject({
+    ...configurationSchema.shape,
+    log: log.optional(),
+    volume: volume.optional(),
+    api: api.optional(),
+    socket: unixSocket.optional(),
+    aa: aa.optional(),
+    kbc: kbc.optional(),
+    credentials: z.array(z.looseObject({})).optional(),
+    skip_sealed_secret_verification: z.boolean().optional(),
+    image: image.optional(),
+  })
+  .meta({ title: 'Configuration of sealiftd' });
+
+export type DaemonFile = z.output<typeof daemonSchema>;
+
+/** Tables of confidential-data-hub with the keys that we know in them. */
+const FOREIGN_TABLES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['', Object.keys(daemonSchema.shape)],
+  ['aa', Object.keys(aa.shape)],
+  ['kbc', Object.keys(kbc.shape)],
+  ['image', Object.keys(image.shape)],
+  ['image.image_pull_proxy', Object.keys(pullProxy.shape)],
+]);
+
+const registry = z.looseObject({
+  username: z.string().optional(),
+  password: z.string().optional(),
+  auth: z.string().optional(),
+  identitytoken: z.string().optional(),
+  registrytoken: z.string().optional(),
+  'ca-certs': z.string().optional(),
+  'insecure-skip-verify': z.boolean().optional(),
+  mirror: z.string().optional(),
+});
+
+const imagepullerSchema = z.looseObject({
+  registries: z.record(z.string(), registry).optional(),
+  'extra-env': z
+    .looseObject({
+      HTTPS_PROXY: z.union([z.literal(''), proxyUrl]).optional(),
+      HTTP_PROXY: z.union([z.literal(''), proxyUrl]).optional(),
+      NO_PROXY: z.string().optional(),
+    })
+    .optional(),
+});
+
+export type ImagepullerFile = z.output<typeof imagepullerSchema>;
+export type ImagepullerRegistry = z.output<typeof registry>;
+
+const REGISTRY_KEYS: readonly string[] = Object.keys(registry.shape);
+
+/** For editors; config/schema/sealiftd.schema.json is this. */
+export function daemonJsonSchema(): unknown {
+  return z.toJSONSchema(daemonSchema);
+}
+
+export { daemonSchema, FOREIGN_TABLES, imagepullerSchema, REGISTRY_KEYS };

@@ -1,0 +1,27 @@
+import { parse, TomlError } from 'smol-toml';
+import { SealiftError } from '../errors/index.ts';
+import { parseStrictJson } from '../oci/index.ts';
+
+function isJson(text: string, path: string): boolean {
+  if (path.endsWith('.json')) return true;
+  return !path.endsWith('.toml') && text.trimStart().startsWith('{');
+}
+
+/** The parser's messages quote the file, which may hold secrets, so only the first line and the place are kept. */
+function describe(error: unknown): string {
+  if (error instanceof TomlError) return `line ${error.line}, column ${error.column}: ${error.message.split('\n')[0]}`;
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** TOML or JSON by the file's ending, else by its first character; throws `CONFIG_FILE_INVALID`. */
+export function decodeDocument(text: string, path: string): unknown {
+  const json = isJson(text, path);
+  try {
+    return json ? parseStrictJson(text) : parse(text);
+  } catch (error) {
+    const format = json ? 'JSON' : 'TOML';
+    throw new SealiftError('CONFIG_FILE_INVALID', `configuration ${path}: expected ${format}: ${describe(error)}`, {
+      context: { path },
+    });
+  }
+}

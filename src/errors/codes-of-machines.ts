@@ -1,0 +1,257 @@
+import type { CodeEntry } from './kinds.ts';
+
+/** What may be wrong with this machine, its disks, sockets and configuration. */
+export const CODES_OF_MACHINES = {
+  // store, snapshot, bundle
+  STORE_INVALID: {
+    kind: 'invalid',
+    summary: 'The store directory cannot be used: wrong format, wrong permissions or not a directory.',
+    hint: 'name another directory with --store',
+  },
+  STORE_LOCK_TIMEOUT: {
+    kind: 'unavailable',
+    summary: 'Another process held a lock of the store for longer than the deadline.',
+    hint: 'wait for the other pull, or find out what it hangs on',
+  },
+  STORE_SPACE_EXHAUSTED: {
+    kind: 'exhausted',
+    summary: 'The image does not fit into the store.',
+    hint: 'give the store more room, or remove unused images',
+  },
+  STORE_IMAGE_UNKNOWN: {
+    kind: 'missing',
+    summary: 'The store has no image of that name or digest.',
+    hint: 'sealift images lists what there is; a digest is written out in full',
+  },
+  STORE_IMAGE_IN_USE: {
+    kind: 'invalid',
+    summary: 'The image is mounted, or a pull is working with it, and would lose its last name.',
+    hint: 'undo its bundles first with sealift umount DIR',
+  },
+  STORE_IO_FAILED: {
+    kind: 'unavailable',
+    summary: 'The file system of the store answered an operation with an error.',
+    hint: 'check the disk behind the store, its mount options and the kernel log',
+  },
+  STORE_STALLED: {
+    kind: 'unavailable',
+    summary: 'The file system of the store has not answered an operation for longer than the deadline.',
+    hint: 'find out why the disk behind the store hangs; pulls are refused until it answers',
+  },
+  STORE_RECORD_CORRUPT: {
+    kind: 'corrupt',
+    summary: 'A record in the store does not match its name or cannot be read.',
+    hint: 'remove the record; the next pull makes it again',
+  },
+  PRIVILEGE_REQUIRED: {
+    kind: 'unsupported',
+    summary: 'The command needs root.',
+    hint: 'run it as root, or unpack without a store: sealift pull --unpack DIR',
+  },
+  SNAPSHOT_MOUNT_FAILED: {
+    kind: 'internal',
+    summary: 'The overlay or a layer image could not be mounted or unmounted.',
+    hint: 'the kernel log says more (dmesg)',
+  },
+  SNAPSHOT_TREE_MISSING: {
+    kind: 'denied',
+    summary: 'A layer lies where the host can change it, and has no hash tree that would show that.',
+    hint: 'remove the image and pull it again, with layers as EROFS images',
+  },
+  SNAPSHOT_FORMAT_UNSUPPORTED: {
+    kind: 'unsupported',
+    summary: 'Configuration asks for layer images, and this kernel cannot mount them.',
+    hint: 'leave the choice of the layer format to the probe; sealift doctor says what is missing',
+  },
+  BUNDLE_INVALID: {
+    kind: 'invalid',
+    summary: 'The bundle directory cannot be used: its rootfs is mounted already, or it is not a directory of ours.',
+    hint: 'undo it with sealift umount DIR, or name another directory',
+  },
+  BUNDLE_USER_INVALID: {
+    kind: 'missing',
+    summary: 'The user or group of the image config is out of range or not in the image.',
+    hint: 'fix the USER of the image',
+  },
+
+  // volume
+  VOLUME_REQUEST_INVALID: {
+    kind: 'invalid',
+    summary: 'A request for the image store is malformed: its device or its mount point.',
+    hint: 'the request needs deviceId=MAJOR:MINOR and an absolute mount point, as the kata agent sends them',
+  },
+  VOLUME_REQUEST_UNSUPPORTED: {
+    kind: 'unsupported',
+    summary: 'A request for the image store asks for another kind of volume, encryption, file system or place.',
+    hint: 'block-device, empty, luks2, ext4 and fileSystem are supported, in the configured directories',
+  },
+  VOLUME_DEVICE_MISSING: {
+    kind: 'missing',
+    summary: 'The block device of the image store is not there.',
+    hint: 'attach the volume to the pod, or allow for a late one with volume.wait_ms',
+  },
+  VOLUME_DEVICE_INVALID: {
+    kind: 'invalid',
+    summary: 'What should be the device of the image store is no whole, writable disk of at least 64 MiB.',
+    hint: 'give the pod a block volume of its own (volumeMode: Block), of at least 64 MiB',
+  },
+  VOLUME_DEVICE_BUSY: {
+    kind: 'unavailable',
+    summary: 'Something else uses the device of the image store: a mount, a mapping or a program.',
+    hint: 'name a device that nothing else uses; everything on it is overwritten',
+  },
+  VOLUME_DEVICE_CHANGED: {
+    kind: 'corrupt',
+    summary: 'Another disk has taken the place of the image store’s.',
+    hint: 'the host exchanged the volume while it was being prepared; start the pod again',
+  },
+  VOLUME_DEVICE_FAILED: {
+    kind: 'unavailable',
+    summary: 'The disk of the image store answers with I/O errors, or its blocks were changed from outside.',
+    hint: 'check the block volume on the host; its contents are worthless and may be thrown away',
+  },
+  VOLUME_PROGRAM_MISSING: {
+    kind: 'unsupported',
+    summary: 'A program that prepares the image store is not installed.',
+    hint: 'add cryptsetup and e2fsprogs (mkfs.ext4) to the guest',
+  },
+  VOLUME_PROGRAM_FAILED: {
+    kind: 'unavailable',
+    summary: 'A program that prepares the image store failed.',
+    hint: 'the message has its last words; often the disk fails, or the kernel lacks dm-crypt, dm-integrity or a cipher',
+  },
+  VOLUME_TABLE_MISMATCH: {
+    kind: 'corrupt',
+    summary: 'The encrypted device is not what was asked for; the host may have rewritten the disk meanwhile.',
+    hint: 'nothing was stored on it; check the host, then start the pod again',
+  },
+  VOLUME_MOUNT_FAILED: {
+    kind: 'internal',
+    summary: 'The image store could not be mounted, or something else is mounted in its place.',
+    hint: 'leave the mount points of the image store to Sealift; the kernel log says more (dmesg)',
+  },
+  VOLUME_CLEANUP_FAILED: {
+    kind: 'unavailable',
+    summary: 'What is left of an earlier image store is still in use and cannot be removed.',
+    hint: 'end the containers that run from it, or start the pod again',
+  },
+  VOLUME_IN_USE: {
+    kind: 'invalid',
+    summary: 'There is an image store already, on another device or at another mount point.',
+    hint: 'a pod has one image store; attach one volume to it',
+  },
+  VOLUME_LOST: {
+    kind: 'unavailable',
+    summary: 'The image store is gone: its disk, its mapping or its mount.',
+    hint: 'start the pod again; images and writable layers on the store are lost',
+  },
+  VOLUME_STALLED: {
+    kind: 'unavailable',
+    summary: 'The disk of the image store, or a program working on it, has not answered within the deadline.',
+    hint: 'find out why the block volume hangs on the host; pulls are refused until it answers',
+  },
+  VOLUME_STATE_INVALID: {
+    kind: 'invalid',
+    summary: 'The state directory does not lie in memory of the guest, where the host cannot read or change it.',
+    hint: 'name a directory on a tmpfs, such as one below /run',
+  },
+
+  // ttrpc and api
+  TTRPC_FRAME_INVALID: {
+    kind: 'invalid',
+    summary: 'A ttrpc message breaks the protocol: a stream id of the wrong kind, or data where none is allowed.',
+    hint: 'the program at the other end of the socket does not speak ttrpc as containerd does',
+  },
+  TTRPC_MESSAGE_INVALID: {
+    kind: 'invalid',
+    summary: 'A protobuf message is malformed, has a field of the wrong type, or one that is too long.',
+    hint: 'compare the protobuf definitions of both programs',
+  },
+  TTRPC_MESSAGE_TOO_LARGE: {
+    kind: 'exhausted',
+    summary: 'A ttrpc message is larger than the protocol allows.',
+    hint: 'the protocol has no messages over 4 MiB; send less',
+  },
+  TTRPC_OVERLOADED: {
+    kind: 'exhausted',
+    summary: 'The server works on as many calls, or holds as many bytes of them, as it is willing to.',
+    hint: 'call again when others have been answered',
+  },
+  TTRPC_METHOD_UNKNOWN: {
+    kind: 'unsupported',
+    summary: 'The socket does not serve the service or method that was called.',
+    hint: 'compare the services of this socket in the configuration (api.sockets)',
+  },
+  TTRPC_STREAM_REFUSED: {
+    kind: 'unsupported',
+    summary: 'A client asked for a stream; all methods here take one message and answer one.',
+    hint: 'call the method without streaming',
+  },
+  TTRPC_DEADLINE_EXCEEDED: {
+    kind: 'unavailable',
+    summary: 'A call was not finished within the time that its client gave it.',
+    hint: 'call again, with more time; what a pull has finished is kept',
+  },
+  TTRPC_CLOSED: {
+    kind: 'unavailable',
+    summary: 'A ttrpc connection could not be opened, or was closed before the answer came.',
+    hint: 'check that the program behind the socket runs',
+  },
+  TTRPC_CALL_FAILED: {
+    kind: 'unavailable',
+    summary: 'The program at the other end answered a call with an error.',
+    hint: 'its message says why',
+  },
+  TTRPC_SOCKET_INVALID: {
+    kind: 'invalid',
+    summary: 'A socket cannot be made: its name is taken by a running server or by another file, or is too long.',
+    hint: 'stop the other server, remove the file, or configure another path',
+  },
+  API_PASS_THROUGH_MISSING: {
+    kind: 'unsupported',
+    summary: 'A resource, a sealed secret or a wrapped key was asked for, and no program is configured that has these.',
+    hint: 'name the socket of a confidential-data-hub in api.passthrough_socket',
+  },
+  API_PASS_THROUGH_FAILED: {
+    kind: 'unavailable',
+    summary: 'The confidential-data-hub that answers for resources, secrets and keys could not be asked.',
+    hint: 'check that it runs, and the path in api.passthrough_socket',
+  },
+  API_MEASUREMENT_FAILED: {
+    kind: 'unavailable',
+    summary: 'The attestation agent did not take the measurement of an image.',
+    hint: 'check the attestation agent; an image that is not measured does not run',
+  },
+
+  // config, cli, platform
+  CONFIG_FILE_INVALID: {
+    kind: 'invalid',
+    summary: 'A configuration file cannot be read or has unknown or wrong settings.',
+    hint: 'compare with config/sealift.toml',
+  },
+  CONFIG_UNSUPPORTED: {
+    kind: 'unsupported',
+    summary: 'The configuration asks for something that Sealift cannot do, and pulling without it would not be safe.',
+    hint: 'take the named setting out of the configuration, or replace it as the message says',
+  },
+  CONFIG_CLASS_REFUSED: {
+    kind: 'denied',
+    summary: 'An unmeasured configuration source tried to set what only measured sources may set.',
+    hint: 'put the setting into the measured configuration file',
+  },
+  USAGE: {
+    kind: 'invalid',
+    summary: 'The command line is wrong.',
+    hint: 'see sealift --help',
+  },
+  PLATFORM_CALL_FAILED: {
+    kind: 'internal',
+    summary: 'A system call failed in a way that Sealift has no better name for.',
+    hint: 'the message has the call and the errno',
+  },
+  INTERNAL: {
+    kind: 'internal',
+    summary: 'A bug in Sealift.',
+    hint: 'report it with the message',
+  },
+} as const satisfies Record<string, CodeEntry>;

@@ -1,0 +1,22 @@
+/** What a failure means for the caller; decides retry, mirror, RPC status and exit code. */
+export const KINDS = {
+  invalid: { exitCode: 2 },
+  denied: { exitCode: 3 },
+  corrupt: { exitCode: 4 },
+  unsupported: { exitCode: 5 },
+  missing: { exitCode: 6 },
+  unavailable: { exitCode: 7 },
+  exhausted: { exitCode: 8 },
+  unauthorized: { exitCode: 9 },
+  internal: { exitCode: 70 },
+} as const;
+
+export type ErrorKind = keyof typeof KINDS;
+
+export interface CodeEntry {
+  readonly kind: ErrorKind;
+  /** One sentence for docs/errors.md. */
+  readonly summary: string;
+  /** What the operator does next. */
+  readonly hint: string;
+}

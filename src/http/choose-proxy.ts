@@ -1,0 +1,21 @@
+import { parseNoProxy } from './no-proxy.ts';
+import { type HttpProxy, parseProxy } from './parse-proxy.ts';
+import type { ProxySettings } from './types.ts';
+
+export type ChooseProxy = (url: URL) => HttpProxy | undefined;
+
+/** An empty value is an absent one, as in the environment. */
+function parseOptional(text: string | undefined, setting: string): HttpProxy | undefined {
+  return text === undefined || text === '' ? undefined : parseProxy(text, setting);
+}
+
+/** Says for each URL by which proxy it is reached, if by any. Throws `CONFIG_FILE_INVALID`. */
+export function createProxyChoice(settings: ProxySettings = {}): ChooseProxy {
+  const https = parseOptional(settings.https, 'pull.proxy.https');
+  const http = parseOptional(settings.http, 'pull.proxy.http');
+  const isExempt = parseNoProxy(settings.noProxy ?? '');
+  return (url) => {
+    const proxy = url.protocol === 'https:' ? https : http;
+    return proxy === undefined || isExempt(url) ? undefined : proxy;
+  };
+}

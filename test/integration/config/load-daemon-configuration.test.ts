@@ -1,0 +1,135 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parse } from 'smol-toml';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  type DaemonPlaces,
+  daemonJsonSchema,
+  loadDaemonConfiguration,
+  resolveDaemonConfiguration,
+} from '../../../src/config/index.ts';
+import { LIMITS } from '../../../src/limits/index.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { Scratch } from '../../support/scratch.ts';
+
+let scratch: Scratch;
+let places: DaemonPlaces;
+
+function file(name: string, text: string): string {
+  writeFileSync(scratch.join(name), text);
+  return scratch.join(name);
+}
+
+beforeEach(() => {
+  scratch = new Scratch('daemon-config');
+  places = { file: undefined, environment: {}, kernelCommandLine: '', imagepullerFile: scratch.join('none.toml') };
+});
+
+afterEach(() => scratch[Symbol.dispose]());
+
+describe('loadDaemonConfiguration', () => {
+  it('reads both files', () => {
+    const configuration = loadDaemonConfiguration({
+      ...places,
+      file: file('cdh.toml', '[image]\nauthenticated_registry_credentials_uri = "/a"'),
+      imagepullerFile: file('imagepuller.toml', '[registries."ghcr.io"]\nusername = "u"'),
+    });
+    expect(configuration.pull.authfile.origin).toBe(`file ${scratch.join('cdh.toml')}`);
+    expect([...configuration.registryOverrides.keys()]).toEqual(['ghcr.io']);
+  });
+
+  it('starts without any file', () => {
+    const { registryOverrides, pullObstacles } = loadDaemonConfiguration(places);
+    expect([registryOverrides.size, pullObstacles]).toEqual([0, []]);
+  });
+
+  it('refuses a file given with -c that is absent or too large', async () => {
+    const load = (path: string) => () => loadDaemonConfiguration({ ...places, file: path });
+    await expectFailure('CONFIG_FILE_INVALID', load(scratch.join('absent.toml')));
+    const large = file('large.toml', '#'.repeat(LIMITS.maxConfigurationBytes.default + 1));
+    await expectFailure('CONFIG_FILE_INVALID', load(large));
+  });
+});
+
+describe('the files in config/', () => {
+  const shipped = (name: string) => readFileSync(new URL(`../../../config/${name}`, import.meta.url), 'utf8');
+  const resolve = (text: string | undefined) =>
+    resolveDaemonConfiguration({
+      file: text === undefined ? undefined : { path: 'sealiftd.toml', text },
+      environment: {},
+      kernelCommandLine: '',
+      imagepuller: undefined,
+    });
+  const withoutOrigins = (value: unknown) =>
+    JSON.parse(JSON.stringify(value, (key, inner: unknown) => (key === 'origin' ? undefined : inner)));
+
+  it('sealiftd.toml loads, and says what the defaults are', () => {
+    expect(withoutOrigins(resolve(shipped('sealiftd.toml')))).toEqual(withoutOrigins(resolve(undefined)));
+  });
+
+  it('sealiftd.toml mentions every setting of the schema, but for the limits and what only a hub acts on', () => {
+    const lines = shipped('sealiftd.toml');
+    const elsewhere = ['kbc', 'credentials', 'skip_sealed_secret_verification', 'limits', 'root', 'data'];
+    const notBuilt = ['default_snapshot', 'sigstore_config', 'sigstore_config_uri', 'registry_config'];
+    const skipped = [...elsewhere, ...notBuilt, 'registry_configuration_uri'];
+    interface Schema {
+      readonly properties?: Readonly<Record<string, Schema>>;
+    }
+    const keysOf = ({ properties = {} }: Schema): string[] =>
+      Object.entries(properties).flatMap(([key, inner]) => {
+        if (skipped.includes(key)) return [];
+        return inner.properties === undefined ? [key] : [key, ...keysOf(inner)];
+      });
+    const keys = keysOf(daemonJsonSchema() as Schema);
+    expect(keys.length).toBeGreaterThan(35);
+    for (const key of keys) expect(lines).toMatch(new RegExp(`^(?:# )?(?:${key} = |\\[+(?:[a-z]+\\.)?${key}\\])`, 'm'));
+  });
+
+  it('sealiftd.toml shows values that load where they are commented out', () => {
+    const [own = '', hub = ''] = shipped('sealiftd.toml').split('# From here on:');
+    const uncomment = (text: string) => resolve(text.replace(/^# (?=\[|[a-z_]+ = )/gm, ''));
+    const { pull, api } = uncomment(own);
+    expect(pull.policy.value).toBe('/etc/sealift/policy.json');
+    expect(pull.proxy.https.value).toBe('http://proxy.example:3128');
+    expect(api.passthroughSocket.value).toBe('/run/confidential-containers/hub.sock');
+    const fromHub = uncomment(`# ${hub}`);
+    expect(fromHub.maxLayerDownloads.value).toBe(3);
+    expect(fromHub.pull.policy.value).toBe('/etc/sealift/policy.json');
+    expect(fromHub.pull.proxy.noProxy.value).toBe('registry.internal,10.0.0.0/8');
+    expect(fromHub.pullObstacles).toEqual([]);
+  });
+
+  it('schema/sealiftd.schema.json is the schema (scripts/generate-schema.ts writes it)', () => {
+    expect(JSON.parse(shipped('schema/sealiftd.schema.json'))).toEqual(JSON.parse(JSON.stringify(daemonJsonSchema())));
+  });
+
+  // https://github.com/kata-containers/kata-containers: unknown variables and absolute paths stop the agent.
+  describe('kata/components.toml', () => {
+    const VARIABLES = [
+      ...['aa_attestation_uri', 'aa_attestation_socket', 'aa_config_path', 'cdh_config_path', 'cdh_socket'],
+      ...['ocicrypt_config_path', 'rest_api_features', 'launch_process_timeout', 'initdata_toml_path'],
+      ...['extension_root', 'attester_variant'],
+    ];
+    const KEYS = ['id', 'level', 'path', 'args', 'optional_args', 'config', 'env', 'wait_socket', 'timeout_secs'];
+
+    it('is one process of the level of confidential-data-hub, with keys and variables that the agent knows', () => {
+      const text = shipped('kata/components.toml');
+      const manifest = parse(text) as { schema_version: number; process: Record<string, unknown>[] };
+      expect(Object.keys(manifest)).toEqual(['schema_version', 'process']);
+      expect(manifest.schema_version).toBe(1);
+      const [entry = {}, ...others] = manifest.process;
+      expect(others).toEqual([]);
+      const variable = (name: string) => `$\{${name}}`;
+      expect(entry).toMatchObject({
+        level: 2,
+        wait_socket: variable('cdh_socket'),
+        config: variable('cdh_config_path'),
+      });
+      expect(entry['path']).toMatch(/^(?!\/)(?!.*\.\.).*\/sealiftd$/);
+      expect(entry['env']).toMatchObject({ PATH: expect.stringContaining('/usr/sbin') });
+      expect(KEYS).toEqual(expect.arrayContaining(Object.keys(entry)));
+      const used = [...text.matchAll(/\$\{([^}]*)\}/g)].map(([, name]) => name);
+      expect(used.length).toBeGreaterThan(2);
+      expect(VARIABLES).toEqual(expect.arrayContaining(used));
+    });
+  });
+});

@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest';
+import {
+  assertCredentialsAllowed,
+  assertTransportAllowed,
+  configureRegistry,
+  environmentName,
+  SETTINGS,
+} from '../../../../src/config/index.ts';
+import { type DaemonSample, resolveSample } from '../../../support/daemon-texts.ts';
+import { expectFailure } from '../../../support/matchers.ts';
+
+const PEM = '-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----';
+const HOST = 'ghcr.io';
+
+/** As a pull from HOST sees it. */
+const pullFrom = (sample: DaemonSample) => configureRegistry(resolveSample(sample), HOST).configuration;
+
+interface Row {
+  readonly name: string;
+  readonly sample: DaemonSample;
+}
+
+const UNMEASURED: readonly Row[] = [
+  { name: 'a proxy of the kernel command line', sample: { kernel: 'agent.https_proxy=http://p' } },
+  { name: 'a list of exceptions of the kernel command line', sample: { kernel: 'agent.no_proxy=*' } },
+  { name: 'a proxy of the environment', sample: { environment: { HTTPS_PROXY: 'http://p' } } },
+  { name: 'our own variable', sample: { environment: { SEALIFT_PULL_TLS_VERIFY: 'false' } } },
+  { name: 'a proxy of imagepuller.toml', sample: { imagepuller: '[extra-env]\nHTTPS_PROXY = "http://p"' } },
+  {
+    name: 'certificates of imagepuller.toml',
+    sample: { imagepuller: `[registries."${HOST}"]\nca-certs = """${PEM}"""` },
+  },
+  {
+    name: 'verification switched off in imagepuller.toml',
+    sample: { imagepuller: `[registries."${HOST}"]\ninsecure-skip-verify = true` },
+  },
+];
+
+const MEASURED: readonly Row[] = [
+  { name: 'nothing', sample: {} },
+  { name: 'a proxy of [image]', sample: { toml: '[image.image_pull_proxy]\nhttps_proxy = "http://p"' } },
+  { name: 'certificates of [image]', sample: { toml: `[image]\nextra_root_certificates = ["""${PEM}"""]` } },
+  { name: 'our own tables', sample: { toml: '[pull]\ntls_verify = false\n[pull.proxy]\nhttps = "http://p"' } },
+  {
+    name: 'a measured file beside what the host says for other registries',
+    sample: { imagepuller: '[registries."quay.io"]\ninsecure-skip-verify = true' },
+  },
+];
+
+describe('the way that the host has chosen', () => {
+  it.each(UNMEASURED)('$name brings images that are proven', ({ sample }) => {
+    expect(() => assertTransportAllowed(pullFrom(sample), 'digest')).not.toThrow();
+    expect(() => assertTransportAllowed(pullFrom(sample), 'signature')).not.toThrow();
+  });
+
+  it.each(UNMEASURED)('$name brings no tag that is accepted unsigned', async ({ sample }) => {
+    await expectFailure('CONFIG_CLASS_REFUSED', () => assertTransportAllowed(pullFrom(sample), 'none'));
+  });
+
+  it.each(UNMEASURED)('$name carries credentials of its own class only', async ({ sample }) => {
+    expect(() => assertCredentialsAllowed(pullFrom(sample), 'unmeasured')).not.toThrow();
+    await expectFailure('CONFIG_CLASS_REFUSED', () => assertCredentialsAllowed(pullFrom(sample), 'measured'));
+  });
+});
+
+describe('the way that the owner has chosen', () => {
+  it.each(MEASURED)('$name brings everything and carries all credentials', ({ sample }) => {
+    for (const proof of ['digest', 'signature', 'none'] as const) {
+      expect(() => assertTransportAllowed(pullFrom(sample), proof)).not.toThrow();
+    }
+    expect(() => assertCredentialsAllowed(pullFrom(sample), 'measured')).not.toThrow();
+  });
+});
+
+describe('what decides which images run, and how much they may take', () => {
+  const VALUES: Readonly<Record<string, string>> = {
+    'store.layer_format': 'directory',
+    'store.verity': 'never',
+    'pull.insecure_policy': 'true',
+    'log.level': 'debug',
+  };
+  const measuredOnly = [...SETTINGS].filter(([, { settableBy }]) => settableBy !== 'any').map(([setting]) => setting);
+
+  it.each(measuredOnly)('%s does not come from the environment of the daemon', async (setting) => {
+    const isNumber = setting.startsWith('pull.limits.') || setting === 'store.min_free_bytes';
+    const value = VALUES[setting] ?? (isNumber ? '7' : '/x');
+    const error = await expectFailure('CONFIG_CLASS_REFUSED', () =>
+      resolveSample({ environment: { [environmentName(setting)]: value } }),
+    );
+    expect(error.context).toMatchObject({ setting });
+  });
+
+  it.each([
+    ['policy', 'agent.image_policy_file=/p agent.enable_signature_verification=true'],
+    ['credentials', 'agent.image_registry_auth=/a'],
+  ])('the %s of the kernel command line refuses pulls', (_, kernel) => {
+    expect(resolveSample({ kernel }).pullObstacles).toMatchObject([{ code: 'CONFIG_CLASS_REFUSED' }]);
+  });
+
+  it('nothing that imagepuller.toml says reaches further than the way', () => {
+    const imagepuller = `
+policy = "/p"
+[image]
+image_security_policy = "{}"
+[pull]
+insecure_policy = true
+[registries."${HOST}"]
+blocked = false
+`;
+    const { pull, inlinePolicy, volume, api, store } = resolveSample({ imagepuller });
+    const nothing = resolveSample({});
+    expect({ pull, inlinePolicy, volume, api, store }).toEqual({
+      pull: nothing.pull,
+      inlinePolicy: nothing.inlinePolicy,
+      volume: nothing.volume,
+      api: nothing.api,
+      store: nothing.store,
+    });
+  });
+});
