@@ -4,13 +4,15 @@ import { assertNever } from './errors/index.ts';
 import { performSnapshotOperation, type SnapshotOperation } from './snapshot/index.ts';
 import { performStoreOperation, type StoreOperation } from './store/index.ts';
 import { createLowerView } from './unpack/index.ts';
+import { performVolumeOperation, type VolumeOperation } from './volume/index.ts';
 
 /** Work of a room on something that may stall, as it travels to a worker. */
 export type RoomOperation =
   | { readonly room: 'store'; readonly operation: StoreOperation }
   | { readonly room: 'snapshot'; readonly operation: SnapshotOperation }
   | { readonly room: 'bundle'; readonly operation: BundleOperation }
-  | { readonly room: 'doctor'; readonly operation: DoctorOperation };
+  | { readonly room: 'doctor'; readonly operation: DoctorOperation }
+  | { readonly room: 'volume'; readonly operation: VolumeOperation };
 
 /** The table of a worker entry: which room does what. */
 export function performOperation(message: unknown): unknown {
@@ -24,6 +26,8 @@ export function performOperation(message: unknown): unknown {
       return performBundleOperation(operation);
     case 'doctor':
       return performDoctorOperation(operation);
+    case 'volume':
+      return performVolumeOperation(operation);
     default:
       return assertNever(room, 'operation');
   }

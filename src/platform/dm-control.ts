@@ -12,7 +12,14 @@ const COMMANDS = {
   DM_TABLE_STATUS: 0xc138fd0c,
 } as const;
 
-const FLAGS = { READ_ONLY: 1 << 0, STATUS_TABLE: 1 << 4, BUFFER_FULL: 1 << 8, DEFERRED_REMOVE: 1 << 17 } as const;
+const FLAGS = {
+  READ_ONLY: 1 << 0,
+  STATUS_TABLE: 1 << 4,
+  BUFFER_FULL: 1 << 8,
+  /** The kernel wipes its copy of what is asked and answered. */
+  SECURE_DATA: 1 << 15,
+  DEFERRED_REMOVE: 1 << 17,
+} as const;
 
 /** struct dm_ioctl: where its fields lie, and how long it is. */
 const HEAD = { version: 0, size: 12, start: 16, targets: 20, flags: 28, device: 40, name: 48, uuid: 176, bytes: 312 };
@@ -62,16 +69,23 @@ export function createMapping({ name, uuid, readOnly, target }: NewMapping): Dev
   }
 }
 
+export interface LiveMapping {
+  readonly device: DeviceNumber;
+  readonly uuid: string;
+  /** Where dm-crypt shows its key, there is `#` and how many bytes it has. */
+  readonly targets: readonly DmTarget[];
+}
+
 /** The live table; undefined when there is no such mapping. */
-export function readMapping(
-  name: string,
-): { readonly device: DeviceNumber; readonly targets: readonly DmTarget[] } | undefined {
+export function readMapping(name: string): LiveMapping | undefined {
   try {
-    const { device, targets, data } = control('DM_TABLE_STATUS', name, {
-      flags: FLAGS.STATUS_TABLE,
+    const { device, uuid, targets, data } = control('DM_TABLE_STATUS', name, {
+      flags: FLAGS.STATUS_TABLE | FLAGS.SECURE_DATA,
       answerBytes: ANSWER_BYTES,
     });
-    return { device, targets: decodeTargets(data, targets) };
+    const decoded = decodeTargets(data, targets);
+    data.fill(0);
+    return { device, uuid, targets: decoded };
   } catch (error) {
     if (errnoOf(error) === 'ENXIO') return undefined;
     throw error;
@@ -111,6 +125,7 @@ interface Request {
 
 interface Answer {
   readonly device: DeviceNumber;
+  readonly uuid: string;
   readonly targets: number;
   readonly data: Buffer;
 }
@@ -139,6 +154,7 @@ function control(command: keyof typeof COMMANDS, name: string, request: Request)
   }
   return {
     device: decodeDevice(buffer.readBigUInt64LE(HEAD.device)),
+    uuid: cString(buffer, HEAD.uuid),
     targets: buffer.readUInt32LE(HEAD.targets),
     data: buffer.subarray(buffer.readUInt32LE(HEAD.start), buffer.readUInt32LE(HEAD.size)),
   };
@@ -171,14 +187,26 @@ function encodeTarget({ startSector, sectors, type, parameters }: DmTarget): Buf
 function decodeTargets(data: Buffer, count: number): readonly DmTarget[] {
   const targets: DmTarget[] = [];
   for (let at = 0; targets.length < count; at = data.readUInt32LE(at + SPEC.next)) {
+    const type = cString(data, at + SPEC.type);
     targets.push({
       startSector: Number(data.readBigUInt64LE(at + SPEC.start)),
       sectors: Number(data.readBigUInt64LE(at + SPEC.length)),
-      type: cString(data, at + SPEC.type),
-      parameters: cString(data, at + SPEC.bytes),
+      type,
+      parameters: type === 'crypt' ? withoutKey(data, at + SPEC.bytes) : cString(data, at + SPEC.bytes),
     });
   }
   return targets;
+}
+
+/**
+ * https://docs.kernel.org/admin-guide/device-mapper/dm-crypt.html: cipher, key, the rest. A key in the kernel's keyring
+ * has a colon and a name; another one stands there in hex, and must not become a text, which nobody can wipe.
+ */
+function withoutKey(data: Buffer, start: number): string {
+  const key = data.indexOf(0x20, start) + 1;
+  if (data[key] === 0x3a) return cString(data, start);
+  const end = data.indexOf(0x20, key);
+  return `${data.toString('latin1', start, key)}#${(end - key) / 2}${cString(data, end)}`;
 }
 
 function cString(data: Buffer, start: number): string {

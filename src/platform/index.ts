@@ -1,5 +1,23 @@
 export { type Attempt, attempt, type Usability } from './attempt.ts';
-export { type DeviceNumber, type DmTarget, readMapping, removeMapping } from './dm-control.ts';
+export {
+  type BlockDevice,
+  blockDeviceNode,
+  describeBlockDevice,
+  findBlockDevice,
+  formatDeviceNumber,
+  readDirect,
+  readDiskseq,
+  writeZerosDirect,
+} from './block-device.ts';
+export { createCommandRunner } from './command-runner.ts';
+export {
+  type DeviceNumber,
+  type DmTarget,
+  type LiveMapping,
+  mappingNode,
+  readMapping,
+  removeMapping,
+} from './dm-control.ts';
 export { isInMemory } from './in-memory.ts';
 export {
   type AttachedLoop,

@@ -1,0 +1,130 @@
+import { closeSync, constants, lstatSync, openSync, realpathSync } from 'node:fs';
+import { type ErrorCode, SealiftError } from '../errors/index.ts';
+import {
+  type BlockDevice,
+  blockDeviceNode,
+  type DeviceNumber,
+  describeBlockDevice,
+  errnoOf,
+  findBlockDevice,
+  formatDeviceNumber,
+  readDirect,
+  readDiskseq,
+} from '../platform/index.ts';
+import type { DeviceFacts, ExpectedDevice, VolumeSource } from './types.ts';
+import { deviceFailed } from './volume-failed.ts';
+
+/** See `VolumeOperations.claimDevice`. */
+export function claimDevice({ source }: { readonly source: VolumeSource }): DeviceFacts | undefined {
+  const device = findDevice(source);
+  if (device === undefined) return undefined;
+  const action = `claim ${device.name} (${formatDeviceNumber(device.number)})`;
+  assertWholeDisk(device, action);
+  const diskseq = diskseqOf(device, action);
+  try {
+    const path = blockDeviceNode(device);
+    assertUnused(path, diskseq, action);
+    // A disk that fails or hangs does so now, where it is told from a fault of cryptsetup.
+    readDirect(path, 0);
+    const { number, bytes, sectorBytes } = device;
+    return { deviceId: formatDeviceNumber(number), path, bytes, sectorBytes, diskseq };
+  } catch (error) {
+    throw deviceFailed(action, error);
+  }
+}
+
+/** See `VolumeOperations.identifyDevice`. */
+export function identifyDevice({ source }: { readonly source: VolumeSource }): ExpectedDevice | undefined {
+  const device = findDevice(source);
+  if (device === undefined) return undefined;
+  const deviceId = formatDeviceNumber(device.number);
+  return { deviceId, diskseq: diskseqOf(device, `identify ${deviceId}`) };
+}
+
+/** Throws `VOLUME_DEVICE_CHANGED` when another disk is in its place, or none. */
+export function assertSameDisk({ deviceId, diskseq }: ExpectedDevice): void {
+  const [major = 0, minor = 0] = deviceId.split(':').map(Number);
+  const actual = describeBlockDevice({ major, minor })?.diskseq;
+  if (actual === diskseq) return;
+  throw new SealiftError(
+    'VOLUME_DEVICE_CHANGED',
+    `image store on ${deviceId}: expected disk number ${diskseq}, got ${actual ?? 'none'}`,
+    { context: { deviceId, expected: diskseq, actual: actual ?? 'none' } },
+  );
+}
+
+function findDevice(source: VolumeSource): BlockDevice | undefined {
+  switch (source.kind) {
+    case 'deviceId':
+      return describeBlockDevice(source);
+    case 'devicePath':
+      return findByPath(source.path);
+    case 'nodes': {
+      const path = source.paths.find((each) => lstatSync(each, { throwIfNoEntry: false }) !== undefined);
+      return path === undefined ? undefined : findByPath(path);
+    }
+  }
+}
+
+/** The path only says which numbers are meant; from there on they count. */
+function findByPath(path: string): BlockDevice | undefined {
+  const status = lstatSync(path, { throwIfNoEntry: false });
+  if (status === undefined) return undefined;
+  const node = status.isSymbolicLink() ? resolveLink(path) : path;
+  const number: DeviceNumber | undefined = findBlockDevice(node);
+  if (number === undefined) throw invalid(`image store at ${path}`, 'a block device', describeNode(node));
+  const device = describeBlockDevice(number);
+  if (device !== undefined) return device;
+  throw invalid(`image store at ${path}`, 'a device', `${formatDeviceNumber(number)}, which the kernel does not have`);
+}
+
+/** udev's names are links, and all of them stay in /dev; one that leaves it was made by somebody else. */
+function resolveLink(path: string): string {
+  try {
+    const target = realpathSync(path);
+    if (target.startsWith('/dev/')) return target;
+    throw invalid(`image store at ${path}`, 'a link to a node in /dev', `one to ${target}`);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    throw invalid(`image store at ${path}`, 'a link to a node in /dev', `one that leads nowhere (${errnoOf(error)})`);
+  }
+}
+
+function describeNode(path: string): string {
+  const status = lstatSync(path, { throwIfNoEntry: false });
+  if (status?.isDirectory()) return 'a directory';
+  if (status?.isFile()) return 'a file';
+  return status?.isCharacterDevice() ? 'a character device' : 'something else';
+}
+
+function assertWholeDisk(device: BlockDevice, action: string): void {
+  const { kind, isReadOnly, holders } = device;
+  if (kind !== 'disk') throw invalid(action, 'a whole disk', `a ${kind} device`);
+  if (isReadOnly) throw invalid(action, 'a writable disk', 'a read-only one');
+  if (holders.length > 0)
+    throw deviceError('VOLUME_DEVICE_BUSY', action, 'a disk of its own', `one used by ${holders}`);
+}
+
+function diskseqOf({ diskseq }: BlockDevice, action: string): string {
+  if (diskseq !== undefined) return diskseq;
+  throw invalid(action, 'a disk with a sequence number', 'none; it takes Linux 5.15');
+}
+
+/** O_EXCL without O_CREAT: nobody has mounted it, mapped it or opened it in this way. */
+function assertUnused(path: string, diskseq: string, action: string): void {
+  const fd = openSync(path, constants.O_RDWR | constants.O_EXCL);
+  try {
+    const actual = readDiskseq(fd);
+    if (actual !== diskseq) throw deviceError('VOLUME_DEVICE_CHANGED', action, `disk number ${diskseq}`, actual);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function invalid(action: string, expected: string, actual: string): SealiftError {
+  return deviceError('VOLUME_DEVICE_INVALID', action, expected, actual);
+}
+
+function deviceError(code: ErrorCode, ...[action, expected, actual]: [string, string, string]): SealiftError {
+  return new SealiftError(code, `${action}: expected ${expected}, got ${actual}`, { context: { expected, actual } });
+}

@@ -1,0 +1,63 @@
+import { SealiftError } from '../errors/index.ts';
+import { integrityOf } from './plan-volume.ts';
+import type { KnownVolume, SpaceFacts, StorePlace, VolumePorts, VolumeSettings, VolumeStatus } from './types.ts';
+import { readKnownVolume } from './volume-record.ts';
+
+const MEASURE_TIMEOUT_MS = 2_000;
+
+type DescribePorts = Pick<VolumePorts, 'runOperation'> & {
+  readonly commands: Pick<VolumePorts['commands'], 'stuckPrograms'>;
+};
+
+/** The status for a process that is not the daemon: from what the daemon has remembered. Changes nothing. */
+export function readVolumeStatus(
+  settings: VolumeSettings,
+  ports: Pick<VolumePorts, 'runOperation'>,
+): Promise<VolumeStatus> {
+  const known = readKnownVolume(settings.stateDir, settings.bootId);
+  return describeVolume(known, settings, { ...ports, commands: { stuckPrograms: 0 } });
+}
+
+export async function describeVolume(
+  known: KnownVolume | undefined,
+  settings: VolumeSettings,
+  ports: DescribePorts,
+): Promise<VolumeStatus> {
+  const place = currentPlace(known, settings);
+  return {
+    state: known?.state ?? 'absent',
+    place,
+    device: known?.device,
+    mountPoint: known?.request.mountPoint,
+    mapping: known?.mapping,
+    cipher: known?.expected?.cipher,
+    integrity: known?.expected === undefined ? undefined : integrityOf(known.expected.cipher),
+    space: place === undefined ? undefined : await measure(place, ports),
+    error: known?.error,
+    stuckPrograms: ports.commands.stuckPrograms,
+  };
+}
+
+/** Undefined while nothing is to be pulled: a device is being prepared, or is required and not usable. */
+export function currentPlace(known: KnownVolume | undefined, settings: VolumeSettings): StorePlace | undefined {
+  const { required, memory } = settings;
+  const inMemory = (reason: string): StorePlace => ({ kind: 'memory', directory: memory.mountPoint, reason });
+  if (known === undefined) return inMemory('no device for the image store');
+  const { state, error, device, request } = known;
+  if (state === 'ready') {
+    return { kind: 'device', directory: request.mountPoint, reason: `image store on ${device?.deviceId}` };
+  }
+  if (state === 'preparing' || required) return undefined;
+  return inMemory(`the device of the image store is not usable (${error?.code}), and volume.required is false`);
+}
+
+async function measure(place: StorePlace, ports: DescribePorts): Promise<SpaceFacts | undefined> {
+  const { kind, directory } = place;
+  try {
+    return await ports.runOperation('measureSpace', { kind, directory }, MEASURE_TIMEOUT_MS);
+  } catch (error) {
+    // A status without it says enough: memory may not be mounted yet, and a disk that hangs is told of elsewhere.
+    if (error instanceof SealiftError) return undefined;
+    throw error;
+  }
+}

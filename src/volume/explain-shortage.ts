@@ -1,0 +1,30 @@
+import type { StorePlace } from './types.ts';
+
+const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+/** What the file system takes for itself, and what the next image brings. */
+const MARGIN = 1.25;
+const GIB = 2 ** 30;
+
+export interface Shortage {
+  readonly place: Pick<StorePlace, 'kind'>;
+  readonly needBytes: number;
+  /** Of the whole place, and what of it is free. */
+  readonly sizeBytes: number;
+  readonly availableBytes: number;
+}
+
+/** What to do when an image does not fit: need, have and the one thing to raise. */
+export function explainShortage({ place, needBytes, sizeBytes, availableBytes }: Shortage): string {
+  const figures = `needs ${formatSize(needBytes)}, has ${formatSize(availableBytes)} of ${formatSize(sizeBytes)} free`;
+  const wanted = `${Math.ceil(((sizeBytes - availableBytes + needBytes) * MARGIN) / GIB)}Gi`;
+  if (place.kind === 'device') {
+    return `${figures}; raise the annotation contrast.edgeless.systems/image-store-size, or the volume, to ${wanted}`;
+  }
+  return `${figures}; raise the memory limit of the pod, of which images get half by default, or give the pod an image store (annotation contrast.edgeless.systems/image-store-size: ${wanted})`;
+}
+
+function formatSize(bytes: number): string {
+  const power = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  const value = bytes / 1024 ** power;
+  return `${power === 0 ? value : value.toFixed(1)} ${UNITS[power]}`;
+}

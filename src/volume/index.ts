@@ -1,0 +1,28 @@
+export { readVolumeStatus } from './describe-volume.ts';
+export { explainShortage, type Shortage } from './explain-shortage.ts';
+export { openVolume } from './open-volume.ts';
+export { parseDeviceId, parseSecureMount } from './parse-secure-mount.ts';
+export { performVolumeOperation } from './perform-operation.ts';
+export type {
+  Clock,
+  Command,
+  CommandEnd,
+  CommandRunner,
+  DeviceFacts,
+  ExpectedMapping,
+  MappingFacts,
+  MemorySize,
+  RunVolumeOperation,
+  SecureMountRequest,
+  SpaceFacts,
+  StorePlace,
+  Volume,
+  VolumeIntegrity,
+  VolumeOperation,
+  VolumePorts,
+  VolumeRequest,
+  VolumeSettings,
+  VolumeSource,
+  VolumeState,
+  VolumeStatus,
+} from './types.ts';

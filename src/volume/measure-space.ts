@@ -1,0 +1,20 @@
+import { statfsSync } from 'node:fs';
+import { readMemoryInfo } from './mount-memory.ts';
+import type { SpaceFacts, StorePlace } from './types.ts';
+import { deviceFailed } from './volume-failed.ts';
+
+/** See `VolumeOperations.measureSpace`. */
+export function measureSpace(request: { readonly directory: string; readonly kind: StorePlace['kind'] }): SpaceFacts {
+  const { directory, kind } = request;
+  try {
+    const { blocks, bfree, bavail, bsize } = statfsSync(directory);
+    const free = bavail * bsize;
+    return {
+      sizeBytes: blocks * bsize,
+      usedBytes: (blocks - bfree) * bsize,
+      availableBytes: kind === 'memory' ? Math.min(free, readMemoryInfo('MemAvailable')) : free,
+    };
+  } catch (error) {
+    throw deviceFailed(`measure ${directory}`, error);
+  }
+}

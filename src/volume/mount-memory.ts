@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { SealiftError } from '../errors/index.ts';
+import { errnoOf, mount } from '../platform/index.ts';
+import { listMounts, prepareMountPoint, STORE_MOUNT_FLAGS } from './mount-volume.ts';
+import { mountAt } from './parse-mounts.ts';
+import type { MemorySize } from './types.ts';
+import { mountFailed } from './volume-failed.ts';
+
+/** By its source we know our own mount again. */
+const SOURCE = 'sealift-image-memory';
+const MIN_INODES = 16_384;
+/** An inode costs about 1 KiB that `size` does not count; unpacked images have a file for each 40 KiB. */
+const BYTES_PER_INODE = 8 * 1024;
+const PAGE_BYTES = 4096;
+
+/** See `VolumeOperations.mountMemory`. */
+export function mountMemory(request: { readonly mountPoint: string; readonly size: MemorySize }): void {
+  const { mountPoint, size } = request;
+  const action = `mount memory on ${mountPoint}`;
+  try {
+    const present = mountAt(listMounts(), mountPoint);
+    if (present?.type === 'tmpfs' && present.source === SOURCE) return;
+    prepareMountPoint(mountPoint, action);
+    const options = memoryOptions(memoryBytes(size, readMemoryInfo('MemTotal')));
+    // Huge pages for each small file would take many times the memory; a kernel without them does not know the word.
+    mountTmpfs(mountPoint, `${options},huge=never`) || mountTmpfs(mountPoint, options);
+    if (mountAt(listMounts(), mountPoint)?.source === SOURCE) return;
+    throw new SealiftError('VOLUME_MOUNT_FAILED', `${action}: expected a tmpfs there, the kernel refused its options`);
+  } catch (error) {
+    throw mountFailed(action, error);
+  }
+}
+
+function mountTmpfs(target: string, data: string): boolean {
+  try {
+    mount({ source: SOURCE, target, type: 'tmpfs', flags: STORE_MOUNT_FLAGS, data });
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EINVAL') return false;
+    throw error;
+  }
+}
+
+export function memoryBytes(size: MemorySize, totalBytes: number): number {
+  const bytes = size.kind === 'bytes' ? size.bytes : Math.floor((totalBytes * size.percent) / 100);
+  return bytes - (bytes % PAGE_BYTES);
+}
+
+export function memoryOptions(bytes: number): string {
+  const inodes = Math.max(MIN_INODES, Math.ceil(bytes / BYTES_PER_INODE));
+  return `size=${bytes},nr_inodes=${inodes},mode=0700`;
+}
+
+/** A line of https://docs.kernel.org/filesystems/proc.html#meminfo, in bytes. */
+export function readMemoryInfo(name: 'MemTotal' | 'MemAvailable'): number {
+  const line = new RegExp(`^${name}:\\s+([0-9]+) kB$`, 'm').exec(readFileSync('/proc/meminfo', 'latin1'));
+  const [, kilobytes] = line ?? [];
+  if (kilobytes !== undefined) return Number(kilobytes) * 1024;
+  throw new SealiftError('VOLUME_MOUNT_FAILED', `read /proc/meminfo: expected ${name}, got none`);
+}

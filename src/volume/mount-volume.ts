@@ -1,0 +1,73 @@
+import { chmodSync, lstatSync, mkdirSync, readFileSync, realpathSync, rmdirSync } from 'node:fs';
+import { SealiftError } from '../errors/index.ts';
+import { errnoOf, MS, mount, readDirect, umount } from '../platform/index.ts';
+import { type MountEntry, mountAt, parseMounts } from './parse-mounts.ts';
+import type { MappingFacts } from './types.ts';
+import { deviceFailed, mountFailed } from './volume-failed.ts';
+
+interface MountRequest {
+  readonly mapping: MappingFacts;
+  readonly mountPoint: string;
+}
+
+/** What lies there is read by nobody but the kernel's overlay and EROFS, whose own mounts decide what may run. */
+export const STORE_MOUNT_FLAGS = MS.NOATIME | MS.NODEV | MS.NOSUID | MS.NOEXEC;
+
+export function listMounts(): readonly MountEntry[] {
+  return parseMounts(readFileSync('/proc/self/mountinfo', 'latin1'));
+}
+
+/** See `VolumeOperations.mountVolume`. */
+export function mountVolume({ mapping, mountPoint }: MountRequest): void {
+  const action = `mount image store on ${mountPoint}`;
+  try {
+    prepareMountPoint(mountPoint, action);
+    mount({
+      source: mapping.path,
+      target: mountPoint,
+      type: 'ext4',
+      flags: STORE_MOUNT_FLAGS,
+      data: 'errors=remount-ro',
+    });
+    try {
+      if (mountAt(listMounts(), mountPoint)?.deviceId !== mapping.deviceId) {
+        throw new SealiftError(
+          'VOLUME_MOUNT_FAILED',
+          `${action}: expected ${mapping.deviceId} there, got another device`,
+        );
+      }
+      chmodSync(mountPoint, 0o700);
+      // For e2fsck, which never runs here; the store wants its directory for itself.
+      rmdirSync(`${mountPoint}/lost+found`);
+    } catch (error) {
+      umount(mountPoint);
+      throw error;
+    }
+  } catch (error) {
+    throw mountFailed(action, error);
+  }
+}
+
+/** Makes the directory. Throws `VOLUME_MOUNT_FAILED` when a link leads elsewhere or something is mounted there. */
+export function prepareMountPoint(mountPoint: string, action: string): void {
+  mkdirSync(mountPoint, { recursive: true, mode: 0o700 });
+  const actual = realpathSync(mountPoint);
+  if (actual !== mountPoint || !lstatSync(mountPoint).isDirectory()) {
+    throw new SealiftError('VOLUME_MOUNT_FAILED', `${action}: expected no link in the path, got one to ${actual}`);
+  }
+  const present = mountAt(listMounts(), mountPoint);
+  if (present === undefined) return;
+  throw new SealiftError('VOLUME_MOUNT_FAILED', `${action}: expected nothing to be mounted there, got ${present.type}`);
+}
+
+/** See `VolumeOperations.isVolumeAlive`. */
+export function isVolumeAlive({ mapping, mountPoint }: MountRequest): boolean {
+  if (mountAt(listMounts(), mountPoint)?.deviceId !== mapping.deviceId) return false;
+  try {
+    readDirect(mapping.path, 0);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENXIO' || errnoOf(error) === 'ENODEV') return false;
+    throw deviceFailed(`read ${mapping.name}`, error);
+  }
+}

@@ -1,0 +1,256 @@
+import { asSealiftError, fromPlainError, prefixError, SealiftError, toPlainError } from '../errors/index.ts';
+import { currentPlace, describeVolume } from './describe-volume.ts';
+import { lockVolume, type VolumeLock } from './lock-volume.ts';
+import { type Preparation, type PreparedVolume, prepareVolume } from './prepare-volume.ts';
+import type {
+  DeviceFacts,
+  KnownVolume,
+  MappingFacts,
+  StorePlace,
+  Volume,
+  VolumePorts,
+  VolumeRequest,
+  VolumeSettings,
+  VolumeStatus,
+} from './types.ts';
+import { openState, type VolumeState } from './volume-record.ts';
+
+/** Enough for a disk that answers at all; a pull waits for it at most so long. */
+const PROBE_TIMEOUT_MS = 10_000;
+
+/** A volume that is, or was, mounted. */
+type Mounted = KnownVolume & PreparedVolume;
+
+/**
+ * The volume as an earlier run of ours has left it: what is ready is used again, what was half done is taken away and
+ * done anew; `prepare`, `place` and `status` may be called at once. Throws `VOLUME_STATE_INVALID`.
+ */
+export function openVolume(settings: VolumeSettings, ports: VolumePorts): Volume {
+  return new ImageVolume(settings, ports, openState(settings.stateDir, settings.bootId));
+}
+
+class ImageVolume implements Volume {
+  readonly #settings: VolumeSettings;
+  readonly #ports: VolumePorts;
+  readonly #state: VolumeState;
+  #known: KnownVolume | undefined;
+  /** The one preparation, or look for an old one, that is under way. */
+  #flight: { readonly key: string; readonly done: Promise<void> } | undefined;
+
+  constructor(settings: VolumeSettings, ports: VolumePorts, state: VolumeState) {
+    this.#settings = settings;
+    this.#ports = ports;
+    this.#state = state;
+    this.#known = state.readRecord();
+    const known = this.#known;
+    if (known === undefined || known.state === 'failed') return;
+    // What comes of it is in the state; who asks for the volume is told.
+    this.#start(JSON.stringify(known.request), known.request).catch(() => undefined);
+  }
+
+  async prepare(request: VolumeRequest): Promise<VolumeStatus> {
+    const key = JSON.stringify(request);
+    while (this.#flight !== undefined && this.#flight.key !== key) await settled(this.#flight.done);
+    await (this.#flight?.done ?? this.#start(key, request));
+    return this.status();
+  }
+
+  async place(): Promise<StorePlace> {
+    while (this.#flight !== undefined) await settled(this.#flight.done);
+    if (this.#known?.state === 'ready') await this.#probe(this.#known);
+    const place = currentPlace(this.#known, this.#settings);
+    if (place === undefined) throw prefixError('image store', this.#currentError());
+    if (place.kind === 'device') return place;
+    const { mountPoint, size } = this.#settings.memory;
+    await this.#run(() => this.#ports.runOperation('mountMemory', { mountPoint, size }, PROBE_TIMEOUT_MS));
+    return place;
+  }
+
+  reportStall(error: Error): void {
+    const known = this.#known;
+    if (known?.state !== 'ready') return;
+    const stalled = new SealiftError('VOLUME_STALLED', `image store: ${error.message}`, { cause: error });
+    this.#remember({ ...known, state: 'stalled', error: toPlainError(stalled) });
+  }
+
+  status(): Promise<VolumeStatus> {
+    return describeVolume(this.#known, this.#settings, this.#ports);
+  }
+
+  #start(key: string, request: VolumeRequest): Promise<void> {
+    const done = this.#run(() => this.#prepare(request)).finally(() => {
+      this.#flight = undefined;
+    });
+    this.#flight = { key, done };
+    return done;
+  }
+
+  async #prepare(request: VolumeRequest): Promise<void> {
+    const { clock } = this.#ports;
+    const { timeoutMs, waitMs } = this.#settings;
+    const deadline = clock.nowMs() + timeoutMs + waitMs;
+    const leftMs = () => Math.max(1, Math.ceil(deadline - clock.nowMs()));
+    const before = this.#known;
+    if (isMounted(before) && (await this.#findAgain(before, request, leftMs))) return;
+    this.#remember({ state: 'preparing', request, ...(before?.device && { device: before.device }) });
+    this.#ports.checkpoint('volume-recorded');
+    let lock: VolumeLock | undefined;
+    try {
+      lock = await lockVolume(this.#state.lockPath, { clock, timeoutMs: leftMs() });
+      await this.#prepareLocked(request, { lock, leftMs, before });
+    } catch (error) {
+      this.#fail(await this.#cleanUp(asVolumeError(error), leftMs));
+    } finally {
+      lock?.release();
+    }
+  }
+
+  async #prepareLocked(
+    request: VolumeRequest,
+    { lock, leftMs, before }: Pick<Preparation, 'lock' | 'leftMs'> & { readonly before: KnownVolume | undefined },
+  ): Promise<void> {
+    const { headerPath } = this.#state;
+    const [settings, ports] = [this.#settings, this.#ports];
+    await this.#removeLeftovers(leftMs());
+    const onClaimed = (device: DeviceFacts) => this.#remember({ state: 'preparing', request, device });
+    const prepared = await prepareVolume({ request, settings, ports, lock, headerPath, leftMs, onClaimed });
+    if (prepared === undefined) return this.#forget(before);
+    this.#remember({ state: 'ready', request, ...prepared });
+    ports.checkpoint('volume-ready');
+  }
+
+  /** No device of these names: that is no failure, and it ends none. */
+  #forget(before: KnownVolume | undefined): void {
+    if (before?.state === 'failed' || before?.state === 'stalled') {
+      this.#remember(before);
+      return;
+    }
+    this.#known = undefined;
+    this.#state.removeRecord();
+  }
+
+  /**
+   * Whether what was mounted before is there, ours and what is asked for; false: it has to be made anew. Throws
+   * `VOLUME_IN_USE` for a request that wants another one; the one that is there stays.
+   */
+  async #findAgain(before: Mounted, request: VolumeRequest, leftMs: () => number): Promise<boolean> {
+    try {
+      if (!(await this.#isAlive(before, leftMs))) return false;
+    } catch (error) {
+      const failure = asVolumeError(error);
+      if (failure.code === 'VOLUME_STALLED') this.#fail(failure);
+      return false;
+    }
+    const { device, expected, mapping } = before;
+    this.#remember({ state: 'ready', request: before.request, device, expected, mapping });
+    await this.#assertSameRequest(before, request, leftMs());
+    return true;
+  }
+
+  async #isAlive({ expected, mapping, request }: Mounted, leftMs: () => number): Promise<boolean> {
+    const { runOperation } = this.#ports;
+    const found = await runOperation('inspectMapping', { expected }, leftMs());
+    if (!isSameMapping(found, mapping)) return false;
+    return runOperation('isVolumeAlive', { mapping, mountPoint: request.mountPoint }, leftMs());
+  }
+
+  async #assertSameRequest(before: Mounted, request: VolumeRequest, timeoutMs: number): Promise<void> {
+    const { source, mountPoint } = request;
+    const isSame = JSON.stringify(request) === JSON.stringify(before.request);
+    if (isSame) return;
+    const wanted = await this.#ports.runOperation('identifyDevice', { source }, timeoutMs);
+    // Configuration names a node, and the agent has named the device by its numbers.
+    if (wanted === undefined && source.kind === 'nodes') return;
+    const isSameDisk = wanted?.deviceId === before.device.deviceId && wanted.diskseq === before.device.diskseq;
+    if (isSameDisk && mountPoint === before.request.mountPoint) return;
+    const have = `${before.device.deviceId} on ${before.request.mountPoint}`;
+    const asked = `${wanted?.deviceId ?? 'no device'} on ${mountPoint}`;
+    throw new SealiftError('VOLUME_IN_USE', `image store: expected a request for ${have}, got one for ${asked}`, {
+      context: { expected: have, actual: asked },
+    });
+  }
+
+  /** A pull is about to rely on it. What comes of it is in the state. */
+  async #probe(known: KnownVolume): Promise<void> {
+    if (!isMounted(known)) return;
+    const { mountPoint } = known.request;
+    try {
+      const { mapping } = known;
+      const isAlive = await this.#ports.runOperation('isVolumeAlive', { mapping, mountPoint }, PROBE_TIMEOUT_MS);
+      if (isAlive) return;
+      throw new SealiftError('VOLUME_LOST', `image store: expected ${mapping.name} on ${mountPoint}, it is gone`);
+    } catch (error) {
+      const failure = asVolumeError(error);
+      const state = failure.code === 'VOLUME_STALLED' ? 'stalled' : 'failed';
+      // Unless somebody has prepared it anew meanwhile.
+      if (this.#known === known) this.#remember({ ...known, state, error: toPlainError(failure) });
+    }
+  }
+
+  #currentError(): SealiftError {
+    const error = this.#known?.error;
+    if (error !== undefined) return fromPlainError(error);
+    return new SealiftError('INTERNAL', `state ${this.#known?.state}: expected an error, got none`);
+  }
+
+  async #removeLeftovers(timeoutMs: number): Promise<void> {
+    const { mapperName } = this.#settings;
+    const device = this.#known?.device;
+    await this.#ports.runOperation('removeVolume', { mapperName, device }, timeoutMs);
+  }
+
+  /** The error to tell. What cannot be taken away now is tried again by the next preparation. */
+  async #cleanUp(failure: SealiftError, leftMs: () => number): Promise<SealiftError> {
+    // Whatever is asked of a disk that hangs only leaves another thread behind.
+    if (failure.code === 'VOLUME_STALLED') return failure;
+    try {
+      await this.#removeLeftovers(Math.max(leftMs(), PROBE_TIMEOUT_MS));
+      return failure;
+    } catch (error) {
+      const { code, message, context, hint, cause } = failure;
+      const more = asSealiftError(error).message;
+      return new SealiftError(code, `${message}; then ${more}`, { context, hint, cause });
+    }
+  }
+
+  #fail(failure: SealiftError): never {
+    const known = this.#known;
+    if (known !== undefined) {
+      const state = failure.code === 'VOLUME_STALLED' ? 'stalled' : 'failed';
+      this.#remember({ ...known, state, error: toPlainError(failure) });
+    }
+    throw failure;
+  }
+
+  #remember(known: KnownVolume): void {
+    this.#known = known;
+    this.#state.writeRecord(known);
+  }
+
+  async #run<Value>(action: () => Promise<Value>): Promise<Value> {
+    try {
+      return await action();
+    } catch (error) {
+      throw asVolumeError(error);
+    }
+  }
+}
+
+async function settled(promise: Promise<void>): Promise<void> {
+  await Promise.allSettled([promise]);
+}
+
+function isMounted(known: KnownVolume | undefined): known is Mounted {
+  return known?.device !== undefined && known.expected !== undefined && known.mapping !== undefined;
+}
+
+function isSameMapping(one: MappingFacts, other: MappingFacts): boolean {
+  return one.deviceId === other.deviceId && one.uuids.join() === other.uuids.join();
+}
+
+/** The worker pool calls a deadline the store's. */
+function asVolumeError(error: unknown): SealiftError {
+  const failure = asSealiftError(error);
+  if (failure.code !== 'STORE_STALLED') return failure;
+  return new SealiftError('VOLUME_STALLED', `image store: ${failure.message}`, { context: failure.context });
+}

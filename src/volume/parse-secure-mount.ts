@@ -1,0 +1,95 @@
+import { SealiftError } from '../errors/index.ts';
+import type { SecureMountRequest, VolumeRequest, VolumeSource } from './types.ts';
+
+const VOLUME_TYPE = 'block-device';
+/** What these options have to say. The kata agent always sends them, and nothing else is built. */
+const FIXED_OPTIONS: ReadonlyMap<string, string> = new Map([
+  ['sourceType', 'empty'],
+  ['targetType', 'fileSystem'],
+  ['filesystemType', 'ext4'],
+  ['encryptionType', 'luks2'],
+]);
+/**
+ * Neither has an effect. The host could make both up, as it can set the agent's parameters: integrity stays on whatever
+ * `dataIntegrity` says, and file systems are made in one way.
+ */
+const IGNORED_OPTIONS: ReadonlySet<string> = new Set(['mkfsOpts', 'dataIntegrity']);
+const SOURCE_OPTIONS: ReadonlySet<string> = new Set(['deviceId', 'devicePath']);
+/** Of a dev_t of Linux: 12 bits for the one, 20 for the other. */
+const MAX_MAJOR = 0xfff;
+const MAX_MINOR = 0xfffff;
+
+/**
+ * Takes what the kata agent sends, and of that only what is built. The request is attacker-controlled as far as the
+ * host chooses device and options. Throws `VOLUME_REQUEST_INVALID` and `VOLUME_REQUEST_UNSUPPORTED`.
+ */
+export function parseSecureMount(request: SecureMountRequest, mountRoots: readonly string[]): VolumeRequest {
+  const { volumeType, options, flags } = request;
+  if (volumeType !== VOLUME_TYPE) throw unsupported('volume_type', VOLUME_TYPE, volumeType);
+  if (flags.length > 0) throw unsupported('flags', 'none', flags.join(','));
+  for (const [name, expected] of FIXED_OPTIONS) {
+    const actual = options.get(name);
+    if (actual !== expected) throw unsupported(name, expected, actual);
+  }
+  for (const [name, value] of options) {
+    const isKnown = FIXED_OPTIONS.has(name) || IGNORED_OPTIONS.has(name) || SOURCE_OPTIONS.has(name);
+    if (!isKnown) throw unsupported(name, 'no such option', value);
+  }
+  return { source: parseSource(options), mountPoint: parseMountPoint(request.mountPoint, mountRoots) };
+}
+
+/** Where both are given, the numbers count, as in confidential-data-hub. */
+function parseSource(options: ReadonlyMap<string, string>): VolumeSource {
+  const [deviceId, path] = [options.get('deviceId'), options.get('devicePath')];
+  if (deviceId !== undefined) return parseDeviceId(deviceId);
+  if (path !== undefined) return { kind: 'devicePath', path: parseDevicePath(path) };
+  throw invalid('deviceId', 'MAJOR:MINOR of a block device, or devicePath', undefined);
+}
+
+export function parseDeviceId(deviceId: string): Extract<VolumeSource, { readonly kind: 'deviceId' }> {
+  const [, major, minor] = /^([0-9]{1,4}):([0-9]{1,7})$/.exec(deviceId)?.map(Number) ?? [];
+  if (major === undefined || minor === undefined || major > MAX_MAJOR || minor > MAX_MINOR) {
+    throw invalid('deviceId', 'MAJOR:MINOR', deviceId);
+  }
+  return { kind: 'deviceId', major, minor };
+}
+
+function parseDevicePath(path: string): string {
+  if (path.startsWith('/dev/') && isPlain(path)) return path;
+  throw invalid('devicePath', 'a path below /dev', path);
+}
+
+function parseMountPoint(mountPoint: string, roots: readonly string[]): string {
+  const path = mountPoint.replace(/\/$/, '');
+  if (!isPlain(path)) throw invalid('mount_point', 'an absolute path', mountPoint);
+  if (roots.some((root) => path === root || path.startsWith(`${root}/`))) return path;
+  throw unsupported('mount_point', `a directory in ${roots.join(' or ')}`, mountPoint);
+}
+
+/** Absolute, and the same to whoever reads it. */
+function isPlain(path: string): boolean {
+  const [first, ...names] = path.split('/');
+  const arePlain = names.every((name) => name !== '' && name !== '.' && name !== '..');
+  return first === '' && names.length > 0 && arePlain && !path.includes('\0');
+}
+
+function unsupported(option: string, expected: string, actual: string | undefined): SealiftError {
+  return requestFailed('VOLUME_REQUEST_UNSUPPORTED', { option, expected, actual });
+}
+
+function invalid(option: string, expected: string, actual: string | undefined): SealiftError {
+  return requestFailed('VOLUME_REQUEST_INVALID', { option, expected, actual });
+}
+
+const MAX_SHOWN = 200;
+
+function requestFailed(
+  code: 'VOLUME_REQUEST_INVALID' | 'VOLUME_REQUEST_UNSUPPORTED',
+  mismatch: { readonly option: string; readonly expected: string; readonly actual: string | undefined },
+): SealiftError {
+  const { option, expected } = mismatch;
+  const actual = mismatch.actual === undefined ? 'none' : JSON.stringify(mismatch.actual.slice(0, MAX_SHOWN));
+  return new SealiftError(code, `secure mount: ${option}: expected ${expected}, got ${actual}`, {
+    context: { option, expected, actual },
+  });
+}

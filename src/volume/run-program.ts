@@ -1,0 +1,42 @@
+import { SealiftError } from '../errors/index.ts';
+import type { Command, CommandEnd, CommandRunner } from './types.ts';
+
+const MAX_SHOWN = 1_500;
+
+/**
+ * Standard output of a program that ended with 0. `started` is called while it runs. Throws `VOLUME_PROGRAM_MISSING`,
+ * `VOLUME_PROGRAM_FAILED` and `VOLUME_STALLED`.
+ */
+export async function runProgram(commands: CommandRunner, command: Command, started: () => void): Promise<string> {
+  const { end } = commands.start(command);
+  // A checkpoint that throws must not leave a rejection behind that nobody sees.
+  end.catch(() => undefined);
+  started();
+  const result = await end;
+  if (result.kind === 'exited' && result.code === 0) return result.stdout;
+  throw programFailed(command, result);
+}
+
+function programFailed({ program, parameters, timeoutMs }: Command, end: CommandEnd): SealiftError {
+  const [action = ''] = parameters;
+  const name = program === 'cryptsetup' ? `cryptsetup ${action}` : program;
+  switch (end.kind) {
+    case 'missing':
+      return new SealiftError(
+        'VOLUME_PROGRAM_MISSING',
+        `run ${program}: expected it in ${end.folders.join(', ')}, got none`,
+        { context: { program } },
+      );
+    case 'timedOut':
+      return new SealiftError('VOLUME_STALLED', `${name}: expected it to end within ${timeoutMs} ms, it has not`, {
+        context: { program, timeoutMs, isStuck: String(end.isStuck) },
+      });
+    default: {
+      const how = end.kind === 'exited' ? `exit code ${end.code}` : end.signal;
+      const words = end.stderr.trim().slice(-MAX_SHOWN);
+      return new SealiftError('VOLUME_PROGRAM_FAILED', `${name}: expected success, got ${how}: ${words}`, {
+        context: { program, actual: how },
+      });
+    }
+  }
+}

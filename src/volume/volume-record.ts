@@ -1,0 +1,73 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { SealiftError } from '../errors/index.ts';
+import { errnoOf, isInMemory } from '../platform/index.ts';
+import { volumeRecordSchema } from './schema.ts';
+import type { KnownVolume, VolumeRecord } from './types.ts';
+
+/** The volume's part of the state directory. */
+export interface VolumeState {
+  readonly lockPath: string;
+  readonly headerPath: string;
+  /** Undefined when there is none, or one of another boot. */
+  readRecord(): KnownVolume | undefined;
+  writeRecord(record: KnownVolume): void;
+  removeRecord(): void;
+}
+
+/** Makes the directory. Throws `VOLUME_STATE_INVALID` when it, or where it would be made, is no memory. */
+export function openState(stateDir: string, bootId: string): VolumeState {
+  if (!isInMemory(stateDir)) {
+    throw new SealiftError(
+      'VOLUME_STATE_INVALID',
+      `image store: expected ${stateDir} on a tmpfs, got another file system`,
+      {
+        context: { path: stateDir },
+      },
+    );
+  }
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const path = recordPath(stateDir);
+  return {
+    lockPath: `${stateDir}/volume.lock`,
+    headerPath: `${stateDir}/volume.header`,
+    readRecord: () => readKnownVolume(stateDir, bootId),
+    writeRecord: (record) => {
+      const beside = `${path}.beside`;
+      writeFileSync(beside, JSON.stringify({ format: 1, bootId, ...record }), { mode: 0o600 });
+      renameSync(beside, path);
+    },
+    removeRecord: () => rmSync(path, { force: true }),
+  };
+}
+
+/** What a daemon has remembered; for those who only look. */
+export function readKnownVolume(stateDir: string, bootId: string): KnownVolume | undefined {
+  const record = parseRecord(recordPath(stateDir));
+  return record?.bootId === bootId ? record : undefined;
+}
+
+function recordPath(stateDir: string): string {
+  return `${stateDir}/volume.json`;
+}
+
+/** A record that cannot be read counts as none: what it spoke of is found by its name, and taken away. */
+function parseRecord(path: string): VolumeRecord | undefined {
+  const text = readUnlessAbsent(path);
+  if (text === undefined) return undefined;
+  try {
+    const parsed = volumeRecordSchema.safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function readUnlessAbsent(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
