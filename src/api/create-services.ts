@@ -1,0 +1,61 @@
+import { SealiftError } from '../errors/index.ts';
+import type { Logger } from '../log/index.ts';
+import { type Method, type Services, succeed } from '../ttrpc/index.ts';
+import { createHubMethod } from './create-hub-method.ts';
+import type { HubOperation } from './fail-as-hub.ts';
+import { defineApiMessages } from './messages.ts';
+import type { ApiLimits, ApiPorts, ServiceName } from './types.ts';
+
+type ServicePorts = { readonly ports: ApiPorts; readonly limits: ApiLimits; readonly log: Logger };
+type Methods = ReadonlyMap<string, Method>;
+
+const CREATE: Readonly<Record<ServiceName, (options: ServicePorts) => Methods>> = {
+  'api.ImagePullService': (options) => new Map([['PullImage', pullImage(options)]]),
+  'api.SecureMountService': (options) => new Map([['SecureMount', secureMount(options)]]),
+  'api.GetResourceService': (options) => new Map([['GetResource', pass('getResource', options)]]),
+  'api.SealedSecretService': (options) => new Map([['UnsealSecret', pass('unsealSecret', options)]]),
+  'keyprovider.KeyProviderService': (options) => new Map([['UnWrapKey', pass('unwrapKey', options)]]),
+};
+
+/** The named services, and no others. */
+export function createServices(names: readonly ServiceName[], options: ServicePorts): Services {
+  return new Map(names.map((name) => [name, CREATE[name](options)]));
+}
+
+function pullImage({ ports, limits, log }: ServicePorts): Method {
+  const { pullImageRequest, pullImageResponse } = defineApiMessages(limits);
+  return createHubMethod(
+    'pullImage',
+    async ({ payload, signal }, requestId) => {
+      const { imageUrl, bundlePath } = pullImageRequest.decode(payload);
+      const { manifestDigest } = await ports.pullImage({ imageUrl, bundlePath, requestId, signal });
+      return succeed(pullImageResponse.encode({ manifestDigest }));
+    },
+    log,
+  );
+}
+
+function secureMount({ ports, limits, log }: ServicePorts): Method {
+  const { secureMountRequest, secureMountResponse } = defineApiMessages(limits);
+  return createHubMethod(
+    'secureMount',
+    async ({ payload, signal }, requestId) => {
+      const request = secureMountRequest.decode(payload);
+      const { mountPath } = await ports.secureMount({ ...request, requestId, signal });
+      return succeed(secureMountResponse.encode({ mountPath }));
+    },
+    log,
+  );
+}
+
+function pass(operation: HubOperation, { ports, log }: ServicePorts): Method {
+  return createHubMethod(
+    operation,
+    async (call) => {
+      if (ports.passThrough !== undefined) return await ports.passThrough(call);
+      const message = `${call.service}/${call.method}: expected a confidential-data-hub to ask, but none is configured`;
+      throw new SealiftError('API_PASS_THROUGH_MISSING', message);
+    },
+    log,
+  );
+}

@@ -1,0 +1,18 @@
+export { createPassThrough } from './create-pass-through.ts';
+export { extendRuntimeMeasurement, pulledImageEvent } from './extend-runtime-measurement.ts';
+export { openApiServer } from './open-api-server.ts';
+export { requestPull } from './request-pull.ts';
+export type {
+  ApiLimits,
+  ApiPorts,
+  ApiServer,
+  ApiServerOptions,
+  ApiSocket,
+  Measurement,
+  MeasurementResult,
+  PassedCall,
+  PullImageCall,
+  PullRequestOptions,
+  SecureMountCall,
+  ServiceName,
+} from './types.ts';

@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, linkSync, lstatSync, mkdirSync, rmSync, type Stats } from 'node:fs';
+import { createConnection, type Server } from 'node:net';
+import { dirname, isAbsolute, join } from 'node:path';
+import { SealiftError } from '../errors/index.ts';
+
+/** `sun_path` of https://man7.org/linux/man-pages/man7/unix.7.html without its NUL. */
+const MAX_SOCKET_PATH_BYTES = 107;
+/** Clients that connect at the same moment; with too few places the kernel turns some away. It takes no more than this. */
+const MAX_BACKLOG = 4_096;
+
+export interface SocketClaim {
+  /** Removes the socket from its path if it is still this one. */
+  release(): void;
+}
+
+/**
+ * Has `server` listen at `path`. The socket gets that name when it takes connections and not before: clients wait for
+ * the file. A socket that nobody answers on is replaced, nothing else is. Throws `TTRPC_SOCKET_INVALID`.
+ */
+export async function claimSocket(server: Server, path: string): Promise<SocketClaim> {
+  const temporary = join(dirname(path), `.${randomBytes(3).toString('hex')}`);
+  assertUsable(path, temporary);
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    await removeStale(path);
+    await listen(server, temporary);
+    try {
+      chmodSync(temporary, 0o600);
+      // Unlike a rename, a link replaces nothing that came in between.
+      linkSync(temporary, path);
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+  } catch (cause) {
+    server.close();
+    if (cause instanceof SealiftError) throw cause;
+    throw refused(path, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+  const made = lstatSync(path);
+  return { release: () => removeOwn(path, made) };
+}
+
+function assertUsable(path: string, temporary: string): void {
+  if (!isAbsolute(path)) throw refused(path, 'expected an absolute path');
+  const length = Math.max(Buffer.byteLength(path), Buffer.byteLength(temporary));
+  if (length > MAX_SOCKET_PATH_BYTES) {
+    throw refused(path, `expected at most ${MAX_SOCKET_PATH_BYTES} bytes, got ${length}`);
+  }
+}
+
+async function removeStale(path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket()) throw refused(path, 'expected a socket or nothing, got another file');
+  if (await isAnswered(path)) throw refused(path, 'expected nobody there, but a server is listening');
+  removeOwn(path, found);
+}
+
+function removeOwn(path: string, own: Stats): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found?.ino === own.ino && found.dev === own.dev) rmSync(path, { force: true });
+}
+
+/** Any answer but a refusal is one: a server that is too busy to accept lives, too. */
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(path);
+    const settle = (isLiving: boolean) => {
+      socket.destroy();
+      resolve(isLiving);
+    };
+    socket.once('connect', () => settle(true));
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      settle(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
+    );
+  });
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ path, backlog: MAX_BACKLOG }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function refused(path: string, reason: string, cause?: unknown): SealiftError {
+  return new SealiftError('TTRPC_SOCKET_INVALID', `socket ${path}: ${reason}`, { context: { path }, cause });
+}

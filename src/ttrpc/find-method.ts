@@ -1,0 +1,22 @@
+import { redact, SealiftError } from '../errors/index.ts';
+import type { Method, Services } from './types.ts';
+
+/** As much of a name that a client made up as a message shows. */
+const MAX_SHOWN = 128;
+
+/** Throws `TTRPC_METHOD_UNKNOWN`, in the words of containerd's server. */
+export function findMethod(services: Services, service: string, method: string): Method {
+  const methods = services.get(service);
+  if (methods === undefined) throw unknown(`service ${shown(service)}`);
+  const found = methods.get(method);
+  if (found === undefined) throw unknown(`method ${shown(method)}`);
+  return found;
+}
+
+function shown(name: string): string {
+  return redact(name).slice(0, MAX_SHOWN);
+}
+
+function unknown(message: string): SealiftError {
+  return new SealiftError('TTRPC_METHOD_UNKNOWN', message);
+}

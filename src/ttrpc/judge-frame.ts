@@ -1,0 +1,40 @@
+import { SealiftError } from '../errors/index.ts';
+import { FRAME_TYPE, type FrameHeader } from './frame.ts';
+
+/** What a server knows of the streams of one connection. */
+export interface StreamState {
+  readonly lastStreamId: number;
+  readonly isOpen: (streamId: number) => boolean;
+}
+
+export type Verdict =
+  | { readonly kind: 'call' }
+  | { readonly kind: 'ignore' }
+  /** Answered on the stream of the frame, which is then closed. */
+  | { readonly kind: 'refuse'; readonly error: SealiftError };
+
+const IGNORE: Verdict = { kind: 'ignore' };
+
+/**
+ * What a server does with a frame, by https://github.com/containerd/ttrpc/blob/v1.2.7/PROTOCOL.md#streaming; where that
+ * is silent, as containerd's server does. Types that are unknown are for later versions of the protocol.
+ */
+export function judgeFrame({ streamId, type, flags }: FrameHeader, state: StreamState): Verdict {
+  if (streamId % 2 === 0) return invalid(streamId, 'StreamID must be odd for client initiated streams');
+  if (type === FRAME_TYPE.data) return judgeData(streamId, state);
+  if (type !== FRAME_TYPE.request) return IGNORE;
+  if (streamId <= state.lastStreamId) return invalid(streamId, 'StreamID cannot be re-used and must increment');
+  if (flags === 0) return { kind: 'call' };
+  const message = `stream ${streamId}: expected a unary request, got flags ${flags}`;
+  return { kind: 'refuse', error: new SealiftError('TTRPC_STREAM_REFUSED', message) };
+}
+
+/** No stream here takes data. What is still under way to one that was refused has had its answer. */
+function judgeData(streamId: number, { lastStreamId, isOpen }: StreamState): Verdict {
+  if (isOpen(streamId)) return invalid(streamId, 'a unary stream takes no data');
+  return streamId <= lastStreamId ? IGNORE : invalid(streamId, 'StreamID is no longer active');
+}
+
+function invalid(streamId: number, reason: string): Verdict {
+  return { kind: 'refuse', error: new SealiftError('TTRPC_FRAME_INVALID', `stream ${streamId}: ${reason}`) };
+}

@@ -1,0 +1,116 @@
+import { createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SealiftError } from '../errors/index.ts';
+import { Budget } from './budget.ts';
+import { claimSocket } from './claim-socket.ts';
+import { ServerConnection } from './server-connection.ts';
+import type { ServerOptions, TtrpcServer } from './types.ts';
+
+/** What methods get to clean up in after they were aborted. */
+const ABORT_GRACE_MS = 1_000;
+
+/** Serves `services` on a unix socket. Throws `TTRPC_SOCKET_INVALID`. */
+export async function openTtrpcServer(options: ServerOptions): Promise<TtrpcServer> {
+  const clients = new Clients(options);
+  // As with containerd's server there are no half-closed connections: a client that ends its side has gone.
+  const server = createServer({ allowHalfOpen: false }, (socket) => clients.add(socket));
+  const claim = await claimSocket(server, options.path);
+  // An error of accept(2) concerns one connection.
+  server.on('error', (cause) => options.onFault(closed('a connection could not be accepted', cause)));
+  const stop = async (graceMs: number): Promise<void> => {
+    try {
+      claim.release();
+    } catch (cause) {
+      options.onFault(closed('the socket could not be removed', cause as Error));
+    }
+    server.close();
+    await clients.stop(graceMs);
+  };
+  let stopped: Promise<void> | undefined;
+  return {
+    path: options.path,
+    stop: (graceMs) => {
+      stopped ??= stop(graceMs);
+      return stopped;
+    },
+  };
+}
+
+class Clients {
+  readonly #options: ServerOptions;
+  readonly #bytes: Budget;
+  readonly #places: Budget;
+  /** In the order in which they came. */
+  readonly #connections = new Set<ServerConnection>();
+  readonly #works = new Set<Promise<void>>();
+  #onEmpty: (() => void) | undefined;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+    this.#bytes = new Budget(options.limits.maxTtrpcBufferedBytes);
+    this.#places = new Budget(options.limits.maxTtrpcRequests);
+  }
+
+  add(socket: Socket): void {
+    if (this.#connections.size >= this.#options.limits.maxTtrpcConnections && !this.#makeRoom()) {
+      this.#options.onFault(closed('a connection too many was refused'));
+      socket.destroy();
+      return;
+    }
+    const { services, limits, onFault } = this.#options;
+    const connection = new ServerConnection(socket, {
+      ...{ services, limits, onFault, bytes: this.#bytes, places: this.#places },
+      onWork: (work) => this.#track(work),
+      onClosed: (gone) => this.#remove(gone),
+    });
+    this.#connections.add(connection);
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    for (const connection of this.#connections) connection.drain();
+    await this.#within(graceMs, this.#untilEmpty());
+    for (const connection of this.#connections) connection.abort(closed('the server is stopping'));
+    await this.#within(ABORT_GRACE_MS, Promise.all([this.#untilEmpty(), Promise.all(this.#works)]));
+    for (const connection of this.#connections) connection.close();
+  }
+
+  /** The kata agent keeps one connection for its life and does not open another: who has called, stays. */
+  #makeRoom(): boolean {
+    for (const connection of this.#connections) {
+      if (connection.hasCalled) continue;
+      this.#connections.delete(connection);
+      this.#options.onFault(closed('it never called, and another took its place'));
+      connection.close();
+      return true;
+    }
+    return false;
+  }
+
+  #track(work: Promise<void>): void {
+    this.#works.add(work);
+    work.finally(() => this.#works.delete(work));
+  }
+
+  #remove(connection: ServerConnection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#onEmpty?.();
+  }
+
+  #untilEmpty(): Promise<void> {
+    if (this.#connections.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve;
+    });
+  }
+
+  async #within(ms: number, event: Promise<unknown>): Promise<void> {
+    const over = new AbortController();
+    const timer = sleep(ms, undefined, { signal: over.signal }).catch(() => undefined);
+    await Promise.race([event, timer]);
+    over.abort();
+  }
+}
+
+function closed(reason: string, cause?: Error): SealiftError {
+  return new SealiftError('TTRPC_CLOSED', `connection: ${reason}`, { cause });
+}
