@@ -5,7 +5,7 @@ TESTS ?=
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build check lint format typecheck test test-unit test-integration test-acceptance test-podvm soak fuzz demo bench docs clean
+.PHONY: help setup build dist check lint format typecheck test test-unit test-integration test-acceptance test-podvm soak fuzz demo demo-local bench docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-17s %s\n' "$$target" "$$text"; done
@@ -15,6 +15,9 @@ setup: ## install the Debian packages (as root) and the npm packages
 
 build: ## make dist/sealift, an executable that runs from any folder
 	@node scripts/build.ts
+
+dist: ## make dist/sealift-VERSION-linux-ARCH.tar.zst: programs, Node, licences, configuration, install notes
+	@node scripts/dist.ts
 
 check: typecheck lint ## what a commit must pass: types, lint, architecture and unit tests (under two minutes)
 	@$(VITEST) test/architecture test/unit test/property
@@ -49,8 +52,11 @@ soak: build ## all tests with the full counts
 fuzz: ## property tests for SECONDS each (60)
 	@SEALIFT_FUZZ_SECONDS=$(SECONDS) $(VITEST) test/property
 
-demo: build ## pull an image from a registry, mount it and run it; needs root
+demo: build ## boot a pod VM whose disk becomes the image store, pull as the kata agent does, and run what came
 	@node scripts/demo.ts
+
+demo-local: build ## the same images without a VM: pull, mount and run; needs root
+	@node scripts/demo-local.ts
 
 bench: ## compare with skopeo + umoci, podman and containerd, and write docs/performance.md (BENCH_*: see there); needs root
 	@node scripts/bench.ts

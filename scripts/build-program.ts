@@ -1,30 +1,37 @@
 import { chmodSync, copyFileSync, linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { build } from 'esbuild';
+import { build, type Metafile } from 'esbuild';
+import { formatLauncher, type Program } from './build-launcher.ts';
+
+const PROGRAMS: readonly Program[] = [
+  { name: 'sealift', environment: 'measured' },
+  { name: 'sealiftd', environment: 'unmeasured' },
+];
 
 // Packages in CommonJS call `require` for Node's own modules; in an ES module there is none unless it is made.
 const BANNER = `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);`;
 
-/**
- * Memory is what users pay for: one malloc arena instead of one a thread (−10 MB), a young generation of 1 MB for each
- * thread's heap (−20 MB at the peak of a pull; neither costs time that can be measured).
- */
-const LAUNCHER = `#!/bin/sh
-lib=$(dirname -- "$(readlink -f -- "$0")")/lib
-MALLOC_ARENA_MAX=\${MALLOC_ARENA_MAX:-1}
-export MALLOC_ARENA_MAX
-exec "$lib/node" --disable-warning=ExperimentalWarning --max-semi-space-size=1 "$lib/sealift.mjs" "$@"
-`;
+export interface BuiltProgram {
+  /** Folders of the npm packages that are in the output: what was bundled, and Node. */
+  readonly packages: readonly string[];
+}
 
-/** Makes `output/sealift` with its bundle, its worker and its Node in `output/lib`; the same sources give the same bytes. */
-export async function buildProgram(root: string, output: string): Promise<void> {
+/**
+ * Makes the launchers in `output`, with their bundles, the worker and Node in `output/lib`; the same sources give the
+ * same bytes. That is why no compile cache comes along, which would save a fifth of the start: V8 never writes one twice
+ * alike (docs/adr/0018-launchers.md).
+ */
+export async function buildProgram(root: string, output: string): Promise<BuiltProgram> {
   const lib = join(output, 'lib');
   rmSync(lib, { recursive: true, force: true });
   mkdirSync(lib, { recursive: true });
-  await build({
+  const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: { sealift: 'src/bin/sealift.ts', worker: 'src/layer/worker.ts' },
+    entryPoints: {
+      ...Object.fromEntries(PROGRAMS.map(({ name }) => [name, `src/bin/${name}.ts`])),
+      worker: 'src/layer/worker.ts',
+    },
     outdir: lib,
     outExtension: { '.js': '.mjs' },
     bundle: true,
@@ -38,20 +45,34 @@ export async function buildProgram(root: string, output: string): Promise<void> 
     banner: { js: BANNER },
     legalComments: 'eof',
     logLevel: 'warning',
+    metafile: true,
   });
-  placeNode(root, join(lib, 'node'));
-  writeFileSync(join(output, 'sealift'), LAUNCHER);
-  chmodSync(join(output, 'sealift'), 0o755);
+  const nodePackage = locateNodePackage(root);
+  place(join(nodePackage, 'bin/node'), join(lib, 'node'));
+  for (const program of PROGRAMS) {
+    // Its first line names a Node that is not ours.
+    chmodSync(join(lib, `${program.name}.mjs`), 0o644);
+    writeFileSync(join(output, program.name), formatLauncher(program));
+    chmodSync(join(output, program.name), 0o755);
+  }
+  return { packages: [...listPackages(metafile).map((folder) => join(root, folder)), nodePackage] };
 }
 
-function placeNode(root: string, target: string): void {
+function listPackages({ inputs }: Metafile): string[] {
+  const folders = Object.keys(inputs).map((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]);
+  return [...new Set(folders.filter((folder) => folder !== undefined))].sort();
+}
+
+function locateNodePackage(root: string): string {
   const packageName = `node-linux-${process.arch === 'arm64' ? 'arm64' : 'x64'}`;
-  const manifest = createRequire(join(root, 'package.json')).resolve(`${packageName}/package.json`);
-  const node = join(dirname(manifest), 'bin/node');
+  return dirname(createRequire(join(root, 'package.json')).resolve(`${packageName}/package.json`));
+}
+
+function place(source: string, target: string): void {
   try {
-    linkSync(node, target);
+    linkSync(source, target);
   } catch {
     // Another file system, or one without hard links.
-    copyFileSync(node, target);
+    copyFileSync(source, target);
   }
 }

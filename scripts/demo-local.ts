@@ -1,67 +1,19 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { hasCommand, IS_ROOT } from '../test/support/commands.ts';
 import { runBundle } from '../test/support/crun.ts';
-import { buildRichLayers, loadRichImage } from '../test/support/debian-image.ts';
 import { startDockerRegistry } from '../test/support/docker-registry.ts';
-import { type BuiltImage, buildImage, buildLayer, pushImage } from '../test/support/image-builder.ts';
+import { pushImage } from '../test/support/image-builder.ts';
 import { unmountBelow } from '../test/support/mounts.ts';
 import { Scratch } from '../test/support/scratch.ts';
-import { dir, file, symlink, tar } from '../test/support/tar-builder.ts';
+import { buildDemoImages, type DemoImage } from './demo-images.ts';
 import { formatTable } from './format-table.ts';
 
 const SEALIFT = fileURLToPath(new URL('../dist/sealift', import.meta.url));
 
-interface DemoImage {
-  readonly title: string;
-  readonly repository: string;
-  readonly image: BuiltImage;
-  readonly files: number;
-  /** How the reference is written: pinned, or a tag and then with --insecure-policy. */
-  readonly pinned: boolean;
-}
-
 const say = (text = ''): void => console.log(text);
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(2)} s`;
-
-async function buildImages(folder: string): Promise<DemoImage[]> {
-  const busybox = [
-    dir('bin'),
-    file('bin/busybox', readFileSync('/bin/busybox'), { mode: 0o755 }),
-    symlink('bin/sh', 'busybox'),
-    dir('proc'),
-  ];
-  const rich = await loadRichImage();
-  const script = 'echo "Hello from Debian, I am $(id -un) and see $(ls /usr/bin | wc -l) programs"';
-  const debian = { Cmd: ['/bin/sh', '-c', script], User: 'sailor', Env: ['PATH=/usr/bin:/bin'] };
-  const small = buildImage({
-    format: 'oci',
-    index: true,
-    layers: [await buildLayer(tar(busybox), 'gzip', folder)],
-    config: { Cmd: ['/bin/sh', '-c', 'echo "Hello from busybox in $(pwd)"'], WorkingDir: '/bin' },
-  });
-  const [gzip, zstd] = [await buildRichLayers(rich, 'gzip', folder), await buildRichLayers(rich, 'zstd', folder)];
-  const files = rich.memberCount;
-  return [
-    { title: 'busybox', repository: 'demo/busybox', image: small, files: busybox.length, pinned: false },
-    {
-      title: 'Debian, gzip',
-      repository: 'demo/debian',
-      image: buildImage({ format: 'docker', layers: gzip, config: debian }),
-      files,
-      pinned: true,
-    },
-    {
-      title: 'Debian, zstd',
-      repository: 'demo/debian-zstd',
-      image: buildImage({ format: 'oci', index: true, layers: zstd, config: debian }),
-      files,
-      pinned: true,
-    },
-  ];
-}
 
 /** Shows the command, runs it and returns how long it took; on a terminal its progress is seen. */
 async function runStep(parameters: readonly string[]): Promise<number> {
@@ -108,7 +60,7 @@ async function demo(): Promise<void> {
   try {
     await using registry = await startDockerRegistry();
     say(`A registry listens on ${registry.host}; making images for it …\n`);
-    const images = await buildImages(scratch.path);
+    const images = await buildDemoImages(scratch.path);
     for (const { repository, image } of images) await pushImage(registry.url, repository, 'latest', image);
     const rows: string[][] = [];
     for (const image of images) rows.push(await showImage(image, registry.host, scratch));

@@ -12,7 +12,7 @@ export function createPullService(ports: PullServicePorts): PullService {
   const slots = new Slots(ports.maxPulls);
   return {
     pullImage: async (call) => {
-      const log = ports.log.child({ requestId: ports.newRequestId(), image: call.imageUrl });
+      const log = ports.log.child({ requestId: call.requestId, image: call.imageUrl });
       const startedMs = ports.nowMs();
       log.info({ bundle: call.bundlePath }, 'pull requested');
       try {

@@ -7,6 +7,8 @@ export interface PullCall {
   readonly imageUrl: string;
   /** The bundle directory, which the agent has made. */
   readonly bundlePath: string;
+  /** In every line about the call. */
+  readonly requestId: string;
   readonly signal: AbortSignal;
 }
 
@@ -43,5 +45,4 @@ export interface PullServicePorts {
   readonly log: Logger;
   /** Milliseconds that never go back. */
   readonly nowMs: () => number;
-  readonly newRequestId: () => string;
 }

@@ -11,6 +11,7 @@ import { missingLayers } from './missing-layers.ts';
 import type { PullPorts } from './ports.ts';
 import { type PreparedImage, type PullShelf, prepareImage } from './prepare-image.ts';
 import { type LayerChain, pullLayers } from './pull-layers.ts';
+import { sweepStore } from './sweep-store.ts';
 import type { PullRequest, PullResult, PullTarget } from './types.ts';
 import { unpackImage } from './unpack-image.ts';
 
@@ -57,16 +58,6 @@ async function giveBackRoom(error: unknown, store: Store): Promise<void> {
   if (!(error instanceof SealiftError) || error.code !== 'STORE_SPACE_EXHAUSTED') return;
   // The failure to report is the first one.
   await Promise.allSettled([store.prune({ all: false })]);
-}
-
-/** After the work, so that no pull waits for what dead containers left. */
-async function sweepStore(store: Store, { onProgress, openLayerMounts }: PullPorts): Promise<void> {
-  const sweeps = [() => store.sweepUppers(), () => openLayerMounts(store).sweep()];
-  for (const sweep of sweeps) {
-    const [swept] = await Promise.allSettled([sweep()]);
-    if (swept.status === 'fulfilled') continue;
-    onProgress({ type: 'warning', message: `left-overs of containers could not be removed: ${swept.reason}` });
-  }
 }
 
 async function pullIntoStore(

@@ -8,6 +8,7 @@ import type { PullPorts } from './ports.ts';
 export async function unmountBundle(
   directory: string,
   ports: Pick<PullPorts, 'openStore' | 'openSnapshotter' | 'runBundle' | 'runSnapshot'>,
+  { keepConfig = false }: { readonly keepConfig?: boolean } = {},
 ): Promise<readonly string[]> {
   const { runBundle, runSnapshot } = ports;
   try {
@@ -17,7 +18,7 @@ export async function unmountBundle(
       const inner = bundle.mountPoints.filter((mountPoint) => mountPoint !== bundle.rootfs);
       for (const target of inner) await runSnapshot('unmountSnapshot', { target });
       await ports.openSnapshotter(store).unmount(bundle.rootfs);
-      await runBundle({ kind: 'remove', directory: bundle.directory });
+      await runBundle({ kind: 'remove', directory: bundle.directory, keepConfig });
       return bundle.mountPoints;
     } finally {
       await store.close();

@@ -6,7 +6,7 @@ import { runCommand } from '../support/commands.ts';
 import { mountsBelow } from '../support/mounts.ts';
 import { describeWith } from '../support/needs.ts';
 
-const DEMO = fileURLToPath(new URL('../../scripts/demo.ts', import.meta.url));
+const DEMO = fileURLToPath(new URL('../../scripts/demo-local.ts', import.meta.url));
 const leftovers = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('sealift-demo-'));
 
 describeWith(['root', 'docker-registry', 'crun', 'busybox'], 'make demo', () => {

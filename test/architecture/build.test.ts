@@ -23,7 +23,9 @@ async function build(folder: string): Promise<Map<string, string>> {
 describe('make build', () => {
   it('gives the same bytes twice, wherever it builds', async () => {
     const [first, second] = [await build(scratch.join('first')), await build(scratch.join('second'))];
-    expect([...first.keys()]).toEqual(expect.arrayContaining(['lib/sealift.mjs', 'lib/worker.mjs', 'sealift']));
+    expect([...first.keys()]).toEqual(
+      expect.arrayContaining(['lib/sealift.mjs', 'lib/sealiftd.mjs', 'lib/worker.mjs', 'sealift', 'sealiftd']),
+    );
     expect([...second.keys()]).toEqual([...first.keys()]);
     for (const [name, text] of first) {
       expect(second.get(name) === text, `${name} differs`).toBe(true);
@@ -75,7 +77,7 @@ describe('make dist', () => {
 describe('the launcher', () => {
   const folder = scratch.join('odd place');
   const launcher = join(folder, 'probe');
-  // Node's first word on its environment would be this module's.
+  // This module runs before the program's own.
   const hostile = { NODE_OPTIONS: '--import=data:text/javascript,process.env.TAKEN=1', SSL_CERT_FILE: '/host.pem' };
 
   beforeAll(() => {
@@ -124,6 +126,24 @@ describe('the launcher', () => {
     expect(env).not.toHaveProperty('TAKEN');
     expect(Object.keys(env).filter((name) => NODE_VARIABLES.some((variable) => variable === name))).toEqual([]);
     expect(env.HTTPS_PROXY).toBe('http://proxy');
+  });
+
+  it('takes no functions from there either, where the shell is bash', () => {
+    const env = { 'BASH_FUNC_test%%': '() { echo taken; }', 'BASH_FUNC_readlink%%': '() { echo taken; }' };
+    const start = () => spawnSync('/bin/bash', [launcher], { argv0: 'sh', env, encoding: 'utf8' }).stdout;
+    write('measured');
+    expect(start()).toMatch(/^taken\n/);
+    write('unmeasured');
+    expect(JSON.parse(start()).args).toEqual([]);
+  });
+
+  it('is that of the daemon', async () => {
+    await buildProgram(PROJECT_ROOT, scratch.join('daemon'));
+    const greeting = { NODE_OPTIONS: `--import=data:text/javascript,console.log('taken')` };
+    const start = (name: string, parameter: string) =>
+      spawnSync(scratch.join('daemon', name), [parameter], { env: greeting, encoding: 'utf8' }).stdout;
+    expect(start('sealiftd', '--version')).toMatch(/^sealiftd [0-9.]+\n$/);
+    expect(start('sealift', 'version')).toMatch(/^taken\n[0-9.]+\n$/);
   });
 
   it('leaves the environment of its user alone', () => {

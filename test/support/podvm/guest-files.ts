@@ -59,7 +59,8 @@ export function listConstantFiles(kernel: GuestKernel, dist: string): CpioEntry[
 
 /** The project's build and the agent: small, and different after each edit. */
 export async function listChangingFiles(dist: string): Promise<CpioEntry[]> {
-  const program = listTree(dist, PROGRAM_FOLDER).filter(({ path }) => path !== NODE);
+  // What `make dist` left beside the programs is not for the guest.
+  const program = listTree(dist, PROGRAM_FOLDER).filter(({ path }) => path !== NODE && !path.endsWith('.tar.zst'));
   const init = fileURLToPath(new URL('./guest-init.sh', import.meta.url));
   return withParents([
     ...program,

@@ -7,7 +7,12 @@ import { expectFailure } from '../../support/matchers.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 const NEVER = new AbortController().signal;
-const CALL = { imageUrl: 'registry.example/app:1', bundlePath: '/run/kata-containers/c1', signal: NEVER };
+const CALL = {
+  imageUrl: 'registry.example/app:1',
+  bundlePath: '/run/kata-containers/c1',
+  requestId: 'r1',
+  signal: NEVER,
+};
 const RESULT = { manifestDigest: DIGEST, layers: [], warnings: [], layerFormat: 'erofs' } as unknown as PullResult;
 
 function world(change: Partial<PullServicePorts> = {}) {
@@ -23,7 +28,6 @@ function world(change: Partial<PullServicePorts> = {}) {
     const [trace, debug, info, warn, error] = ['trace', 'debug', 'info', 'warn', 'error'].map(line);
     return { trace, debug, info, warn, error, child: (more: object) => logAs({ ...context, ...more }) } as Logger;
   };
-  let ids = 0;
   const service = createPullService({
     settings: () => ({ bundleRoots: ['/run/kata-containers'], obstacle: undefined }),
     maxPulls: 2,
@@ -36,7 +40,6 @@ function world(change: Partial<PullServicePorts> = {}) {
     measure: async (image) => void seen.measured.push(image),
     log: logAs({}),
     nowMs: () => 0,
-    newRequestId: () => `r${++ids}`,
     ...change,
   });
   return { service, seen };

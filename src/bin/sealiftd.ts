@@ -1,0 +1,67 @@
+#!/usr/bin/env node
+import { parseArgs } from 'node:util';
+import { VERSION } from '../cli/index.ts';
+import { asSealiftError, KINDS } from '../errors/index.ts';
+import { runDaemon } from '../run-daemon.ts';
+
+const USAGE = `sealiftd: the image pull agent of a confidential pod VM
+
+Usage: sealiftd [-c FILE]
+
+  -c FILE        configuration, TOML or JSON; without it the kernel command line counts
+  -V, --version  print the version
+  -h, --help     print this
+`;
+
+/** Undefined: everything is said. As confidential-data-hub, whose place it takes, it knows these and no others. */
+function readArguments(argv: readonly string[]): { readonly configFile: string | undefined } | number {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        config: { type: 'string', short: 'c' },
+        version: { type: 'boolean', short: 'V' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+    if (values.help === true) process.stdout.write(USAGE);
+    else if (values.version === true) process.stdout.write(`sealiftd ${VERSION}\n`);
+    else return { configFile: values.config };
+    return 0;
+  } catch (error) {
+    process.stderr.write(`sealiftd: ${error instanceof Error ? error.message : error}\n${USAGE}`);
+    return 2;
+  }
+}
+
+/** One bad pull never ends the process: nobody starts it again, and nobody connects to it again. */
+function survive(error: unknown): void {
+  process.stderr.write(`${JSON.stringify({ level: 'error', error: String(error), msg: 'unforeseen error' })}\n`);
+}
+
+/** The exit code; what keeps the daemon from serving at all is its last word. */
+async function run(configFile: string | undefined): Promise<number> {
+  try {
+    return await runDaemon({
+      configFile,
+      environment: process.env,
+      version: VERSION,
+      onSignal: (name, listener) => process.on(name, listener),
+    });
+  } catch (error) {
+    const { code, kind, message, hint } = asSealiftError(error);
+    process.stderr.write(`sealiftd: ${message}\n  hint: ${hint}\n  code: ${code}\n`);
+    return KINDS[kind].exitCode;
+  }
+}
+
+const read = readArguments(process.argv.slice(2));
+if (typeof read === 'number') process.exitCode = read;
+else {
+  process.stderr.on('error', () => undefined);
+  process.on('uncaughtException', survive);
+  process.on('unhandledRejection', survive);
+  // Whatever the one who started us had: directories and sockets are for the owner.
+  process.umask(0o022);
+  process.exit(await run(read.configFile));
+}

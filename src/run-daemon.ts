@@ -1,0 +1,234 @@
+import { lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type ApiPorts,
+  type ApiServer,
+  createPassThrough,
+  extendRuntimeMeasurement,
+  openApiServer,
+  pulledImageEvent,
+} from './api/index.ts';
+import { type CurrentPlace, composeDaemon, type DaemonServices } from './compose-daemon.ts';
+import { CLOCK } from './compose-parts.ts';
+import {
+  type DaemonConfiguration,
+  type Environment,
+  limitsOf,
+  loadDaemonConfiguration,
+  resolveDaemonConfiguration,
+} from './config/index.ts';
+import { asSealiftError, type SealiftError } from './errors/index.ts';
+import { type Logger, openLogger } from './log/index.ts';
+import { createCommandRunner, notifySupervisor } from './platform/index.ts';
+import {
+  openVolume,
+  parseSecureMount,
+  type RunVolumeOperation,
+  type Volume,
+  type VolumeStatus,
+} from './volume/index.ts';
+
+export interface DaemonSurroundings {
+  /** Given with -c. */
+  readonly configFile: string | undefined;
+  readonly environment: Environment;
+  readonly version: string;
+  readonly onSignal: (name: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void) => void;
+}
+
+/** How long calls that are at work may take to end once the daemon is told to. */
+const STOP_GRACE_MS = 5_000;
+/** Of our mappings; what bears it is ours. */
+const MAPPER_NAME = 'sealift-image-store';
+
+/** Serves until it is told to stop; answers the exit code. */
+export async function runDaemon(surroundings: DaemonSurroundings): Promise<number> {
+  const daemon = await RunningDaemon.start(surroundings);
+  return daemon.stopped;
+}
+
+/** A configuration, or why there is none: then every pull is answered with that, which says more than a dead socket. */
+interface Loaded {
+  readonly configuration: DaemonConfiguration;
+  readonly failure: SealiftError | undefined;
+}
+
+function load({ configFile, environment }: DaemonSurroundings): Loaded {
+  try {
+    const kernelCommandLine = readFileSync('/proc/cmdline', 'utf8');
+    const configuration = loadDaemonConfiguration({ file: configFile, environment, kernelCommandLine });
+    return { configuration, failure: undefined };
+  } catch (error) {
+    const texts = { file: undefined, environment: {}, kernelCommandLine: '', imagepuller: undefined };
+    return { configuration: resolveDaemonConfiguration(texts), failure: asSealiftError(error) };
+  }
+}
+
+class RunningDaemon {
+  readonly #surroundings: DaemonSurroundings;
+  readonly #log: Logger;
+  readonly #services: DaemonServices;
+  readonly #volume: Volume;
+  readonly #stop = Promise.withResolvers<number>();
+  #loaded: Loaded;
+  #api: ApiServer | undefined;
+  #isStopping = false;
+
+  private constructor(surroundings: DaemonSurroundings, loaded: Loaded, log: Logger) {
+    this.#surroundings = surroundings;
+    this.#loaded = loaded;
+    this.#log = log;
+    this.#services = composeDaemon({
+      version: surroundings.version,
+      log,
+      configuration: () => this.#loaded.configuration,
+      failure: () => this.#loaded.failure,
+      currentPlace: () => this.#currentPlace(),
+      reportStall: (error) => this.#volume.reportStall(error),
+      measure: (image, signal) => this.#measure(image, signal),
+    });
+    this.#volume = this.#openVolume();
+  }
+
+  get stopped(): Promise<number> {
+    return this.#stop.promise;
+  }
+
+  static async start(surroundings: DaemonSurroundings): Promise<RunningDaemon> {
+    const loaded = load(surroundings);
+    const log = await openLogger({ level: loaded.configuration.log.level.value });
+    const daemon = new RunningDaemon(surroundings, loaded, log);
+    await daemon.#serve();
+    return daemon;
+  }
+
+  async #serve(): Promise<void> {
+    const { configuration, failure } = this.#loaded;
+    const { version, environment, onSignal } = this.#surroundings;
+    if (failure !== undefined) this.#log.error({ code: failure.code, error: failure.message }, 'configuration refused');
+    for (const warning of configuration.warnings) this.#log.warn({ warning }, 'configuration');
+    this.#api = await openApiServer({
+      sockets: configuration.api.sockets.value,
+      ports: this.#apiPorts(),
+      limits: limitsOf(configuration),
+      log: this.#log,
+    });
+    onSignal('SIGTERM', () => void this.#end('SIGTERM'));
+    onSignal('SIGINT', () => void this.#end('SIGINT'));
+    onSignal('SIGHUP', () => this.#reload());
+    const paths = configuration.api.sockets.value.map(({ path }) => path);
+    this.#log.info({ version, sockets: paths, uptimeMs: Math.round(performance.now()) }, 'daemon ready');
+    notifySupervisor(environment['NOTIFY_SOCKET'], 'READY=1');
+    const readyFile = configuration.api.readyFile.value;
+    if (readyFile !== undefined) writeFileSync(readyFile, `${process.pid}\n`);
+    this.#services.watch();
+    this.#findDevice();
+  }
+
+  /** A device that is there under one of its names is made the store without being asked. */
+  #findDevice(): void {
+    const { devices, mountPoint, waitMs } = this.#loaded.configuration.volume;
+    // Without one there is nothing to prepare, and a thread to find that out would cost 20 MB.
+    const isThere = devices.value.some((path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined);
+    if (!isThere && waitMs.value === 0) {
+      this.#log.info({ devices: devices.value }, 'no device for the image store');
+      return;
+    }
+    const source = { kind: 'nodes', paths: devices.value } as const;
+    this.#volume.prepare({ source, mountPoint: mountPoint.value }).then(
+      (status) => this.#logVolume(status),
+      (error: unknown) => this.#logFailure(error, 'image store not usable'),
+    );
+  }
+
+  #apiPorts(): ApiPorts {
+    const passthroughSocket = this.#loaded.configuration.api.passthroughSocket.value;
+    return {
+      pullImage: (call) => this.#services.pulls.pullImage(call),
+      secureMount: async (call) => {
+        const { volume } = this.#loaded.configuration;
+        const request = parseSecureMount(call, [volume.mountPoint.value]);
+        this.#log.info({ requestId: call.requestId, request }, 'secure mount requested');
+        try {
+          this.#logVolume(await this.#volume.prepare(request));
+        } catch (error) {
+          this.#logFailure(error, 'secure mount failed');
+          throw error;
+        }
+        return { mountPath: request.mountPoint };
+      },
+      passThrough:
+        passthroughSocket === undefined ? undefined : createPassThrough(passthroughSocket, this.#services.parts.limits),
+    };
+  }
+
+  async #currentPlace(): Promise<CurrentPlace> {
+    const { kind, directory, reason } = await this.#volume.place();
+    const id = kind === 'device' ? ((await this.#volume.status()).mapping?.uuids[0] ?? 'device') : 'memory';
+    return { kind, directory, reason, id };
+  }
+
+  /** Without an attestation agent nobody wants to be told. */
+  async #measure({ image, digest }: { readonly image: string; readonly digest: string }, signal: AbortSignal) {
+    const socketPath = this.#loaded.configuration.api.aaSocket.value;
+    const outcome = await extendRuntimeMeasurement({ socketPath, ...pulledImageEvent(image, digest), signal });
+    if (outcome !== 'extended') this.#log.warn({ image, outcome }, 'image not measured');
+  }
+
+  #openVolume(): Volume {
+    const { volume, store } = this.#loaded.configuration;
+    const { pool, limits } = this.#services.parts;
+    const runOperation = ((kind, request, timeoutMs) =>
+      pool.call({ room: 'volume', operation: { kind, request } }, { timeoutMs })) as RunVolumeOperation;
+    const settings = {
+      integrity: volume.integrity.value,
+      required: volume.required.value,
+      waitMs: volume.waitMs.value,
+      stateDir: join(store.state.value, 'volume'),
+      mapperName: MAPPER_NAME,
+      memory: { mountPoint: volume.memoryMountPoint.value, size: volume.memorySize.value },
+      bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+      timeoutMs: limits.volumeTimeoutMs,
+    };
+    return openVolume(settings, {
+      commands: createCommandRunner(),
+      runOperation,
+      clock: CLOCK,
+      checkpoint: () => undefined,
+    });
+  }
+
+  /** What pulls use from now on; sockets and the store stay as they are. A file that is wrong changes nothing. */
+  #reload(): void {
+    const loaded = load(this.#surroundings);
+    if (loaded.failure === undefined) this.#loaded = loaded;
+    if (loaded.failure === undefined) this.#log.info({}, 'configuration loaded again');
+    else this.#logFailure(loaded.failure, 'configuration refused, the one before stays');
+  }
+
+  async #end(signal: string): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    const { environment } = this.#surroundings;
+    this.#log.info({ signal }, 'daemon stopping');
+    notifySupervisor(environment['NOTIFY_SOCKET'], 'STOPPING=1');
+    await this.#api?.stop(STOP_GRACE_MS);
+    const readyFile = this.#loaded.configuration.api.readyFile.value;
+    if (readyFile !== undefined) rmSync(readyFile, { force: true });
+    const { pool } = this.#services.parts;
+    this.#services.stop();
+    // A thread that hangs in the kernel would hold the process at its end, for as long as the disk does not answer.
+    if (pool.stuckThreads > 0) process.kill(process.pid, 'SIGKILL');
+    this.#stop.resolve(0);
+  }
+
+  #logVolume({ state, place, device, cipher, integrity }: VolumeStatus): void {
+    const fields = { state, place: place?.kind, reason: place?.reason, deviceId: device?.deviceId, cipher, integrity };
+    this.#log.info(fields, 'image store');
+  }
+
+  #logFailure(error: unknown, message: string): void {
+    const { code, kind, message: text, hint } = asSealiftError(error);
+    this.#log.error({ code, kind, error: text, hint }, message);
+  }
+}

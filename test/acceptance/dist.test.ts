@@ -1,0 +1,85 @@
+import { accessSync, constants, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createDistribution, type Distribution } from '../../scripts/distribution/create-distribution.ts';
+import { mustRun, runCommand } from '../support/commands.ts';
+import { describeWith } from '../support/needs.ts';
+import { Scratch } from '../support/scratch.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const BARE = { env: {}, cwd: '/' };
+
+describeWith(['tar', 'zstd'], 'the archive of make dist', () => {
+  const scratch = new Scratch('dist');
+  const place = scratch.join('odd place');
+  let made: Distribution;
+  let program: string;
+
+  beforeAll(async () => {
+    const output = scratch.join('output');
+    made = await createDistribution({ root: ROOT, output, compressionLevel: 1, modificationTime: new Date(0) });
+    mkdirSync(place);
+    await mustRun('tar', ['--zstd', '-xf', made.archive, '-C', place]);
+    program = join(place, made.name, 'sealift');
+  });
+
+  afterAll(() => scratch[Symbol.dispose]());
+
+  it('is one folder named after version and architecture, owned by root', async () => {
+    expect(readdirSync(place)).toEqual([made.name]);
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+    expect(made.name).toBe(`sealift-${version}-linux-${process.arch === 'x64' ? 'amd64' : process.arch}`);
+    const listing = (await mustRun('tar', ['--zstd', '--numeric-owner', '-tvf', made.archive])).toString();
+    const entries = listing.trimEnd().split('\n');
+    expect(entries.length).toBeGreaterThan(20);
+    expect(entries.filter((entry) => !/^(-rw-r--r--|-rwxr-xr-x|drwxr-xr-x) 0\/0 /.test(entry))).toEqual([]);
+  });
+
+  it('has all that an installation needs, and nothing for development', () => {
+    const files = [
+      ...['LICENSE', 'LICENSES.md', 'README.md', 'docs/INSTALL.md', 'docs/errors.md', 'docs/SECURITY.md'],
+      ...['config/sealift.toml', 'config/sealiftd.toml', 'config/policies/default-deny.json'],
+      ...['config/systemd/sealiftd.service', 'config/kata/components.toml', 'lib/node', 'lib/worker.mjs'],
+    ];
+    for (const file of files) expect(statSync(join(place, made.name, file)).isFile(), file).toBe(true);
+    expect(readdirSync(join(place, made.name, 'config/udev'))).not.toEqual([]);
+    expect(readdirSync(join(place, made.name, 'config'))).not.toContain('dev');
+    for (const file of ['sealift', 'sealiftd', 'lib/node']) accessSync(join(place, made.name, file), constants.X_OK);
+  });
+
+  it('brings the licences of Node and of what is bundled', () => {
+    const licences = readFileSync(join(place, made.name, 'LICENSES.md'), 'utf8');
+    for (const name of ['undici', 'zod', 'pino', 'commander', 'smol-toml', 'node-linux-']) {
+      expect(licences).toMatch(new RegExp(`^## ${name}`, 'm'));
+    }
+    // Node's own text names what it is made of.
+    expect(licences).toMatch(/V8|OpenSSL/);
+  });
+
+  it('runs where it was unpacked, with no environment and in /', async () => {
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+    expect(await runCommand(program, ['version'], BARE)).toEqual({
+      code: 0,
+      stdout: Buffer.from(`${version}\n`),
+      stderr: '',
+    });
+    const daemon = join(place, made.name, 'sealiftd');
+    expect(await runCommand(daemon, ['--version'], BARE)).toEqual({
+      code: 0,
+      stdout: Buffer.from(`sealiftd ${version}\n`),
+      stderr: '',
+    });
+  });
+
+  it('looks at the machine from there, through a link, with its workers', async () => {
+    const link = scratch.join('linked');
+    symlinkSync(join('odd place', made.name, 'sealift'), link);
+    const { stdout } = await runCommand(link, ['doctor', '--json'], BARE);
+    const { schema, result } = JSON.parse(stdout.toString());
+    expect(schema).toBe(1);
+    // Calls through node:ffi and files without a name: made in a worker, so that one was found.
+    expect(result.checks).toContainEqual(expect.objectContaining({ name: 'system-calls', status: 'ok' }));
+    expect(result.checks).toContainEqual(expect.objectContaining({ name: 'zlib', status: 'ok' }));
+  });
+});

@@ -1,0 +1,192 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { composeDaemon, type DaemonServices } from '../../../src/compose-daemon.ts';
+import { resolveDaemonConfiguration } from '../../../src/config/index.ts';
+import { SILENT_LOGGER } from '../../../src/log/index.ts';
+import { umount } from '../../../src/platform/index.ts';
+import { mustRun } from '../../support/commands.ts';
+import { loopsBelow } from '../../support/loops.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { mountsBelow, unmountBelow } from '../../support/mounts.ts';
+import { describeWith } from '../../support/needs.ts';
+import { PullBed, type ServedImage } from '../../support/pull-bed.ts';
+import { dir, file } from '../../support/tar-builder.ts';
+
+const NEVER = new AbortController().signal;
+
+/** The daemon without its sockets, its memory a tmpfs of the test's own. */
+describeWith(['root'], 'pulls of the daemon', () => {
+  let bed: PullBed;
+  let daemon: DaemonServices;
+  let measured: unknown[];
+  let measure: () => Promise<void>;
+
+  beforeEach(async () => {
+    bed = await PullBed.open();
+    mkdirSync(bed.path('memory'));
+    await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=256m,mode=0700', 'tmpfs', bed.path('memory')]);
+    mkdirSync(bed.path('bundles'));
+    measured = [];
+    measure = async () => {};
+    open();
+  });
+
+  afterEach(async () => {
+    daemon.stop();
+    await unmountBelow(bed.directory);
+    await bed.close();
+  });
+
+  function open(text = ''): void {
+    const tables = `[store]\nstate = "${bed.path('state')}"\n[api]\nbundle_roots = ["${bed.path('bundles')}"]\n[pull]\ntls_verify = false\n`;
+    const configuration = resolveDaemonConfiguration({
+      file: { path: 'test.toml', text: `${tables}${text}` },
+      environment: {},
+      kernelCommandLine: '',
+      imagepuller: undefined,
+    });
+    daemon = composeDaemon({
+      version: 'test',
+      log: SILENT_LOGGER,
+      configuration: () => configuration,
+      failure: () => undefined,
+      currentPlace: async () => ({ kind: 'memory', directory: bed.path('memory'), reason: 'test', id: 'memory' }),
+      reportStall: () => undefined,
+      measure: async (image) => {
+        measured.push(image);
+        await measure();
+      },
+    });
+  }
+
+  /** As the agent does: the directory first. */
+  function bundle(name: string): string {
+    mkdirSync(bed.path(`bundles/${name}`));
+    return bed.path(`bundles/${name}`);
+  }
+
+  const pull = (image: ServedImage, bundlePath: string, signal = NEVER) =>
+    daemon.pulls.pullImage({ imageUrl: bed.reference(image.digest), bundlePath, requestId: 'r1', signal });
+  const serve = (name: string) => bed.serveImage([[dir('./'), file('shared', 'shared')], [file('who', name)]]);
+  const uppers = () => readdirSync(bed.path('memory/store/uppers'));
+  const layers = () => readdirSync(bed.path('memory/store/layers'));
+
+  it('mounts the image in the bundle of the agent and answers the digest of its manifest', async () => {
+    const image = serve('one');
+    const path = bundle('c1');
+    writeFileSync(`${path}/config.json`, 'of the agent');
+    expect(await pull(image, path)).toEqual({ manifestDigest: image.digest });
+    expect(readFileSync(`${path}/rootfs/who`, 'utf8')).toBe('one');
+    expect(readFileSync(`${path}/config.json`, 'utf8')).toBe('of the agent');
+    expect(measured).toEqual([{ image: bed.reference(image.digest), digest: image.digest }]);
+  });
+
+  it('serves eight at once, of the same image and of others, and fetches no layer twice', async () => {
+    const images = [serve('one'), serve('two')];
+    const calls = Array.from({ length: 8 }, (_, at) => ({ image: images[at % 2], path: bundle(`c${at}`) }));
+    await Promise.all(calls.map(({ image, path }) => pull(image as ServedImage, path)));
+    for (const [at, { path }] of calls.entries()) {
+      expect(readFileSync(`${path}/rootfs/who`, 'utf8')).toBe(['one', 'two'][at % 2]);
+    }
+    const digests = new Set(images.flatMap((image) => image.layers));
+    expect([...digests].map((digest) => bed.fetchesOf(digest))).toEqual([1, 1, 1]);
+  });
+
+  it('gives the uppers back of containers whose rootfs the agent has unmounted, and keeps the layers', async () => {
+    const image = serve('one');
+    const paths = [bundle('c1'), bundle('c2')];
+    for (const path of paths) await pull(image, path);
+    writeFileSync(`${paths[0]}/rootfs/written`, 'by the container');
+    expect(uppers()).toHaveLength(2);
+    daemon.watch();
+    // Once it has seen them.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    umount(`${paths[0]}/rootfs`);
+    await expect.poll(() => uppers().length, { timeout: 5_000 }).toBe(1);
+    expect(readFileSync(`${paths[1]}/rootfs/who`, 'utf8')).toBe('one');
+    umount(`${paths[1]}/rootfs`);
+    await expect.poll(() => uppers().length, { timeout: 5_000 }).toBe(0);
+    await expect.poll(() => [...loopsBelow(bed.directory)], { timeout: 5_000 }).toEqual([]);
+    expect(layers()).toHaveLength(2);
+    const again = bundle('c3');
+    const asked = bed.registry.requests.length;
+    await pull(image, again);
+    expect(bed.registry.requests.length).toBe(asked);
+  });
+
+  it('ends a pull whose call is given up, leaves the bundle empty, and keeps what is finished', async () => {
+    const image = serve('one');
+    const path = bundle('c1');
+    const [finished = '', last = ''] = image.layers;
+    bed.registry.inject({ match: new RegExp(last), times: 1, action: { kind: 'silence' } });
+    const abort = new AbortController();
+    const pulling = expectFailure('PULL_CANCELLED', () => pull(image, path, abort.signal));
+    await expect.poll(() => layers().length, { timeout: 10_000 }).toBe(1);
+    abort.abort(new Error('deadline'));
+    await pulling;
+    expect(readdirSync(path)).toEqual([]);
+    expect(mountsBelow(bed.path('bundles'))).toEqual([]);
+    await pull(image, path);
+    expect([bed.fetchesOf(finished), bed.fetchesOf(last)]).toEqual([1, 2]);
+  });
+
+  it.each([
+    ['removed', (path: string) => rmSync(path, { recursive: true })],
+    [
+      'replaced by another',
+      (path: string) => {
+        renameSync(path, `${path}.moved`);
+        mkdirSync(`${path}/rootfs`, { recursive: true });
+      },
+    ],
+  ])('mounts nothing and makes nothing when the bundle was %s during the pull', async (_, change) => {
+    const image = serve('one');
+    const path = bundle('c1');
+    const [, last = ''] = image.layers;
+    // Slow enough for the bundle to change while the layer comes.
+    const action = { kind: 'trickle', chunkBytes: 20, everyMs: 50 } as const;
+    bed.registry.inject({ match: new RegExp(last), times: 1, action });
+    const pulling = pull(image, path).then(
+      () => 'mounted',
+      (error: { code: string }) => error.code,
+    );
+    await expect.poll(() => bed.fetchesOf(last), { timeout: 10_000 }).toBe(1);
+    change(path);
+    expect(await pulling).toBe('SNAPSHOT_MOUNT_FAILED');
+    expect(mountsBelow(bed.path('bundles'))).toEqual([]);
+    expect(existsSync(`${path}/config.json`)).toBe(false);
+    expect([layers().length, uppers()]).toEqual([2, []]);
+  });
+
+  it('takes the rootfs away again when the image cannot be measured', async () => {
+    measure = async () => {
+      throw new Error('the attestation agent is gone');
+    };
+    const path = bundle('c1');
+    writeFileSync(`${path}/config.json`, 'of the agent');
+    await expect(pull(serve('one'), path)).rejects.toThrow('the attestation agent is gone');
+    expect(mountsBelow(bed.path('bundles'))).toEqual([]);
+    expect(readdirSync(path)).toEqual(['config.json']);
+    expect(uppers()).toEqual([]);
+  });
+
+  it('refuses bundles elsewhere, and tags without a policy, and goes on', async () => {
+    const image = bed.serveImage([[file('a')]], { tag: 'latest' });
+    mkdirSync(bed.path('elsewhere'));
+    await expectFailure('BUNDLE_INVALID', () => pull(image, bed.path('elsewhere')));
+    expect(readdirSync(bed.path('elsewhere'))).toEqual([]);
+    const path = bundle('c1');
+    const tagged = { imageUrl: bed.reference('latest'), bundlePath: path, requestId: 'r1', signal: NEVER };
+    await expectFailure('POLICY_TAG_UNPINNED', () => daemon.pulls.pullImage(tagged));
+    await expectFailure('REFERENCE_INVALID', () => daemon.pulls.pullImage({ ...tagged, imageUrl: '///' }));
+    expect(await pull(image, path)).toEqual({ manifestDigest: image.digest });
+  });
+
+  it('judges by the policy that was given inline', async () => {
+    const image = bed.serveImage([[file('a')]], { tag: 'latest' });
+    daemon.stop();
+    open(`[image]\nimage_security_policy = '{"default":[{"type":"reject"}]}'\n`);
+    await expectFailure('POLICY_DENIED', () => pull(image, bundle('c1')));
+    expect(image.layers.map((digest) => bed.fetchesOf(digest))).toEqual([0]);
+  });
+});

@@ -1,0 +1,202 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
+import { type BuiltImage, buildImage, buildLayer, pushImage } from '../support/image-builder.ts';
+import { describeWith } from '../support/needs.ts';
+import { AgentClient } from '../support/podvm/agent-calls.ts';
+import { ReapedFolder } from '../support/podvm/supervised-process.ts';
+import type { GuestProcess } from '../support/podvm/types.ts';
+import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
+import { pseudoRandom } from '../support/small-image.ts';
+import { dir, file, symlink, tar } from '../support/tar-builder.ts';
+
+const MIB = 1 << 20;
+const GIB = 1 << 30;
+const DAEMON = '/usr/lib/sealift/sealiftd';
+const CONFIG = '/run/sealiftd.toml';
+const SOCKET = '/run/confidential-containers/cdh.sock';
+const STORE = '/run/kata-containers/image';
+const MEMORY = '/run/kata-containers/image-memory';
+const WORDS = 'known words of the image that must not reach the host';
+/** https://gitlab.com/cryptsetup/LUKS2-docs: the magic of both header copies. */
+const LUKS_MAGIC = [Buffer.from('LUKS\xba\xbe', 'latin1'), Buffer.from('SKUL\xba\xbe', 'latin1')];
+
+const SETTINGS = `
+[pull]
+tls_verify = false
+[log]
+level = "debug"
+`;
+
+describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', () => {
+  let registry: RunningRegistry;
+  let image: BuiltImage;
+  let daemon: GuestProcess;
+  let agent: AgentClient;
+  const scratch = new ReapedFolder('daemon');
+  const vm = usePodVm({ name: 'daemon', disks: [{ serial: 'store', size: GIB }] });
+  let containers = 0;
+
+  beforeAll(async () => {
+    registry = await startDockerRegistry();
+    const words = Buffer.concat([Buffer.from(WORDS), pseudoRandom(4 * MIB, 'large'), Buffer.from(WORDS)]);
+    const members = [
+      dir('bin'),
+      dir('proc'),
+      file('bin/busybox', readFileSync('/bin/busybox'), { mode: 0o755 }),
+      symlink('bin/sh', 'busybox'),
+    ];
+    image = buildImage({
+      format: 'oci',
+      layers: [
+        await buildLayer(tar(members), 'gzip', scratch.path),
+        await buildLayer(tar([file('words', words)]), 'gzip', scratch.path),
+      ],
+      config: { Cmd: ['/bin/sh', '-c', 'head -c 11 /words; touch /written'], Env: ['PATH=/bin'] },
+    });
+    await pushImage(registry.url, 'daemon/words', 'latest', image);
+    await vm().writeFile(CONFIG, SETTINGS);
+    daemon = await startDaemon();
+    agent = await AgentClient.open(vm(), SOCKET, scratch.path);
+  });
+
+  afterAll(async () => {
+    await agent?.close();
+    await registry?.stop();
+    await scratch[Symbol.asyncDispose]();
+  });
+
+  const shell = (script: string) => vm().run(['sh', '-c', script]);
+  const reference = () => `${registry.host.replace('127.0.0.1', vm().registryHost)}/daemon/words@${image.top.digest}`;
+  const mappings = async () => ((await vm().mustRun(['dmsetup', 'ls'])).match(/^sealift-\S+/gm) ?? []).sort();
+  const listUppers = async (place: string) =>
+    (await shell(`ls ${place}/store/uppers`)).stdout.toString().split('\n').filter(Boolean);
+
+  /** As the agent: an old socket is removed, and the new one is waited for. */
+  async function startDaemon(): Promise<GuestProcess> {
+    await vm().mustRun(['rm', '-f', SOCKET]);
+    const started = performance.now();
+    const spawned = await vm().spawn([DAEMON, '-c', CONFIG]);
+    spawned.stdout.resume();
+    spawned.stderr.resume();
+    await vm().mustRun(['sh', '-c', `until test -S ${SOCKET}; do usleep 20000; done`]);
+    process.stdout.write(`sealiftd in the pod VM: socket after ${Math.round(performance.now() - started)} ms\n`);
+    return spawned;
+  }
+
+  /** As the agent: it makes the bundle, pulls, and gives the rootfs to the container. */
+  async function pull(options: { readonly timeoutMs?: number } = {}): Promise<string> {
+    containers += 1;
+    const bundle = `/run/kata-containers/c${containers}`;
+    await vm().mustRun(['mkdir', '-p', bundle]);
+    const digest = await agent.pullImage(reference(), bundle, options);
+    expect(digest).toBe(image.manifest.digest);
+    return bundle;
+  }
+
+  async function runContainer(bundle: string): Promise<string> {
+    const { code, stdout, stderr } = await vm().run([
+      'crun',
+      'run',
+      '--no-pivot',
+      '--bundle',
+      bundle,
+      bundle.slice(-3).replace('/', ''),
+    ]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    return stdout.toString();
+  }
+
+  it('pulls into memory while there is no device', async () => {
+    const bundle = await pull();
+    expect(await runContainer(bundle)).toBe('known words');
+    expect(await vm().mustRun(['sh', '-c', `grep ' ${MEMORY} ' /proc/mounts`])).toContain(' tmpfs rw,nosuid,nodev');
+    // Half of the memory, in place of what the mount of /run happens to have.
+    const sizes = await vm().mustRun([
+      'sh',
+      '-c',
+      `awk '/MemTotal/{print $2}' /proc/meminfo; df -k ${MEMORY} | tail -1`,
+    ]);
+    const [total = 0, size = 0] = sizes.match(/\d{6,}/g)?.map(Number) ?? [];
+    expect(Math.abs(size / total - 0.5)).toBeLessThan(0.01);
+    expect((await shell(`grep ' ${STORE} ' /proc/mounts`)).code).toBe(1);
+    expect(await listUppers(MEMORY)).toHaveLength(1);
+  });
+
+  it('makes the device the store when the agent says which, by its number alone', async () => {
+    const { deviceId } = await vm().disk('store');
+    await agent.secureMount(deviceId, `${STORE}/`);
+    const table = await vm().mustRun(['dmsetup', 'table', 'sealift-image-store']);
+    expect(table).toMatch(
+      /^0 \d+ crypt (?:capi:\S+|aes-xts-plain64) \S+ 0 \S+ 0 .*integrity:\d+:aead.*sector_size:4096/,
+    );
+    expect(await vm().mustRun(['sh', '-c', `grep ' ${STORE} ' /proc/mounts`])).toMatch(/ ext4 rw.*noatime/);
+    // Again, as for each container that carries the device.
+    const before = await mappings();
+    await agent.secureMount(deviceId, `${STORE}/`);
+    expect(await mappings()).toEqual(before);
+  });
+
+  it('pulls into the store from then on, through hash trees, and the container runs', async () => {
+    const bundle = await pull();
+    expect(await runContainer(bundle)).toBe('known words');
+    const trees = (await mappings()).filter((name) => !name.startsWith('sealift-image-store'));
+    expect(trees.length).toBe(2);
+    expect(await listUppers(STORE)).toHaveLength(1);
+    // Roots, index and names lie in memory.
+    expect((await shell(`find ${STORE} -name '*.json'`)).stdout.toString()).toBe('');
+  });
+
+  it('shows the host noise: allocated, and neither the words nor a LUKS header', async () => {
+    await vm().dropCaches();
+    const { image: disk } = await vm().disk('store');
+    expect(disk.allocatedBytes()).toBeGreaterThan(4 * MIB);
+    for (const needle of [Buffer.from(WORDS), ...LUKS_MAGIC]) expect(await disk.find(needle)).toBeUndefined();
+    // Positive control: in the guest they are there to be found.
+    expect((await shell(`grep -rqc '${WORDS.slice(0, 11)}' ${STORE}/store/layers`)).code).toBe(0);
+  });
+
+  it('answers eight pulls at once', async () => {
+    const bundles = await Promise.all(Array.from({ length: 8 }, () => pull()));
+    for (const bundle of bundles) {
+      expect((await vm().run(['head', '-c', '11', `${bundle}/rootfs/words`])).stdout.toString()).toBe('known words');
+    }
+    expect(await listUppers(STORE)).toHaveLength(9);
+    for (const bundle of bundles) await vm().mustRun(['umount', `${bundle}/rootfs`]);
+    await expect.poll(() => listUppers(STORE), { timeout: 15_000 }).toHaveLength(1);
+  });
+
+  it('is found again after SIGKILL, with what containers have mounted, and goes on', async () => {
+    const bundle = await pull();
+    const before = await mappings();
+    await daemon.kill();
+    expect(await daemon.exited).toBe(137);
+    daemon = await startDaemon();
+    await agent.reconnect();
+    expect((await vm().run(['head', '-c', '11', `${bundle}/rootfs/words`])).stdout.toString()).toBe('known words');
+    const next = await pull();
+    expect(await runContainer(next)).toBe('known words');
+    expect(await mappings()).toEqual(before);
+    expect((await vm().mustRun(['sh', '-c', `grep -c ' ${STORE} ' /proc/mounts`])).trim()).toBe('1');
+  });
+
+  it('keeps a deadline, leaves the bundle empty, and answers the next call', async () => {
+    await vm().mustRun(['mkdir', '-p', '/run/kata-containers/late']);
+    const bundle = '/run/kata-containers/late';
+    const before = performance.now();
+    const { status } = await agent.tryPull(`${vm().registryHost}:9/none/none@${image.top.digest}`, bundle, {
+      timeoutMs: 700,
+    });
+    expect([4, 13]).toContain(status);
+    expect(performance.now() - before).toBeLessThan(10_000);
+    await expect.poll(async () => (await shell(`ls ${bundle}`)).stdout.toString(), { timeout: 10_000 }).toBe('');
+    await pull();
+  });
+
+  it('stops when it is told to, and leaves what is mounted', async () => {
+    await daemon.kill('SIGTERM');
+    expect(await daemon.exited).toBe(0);
+    expect((await vm().run(['test', '-e', SOCKET])).code).toBe(1);
+    expect((await shell(`grep -c ' overlay ' /proc/mounts`)).code).toBe(0);
+  });
+});
