@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   CLOCK,
+  daemonStateDir,
   findCredentials,
   loadPolicy,
   openPool,
@@ -43,8 +44,8 @@ export interface CurrentPlace {
   readonly kind: 'device' | 'memory';
   readonly directory: string;
   readonly reason: string;
-  /** Tells a disk that was prepared anew from the one before. */
-  readonly id: string;
+  /** Tells a disk that was prepared anew from the one before; undefined for memory. */
+  readonly mappingUuid: string | undefined;
 }
 
 export interface DaemonPorts {
@@ -158,13 +159,12 @@ class Daemon {
     }
   }
 
-  /** Index, names and roots lie in guest memory, apart for each disk, so that no disk is believed for another's. */
   async #place(): Promise<StorePlace> {
-    const { kind, directory, id } = await this.#ports.currentPlace();
+    const { kind, directory, mappingUuid } = await this.#ports.currentPlace();
     const { store, volume } = this.#ports.configuration();
     return {
       dataDir: join(directory, 'store'),
-      stateDir: join(store.state.value, kind === 'device' ? `store-${id}` : 'memory'),
+      stateDir: daemonStateDir(store.state.value, mappingUuid),
       minFreeBytes: store.minFreeBytes.value,
       layerFormat: store.layerFormat.value,
       verity: store.verity.value,

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   assertTransportAllowed,
   type Configuration,
+  type DaemonConfiguration,
   type LayerFormatChoice,
   loadTextFile,
   type VerityMode,
@@ -40,6 +42,8 @@ import {
   type StoreOptions,
 } from './store/index.ts';
 
+import type { RunVolumeOperation, VolumeSettings } from './volume/index.ts';
+
 /** From source the worker is a module of this tree, in a build its bundle lies beside ours. */
 const WORKER_ENTRY = import.meta.url.endsWith('.ts')
   ? new URL('./layer/worker.ts', import.meta.url)
@@ -56,6 +60,40 @@ export interface Parts {
   readonly limits: Limits;
   readonly pool: WorkerPool;
   readonly userAgent: string;
+}
+
+/** Of our mappings; what bears it is ours. */
+const MAPPER_NAME = 'sealift-image-store';
+
+/** How the image store's disk is made and found. */
+export function volumeSettings({ volume, store }: DaemonConfiguration, limits: Limits): VolumeSettings {
+  return {
+    integrity: volume.integrity.value,
+    required: volume.required.value,
+    waitMs: volume.waitMs.value,
+    stateDir: join(store.state.value, 'volume'),
+    mapperName: MAPPER_NAME,
+    memory: { mountPoint: volume.memoryMountPoint.value, size: volume.memorySize.value },
+    bootId: readBootId(),
+    timeoutMs: limits.volumeTimeoutMs,
+  };
+}
+
+export function runVolumeIn(pool: WorkerPool): RunVolumeOperation {
+  return ((kind, request, timeoutMs) =>
+    pool.call({ room: 'volume', operation: { kind, request } }, { timeoutMs })) as RunVolumeOperation;
+}
+
+/**
+ * Where the daemon keeps index, names and roots of a store: in guest memory, apart for each mapping, so that no disk is
+ * believed for another's.
+ */
+export function daemonStateDir(state: string, mappingUuid: string | undefined): string {
+  return join(state, mappingUuid === undefined ? 'memory' : `store-${mappingUuid}`);
+}
+
+function readBootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }
 
 /** Where a store lies, and how far its disk can be trusted. */
@@ -194,7 +232,7 @@ async function openStoreAt(place: StorePlace, limits: Limits, { runStore, sweep 
   const { dataDir, stateDir, minFreeBytes } = place;
   return openStore({
     ...{ stateDir, dataDir, minFreeBytes },
-    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    bootId: readBootId(),
     // Synced for the sake of an index that outlives the machine's crash; one in memory does not.
     durable: !isInMemory(stateDir),
     lockTimeoutMs: limits.lockTimeoutMs,

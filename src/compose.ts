@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import type { Commands, CommonOptions, InspectOptions, PullOptions } from './cli/index.ts';
+import type { Commands, CommonOptions, InspectOptions, PullOptions, StoreStatusResult } from './cli/index.ts';
 import {
   callIn,
+  daemonStateDir,
   findCredentials,
   imagePorts,
   isRoot,
@@ -11,11 +13,20 @@ import {
   pullPorts,
   type RegistryAccess,
   runSnapshotIn,
+  runVolumeIn,
   type StorePlace,
   storePorts,
   transportSettings,
+  volumeSettings,
 } from './compose-parts.ts';
-import { type Configuration, type Environment, findAuthfiles, limitsOf, loadConfiguration } from './config/index.ts';
+import {
+  type Configuration,
+  type Environment,
+  findAuthfiles,
+  limitsOf,
+  loadConfiguration,
+  loadDaemonConfiguration,
+} from './config/index.ts';
 import { type DoctorPorts, type RunDoctorOperation, runDoctor } from './doctor/index.ts';
 import { canUseSyncHandle } from './layer/index.ts';
 import { openLogger } from './log/index.ts';
@@ -29,7 +40,9 @@ import {
   removeImages,
   unmountBundle,
 } from './pull/index.ts';
-import { chooseLayerFormat } from './snapshot/index.ts';
+import { chooseLayerFormat, mountedUppers } from './snapshot/index.ts';
+import { countRecords } from './store/index.ts';
+import { readVolumeStatus } from './volume/index.ts';
 
 /** A CLI run is short; threads that idle longer only hold memory. */
 const WORKER_IDLE_MS = 2_000;
@@ -80,8 +93,30 @@ export function composeCli(surroundings: CliSurroundings): Commands {
       withParts(options, surroundings, (parts) =>
         pruneStore(options.all, storePorts(parts, cliPlace(parts.configuration))),
       ),
+    storeStatus: (options) => readStoreStatus(options, surroundings),
     doctor: (options) => withParts(options, surroundings, (parts) => runDoctor(doctorPorts(parts))),
   };
+}
+
+/** From what the daemon has remembered; nothing is opened or locked. */
+async function readStoreStatus(
+  { configFile: file }: CommonOptions,
+  { environment }: CliSurroundings,
+): Promise<StoreStatusResult> {
+  const kernelCommandLine = readFileSync('/proc/cmdline', 'utf8');
+  const configuration = loadDaemonConfiguration({ file, environment, kernelCommandLine });
+  const limits = limitsOf(configuration);
+  const pool = openPool(limits, WORKER_IDLE_MS);
+  try {
+    const settings = volumeSettings(configuration, limits);
+    const status = await readVolumeStatus(settings, { runOperation: runVolumeIn(pool) });
+    const isDevice = status.place?.kind === 'device';
+    const stateDir = daemonStateDir(configuration.store.state.value, isDevice ? status.mapping?.uuids[0] : undefined);
+    const { images, layers, mountIds } = countRecords(stateDir);
+    return { ...status, images, layers, mounts: mountedUppers(mountIds).size };
+  } finally {
+    pool.close();
+  }
 }
 
 interface CliParts extends Parts {

@@ -1,5 +1,4 @@
 import { lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import {
   type ApiPorts,
   type ApiServer,
@@ -9,7 +8,7 @@ import {
   pulledImageEvent,
 } from './api/index.ts';
 import { type CurrentPlace, composeDaemon, type DaemonServices } from './compose-daemon.ts';
-import { CLOCK } from './compose-parts.ts';
+import { CLOCK, runVolumeIn, volumeSettings } from './compose-parts.ts';
 import {
   type DaemonConfiguration,
   type Environment,
@@ -20,13 +19,7 @@ import {
 import { asSealiftError, type SealiftError } from './errors/index.ts';
 import { type Logger, openLogger } from './log/index.ts';
 import { createCommandRunner, notifySupervisor } from './platform/index.ts';
-import {
-  openVolume,
-  parseSecureMount,
-  type RunVolumeOperation,
-  type Volume,
-  type VolumeStatus,
-} from './volume/index.ts';
+import { openVolume, parseSecureMount, type Volume, type VolumeStatus } from './volume/index.ts';
 
 export interface DaemonSurroundings {
   /** Given with -c. */
@@ -38,8 +31,6 @@ export interface DaemonSurroundings {
 
 /** How long calls that are at work may take to end once the daemon is told to. */
 const STOP_GRACE_MS = 5_000;
-/** Of our mappings; what bears it is ours. */
-const MAPPER_NAME = 'sealift-image-store';
 
 /** Serves until it is told to stop; answers the exit code. */
 export async function runDaemon(surroundings: DaemonSurroundings): Promise<number> {
@@ -164,8 +155,8 @@ class RunningDaemon {
 
   async #currentPlace(): Promise<CurrentPlace> {
     const { kind, directory, reason } = await this.#volume.place();
-    const id = kind === 'device' ? ((await this.#volume.status()).mapping?.uuids[0] ?? 'device') : 'memory';
-    return { kind, directory, reason, id };
+    const mappingUuid = kind === 'device' ? (await this.#volume.status()).mapping?.uuids[0] : undefined;
+    return { kind, directory, reason, mappingUuid };
   }
 
   /** Without an attestation agent nobody wants to be told. */
@@ -176,23 +167,10 @@ class RunningDaemon {
   }
 
   #openVolume(): Volume {
-    const { volume, store } = this.#loaded.configuration;
     const { pool, limits } = this.#services.parts;
-    const runOperation = ((kind, request, timeoutMs) =>
-      pool.call({ room: 'volume', operation: { kind, request } }, { timeoutMs })) as RunVolumeOperation;
-    const settings = {
-      integrity: volume.integrity.value,
-      required: volume.required.value,
-      waitMs: volume.waitMs.value,
-      stateDir: join(store.state.value, 'volume'),
-      mapperName: MAPPER_NAME,
-      memory: { mountPoint: volume.memoryMountPoint.value, size: volume.memorySize.value },
-      bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-      timeoutMs: limits.volumeTimeoutMs,
-    };
-    return openVolume(settings, {
+    return openVolume(volumeSettings(this.#loaded.configuration, limits), {
       commands: createCommandRunner(),
-      runOperation,
+      runOperation: runVolumeIn(pool),
       clock: CLOCK,
       checkpoint: () => undefined,
     });

@@ -29,6 +29,14 @@ Examples:
   sealift prune --all --json
 `;
 
+const STATUS_EXAMPLES = `
+Of the store of sealiftd, whose configuration is given with -c. The exit code tells whether it can be used.
+
+Examples:
+  sealift store status
+  sealift store status -c /run/confidential-containers/initdata/cdh.toml --json
+`;
+
 const STORE_FLAG = ['--store <dir>', 'the store to look at, its data and state below DIR'] as const;
 
 function addImages(program: Command, commands: Commands, options: ProgramOptions): void {
@@ -65,9 +73,20 @@ function addPrune(program: Command, commands: Commands, options: ProgramOptions)
     });
 }
 
+function addStatus(program: Command, commands: Commands, options: ProgramOptions): void {
+  const store = program.command('store').description('look at the image store of the daemon');
+  addCommonFlags(store.command('status').description('where the image store lies and why, and what is in it'))
+    .addHelpText('after', STATUS_EXAMPLES)
+    .action(async (flags: RawFlags) => {
+      const result = await commands.storeStatus(parseCommonOptions(flags, options), options.begin(flags));
+      options.finish({ command: 'store status', result }, flags);
+    });
+}
+
 /** The commands about what is in the store. */
 export function addStoreCommands(program: Command, commands: Commands, options: ProgramOptions): void {
   addImages(program, commands, options);
   addRm(program, commands, options);
   addPrune(program, commands, options);
+  addStatus(program, commands, options);
 }

@@ -3,6 +3,7 @@ import { assertNever, type PlainError, redact } from '../errors/index.ts';
 import type { InspectSummary, PullResult } from '../pull/index.ts';
 import { formatBytes } from './format-bytes.ts';
 import { formatImages, formatRemovalRemark, formatRemoved } from './format-images.ts';
+import { formatStoreStatus } from './format-store-status.ts';
 import type { CommandOutcome } from './types.ts';
 
 /** Version of the documents that --json prints. */
@@ -79,6 +80,8 @@ export function formatOutput(outcome: CommandOutcome): string | Uint8Array {
     case 'rm':
     case 'prune':
       return formatRemoved(outcome.result);
+    case 'store status':
+      return formatStoreStatus(outcome.result);
     case 'doctor':
       return formatReport(outcome.result);
     case 'version':

@@ -14,6 +14,7 @@ export type {
   PruneOptions,
   PullOptions,
   RmOptions,
+  StoreStatusResult,
   UmountOptions,
   UmountResult,
 } from './types.ts';

@@ -27,7 +27,10 @@ function isHelp(error: unknown): boolean {
  */
 function usageError(error: CommanderError): SealiftError {
   if (error.code === 'commander.help') {
-    return new SealiftError('USAGE', 'expected a command: pull, inspect, umount, images, rm, prune, doctor or version');
+    return new SealiftError(
+      'USAGE',
+      'expected a command: pull, inspect, umount, images, rm, prune, store, doctor or version',
+    );
   }
   const message = error.message
     .replace(/^error: /, '')
@@ -44,6 +47,10 @@ function wantsJson(argv: readonly string[]): boolean {
 
 /** A result means success, but for a report of something that does not work. */
 function exitCodeOf(outcome: CommandOutcome): number {
+  if (outcome.command === 'store status') {
+    const { place, error } = outcome.result;
+    return place === undefined ? KINDS[error?.kind ?? 'unavailable'].exitCode : 0;
+  }
   const fails = outcome.command === 'doctor' && outcome.result.checks.some(({ status }) => status === 'fail');
   return fails ? KINDS.unsupported.exitCode : 0;
 }

@@ -1,6 +1,7 @@
 import type { SettingValues } from '../config/index.ts';
 import type { DoctorReport } from '../doctor/index.ts';
 import type { InspectResult, ListedImage, ProgressEvent, PullResult, PullTarget, Removal } from '../pull/index.ts';
+import type { VolumeStatus } from '../volume/index.ts';
 
 /** For one registry, the one that the reference names. Never logged, never part of a message. */
 export interface Credentials {
@@ -53,6 +54,14 @@ export interface UmountResult {
   readonly wasMounted: boolean;
 }
 
+/** The daemon's image store: where it lies and why, and what is in it. */
+export interface StoreStatusResult extends VolumeStatus {
+  readonly images: number;
+  readonly layers: number;
+  /** Containers that run from it. */
+  readonly mounts: number;
+}
+
 /** What a running command gets from the program. */
 export interface CommandIo {
   /** Aborted with a `PULL_CANCELLED` error on SIGINT and SIGTERM; the command cleans up and throws. */
@@ -68,6 +77,7 @@ export interface Commands {
   images(options: CommonOptions, io: CommandIo): Promise<ImagesResult>;
   rm(options: RmOptions, io: CommandIo): Promise<Removal>;
   prune(options: PruneOptions, io: CommandIo): Promise<Removal>;
+  storeStatus(options: CommonOptions, io: CommandIo): Promise<StoreStatusResult>;
   doctor(options: CommonOptions, io: CommandIo): Promise<DoctorReport>;
 }
 
@@ -98,6 +108,7 @@ export type CommandOutcome =
   | { readonly command: 'umount'; readonly result: UmountResult }
   | { readonly command: 'images'; readonly result: ImagesResult }
   | { readonly command: 'rm' | 'prune'; readonly result: Removal }
+  | { readonly command: 'store status'; readonly result: StoreStatusResult }
   | { readonly command: 'doctor'; readonly result: DoctorReport }
   | { readonly command: 'version'; readonly result: { readonly version: string } }
   | { readonly command: 'help'; readonly result: { readonly help: string } };

@@ -1,3 +1,4 @@
+export { countRecords, type RecordCounts } from './count-records.ts';
 export {
   chainLayerKey,
   formatLayerKey,

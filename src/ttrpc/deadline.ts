@@ -12,7 +12,7 @@ export function deadlineMs(timeoutNanos: bigint | undefined): number | undefined
 }
 
 export function deadlineExceeded(subject: string, timeoutNanos: bigint | undefined): SealiftError {
-  const timeoutMs = Number(timeoutNanos) / NANOS_PER_MS;
+  const timeoutMs = Math.round(Number(timeoutNanos) / NANOS_PER_MS);
   const message = `${subject}: not finished within the ${timeoutMs} ms that the client gave it`;
   return new SealiftError('TTRPC_DEADLINE_EXCEEDED', message, { context: { timeoutMs } });
 }

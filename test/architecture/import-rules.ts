@@ -67,7 +67,8 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   config: ['http', 'registry', 'signature'],
   http: ['layer'],
   doctor: ['snapshot'],
-  cli: ['doctor'],
+  cli: ['doctor', 'volume'],
+  'compose-parts': ['volume'],
 };
 
 /** Folders that are rooms of their own inside a room. Their index may be imported from outside. */

@@ -147,6 +147,19 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     expect((await shell(`find ${STORE} -name '*.json'`)).stdout.toString()).toBe('');
   });
 
+  it('tells which store it is and why', async () => {
+    const { result } = JSON.parse(await vm().mustRun(['sealift', 'store', 'status', '-c', CONFIG, '--json']));
+    expect(result).toMatchObject({
+      state: 'ready',
+      place: { kind: 'device', directory: STORE },
+      integrity: 'hmac-sha256',
+      images: 1,
+      layers: 2,
+      mounts: 1,
+    });
+    expect(result.space.usedBytes).toBeGreaterThan(4 * MIB);
+  });
+
   it('shows the host noise: allocated, and neither the words nor a LUKS header', async () => {
     await vm().dropCaches();
     const { image: disk } = await vm().disk('store');

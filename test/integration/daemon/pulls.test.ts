@@ -50,7 +50,12 @@ describeWith(['root'], 'pulls of the daemon', () => {
       log: SILENT_LOGGER,
       configuration: () => configuration,
       failure: () => undefined,
-      currentPlace: async () => ({ kind: 'memory', directory: bed.path('memory'), reason: 'test', id: 'memory' }),
+      currentPlace: async () => ({
+        kind: 'memory',
+        directory: bed.path('memory'),
+        reason: 'test',
+        mappingUuid: undefined,
+      }),
       reportStall: () => undefined,
       measure: async (image) => {
         measured.push(image);

@@ -1,4 +1,4 @@
-import { type CliIo, type CommandIo, type Commands, runCli } from '../../../src/cli/index.ts';
+import { type CliIo, type CommandIo, type Commands, runCli, type StoreStatusResult } from '../../../src/cli/index.ts';
 import type { DoctorReport } from '../../../src/doctor/index.ts';
 import { type Digest, parseDigest } from '../../../src/oci/index.ts';
 import type { InspectResult, ListedImage, PullResult, Removal } from '../../../src/pull/index.ts';
@@ -70,6 +70,28 @@ export const REMOVAL: Removal = {
   freedBytes: 1_500_000,
 };
 
+export const STORE_STATUS: StoreStatusResult = {
+  state: 'ready',
+  place: { kind: 'device', directory: '/run/kata-containers/image', reason: 'image store on 254:0' },
+  device: { deviceId: '254:0', path: '/dev/vda', bytes: 2_000_000_000, sectorBytes: 512, diskseq: '9' },
+  mountPoint: '/run/kata-containers/image',
+  mapping: {
+    name: 'sealift-image-store',
+    deviceId: '253:1',
+    path: '/dev/dm-1',
+    bytes: 1_900_000_000,
+    uuids: ['CRYPT-LUKS2-a', 'CRYPT-SUBDEV-b'],
+  },
+  cipher: 'aes-xts-plain64',
+  integrity: 'hmac-sha256',
+  space: { sizeBytes: 1_800_000_000, usedBytes: 120_000_000, availableBytes: 1_680_000_000 },
+  error: undefined,
+  stuckPrograms: 0,
+  images: 2,
+  layers: 5,
+  mounts: 1,
+};
+
 export interface CliBench {
   readonly calls: { readonly command: string; readonly options: unknown }[];
   readonly stdout: Buffer;
@@ -82,6 +104,7 @@ export interface BenchOptions {
   /** Replaces what a command does, after its call is recorded. */
   readonly command?: (io: CommandIo) => Promise<PullResult>;
   readonly report?: DoctorReport;
+  readonly storeStatus?: StoreStatusResult;
   readonly askPassword?: (prompt: string, signal: AbortSignal) => Promise<string | undefined>;
   /** Called with the function that delivers a signal. */
   readonly signal?: (deliver: (signal: 'SIGINT' | 'SIGTERM') => void) => void;
@@ -116,6 +139,10 @@ export async function runBench(argv: readonly string[], options: BenchOptions = 
     prune: async (given) => {
       calls.push({ command: 'prune', options: given });
       return REMOVAL;
+    },
+    storeStatus: async (given) => {
+      calls.push({ command: 'store status', options: given });
+      return options.storeStatus ?? STORE_STATUS;
     },
     doctor: async (given) => {
       calls.push({ command: 'doctor', options: given });
