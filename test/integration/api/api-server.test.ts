@@ -333,6 +333,17 @@ describe('what is passed on', () => {
     await expectFailure('API_PASS_THROUGH_FAILED', () => pass({ ...call, signal: new AbortController().signal }));
   });
 
+  it('fails with what its own call was ended with', async () => {
+    await using api = new Api();
+    const hub = await openHub(api.scratch, () => new Promise(() => {}));
+    const pass = createPassThrough(hub.path, DEFAULT_LIMITS);
+    const signal = AbortSignal.abort(new SealiftError('TTRPC_DEADLINE_EXCEEDED', 'too late'));
+    const [service, method] = PASSED[0];
+    const call = { service, method, payload: odd, metadata: [], timeoutNanos: undefined, signal };
+    await expectFailure('TTRPC_DEADLINE_EXCEEDED', () => pass(call));
+    await hub.stop(0);
+  });
+
   it('ends at the hub when its client gives up', async () => {
     await using api = new Api();
     const abort = new AbortController();

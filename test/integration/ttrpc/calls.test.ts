@@ -181,4 +181,16 @@ describe('a deadline', () => {
     expect((await answer).status.code).toBe(STATUS.OK);
     expect(call.signal.aborted).toBe(false);
   });
+
+  it('leaves no timer behind when the answer has come', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    await using server = await TtrpcFixture.open();
+    using client = await openClient(server);
+    const before = timers();
+    for (let i = 0; i < 50; i++) {
+      const call = { service: SERVICE, method: 'Echo', payload: NOTHING, timeoutNanos: 600_000_000_000n };
+      await client.call(call);
+    }
+    expect(timers() - before).toBeLessThan(10);
+  });
 });
