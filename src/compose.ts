@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
+import { requestPull } from './api/index.ts';
 import type { Commands, CommonOptions, InspectOptions, PullOptions, StoreStatusResult } from './cli/index.ts';
 import {
   callIn,
@@ -70,6 +71,11 @@ export function composeCli(surroundings: CliSurroundings): Commands {
         });
         return pullImage({ reference, target }, ports, signal);
       }),
+    requestPull: async ({ reference: imageUrl, socketPath, bundle }, { signal }) => {
+      // The daemon makes no bundle: that is the asker's.
+      mkdirSync(bundle, { recursive: true, mode: 0o755 });
+      return { bundle, ...(await requestPull({ socketPath, imageUrl, bundlePath: bundle, signal })) };
+    },
     inspect: (options, { signal }) =>
       withParts(options, surroundings, (parts) => {
         parts.pool.warm(transportSettings(parts));

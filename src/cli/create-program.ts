@@ -6,6 +6,7 @@ import {
   parseCommonOptions,
   parsePath,
   parseRegistryOptions,
+  parseRequestPull,
   parseTarget,
   parseView,
   type RawFlags,
@@ -34,6 +35,9 @@ Examples:
 
   # a plain directory tree, also without root
   sealift pull --insecure-policy --unpack ./tree docker.io/library/busybox:latest
+
+  # through the daemon, as the kata agent does
+  sealift pull --socket /run/confidential-containers/cdh.sock --bundle /run/kata-containers/debug registry.example/app@sha256:0123…
 
   # a registry on this machine that speaks http
   sealift pull --tls-verify=false --insecure-policy localhost:5000/app:1.2
@@ -69,6 +73,9 @@ function addRegistryFlags(command: Command): Command {
     .addOption(new Option('--insecure-policy', 'accept any image').conflicts('policy'));
 }
 
+/** What the daemon's configuration says, and nobody who asks it. */
+const DAEMONS_OWN = ['unpack', 'store', 'platform', 'authfile', 'creds', 'tlsVerify', 'policy', 'insecurePolicy'];
+
 function addPull(program: Command, commands: Commands, options: ProgramOptions): void {
   addRegistryFlags(program.command('pull').description('verify an image and put it into the store, a bundle or a tree'))
     .argument('<ref>', 'image reference: [host[:port]/]name[:tag][@digest]')
@@ -77,8 +84,15 @@ function addPull(program: Command, commands: Commands, options: ProgramOptions):
       new Option('--unpack <dir>', 'unpack into a plain directory, without a store').conflicts(['bundle', 'store']),
     )
     .option('--store <dir>', 'keep the store’s data and state below DIR')
+    .addOption(new Option('--socket <path>', 'have the daemon pull, as the kata agent does').conflicts(DAEMONS_OWN))
     .addHelpText('after', PULL_EXAMPLES)
     .action(async (reference: string, flags: RawFlags) => {
+      const request = parseRequestPull(reference, flags, options);
+      if (request !== undefined) {
+        const result = await commands.requestPull(request, options.begin(flags));
+        options.finish({ command: 'pull --socket', result }, flags);
+        return;
+      }
       const target = parseTarget(flags, options);
       const registry = await parseRegistryOptions(flags, options);
       const result = await commands.pull({ reference, target, ...registry }, options.begin(flags));

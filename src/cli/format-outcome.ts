@@ -67,6 +67,7 @@ function formatReport({ checks }: DoctorReport): string {
 export function formatOutput(outcome: CommandOutcome): string | Uint8Array {
   switch (outcome.command) {
     case 'pull':
+    case 'pull --socket':
       return `${outcome.result.manifestDigest}\n`;
     case 'inspect':
       if (outcome.result.view === 'raw') return outcome.result.rawManifest;

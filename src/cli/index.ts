@@ -13,6 +13,8 @@ export type {
   OutputStream,
   PruneOptions,
   PullOptions,
+  RequestPullOptions,
+  RequestPullResult,
   RmOptions,
   StoreStatusResult,
   UmountOptions,

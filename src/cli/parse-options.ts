@@ -2,13 +2,14 @@ import { resolve } from 'node:path';
 import type { SettingValues } from '../config/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import type { InspectResult, PullTarget } from '../pull/index.ts';
-import type { CommonOptions, Credentials } from './types.ts';
+import type { CommonOptions, Credentials, RequestPullOptions } from './types.ts';
 
 /** Values of the flags as commander collects them; absent flags are undefined. */
 export interface RawFlags {
   readonly bundle?: string;
   readonly unpack?: string;
   readonly store?: string;
+  readonly socket?: string;
   readonly platform?: string;
   readonly authfile?: string;
   readonly creds?: string;
@@ -110,6 +111,18 @@ export function parseTarget({ bundle, unpack }: RawFlags, io: { readonly cwd: st
   if (bundle !== undefined) return { kind: 'bundle', directory: parsePath(io, bundle, '--bundle') };
   if (unpack !== undefined) return { kind: 'unpack', directory: parsePath(io, unpack, '--unpack') };
   return { kind: 'store' };
+}
+
+/** Undefined: the pull is our own. With a socket the daemon decides on everything but the place. */
+export function parseRequestPull(
+  reference: string,
+  { socket, bundle }: RawFlags,
+  io: { readonly cwd: string },
+): RequestPullOptions | undefined {
+  if (socket === undefined) return undefined;
+  if (bundle === undefined) return usage('--socket: expected --bundle DIR, got no place for the rootfs');
+  const socketPath = parsePath(io, socket.replace(/^unix:\/\//, ''), '--socket');
+  return { reference, socketPath, bundle: parsePath(io, bundle, '--bundle') };
 }
 
 export function parseView({ config, raw }: RawFlags): InspectResult['view'] {

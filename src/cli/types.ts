@@ -24,6 +24,20 @@ export interface PullOptions extends CommonOptions {
   readonly credentials: Credentials | undefined;
 }
 
+/** A pull that the daemon behind a socket is asked for, as the kata agent asks. */
+export interface RequestPullOptions {
+  readonly reference: string;
+  /** Absolute. */
+  readonly socketPath: string;
+  /** Made when it is not there. */
+  readonly bundle: string;
+}
+
+export interface RequestPullResult {
+  readonly manifestDigest: string;
+  readonly bundle: string;
+}
+
 export interface InspectOptions extends CommonOptions {
   readonly reference: string;
   readonly view: InspectResult['view'];
@@ -72,6 +86,7 @@ export interface CommandIo {
 /** The commands as functions of data; they print nothing. */
 export interface Commands {
   pull(options: PullOptions, io: CommandIo): Promise<PullResult>;
+  requestPull(options: RequestPullOptions, io: CommandIo): Promise<RequestPullResult>;
   inspect(options: InspectOptions, io: CommandIo): Promise<InspectResult>;
   umount(options: UmountOptions, io: CommandIo): Promise<UmountResult>;
   images(options: CommonOptions, io: CommandIo): Promise<ImagesResult>;
@@ -104,6 +119,7 @@ export interface CliIo {
 
 export type CommandOutcome =
   | { readonly command: 'pull'; readonly result: PullResult }
+  | { readonly command: 'pull --socket'; readonly result: RequestPullResult }
   | { readonly command: 'inspect'; readonly result: InspectResult }
   | { readonly command: 'umount'; readonly result: UmountResult }
   | { readonly command: 'images'; readonly result: ImagesResult }

@@ -120,6 +120,10 @@ export async function runBench(argv: readonly string[], options: BenchOptions = 
       calls.push({ command: 'pull', options: given });
       return options.command === undefined ? { ...PULL_RESULT, target: given.target } : options.command(io);
     },
+    requestPull: async (given) => {
+      calls.push({ command: 'pull --socket', options: given });
+      return { manifestDigest: DIGEST, bundle: given.bundle };
+    },
     inspect: async (given) => {
       calls.push({ command: 'inspect', options: given });
       return INSPECT_RESULTS[given.view];
