@@ -120,6 +120,8 @@ type Pull = PullServicePorts['pull'];
 class Daemon {
   readonly #ports: DaemonPorts;
   readonly #parts: Parts;
+  /** Stores that containers may run from, by their state: memory stays one when a disk comes. */
+  readonly #places = new Map<string, StorePlace>();
 
   constructor(ports: DaemonPorts, parts: Parts) {
     this.#ports = ports;
@@ -150,7 +152,12 @@ class Daemon {
   }
 
   async sweep(): Promise<void> {
-    const ports = storePorts(this.#parts, await this.#place());
+    await this.#place();
+    for (const place of this.#places.values()) await this.#sweepPlace(place);
+  }
+
+  async #sweepPlace(place: StorePlace): Promise<void> {
+    const ports = storePorts(this.#parts, place);
     const store = await ports.openStore();
     try {
       await sweepStore(store, { ...ports, onProgress: (event) => logProgress(event, this.#ports.log) });
@@ -162,7 +169,7 @@ class Daemon {
   async #place(): Promise<StorePlace> {
     const { kind, directory, mappingUuid } = await this.#ports.currentPlace();
     const { store, volume } = this.#ports.configuration();
-    return {
+    const place: StorePlace = {
       dataDir: join(directory, 'store'),
       stateDir: daemonStateDir(store.state.value, mappingUuid),
       minFreeBytes: store.minFreeBytes.value,
@@ -171,6 +178,14 @@ class Daemon {
       trees: kind === 'device' ? 'required' : 'unused',
       allowDirectories: kind === 'memory' || volume.allowDirectoryLayers.value,
     };
+    this.#rememberPlace(place);
+    return place;
+  }
+
+  /** A disk that was prepared anew lies where the one before lay, whose index says nothing of it. */
+  #rememberPlace(place: StorePlace): void {
+    for (const [stateDir, { dataDir }] of this.#places) if (dataDir === place.dataDir) this.#places.delete(stateDir);
+    this.#places.set(place.stateDir, place);
   }
 
   #pullPorts(reference: Reference, place: StorePlace, onProgress: (event: ProgressEvent) => void): PullPorts {

@@ -16,7 +16,7 @@ import {
   loadDaemonConfiguration,
   resolveDaemonConfiguration,
 } from './config/index.ts';
-import { asSealiftError, type SealiftError } from './errors/index.ts';
+import { asSealiftError, SealiftError } from './errors/index.ts';
 import { type Logger, openLogger } from './log/index.ts';
 import { createCommandRunner, notifySupervisor } from './platform/index.ts';
 import { openVolume, parseSecureMount, type Volume, type VolumeStatus } from './volume/index.ts';
@@ -95,25 +95,37 @@ class RunningDaemon {
 
   async #serve(): Promise<void> {
     const { configuration, failure } = this.#loaded;
-    const { version, environment, onSignal } = this.#surroundings;
+    const { version, onSignal } = this.#surroundings;
     if (failure !== undefined) this.#log.error({ code: failure.code, error: failure.message }, 'configuration refused');
     for (const warning of configuration.warnings) this.#log.warn({ warning }, 'configuration');
-    this.#api = await openApiServer({
+    // Before the sockets are there: who sees one may send a signal, and not heard it ends the process.
+    onSignal('SIGTERM', () => void this.#end('SIGTERM'));
+    onSignal('SIGINT', () => void this.#end('SIGINT'));
+    onSignal('SIGHUP', () => this.#reload());
+    const api = await openApiServer({
       sockets: configuration.api.sockets.value,
       ports: this.#apiPorts(),
       limits: limitsOf(configuration),
       log: this.#log,
     });
-    onSignal('SIGTERM', () => void this.#end('SIGTERM'));
-    onSignal('SIGINT', () => void this.#end('SIGINT'));
-    onSignal('SIGHUP', () => this.#reload());
+    if (this.#isStopping) return await api.stop(STOP_GRACE_MS);
+    this.#api = api;
     const paths = configuration.api.sockets.value.map(({ path }) => path);
     this.#log.info({ version, sockets: paths, uptimeMs: Math.round(performance.now()) }, 'daemon ready');
-    notifySupervisor(environment['NOTIFY_SOCKET'], 'READY=1');
+    this.#notify('READY=1');
     const readyFile = configuration.api.readyFile.value;
     if (readyFile !== undefined) writeFileSync(readyFile, `${process.pid}\n`);
     this.#services.watch();
     this.#findDevice();
+  }
+
+  /** A supervisor that does not listen is no reason to serve nobody. */
+  #notify(assignment: string): void {
+    try {
+      notifySupervisor(this.#surroundings.environment['NOTIFY_SOCKET'], assignment);
+    } catch (error) {
+      this.#logFailure(error, 'supervisor not told');
+    }
   }
 
   /** A device that is there under one of its names is made the store without being asked. */
@@ -155,7 +167,10 @@ class RunningDaemon {
 
   async #currentPlace(): Promise<CurrentPlace> {
     const { kind, directory, reason } = await this.#volume.place();
-    const mappingUuid = kind === 'device' ? (await this.#volume.status()).mapping?.uuids[0] : undefined;
+    if (kind === 'memory') return { kind, directory, reason, mappingUuid: undefined };
+    const mappingUuid = (await this.#volume.status()).mapping?.uuids[0];
+    // Without it the index of another store would be taken for that of this disk.
+    if (mappingUuid === undefined) throw new SealiftError('INTERNAL', 'image store: expected a mapping, got none');
     return { kind, directory, reason, mappingUuid };
   }
 
@@ -187,9 +202,8 @@ class RunningDaemon {
   async #end(signal: string): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    const { environment } = this.#surroundings;
     this.#log.info({ signal }, 'daemon stopping');
-    notifySupervisor(environment['NOTIFY_SOCKET'], 'STOPPING=1');
+    this.#notify('STOPPING=1');
     await this.#api?.stop(STOP_GRACE_MS);
     const readyFile = this.#loaded.configuration.api.readyFile.value;
     if (readyFile !== undefined) rmSync(readyFile, { force: true });

@@ -148,6 +148,13 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     expect((await shell(`find ${STORE} -name '*.json'`)).stdout.toString()).toBe('');
   });
 
+  it('gives back what a container in memory has left, although the disk is the store by now', async () => {
+    expect(await listUppers(MEMORY)).toHaveLength(1);
+    await vm().mustRun(['umount', '/run/kata-containers/c1/rootfs']);
+    await expect.poll(() => listUppers(MEMORY), { timeout: 15_000 }).toEqual([]);
+    expect(await listUppers(STORE)).toHaveLength(1);
+  });
+
   it('tells which store it is and why', async () => {
     const { result } = JSON.parse(await vm().mustRun(['sealift', 'store', 'status', '-c', CONFIG, '--json']));
     expect(result).toMatchObject({

@@ -1,0 +1,160 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { BuiltImage } from '../support/image-builder.ts';
+import { memoryFolder } from '../support/memory-folder.ts';
+import { unmountBelow } from '../support/mounts.ts';
+import { describeWith } from '../support/needs.ts';
+import { runSealift } from '../support/sealift-command.ts';
+import { buildSmallImage } from '../support/small-image.ts';
+import { TestBed } from '../support/test-bed.ts';
+
+const SEALIFTD = fileURLToPath(new URL('../../dist/sealiftd', import.meta.url));
+const REJECT_ALL = `image_security_policy = '{"default":[{"type":"reject"}]}'`;
+
+/** The built daemon on this machine: everything but a device. */
+describeWith(['root', 'docker-registry'], 'sealiftd', () => {
+  let bed: TestBed;
+  let image: BuiltImage;
+  /** The state has to lie in memory. */
+  let memory: string;
+  let daemon: ChildProcess | undefined;
+  let lines: string[];
+
+  beforeEach(async () => {
+    bed = await TestBed.open();
+    image = await buildSmallImage(bed.scratch.path);
+    await bed.push('small', 'latest', image);
+    memory = mkdtempSync(join(memoryFolder(), 'sealiftd-'));
+    mkdirSync(inMemory('bundles'));
+  });
+
+  afterEach(async () => {
+    if (daemon?.exitCode === null && daemon.signalCode === null) {
+      daemon.kill('SIGKILL');
+      await new Promise((resolve) => daemon?.once('exit', resolve));
+    }
+    await unmountBelow(memory);
+    rmSync(memory, { recursive: true });
+    await bed[Symbol.asyncDispose]();
+  });
+
+  const inMemory = (...names: string[]) => join(memory, ...names);
+  const socket = () => inMemory('cdh.sock');
+  const writeConfig = (image_ = '') =>
+    writeFileSync(
+      inMemory('cdh.toml'),
+      `[api]
+sockets = [{ path = "${socket()}", services = ["api.ImagePullService"] }]
+bundle_roots = ["${inMemory('bundles')}"]
+ready_file = "${inMemory('ready')}"
+aa_socket = "${inMemory('aa.sock')}"
+[store]
+state = "${inMemory('state')}"
+[volume]
+devices = []
+mount_point = "${inMemory('image')}"
+memory_mount_point = "${inMemory('image-memory')}"
+memory_size = 268435456
+[pull]
+tls_verify = false
+[image]
+${image_}
+`,
+    );
+
+  async function start(environment: Record<string, string> = {}): Promise<void> {
+    const child = spawn(SEALIFTD, ['-c', inMemory('cdh.toml')], {
+      env: { PATH: process.env['PATH'], ...environment },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    daemon = child;
+    lines = [];
+    createInterface({ input: child.stderr }).on('line', (line) => lines.push(line));
+    await expect.poll(() => existsSync(socket()), { timeout: 20_000 }).toBe(true);
+  }
+
+  const ended = () => new Promise<number | null>((resolve) => daemon?.once('exit', resolve));
+  const said = (message: string) => lines.some((line) => line.includes(`"msg":"${message}"`));
+  const ask = (bundle: string) =>
+    runSealift([
+      'pull',
+      '--socket',
+      socket(),
+      '--bundle',
+      inMemory('bundles', bundle),
+      bed.reference(`small@${image.top.digest}`),
+    ]);
+
+  it('serves what the agent asks for, and leaves nothing but what is mounted when it is told to stop', async () => {
+    writeConfig();
+    await start();
+    expect(readFileSync(inMemory('ready'), 'utf8')).toBe(`${daemon?.pid}\n`);
+    const { error, result } = await ask('c1');
+    expect(error).toBeUndefined();
+    expect(result['manifestDigest']).toBe(image.manifest.digest);
+    expect(existsSync(inMemory('bundles/c1/config.json'))).toBe(true);
+    expect(said('image not measured')).toBe(true);
+    daemon?.kill('SIGTERM');
+    expect(await ended()).toBe(0);
+    expect([existsSync(socket()), existsSync(inMemory('ready'))]).toEqual([false, false]);
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).toContain(inMemory('bundles/c1/rootfs'));
+  });
+
+  it('goes by the new configuration after SIGHUP, and keeps the old one when the new one is wrong', async () => {
+    writeConfig();
+    await start();
+    writeConfig(REJECT_ALL);
+    daemon?.kill('SIGHUP');
+    await expect.poll(() => said('configuration loaded again'), { timeout: 10_000 }).toBe(true);
+    const refused = await ask('c1');
+    expect(refused.error?.message).toContain('[POLICY_DENIED]');
+    writeFileSync(inMemory('cdh.toml'), '[image\n');
+    daemon?.kill('SIGHUP');
+    await expect.poll(() => said('configuration refused, the one before stays'), { timeout: 10_000 }).toBe(true);
+    expect((await ask('c2')).error?.message).toContain('[POLICY_DENIED]');
+  });
+
+  it('answers every pull with what keeps its configuration from being honoured', async () => {
+    writeConfig('sigstore_config_uri = "kbs:///default/sigstore/1"');
+    await start();
+    const { error } = await ask('c1');
+    expect(error?.code).toBe('TTRPC_CALL_FAILED');
+    expect(error?.message).toMatch(/\[CDH\] \[ERROR\]: Image Pull error.*sigstore_config_uri.*\[CONFIG_UNSUPPORTED\]/);
+  });
+
+  it('tells systemd when it is ready and when it stops', async () => {
+    const notify = inMemory('notify');
+    const receiver = spawn('perl', ['-MSocket', '-e', RECEIVER, notify], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const told = createInterface({ input: receiver.stdout })[Symbol.asyncIterator]();
+    expect((await told.next()).value).toBe('listening');
+    writeConfig();
+    await start({ NOTIFY_SOCKET: notify });
+    expect((await told.next()).value).toBe('READY=1');
+    daemon?.kill('SIGTERM');
+    expect((await told.next()).value).toBe('STOPPING=1');
+    receiver.kill();
+    expect(await ended()).toBe(0);
+  });
+
+  it('says why it cannot serve, and ends with the code of that', async () => {
+    writeConfig();
+    writeFileSync(socket(), 'a file in the place of the socket');
+    const child = spawn(SEALIFTD, ['-c', inMemory('cdh.toml')], { stdio: ['ignore', 'ignore', 'pipe'] });
+    daemon = child;
+    let text = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    expect(await ended()).toBe(2);
+    expect(text).toContain('code: TTRPC_SOCKET_INVALID');
+    expect(readFileSync(socket(), 'utf8')).toBe('a file in the place of the socket');
+  });
+});
+
+/** Prints each datagram that comes to the socket on a line. */
+const RECEIVER = `$| = 1; socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die; bind($s, pack_sockaddr_un($ARGV[0])) or die;
+print "listening\\n"; while (defined recv($s, my $m, 4096, 0)) { print "$m\\n" }`;
