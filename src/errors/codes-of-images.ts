@@ -8,6 +8,11 @@ export const CODES_OF_IMAGES = {
     summary: 'The image reference does not follow the distribution grammar.',
     hint: 'write it as [host[:port]/]name[:tag][@sha256:…]',
   },
+  REFERENCE_UNQUALIFIED: {
+    kind: 'invalid',
+    summary: 'The image reference has no host, and the configuration does not say which registry is meant.',
+    hint: 'write the host of the registry in front of the name',
+  },
   DIGEST_INVALID: {
     kind: 'corrupt',
     summary: 'A digest in a document is not algorithm:hex with a supported algorithm.',
@@ -91,6 +96,11 @@ export const CODES_OF_IMAGES = {
     summary: 'The registry asks for an authentication scheme other than Basic or Bearer, or names an unusable realm.',
     hint: 'check the WWW-Authenticate header of the registry',
   },
+  REGISTRY_BLOCKED: {
+    kind: 'denied',
+    summary: 'The configuration of registries forbids to pull images of this name.',
+    hint: 'a blocked registry is never asked; take blocked out of the named file if the image ought to be pulled',
+  },
   REGISTRY_MANIFEST_UNKNOWN: {
     kind: 'missing',
     summary: 'The registry does not have the repository, tag or digest.',
@@ -120,6 +130,53 @@ export const CODES_OF_IMAGES = {
     kind: 'corrupt',
     summary: 'A blob or document is shorter or longer than its descriptor says.',
     hint: 'the registry or something on the way changed the blob; do not run this image',
+  },
+
+  // archive
+  ARCHIVE_NOT_FOUND: {
+    kind: 'missing',
+    summary: 'The path of the reference leads to nothing, or not to a directory (oci) or file (the archives).',
+    hint: 'check the path; oci: takes a directory, oci-archive: and docker-archive: take a file',
+  },
+  ARCHIVE_READ_FAILED: {
+    kind: 'unavailable',
+    summary: 'A directory or archive with an image cannot be read: no permission or an I/O error.',
+    hint: 'check permissions and the disk',
+  },
+  ARCHIVE_INVALID: {
+    kind: 'corrupt',
+    summary: 'An archive is no well-formed tar, breaks off, has a file twice, or links out of itself.',
+    hint: 'write the archive or directory again, e.g. with skopeo copy',
+  },
+  ARCHIVE_MEMBER_MISSING: {
+    kind: 'corrupt',
+    summary: 'A directory or archive lacks a file that its index or manifest names.',
+    hint: 'write the archive or directory again; part of it was lost',
+  },
+  ARCHIVE_UNSUPPORTED: {
+    kind: 'unsupported',
+    summary: 'The image layout has another version, or something is compressed in another way than gzip and zstd.',
+    hint: 'write it again with skopeo copy, or decompress it first',
+  },
+  ARCHIVE_IMAGE_UNKNOWN: {
+    kind: 'missing',
+    summary: 'The directory or archive has no image by that name, position or digest.',
+    hint: 'ask for one of those that it has, or for @0, @1 …',
+  },
+  ARCHIVE_IMAGE_AMBIGUOUS: {
+    kind: 'invalid',
+    summary: 'The directory or archive has several images, and the reference does not say which one.',
+    hint: 'name the image behind the path: PATH:NAME, or PATH:@POSITION from 0 on',
+  },
+  ARCHIVE_LIMIT_EXCEEDED: {
+    kind: 'exhausted',
+    summary: 'An archive has more members, unpacks to more bytes or has a larger document than the limits allow.',
+    hint: 'raise the named limit if the archive is trusted to need it',
+  },
+  ARCHIVE_SPACE_EXHAUSTED: {
+    kind: 'exhausted',
+    summary: 'There is no room to unpack a compressed archive into a temporary file.',
+    hint: 'free space there, or decompress the archive first: one that is not compressed is read in place',
   },
 
   // signature

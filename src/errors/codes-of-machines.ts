@@ -207,6 +207,16 @@ export const CODES_OF_MACHINES = {
     summary: 'A socket cannot be made: its name is taken by a running server or by another file, or is too long.',
     hint: 'stop the other server, remove the file, or configure another path',
   },
+  HEALTH_SOCKET_INVALID: {
+    kind: 'invalid',
+    summary: 'Health and metrics cannot be told: the socket or port of api.health is taken, or cannot be made.',
+    hint: 'configure another unix socket or port of loopback; pulls are served without it',
+  },
+  HEALTH_REQUEST_REFUSED: {
+    kind: 'exhausted',
+    summary: 'A request for health or metrics was turned away: too many at a time, too slow, too long, or not HTTP.',
+    hint: 'ask as probes do: one short GET at a time',
+  },
   API_PASS_THROUGH_MISSING: {
     kind: 'unsupported',
     summary: 'A resource, a sealed secret or a wrapped key was asked for, and no program is configured that has these.',
@@ -228,6 +238,16 @@ export const CODES_OF_MACHINES = {
     kind: 'invalid',
     summary: 'A configuration file cannot be read or has unknown or wrong settings.',
     hint: 'compare with config/sealift.toml',
+  },
+  REGISTRIES_INVALID: {
+    kind: 'invalid',
+    summary: 'A registries.conf is malformed, of version 1, contradicts itself or makes no usable name of the image.',
+    hint: 'see containers-registries.conf(5)',
+  },
+  CERTIFICATES_INVALID: {
+    kind: 'invalid',
+    summary: 'A folder of certificates for a registry cannot be read, or a certificate or key in it is unusable.',
+    hint: 'expected *.crt authorities and pairs of NAME.cert and NAME.key in PEM; see containers-certs.d(5)',
   },
   CONFIG_UNSUPPORTED: {
     kind: 'unsupported',

@@ -131,6 +131,18 @@ export const LIMITS = {
   maxPathDepth: { default: 1_024, unit: 'count', reason: 'the trie is walked by component', code: 'TAR_INVALID' },
   maxPaxBytes: { default: MIB, unit: 'bytes', reason: 'as Go archive/tar', code: 'TAR_INVALID' },
   maxXattrBytes: { default: 64 * KIB, unit: 'bytes', reason: 'XATTR_SIZE_MAX', code: 'TAR_INVALID' },
+  maxArchiveBytes: {
+    default: 64 * GIB,
+    unit: 'bytes',
+    reason: 'a compressed archive is unpacked into a temporary file',
+    code: 'ARCHIVE_LIMIT_EXCEEDED',
+  },
+  maxArchiveMembers: {
+    default: 100_000,
+    unit: 'count',
+    reason: 'names and places of the members of an archive are held in memory',
+    code: 'ARCHIVE_LIMIT_EXCEEDED',
+  },
   maxUserDatabaseBytes: {
     default: 10 * MIB,
     unit: 'bytes',
@@ -208,6 +220,18 @@ export const LIMITS = {
     unit: 'ms',
     reason: 'a message that has begun, and an answer that is sent, must get through; then the connection is closed',
     code: 'TTRPC_CLOSED',
+  },
+  maxHealthConnections: {
+    default: 16,
+    unit: 'count',
+    reason: 'on loopback any container of the pod may connect; further connections are closed at once',
+    code: 'HEALTH_REQUEST_REFUSED',
+  },
+  healthTimeoutMs: {
+    default: 5_000,
+    unit: 'ms',
+    reason: 'a request for health or metrics is one line and a few headers; then its connection is closed',
+    code: 'HEALTH_REQUEST_REFUSED',
   },
   maxApiTextBytes: {
     default: 16 * KIB,
