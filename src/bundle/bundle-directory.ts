@@ -1,9 +1,14 @@
-import { type BigIntStats, lstatSync, readFileSync } from 'node:fs';
+import { type BigIntStats, lstatSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
-import { mountPointsUnder, parseMountinfo } from './parse-mountinfo.ts';
+import { mountPointsUnder, readMounts } from '../platform/index.ts';
 
 export const CONFIG_NAME = 'config.json';
 export const ROOTFS_NAME = 'rootfs';
+
+/** What a pull that died has left of a config.json. */
+export function isHalfWritten(name: string): boolean {
+  return /^\.config\.json\.[0-9a-f]{16}$/.test(name);
+}
 
 export function refuseBundle(directory: string, detail: string, cause?: unknown): never {
   throw new SealiftError('BUNDLE_INVALID', `bundle ${directory}: ${detail}`, { context: { directory }, cause });
@@ -20,5 +25,5 @@ export function directoryIdentity(stat: BigIntStats): string {
 
 /** Mount points at and below `rootfs` in this mount namespace, the last mounted first. */
 export function mountedAt(rootfs: string): readonly string[] {
-  return mountPointsUnder(parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8')), rootfs);
+  return mountPointsUnder(readMounts(), rootfs);
 }

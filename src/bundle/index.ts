@@ -1,5 +1,4 @@
 export { createRuntimeSpec } from './create-runtime-spec.ts';
-export { type MountPoint, mountPointsUnder, parseMountinfo } from './parse-mountinfo.ts';
 export { performBundleOperation } from './perform-bundle-operation.ts';
 export { resolveUser, type UserDatabase } from './resolve-user.ts';
 export type {

@@ -5,12 +5,15 @@ import type { BundleOperation, BundleOutcome } from './types.ts';
 import { writeBundle } from './write-bundle.ts';
 
 /** Synchronous, for a worker: plain data in, plain data out, refusals thrown. */
-export function performBundleOperation(operation: BundleOperation): BundleOutcome {
+export function performBundleOperation(
+  operation: BundleOperation,
+  checkpoint: (name: string) => void = () => {},
+): BundleOutcome {
   switch (operation.kind) {
     case 'prepare':
       return { kind: 'prepared', bundle: prepareBundle(operation.directory, operation.given) };
     case 'write':
-      return { kind: 'written', ...writeBundle(operation) };
+      return { kind: 'written', ...writeBundle(operation, checkpoint) };
     case 'examine':
       return { kind: 'examined', bundle: examineBundle(operation.directory) };
     case 'remove':

@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, readdirSync, realpathSync, unlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import {
   CONFIG_NAME,
   directoryIdentity,
+  isHalfWritten,
   lstatIfAny,
   mountedAt,
   ROOTFS_NAME,
@@ -86,6 +87,8 @@ export function prepareBundle(requested: string, given?: GivenBundle): PreparedB
   if (hasConfig && given === undefined) refuseBundle(directory, 'it has a config.json already');
   const rootfs = join(directory, ROOTFS_NAME);
   claimRootfs(directory, rootfs);
+  // Nothing is mounted, so nobody is at work on it.
+  for (const name of readdirSync(directory).filter(isHalfWritten)) unlinkSync(join(directory, name));
   const stat = lstatIfAny(directory) ?? refuseBundle(directory, 'it was removed meanwhile');
   return { directory, rootfs, created, identity: directoryIdentity(stat), hasConfig };
 }

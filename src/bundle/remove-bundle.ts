@@ -1,9 +1,7 @@
 import { readdirSync, realpathSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { CONFIG_NAME, lstatIfAny, mountedAt, ROOTFS_NAME, refuseBundle } from './bundle-directory.ts';
+import { CONFIG_NAME, isHalfWritten, lstatIfAny, mountedAt, ROOTFS_NAME, refuseBundle } from './bundle-directory.ts';
 import type { ExaminedBundle } from './types.ts';
-
-const TEMPORARY_NAME = /^\.config\.json\.[0-9a-f]{16}$/;
 
 /** Finds a bundle to undo, and what is mounted in it; `BUNDLE_INVALID` when DIR is none. */
 export function examineBundle(requested: string): ExaminedBundle {
@@ -30,7 +28,7 @@ export function removeBundle(
   if (mountPoints.length > 0) refuseBundle(directory, 'its rootfs is still mounted');
   if (readdirSync(rootfs).length > 0) refuseBundle(directory, 'its rootfs holds files and no mount; not removed');
   for (const name of readdirSync(directory)) {
-    if ((name === CONFIG_NAME && !keepConfig) || TEMPORARY_NAME.test(name)) unlinkSync(join(directory, name));
+    if ((name === CONFIG_NAME && !keepConfig) || isHalfWritten(name)) unlinkSync(join(directory, name));
   }
   rmdirSync(rootfs);
   if (alsoDirectory && readdirSync(directory).length === 0) rmdirSync(directory);

@@ -30,10 +30,11 @@ function resolveUserInRootfs(rootfs: string, user: string, limits: Limits): Reso
 }
 
 /** Appears whole or not at all, and never replaces one: link(2) fails where rename(2) would overwrite. */
-function publishConfig(directory: string, spec: RuntimeSpec): void {
+function publishConfig(directory: string, spec: RuntimeSpec, checkpoint: (name: string) => void): void {
   const temporary = join(directory, `.${CONFIG_NAME}.${randomBytes(8).toString('hex')}`);
   try {
     writeFileSync(temporary, `${JSON.stringify(spec, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' });
+    checkpoint('config-staged');
     linkSync(temporary, join(directory, CONFIG_NAME));
   } catch (error) {
     refuseBundle(directory, 'config.json cannot be written', error);
@@ -46,17 +47,20 @@ function publishConfig(directory: string, spec: RuntimeSpec): void {
  * Writes config.json of a bundle whose rootfs is mounted, unless its runtime has: the user is looked up inside the rootfs.
  * Comes last; a bundle is complete when it has a config.json.
  */
-export function writeBundle(options: {
-  readonly bundle: PreparedBundle;
-  readonly imageConfig: ImageConfig;
-  readonly rootfsReadonly: boolean;
-  readonly limits: Limits;
-}): { readonly user: ResolvedUser; readonly strippedLabels: readonly string[] } {
+export function writeBundle(
+  options: {
+    readonly bundle: PreparedBundle;
+    readonly imageConfig: ImageConfig;
+    readonly rootfsReadonly: boolean;
+    readonly limits: Limits;
+  },
+  checkpoint: (name: string) => void,
+): { readonly user: ResolvedUser; readonly strippedLabels: readonly string[] } {
   const { bundle, imageConfig, rootfsReadonly, limits } = options;
   assertSameDirectory(bundle);
   const user = resolveUserInRootfs(bundle.rootfs, imageConfig.config.user, limits);
   const { spec, strippedLabels } = createRuntimeSpec({ imageConfig, user, rootfsReadonly, limits });
   assertWorkingDirectory(bundle.rootfs, spec.process.cwd);
-  if (!bundle.hasConfig) publishConfig(bundle.directory, spec);
+  if (!bundle.hasConfig) publishConfig(bundle.directory, spec, checkpoint);
   return { user, strippedLabels };
 }

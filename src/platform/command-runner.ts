@@ -7,7 +7,7 @@ import type { Command, CommandEnd, CommandRunner } from '../volume/index.ts';
 import { attempt } from './attempt.ts';
 
 /** Where distributions and minimal guests keep such programs. */
-const FOLDERS = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin'] as const;
+export const PROGRAM_FOLDERS = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin'] as const;
 /** The kernel ends a process that is killed at once, or it waits for a disk and cannot. */
 const GRACE_MS = 1_000;
 
@@ -16,7 +16,7 @@ interface RunnerOptions {
   readonly folders?: readonly string[];
 }
 
-export function createCommandRunner({ folders = FOLDERS }: RunnerOptions = {}): CommandRunner {
+export function createCommandRunner({ folders = PROGRAM_FOLDERS }: RunnerOptions = {}): CommandRunner {
   const stuck = new Set<ChildProcess>();
   const environment = { PATH: folders.join(':'), LC_ALL: 'C' };
   return {
@@ -36,7 +36,8 @@ export function createCommandRunner({ folders = FOLDERS }: RunnerOptions = {}): 
   };
 }
 
-function findProgram(name: string, folders: readonly string[]): string | undefined {
+/** Where the runner would find it. */
+export function findProgram(name: string, folders: readonly string[] = PROGRAM_FOLDERS): string | undefined {
   return folders
     .map((folder) => join(folder, name))
     .find((path) => attempt(() => accessSync(path, constants.X_OK)).usability === 'usable');

@@ -10,6 +10,7 @@ const COMMANDS = {
   DM_DEV_SUSPEND: 0xc138fd06,
   DM_TABLE_LOAD: 0xc138fd09,
   DM_TABLE_STATUS: 0xc138fd0c,
+  DM_LIST_VERSIONS: 0xc138fd0d,
 } as const;
 
 const FLAGS = {
@@ -36,6 +37,9 @@ export interface DeviceNumber {
   readonly minor: number;
 }
 
+/** struct dm_target_versions: the name follows. */
+const TARGET_VERSION = { next: 0, name: 16 };
+
 /** One target of a mapping; sectors of 512 bytes. */
 export interface DmTarget {
   readonly startSector: number;
@@ -55,9 +59,13 @@ export interface NewMapping {
  * Makes a mapping and lets I/O through; nothing is left of one that fails. Throws `PLATFORM_CALL_FAILED`, with `EBUSY`
  * for a name or uuid in use.
  */
-export function createMapping({ name, uuid, readOnly, target }: NewMapping): DeviceNumber {
+export function createMapping(
+  { name, uuid, readOnly, target }: NewMapping,
+  checkpoint: (name: string) => void = () => {},
+): DeviceNumber {
   const { device } = control('DM_DEV_CREATE', name, { uuid });
   try {
+    checkpoint('mapping-created');
     const flags = readOnly ? FLAGS.READ_ONLY : 0;
     control('DM_TABLE_LOAD', name, { flags, targets: 1, data: encodeTarget(target) });
     // Without its flag, “suspend” is “resume”: the table that was loaded becomes the live one.
@@ -104,6 +112,19 @@ export function removeMapping(name: string, { deferred = false } = {}): boolean 
     if (errnoOf(error) === 'ENXIO') return false;
     throw error;
   }
+}
+
+/** Kinds of targets that the kernel has loaded: `crypt`, `verity`. Throws the errno of a machine without device-mapper. */
+export function listTargetTypes(): readonly string[] {
+  const { data } = control('DM_LIST_VERSIONS', '', { answerBytes: ANSWER_BYTES });
+  const types: string[] = [];
+  for (let at = 0; at < data.length; ) {
+    types.push(cString(data, at + TARGET_VERSION.name));
+    const next = data.readUInt32LE(at + TARGET_VERSION.next);
+    if (next === 0) break;
+    at += next;
+  }
+  return types;
 }
 
 /** The node of a mapping. devtmpfs makes it; a guest without makes do with one of ours. */

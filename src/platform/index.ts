@@ -9,11 +9,13 @@ export {
   readDiskseq,
   writeZerosDirect,
 } from './block-device.ts';
-export { createCommandRunner } from './command-runner.ts';
+export { collectAllGarbage, collectYoungGarbage } from './collect-garbage.ts';
+export { createCommandRunner, findProgram, PROGRAM_FOLDERS } from './command-runner.ts';
 export {
   type DeviceNumber,
   type DmTarget,
   type LiveMapping,
+  listTargetTypes,
   mappingNode,
   readMapping,
   removeMapping,
@@ -26,8 +28,10 @@ export {
   describeBacking,
   openLoopOf,
 } from './loop.ts';
+export { mountAt, mountPointsUnder, parseMountinfo, readMounts } from './mountinfo.ts';
 export { notifySupervisor } from './notify-supervisor.ts';
-export { openUnnamed } from './open-unnamed.ts';
+export { openUnnamed, openUnnamedShared } from './open-unnamed.ts';
+export { releaseMemory } from './release-memory.ts';
 export { hasShaInstructions } from './sha-instructions.ts';
 export {
   assertSystemCalls,
@@ -53,6 +57,7 @@ export {
   mknod,
   mount,
   moveMount,
+  openBeneath,
   openInRoot,
   S_IFMT,
   type SystemPath,

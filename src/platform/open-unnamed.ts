@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { constants, openSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { errnoOf } from './syscalls.ts';
+import { errnoOf, openBeneath } from './syscalls.ts';
 
 /** O_TMPFILE holds O_DIRECTORY, whose bit differs between architectures (asm/fcntl.h), and a bit of its own. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
+const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
 /** File systems without O_TMPFILE, such as overlayfs before Linux 6.1. */
 const WITHOUT: ReadonlySet<string | undefined> = new Set(['EOPNOTSUPP', 'ENOTSUP', 'EISDIR', 'EINVAL']);
 
@@ -18,8 +19,39 @@ export function openUnnamed(directory: string): number {
   } catch (error) {
     if (!WITHOUT.has(errnoOf(error))) throw error;
   }
-  const path = join(directory, `.sealift-${randomBytes(8).toString('hex')}`);
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
+  const path = join(directory, unusedName());
+  const fd = openSync(path, NEW_FILE, 0o600);
   unlinkSync(path);
   return fd;
+}
+
+/**
+ * The same for a descriptor that outlives the worker which opens it: Node closes what `openSync` opened in a thread when
+ * that thread ends. The caller closes it with `closeFd`.
+ */
+export function openUnnamedShared(directory: string): number {
+  const directoryFd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    return openBeneath(directoryFd, '.', O_TMPFILE | constants.O_RDWR);
+  } catch (error) {
+    if (!WITHOUT.has(errnoOf(error))) throw error;
+    return reopenUnnamed(directory, directoryFd);
+  } finally {
+    closeSync(directoryFd);
+  }
+}
+
+function reopenUnnamed(directory: string, directoryFd: number): number {
+  const name = unusedName();
+  const createdFd = openSync(join(directory, name), NEW_FILE, 0o600);
+  try {
+    return openBeneath(directoryFd, name, constants.O_RDWR);
+  } finally {
+    unlinkSync(join(directory, name));
+    closeSync(createdFd);
+  }
+}
+
+function unusedName(): string {
+  return `.sealift-${randomBytes(8).toString('hex')}`;
 }

@@ -45,6 +45,7 @@ const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const O_CLOEXEC = 0o2000000;
 const RESOLVE_NO_MAGICLINKS = 0x02n;
+const RESOLVE_BENEATH = 0x08n;
 const RESOLVE_IN_ROOT = 0x10n;
 const FSOPEN_CLOEXEC = 1n;
 const FSMOUNT_CLOEXEC = 1n;
@@ -277,9 +278,18 @@ function word(value: number): bigint {
  * link leaves. `flags` as for open(2), without O_CREAT; O_CLOEXEC is added. The caller closes the descriptor.
  */
 export function openInRoot(rootFd: number, path: SystemPath, flags: number): number {
+  return openWithin(rootFd, path, flags, RESOLVE_IN_ROOT);
+}
+
+/** The same with RESOLVE_BENEATH: whatever would leave `rootFd`, an absolute link among it, is EXDEV. */
+export function openBeneath(rootFd: number, path: SystemPath, flags: number): number {
+  return openWithin(rootFd, path, flags, RESOLVE_BENEATH);
+}
+
+function openWithin(rootFd: number, path: SystemPath, flags: number, resolve: bigint): number {
   const how = Buffer.alloc(24);
   how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
-  how.writeBigUInt64LE(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, 16);
+  how.writeBigUInt64LE(resolve | RESOLVE_NO_MAGICLINKS, 16);
   return kernelCall('openat2', [word(rootFd), cString(path), how, word(how.length)], path);
 }
 

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { closeSync, constants, openSync, statSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
 import { createMapping, type DmTarget, mappingNode, readMapping, removeMapping } from './dm-control.ts';
 import { errnoOf } from './syscalls.ts';
@@ -22,24 +22,39 @@ export interface VerityOptions {
 /** A mapping whose reads are verified: what does not belong to the root hash is an I/O error. */
 export interface VerityDevice {
   readonly path: string;
-  /** From here on the mapping lives as long as somebody uses it. */
+  /** From here on the mapping lives as long as somebody else uses it. */
   release(): void;
 }
 
+type Checkpoint = (name: string) => void;
+
 /**
- * Makes the mapping, or finds it: one of the same name has to be the same in every word of its table. Throws
- * `PLATFORM_CALL_FAILED`.
+ * Makes the mapping, or finds it: one of the same name has to be the same in every word of its table. It is held open,
+ * and goes with its last user, so that a process that dies leaves none. Throws `PLATFORM_CALL_FAILED`.
  */
-export function openVerity(options: VerityOptions): VerityDevice {
+export function openVerity(options: VerityOptions, checkpoint: Checkpoint = () => {}): VerityDevice {
   const { name } = options;
   const target = verityTarget(options);
-  const device = findMapping(name, target) ?? createOrFind(options, target);
-  return { path: mappingNode(device), release: () => void removeMapping(name, { deferred: true }) };
+  const path = mappingNode(findMapping(name, target) ?? createOrFind(options, target, checkpoint));
+  const fd = openSync(path, constants.O_RDONLY);
+  const release = (): void => {
+    closeSync(fd);
+    // Unused, it goes now; the kernel by itself would only begin to remove it.
+    removeMapping(name, { deferred: true });
+  };
+  try {
+    removeMapping(name, { deferred: true });
+    return { path, release };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
-function createOrFind({ name, rootHash }: VerityOptions, target: DmTarget) {
+function createOrFind({ name, rootHash }: VerityOptions, target: DmTarget, checkpoint: Checkpoint) {
+  const uuid = `${UUID_PREFIX}${name}-${rootHash.slice(0, 16)}`;
   try {
-    return createMapping({ name, uuid: `${UUID_PREFIX}${name}-${rootHash.slice(0, 16)}`, readOnly: true, target });
+    return createMapping({ name, uuid, readOnly: true, target }, checkpoint);
   } catch (error) {
     // Another thread was first.
     const found = errnoOf(error) === 'EBUSY' ? findMapping(name, target) : undefined;
@@ -52,6 +67,11 @@ function findMapping(name: string, expected: DmTarget) {
   const found = readMapping(name);
   if (found === undefined) return undefined;
   const [actual] = found.targets;
+  if (actual === undefined) {
+    // Who made it died before it had a table.
+    removeMapping(name);
+    return undefined;
+  }
   if (found.targets.length === 1 && isSame(actual, expected)) return found.device;
   throw new SealiftError(
     'PLATFORM_CALL_FAILED',
@@ -60,13 +80,11 @@ function findMapping(name: string, expected: DmTarget) {
   );
 }
 
-function isSame(actual: DmTarget | undefined, expected: DmTarget): boolean {
+function isSame(actual: DmTarget, expected: DmTarget): boolean {
   return describe(actual) === describe(expected);
 }
 
-function describe(target: DmTarget | undefined): string {
-  if (target === undefined) return 'no target';
-  const { startSector, sectors, type, parameters } = target;
+function describe({ startSector, sectors, type, parameters }: DmTarget): string {
   return `${startSector} ${sectors} ${type} ${parameters}`;
 }
 

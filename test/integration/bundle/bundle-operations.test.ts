@@ -92,6 +92,14 @@ describe('prepare', () => {
     expect(readdirSync(directory).sort()).toEqual(['other', 'rootfs']);
   });
 
+  it('takes away what a pull that died has left of a config.json, and nothing that looks like it', () => {
+    mkdirSync(directory, { recursive: true });
+    for (const name of ['.config.json.0123456789abcdef', '.config.json.mine'])
+      writeFileSync(`${directory}/${name}`, '');
+    prepare();
+    expect(readdirSync(directory).sort()).toEqual(['.config.json.mine', 'rootfs']);
+  });
+
   it('follows links above DIR, so that mounts are found under their real path', () => {
     mkdirSync(scratch.join('real'));
     symlinkSync('real', scratch.join('link'));
