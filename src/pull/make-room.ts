@@ -43,12 +43,12 @@ async function makeRoom(estimatedBytes: number, store: Evicting, cause: unknown)
   const removed = [garbage, eviction].flatMap(({ removal }) => [...removal.images, ...removal.layers]);
   if (removed.length > 0) return eviction.removal;
   const { dataDir: path } = store;
-  const { availableBytes: actual } = eviction;
+  const { availableBytes: actual, sizeBytes: size } = eviction;
   const expected = Math.max(estimatedBytes, actual + 1);
   throw new SealiftError(
     'STORE_SPACE_EXHAUSTED',
     `store ${path} ran full: expected room for at least ${expected} bytes, got ${actual} with no unused image left to remove`,
-    { context: { path, expected, actual }, cause },
+    { context: { path, expected, actual, size }, cause },
   );
 }
 

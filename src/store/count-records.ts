@@ -1,3 +1,4 @@
+import { errnoOf } from '../platform/index.ts';
 import { listImageRecords } from './image-record.ts';
 import { listLayerRecords } from './layer-record.ts';
 import { listMountIds } from './mount-record.ts';
@@ -12,8 +13,18 @@ export interface RecordCounts {
 /** What the index in `stateDir` has, for a look from outside: no lock is taken, and nothing is changed. */
 export function countRecords(stateDir: string): RecordCounts {
   return {
-    images: listImageRecords(stateDir).length,
-    layers: listLayerRecords(stateDir).length,
-    mountIds: listMountIds(stateDir),
+    images: unlessAbsent(() => listImageRecords(stateDir)).length,
+    layers: unlessAbsent(() => listLayerRecords(stateDir)).length,
+    mountIds: unlessAbsent(() => listMountIds(stateDir)),
   };
+}
+
+/** A store that nothing was pulled into yet has no records. */
+function unlessAbsent<Item>(list: () => readonly Item[]): readonly Item[] {
+  try {
+    return list();
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
 }

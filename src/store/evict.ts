@@ -4,30 +4,29 @@ import { createTally } from './removal-tally.ts';
 import { removeUnneeded } from './remove-unneeded.ts';
 import { type StoreContext, tryUseLock } from './store-context.ts';
 import { readIndex, type StoreIndex } from './store-index.ts';
-import type { Eviction, ImageRecord, LayerKey } from './types.ts';
+import type { Eviction, ImageRecord, LayerKey, SpaceFacts } from './types.ts';
 
 /** See `Store.evictFor`. Layers of running pulls are held by their leases, also those of the pull that asks. */
 export function evictFor(context: StoreContext, bytes: number): Promise<Eviction> {
   return underPruneLock(context, async (quiet) => {
     const tally = createTally();
     await removeGarbage(quiet, tally);
-    let availableBytes = await measureFree(quiet);
+    let space = await measure(quiet);
     const index = readIndex(context.options.stateDir);
     for (const image of oldestUnmounted(index)) {
-      if (availableBytes >= bytes) break;
+      if (space.availableBytes >= bytes) break;
       if (!givesRoom(quiet, image, index)) continue;
       removeImages(quiet, [image.manifestDigest], isUnmounted, tally);
       await removeUnneeded(quiet, tally);
       await emptyTrash(quiet, tally);
-      availableBytes = await measureFree(quiet);
+      space = await measure(quiet);
     }
-    return { removal: tally, availableBytes };
+    return { removal: tally, ...space };
   });
 }
 
-async function measureFree({ options: { dataDir, runOperation } }: StoreContext): Promise<number> {
-  const need = { compressedBytes: 0, estimatedBytes: 0 };
-  return (await runOperation('measureSpace', { dataDir, need })).availableBytes;
+function measure({ options: { dataDir, runOperation } }: StoreContext): Promise<SpaceFacts> {
+  return runOperation('measureSpace', { dataDir });
 }
 
 /** Whether the image has a layer that neither a mount nor a pull holds. Two images that share it may have to go. */

@@ -10,6 +10,7 @@ export {
 export { STAGED_IMAGE } from './layout.ts';
 export { openStore } from './open-store.ts';
 export { performStoreOperation } from './perform-operation.ts';
+export { mountShelf } from './store-context.ts';
 export type {
   Checkpoint,
   Clock,
@@ -26,6 +27,7 @@ export type {
   Removal,
   RemovalTarget,
   RunStoreOperation,
+  SpaceFacts,
   SpaceNeed,
   SpaceReport,
   Staging,

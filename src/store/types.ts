@@ -139,16 +139,21 @@ export interface SpaceNeed {
   readonly estimatedBytes: number;
 }
 
-export interface SpaceReport {
+/** Of a backing. */
+export interface SpaceFacts {
+  readonly sizeBytes: number;
+  /** In memory not more than the machine can give. */
   readonly availableBytes: number;
+}
+
+export interface SpaceReport extends SpaceFacts {
   /** `tight`: more than the compressed bytes and less than the estimate is free. */
   readonly verdict: 'fits' | 'tight' | 'exhausted';
 }
 
 /** What had to go to make room. */
-export interface Eviction {
+export interface Eviction extends SpaceFacts {
   readonly removal: Removal;
-  readonly availableBytes: number;
 }
 
 export interface Clock {
@@ -197,7 +202,7 @@ export interface StoreOperations {
   emptyTrash(request: { readonly dataDir: string }): { readonly removed: number; readonly failed: number };
   /** Bytes that the trash takes of the backing. */
   measureTrash(request: { readonly dataDir: string }): number;
-  measureSpace(request: { readonly dataDir: string; readonly need: SpaceNeed }): SpaceReport;
+  measureSpace(request: { readonly dataDir: string }): SpaceFacts;
 }
 
 export type StoreOperation = {
@@ -220,7 +225,7 @@ export interface StoreOptions {
   readonly dataDir: string;
   /** Layers and index of another boot are thrown away; a durable store only forgets its mounts. */
   readonly bootId: string;
-  /** Room that a pull must leave. */
+  /** Room that a pull must leave; of a small backing an eighth at most. */
   readonly minFreeBytes: number;
   /** The backing outlives a crash of the machine: sync before a layer becomes visible. */
   readonly durable: boolean;

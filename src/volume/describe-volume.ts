@@ -1,9 +1,18 @@
 import { SealiftError } from '../errors/index.ts';
 import { integrityOf } from './plan-volume.ts';
-import type { KnownVolume, SpaceFacts, StorePlace, VolumePorts, VolumeSettings, VolumeStatus } from './types.ts';
+import type {
+  KnownVolume,
+  SpaceFacts,
+  StorePlace,
+  VolumePorts,
+  VolumeSettings,
+  VolumeStatus,
+  VolumeSummary,
+} from './types.ts';
 import { readKnownVolume } from './volume-record.ts';
 
-const MEASURE_TIMEOUT_MS = 2_000;
+/** A thread may have to be started first, on a machine that is busy with a pull. */
+const MEASURE_TIMEOUT_MS = 5_000;
 
 type DescribePorts = Pick<VolumePorts, 'runOperation'> & {
   readonly commands: Pick<VolumePorts['commands'], 'stuckPrograms'>;
@@ -23,18 +32,27 @@ export async function describeVolume(
   settings: VolumeSettings,
   ports: DescribePorts,
 ): Promise<VolumeStatus> {
-  const place = currentPlace(known, settings);
+  const summary = summarizeVolume(known, settings, ports.commands);
+  const { place } = summary;
+  return { ...summary, space: place === undefined ? undefined : await measure(place, ports) };
+}
+
+/** What is known without asking the disk. */
+export function summarizeVolume(
+  known: KnownVolume | undefined,
+  settings: VolumeSettings,
+  { stuckPrograms }: DescribePorts['commands'],
+): VolumeSummary {
   return {
     state: known?.state ?? 'absent',
-    place,
+    place: currentPlace(known, settings),
     device: known?.device,
     mountPoint: known?.request.mountPoint,
     mapping: known?.mapping,
     cipher: known?.expected?.cipher,
     integrity: known?.expected === undefined ? undefined : integrityOf(known.expected.cipher),
-    space: place === undefined ? undefined : await measure(place, ports),
     error: known?.error,
-    stuckPrograms: ports.commands.stuckPrograms,
+    stuckPrograms,
   };
 }
 
@@ -43,11 +61,13 @@ export function currentPlace(known: KnownVolume | undefined, settings: VolumeSet
   const { required, memory } = settings;
   const inMemory = (reason: string): StorePlace => ({ kind: 'memory', directory: memory.mountPoint, reason });
   if (known === undefined) return inMemory('no device for the image store');
-  const { state, error, device, request } = known;
-  if (state === 'ready') {
-    return { kind: 'device', directory: request.mountPoint, reason: `image store on ${device?.deviceId}` };
+  const { state, error, device, request, mapping } = known;
+  if (state === 'ready' && mapping !== undefined) {
+    const [mappingUuid] = mapping.uuids;
+    const reason = `image store on ${device?.deviceId}`;
+    return { kind: 'device', directory: request.mountPoint, reason, mappingUuid };
   }
-  if (state === 'preparing' || required) return undefined;
+  if (state === 'ready' || state === 'preparing' || required) return undefined;
   return inMemory(`the device of the image store is not usable (${error?.code}), and volume.required is false`);
 }
 

@@ -6,21 +6,27 @@ const MARGIN = 1.25;
 const GIB = 2 ** 30;
 
 export interface Shortage {
-  readonly place: Pick<StorePlace, 'kind'>;
+  readonly kind: StorePlace['kind'];
+  /** The least that has to be free. */
   readonly needBytes: number;
+  /** What the image takes in the end, as far as anybody knows before it is unpacked. */
+  readonly likelyBytes: number;
   /** Of the whole place, and what of it is free. */
   readonly sizeBytes: number;
   readonly availableBytes: number;
 }
 
 /** What to do when an image does not fit: need, have and the one thing to raise. */
-export function explainShortage({ place, needBytes, sizeBytes, availableBytes }: Shortage): string {
-  const figures = `needs ${formatSize(needBytes)}, has ${formatSize(availableBytes)} of ${formatSize(sizeBytes)} free`;
-  const wanted = `${Math.ceil(((sizeBytes - availableBytes + needBytes) * MARGIN) / GIB)}Gi`;
-  if (place.kind === 'device') {
+export function explainShortage({ kind, needBytes, likelyBytes, sizeBytes, availableBytes }: Shortage): string {
+  const likely = likelyBytes > needBytes ? ` and probably ${formatSize(likelyBytes)}` : '';
+  const free = `has ${formatSize(availableBytes)} of ${formatSize(sizeBytes)} free`;
+  const figures = `needs at least ${formatSize(needBytes)}${likely}, ${free}`;
+  const total = sizeBytes - availableBytes + Math.max(needBytes, likelyBytes);
+  const wanted = `${Math.ceil((total * MARGIN) / GIB)}Gi`;
+  if (kind === 'device') {
     return `${figures}; raise the annotation contrast.edgeless.systems/image-store-size, or the volume, to ${wanted}`;
   }
-  return `${figures}; raise the memory limit of the pod, of which images get half by default, or give the pod an image store (annotation contrast.edgeless.systems/image-store-size: ${wanted})`;
+  return `${figures}; raise the memory limit of the pod so that images, which get half of it by default, have ${wanted}, or give the pod an image store (annotation contrast.edgeless.systems/image-store-size: ${wanted})`;
 }
 
 function formatSize(bytes: number): string {

@@ -25,4 +25,5 @@ export type {
   VolumeSource,
   VolumeState,
   VolumeStatus,
+  VolumeSummary,
 } from './types.ts';

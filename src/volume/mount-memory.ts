@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
-import { errnoOf, mount } from '../platform/index.ts';
-import { listMounts, prepareMountPoint, STORE_MOUNT_FLAGS } from './mount-volume.ts';
-import { mountAt } from './parse-mounts.ts';
+import { errnoOf, mount, mountAt, readMounts } from '../platform/index.ts';
+import { prepareMountPoint, STORE_MOUNT_FLAGS } from './mount-volume.ts';
 import type { MemorySize } from './types.ts';
 import { mountFailed } from './volume-failed.ts';
 
@@ -18,13 +17,13 @@ export function mountMemory(request: { readonly mountPoint: string; readonly siz
   const { mountPoint, size } = request;
   const action = `mount memory on ${mountPoint}`;
   try {
-    const present = mountAt(listMounts(), mountPoint);
+    const present = mountAt(readMounts(), mountPoint);
     if (present?.type === 'tmpfs' && present.source === SOURCE) return;
     prepareMountPoint(mountPoint, action);
     const options = memoryOptions(memoryBytes(size, readMemoryInfo('MemTotal')));
     // Huge pages for each small file would take many times the memory; a kernel without them does not know the word.
     mountTmpfs(mountPoint, `${options},huge=never`) || mountTmpfs(mountPoint, options);
-    if (mountAt(listMounts(), mountPoint)?.source === SOURCE) return;
+    if (mountAt(readMounts(), mountPoint)?.source === SOURCE) return;
     throw new SealiftError('VOLUME_MOUNT_FAILED', `${action}: expected a tmpfs there, the kernel refused its options`);
   } catch (error) {
     throw mountFailed(action, error);

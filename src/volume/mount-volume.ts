@@ -1,7 +1,6 @@
-import { chmodSync, lstatSync, mkdirSync, readFileSync, realpathSync, rmdirSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, realpathSync, rmdirSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
-import { errnoOf, MS, mount, readDirect, umount } from '../platform/index.ts';
-import { type MountEntry, mountAt, parseMounts } from './parse-mounts.ts';
+import { errnoOf, MS, mount, mountAt, readDirect, readMounts, umount } from '../platform/index.ts';
 import type { MappingFacts } from './types.ts';
 import { deviceFailed, mountFailed } from './volume-failed.ts';
 
@@ -12,10 +11,6 @@ interface MountRequest {
 
 /** What lies there is read by nobody but the kernel's overlay and EROFS, whose own mounts decide what may run. */
 export const STORE_MOUNT_FLAGS = MS.NOATIME | MS.NODEV | MS.NOSUID | MS.NOEXEC;
-
-export function listMounts(): readonly MountEntry[] {
-  return parseMounts(readFileSync('/proc/self/mountinfo', 'latin1'));
-}
 
 /** See `VolumeOperations.mountVolume`. */
 export function mountVolume({ mapping, mountPoint }: MountRequest): void {
@@ -30,7 +25,7 @@ export function mountVolume({ mapping, mountPoint }: MountRequest): void {
       data: 'errors=remount-ro',
     });
     try {
-      if (mountAt(listMounts(), mountPoint)?.deviceId !== mapping.deviceId) {
+      if (mountAt(readMounts(), mountPoint)?.deviceId !== mapping.deviceId) {
         throw new SealiftError(
           'VOLUME_MOUNT_FAILED',
           `${action}: expected ${mapping.deviceId} there, got another device`,
@@ -55,14 +50,14 @@ export function prepareMountPoint(mountPoint: string, action: string): void {
   if (actual !== mountPoint || !lstatSync(mountPoint).isDirectory()) {
     throw new SealiftError('VOLUME_MOUNT_FAILED', `${action}: expected no link in the path, got one to ${actual}`);
   }
-  const present = mountAt(listMounts(), mountPoint);
+  const present = mountAt(readMounts(), mountPoint);
   if (present === undefined) return;
   throw new SealiftError('VOLUME_MOUNT_FAILED', `${action}: expected nothing to be mounted there, got ${present.type}`);
 }
 
 /** See `VolumeOperations.isVolumeAlive`. */
 export function isVolumeAlive({ mapping, mountPoint }: MountRequest): boolean {
-  if (mountAt(listMounts(), mountPoint)?.deviceId !== mapping.deviceId) return false;
+  if (mountAt(readMounts(), mountPoint)?.deviceId !== mapping.deviceId) return false;
   try {
     readDirect(mapping.path, 0);
     return true;

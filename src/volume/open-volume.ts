@@ -1,5 +1,5 @@
 import { asSealiftError, fromPlainError, prefixError, SealiftError, toPlainError } from '../errors/index.ts';
-import { currentPlace, describeVolume } from './describe-volume.ts';
+import { currentPlace, describeVolume, summarizeVolume } from './describe-volume.ts';
 import { lockVolume, type VolumeLock } from './lock-volume.ts';
 import { type Preparation, type PreparedVolume, prepareVolume } from './prepare-volume.ts';
 import type {
@@ -12,6 +12,7 @@ import type {
   VolumeRequest,
   VolumeSettings,
   VolumeStatus,
+  VolumeSummary,
 } from './types.ts';
 import { openState, type VolumeState } from './volume-record.ts';
 
@@ -36,6 +37,7 @@ class ImageVolume implements Volume {
   #known: KnownVolume | undefined;
   /** The one preparation, or look for an old one, that is under way. */
   #flight: { readonly key: string; readonly done: Promise<void> } | undefined;
+  #isClosed = false;
 
   constructor(settings: VolumeSettings, ports: VolumePorts, state: VolumeState) {
     this.#settings = settings;
@@ -56,8 +58,9 @@ class ImageVolume implements Volume {
   }
 
   async place(): Promise<StorePlace> {
+    // Whoever prepares looks at the disk, too.
+    if (this.#flight === undefined) await this.#look();
     while (this.#flight !== undefined) await settled(this.#flight.done);
-    if (this.#known?.state === 'ready') await this.#probe(this.#known);
     const place = currentPlace(this.#known, this.#settings);
     if (place === undefined) throw prefixError('image store', this.#currentError());
     if (place.kind === 'device') return place;
@@ -73,8 +76,16 @@ class ImageVolume implements Volume {
     this.#remember({ ...known, state: 'stalled', error: toPlainError(stalled) });
   }
 
+  close(): void {
+    this.#isClosed = true;
+  }
+
   status(): Promise<VolumeStatus> {
     return describeVolume(this.#known, this.#settings, this.#ports);
+  }
+
+  summary(): VolumeSummary {
+    return summarizeVolume(this.#known, this.#settings, this.#ports.commands);
   }
 
   #start(key: string, request: VolumeRequest): Promise<void> {
@@ -126,7 +137,7 @@ class ImageVolume implements Volume {
       return;
     }
     this.#known = undefined;
-    this.#state.removeRecord();
+    if (!this.#isClosed) this.#state.removeRecord();
   }
 
   /**
@@ -170,21 +181,26 @@ class ImageVolume implements Volume {
     });
   }
 
-  /** A pull is about to rely on it. What comes of it is in the state. */
-  async #probe(known: KnownVolume): Promise<void> {
-    if (!isMounted(known)) return;
-    const { mountPoint } = known.request;
+  /** A pull is about to rely on it; one that stalled may answer again. What comes of it is in the state. */
+  async #look(): Promise<void> {
+    const known = this.#known;
+    if (!isMounted(known) || known.state === 'preparing' || known.state === 'failed') return;
+    const { request, device, expected, mapping } = known;
+    const { mountPoint } = request;
     try {
-      const { mapping } = known;
       const isAlive = await this.#ports.runOperation('isVolumeAlive', { mapping, mountPoint }, PROBE_TIMEOUT_MS);
-      if (isAlive) return;
+      if (isAlive) return this.#replace(known, { state: 'ready', request, device, expected, mapping });
       throw new SealiftError('VOLUME_LOST', `image store: expected ${mapping.name} on ${mountPoint}, it is gone`);
     } catch (error) {
       const failure = asVolumeError(error);
       const state = failure.code === 'VOLUME_STALLED' ? 'stalled' : 'failed';
-      // Unless somebody has prepared it anew meanwhile.
-      if (this.#known === known) this.#remember({ ...known, state, error: toPlainError(failure) });
+      this.#replace(known, { ...known, state, error: toPlainError(failure) });
     }
+  }
+
+  /** Unless somebody has prepared it anew meanwhile, or nothing is new. */
+  #replace(known: KnownVolume, next: KnownVolume): void {
+    if (this.#known === known && (next.state !== 'ready' || known.state !== 'ready')) this.#remember(next);
   }
 
   #currentError(): SealiftError {
@@ -224,7 +240,7 @@ class ImageVolume implements Volume {
 
   #remember(known: KnownVolume): void {
     this.#known = known;
-    this.#state.writeRecord(known);
+    if (!this.#isClosed) this.#state.writeRecord(known);
   }
 
   async #run<Value>(action: () => Promise<Value>): Promise<Value> {

@@ -6,11 +6,11 @@ import {
   formatDeviceNumber,
   type LiveMapping,
   readMapping,
+  readMounts,
   removeMapping,
   umount,
 } from '../platform/index.ts';
 import { integrityName } from './inspect-mapping.ts';
-import { listMounts } from './mount-volume.ts';
 import type { ExpectedDevice } from './types.ts';
 import { cleanupFailed } from './volume-failed.ts';
 
@@ -39,7 +39,7 @@ export function removeVolume(request: {
 function unmountAll(mapping: LiveMapping | undefined): void {
   if (mapping === undefined) return;
   const deviceId = formatDeviceNumber(mapping.device);
-  const places = listMounts().filter((each) => each.deviceId === deviceId);
+  const places = readMounts().filter((each) => each.deviceId === deviceId);
   for (const { mountPoint } of places.reverse()) umount(mountPoint);
 }
 

@@ -93,14 +93,17 @@ export interface VolumeRecord {
 /** A record without what is the same in all of them. */
 export type KnownVolume = Omit<VolumeRecord, 'format' | 'bootId'>;
 
-/** Where images go now. */
-export interface StorePlace {
-  readonly kind: 'device' | 'memory';
+interface Place {
   /** A directory of mode 0700 that nothing else lies in but what the store puts there. */
   readonly directory: string;
   /** Why this one; for logs and answers. */
   readonly reason: string;
 }
+
+/** Where images go now. */
+export type StorePlace =
+  /** `mappingUuid`, of dm-crypt's mapping, tells a disk that was prepared anew from the one before. */
+  (Place & { readonly kind: 'device'; readonly mappingUuid: string }) | (Place & { readonly kind: 'memory' });
 
 export interface SpaceFacts {
   readonly sizeBytes: number;
@@ -128,6 +131,9 @@ export interface VolumeStatus {
   readonly stuckPrograms: number;
 }
 
+/** What is known without asking the disk. */
+export type VolumeSummary = Omit<VolumeStatus, 'space'>;
+
 /** The place of the image store: a disk of the host's under dm-crypt, or memory of the guest. */
 export interface Volume {
   /**
@@ -135,12 +141,19 @@ export interface Volume {
    * preparation, and afterwards it is there. Throws `VOLUME_*`; a failure stays until one succeeds.
    */
   prepare(request: VolumeRequest): Promise<VolumeStatus>;
-  /** Waits for a preparation under way; mounts memory when that is what is used. Throws what made it unusable. */
+  /**
+   * Waits for a preparation under way, and looks whether the disk answers, also one that has stalled; mounts memory when
+   * that is what is used. Throws what made it unusable.
+   */
   place(): Promise<StorePlace>;
-  /** Somebody waited for the store in vain: it is `stalled`, and pulls are refused, until `prepare` finds it alive. */
+  /** Somebody waited for the store in vain: it is `stalled` until `place` or `prepare` finds that it answers. */
   reportStall(error: Error): void;
+  /** From here on nothing is recorded: what fails now fails because we end, and the next run is to find what was. */
+  close(): void;
   /** Never waits for a preparation, and for the disk only a short time. */
   status(): Promise<VolumeStatus>;
+  /** The same without a look at the disk. */
+  summary(): VolumeSummary;
 }
 
 /** What a program left when it ended. */

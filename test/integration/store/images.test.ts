@@ -13,6 +13,7 @@ let mounted: Set<string>;
 let now: number;
 /** What the disk says is free; what it has by itself unless a test sets it. */
 let freeBytes: (() => number) | undefined;
+let sizeBytes: number;
 let sweeps: number;
 
 beforeEach(async () => {
@@ -20,6 +21,7 @@ beforeEach(async () => {
   mounted = new Set();
   now = Date.parse('2030-01-01T00:00:00Z');
   freeBytes = undefined;
+  sizeBytes = 100 * LAYER_BYTES;
   sweeps = 0;
   store = await open();
 });
@@ -40,10 +42,7 @@ function open(change: Partial<StoreOptions> = {}): Promise<Store> {
     runOperation: async (kind, request) => {
       const answer = await disk(kind, request);
       if (kind !== 'measureSpace' || freeBytes === undefined) return answer;
-      const availableBytes = freeBytes();
-      const { need } = request as { need: { compressedBytes: number } };
-      const verdict = need.compressedBytes > availableBytes ? 'exhausted' : 'fits';
-      return { availableBytes, verdict } as typeof answer;
+      return { sizeBytes, availableBytes: freeBytes() } as typeof answer;
     },
     ...change,
   });
@@ -460,16 +459,18 @@ describe('running out of space', () => {
     const error = await expectFailure('STORE_SPACE_EXHAUSTED', () =>
       store.checkSpace({ compressedBytes: 4 * LAYER_BYTES, estimatedBytes: 4 * LAYER_BYTES }),
     );
-    expect(error.context).toMatchObject({ expected: 4 * LAYER_BYTES, actual: 3.5 * LAYER_BYTES });
+    expect(error.context).toMatchObject({ expected: 4 * LAYER_BYTES, actual: 3.5 * LAYER_BYTES, size: sizeBytes });
   });
 
-  it('keeps the room that is to stay free, but not from a pull that fetches nothing', async () => {
+  it('keeps the room that is to stay free, an eighth at most, but not from a pull that fetches nothing', async () => {
     threeLayers();
     const strict = await open({ minFreeBytes: 3 * LAYER_BYTES });
     expect(await strict.checkSpace({ compressedBytes: 0.5 * LAYER_BYTES, estimatedBytes: 0 })).toBeDefined();
     await expectFailure('STORE_SPACE_EXHAUSTED', () =>
       strict.checkSpace({ compressedBytes: LAYER_BYTES, estimatedBytes: LAYER_BYTES }),
     );
+    sizeBytes = 8 * LAYER_BYTES;
+    expect(await strict.checkSpace({ compressedBytes: 2 * LAYER_BYTES, estimatedBytes: 0 })).toBeDefined();
     freeBytes = () => 0;
     expect(await strict.checkSpace({ compressedBytes: 0, estimatedBytes: 0 })).toMatchObject({ verdict: 'fits' });
     await strict.close();

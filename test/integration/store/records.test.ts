@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseDigest } from '../../../src/oci/index.ts';
-import type { Store } from '../../../src/store/index.ts';
+import { countRecords, type Store } from '../../../src/store/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { Scratch } from '../../support/scratch.ts';
 import { openTestStore } from '../../support/store-fixtures.ts';
@@ -155,6 +155,14 @@ describe('mount records', () => {
     store.putMount(record);
     writeFileSync(scratch.join('state/mounts', `${id}.json`), '{}');
     await expectFailure('STORE_RECORD_CORRUPT', () => store.listMounts());
+  });
+});
+
+describe('countRecords', () => {
+  it('finds what there is, and nothing where no store was opened', () => {
+    store.putMount({ id: '7'.repeat(32), target: '/x', layers: [], upper: '/u', imageDigest: digestOf(Buffer.of()) });
+    expect(countRecords(scratch.join('state'))).toEqual({ images: 0, layers: 0, mountIds: ['7'.repeat(32)] });
+    expect(countRecords(scratch.join('no-state'))).toEqual({ images: 0, layers: 0, mountIds: [] });
   });
 });
 

@@ -110,7 +110,15 @@ describe('openVolume', () => {
   }
 
   const fail =
-    (code: 'VOLUME_DEVICE_BUSY' | 'STORE_STALLED' | 'VOLUME_TABLE_MISMATCH' | 'VOLUME_CLEANUP_FAILED') => () => {
+    (
+      code:
+        | 'VOLUME_DEVICE_BUSY'
+        | 'STORE_STALLED'
+        | 'VOLUME_TABLE_MISMATCH'
+        | 'VOLUME_CLEANUP_FAILED'
+        | 'LAYER_WORKER_FAILED',
+    ) =>
+    () => {
       throw new SealiftError(code, 'as the test wants it');
     };
 
@@ -241,12 +249,26 @@ describe('openVolume', () => {
     await volume.prepare(REQUEST);
     machine.faults.set('isVolumeAlive', fail('STORE_STALLED'));
     await expectFailure('VOLUME_STALLED', () => volume.place());
+    expect(await volume.status()).toMatchObject({ state: 'stalled', error: { code: 'VOLUME_STALLED' } });
     machine.faults.clear();
-    await expectFailure('VOLUME_STALLED', () => volume.place());
-    await volume.prepare(REQUEST);
+    expect(await volume.place()).toMatchObject({ kind: 'device' });
+    expect((await volume.status()).error).toBeUndefined();
     expect(machine.commands).toHaveLength(4);
     machine.faults.set('isVolumeAlive', () => false);
     await expectFailure('VOLUME_LOST', () => volume.place());
+  });
+
+  it('leaves the record as it is when it is closed: threads that end then say nothing of the disk', async () => {
+    const volume = open();
+    await volume.prepare(REQUEST);
+    const before = readFileSync(`${stateDir}/volume.json`, 'utf8');
+    volume.close();
+    machine.faults.set('isVolumeAlive', fail('LAYER_WORKER_FAILED'));
+    await expectFailure('LAYER_WORKER_FAILED', () => volume.place());
+    expect(readFileSync(`${stateDir}/volume.json`, 'utf8')).toBe(before);
+    machine.faults.clear();
+    expect(await open().place()).toMatchObject({ kind: 'device' });
+    expect(machine.commands).toHaveLength(4);
   });
 
   it('prepares once for all who ask at the same time, and tells all of a failure', async () => {
