@@ -1,5 +1,19 @@
 export type { Descriptor } from './descriptor.ts';
 export { type Digest, digestAlgorithm, digestHex, isDigest, parseDigest } from './digest.ts';
+export {
+  FILE_TRANSPORTS,
+  type FileReference,
+  type FileTransport,
+  fileTransportOf,
+  foreignTransportOf,
+  formatImagePlace,
+  formatImageReference,
+  type ImageReference,
+  type ImageSelector,
+  isFileReference,
+  parseFileReference,
+  registryNameOf,
+} from './file-reference.ts';
 export { hashBytes } from './hash-bytes.ts';
 export {
   chainIds,
@@ -31,8 +45,10 @@ export {
   formatReference,
   formatRepositoryName,
   isReferenceDomain,
+  isShortName,
   parseReference,
   type Reference,
   withDefaultTag,
 } from './reference.ts';
+export { refuseKeyVariants } from './schema.ts';
 export { selectPlatform } from './select-platform.ts';

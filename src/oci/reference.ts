@@ -25,6 +25,7 @@ const PATH_COMPONENT = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 const IMAGE_ID = /^[a-f0-9]{64}$/;
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
+const BEFORE_PATH = /^[a-z][a-z0-9_-]*:(?=[./~])/i;
 
 function refuse(text: string, what: string, hint?: string): never {
   const message = `reference "${text.slice(0, MAX_REFERENCE_LENGTH)}": ${what}`;
@@ -43,6 +44,12 @@ export function isReferenceDomain(text: string): boolean {
 /** The rule of Docker: a first component is a host only if it could not be a name on Docker Hub. */
 function looksLikeDomain(component: string): boolean {
   return component === 'localhost' || /[.:]/.test(component) || component.toLowerCase() !== component;
+}
+
+/** Whether a reference has no host of its own: `busybox`, `library/busybox:1`. */
+export function isShortName(text: string): boolean {
+  const slash = text.indexOf('/');
+  return slash < 0 || !looksLikeDomain(text.slice(0, slash));
 }
 
 function splitDomain(text: string): { domain: string; remainder: string } {
@@ -84,6 +91,8 @@ export function parseReference(text: string): Reference {
   if (text.length > MAX_REFERENCE_LENGTH) refuse(text, `expected at most ${MAX_REFERENCE_LENGTH} characters`);
   const scheme = SCHEME.exec(text)?.[0];
   if (scheme !== undefined) refuse(text, 'expected a name, got a URL', `leave out the leading ${scheme}`);
+  const transport = BEFORE_PATH.exec(text)?.[0];
+  if (transport !== undefined) refuse(text, `expected a name in a registry, got a path behind "${transport}"`);
   if (IMAGE_ID.test(text)) refuse(text, 'expected a name, got 64 hex digits, which look like an image ID');
 
   const { domain, remainder } = splitDomain(text);
