@@ -1,10 +1,11 @@
-import { createSecureContext, getCACertificates, rootCertificates, type SecureContext } from 'node:tls';
+import { createSecureContext, getCACertificates, rootCertificates, type SecureContextOptions } from 'node:tls';
 import { buildConnector } from 'undici';
 import type { ChooseProxy } from './choose-proxy.ts';
+import { createHostChoice } from './host-settings.ts';
 import type { HttpProxy } from './parse-proxy.ts';
 import { proxyUnreachable } from './proxy-fault.ts';
 import { type Destroyable, type Dial, openTunnel, proxyAddress } from './tunnel.ts';
-import type { TransportLimits, TransportSettings } from './types.ts';
+import type { HostSettings, TransportLimits, TransportSettings } from './types.ts';
 
 /** Opens connections, and knows those that are not open yet, which undici gives no other way to end. */
 export interface Connector {
@@ -18,45 +19,54 @@ function isDestroyable(value: unknown): value is Destroyable {
 }
 
 /** A machine without a system store gets the roots that Node was built with. */
-function trustedRoots(extraRoots: readonly string[]): string[] {
+function trustedRoots({ extraRoots, systemRoots = true }: TransportSettings, host: HostSettings | undefined): string[] {
+  const extra = [...extraRoots, ...(host?.extraRoots ?? [])];
+  if (!systemRoots) return extra;
   const system = getCACertificates('system');
-  return [...new Set([...(system.length > 0 ? system : rootCertificates), ...extraRoots])];
+  return [...new Set([...(system.length > 0 ? system : rootCertificates), ...extra])];
+}
+
+/** Several pairs may be given: the handshake picks by the kind of key that the server takes. */
+function identity(host: HostSettings | undefined): SecureContextOptions {
+  const pairs = host?.clientCertificates ?? [];
+  if (pairs.length === 0) return {};
+  return { cert: pairs.map(({ certificate }) => certificate), key: pairs.map(({ key }) => key) };
 }
 
 /** Reading the roots takes 60 ms and 8 MB, so the first https connection does it, and only that one. */
-function lazySecureContext(settings: TransportSettings): () => SecureContext {
-  let context: SecureContext | undefined;
-  return () => {
-    // Roots that nothing is checked against need not be read.
-    const ca = settings.tlsVerify ? trustedRoots(settings.extraRoots) : [];
-    context ??= createSecureContext({ ca, minVersion: 'TLSv1.2' });
-    return context;
-  };
+function openSecureConnector(
+  settings: TransportSettings,
+  host: HostSettings | undefined,
+  timeout: number,
+): buildConnector.connector {
+  const isVerified = settings.tlsVerify && host?.tlsVerify !== false;
+  // Roots that nothing is checked against need not be read.
+  const ca = isVerified ? trustedRoots(settings, host) : [];
+  const secureContext = createSecureContext({ ca, ...identity(host), minVersion: 'TLSv1.2' });
+  return buildConnector({ timeout, allowH2: false, rejectUnauthorized: isVerified, secureContext });
 }
 
 /** Connections without a proxy, or to one; with `httpSocket` TLS inside of another connection. */
 function createDial(settings: TransportSettings, timeoutMs: number): Dial {
-  const secureContext = lazySecureContext(settings);
+  const settingsOf = createHostChoice(settings);
   let plain: buildConnector.connector | undefined;
-  let secure: buildConnector.connector | undefined;
+  // One a host with settings of its own, sessions included, and one for all others.
+  const secure = new Map<HostSettings | undefined, buildConnector.connector>();
 
-  function connectorFor(protocol: string): buildConnector.connector {
-    if (protocol === 'https:') {
-      secure ??= buildConnector({
-        timeout: timeoutMs,
-        allowH2: false,
-        rejectUnauthorized: settings.tlsVerify,
-        secureContext: secureContext(),
-      });
-      return secure;
+  function connectorFor(target: buildConnector.Options): buildConnector.connector {
+    if (target.protocol !== 'https:') {
+      plain ??= buildConnector({ timeout: timeoutMs, allowH2: false });
+      return plain;
     }
-    plain ??= buildConnector({ timeout: timeoutMs, allowH2: false });
-    return plain;
+    const host = settingsOf(target);
+    const connector = secure.get(host) ?? openSecureConnector(settings, host, timeoutMs);
+    secure.set(host, connector);
+    return connector;
   }
 
   return (options, callback) => {
     // undici's connector returns the socket at once, which its types leave out.
-    const socket: unknown = connectorFor(options.protocol)(options, callback);
+    const socket: unknown = connectorFor(options)(options, callback);
     return isDestroyable(socket) ? socket : undefined;
   };
 }

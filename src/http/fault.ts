@@ -25,6 +25,15 @@ export function isUntrusted(cause: unknown): boolean {
   return CERTIFICATE_CODE.test(errorCode(cause));
 }
 
+/** What a server says that misses one; in TLS 1.3 it may close before anybody has read that. */
+const HANDSHAKE_ALERT = /ALERT_(?:HANDSHAKE_FAILURE|CERTIFICATE_REQUIRED)$/;
+
+function hintFor(cause: unknown): { readonly hint?: string } {
+  if (isUntrusted(cause)) return { hint: 'give the certificate authority of the registry as an extra root' };
+  if (!HANDSHAKE_ALERT.test(errorCode(cause))) return {};
+  return { hint: 'if the registry wants a client certificate, put NAME.cert and NAME.key into its folder in certs.d' };
+}
+
 function isProtocolViolation(cause: unknown): boolean {
   if (errorCode(cause) === 'UND_ERR_HEADERS_OVERFLOW') return true;
   return cause instanceof Error && cause.name === 'HTTPParserError' && !EARLY_END.test(cause.message);
@@ -52,10 +61,11 @@ export function brokenConnection(request: HttpRequest, url: string, cause: unkno
   if (isProtocolViolation(cause)) {
     throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: ${describeFault(cause)}`, { cause });
   }
-  const untrusted = isUntrusted(cause);
-  const hint = untrusted ? { hint: 'give the certificate authority of the registry as an extra root' } : {};
-  const error = new SealiftError('HTTP_UNAVAILABLE', `${subject}: ${describeFault(cause)}`, { ...hint, cause });
-  const lasting = untrusted || errorCode(cause) === 'UND_ERR_DESTROYED';
+  const error = new SealiftError('HTTP_UNAVAILABLE', `${subject}: ${describeFault(cause)}`, {
+    ...hintFor(cause),
+    cause,
+  });
+  const lasting = isUntrusted(cause) || errorCode(cause) === 'UND_ERR_DESTROYED';
   return { kind: 'failed', error, lasting, retryAfterMs: undefined, progressBytes };
 }
 

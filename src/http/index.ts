@@ -3,7 +3,9 @@ export { isPrivateHost } from './private-host.ts';
 export type {
   AuthChallenge,
   BlobStream,
+  ClientCertificate,
   DocumentResponse,
+  HostSettings,
   HttpClient,
   HttpRequest,
   ProxySettings,

@@ -18,8 +18,22 @@ function refuse(setting: string): never {
   const message = `${setting}: expected http:// or https://[USER:PASSWORD@]HOST[:PORT]`;
   throw new SealiftError('CONFIG_FILE_INVALID', message, {
     context: { setting },
-    hint: 'write characters like @ : / ? # % of a user or password as %40 %3A %2F %3F %23 %25; SOCKS is not supported',
+    hint: 'write characters like @ : / ? # % of a user or password as %40 %3A %2F %3F %23 %25',
   });
+}
+
+/** The ways to write SOCKS that curl knows. */
+const SOCKS = /^socks(?:4a?|5h?)?:$/;
+
+function refuseSocks(setting: string): never {
+  throw new SealiftError(
+    'CONFIG_UNSUPPORTED',
+    `${setting}: expected a proxy that speaks HTTP, got one that speaks SOCKS`,
+    {
+      context: { setting },
+      hint: 'name an HTTP proxy, which may itself go through the SOCKS one',
+    },
+  );
 }
 
 function decode(text: string, setting: string): string {
@@ -39,9 +53,13 @@ function basicCredentials({ username, password }: URL, setting: string): string 
   return `Basic ${Buffer.from(pair, 'utf8').toString('base64')}`;
 }
 
-/** `setting` is for the message. Without a scheme it is http, as curl and Go read it. Throws `CONFIG_FILE_INVALID`. */
+/**
+ * `setting` is for the message. Without a scheme it is http, as curl and Go read it. Throws `CONFIG_FILE_INVALID`, and
+ * `CONFIG_UNSUPPORTED` for SOCKS.
+ */
 export function parseProxy(text: string, setting: string): HttpProxy {
   const url = URL.parse(text.includes('://') ? text : `http://${text}`);
+  if (url !== null && SOCKS.test(url.protocol)) return refuseSocks(setting);
   if (url === null || url.hostname === '' || url.pathname.length > 1 || url.search + url.hash !== '') {
     return refuse(setting);
   }

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import { SealiftError } from '../errors/index.ts';
 import { streamBlob } from './blob.ts';
 import { createProxyChoice } from './choose-proxy.ts';
@@ -6,29 +7,50 @@ import { fetchDocument } from './document.ts';
 import type { Wire } from './exchange.ts';
 import { createRouter } from './route.ts';
 import { SYSTEM_CLOCK } from './system-clock.ts';
-import type { HttpRequest, Transport, TransportClock, TransportLimits, TransportSettings } from './types.ts';
+import type {
+  HostSettings,
+  HttpRequest,
+  Transport,
+  TransportClock,
+  TransportLimits,
+  TransportSettings,
+} from './types.ts';
 
 export interface TransportOptions {
   readonly limits: TransportLimits;
   readonly clock?: TransportClock;
 }
 
-function assertCertificates(pems: readonly string[]): void {
+function assertCertificates(pems: readonly string[], what: string): void {
   for (const [index, pem] of pems.entries()) {
     try {
       new X509Certificate(pem);
     } catch (cause) {
-      throw new SealiftError('CONFIG_FILE_INVALID', `extra root certificate ${index + 1}: expected PEM`, { cause });
+      throw new SealiftError('CONFIG_FILE_INVALID', `${what} ${index + 1}: expected PEM`, { cause });
+    }
+  }
+}
+
+/** A pair that does not fit would only be noticed by the first handshake. */
+function assertHost({ host, extraRoots = [], clientCertificates = [] }: HostSettings): void {
+  assertCertificates(extraRoots, `root certificate for ${host}`);
+  for (const { certificate, key } of clientCertificates) {
+    try {
+      createSecureContext({ cert: certificate, key });
+    } catch (cause) {
+      const message = `client certificate for ${host}: expected a certificate and its key in PEM`;
+      throw new SealiftError('CONFIG_FILE_INVALID', message, { cause });
     }
   }
 }
 
 /**
  * Connections over undici, HTTP/1.1 and kept alive. Loading this module costs 40 MB, so it belongs into a worker. Throws
- * `CONFIG_FILE_INVALID` for an extra root that is no certificate or a proxy that is no URL. The caller closes it.
+ * `CONFIG_FILE_INVALID` for a root or a client's pair that is no certificate, or a proxy that is no URL. The caller closes it.
  */
 export function createTransport(settings: TransportSettings, options: TransportOptions): Transport {
-  assertCertificates(settings.extraRoots);
+  assertCertificates(settings.extraRoots, 'extra root certificate');
+  for (const host of settings.hosts ?? []) assertHost(host);
   const { limits, clock = SYSTEM_CLOCK } = options;
   const router = createRouter(settings, limits, createProxyChoice(settings.proxy));
   const wire: Wire = { route: router.route, limits, clock };

@@ -5,8 +5,30 @@ export interface TransportSettings {
   readonly tlsVerify: boolean;
   /** PEM certificates on top of the system's roots. */
   readonly extraRoots: readonly string[];
+  /** False: the extra roots are the only ones. */
+  readonly systemRoots?: boolean;
   readonly userAgent: string;
   readonly proxy?: ProxySettings;
+  /** What holds for single hosts besides; redirects and token services elsewhere get nothing of it. */
+  readonly hosts?: readonly HostSettings[];
+}
+
+/** TLS with one server. */
+export interface HostSettings {
+  /** `HOST` or `HOST:PORT` as in an https URL. */
+  readonly host: string;
+  /** False: whatever certificate it shows will do. */
+  readonly tlsVerify?: boolean;
+  /** PEM certificates on top of those of all hosts. */
+  readonly extraRoots?: readonly string[];
+  /** Shown to this host when it asks, and to no other. */
+  readonly clientCertificates?: readonly ClientCertificate[];
+}
+
+/** Both in PEM; the key is a secret. */
+export interface ClientCertificate {
+  readonly certificate: string;
+  readonly key: string;
 }
 
 /** Each as `http_proxy`, `https_proxy` and `no_proxy` are written in the environment; empty means absent. */

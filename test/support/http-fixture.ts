@@ -37,12 +37,14 @@ export interface QuickTransportOptions {
   readonly clock?: TransportClock;
   readonly tlsVerify?: boolean;
   readonly extraRoots?: readonly string[];
+  readonly systemRoots?: boolean;
   readonly proxy?: ProxySettings;
 }
 
 export function quickTransport(options: QuickTransportOptions = {}): Transport {
   const { limits = {}, clock = recordingClock(), tlsVerify = true, extraRoots = [], proxy = {} } = options;
-  const settings = { tlsVerify, extraRoots, userAgent: 'sealift-test', proxy };
+  const { systemRoots = true } = options;
+  const settings = { tlsVerify, extraRoots, systemRoots, userAgent: 'sealift-test', proxy };
   return createTransport(settings, { limits: { ...DEFAULT_LIMITS, ...limits }, clock });
 }
 

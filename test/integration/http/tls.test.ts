@@ -47,6 +47,13 @@ describe('https', () => {
     expect(registry.requests).toEqual([]);
   });
 
+  it('trusts the extra roots alone where the system’s are not wanted, and nobody without any', async () => {
+    const registry = await start(certificates.server);
+    const alone = { systemRoots: false, extraRoots: [certificates.authority] };
+    expect((await ping(registry, alone)).status).toBe(200);
+    await expectFailure('HTTP_UNAVAILABLE', () => ping(registry, { systemRoots: false }));
+  });
+
   it('refuses a server with a certificate for another name', async () => {
     const registry = await start(certificates.wrongName);
     await expectFailure('HTTP_UNAVAILABLE', () => ping(registry, { extraRoots: [certificates.authority] }));

@@ -37,7 +37,6 @@ describe('parseProxy', () => {
   it.each([
     '',
     'http://',
-    'socks5://user:s3cret@proxy:1080',
     'ftp://user:s3cret@proxy',
     'file:///s3cret',
     'http://user:s3cret@proxy:99999',
@@ -55,6 +54,13 @@ describe('parseProxy', () => {
     const error = await expectFailure('CONFIG_FILE_INVALID', () => parseProxy(text, 'pull.proxy.https'));
     expect(error.message).toContain('pull.proxy.https');
     expect(JSON.stringify([error.message, error.context, error.hint, String(error.cause)])).not.toContain('s3cret');
+  });
+
+  it.each(['socks', 'socks4', 'socks4a', 'socks5', 'socks5h', 'SOCKS5'])('refuses %s as what it is', async (scheme) => {
+    const text = `${scheme}://user:s3cret@proxy:1080`;
+    const error = await expectFailure('CONFIG_UNSUPPORTED', () => parseProxy(text, 'pull.proxy.https'));
+    expect(error.message).toContain('SOCKS');
+    expect(JSON.stringify([error.message, error.context, error.hint])).not.toContain('s3cret');
   });
 });
 
