@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 const ACCEPTANCE = 'test/acceptance/**/*.test.ts';
+const MEASURED = 'test/acceptance/memory.test.ts';
 const POD_VM = 'test/podvm/**/*.test.ts';
 
 export default defineConfig({
@@ -30,10 +31,22 @@ export default defineConfig({
         test: {
           name: 'acceptance',
           include: [ACCEPTANCE],
+          exclude: [MEASURED],
           testTimeout: 300_000,
           hookTimeout: 600_000,
           pool: 'forks',
-          // Memory and times are measured here, so nothing runs beside.
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'measured',
+          include: [MEASURED],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+          pool: 'forks',
+          // Nothing runs beside.
           maxWorkers: 1,
           fileParallelism: false,
           sequence: { groupOrder: 1 },

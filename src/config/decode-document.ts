@@ -7,8 +7,8 @@ function isJson(text: string, path: string): boolean {
   return !path.endsWith('.toml') && text.trimStart().startsWith('{');
 }
 
-/** The parser's messages quote the file, which may hold secrets, so only the first line and the place are kept. */
-function describe(error: unknown): string {
+/** The parsers' messages quote the file, which may hold secrets, so only the first line and the place are kept. */
+export function describeSyntaxError(error: unknown): string {
   if (error instanceof TomlError) return `line ${error.line}, column ${error.column}: ${error.message.split('\n')[0]}`;
   return error instanceof Error ? error.message : String(error);
 }
@@ -19,9 +19,8 @@ export function decodeDocument(text: string, path: string): unknown {
   try {
     return json ? parseStrictJson(text) : parse(text);
   } catch (error) {
-    const format = json ? 'JSON' : 'TOML';
-    throw new SealiftError('CONFIG_FILE_INVALID', `configuration ${path}: expected ${format}: ${describe(error)}`, {
-      context: { path },
-    });
+    const expected = json ? 'JSON' : 'TOML';
+    const message = `configuration ${path}: expected ${expected}: ${describeSyntaxError(error)}`;
+    throw new SealiftError('CONFIG_FILE_INVALID', message, { context: { path } });
   }
 }

@@ -1,4 +1,5 @@
 export { assertCredentialsAllowed, assertTransportAllowed, type ImageProof } from './assert-transport-allowed.ts';
+export { addHostMirrors } from './daemon/add-host-mirrors.ts';
 export { configureRegistry, overridesFor, type RegistryConfiguration } from './daemon/configure-registry.ts';
 export { DAEMON_DEFAULTS } from './daemon/defaults.ts';
 export {
@@ -6,9 +7,17 @@ export {
   DEFAULT_IMAGEPULLER_FILE,
   loadDaemonConfiguration,
 } from './daemon/load-daemon-configuration.ts';
+export { loadDaemonRegistries } from './daemon/load-daemon-registries.ts';
 export { matchRegistry } from './daemon/match-registry.ts';
 export { obstacleError } from './daemon/obstacle-error.ts';
 export { parseKernelCommandLine } from './daemon/parse-kernel-command-line.ts';
+export {
+  type AgentTexts,
+  type AgentTimeout,
+  type AgentTimeouts,
+  locateAgentFile,
+  resolveAgentTimeouts,
+} from './daemon/resolve-agent-timeouts.ts';
 export { type DaemonTexts, resolveDaemonConfiguration } from './daemon/resolve-daemon-configuration.ts';
 export { daemonJsonSchema } from './daemon/schema.ts';
 export {
@@ -17,6 +26,9 @@ export {
   type ApiService,
   type ApiSocket,
   type DaemonConfiguration,
+  type HealthAddress,
+  type HostMirror,
+  type ImageRegistries,
   INTEGRITY_ALGORITHMS,
   type IntegrityAlgorithm,
   type MemorySize,
@@ -31,6 +43,20 @@ export { type ConfigurationPlaces, DEFAULT_FILE, loadConfiguration } from './loa
 export { loadTextFile, type TextFile } from './load-text-file.ts';
 export { parseConfiguration } from './parse-configuration.ts';
 export type { Environment } from './parse-environment.ts';
+export { assertQualified } from './registries/assert-qualified.ts';
+export {
+  certsDirectories,
+  type HostCertificates,
+  loadCertificates,
+  loadHostCertificates,
+} from './registries/load-host-certificates.ts';
+export { findRegistries, loadRegistries, namedRegistries } from './registries/load-registries.ts';
+export { matchPrefix } from './registries/match-prefix.ts';
+export { mergeRegistries } from './registries/merge-registries.ts';
+export { parseRegistries } from './registries/parse-registries.ts';
+export { resolveEndpoints } from './registries/resolve-endpoints.ts';
+export { resolveShortName } from './registries/resolve-short-name.ts';
+export { type Endpoint, NO_REGISTRIES, type Registries } from './registries/types.ts';
 export { resolveConfiguration } from './resolve-configuration.ts';
 export { checkConfiguration, configurationJsonSchema } from './schema.ts';
 export { DEFAULTS, environmentName, LIMIT_NAMES, SETTINGS, type SettableBy, snakeCase } from './settings.ts';

@@ -13,6 +13,8 @@ const FLAGS: ReadonlyMap<SettingName, string> = new Map([
   ['pull.policy', '--policy'],
   ['pull.insecure_policy', '--insecure-policy'],
   ['pull.authfile', '--authfile'],
+  ['pull.registries_conf', '--registries-conf'],
+  ['pull.registries_conf_d', '--registries-conf-d'],
   ['pull.tls_verify', '--tls-verify'],
   ['pull.platform', '--platform'],
   ['log.level', '--debug'],

@@ -55,10 +55,13 @@ export function parseEnvironment(environment: Environment): SettingValues {
 /** What other tools read too; the first of several names wins. https://pkg.go.dev/golang.org/x/net/http/httpproxy#FromEnvironment */
 const COMMON_VARIABLES: ReadonlyMap<SettingName, readonly string[]> = new Map<SettingName, readonly string[]>([
   ['pull.authfile', ['REGISTRY_AUTH_FILE']],
+  ['pull.registries_conf', ['CONTAINERS_REGISTRIES_CONF']],
   ['pull.proxy.https', ['HTTPS_PROXY', 'https_proxy']],
   ['pull.proxy.http', ['HTTP_PROXY', 'http_proxy']],
   ['pull.proxy.no_proxy', ['NO_PROXY', 'no_proxy']],
 ]);
+
+const FILES: ReadonlySet<SettingName> = new Set(['pull.authfile', 'pull.registries_conf']);
 
 /** In CGI, which has REQUEST_METHOD, HTTP_PROXY is a header of the request. https://httpoxy.org */
 function isForged(variable: string, environment: Environment): boolean {
@@ -76,8 +79,8 @@ export function parseCommonEnvironment(environment: Environment): readonly Commo
     const variable = names.find((name) => environment[name] && !isForged(name, environment));
     if (variable === undefined) return [];
     const value = environment[variable];
-    // An auth file may be given by a relative path there.
-    const problem = setting === 'pull.authfile' ? undefined : checkSetting(setting, value);
+    // Files may be given by a relative path there.
+    const problem = FILES.has(setting) ? undefined : checkSetting(setting, value);
     if (problem !== undefined) throw new SealiftError('CONFIG_FILE_INVALID', `environment ${variable}: ${problem}`);
     return [{ variable, values: { [setting]: value } as SettingValues }];
   });

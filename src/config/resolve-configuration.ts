@@ -78,6 +78,9 @@ export function resolveConfiguration(sources: readonly ConfigurationSource[]): C
       authfile: pick<string | undefined>(settled, 'pull.authfile', undefined),
       tlsVerify: pick<boolean>(settled, 'pull.tls_verify', DEFAULTS['pull.tls_verify']),
       extraRootCertificates: pick(settled, 'pull.extra_root_certificates', DEFAULTS['pull.extra_root_certificates']),
+      registriesConf: pick<string | undefined>(settled, 'pull.registries_conf', undefined),
+      registriesConfD: pick<string | undefined>(settled, 'pull.registries_conf_d', undefined),
+      certsD: pick<string | undefined>(settled, 'pull.certs_d', undefined),
       platform: pick<string | undefined>(settled, 'pull.platform', undefined),
       proxy: {
         https: pick<string | undefined>(settled, 'pull.proxy.https', undefined),

@@ -26,13 +26,23 @@ const store = z.strictObject({
   state: absolutePath.optional().describe('Where index, names and locks lie; guest memory.'),
   layer_format: z.enum(LAYER_FORMATS).optional().describe('One image file a layer, or one directory.'),
   verity: z.enum(VERITY_MODES).optional().describe('Whether a dm-verity tree is written behind each layer image.'),
-  min_free_bytes: z.int().min(0).optional().describe('A pull that would leave less room than this is refused.'),
+  min_free_bytes: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('A pull that would leave less room than this is refused; of a small store an eighth at most.'),
 });
 
-/** Says nothing of credentials, which may stand in it. Without a scheme it is http. */
+/**
+ * Says nothing of credentials, which may stand in it. Without a scheme it is http. SOCKS is refused by a code of its own
+ * when a request would need it.
+ */
 export const proxyUrl = z
   .string()
-  .regex(/^(?:https?:\/\/)?[^\s/?#]+\/?$/i, 'expected http:// or https://[USER:PASSWORD@]HOST[:PORT]');
+  .regex(
+    /^(?:(?:https?|socks(?:4a?|5h?)?):\/\/)?[^\s/?#]+\/?$/i,
+    'expected http:// or https://[USER:PASSWORD@]HOST[:PORT]',
+  );
 
 const proxy = z.strictObject({
   https: proxyUrl.optional().describe('The proxy that https goes through, in a tunnel.'),
@@ -46,6 +56,11 @@ const pull = z.strictObject({
   authfile: absolutePath.optional().describe('Credentials in the auth.json format.'),
   tls_verify: z.boolean().optional().describe('False: registries may use http or certificates nobody vouches for.'),
   extra_root_certificates: z.array(certificate).optional().describe('PEM certificates beside the system’s roots.'),
+  registries_conf: absolutePath
+    .optional()
+    .describe('A registries.conf: mirrors, other places of names, what is blocked.'),
+  registries_conf_d: absolutePath.optional().describe('A directory with drop-ins to it.'),
+  certs_d: absolutePath.optional().describe('A directory with a folder HOST[:PORT] of certificates for each registry.'),
   platform: z.string().min(1).optional().describe('OS/ARCH[/VARIANT] chosen from an index.'),
   proxy: proxy.optional().describe('The way to the registries where it leads over a proxy.'),
   limits: limits.optional().describe('Bounds on untrusted input.'),

@@ -31,6 +31,9 @@ const BASE = {
   'pull.proxy.https': { settableBy: 'any', reason: 'bytes of a proven image may come over any wire' },
   'pull.proxy.http': { settableBy: 'any', reason: 'bytes of a proven image may come over any wire' },
   'pull.proxy.no_proxy': { settableBy: 'any', reason: 'bytes of a proven image may come over any wire' },
+  'pull.registries_conf': { settableBy: 'measured', reason: 'it blocks registries and gives names other places' },
+  'pull.registries_conf_d': { settableBy: 'measured', reason: 'it blocks registries and gives names other places' },
+  'pull.certs_d': { settableBy: 'measured', reason: 'it would pick the client certificates that are shown' },
   'pull.platform': { settableBy: 'measured', reason: 'it decides which image of an index runs' },
   'log.level': { settableBy: 'measured', reason: 'logs are read by the host' },
 } as const satisfies Partial<Record<SettingName, Setting>>;

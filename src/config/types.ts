@@ -38,6 +38,9 @@ export interface SettingValues extends Partial<Record<`pull.limits.${LimitName}`
   readonly 'pull.authfile'?: string;
   readonly 'pull.tls_verify'?: boolean;
   readonly 'pull.extra_root_certificates'?: readonly string[];
+  readonly 'pull.registries_conf'?: string;
+  readonly 'pull.registries_conf_d'?: string;
+  readonly 'pull.certs_d'?: string;
   readonly 'pull.platform'?: string;
   readonly 'pull.proxy.https'?: string;
   readonly 'pull.proxy.http'?: string;
@@ -72,6 +75,11 @@ export interface Configuration {
     readonly tlsVerify: Classified<boolean>;
     /** PEM texts of one or more certificates. */
     readonly extraRootCertificates: Classified<readonly string[]>;
+    /** Path of a registries.conf, and of the directory with its drop-ins. */
+    readonly registriesConf: Classified<string | undefined>;
+    readonly registriesConfD: Classified<string | undefined>;
+    /** Path of a directory with a folder of certificates for each registry. */
+    readonly certsD: Classified<string | undefined>;
     readonly platform: Classified<string | undefined>;
     readonly proxy: {
       readonly https: Classified<string | undefined>;

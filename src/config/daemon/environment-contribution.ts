@@ -26,7 +26,7 @@ function credentialsContribution(environment: Environment): Pick<Contribution, '
 function proxyContribution(environment: Environment): Pick<Contribution, 'sources' | 'obstacles'> {
   try {
     const sources = parseCommonEnvironment(environment)
-      .filter(({ values }) => values['pull.authfile'] === undefined)
+      .filter(({ values }) => Object.keys(values).every((setting) => setting.startsWith('pull.proxy.')))
       .map(({ variable, values }): ConfigurationSource => {
         return { class: 'unmeasured', named: false, originOf: () => `environment ${variable}`, values };
       });

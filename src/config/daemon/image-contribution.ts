@@ -19,8 +19,6 @@ const POLICY: Document = { key: 'image_security_policy_uri', setting: 'pull.poli
 const UNBUILT: ReadonlyMap<string, string> = new Map([
   ['sigstore_config_uri', 'a place of detached signatures cannot be configured'],
   ['sigstore_config', 'a place of detached signatures cannot be configured'],
-  ['registry_configuration_uri', 'mirrors, blocked registries and search lists cannot be configured'],
-  ['registry_config', 'mirrors, blocked registries and search lists cannot be configured'],
 ]);
 
 function unbuiltObstacles(image: ImageTable, origin: string): PullObstacle[] {

@@ -6,7 +6,7 @@ import type { ConfigurationSource, SettingValues } from '../types.ts';
 import type { Contribution } from './contribution.ts';
 import { normalizePattern } from './match-registry.ts';
 import { type ImagepullerFile, type ImagepullerRegistry, imagepullerSchema, REGISTRY_KEYS } from './schema.ts';
-import type { RegistryOverride, RegistryOverrides } from './types.ts';
+import type { HostMirror, RegistryOverride, RegistryOverrides } from './types.ts';
 
 export interface ImagepullerContribution extends Contribution {
   readonly overrides: RegistryOverrides;
@@ -50,6 +50,16 @@ function credentialsOf(registry: ImagepullerRegistry, place: Place): Credentials
   return auth ? decodePair(auth, place) : undefined;
 }
 
+/** https://docs.edgeless.systems/contrast/howto/registry-authentication */
+function parseMirror(text: string, { path, pattern }: Place): HostMirror {
+  const url = URL.parse(text);
+  const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:';
+  if (url === null || !isWeb || url.username + url.password + url.search + url.hash !== '') {
+    return refuse(path, `registries.${pattern}.mirror: expected http:// or https://HOST[:PORT][/PATH]`);
+  }
+  return { host: url.host, prefix: url.pathname.replace(/\/+$/, ''), insecure: url.protocol === 'http:' };
+}
+
 function overrideOf(registry: ImagepullerRegistry, place: Place): RegistryOverride {
   const certificates = registry['ca-certs'];
   return {
@@ -58,13 +68,14 @@ function overrideOf(registry: ImagepullerRegistry, place: Place): RegistryOverri
     credentials: credentialsOf(registry, place),
     rootCertificates: certificates ? (certificates.match(CERTIFICATE) ?? []) : undefined,
     tlsVerify: registry['insecure-skip-verify'] === true ? false : undefined,
+    mirror: registry.mirror ? parseMirror(registry.mirror, place) : undefined,
   };
 }
 
 /** What is not built only helps bytes arrive: without it a pull fails at the registry, and nothing else runs. */
 function registryWarnings(registry: ImagepullerRegistry, { path, pattern }: Place): string[] {
   const place = `file ${path}: registries.${pattern}`;
-  const unbuilt = ['mirror', 'registrytoken'].filter((key) => registry[key]);
+  const unbuilt = ['registrytoken'].filter((key) => registry[key]);
   const unknown = Object.keys(registry).filter((key) => !REGISTRY_KEYS.includes(key));
   return [
     ...unbuilt.map((key) => `${place}.${key}: not supported, ignored`),

@@ -25,6 +25,10 @@ const SYNONYMS: readonly (readonly [string, string])[] = [
   ['pull.authfile', 'image.authenticated_registry_credentials_uri'],
   ['pull.policy', 'image.image_security_policy'],
   ['pull.policy', 'image.image_security_policy_uri'],
+  ['pull.registries_conf', 'image.registry_config'],
+  ['pull.registries_conf', 'image.registry_configuration_uri'],
+  ['pull.registries_conf_d', 'image.registry_config'],
+  ['pull.registries_conf_d', 'image.registry_configuration_uri'],
   ['api.aa_socket', 'aa.aa_socket'],
 ];
 

@@ -4,8 +4,9 @@ import type { Classified } from '../types.ts';
 import { DAEMON_DEFAULTS } from './defaults.ts';
 import { locateSocket } from './locate-socket.ts';
 import type { ParsedDaemonFile } from './parse-daemon-file.ts';
+import { parseHealthAddress } from './parse-health-address.ts';
 import { fromFile } from './resolve-volume.ts';
-import { API_SERVICES, type ApiConfiguration, type ApiSocket } from './types.ts';
+import { API_SERVICES, type ApiConfiguration, type ApiSocket, type HealthAddress } from './types.ts';
 
 function findSockets({ path, file }: ParsedDaemonFile): readonly ApiSocket[] | undefined {
   const refuse = (problem: string): never => {
@@ -49,5 +50,10 @@ export function resolveApi(parsed: ParsedDaemonFile, environment: Environment, o
     aaSocket: findAgentSocket(parsed, environment, origin),
     readyFile: fromFile<string | undefined>(api.ready_file, origin, undefined),
     maxPulls: fromFile<number>(api.max_pulls, origin, DAEMON_DEFAULTS['api.max_pulls']),
+    health: fromFile<HealthAddress | undefined>(
+      api.health === undefined ? undefined : parseHealthAddress(api.health),
+      origin,
+      undefined,
+    ),
   };
 }

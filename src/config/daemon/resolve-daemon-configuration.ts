@@ -5,12 +5,13 @@ import type { ConfigurationSource } from '../types.ts';
 import { type Contribution, joinContributions } from './contribution.ts';
 import { areCredentialsInEnvironment, environmentContribution } from './environment-contribution.ts';
 import { imageContribution } from './image-contribution.ts';
+import { imageRegistriesContribution } from './image-registries-contribution.ts';
 import { type ImagepullerContribution, imagepullerContribution } from './imagepuller-contribution.ts';
 import { kernelContribution } from './kernel-contribution.ts';
 import { type ParsedDaemonFile, parseDaemonFile } from './parse-daemon-file.ts';
 import { resolveApi } from './resolve-api.ts';
 import { assertPlacesApart, fromFile, resolveVolume } from './resolve-volume.ts';
-import type { DaemonConfiguration } from './types.ts';
+import type { DaemonConfiguration, ImageRegistries } from './types.ts';
 
 interface TextOfFile {
   readonly path: string;
@@ -65,6 +66,7 @@ export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfigurat
     warnings: [...parsed.warnings, ...hubWarnings(parsed)],
   };
   const imagepuller = imagepullerOf(texts.imagepuller);
+  const registries = imageRegistriesContribution(parsed);
   const { sources, obstacles, warnings } = joinContributions([
     environmentContribution(environment),
     own,
@@ -72,6 +74,7 @@ export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfigurat
     image === undefined
       ? kernelContribution(texts.kernelCommandLine, inEnvironment || parsed.file.pull?.authfile !== undefined)
       : imageContribution(parsed, inEnvironment),
+    registries,
     imagepuller,
   ]);
   const base = resolveConfiguration(sources);
@@ -86,6 +89,7 @@ export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfigurat
     volume,
     api: resolveApi(parsed, environment, origin),
     registryOverrides: imagepuller.overrides,
+    imageRegistries: fromFile<ImageRegistries | undefined>(registries.registries, origin, undefined),
     pullObstacles: obstacles,
     warnings,
   };

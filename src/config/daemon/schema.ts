@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { absolutePath, certificate, configurationSchema, count, proxyUrl } from '../schema.ts';
+import { parseHealthAddress } from './parse-health-address.ts';
 import { API_SERVICES, INTEGRITY_ALGORITHMS } from './types.ts';
 
 const unixSocket = z.string().regex(/^(?:unix:\/\/)?\/[^\u0000]*$/, 'expected unix:// and an absolute path');
@@ -22,6 +23,13 @@ const apiSocket = z.strictObject({
   services: z.array(z.enum(API_SERVICES)).min(1).optional().describe('All when absent.'),
 });
 
+const healthAddress = z
+  .string()
+  .refine(
+    (text) => parseHealthAddress(text) !== undefined,
+    'expected unix:// and an absolute path, or an address of loopback with a port, such as 127.0.0.1:9464',
+  );
+
 const api = z.strictObject({
   sockets: z.array(apiSocket).min(1).optional().describe('The ttrpc sockets, each with its services.'),
   bundle_roots: z.array(absolutePath).min(1).optional().describe('Bundles lie below these.'),
@@ -29,6 +37,7 @@ const api = z.strictObject({
   aa_socket: unixSocket.optional().describe('The attestation agent.'),
   ready_file: absolutePath.optional().describe('Made when the daemon serves.'),
   max_pulls: count.max(1_000).optional().describe('Pulls that work at a time.'),
+  health: healthAddress.optional().describe('Where health and metrics are told: a unix socket, or a port of loopback.'),
 });
 
 const log = z.strictObject({

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../errors/index.ts';
 import type { Credentials } from '../../registry/index.ts';
+import type { RegistriesDocument } from '../registries/types.ts';
 import type { Classified, Configuration } from '../types.ts';
 
 /** dm-integrity of the store: a MAC beside the cipher, or a cipher that authenticates. */
@@ -21,6 +22,11 @@ export interface ApiSocket {
   readonly path: string;
   readonly services: readonly ApiService[];
 }
+
+/** Where health and metrics are told: this machine and nowhere else. */
+export type HealthAddress =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
 
 export type MemorySize =
   | { readonly kind: 'percent'; readonly percent: number }
@@ -51,6 +57,8 @@ export interface ApiConfiguration {
   /** Made when the daemon serves, removed when it ends. */
   readonly readyFile: Classified<string | undefined>;
   readonly maxPulls: Classified<number>;
+  /** Undefined: nobody is told. */
+  readonly health: Classified<HealthAddress | undefined>;
 }
 
 /** Why no image may be pulled with this configuration. The daemon runs all the same, and answers each pull with it. */
@@ -72,7 +80,23 @@ export interface RegistryOverride {
   /** PEM texts that replace the system's roots; an empty list trusts nobody. */
   readonly rootCertificates: readonly string[] | undefined;
   readonly tlsVerify: boolean | undefined;
+  /** Asked before the registry for images that are pinned by digest. */
+  readonly mirror: HostMirror | undefined;
 }
+
+/** A mirror that serves several registries. */
+export interface HostMirror {
+  /** `HOST[:PORT]` */
+  readonly host: string;
+  /** What stands before `/v2/`; empty or with a leading slash. */
+  readonly prefix: string;
+  readonly insecure: boolean;
+}
+
+/** What confidential-data-hub's `[image]` says of registries. */
+export type ImageRegistries =
+  | { readonly kind: 'inline'; readonly document: RegistriesDocument }
+  | { readonly kind: 'file'; readonly path: string };
 
 /** Overrides by the pattern they were written under, normalised: `foo.bar`, `.foo.bar` or `.`. */
 export type RegistryOverrides = ReadonlyMap<string, RegistryOverride>;
@@ -86,6 +110,8 @@ export interface DaemonConfiguration extends Configuration {
   readonly volume: VolumeConfiguration;
   readonly api: ApiConfiguration;
   readonly registryOverrides: RegistryOverrides;
+  /** Never together with `pull.registriesConf` and `pull.registriesConfD`. */
+  readonly imageRegistries: Classified<ImageRegistries | undefined>;
   readonly pullObstacles: readonly PullObstacle[];
   /** Settings that have no effect, to be logged at start. They never quote a value. */
   readonly warnings: readonly string[];

@@ -58,6 +58,20 @@ describe('loadConfiguration', () => {
     expect(authfile({ environment: { REGISTRY_AUTH_FILE: '' } })).toBe('/file');
   });
 
+  it('takes registries.conf from the flag, its own variable, then CONTAINERS_REGISTRIES_CONF, then the file', () => {
+    const named = file('named.toml', '[pull]\nregistries_conf = "/file"\nregistries_conf_d = "/d"\ncerts_d = "/c"');
+    const environment = { SEALIFT_PULL_REGISTRIES_CONF: '/own', CONTAINERS_REGISTRIES_CONF: 'common' };
+    const pullOf = (change: Partial<ConfigurationPlaces>) =>
+      loadConfiguration({ ...places, file: named, environment, ...change }).pull;
+    const flags = { 'pull.registries_conf': '/flag' };
+    expect(pullOf({ flags }).registriesConf).toMatchObject({ value: '/flag', origin: 'flag --registries-conf' });
+    expect(pullOf({}).registriesConf.value).toBe('/own');
+    const common = { CONTAINERS_REGISTRIES_CONF: 'common' };
+    expect(pullOf({ environment: common }).registriesConf.value).toBe('common');
+    expect(pullOf({ environment: { CONTAINERS_REGISTRIES_CONF: '' } }).registriesConf.value).toBe('/file');
+    expect([pullOf({}).registriesConfD.value, pullOf({}).certsD.value]).toEqual(['/d', '/c']);
+  });
+
   describe('takes proxies', () => {
     const proxyOf = (environment: Readonly<Record<string, string>>, change: Partial<ConfigurationPlaces> = {}) =>
       loadConfiguration({ ...places, environment, ...change }).pull.proxy;
@@ -95,7 +109,7 @@ describe('loadConfiguration', () => {
     });
 
     it.each([
-      { HTTPS_PROXY: 'socks5://u:s3cret@p:1080' },
+      { HTTPS_PROXY: 'gopher://u:s3cret@p:1080' },
       { http_proxy: 'http://u:s3cret@p:1080/path' },
       { SEALIFT_PULL_PROXY_HTTP: 'ftp://u:s3cret@p' },
     ])('refusing %o by the name of the variable, without its credentials', async (environment) => {

@@ -74,7 +74,6 @@ describe("Contrast's imagepuller.toml", () => {
   });
 
   it.each([
-    ['[registries."a"]\nmirror = "https://m"', 'registries.a.mirror: not supported'],
     ['[registries."a"]\nregistrytoken = "t"', 'registries.a.registrytoken: not supported'],
     ['[registries."a"]\nuser = "t"', 'registries.a.user: unknown setting'],
     ['[extra-env]\nLD_PRELOAD = "/x"', 'extra-env.LD_PRELOAD: only proxies'],

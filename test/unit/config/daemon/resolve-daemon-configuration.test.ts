@@ -261,8 +261,8 @@ describe('what the [image] table asks for and cannot have', () => {
   it.each([
     ['sigstore_config_uri = "file:///x"', 'image.sigstore_config_uri'],
     ['sigstore_config = "x"', 'image.sigstore_config'],
-    ['registry_configuration_uri = "file:///x"', 'image.registry_configuration_uri'],
-    ['[image.registry_config]\nunqualified-search-registries = ["a"]', 'image.registry_config'],
+    ['registry_configuration_uri = "kbs:///default/registries/test"', 'image.registry_configuration_uri'],
+    ['registry_configuration_uri = "https://x/y"', 'image.registry_configuration_uri'],
     ['image_security_policy_uri = "kbs:///default/security-policy/test"', 'image.image_security_policy_uri'],
     ['image_security_policy_uri = "https://x/y"', 'image.image_security_policy_uri'],
     ['image_security_policy_uri = "relative"', 'image.image_security_policy_uri'],

@@ -1,0 +1,34 @@
+import { isBlocked } from '../registries/resolve-endpoints.ts';
+import type { Endpoint, Registries } from '../registries/types.ts';
+import { overridesFor } from './configure-registry.ts';
+import type { DaemonConfiguration } from './types.ts';
+
+/** Docker Hub is known by one name, whichever of its two was asked for. */
+function namespaceOf(domain: string): string {
+  return domain === 'index.docker.io' ? 'docker.io' : domain;
+}
+
+/**
+ * The endpoints of an image, and before each the mirror that imagepuller.toml has for its host. The host may have written
+ * that file, so that the mirror only serves what a digest proves, and nothing from where the owner has blocked it.
+ */
+export function addHostMirrors(
+  configuration: Pick<DaemonConfiguration, 'registryOverrides'>,
+  registries: Registries,
+  endpoints: readonly Endpoint[],
+): readonly Endpoint[] {
+  return endpoints.flatMap((endpoint) => {
+    const { reference } = endpoint;
+    const override = overridesFor(configuration, reference.domain);
+    if (override?.mirror === undefined || reference.digest === undefined) return [endpoint];
+    const { host, prefix, insecure } = override.mirror;
+    const mirror: Endpoint = {
+      reference: { ...reference, domain: host },
+      insecure,
+      class: override.class,
+      origin: override.origin,
+      mirrorApi: { prefix, namespace: namespaceOf(reference.domain) },
+    };
+    return isBlocked(registries, mirror.reference) ? [endpoint] : [mirror, endpoint];
+  });
+}

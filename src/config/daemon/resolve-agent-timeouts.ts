@@ -1,0 +1,94 @@
+import { SealiftError } from '../../errors/index.ts';
+import { decodeDocument } from '../decode-document.ts';
+import { parseKernelCommandLine } from './parse-kernel-command-line.ts';
+
+/** How long the kata agent waits for something, and who says so. */
+export interface AgentTimeout {
+  /** `agent.image_pull_timeout` */
+  readonly key: string;
+  readonly seconds: number;
+  /** `default`, `kernel command line` or `file /etc/kata-agent.toml` */
+  readonly origin: string;
+  /** Why the value that was written does not count. */
+  readonly problem: string | undefined;
+}
+
+export interface AgentTimeouts {
+  /** From the start of the daemon to its socket. */
+  readonly launch: AgentTimeout;
+  /** For the image store to be prepared. */
+  readonly mount: AgentTimeout;
+  readonly pull: AgentTimeout;
+}
+
+/** https://github.com/kata-containers/kata-containers/blob/main/src/agent/src/config.rs */
+const DEFAULTS = {
+  launch: ['launch_process_timeout', 6],
+  mount: ['cdh_api_timeout', 50],
+  pull: ['image_pull_timeout', 1_200],
+} as const;
+
+interface AgentFile {
+  readonly path: string;
+  readonly text: string | undefined;
+}
+
+export interface AgentTexts {
+  /** The text of /proc/cmdline. */
+  readonly kernelCommandLine: string;
+  /** What lies at `locateAgentFile`; without a text it cannot be read. */
+  readonly agentFile: AgentFile | undefined;
+}
+
+/** Where the kernel command line sends the agent for its settings; its other words do not count then. */
+export function locateAgentFile(kernelCommandLine: string): string | undefined {
+  return parseKernelCommandLine(kernelCommandLine).get('agent.config_file');
+}
+
+/** What holds in this guest. A file that cannot be read as one is a problem of each. */
+export function resolveAgentTimeouts({ kernelCommandLine, agentFile }: AgentTexts): AgentTimeouts {
+  const read = agentFile === undefined ? fromCommandLine(kernelCommandLine) : fromFile(agentFile);
+  const resolve = (name: keyof typeof DEFAULTS): AgentTimeout => {
+    const [option, seconds] = DEFAULTS[name];
+    return { key: `agent.${option}`, seconds, origin: 'default', problem: undefined, ...read(option) };
+  };
+  return { launch: resolve('launch'), mount: resolve('mount'), pull: resolve('pull') };
+}
+
+type Read = (option: string) => Partial<Pick<AgentTimeout, 'seconds' | 'origin' | 'problem'>>;
+
+function fromCommandLine(kernelCommandLine: string): Read {
+  const words = parseKernelCommandLine(kernelCommandLine);
+  const origin = 'kernel command line';
+  return (option) => {
+    const value = words.get(`agent.${option}`);
+    // Zero is passed over, as the agent does.
+    if (value === undefined || /^0+$/.test(value)) return {};
+    if (!/^\+?[0-9]{1,9}$/.test(value)) return { origin, problem: 'expected whole seconds; the agent does not start' };
+    return { origin, seconds: Number(value) };
+  };
+}
+
+/** Durations are tables in it: `image_pull_timeout = { secs = 1200, nanos = 0 }`. */
+function fromFile({ path, text }: AgentFile): Read {
+  const origin = `file ${path}`;
+  if (text === undefined) return () => ({ origin, problem: 'cannot be read; the agent does not start' });
+  const document = decode(text, path);
+  if (typeof document !== 'object' || document === null) return () => ({ origin, problem: 'expected TOML' });
+  return (option) => {
+    const value: unknown = Reflect.get(document, option);
+    if (value === undefined) return {};
+    const seconds: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, 'secs') : undefined;
+    if (typeof seconds !== 'number') return { origin, problem: 'expected { secs = SECONDS, nanos = 0 }' };
+    return { origin, seconds };
+  };
+}
+
+function decode(text: string, path: string): unknown {
+  try {
+    return decodeDocument(text, path);
+  } catch (error) {
+    if (error instanceof SealiftError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,121 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { SealiftError } from '../../errors/index.ts';
+import type { ClientCertificate } from '../../http/index.ts';
+import { loadTextFile } from '../load-text-file.ts';
+import type { Environment } from '../parse-environment.ts';
+
+/** What a folder of certs.d holds for its registry. */
+export interface HostCertificates {
+  readonly extraRoots: readonly string[];
+  readonly clientCertificates: readonly ClientCertificate[];
+}
+
+const SYSTEM = ['/etc/containers/certs.d', '/etc/docker/certs.d'];
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+const ABSENT: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'EACCES']);
+
+/** Where the tools of containers/image look for folders of registries, in their order; the first folder counts. */
+export function certsDirectories({ HOME }: Environment, system: readonly string[] = SYSTEM): readonly string[] {
+  return [...(HOME?.startsWith('/') ? [join(HOME, '.config/containers/certs.d')] : []), ...system];
+}
+
+function refuse(path: string, problem: string, cause?: unknown): never {
+  throw new SealiftError('CERTIFICATES_INVALID', `certificates ${path}: ${problem}`, { context: { path }, cause });
+}
+
+/** Undefined: there is no such folder, or it may not be looked into. */
+function namesIn(directory: string): readonly string[] | undefined {
+  try {
+    return readdirSync(directory).sort();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && ABSENT.has(error.code)) return undefined;
+    return refuse(directory, 'expected a directory that can be read', error);
+  }
+}
+
+class Folder {
+  readonly #directory: string;
+  readonly #names: readonly string[];
+  readonly #maxBytes: number;
+
+  constructor(directory: string, names: readonly string[], maxBytes: number) {
+    this.#directory = directory;
+    this.#names = names;
+    this.#maxBytes = maxBytes;
+  }
+
+  load(): HostCertificates {
+    for (const name of this.#ending('.key')) this.#assertPartner(name, '.key', '.cert');
+    return {
+      extraRoots: this.#ending('.crt').flatMap((name) => this.#roots(name)),
+      clientCertificates: this.#ending('.cert').map((name) => this.#pair(name)),
+    };
+  }
+
+  #ending(suffix: string): readonly string[] {
+    return this.#names.filter((name) => name.endsWith(suffix));
+  }
+
+  #read(name: string): string {
+    const [path, maxBytes] = [join(this.#directory, name), this.#maxBytes];
+    return loadTextFile({ path, what: 'certificates', maxBytes, code: 'CERTIFICATES_INVALID' });
+  }
+
+  #roots(name: string): readonly string[] {
+    const certificates = this.#read(name).match(CERTIFICATE) ?? [];
+    if (certificates.length === 0) refuse(join(this.#directory, name), 'expected PEM certificates, got none');
+    for (const certificate of certificates) this.#parse(name, () => new X509Certificate(certificate));
+    return certificates;
+  }
+
+  #pair(name: string): ClientCertificate {
+    const keyName = this.#assertPartner(name, '.cert', '.key');
+    const pair = { certificate: this.#read(name), key: this.#read(keyName) };
+    const certificate = this.#parse(name, () => new X509Certificate(pair.certificate));
+    const key = this.#parse(keyName, () => createPrivateKey(pair.key));
+    if (!certificate.checkPrivateKey(key)) {
+      refuse(join(this.#directory, name), `expected the certificate of the key in ${keyName}`);
+    }
+    return pair;
+  }
+
+  /** Says nothing of what the parser says: it may quote a key. */
+  #parse<T>(name: string, parse: () => T): T {
+    try {
+      return parse();
+    } catch {
+      return refuse(join(this.#directory, name), 'expected PEM that can be read without a passphrase');
+    }
+  }
+
+  #assertPartner(name: string, suffix: string, otherSuffix: string): string {
+    const other = `${name.slice(0, -suffix.length)}${otherSuffix}`;
+    if (this.#names.includes(other)) return other;
+    return refuse(join(this.#directory, name), `expected ${other} beside it; authorities have names in .crt`);
+  }
+}
+
+/**
+ * `*.crt` are authorities besides all others, `NAME.cert` with `NAME.key` what this client shows. A folder that is named
+ * has to be there. Throws `CERTIFICATES_INVALID`. containers-certs.d(5)
+ */
+export function loadCertificates(directory: string, maxBytes: number): HostCertificates {
+  const names = namesIn(directory) ?? refuse(directory, 'expected a directory that can be read');
+  return new Folder(directory, names, maxBytes).load();
+}
+
+/** Of the first of `parents` that has a folder for `host`, which is written as in references, port included. */
+export function loadHostCertificates(
+  parents: readonly string[],
+  host: string,
+  maxBytes: number,
+): HostCertificates | undefined {
+  for (const parent of parents) {
+    const directory = join(parent, host);
+    const names = namesIn(directory);
+    if (names !== undefined) return new Folder(directory, names, maxBytes).load();
+  }
+  return undefined;
+}

@@ -1,0 +1,31 @@
+import { isReferenceDomain } from '../../oci/index.ts';
+import { registriesInvalid } from './registries-invalid.ts';
+
+/** `host[:port][/path…][:tag][@digest]` without slashes at its end; empty where nothing was written. */
+export function parseLocation(text: string, key: string, origin: string): string {
+  const trimmed = text.replace(/\/+$/, '');
+  const refuse = (problem: string): never => {
+    throw registriesInvalid(origin, `${key} "${text}": ${problem}`);
+  };
+  if (trimmed === '') return trimmed;
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed)) refuse('expected a host and a path, got a URL');
+  const [host = ''] = trimmed.split(/[/@]/, 1);
+  if (!isReferenceDomain(host)) refuse('expected it to begin with host[:port]');
+  return trimmed;
+}
+
+/** As a location, or `*.` and a domain without port and path: nothing else with a star would ever match. */
+export function parsePrefix(text: string, origin: string): string {
+  if (!text.startsWith('*.')) return parseLocation(text, 'prefix', origin);
+  const prefix = text.replace(/\/+$/, '');
+  const domain = prefix.slice(2);
+  if (isReferenceDomain(domain) && !/[:[]/.test(domain)) return prefix;
+  throw registriesInvalid(origin, `prefix "${text}": expected *. and a domain without port and path`);
+}
+
+/** A tag or digest behind the last component. */
+export function suffixOf(location: string): string {
+  const slash = location.lastIndexOf('/');
+  if (slash < 0) return /@.*$/.exec(location)?.[0] ?? '';
+  return /[:@].*$/.exec(location.slice(slash))?.[0] ?? '';
+}

@@ -1,0 +1,81 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { certsDirectories, loadCertificates, loadHostCertificates } from '../../../src/config/index.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { Scratch } from '../../support/scratch.ts';
+import { makeTestCertificates, type TestCertificates } from '../../support/test-certificates.ts';
+
+const MAX_BYTES = 1 << 20;
+const HOST = 'registry.example:5000';
+
+let certificates: TestCertificates;
+let scratch: Scratch;
+beforeAll(() => {
+  certificates = makeTestCertificates();
+});
+beforeEach(() => {
+  scratch = new Scratch('certs');
+});
+afterEach(() => scratch[Symbol.dispose]());
+
+function write(parent: string, files: Readonly<Record<string, string>>): string {
+  const folder = scratch.join(parent, HOST);
+  mkdirSync(folder, { recursive: true });
+  for (const [name, text] of Object.entries(files)) writeFileSync(`${folder}/${name}`, text);
+  return scratch.join(parent);
+}
+
+const load = (...parents: string[]) => loadHostCertificates(parents, HOST, MAX_BYTES);
+
+describe('certificates for a registry', () => {
+  it('are authorities and pairs, and other files do not count', () => {
+    const { authority, server, named } = certificates;
+    const parent = write('certs.d', {
+      'ca.crt': authority,
+      'more.crt': `text before\n${server.cert}\n${named.cert}`,
+      'client.cert': named.cert,
+      'client.key': named.key,
+      'README.md': 'nothing',
+    });
+    expect(load(parent)).toEqual({
+      extraRoots: [authority.trim(), server.cert.trim(), named.cert.trim()],
+      clientCertificates: [{ certificate: named.cert, key: named.key }],
+    });
+    expect(loadCertificates(`${parent}/${HOST}`, MAX_BYTES)).toEqual(load(parent));
+  });
+
+  it('come from the first folder of that host and port, and no other', () => {
+    const first = write('first', { 'ca.crt': certificates.authority });
+    const second = write('second', { 'ca.crt': certificates.server.cert });
+    expect(load(scratch.join('absent'), first, second)?.extraRoots).toEqual([certificates.authority.trim()]);
+    for (const host of ['registry.example', 'registry.example:500', 'example:5000', 'REGISTRY.example']) {
+      expect(loadHostCertificates([first, second], host, MAX_BYTES)).toBeUndefined();
+    }
+  });
+
+  it('are looked for where podman and skopeo look', () => {
+    const system = ['/etc/containers/certs.d', '/etc/docker/certs.d'];
+    expect(certsDirectories({ HOME: '/root' })).toEqual(['/root/.config/containers/certs.d', ...system]);
+    expect(certsDirectories({})).toEqual(system);
+  });
+
+  it.each([
+    ['a certificate without its key', () => ({ 'me.cert': certificates.named.cert })],
+    ['a key without its certificate', () => ({ 'me.key': certificates.named.key })],
+    ['the key of another', () => ({ 'me.cert': certificates.named.cert, 'me.key': certificates.server.key })],
+    ['no key', () => ({ 'me.cert': certificates.named.cert, 'me.key': 'nonsense' })],
+    ['no certificate', () => ({ 'me.cert': 'nonsense', 'me.key': certificates.named.key })],
+    ['an authority that is none', () => ({ 'ca.crt': 'nonsense' })],
+    ['a broken authority', () => ({ 'ca.crt': certificates.authority.replace(/[A-Za-z]{20}/, '') })],
+  ])('refuse %s, and quote nothing of it', async (_, files) => {
+    const parent = write('certs.d', files());
+    const error = await expectFailure('CERTIFICATES_INVALID', () => load(parent));
+    expect(error.message).toContain(HOST);
+    expect(JSON.stringify([error.message, error.context, String(error.cause)])).not.toContain('nonsense');
+  });
+
+  it('have to be there where somebody named the folder', async () => {
+    await expectFailure('CERTIFICATES_INVALID', () => loadCertificates(scratch.join('absent'), MAX_BYTES));
+    expect(load(scratch.join('absent'))).toBeUndefined();
+  });
+});

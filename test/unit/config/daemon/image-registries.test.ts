@@ -1,0 +1,113 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { loadDaemonRegistries, resolveEndpoints } from '../../../../src/config/index.ts';
+import { formatReference, parseReference } from '../../../../src/oci/index.ts';
+import { resolveSample } from '../../../support/daemon-texts.ts';
+import { expectFailure } from '../../../support/matchers.ts';
+import { Scratch } from '../../../support/scratch.ts';
+
+const MAX_BYTES = 1 << 20;
+
+function namesOf(toml: string, reference: string): readonly string[] {
+  const registries = loadDaemonRegistries(resolveSample({ toml }), MAX_BYTES);
+  return resolveEndpoints(registries, parseReference(reference)).map((each) => formatReference(each.reference));
+}
+
+/** What image-rs's own tests have, in both spellings. */
+const RULES = (table: string) => `
+${table === '' ? '' : `[${table}]`}
+unqualified-search-registries = ["docker.io"]
+[[${table === '' ? '' : `${table}.`}registry]]
+prefix = "example.com/banned"
+blocked = true
+[[${table === '' ? '' : `${table}.`}registry]]
+prefix = "remapping-test.com"
+location = "127.0.0.1:5000"
+insecure = true
+[[${table === '' ? '' : `${table}.`}registry]]
+location = "mirror-test.com"
+[[${table === '' ? '' : `${table}.`}registry.mirror]]
+location = "127.0.0.1:5000"
+insecure = true
+`;
+
+function expectRules(toml: string): Promise<unknown> {
+  expect(namesOf(toml, 'remapping-test.com/some-image:1')).toEqual(['127.0.0.1:5000/some-image:1']);
+  expect(namesOf(toml, 'mirror-test.com/some-image:1')).toEqual([
+    '127.0.0.1:5000/some-image:1',
+    'mirror-test.com/some-image:1',
+  ]);
+  expect(namesOf(toml, 'example.com/banned-suffix:1')).toEqual(['example.com/banned-suffix:1']);
+  expect(namesOf(toml, 'evil-mirror-test.com/x:1')).toEqual(['evil-mirror-test.com/x:1']);
+  return expectFailure('REGISTRY_BLOCKED', () => namesOf(toml, 'example.com/banned:1'));
+}
+
+describe('registries in the [image] table', () => {
+  it('hold inline', async () => {
+    const toml = RULES('image.registry_config');
+    await expectRules(toml);
+    const { pullObstacles, warnings, imageRegistries } = resolveSample({ toml });
+    expect([pullObstacles, warnings]).toEqual([[], []]);
+    expect(imageRegistries).toMatchObject({ class: 'measured', origin: 'file /c.toml' });
+  });
+
+  it('hold in the file that is named, which is read anew for each pull', async () => {
+    using scratch = new Scratch('registries');
+    const toml = `[image]\nregistry_configuration_uri = "file://${scratch.join('r.toml')}"`;
+    expect(resolveSample({ toml }).pullObstacles).toEqual([]);
+    await expectFailure('REGISTRIES_INVALID', () => namesOf(toml, 'a.io/x:1'));
+    writeFileSync(scratch.join('r.toml'), RULES(''));
+    await expectRules(toml);
+    writeFileSync(scratch.join('r.toml'), '[[registry]]\nlocation = 1');
+    await expectFailure('REGISTRIES_INVALID', () => namesOf(toml, 'a.io/x:1'));
+  });
+
+  it('are those inline where both are there, and a warning says so', async () => {
+    const toml = `[image]\nregistry_configuration_uri = "kbs:///a/b/c"\n${RULES('image.registry_config')}`;
+    const { warnings, pullObstacles } = resolveSample({ toml });
+    expect(warnings).toEqual([expect.stringContaining('registry_configuration_uri: ignored')]);
+    expect(pullObstacles).toEqual([]);
+    await expectRules(toml);
+  });
+
+  it('end the start when they are broken, since the file is measured', async () => {
+    for (const table of ['blocked = true', 'prefix = "*"', 'location = 1']) {
+      const toml = `[[image.registry_config.registry]]\n${table}`;
+      const error = await expectFailure('REGISTRIES_INVALID', () => resolveSample({ toml }));
+      expect(error.message).toContain('/c.toml, image.registry_config');
+    }
+  });
+
+  it.each(['registry_config = {}', 'registry_configuration_uri = "file:///x"'])(
+    'are an error beside those of [pull]: %s',
+    async (line) => {
+      for (const key of ['registries_conf', 'registries_conf_d']) {
+        const toml = `[pull]\n${key} = "/x"\n[image]\n${line}`;
+        await expectFailure('CONFIG_FILE_INVALID', () => resolveSample({ toml }));
+      }
+    },
+  );
+});
+
+describe('registries in the [pull] table of the daemon', () => {
+  it('are a registries.conf and its drop-ins, and nothing is found by itself', () => {
+    using scratch = new Scratch('registries');
+    mkdirSync(scratch.join('conf.d'));
+    writeFileSync(scratch.join('registries.conf'), '[[registry]]\nprefix = "a.io"\nlocation = "b.io"');
+    writeFileSync(scratch.join('conf.d/1.conf'), '[[registry]]\nprefix = "c.io"\nlocation = "d.io"');
+    const file = `[pull]\nregistries_conf = "${scratch.join('registries.conf')}"\n`;
+    const both = `${file}registries_conf_d = "${scratch.join('conf.d')}"`;
+    expect(namesOf(file, 'a.io/x:1')).toEqual(['b.io/x:1']);
+    expect(namesOf(file, 'c.io/x:1')).toEqual(['c.io/x:1']);
+    expect(namesOf(both, 'c.io/x:1')).toEqual(['d.io/x:1']);
+    expect(loadDaemonRegistries(resolveSample({}), MAX_BYTES)).toMatchObject({
+      rules: [],
+      searchRegistries: undefined,
+    });
+  });
+
+  it('are not taken from the variable that tools on the command line read', () => {
+    const { pull } = resolveSample({ environment: { CONTAINERS_REGISTRIES_CONF: '/x', REGISTRY_AUTH_FILE: '/y' } });
+    expect([pull.registriesConf.value, pull.authfile.value]).toEqual([undefined, undefined]);
+  });
+});
