@@ -1,0 +1,10 @@
+export { openArchive } from './open-archive.ts';
+export { performArchiveOperation } from './perform-operation.ts';
+export type {
+  ArchiveOperation,
+  ArchivePorts,
+  FileOffer,
+  FileSupply,
+  OpenArchive,
+  RunArchiveOperation,
+} from './types.ts';

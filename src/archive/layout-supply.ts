@@ -1,0 +1,114 @@
+import { prefixError, SealiftError } from '../errors/index.ts';
+import {
+  type Descriptor,
+  type Digest,
+  digestAlgorithm,
+  digestHex,
+  type FileReference,
+  type ImageIndex,
+  isDigest,
+  parseManifestDocument,
+  parseStrictJson,
+} from '../oci/index.ts';
+import type { FetchedDocument } from '../registry/index.ts';
+import { chooseEntry } from './choose-image.ts';
+import { layoutSchema } from './schema.ts';
+import { type DocumentBound, findExisting, readDocument } from './shelf.ts';
+import type { ArchivePorts, FileOffer, FileShelf, FileSupply } from './types.ts';
+import { verifyDocument } from './verify-document.ts';
+
+const VERSION = '1.0.0';
+
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md#blobs
+function blobPath(digest: Digest): string {
+  return `blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`;
+}
+
+/** An OCI image layout, in a directory or in a tar. https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md */
+export class LayoutSupply implements FileSupply {
+  readonly #reference: FileReference;
+  readonly #shelf: FileShelf;
+  readonly #ports: ArchivePorts;
+  readonly #manifestBound: DocumentBound;
+  #checked: Promise<void> | undefined;
+
+  constructor(reference: FileReference, shelf: FileShelf, ports: ArchivePorts) {
+    this.#reference = reference;
+    this.#shelf = shelf;
+    this.#ports = ports;
+    this.#manifestBound = { limit: 'maxManifestBytes', maxBytes: ports.limits.maxManifestBytes };
+  }
+
+  async fetchManifest(tagOrDigest: string): Promise<FetchedDocument> {
+    this.#checked ??= this.#assertLayout();
+    await this.#checked;
+    if (isDigest(tagOrDigest)) return this.#fetchByDigest(tagOrDigest);
+    const { manifests } = await this.#readIndex();
+    const { digest, size, mediaType } = chooseEntry(manifests, this.#reference.selector);
+    const rawBytes = await this.#readBlob(digest, this.#manifestBound);
+    verifyDocument(rawBytes, { digest, size }, 'MANIFEST_DIGEST_MISMATCH');
+    return { rawBytes, digest, contentType: mediaType };
+  }
+
+  async fetchSmallBlob({ digest, size }: Descriptor, maxBytes: number): Promise<Uint8Array> {
+    const bytes = await this.#readBlob(digest, { limit: 'maxConfigBytes', maxBytes });
+    verifyDocument(bytes, { digest, size }, 'BLOB_DIGEST_MISMATCH');
+    return bytes;
+  }
+
+  async offerBlob({ digest }: Descriptor): Promise<FileOffer> {
+    return { file: await findExisting(this.#shelf, blobPath(digest)), compression: undefined };
+  }
+
+  remarks(): readonly string[] {
+    return [];
+  }
+
+  async #fetchByDigest(digest: Digest): Promise<FetchedDocument> {
+    const isPinned = digest === this.#reference.digest;
+    if (isPinned && (await this.#shelf.find(blobPath(digest))) === undefined) {
+      throw new SealiftError('ARCHIVE_IMAGE_UNKNOWN', `expected the image ${digest}, but it is not there`, {
+        context: { expected: digest },
+      });
+    }
+    const rawBytes = await this.#readBlob(digest, this.#manifestBound);
+    verifyDocument(rawBytes, { digest }, 'MANIFEST_DIGEST_MISMATCH');
+    return { rawBytes, digest, contentType: '' };
+  }
+
+  async #assertLayout(): Promise<void> {
+    const raw = await readDocument(this.#shelf, 'oci-layout', this.#manifestBound, this.#ports);
+    const marker = layoutSchema.safeParse(parseMarker(raw));
+    if (!marker.success) {
+      throw new SealiftError('ARCHIVE_INVALID', 'oci-layout: expected an object with imageLayoutVersion');
+    }
+    const { imageLayoutVersion: actual } = marker.data;
+    if (actual === VERSION) return;
+    throw new SealiftError('ARCHIVE_UNSUPPORTED', `oci-layout: expected version ${VERSION}, got "${actual}"`, {
+      context: { expected: VERSION, actual },
+    });
+  }
+
+  async #readIndex(): Promise<ImageIndex> {
+    const raw = await readDocument(this.#shelf, 'index.json', this.#manifestBound, this.#ports);
+    try {
+      const parsed = parseManifestDocument(raw, '', this.#ports.limits);
+      if (parsed.kind === 'index') return parsed.index;
+    } catch (error) {
+      throw prefixError('index.json', error);
+    }
+    throw new SealiftError('ARCHIVE_INVALID', 'index.json: expected an index, got a manifest');
+  }
+
+  #readBlob(digest: Digest, bound: DocumentBound): Promise<Uint8Array> {
+    return readDocument(this.#shelf, blobPath(digest), bound, this.#ports);
+  }
+}
+
+function parseMarker(raw: Uint8Array): unknown {
+  try {
+    return parseStrictJson(raw);
+  } catch (error) {
+    throw prefixError('oci-layout', error);
+  }
+}

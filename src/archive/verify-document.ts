@@ -1,0 +1,21 @@
+import { SealiftError } from '../errors/index.ts';
+import { type Digest, digestAlgorithm, hashBytes } from '../oci/index.ts';
+
+/** Throws `BLOB_SIZE_MISMATCH`, and `code` when the bytes are others than the digest names. */
+export function verifyDocument(
+  bytes: Uint8Array,
+  expected: { readonly digest: Digest; readonly size?: number | undefined },
+  code: 'MANIFEST_DIGEST_MISMATCH' | 'BLOB_DIGEST_MISMATCH',
+): void {
+  const { digest, size = bytes.length } = expected;
+  if (bytes.length !== size) {
+    throw new SealiftError('BLOB_SIZE_MISMATCH', `${digest}: expected ${size} bytes, got ${bytes.length}`, {
+      context: { expected: size, actual: bytes.length },
+    });
+  }
+  const actual = hashBytes(bytes, digestAlgorithm(digest));
+  if (actual === digest) return;
+  throw new SealiftError(code, `${digest}: expected bytes of that digest, got ${actual}`, {
+    context: { expected: digest, actual },
+  });
+}
