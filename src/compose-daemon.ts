@@ -1,52 +1,45 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { daemonEndpoints } from './compose-endpoints.ts';
 import {
   CLOCK,
-  daemonStateDir,
-  findCredentials,
+  daemonPlace,
   loadPolicy,
   openPool,
   type Parts,
   pullPorts,
-  type RegistryAccess,
   type StorePlace,
   storePorts,
-  transportSettings,
 } from './compose-parts.ts';
 import {
-  assertCredentialsAllowed,
-  configureRegistry,
+  assertQualified,
   type DaemonConfiguration,
   limitsOf,
+  loadDaemonRegistries,
   obstacleError,
 } from './config/index.ts';
 import {
+  countPulls,
   createMountWatch,
   createPullService,
   createResolverGate,
+  limitLayers,
+  type PullCounts,
   type PullService,
   type PullServicePorts,
+  PullStatistics,
 } from './daemon/index.ts';
 import { SealiftError } from './errors/index.ts';
 import type { Logger } from './log/index.ts';
-import { parseReference, type Reference } from './oci/index.ts';
+import { releaseMemory } from './platform/index.ts';
 import { type ProgressEvent, type PullPorts, pullImage, sweepStore, unmountBundle } from './pull/index.ts';
 import { type PolicyChoice, parsePolicy } from './signature/index.ts';
+import { explainShortage, type StorePlace as VolumePlace } from './volume/index.ts';
 
-/** Layers come in bursts, when a pod starts; afterwards threads only hold memory. */
+/** Layers come in bursts, when a pod starts; afterwards threads, and what they have left behind, only hold memory. */
 const WORKER_IDLE_MS = 15_000;
 const MOUNT_WATCH_MS = 1_000;
 const RESOLVER_TIMEOUT_MS = 10_000;
 const RESOLV_CONF = '/etc/resolv.conf';
-
-/** Where images go now, as the volume says. */
-export interface CurrentPlace {
-  readonly kind: 'device' | 'memory';
-  readonly directory: string;
-  readonly reason: string;
-  /** Tells a disk that was prepared anew from the one before; undefined for memory. */
-  readonly mappingUuid: string | undefined;
-}
 
 export interface DaemonPorts {
   readonly version: string;
@@ -56,57 +49,77 @@ export interface DaemonPorts {
   /** Why there is no configuration, and only defaults. */
   readonly failure: () => SealiftError | undefined;
   /** Waits for a preparation under way. Throws `VOLUME_*`. */
-  readonly currentPlace: () => Promise<CurrentPlace>;
+  readonly currentPlace: () => Promise<VolumePlace>;
   /** Somebody waited in vain for the place's file system. */
   readonly reportStall: (error: Error) => void;
   readonly measure: PullServicePorts['measure'];
+  /** Called at named moments, so that crash tests hit them exactly. */
+  readonly checkpoint: (name: string) => void;
 }
 
 /** Everything the daemon does but answering sockets. */
 export interface DaemonServices {
   readonly pulls: PullService;
+  readonly counts: PullCounts;
   readonly parts: Parts;
+  /** Why nothing can be pulled now, whatever the store's place. */
+  obstacle(): SealiftError | undefined;
   /** Begins to look for containers that are gone. */
   watch(): void;
   stop(): void;
 }
 
 export function composeDaemon(ports: DaemonPorts): DaemonServices {
-  const { version, log } = ports;
+  const { version, log, checkpoint } = ports;
   const configuration = ports.configuration();
   const limits = limitsOf(configuration);
-  const pool = openPool(limits, WORKER_IDLE_MS);
-  const parts: Parts = { configuration, limits, pool, userAgent: `sealift/${version}` };
-  const daemon = new Daemon(ports, parts);
+  const pool = openPool(limits, WORKER_IDLE_MS, releaseMemory);
+  const parts: Parts = { configuration, limits, pool, userAgent: `sealift/${version}`, checkpoint };
+  const counts = new PullStatistics();
+  const daemon = new Daemon(ports, parts, counts);
   const mountWatch = createMountWatch({
     readMountinfo: () => readFileSync('/proc/self/mountinfo', 'latin1'),
     onUnmount: () => daemon.sweep(),
   });
   let timer: NodeJS.Timeout | undefined;
+  const nowMs = () => CLOCK.nowMs();
+  const pulls = createPullService({
+    settings: () => ({
+      bundleRoots: ports.configuration().api.bundleRoots.value,
+      obstacle: daemon.obstacle(),
+    }),
+    maxPulls: configuration.api.maxPulls.value,
+    pull: async (request, options) => {
+      const result = await daemon.pull(request, options);
+      mountWatch.expect();
+      return result;
+    },
+    undo: (bundlePath) => daemon.undo(bundlePath),
+    waitForResolver: createResolverGate(RESOLVER_TIMEOUT_MS, {
+      readResolvConf,
+      sleep: (ms, signal) => CLOCK.sleep(ms, signal),
+      nowMs,
+      onTimeout: (waitedMs) => log.warn({ path: RESOLV_CONF, waitedMs }, 'no nameserver yet'),
+    }),
+    measure: ports.measure,
+    log,
+    checkpoint,
+    nowMs,
+  });
   return {
     parts,
-    pulls: createPullService({
-      settings: () => ({
-        bundleRoots: ports.configuration().api.bundleRoots.value,
-        obstacle: daemon.obstacle(),
-      }),
-      maxPulls: configuration.api.maxPulls.value,
-      pull: (request, options) => daemon.pull(request, options),
-      undo: (bundlePath) => daemon.undo(bundlePath),
-      waitForResolver: createResolverGate(RESOLVER_TIMEOUT_MS, {
-        readResolvConf,
-        sleep: (ms, signal) => CLOCK.sleep(ms, signal),
-        nowMs: () => CLOCK.nowMs(),
-        onTimeout: (waitedMs) => log.warn({ path: RESOLV_CONF, waitedMs }, 'no nameserver yet'),
-      }),
-      measure: ports.measure,
-      log,
-      nowMs: () => CLOCK.nowMs(),
-    }),
+    counts,
+    obstacle: () => daemon.obstacle(),
+    pulls: countPulls(pulls, counts, nowMs),
     watch: () => {
-      timer ??= setInterval(() => {
+      if (timer !== undefined) return;
+      const look = (): void => {
         mountWatch.look().catch((error: unknown) => log.error({ error: String(error) }, 'looking for mounts failed'));
-      }, MOUNT_WATCH_MS).unref();
+        daemon.lookAtDisk().catch((error: unknown) => log.error({ error: String(error) }, 'image store not usable'));
+      };
+      timer = setInterval(look, MOUNT_WATCH_MS).unref();
+      // Now, so that nothing is missed that an earlier run has mounted and that goes in this second.
+      look();
     },
     stop: () => {
       clearInterval(timer);
@@ -120,30 +133,50 @@ type Pull = PullServicePorts['pull'];
 class Daemon {
   readonly #ports: DaemonPorts;
   readonly #parts: Parts;
+  readonly #statistics: PullStatistics;
   /** Stores that containers may run from, by their state: memory stays one when a disk comes. */
   readonly #places = new Map<string, StorePlace>();
+  #isHung = false;
 
-  constructor(ports: DaemonPorts, parts: Parts) {
+  constructor(ports: DaemonPorts, parts: Parts, statistics: PullStatistics) {
     this.#ports = ports;
     this.#parts = parts;
+    this.#statistics = statistics;
+    this.#rememberMemory();
   }
 
   /** Why nothing can be pulled now. */
   obstacle(): SealiftError | undefined {
+    return this.#stall() ?? this.#ports.failure() ?? obstacleError(this.#ports.configuration());
+  }
+
+  #stall(): SealiftError | undefined {
     const { stuckThreads } = this.#parts.pool;
-    if (stuckThreads === 0) return this.#ports.failure() ?? obstacleError(this.#ports.configuration());
+    if (stuckThreads === 0) return undefined;
     const message = `store: expected its file system to answer, but it holds ${stuckThreads} threads`;
     return new SealiftError('STORE_STALLED', message, { context: { stuckThreads } });
   }
 
+  /** Threads hang, or do so no more: the volume is made to look, so that its state says what is the matter. */
+  async lookAtDisk(): Promise<void> {
+    const isHung = this.#parts.pool.stuckThreads > 0;
+    if (isHung === this.#isHung) return;
+    this.#isHung = isHung;
+    await this.#ports.currentPlace();
+  }
+
   pull: Pull = async (request, { signal, log }) => {
     const place = await this.#place();
-    const ports = this.#pullPorts(parseReference(request.reference), place, (event) => logProgress(event, log));
+    const onProgress = (event: ProgressEvent): void => {
+      logProgress(event, log);
+      if (event.type === 'layer' && event.state === 'done') this.#statistics.addFetched(event.total);
+    };
+    const ports = this.#pullPorts(request.reference, place, onProgress);
     try {
       return await pullImage(request, ports, signal);
     } catch (error) {
       if (error instanceof SealiftError && error.code === 'STORE_STALLED') this.#ports.reportStall(error);
-      throw error;
+      throw explainSpace(error, place);
     }
   };
 
@@ -151,15 +184,25 @@ class Daemon {
     await unmountBundle(bundlePath, storePorts(this.#parts, await this.#place()), { keepConfig: true });
   }
 
+  /** A disk that failed does not keep what lies in memory from being given back. */
   async sweep(): Promise<void> {
-    await this.#place();
-    for (const place of this.#places.values()) await this.#sweepPlace(place);
+    const [current] = await Promise.allSettled([this.#place()]);
+    const isUsable = current.status === 'fulfilled';
+    for (const place of this.#places.values()) {
+      const isCurrent = isUsable && place === current.value;
+      if (isCurrent || place.trees === 'unused') await this.#sweepPlace(place, isUsable && !isCurrent);
+      // Mounts of a disk that failed, which nobody reads any more, would keep another one from taking its place.
+      else if (this.#stall() === undefined) await storePorts(this.#parts, place).sweepLayerMounts();
+    }
+    if (!isUsable) throw current.reason;
   }
 
-  async #sweepPlace(place: StorePlace): Promise<void> {
+  /** `isFormer`: nobody looks for layers there any more, so what no container uses only takes memory. */
+  async #sweepPlace(place: StorePlace, isFormer: boolean): Promise<void> {
     const ports = storePorts(this.#parts, place);
     const store = await ports.openStore();
     try {
+      if (isFormer) await store.prune({ all: true });
       await sweepStore(store, { ...ports, onProgress: (event) => logProgress(event, this.#ports.log) });
     } finally {
       await store.close();
@@ -167,19 +210,20 @@ class Daemon {
   }
 
   async #place(): Promise<StorePlace> {
-    const { kind, directory, mappingUuid } = await this.#ports.currentPlace();
-    const { store, volume } = this.#ports.configuration();
-    const place: StorePlace = {
-      dataDir: join(directory, 'store'),
-      stateDir: daemonStateDir(store.state.value, mappingUuid),
-      minFreeBytes: store.minFreeBytes.value,
-      layerFormat: store.layerFormat.value,
-      verity: store.verity.value,
-      trees: kind === 'device' ? 'required' : 'unused',
-      allowDirectories: kind === 'memory' || volume.allowDirectoryLayers.value,
-    };
+    const stall = this.#stall();
+    // To ask a disk that hangs would cost another thread.
+    if (stall !== undefined) throw stall;
+    const place = daemonPlace(this.#ports.configuration(), await this.#ports.currentPlace());
     this.#rememberPlace(place);
     return place;
+  }
+
+  /** An earlier run may have started containers from memory, before there was a disk. */
+  #rememberMemory(): void {
+    const configuration = this.#ports.configuration();
+    const directory = configuration.volume.memoryMountPoint.value;
+    const place = daemonPlace(configuration, { kind: 'memory', directory, reason: 'used before' });
+    if (existsSync(place.stateDir)) this.#rememberPlace(place);
   }
 
   /** A disk that was prepared anew lies where the one before lay, whose index says nothing of it. */
@@ -188,32 +232,32 @@ class Daemon {
     this.#places.set(place.stateDir, place);
   }
 
-  #pullPorts(reference: Reference, place: StorePlace, onProgress: (event: ProgressEvent) => void): PullPorts {
-    const daemonConfiguration = this.#ports.configuration();
-    const { configuration, override } = configureRegistry(daemonConfiguration, reference.domain);
+  #pullPorts(reference: string, place: StorePlace, onProgress: (event: ProgressEvent) => void): PullPorts {
+    const configuration = this.#ports.configuration();
     const parts = { ...this.#parts, configuration };
-    const transport = transportSettings(parts);
-    const access: RegistryAccess = {
-      transport,
-      allowHttp: !configuration.pull.tlsVerify.value,
-      // What the host says may help the bytes of a pinned image arrive, and no others.
-      credentials:
-        this.#measuredCredentials(reference, parts) ??
-        (reference.digest === undefined ? undefined : override?.credentials),
-    };
-    return pullPorts(parts, {
-      ...{ place, transport, onProgress },
-      policy: policyOf(daemonConfiguration, parts),
-      accessTo: () => access,
+    const registries = loadDaemonRegistries(configuration, parts.limits.maxConfigurationBytes);
+    assertQualified(registries, reference);
+    const pulling = pullPorts(parts, {
+      ...{ place, onProgress },
+      policy: policyOf(configuration, parts),
+      endpointsOf: daemonEndpoints(parts, configuration, registries),
     });
+    const maxLayers = configuration.maxLayerDownloads.value;
+    return maxLayers === undefined ? pulling : { ...pulling, pool: limitLayers(pulling.pool, maxLayers) };
   }
+}
 
-  #measuredCredentials(reference: Reference, { configuration, limits }: Parts): RegistryAccess['credentials'] {
-    const { value: path, class: source } = configuration.pull.authfile;
-    const found = path === undefined ? undefined : findCredentials(reference, [path], limits);
-    if (found !== undefined) assertCredentialsAllowed(configuration, source);
-    return found;
-  }
+/** Who runs the pod knows its annotations and limits, and not the directories in it. */
+function explainSpace(error: unknown, { trees }: StorePlace): unknown {
+  if (!(error instanceof SealiftError) || error.code !== 'STORE_SPACE_EXHAUSTED') return error;
+  const { code, message, context, cause } = error;
+  const { expected, likely = expected, actual, size } = context;
+  // The state has no room left, and not the store.
+  if (size === undefined) return error;
+  const kind = trees === 'required' ? 'device' : 'memory';
+  const figures = { needBytes: Number(expected), likelyBytes: Number(likely) };
+  const hint = explainShortage({ kind, ...figures, sizeBytes: Number(size), availableBytes: Number(actual) });
+  return new SealiftError(code, message, { context, hint, cause });
 }
 
 function policyOf({ inlinePolicy }: DaemonConfiguration, { configuration, limits }: Parts): PolicyChoice {

@@ -14,16 +14,26 @@ import { SealiftError } from './errors/index.ts';
 import type { TransportSettings } from './http/index.ts';
 import { WorkerPool } from './layer/index.ts';
 import type { Limits } from './limits/index.ts';
-import { hostPlatform, parsePlatform, type Reference } from './oci/index.ts';
+import {
+  formatReference,
+  formatRepositoryName,
+  hostPlatform,
+  isFileReference,
+  parsePlatform,
+  type Reference,
+} from './oci/index.ts';
 import type { RoomOperation } from './perform-operation.ts';
 import { hasShaInstructions, isInMemory } from './platform/index.ts';
 import type { ImagePorts, LayerFormat, ProgressEvent, PullPorts, RunBundleOperation } from './pull/index.ts';
 import {
   type Credentials,
+  createImageSupply,
   createRegistrySource,
   credentialsFor,
+  type MirrorApi,
   parseAuthFile,
   type RepositoryName,
+  type SupplyEndpoint,
 } from './registry/index.ts';
 import { type AuthorizedImage, type PolicyChoice, parsePolicy } from './signature/index.ts';
 import {
@@ -36,13 +46,14 @@ import {
 import {
   type Clock,
   type MountShelf,
+  mountShelf,
   openStore,
   type RunStoreOperation,
   type Store,
   type StoreOptions,
 } from './store/index.ts';
 
-import type { RunVolumeOperation, VolumeSettings } from './volume/index.ts';
+import type { RunVolumeOperation, StorePlace as VolumePlace, VolumeSettings } from './volume/index.ts';
 
 /** From source the worker is a module of this tree, in a build its bundle lies beside ours. */
 const WORKER_ENTRY = import.meta.url.endsWith('.ts')
@@ -60,6 +71,8 @@ export interface Parts {
   readonly limits: Limits;
   readonly pool: WorkerPool;
   readonly userAgent: string;
+  /** Called at named moments, so that crash tests hit them exactly. */
+  readonly checkpoint: (name: string) => void;
 }
 
 /** Of our mappings; what bears it is ours. */
@@ -88,8 +101,21 @@ export function runVolumeIn(pool: WorkerPool): RunVolumeOperation {
  * Where the daemon keeps index, names and roots of a store: in guest memory, apart for each mapping, so that no disk is
  * believed for another's.
  */
-export function daemonStateDir(state: string, mappingUuid: string | undefined): string {
-  return join(state, mappingUuid === undefined ? 'memory' : `store-${mappingUuid}`);
+export function daemonStateDir(state: string, place: VolumePlace | undefined): string {
+  return join(state, place?.kind === 'device' ? `store-${place.mappingUuid}` : 'memory');
+}
+
+/** The daemon's store at a place of its volume. */
+export function daemonPlace({ store, volume }: DaemonConfiguration, place: VolumePlace): StorePlace {
+  return {
+    dataDir: join(place.directory, 'store'),
+    stateDir: daemonStateDir(store.state.value, place),
+    minFreeBytes: store.minFreeBytes.value,
+    layerFormat: store.layerFormat.value,
+    verity: store.verity.value,
+    trees: place.kind === 'device' ? 'required' : 'unused',
+    allowDirectories: place.kind === 'memory' || volume.allowDirectoryLayers.value,
+  };
 }
 
 function readBootId(): string {
@@ -110,30 +136,45 @@ export interface StorePlace {
 }
 
 /** With two cores and SHA instructions a third thread for hash trees gains nothing, and costs 17 MB. */
-export function openPool(limits: Limits, idleMs: number): WorkerPool {
+export function openPool(limits: Limits, idleMs: number, onIdle = (): void => {}): WorkerPool {
   const cores = availableParallelism();
   const treeThread = cores > 2 || !hasShaInstructions();
-  return new WorkerPool({ entry: WORKER_ENTRY, cores, idleMs, limits, treeThread });
+  return new WorkerPool({ entry: WORKER_ENTRY, cores, idleMs, limits, treeThread, onIdle });
 }
 
-/** How the registry of one image is spoken to. */
-export interface RegistryAccess {
+/** How one place that an image may come from is spoken to. */
+export interface EndpointAccess {
+  /** Its name there, which only leads to bytes. */
+  readonly reference: Reference;
+  readonly mirrorApi: MirrorApi | undefined;
   readonly transport: TransportSettings;
   readonly allowHttp: boolean;
   readonly credentials: Credentials | undefined;
+  /** With the transport of this place, whose class decides what may come over it. */
+  readonly configuration: Configuration;
 }
 
-export function imagePorts(parts: Parts, accessTo: (reference: Reference) => RegistryAccess): ImagePorts {
-  const { configuration, limits, pool } = parts;
+/** The places of an image in the order of asking. Throws `REGISTRY_BLOCKED`. */
+export type EndpointsOf = (reference: Reference) => readonly EndpointAccess[];
+
+function openEndpoint({ pool, limits }: Parts, endpoint: EndpointAccess, hasAlternative: boolean): SupplyEndpoint {
+  const { reference, transport, credentials, allowHttp, mirrorApi } = endpoint;
+  const http = pool.httpClient(transport);
+  const source = createRegistrySource({
+    ...{ reference, http, credentials, allowHttp, hasAlternative, mirrorApi, limits },
+    clock: { now: () => performance.now() },
+  });
+  return { name: formatRepositoryName(reference), source, transport };
+}
+
+export function imagePorts(parts: Parts, endpointsOf: EndpointsOf, onRemark: (remark: string) => void): ImagePorts {
+  const { configuration, limits } = parts;
   const platform = configuration.pull.platform.value;
   return {
     openSource: (reference) => {
-      const { transport, allowHttp, credentials } = accessTo(reference);
-      const http = pool.httpClient(transport);
-      return createRegistrySource({
-        ...{ reference, http, credentials, allowHttp, limits },
-        clock: { now: () => performance.now() },
-      });
+      const endpoints = endpointsOf(reference);
+      const places = endpoints.map((each, index) => openEndpoint(parts, each, index + 1 < endpoints.length));
+      return createImageSupply(places, { limits, onRemark });
     },
     platform: platform === undefined ? hostPlatform(process.arch) : parsePlatform(platform),
     limits,
@@ -143,22 +184,38 @@ export function imagePorts(parts: Parts, accessTo: (reference: Reference) => Reg
 export interface PullPortsOptions {
   readonly place: StorePlace;
   readonly policy: PolicyChoice;
-  readonly accessTo: (reference: Reference) => RegistryAccess;
-  /** Of the layers' requests; the same as for the documents. */
-  readonly transport: TransportSettings;
+  readonly endpointsOf: EndpointsOf;
   readonly onProgress: (event: ProgressEvent) => void;
 }
 
 export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
-  const { policy, transport, onProgress, accessTo, place } = options;
+  const { policy, onProgress, place } = options;
+  const endpointsOf = rememberLast(options.endpointsOf);
   return {
-    ...imagePorts(parts, accessTo),
+    ...imagePorts(parts, endpointsOf, (message) => onProgress({ type: 'warning', message })),
     ...storePorts(parts, place),
-    ...{ policy, transport, onProgress },
-    assertTransport: (image) => assertTransportAllowed(parts.configuration, proofOf(image)),
+    ...{ policy, onProgress },
+    assertTransport: (image) => {
+      // Nothing of an image in files comes over a network.
+      if (isFileReference(image.reference)) return;
+      for (const { configuration } of endpointsOf(image.reference)) {
+        assertTransportAllowed(configuration, proofOf(image));
+      }
+    },
     pool: parts.pool,
+    checkpoint: parts.checkpoint,
     nowMs: () => performance.now(),
     isPrivileged: isRoot(),
+  };
+}
+
+/** Files are read once for a pull. */
+function rememberLast(endpointsOf: EndpointsOf): EndpointsOf {
+  let last: { readonly name: string; readonly endpoints: readonly EndpointAccess[] } | undefined;
+  return (reference) => {
+    const name = formatReference(reference);
+    if (last?.name !== name) last = { name, endpoints: endpointsOf(reference) };
+    return last.endpoints;
   };
 }
 
@@ -184,7 +241,7 @@ export function storePorts(parts: Parts, place: StorePlace) {
     call({ room: 'store', operation: { kind, request } as never })) as RunStoreOperation;
   const runSnapshot = runSnapshotIn(parts);
   const runBundle = ((operation) => call({ room: 'bundle', operation })) as RunBundleOperation;
-  const checkpoint = (): void => {};
+  const { checkpoint } = parts;
   const layerMounts = (shelf: MountShelf) =>
     createLayerMounts({
       runOperation: runSnapshot,
@@ -199,8 +256,10 @@ export function storePorts(parts: Parts, place: StorePlace) {
   return {
     runSnapshot,
     runBundle,
-    openStore: () => openStoreAt(place, parts.limits, { runStore, sweep: (shelf) => layerMounts(shelf).sweep() }),
+    openStore: () => openStoreAt(place, parts, { runStore, sweep: (shelf) => layerMounts(shelf).sweep() }),
     openLayerMounts: layerMounts,
+    /** Without the store, whose disk may have failed. */
+    sweepLayerMounts: () => layerMounts(mountShelf(place.stateDir)).sweep(),
     chooseLayerFormat: (dataDir: string) => chooseFormat(place, runSnapshot, dataDir),
     openSnapshotter: (shelf: Store) =>
       createSnapshotter({ runOperation: runSnapshot, shelf, layerMounts: layerMounts(shelf), checkpoint }),
@@ -225,7 +284,7 @@ interface StorePorts {
   readonly sweep: StoreOptions['sweepLayerMounts'];
 }
 
-async function openStoreAt(place: StorePlace, limits: Limits, { runStore, sweep }: StorePorts): Promise<Store> {
+async function openStoreAt(place: StorePlace, parts: Parts, { runStore, sweep }: StorePorts): Promise<Store> {
   if (!isRoot()) {
     throw new SealiftError('PRIVILEGE_REQUIRED', 'open store: expected root, got an ordinary user');
   }
@@ -235,10 +294,10 @@ async function openStoreAt(place: StorePlace, limits: Limits, { runStore, sweep 
     bootId: readBootId(),
     // Synced for the sake of an index that outlives the machine's crash; one in memory does not.
     durable: !isInMemory(stateDir),
-    lockTimeoutMs: limits.lockTimeoutMs,
+    lockTimeoutMs: parts.limits.lockTimeoutMs,
     clock: CLOCK,
     epochMs: () => Date.now(),
-    checkpoint: () => {},
+    checkpoint: parts.checkpoint,
     runOperation: runStore,
     findMountedUppers: mountedUppers,
     sweepLayerMounts: sweep,

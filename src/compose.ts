@@ -1,19 +1,24 @@
-import { mkdirSync, readFileSync } from 'node:fs';
-import { release } from 'node:os';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { requestPull } from './api/index.ts';
-import type { Commands, CommonOptions, InspectOptions, PullOptions, StoreStatusResult } from './cli/index.ts';
+import type { RunArchiveOperation } from './archive/index.ts';
+import type {
+  Commands,
+  CommonOptions,
+  InspectOptions,
+  PullOptions,
+  StoreCommandOptions,
+  StoreStatusResult,
+} from './cli/index.ts';
+import { daemonDoctorPorts, doctorPorts } from './compose-doctor.ts';
+import { type CliEndpointOptions, cliEndpoints } from './compose-endpoints.ts';
 import {
-  callIn,
+  daemonPlace,
   daemonStateDir,
-  findCredentials,
   imagePorts,
-  isRoot,
   loadPolicy,
   openPool,
   type Parts,
   pullPorts,
-  type RegistryAccess,
-  runSnapshotIn,
   runVolumeIn,
   type StorePlace,
   storePorts,
@@ -22,17 +27,24 @@ import {
 } from './compose-parts.ts';
 import {
   type Configuration,
+  type DaemonConfiguration,
   type Environment,
-  findAuthfiles,
+  findRegistries,
   limitsOf,
   loadConfiguration,
   loadDaemonConfiguration,
+  loadRegistries,
+  type Registries,
+  resolveShortName,
 } from './config/index.ts';
-import { type DoctorPorts, type RunDoctorOperation, runDoctor } from './doctor/index.ts';
-import { canUseSyncHandle } from './layer/index.ts';
+import { runDoctor } from './doctor/index.ts';
+import { fromPlainError, SealiftError } from './errors/index.ts';
+import { raceCancellation } from './http/index.ts';
 import { openLogger } from './log/index.ts';
-import type { Reference } from './oci/index.ts';
+import { fileTransportOf, registryNameOf } from './oci/index.ts';
 import {
+  firstName,
+  type ImagePorts,
   inspectImage,
   listImages,
   type ProgressEvent,
@@ -41,12 +53,15 @@ import {
   removeImages,
   unmountBundle,
 } from './pull/index.ts';
-import { chooseLayerFormat, mountedUppers } from './snapshot/index.ts';
+import { mountedUppers } from './snapshot/index.ts';
 import { countRecords } from './store/index.ts';
-import { readVolumeStatus } from './volume/index.ts';
+import { readVolumeStatus, type VolumeStatus } from './volume/index.ts';
 
 /** A CLI run is short; threads that idle longer only hold memory. */
 const WORKER_IDLE_MS = 2_000;
+
+/** https://refspecs.linuxfoundation.org/FHS_3.0/fhs/ch05s15.html: never memory, which /tmp may be. */
+const LARGE_FILES = '/var/tmp';
 
 export interface CliSurroundings {
   readonly environment: Environment;
@@ -59,27 +74,34 @@ export function composeCli(surroundings: CliSurroundings): Commands {
     pull: (options, { signal, onProgress }) =>
       withParts(options, surroundings, async (parts) => {
         const progress = await teeToLog(onProgress, parts.configuration, options);
-        const { reference, target } = options;
+        const { target } = options;
         // What is pinned may be in the store already.
-        if (!reference.includes('@')) parts.pool.warm(transportSettings(parts));
-        const ports = pullPorts(parts, {
+        if (!options.reference.includes('@') && !namesFiles(options)) parts.pool.warm(transportSettings(parts));
+        const registries = cliRegistries(parts);
+        const registryPorts = pullPorts(parts, {
           place: cliPlace(parts.configuration),
           policy: loadPolicy(parts.configuration, parts.limits),
-          accessTo: cliAccess(parts, options),
-          transport: transportSettings(parts),
+          endpointsOf: cliEndpoints(parts, endpointOptions(parts, options, registries)),
           onProgress: progress,
         });
-        return pullImage({ reference, target }, ports, signal);
+        const ports = { ...registryPorts, ...archivePort(parts, options) };
+        return firstName(namesOf(options, registries), (reference) => pullImage({ reference, target }, ports, signal));
       }),
     requestPull: async ({ reference: imageUrl, socketPath, bundle }, { signal }) => {
       // The daemon makes no bundle: that is the asker's.
       mkdirSync(bundle, { recursive: true, mode: 0o755 });
       return { bundle, ...(await requestPull({ socketPath, imageUrl, bundlePath: bundle, signal })) };
     },
-    inspect: (options, { signal }) =>
+    inspect: (options, { signal, onProgress }) =>
       withParts(options, surroundings, (parts) => {
-        parts.pool.warm(transportSettings(parts));
-        return inspectImage(options.reference, options.view, imagePorts(parts, cliAccess(parts, options)), signal);
+        if (!namesFiles(options)) parts.pool.warm(transportSettings(parts));
+        const registries = cliRegistries(parts);
+        const endpointsOf = cliEndpoints(parts, endpointOptions(parts, options, registries));
+        const registryPorts = imagePorts(parts, endpointsOf, (message) => onProgress({ type: 'warning', message }));
+        const ports = { ...registryPorts, ...archivePort(parts, options) };
+        return firstName(namesOf(options, registries), (reference) =>
+          inspectImage(reference, options.view, ports, signal),
+        );
       }),
     umount: (options) =>
       withParts(options, surroundings, async (parts) => {
@@ -87,28 +109,84 @@ export function composeCli(surroundings: CliSurroundings): Commands {
         const unmounted = await unmountBundle(directory, storePorts(parts, cliPlace(parts.configuration)));
         return { directory, wasMounted: unmounted.length > 0 };
       }),
-    images: (options) =>
-      withParts(options, surroundings, async (parts) => ({
-        images: await listImages(storePorts(parts, cliPlace(parts.configuration))),
-      })),
-    rm: (options) =>
-      withParts(options, surroundings, (parts) =>
-        removeImages(options.targets, storePorts(parts, cliPlace(parts.configuration))),
-      ),
-    prune: (options) =>
-      withParts(options, surroundings, (parts) =>
-        pruneStore(options.all, storePorts(parts, cliPlace(parts.configuration))),
-      ),
-    storeStatus: (options) => readStoreStatus(options, surroundings),
-    doctor: (options) => withParts(options, surroundings, (parts) => runDoctor(doctorPorts(parts))),
+    images: (options) => withStore(options, surroundings, async (ports) => ({ images: await listImages(ports) })),
+    rm: (options) => withStore(options, surroundings, (ports) => removeImages(options.targets, ports)),
+    prune: (options) => withStore(options, surroundings, (ports) => pruneStore(options.all, ports)),
+    storeStatus: (options) => withDaemon(options, surroundings, describeStore),
+    doctor: (options) =>
+      options.ofDaemon
+        ? withDaemon(options, surroundings, async (daemon) => runDoctor(await daemonDoctorPorts(daemon)))
+        : withParts(options, surroundings, (parts) => runDoctor(doctorPorts(parts))),
   };
 }
 
-/** From what the daemon has remembered; nothing is opened or locked. */
-async function readStoreStatus(
+type Named = Pick<InspectOptions, 'reference'>;
+
+function namesFiles({ reference }: Named): boolean {
+  return fileTransportOf(reference) !== undefined;
+}
+
+/** What a reference may stand for. Behind docker:// a name is taken as it is, and so is a path. */
+function namesOf(options: Named, registries: Registries): readonly string[] {
+  if (namesFiles(options)) return [options.reference];
+  const name = registryNameOf(options.reference);
+  return name === undefined ? resolveShortName(registries, options.reference) : [name];
+}
+
+/** Only the command line reads paths that a reference names, and only where it names one. */
+function archivePort({ pool, limits }: Parts, options: Named): Pick<ImagePorts, 'openArchive'> {
+  if (!namesFiles(options)) return {};
+  return {
+    openArchive: async (reference, { scratchDir = LARGE_FILES, signal }) => {
+      const { openArchive } = await import('./archive/index.ts');
+      // However long it takes: an archive may be large, and the user can cancel.
+      const runOperation = ((kind, request) =>
+        raceCancellation(
+          pool.call({ room: 'archive', operation: { kind, request } }),
+          kind === 'closeAll' ? undefined : signal,
+        )) as RunArchiveOperation;
+      return openArchive(reference, { runOperation, scratchDir, limits });
+    },
+  };
+}
+
+type CliStorePorts = ReturnType<typeof storePorts>;
+
+/** The CLI's own store or, with --daemon, the one that the daemon pulls into. */
+function withStore<T>(
+  options: StoreCommandOptions,
+  surroundings: CliSurroundings,
+  run: (ports: CliStorePorts) => Promise<T>,
+): Promise<T> {
+  if (options.ofDaemon) return withDaemon(options, surroundings, (daemon) => run(daemonStorePorts(daemon)));
+  return withParts(options, surroundings, (parts) => run(storePorts(parts, cliPlace(parts.configuration))));
+}
+
+function daemonStorePorts({ parts, configuration, status }: DaemonView): CliStorePorts {
+  if (status.place === undefined) {
+    const state = `image store: expected one that pulls go to, got the state ${status.state}`;
+    throw status.error === undefined ? new SealiftError('STORE_INVALID', state) : fromPlainError(status.error);
+  }
+  const place = daemonPlace(configuration, status.place);
+  // To open it would make it, under a mount that is still to come.
+  if (existsSync(place.stateDir)) return storePorts(parts, place);
+  throw new SealiftError('STORE_INVALID', `image store: expected ${place.stateDir}, which the first pull makes`, {
+    hint: 'name the configuration of the daemon with -c, or leave --daemon out for the store of the command line',
+  });
+}
+
+/** The daemon's store as it has remembered it. */
+interface DaemonView {
+  readonly parts: Parts;
+  readonly configuration: DaemonConfiguration;
+  readonly status: VolumeStatus;
+}
+
+async function withDaemon<T>(
   { configFile: file }: CommonOptions,
-  { environment }: CliSurroundings,
-): Promise<StoreStatusResult> {
+  { environment, version }: CliSurroundings,
+  run: (daemon: DaemonView) => Promise<T>,
+): Promise<T> {
   const kernelCommandLine = readFileSync('/proc/cmdline', 'utf8');
   const configuration = loadDaemonConfiguration({ file, environment, kernelCommandLine });
   const limits = limitsOf(configuration);
@@ -116,13 +194,18 @@ async function readStoreStatus(
   try {
     const settings = volumeSettings(configuration, limits);
     const status = await readVolumeStatus(settings, { runOperation: runVolumeIn(pool) });
-    const isDevice = status.place?.kind === 'device';
-    const stateDir = daemonStateDir(configuration.store.state.value, isDevice ? status.mapping?.uuids[0] : undefined);
-    const { images, layers, mountIds } = countRecords(stateDir);
-    return { ...status, images, layers, mounts: mountedUppers(mountIds).size };
+    const userAgent = `sealift/${version}`;
+    const parts = { configuration, limits, pool, userAgent, checkpoint: () => {} };
+    return await run({ parts, configuration, status });
   } finally {
     pool.close();
   }
+}
+
+/** Nothing is opened or locked. */
+async function describeStore({ configuration, status }: DaemonView): Promise<StoreStatusResult> {
+  const { images, layers, mountIds } = countRecords(daemonStateDir(configuration.store.state.value, status.place));
+  return { ...status, images, layers, mounts: mountedUppers(mountIds).size };
 }
 
 interface CliParts extends Parts {
@@ -139,7 +222,8 @@ async function withParts<T>(
   const limits = limitsOf(configuration);
   const pool = openPool(limits, WORKER_IDLE_MS);
   try {
-    return await run({ configuration, environment, limits, pool, userAgent: `sealift/${version}` });
+    const userAgent = `sealift/${version}`;
+    return await run({ configuration, environment, limits, pool, userAgent, checkpoint: () => {} });
   } finally {
     pool.close();
   }
@@ -158,36 +242,18 @@ function cliPlace({ store }: Configuration): StorePlace {
   };
 }
 
-/** Credentials of the command line; else of the file that was named; else of the user's own files. */
-function cliAccess(
-  parts: CliParts,
-  { credentials }: Pick<InspectOptions, 'credentials'>,
-): (reference: Reference) => RegistryAccess {
-  const { configuration, environment, limits } = parts;
-  const { authfile, tlsVerify } = configuration.pull;
-  const paths = authfile.value === undefined ? findAuthfiles(environment, process.getuid?.() ?? 0) : [authfile.value];
-  return (reference) => ({
-    transport: transportSettings(parts),
-    allowHttp: !tlsVerify.value,
-    credentials:
-      credentials === undefined ? findCredentials(reference, paths, limits) : { kind: 'basic', ...credentials },
-  });
+function cliRegistries({ configuration, environment, limits }: CliParts): Registries {
+  return loadRegistries(findRegistries(configuration, environment), limits.maxConfigurationBytes);
 }
 
-function doctorPorts(parts: Parts): DoctorPorts {
-  const { data, state, minFreeBytes, layerFormat } = parts.configuration.store;
-  const call = callIn(parts);
+function endpointOptions(
+  { environment }: CliParts,
+  { credentials, certDir }: Pick<InspectOptions, 'credentials' | 'certDir'>,
+  registries: Registries,
+): CliEndpointOptions {
   return {
-    kernelRelease: release(),
-    isRoot: isRoot(),
-    dataDir: data.value,
-    stateDir: state.value,
-    minFreeBytes: minFreeBytes.value,
-    runOperation: ((kind, request) =>
-      call({ room: 'doctor', operation: { kind, request } as never })) as RunDoctorOperation,
-    probeLayerFormats: (directory) => runSnapshotIn(parts)('probeLayerFormats', { directory }),
-    chooseLayerFormat: (probe) => chooseLayerFormat(probe, layerFormat.value),
-    canInflateSynchronously: canUseSyncHandle,
+    ...{ environment, registries, certDir },
+    credentials: credentials === undefined ? undefined : { kind: 'basic', ...credentials },
   };
 }
 

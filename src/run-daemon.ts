@@ -7,7 +7,7 @@ import {
   openApiServer,
   pulledImageEvent,
 } from './api/index.ts';
-import { type CurrentPlace, composeDaemon, type DaemonServices } from './compose-daemon.ts';
+import { composeDaemon, type DaemonServices } from './compose-daemon.ts';
 import { CLOCK, runVolumeIn, volumeSettings } from './compose-parts.ts';
 import {
   type DaemonConfiguration,
@@ -16,9 +16,10 @@ import {
   loadDaemonConfiguration,
   resolveDaemonConfiguration,
 } from './config/index.ts';
-import { asSealiftError, SealiftError } from './errors/index.ts';
+import { asSealiftError, type SealiftError } from './errors/index.ts';
+import type { HealthFacts, HealthServer } from './health/index.ts';
 import { type Logger, openLogger } from './log/index.ts';
-import { createCommandRunner, notifySupervisor } from './platform/index.ts';
+import { createCommandRunner, notifySupervisor, releaseMemory } from './platform/index.ts';
 import { openVolume, parseSecureMount, type Volume, type VolumeStatus } from './volume/index.ts';
 
 export interface DaemonSurroundings {
@@ -27,10 +28,16 @@ export interface DaemonSurroundings {
   readonly environment: Environment;
   readonly version: string;
   readonly onSignal: (name: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void) => void;
+  /** Called at named moments, so that crash tests hit them exactly. */
+  readonly checkpoint: (name: string) => void;
 }
 
+/** What only the start needed is given back soon after it, and not while the agent waits for the socket. */
+const START_GARBAGE_MS = 500;
 /** How long calls that are at work may take to end once the daemon is told to. */
 const STOP_GRACE_MS = 5_000;
+const THREAD_GRACE_MS = 2_000;
+const THREAD_POLL_MS = 10;
 
 /** Serves until it is told to stop; answers the exit code. */
 export async function runDaemon(surroundings: DaemonSurroundings): Promise<number> {
@@ -63,6 +70,7 @@ class RunningDaemon {
   readonly #stop = Promise.withResolvers<number>();
   #loaded: Loaded;
   #api: ApiServer | undefined;
+  #health: HealthServer | undefined;
   #isStopping = false;
 
   private constructor(surroundings: DaemonSurroundings, loaded: Loaded, log: Logger) {
@@ -72,9 +80,10 @@ class RunningDaemon {
     this.#services = composeDaemon({
       version: surroundings.version,
       log,
+      checkpoint: surroundings.checkpoint,
       configuration: () => this.#loaded.configuration,
       failure: () => this.#loaded.failure,
-      currentPlace: () => this.#currentPlace(),
+      currentPlace: () => this.#volume.place(),
       reportStall: (error) => this.#volume.reportStall(error),
       measure: (image, signal) => this.#measure(image, signal),
     });
@@ -116,7 +125,47 @@ class RunningDaemon {
     const readyFile = configuration.api.readyFile.value;
     if (readyFile !== undefined) writeFileSync(readyFile, `${process.pid}\n`);
     this.#services.watch();
+    setTimeout(releaseMemory, START_GARBAGE_MS).unref();
     this.#findDevice();
+    await this.#openHealth();
+  }
+
+  /** Who wants to know is told; pulls are served all the same when that fails. */
+  async #openHealth(): Promise<void> {
+    const { configuration } = this.#loaded;
+    const address = configuration.api.health.value;
+    if (address === undefined) return;
+    try {
+      // Not before it is wanted: the HTTP server takes memory.
+      const { openHealthServer } = await import('./health/index.ts');
+      this.#health = await openHealthServer({
+        address,
+        limits: limitsOf(configuration),
+        ports: {
+          facts: () => this.#facts(),
+          measureSpace: async () => (await this.#volume.status()).space,
+          rssBytes: () => process.memoryUsage.rss(),
+          nowMs: () => CLOCK.nowMs(),
+        },
+        onFault: ({ code, message }) => this.#log.debug({ code, error: message }, 'health request refused'),
+      });
+      if (this.#isStopping) this.#health.stop();
+      else this.#log.info({ address }, 'health can be asked for');
+    } catch (error) {
+      this.#logFailure(error, 'health cannot be asked for');
+    }
+  }
+
+  #facts(): HealthFacts {
+    const { counts, parts } = this.#services;
+    return {
+      version: this.#surroundings.version,
+      uptimeSeconds: performance.now() / 1000,
+      pulls: counts,
+      volume: this.#volume.summary(),
+      stuckThreads: parts.pool.stuckThreads,
+      obstacle: this.#services.obstacle(),
+    };
   }
 
   /** A supervisor that does not listen is no reason to serve nobody. */
@@ -156,7 +205,7 @@ class RunningDaemon {
           this.#logVolume(await this.#volume.prepare(request));
         } catch (error) {
           this.#logFailure(error, 'secure mount failed');
-          throw error;
+          return { mountPath: this.#memoryInPlace(error) };
         }
         return { mountPath: request.mountPoint };
       },
@@ -165,13 +214,12 @@ class RunningDaemon {
     };
   }
 
-  async #currentPlace(): Promise<CurrentPlace> {
-    const { kind, directory, reason } = await this.#volume.place();
-    if (kind === 'memory') return { kind, directory, reason, mappingUuid: undefined };
-    const mappingUuid = (await this.#volume.status()).mapping?.uuids[0];
-    // Without it the index of another store would be taken for that of this disk.
-    if (mappingUuid === undefined) throw new SealiftError('INTERNAL', 'image store: expected a mapping, got none');
-    return { kind, directory, reason, mappingUuid };
+  /** Where configuration allows for it, a device that fails must not fail the container that brings it. */
+  #memoryInPlace(failure: unknown): string {
+    const { place } = this.#volume.summary();
+    if (place?.kind !== 'memory') throw failure;
+    this.#log.warn({ directory: place.directory, reason: place.reason }, 'memory in place of the image store');
+    return place.directory;
   }
 
   /** Without an attestation agent nobody wants to be told. */
@@ -187,7 +235,7 @@ class RunningDaemon {
       commands: createCommandRunner(),
       runOperation: runVolumeIn(pool),
       clock: CLOCK,
-      checkpoint: () => undefined,
+      checkpoint: this.#surroundings.checkpoint,
     });
   }
 
@@ -204,14 +252,23 @@ class RunningDaemon {
     this.#isStopping = true;
     this.#log.info({ signal }, 'daemon stopping');
     this.#notify('STOPPING=1');
+    this.#health?.stop();
     await this.#api?.stop(STOP_GRACE_MS);
     const readyFile = this.#loaded.configuration.api.readyFile.value;
     if (readyFile !== undefined) rmSync(readyFile, { force: true });
-    const { pool } = this.#services.parts;
+    this.#volume.close();
     this.#services.stop();
     // A thread that hangs in the kernel would hold the process at its end, for as long as the disk does not answer.
-    if (pool.stuckThreads > 0) process.kill(process.pid, 'SIGKILL');
+    if (await this.#holdsThreads()) process.kill(process.pid, 'SIGKILL');
     this.#stop.resolve(0);
+  }
+
+  /** Threads that were told to end do so in a moment, or hang. */
+  async #holdsThreads(): Promise<boolean> {
+    const { pool } = this.#services.parts;
+    const deadline = CLOCK.nowMs() + THREAD_GRACE_MS;
+    while (pool.stuckThreads > 0 && CLOCK.nowMs() < deadline) await CLOCK.sleep(THREAD_POLL_MS);
+    return pool.stuckThreads > 0;
   }
 
   #logVolume({ state, place, device, cipher, integrity }: VolumeStatus): void {

@@ -1,5 +1,6 @@
 export { createPassThrough } from './create-pass-through.ts';
 export { extendRuntimeMeasurement, pulledImageEvent } from './extend-runtime-measurement.ts';
+export { identifyServer, type ServerIdentity } from './identify-server.ts';
 export { openApiServer } from './open-api-server.ts';
 export { requestPull } from './request-pull.ts';
 export type {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-import { askPassword, type CliIo, runCli, VERSION } from '../cli/index.ts';
+import { askPassword, type CliIo, runCli } from '../cli/index.ts';
 import { composeCli } from '../compose.ts';
+import { VERSION } from './version.ts';
 
 /** `once`: a second signal finds the default action and ends a process whose cleaning up hangs. */
 function onSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void {

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
-import { VERSION } from '../cli/index.ts';
 import { asSealiftError, KINDS } from '../errors/index.ts';
 import { runDaemon } from '../run-daemon.ts';
+import { VERSION } from './version.ts';
 
 const USAGE = `sealiftd: the image pull agent of a confidential pod VM
 
@@ -47,6 +47,7 @@ async function run(configFile: string | undefined): Promise<number> {
       environment: process.env,
       version: VERSION,
       onSignal: (name, listener) => process.on(name, listener),
+      checkpoint: () => {},
     });
   } catch (error) {
     const { code, kind, message, hint } = asSealiftError(error);

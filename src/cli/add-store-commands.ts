@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { addCommonFlags } from './common-flags.ts';
 import type { ProgramOptions } from './create-program.ts';
-import { parseCommonOptions, type RawFlags } from './parse-options.ts';
-import type { Commands } from './types.ts';
+import { parseCommonOptions, type RawFlags, usage } from './parse-options.ts';
+import type { Commands, StoreCommandOptions } from './types.ts';
 
 const IMAGES_EXAMPLES = `
 SIZE is what the layers of an image take of the disk, SHARED the part that other images use as well.
@@ -10,6 +10,7 @@ SIZE is what the layers of an image take of the disk, SHARED the part that other
 Examples:
   sealift images
   sealift images --store /mnt/layers --json
+  sealift images --daemon -c /run/confidential-containers/initdata/cdh.toml
 `;
 
 const RM_EXAMPLES = `
@@ -37,37 +38,44 @@ Examples:
   sealift store status -c /run/confidential-containers/initdata/cdh.toml --json
 `;
 
-const STORE_FLAG = ['--store <dir>', 'the store to look at, its data and state below DIR'] as const;
+function addStoreFlags(command: Command): Command {
+  return addCommonFlags(command)
+    .option('--store <dir>', 'the store to look at, its data and state below DIR')
+    .option('--daemon', 'the store that sealiftd pulls into; -c is its configuration');
+}
+
+export function parseStoreOptions(flags: RawFlags, options: ProgramOptions): StoreCommandOptions {
+  const { daemon: ofDaemon = false, store } = flags;
+  if (ofDaemon && store !== undefined) usage('--daemon: expected no --store beside it, got both');
+  return { ...parseCommonOptions(flags, options), ofDaemon };
+}
 
 function addImages(program: Command, commands: Commands, options: ProgramOptions): void {
-  addCommonFlags(program.command('images').description('list the images of the store'))
-    .option(...STORE_FLAG)
+  addStoreFlags(program.command('images').description('list the images of the store'))
     .addHelpText('after', IMAGES_EXAMPLES)
     .action(async (flags: RawFlags) => {
-      const result = await commands.images(parseCommonOptions(flags, options), options.begin(flags));
+      const result = await commands.images(parseStoreOptions(flags, options), options.begin(flags));
       options.finish({ command: 'images', result }, flags);
     });
 }
 
 function addRm(program: Command, commands: Commands, options: ProgramOptions): void {
-  addCommonFlags(program.command('rm').description('remove names of images, and images without a name'))
+  addStoreFlags(program.command('rm').description('remove names of images, and images without a name'))
     .argument('<ref|digest...>', 'image references, or digests of manifests')
-    .option(...STORE_FLAG)
     .addHelpText('after', RM_EXAMPLES)
     .action(async (targets: readonly string[], flags: RawFlags) => {
-      const common = parseCommonOptions(flags, options);
+      const common = parseStoreOptions(flags, options);
       const result = await commands.rm({ targets, ...common }, options.begin(flags));
       options.finish({ command: 'rm', result }, flags);
     });
 }
 
 function addPrune(program: Command, commands: Commands, options: ProgramOptions): void {
-  addCommonFlags(program.command('prune').description('remove what nothing in the store needs'))
+  addStoreFlags(program.command('prune').description('remove what nothing in the store needs'))
     .option('--all', 'images that are not mounted, too')
-    .option(...STORE_FLAG)
     .addHelpText('after', PRUNE_EXAMPLES)
     .action(async (flags: RawFlags) => {
-      const common = parseCommonOptions(flags, options);
+      const common = parseStoreOptions(flags, options);
       const result = await commands.prune({ all: flags.all ?? false, ...common }, options.begin(flags));
       options.finish({ command: 'prune', result }, flags);
     });

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
-import { addStoreCommands } from './add-store-commands.ts';
+import { addStoreCommands, parseStoreOptions } from './add-store-commands.ts';
 import { addCommonFlags } from './common-flags.ts';
+import { parseImage, parseRemoteImage } from './parse-image.ts';
 import {
   type AskPassword,
   parseCommonOptions,
@@ -41,6 +42,11 @@ Examples:
 
   # a registry on this machine that speaks http
   sealift pull --tls-verify=false --insecure-policy localhost:5000/app:1.2
+
+  # a directory or an archive of this machine; inspect tells the digest that pins it
+  sealift pull oci:./layout:1.2@sha256:0123…
+  sealift pull --policy policy.json --bundle ./app oci-archive:app.tar
+  sealift pull --insecure-policy docker-archive:saved.tar:example.org/app:1.2
 `;
 
 const INSPECT_EXAMPLES = `
@@ -48,7 +54,11 @@ Examples:
   sealift inspect registry.example/app:1.2
   sealift inspect --config registry.example/app:1.2
   sealift inspect --raw registry.example/app:1.2 | sha256sum
+  sealift inspect oci-archive:app.tar
 `;
+
+const IMAGE_ARGUMENT =
+  'image: [docker://][host[:port]/]name[:tag][@digest], or {oci|oci-archive|docker-archive}:path[:name|:@position][@digest]';
 
 const UMOUNT_EXAMPLES = `
 Examples:
@@ -59,6 +69,7 @@ const DOCTOR_EXAMPLES = `
 Examples:
   sealift doctor
   sealift doctor --store /mnt/layers --json
+  sealift doctor --daemon -c /run/confidential-containers/initdata/cdh.toml
 
 Exit code 0 when no check fails, 5 otherwise.
 `;
@@ -68,17 +79,23 @@ function addRegistryFlags(command: Command): Command {
     .option('--platform <os/arch[/variant]>', 'image of an index to take; default: this machine')
     .option('--authfile <path>', 'credentials file in the auth.json format')
     .option('--creds <user[:password]>', 'credentials for the registry of REF; asks for a missing password')
+    .option('--cert-dir <dir>', 'certificates for the registry of REF: *.crt authorities, NAME.cert and NAME.key pairs')
+    .option('--registries-conf <file>', 'registries.conf with mirrors and other places; default: where podman looks')
+    .option('--registries-conf-d <dir>', 'drop-ins to it; default: where podman looks')
     .option('--tls-verify <bool>', 'written --tls-verify[=BOOL]; false: allow http and unknown certificates')
     .addOption(new Option('--policy <file>', 'policy.json that decides whether the image may run'))
     .addOption(new Option('--insecure-policy', 'accept any image').conflicts('policy'));
 }
 
 /** What the daemon's configuration says, and nobody who asks it. */
-const DAEMONS_OWN = ['unpack', 'store', 'platform', 'authfile', 'creds', 'tlsVerify', 'policy', 'insecurePolicy'];
+const DAEMONS_OWN = [
+  ...['unpack', 'store', 'platform', 'authfile', 'creds', 'tlsVerify', 'policy', 'insecurePolicy'],
+  ...['certDir', 'registriesConf', 'registriesConfD'],
+];
 
 function addPull(program: Command, commands: Commands, options: ProgramOptions): void {
   addRegistryFlags(program.command('pull').description('verify an image and put it into the store, a bundle or a tree'))
-    .argument('<ref>', 'image reference: [host[:port]/]name[:tag][@digest]')
+    .argument('<ref>', IMAGE_ARGUMENT)
     .addOption(new Option('--bundle <dir>', 'make an OCI bundle: DIR/rootfs mounted, DIR/config.json'))
     .addOption(
       new Option('--unpack <dir>', 'unpack into a plain directory, without a store').conflicts(['bundle', 'store']),
@@ -86,13 +103,15 @@ function addPull(program: Command, commands: Commands, options: ProgramOptions):
     .option('--store <dir>', 'keep the store’s data and state below DIR')
     .addOption(new Option('--socket <path>', 'have the daemon pull, as the kata agent does').conflicts(DAEMONS_OWN))
     .addHelpText('after', PULL_EXAMPLES)
-    .action(async (reference: string, flags: RawFlags) => {
-      const request = parseRequestPull(reference, flags, options);
+    .action(async (image: string, flags: RawFlags) => {
+      const request = parseRequestPull(image, flags, options);
       if (request !== undefined) {
-        const result = await commands.requestPull(request, options.begin(flags));
+        const remote = { ...request, reference: parseRemoteImage(image) };
+        const result = await commands.requestPull(remote, options.begin(flags));
         options.finish({ command: 'pull --socket', result }, flags);
         return;
       }
+      const reference = parseImage(image, options);
       const target = parseTarget(flags, options);
       const registry = await parseRegistryOptions(flags, options);
       const result = await commands.pull({ reference, target, ...registry }, options.begin(flags));
@@ -102,11 +121,12 @@ function addPull(program: Command, commands: Commands, options: ProgramOptions):
 
 function addInspect(program: Command, commands: Commands, options: ProgramOptions): void {
   addRegistryFlags(program.command('inspect').description('show manifest and config of an image; fetches no layer'))
-    .argument('<ref>', 'image reference')
+    .argument('<ref>', IMAGE_ARGUMENT)
     .addOption(new Option('--config', 'print the image config').conflicts('raw'))
     .addOption(new Option('--raw', 'print the manifest or index byte for byte').conflicts('json'))
     .addHelpText('after', INSPECT_EXAMPLES)
-    .action(async (reference: string, flags: RawFlags) => {
+    .action(async (image: string, flags: RawFlags) => {
+      const reference = parseImage(image, options);
       const registry = await parseRegistryOptions(flags, options);
       const result = await commands.inspect({ reference, view: parseView(flags), ...registry }, options.begin(flags));
       options.finish({ command: 'inspect', result }, flags);
@@ -129,9 +149,10 @@ function addUmount(program: Command, commands: Commands, options: ProgramOptions
 function addDoctor(program: Command, commands: Commands, options: ProgramOptions): void {
   addCommonFlags(program.command('doctor').description('check what pulls need of this machine, and say what to do'))
     .option('--store <dir>', 'the store to look at')
+    .option('--daemon', 'what sealiftd stands on: its store, sockets, kernel and timeouts; -c is its configuration')
     .addHelpText('after', DOCTOR_EXAMPLES)
     .action(async (flags: RawFlags) => {
-      const result = await commands.doctor(parseCommonOptions(flags, options), options.begin(flags));
+      const result = await commands.doctor(parseStoreOptions(flags, options), options.begin(flags));
       options.finish({ command: 'doctor', result }, flags);
     });
 }

@@ -53,10 +53,14 @@ function formatSummary(summary: InspectSummary): string {
   return formatJson(summary, 2);
 }
 
+/** The longest name of a check. */
+const NAME_WIDTH = 'daemon-configuration'.length;
+
 /** Texts of the kernel and of paths are in it. */
 function formatCheck({ name, status, detail, remedy }: Check): string {
-  const line = `${status.padEnd(7)}  ${name.padEnd(14)}  ${redact(detail)}\n`;
-  return remedy === undefined ? line : `${line}${' '.repeat(25)}→ ${redact(remedy)}\n`;
+  const head = `${status.padEnd(7)}  ${name.padEnd(NAME_WIDTH)}  `;
+  const line = `${head}${redact(detail)}\n`;
+  return remedy === undefined ? line : `${line}${' '.repeat(head.length)}→ ${redact(remedy)}\n`;
 }
 
 function formatReport({ checks }: DoctorReport): string {

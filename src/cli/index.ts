@@ -16,8 +16,8 @@ export type {
   RequestPullOptions,
   RequestPullResult,
   RmOptions,
+  StoreCommandOptions,
   StoreStatusResult,
   UmountOptions,
   UmountResult,
 } from './types.ts';
-export { VERSION } from './version.ts';

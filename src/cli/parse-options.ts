@@ -9,10 +9,14 @@ export interface RawFlags {
   readonly bundle?: string;
   readonly unpack?: string;
   readonly store?: string;
+  readonly daemon?: true;
   readonly socket?: string;
   readonly platform?: string;
   readonly authfile?: string;
   readonly creds?: string;
+  readonly certDir?: string;
+  readonly registriesConf?: string;
+  readonly registriesConfD?: string;
   readonly tlsVerify?: string;
   readonly policy?: string;
   readonly insecurePolicy?: true;
@@ -67,17 +71,32 @@ export function parsePath(io: { readonly cwd: string }, text: string, flag: stri
   return text === '' ? usage(`${flag}: expected a path, got an empty text`) : resolve(io.cwd, text);
 }
 
+/** Settings that are paths, by their flags. */
+const PATH_FLAGS = [
+  ['store.root', 'store', '--store'],
+  ['pull.policy', 'policy', '--policy'],
+  ['pull.authfile', 'authfile', '--authfile'],
+  ['pull.registries_conf', 'registriesConf', '--registries-conf'],
+  ['pull.registries_conf_d', 'registriesConfD', '--registries-conf-d'],
+] as const;
+
+function parsePathSettings(flags: RawFlags, io: { readonly cwd: string }): SettingValues {
+  const settings = PATH_FLAGS.map(([setting, name, flag]) => {
+    const text = flags[name];
+    return text === undefined ? {} : { [setting]: parsePath(io, text, flag) };
+  });
+  return Object.assign({}, ...settings);
+}
+
 function parseSettings(flags: RawFlags, io: { readonly cwd: string }): SettingValues {
-  const { store, policy, insecurePolicy, authfile, tlsVerify, platform, debug } = flags;
+  const { insecurePolicy, tlsVerify, platform, debug } = flags;
   const verify = tlsVerify === undefined ? undefined : BOOLEANS.get(tlsVerify);
   if (tlsVerify !== undefined && verify === undefined) {
     usage(`--tls-verify: expected true or false, got "${tlsVerify}"`);
   }
   return {
-    ...(store === undefined ? {} : { 'store.root': parsePath(io, store, '--store') }),
-    ...(policy === undefined ? {} : { 'pull.policy': parsePath(io, policy, '--policy') }),
+    ...parsePathSettings(flags, io),
     ...(insecurePolicy ? { 'pull.insecure_policy': true } : {}),
-    ...(authfile === undefined ? {} : { 'pull.authfile': parsePath(io, authfile, '--authfile') }),
     ...(verify === undefined ? {} : { 'pull.tls_verify': verify }),
     ...(platform === undefined ? {} : { 'pull.platform': platform }),
     ...(debug ? { 'log.level': 'debug' } : {}),
@@ -101,10 +120,11 @@ export function parseCommonOptions(flags: RawFlags, io: { readonly cwd: string }
 export async function parseRegistryOptions(
   flags: RawFlags,
   io: { readonly cwd: string; readonly askPassword: AskPassword },
-): Promise<CommonOptions & { readonly credentials: Credentials | undefined }> {
+): Promise<CommonOptions & { readonly credentials: Credentials | undefined; readonly certDir: string | undefined }> {
   const common = parseCommonOptions(flags, io);
+  const certDir = flags.certDir === undefined ? undefined : parsePath(io, flags.certDir, '--cert-dir');
   const credentials = flags.creds === undefined ? undefined : await parseCredentials(flags.creds, io.askPassword);
-  return { ...common, credentials };
+  return { ...common, credentials, certDir };
 }
 
 export function parseTarget({ bundle, unpack }: RawFlags, io: { readonly cwd: string }): PullTarget {

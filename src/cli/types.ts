@@ -22,6 +22,8 @@ export interface PullOptions extends CommonOptions {
   readonly reference: string;
   readonly target: PullTarget;
   readonly credentials: Credentials | undefined;
+  /** Certificates for the registry that the reference names. */
+  readonly certDir?: string | undefined;
 }
 
 /** A pull that the daemon behind a socket is asked for, as the kata agent asks. */
@@ -42,6 +44,7 @@ export interface InspectOptions extends CommonOptions {
   readonly reference: string;
   readonly view: InspectResult['view'];
   readonly credentials: Credentials | undefined;
+  readonly certDir?: string | undefined;
 }
 
 export interface UmountOptions extends CommonOptions {
@@ -53,12 +56,17 @@ export interface ImagesResult {
   readonly images: readonly ListedImage[];
 }
 
-export interface RmOptions extends CommonOptions {
+export interface StoreCommandOptions extends CommonOptions {
+  /** The daemon's store and what it stands on; the configuration is the daemon's. */
+  readonly ofDaemon: boolean;
+}
+
+export interface RmOptions extends StoreCommandOptions {
   /** References and digests as the user wrote them. */
   readonly targets: readonly string[];
 }
 
-export interface PruneOptions extends CommonOptions {
+export interface PruneOptions extends StoreCommandOptions {
   readonly all: boolean;
 }
 
@@ -89,11 +97,11 @@ export interface Commands {
   requestPull(options: RequestPullOptions, io: CommandIo): Promise<RequestPullResult>;
   inspect(options: InspectOptions, io: CommandIo): Promise<InspectResult>;
   umount(options: UmountOptions, io: CommandIo): Promise<UmountResult>;
-  images(options: CommonOptions, io: CommandIo): Promise<ImagesResult>;
+  images(options: StoreCommandOptions, io: CommandIo): Promise<ImagesResult>;
   rm(options: RmOptions, io: CommandIo): Promise<Removal>;
   prune(options: PruneOptions, io: CommandIo): Promise<Removal>;
   storeStatus(options: CommonOptions, io: CommandIo): Promise<StoreStatusResult>;
-  doctor(options: CommonOptions, io: CommandIo): Promise<DoctorReport>;
+  doctor(options: StoreCommandOptions, io: CommandIo): Promise<DoctorReport>;
 }
 
 export interface OutputStream {

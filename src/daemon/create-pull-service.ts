@@ -18,6 +18,7 @@ export function createPullService(ports: PullServicePorts): PullService {
       try {
         const result = await pullInTurn(call, ports, slots, log);
         log.info({ durationMs: ports.nowMs() - startedMs, ...describe(result) }, 'pull finished');
+        ports.checkpoint('pull-answering');
         return { manifestDigest: result.manifestDigest };
       } catch (error) {
         const { code, kind, message } = asSealiftError(error);
@@ -56,6 +57,7 @@ async function pullAndMeasure(call: PullCall, ports: PullServicePorts, log: Logg
   const result = await ports.pull(request, { signal, log });
   try {
     await ports.measure({ image: imageUrl, digest: result.manifestDigest }, signal);
+    ports.checkpoint('image-measured');
     return result;
   } catch (error) {
     // Nothing may run that was not measured. If this fails as well, the first failure is the one to tell.

@@ -43,6 +43,8 @@ export interface PullServicePorts {
   /** Tells the attestation agent of an image that is about to run. */
   readonly measure: (image: { readonly image: string; readonly digest: string }, signal: AbortSignal) => Promise<void>;
   readonly log: Logger;
+  /** Called at named moments, so that crash tests hit them exactly. */
+  readonly checkpoint: (name: string) => void;
   /** Milliseconds that never go back. */
   readonly nowMs: () => number;
 }

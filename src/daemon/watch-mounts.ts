@@ -1,13 +1,15 @@
 export interface MountWatchPorts {
   /** The text of /proc/self/mountinfo. */
   readonly readMountinfo: () => string;
-  /** Some overlay was unmounted since the last look. Its failures are its own. */
+  /** Some overlay was unmounted since the last look, or may have been. Its failures are its own. */
   readonly onUnmount: () => Promise<void>;
 }
 
 /** Looks for overlays that were unmounted; one look at a time. */
 export interface MountWatch {
   look(): Promise<void>;
+  /** One was mounted, which may be gone before the next look has seen it. */
+  expect(): void;
 }
 
 /**
@@ -17,14 +19,19 @@ export interface MountWatch {
 export function createMountWatch(ports: MountWatchPorts): MountWatch {
   let known: ReadonlySet<string> = new Set();
   let isLooking = false;
+  let isExpected = false;
   return {
+    expect: () => {
+      isExpected = true;
+    },
     look: async () => {
       if (isLooking) return;
       isLooking = true;
       try {
         const mounted = overlayIds(ports.readMountinfo());
-        const isGone = [...known].some((id) => !mounted.has(id));
+        const isGone = isExpected || [...known].some((id) => !mounted.has(id));
         known = mounted;
+        isExpected = false;
         if (isGone) await ports.onUnmount();
       } finally {
         isLooking = false;

@@ -1,5 +1,7 @@
 import type { Usability } from '../platform/index.ts';
-import type { Check, CheckStatus, Findings, PlaceFacts } from './types.ts';
+import { judge, ok, skipped } from './checks.ts';
+import { judgeDaemon } from './judge-daemon.ts';
+import type { Check, Findings, PlaceFacts } from './types.ts';
 
 const MIB = 1024 * 1024;
 /** openat2(2), without which no user of an image is looked up safely. */
@@ -20,6 +22,7 @@ export function judgeFindings(findings: Findings): readonly Check[] {
     ...judgeXattrs(findings),
     judgeSpace('data-space', findings.data, findings.minFreeBytes, findings),
     judgeSpace('state-space', findings.state, MIN_STATE_BYTES, findings),
+    ...(findings.daemon === undefined ? [] : judgeDaemon(findings.daemon)),
   ];
 }
 
@@ -113,15 +116,16 @@ function judgeXattrs({ isRoot, data }: Findings): readonly Check[] {
   ];
 }
 
-function judgeSpace(name: string, place: PlaceFacts, minBytes: number, { isRoot }: Findings): Check {
+function judgeSpace(name: string, place: PlaceFacts, minBytes: number, { isRoot, daemon }: Findings): Check {
   if (!isRoot) return skipped(name);
   const { path, examined, writable, freeBytes } = place;
+  const orElse = daemon === undefined ? 'name another --store' : 'see daemon-store';
   if (writable !== 'usable') {
     return {
       name,
       status: 'fail',
       detail: writable.unusable,
-      remedy: `make ${examined} writable, or name another --store`,
+      remedy: `make ${examined} writable, or ${orElse}`,
     };
   }
   const detail = `${Math.floor(freeBytes / MIB)} MiB free in ${path}`;
@@ -130,24 +134,6 @@ function judgeSpace(name: string, place: PlaceFacts, minBytes: number, { isRoot 
     name,
     status: 'warn',
     detail,
-    remedy: `have ${Math.ceil(minBytes / MIB)} MiB free, or name another --store`,
+    remedy: `have ${Math.ceil(minBytes / MIB)} MiB free, or ${orElse}`,
   };
-}
-
-function judge(
-  name: string,
-  usability: Usability,
-  otherwise: CheckStatus,
-  words: { readonly usable: string; readonly remedy: string },
-): Check {
-  if (usability === 'usable') return ok(name, words.usable);
-  return { name, status: otherwise, detail: usability.unusable, remedy: words.remedy };
-}
-
-function ok(name: string, detail: string): Check {
-  return { name, status: 'ok', detail, remedy: undefined };
-}
-
-function skipped(name: string): Check {
-  return { name, status: 'skipped', detail: 'needs root', remedy: undefined };
 }

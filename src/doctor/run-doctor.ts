@@ -1,7 +1,11 @@
 import { SealiftError } from '../errors/index.ts';
 import type { LayerFormatProbe } from '../snapshot/index.ts';
+import type { DaemonFindings, SocketFinding } from './daemon-types.ts';
 import { judgeFindings } from './judge-findings.ts';
-import type { DoctorPorts, DoctorReport, Findings } from './types.ts';
+import type { DaemonPorts, DoctorPorts, DoctorReport, Findings, PlaceFacts } from './types.ts';
+
+/** What prepares a block device. */
+const PROGRAMS = ['cryptsetup', 'mkfs.ext4'] as const;
 
 /** Looks at everything that pulls stand on, and leaves nothing behind. What does not work is an answer, no failure. */
 export async function runDoctor(ports: DoctorPorts): Promise<DoctorReport> {
@@ -16,9 +20,9 @@ export async function runDoctor(ports: DoctorPorts): Promise<DoctorReport> {
 async function gatherFindings(ports: DoctorPorts): Promise<Findings> {
   const { kernelRelease, isRoot, minFreeBytes, dataDir, stateDir, runOperation, probeLayerFormats } = ports;
   const machine = await runOperation('examineMachine', { asRoot: isRoot });
-  const data = await runOperation('examinePlace', { path: dataDir });
+  const { facts: data, isStalled } = await examinePlace(dataDir, runOperation);
   const state = await runOperation('examinePlace', { path: stateDir });
-  const layerFormats = isRoot ? await probeUnlessRefused(() => probeLayerFormats(data.examined)) : undefined;
+  const layerFormats = isRoot ? await probeUnless(isStalled, () => probeLayerFormats(data.examined)) : undefined;
   return {
     kernelRelease,
     isRoot,
@@ -29,17 +33,52 @@ async function gatherFindings(ports: DoctorPorts): Promise<Findings> {
     layerFormats,
     choice: layerFormats && choose(ports, layerFormats),
     inflatesSynchronously: ports.canInflateSynchronously(),
+    daemon: ports.daemon && (await gatherDaemon(ports.daemon, ports)),
   };
 }
 
+async function gatherDaemon(
+  daemon: DaemonPorts,
+  { kernelRelease, runOperation }: DoctorPorts,
+): Promise<DaemonFindings> {
+  const sockets: SocketFinding[] = [];
+  for (const path of daemon.view.socketPaths) {
+    const facts = await runOperation('examineSocket', { path });
+    const server = facts.kind === 'socket' ? await daemon.identifyServer(path) : undefined;
+    sockets.push({ path, facts, server });
+  }
+  return {
+    ...daemon.view,
+    sockets,
+    abilities: await runOperation('examineKernel', { release: kernelRelease }),
+    programs: await runOperation('findPrograms', { names: PROGRAMS }),
+  };
+}
+
+/** A disk that does not answer is looked at once, and no more. */
+async function examinePlace(
+  path: string,
+  runOperation: DoctorPorts['runOperation'],
+): Promise<{ readonly facts: PlaceFacts; readonly isStalled: boolean }> {
+  try {
+    return { facts: await runOperation('examinePlace', { path }), isStalled: false };
+  } catch (error) {
+    if (!(error instanceof SealiftError) || error.code !== 'STORE_STALLED') throw error;
+    const unusable = { unusable: error.message };
+    const facts = { path, examined: path, freeBytes: 0, writable: unusable, userXattrs: unusable };
+    return { facts: { ...facts, trustedXattrs: unusable }, isStalled: true };
+  }
+}
+
 /** A directory that cannot even hold the tiny image has said all that is to be said. */
-async function probeUnlessRefused(probe: () => Promise<LayerFormatProbe>): Promise<LayerFormatProbe> {
+async function probeUnless(isStalled: boolean, probe: () => Promise<LayerFormatProbe>): Promise<LayerFormatProbe> {
+  const unknown = (unusable: string) => ({ loop: { unusable }, erofs: { unusable }, directIo: false });
+  if (isStalled) return unknown('the disk does not answer');
   try {
     return await probe();
   } catch (error) {
     if (!(error instanceof SealiftError) || error.code !== 'STORE_IO_FAILED') throw error;
-    const unusable = { unusable: error.message };
-    return { loop: unusable, erofs: unusable, directIo: false };
+    return unknown(error.message);
   }
 }
 

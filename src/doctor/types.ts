@@ -1,5 +1,7 @@
+import type { ServerIdentity } from '../api/index.ts';
 import type { Usability } from '../platform/index.ts';
 import type { LayerFormatChoice, LayerFormatProbe } from '../snapshot/index.ts';
+import type { Abilities, DaemonFindings, DaemonView, Programs, SocketFacts } from './daemon-types.ts';
 
 export type CheckStatus = 'ok' | 'warn' | 'fail' | 'skipped';
 
@@ -43,6 +45,13 @@ export interface PlaceFacts {
 export interface DoctorOperations {
   examineMachine(request: { readonly asRoot: boolean }): MachineFacts;
   examinePlace(request: { readonly path: string }): PlaceFacts;
+  /** Of what the kernel shows by itself: nothing is loaded. */
+  examineKernel(request: { readonly release: string }): Abilities;
+  examineSocket(request: { readonly path: string }): SocketFacts;
+  /** In the folders where programs are run from. */
+  findPrograms(request: { readonly names: readonly string[] }): Programs;
+  /** Undefined: there is no such plain file. */
+  readAgentFile(request: { readonly path: string }): string | undefined;
 }
 
 export type DoctorOperation = {
@@ -70,6 +79,14 @@ export interface DoctorPorts {
   readonly chooseLayerFormat: (probe: LayerFormatProbe) => LayerFormatChoice;
   /** Whether this Node decompresses without the event loop. */
   readonly canInflateSynchronously: () => boolean;
+  /** Undefined: only what the command line's own store stands on is looked at. */
+  readonly daemon?: DaemonPorts;
+}
+
+export interface DaemonPorts {
+  readonly view: DaemonView;
+  /** Who answers on a socket; the question changes nothing there. */
+  readonly identifyServer: (path: string) => Promise<ServerIdentity>;
 }
 
 /** What was found out, for the checks to judge. Undefined: not looked at, since it takes root. */
@@ -80,4 +97,5 @@ export interface Findings extends Pick<DoctorPorts, 'kernelRelease' | 'isRoot' |
   readonly layerFormats: LayerFormatProbe | undefined;
   readonly choice: LayerFormatChoice | { readonly refused: string } | undefined;
   readonly inflatesSynchronously: boolean;
+  readonly daemon: DaemonFindings | undefined;
 }

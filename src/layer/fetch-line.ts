@@ -10,7 +10,8 @@ import { verifyDigest } from './verify-digest.ts';
 import type { WindowGate } from './window-token.ts';
 
 export interface FetchLinePorts {
-  readonly streamBlob: (stream: BlobStream) => Promise<void>;
+  /** Brings the blob from where it lies. */
+  readonly streamBlob: (stream: Omit<BlobStream, 'request'>) => Promise<void>;
   readonly onUnauthorized: (challenge: AuthChallenge) => Promise<HttpRequest>;
   readonly onBytes: (bytes: number) => void;
   readonly blockedMs: () => number;
@@ -39,7 +40,6 @@ export async function runFetchLine(job: LayerJob, slots: SlotWriter, ports: Fetc
   };
   try {
     await ports.streamBlob({
-      request: job.request,
       size,
       // Ahead of its turn only the request is sent: the connection is held back from the first chunk on.
       write: (chunk) => (turn.hasBegun() ? take(chunk) : turn.begun.then(() => take(chunk))),

@@ -1,5 +1,5 @@
 export { canUseSyncHandle } from './decompress/index.ts';
-export type { LayerJob, LayerTarget, StagedLayer } from './types.ts';
+export type { BlobOrigin, FileRange, LayerJob, LayerTarget, StagedLayer } from './types.ts';
 export {
   type CallLane,
   type CallOptions,

@@ -1,5 +1,6 @@
 import { asSealiftError, assertNever, fromPlainError, SealiftError, toPlainError } from '../errors/index.ts';
 import type { AuthChallenge, HttpRequest, Transport, TransportSettings } from '../http/index.ts';
+import { collectAllGarbage, collectYoungGarbage } from '../platform/index.ts';
 import {
   type BlockFeed,
   createDirectoryWriter,
@@ -12,12 +13,12 @@ import {
   type VerityTreeWriter,
 } from '../unpack/index.ts';
 import { createApplyLine } from './apply-line.ts';
-import { collectAllGarbage, collectYoungGarbage } from './collect-garbage.ts';
-import { runFetchLine } from './fetch-line.ts';
+import { type FetchLinePorts, runFetchLine } from './fetch-line.ts';
 import { FetchTurns } from './fetch-turns.ts';
 import type { FromWorker, Task, ToWorker, WorkerStart } from './messages.ts';
 import { Ring, RingAborted, SLOT_BYTES } from './ring.ts';
-import type { LayerTarget, StagedImage, StagedLayer } from './types.ts';
+import { streamFile } from './stream-file.ts';
+import type { BlobOrigin, LayerTarget, StagedImage, StagedLayer } from './types.ts';
 import { createWindowGate } from './window-token.ts';
 
 /** Progress is told, and young garbage collected, each time so many bytes have come. */
@@ -139,10 +140,10 @@ class LayerWorker {
       throwIfCancelled: () => ring.throwIfAborted(),
     });
     try {
-      const transport = await this.#transport(job.transport);
+      const streamBlob = await this.#openOrigin(job);
       this.#entry.checkpoint('layer-fetch');
       await runFetchLine(job, ring.writer(), {
-        streamBlob: (stream) => transport.streamBlob(stream),
+        streamBlob,
         onUnauthorized: (challenge) => this.#askForAuthorization(task, challenge),
         onBytes: countSteps((bytes) => {
           this.#port.postMessage({ type: 'progress', id: task.id, bytes });
@@ -154,6 +155,7 @@ class LayerWorker {
         signal: task.abort.signal,
         turn,
       });
+      this.#entry.checkpoint('layer-fetched');
     } catch (error) {
       ring.abort('peer-failed');
       throw error;
@@ -163,11 +165,17 @@ class LayerWorker {
     return { type: 'fetched', id: task.id };
   }
 
+  async #openOrigin(origin: BlobOrigin): Promise<FetchLinePorts['streamBlob']> {
+    if ('file' in origin) return (stream) => streamFile(origin.file, stream);
+    const transport = await this.#transport(origin.transport);
+    return (stream) => transport.streamBlob({ ...stream, request: origin.request });
+  }
+
   #applyLayer({ id }: RunningTask, { job, ring: ringMemory, treeRing: treeMemory }: ApplyTask): FromWorker {
     const { target, diffId } = job;
     const ring = new Ring(ringMemory);
     const treeRing = treeMemory === undefined ? undefined : new Ring(treeMemory);
-    const tree = treeRing === undefined && hasTree(target) ? createVerityTreeWriter(target.path) : undefined;
+    const tree = treeRing === undefined && hasTree(target) ? this.#openTree(target.path) : undefined;
     let writer: LayerWriter | undefined;
     let isAccepted = false;
     try {
@@ -175,7 +183,8 @@ class LayerWorker {
       this.#entry.checkpoint('layer-apply');
       const line = createApplyLine(diffId, this.#start.limits, writer);
       ring.drainTo(line);
-      const staged = { facts: writer.facts(), layerBytes: line.layerBytes(), ...describeImage(writer, tree) };
+      const staged = { facts: writer.facts(), layerBytes: line.layerBytes(), ...this.#describeImage(writer, tree) };
+      this.#entry.checkpoint('layer-applied');
       isAccepted = true;
       this.#collectGarbageOf(staged.facts.entries);
       return { type: 'staged', id, staged };
@@ -190,10 +199,26 @@ class LayerWorker {
   }
 
   #hashImage({ id }: RunningTask, { path, ring }: TreeTask): FromWorker {
+    const writer = this.#openTree(path);
+    new Ring(ring).drainTo(writer);
+    return { type: 'hashed', id, image: this.#describeTree(writer) };
+  }
+
+  #openTree(path: string): VerityTreeWriter {
     const writer = createVerityTreeWriter(path);
     this.#entry.checkpoint('layer-tree');
-    new Ring(ring).drainTo(writer);
-    return { type: 'hashed', id, image: describeTree(writer) };
+    return writer;
+  }
+
+  #describeTree(writer: VerityTreeWriter): StagedImage {
+    const { rootHash, hashOffset, fileBytes: bytes } = writer.result();
+    this.#entry.checkpoint('layer-hashed');
+    return { bytes, verity: { rootHash, hashOffset } };
+  }
+
+  #describeImage(writer: LayerWriter, tree: VerityTreeWriter | undefined): Pick<StagedLayer, 'image'> {
+    if (!('result' in writer)) return {};
+    return { image: tree === undefined ? { bytes: writer.result().imageBytes } : this.#describeTree(tree) };
   }
 
   #collectGarbageOf(entries: number): void {
@@ -270,16 +295,6 @@ function feedAtOnce(tree: VerityTreeWriter): BlockFeed {
     publish: (length) => tree.write(memory.subarray(0, length)),
     end: () => tree.end(),
   };
-}
-
-function describeImage(writer: LayerWriter, tree: VerityTreeWriter | undefined): Pick<StagedLayer, 'image'> {
-  if (!('result' in writer)) return {};
-  return { image: tree === undefined ? { bytes: writer.result().imageBytes } : describeTree(tree) };
-}
-
-function describeTree(tree: VerityTreeWriter): StagedImage {
-  const { rootHash, hashOffset, fileBytes: bytes } = tree.result();
-  return { bytes, verity: { rootHash, hashOffset } };
 }
 
 function countSteps(onStep: (bytes: number) => void): (bytes: number) => void {

@@ -16,14 +16,26 @@ export type LayerTarget =
   /** One directory that all layers of an image are applied to in order; the writer lives on between the jobs. */
   | { readonly kind: 'merged'; readonly directory: string; readonly privileged: boolean };
 
+/** A part of a file that is open in this process. */
+export interface FileRange {
+  readonly fd: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Where the bytes of a blob come from: a server, or a file of this machine. */
+export type BlobOrigin =
+  | { readonly request: HttpRequest; readonly transport: TransportSettings }
+  | { readonly file: FileRange };
+
 /** All that a worker needs to turn one blob into one staged layer; plain data. */
-export interface LayerJob {
+export type LayerJob = LayerWork & BlobOrigin;
+
+interface LayerWork {
   readonly blobDigest: Digest;
   readonly blobSize: number;
   readonly compression: LayerCompression;
   readonly diffId: Digest;
-  readonly request: HttpRequest;
-  readonly transport: TransportSettings;
   readonly target: LayerTarget;
 }
 

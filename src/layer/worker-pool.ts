@@ -18,6 +18,8 @@ export interface WorkerPoolOptions {
   readonly limits: Limits;
   /** Hash trees are made in a thread of their own, which costs its memory, and not by the one that writes the image. */
   readonly treeThread: boolean;
+  /** The last thread is gone. */
+  readonly onIdle?: () => void;
 }
 
 /** A cancelled task that has not answered by then is stuck in the kernel or in code; its thread is ended. */
@@ -51,6 +53,8 @@ export class WorkerPool {
   readonly #windowToken = createWindowTokenMemory();
   #nextWorkerId = 1;
   readonly #workers = new Set<WorkerHandle>();
+  /** Threads that have not ended, whether they still get work or not. */
+  #living = 0;
   readonly #idle = new Map<WorkerHandle, NodeJS.Timeout>();
   readonly #rings: SharedArrayBuffer[] = [];
   readonly #pairs: LinePairs;
@@ -133,9 +137,9 @@ export class WorkerPool {
     };
   }
 
-  /** Ends all threads; tasks still running fail. */
+  /** Ends all threads; tasks still running fail. Each is among `stuckThreads` until it is gone. */
   close(): void {
-    for (const worker of this.#workers) this.#forget(worker);
+    for (const worker of this.#workers) this.#abandon(worker);
   }
 
   /** Lends a worker until `#release`. */
@@ -197,6 +201,8 @@ export class WorkerPool {
     const { entry, limits } = this.#options;
     const worker = new WorkerHandle(entry, { windowToken: this.#windowToken, workerId: this.#nextWorkerId++, limits });
     this.#workers.add(worker);
+    this.#living += 1;
+    void worker.exited.then(() => this.#settleDown());
     return worker;
   }
 
@@ -205,6 +211,13 @@ export class WorkerPool {
     this.#idle.delete(worker);
     this.#workers.delete(worker);
     worker.terminate(reason);
+  }
+
+  #settleDown(): void {
+    this.#living -= 1;
+    if (this.#living > 0) return;
+    this.#rings.length = 0;
+    this.#options.onIdle?.();
   }
 
   async #fetchDocument(task: Task, signal: AbortSignal | undefined): Promise<DocumentResponse> {

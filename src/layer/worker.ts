@@ -4,9 +4,11 @@ import { serveWorker } from './serve-worker.ts';
 
 /** The entry of every layer worker: a composition root of its own. */
 if (parentPort !== null) {
+  const checkpoint = (): void => {};
   serveWorker(parentPort, workerData as WorkerStart, {
     // Only workers that are asked for such work load the rooms that do it.
-    performOperation: async (operation) => (await import('../perform-operation.ts')).performOperation(operation),
-    checkpoint: () => {},
+    performOperation: async (operation) =>
+      (await import('../perform-operation.ts')).performOperation(operation, checkpoint),
+    checkpoint,
   });
 }

@@ -1,4 +1,4 @@
-import { formatPlatform, formatRepositoryName, type Platform } from '../oci/index.ts';
+import { formatImagePlace, formatPlatform, type Platform } from '../oci/index.ts';
 import type { LayerFormat } from './layer-format.ts';
 import type { PreparedImage } from './prepare-image.ts';
 import type { LayerChain } from './pull-layers.ts';
@@ -22,7 +22,7 @@ export function describePull(
 ): PullResult {
   const { image, layers } = prepared;
   return {
-    name: formatRepositoryName(image.reference),
+    name: formatImagePlace(image.reference),
     manifestDigest: image.manifestDigest,
     indexDigest: image.indexDigest,
     platform: formatPlatform(platform),

@@ -1,3 +1,4 @@
+export { firstName } from './first-name.ts';
 export { inspectImage } from './inspect-image.ts';
 export type { LayerFormat } from './layer-format.ts';
 export { listImages, pruneStore, removeImages } from './manage-images.ts';

@@ -1,17 +1,15 @@
 import { prefixError } from '../errors/index.ts';
 import {
   type Digest,
+  formatImagePlace,
   formatPlatform,
-  formatRepositoryName,
   type ImageConfig,
   type ImageManifest,
+  type ImageReference,
   parseImageConfig,
   parseManifestDocument,
-  parseReference,
-  type Reference,
-  withDefaultTag,
 } from '../oci/index.ts';
-import type { ImageSource } from '../registry/index.ts';
+import { firstDocumentName, type ImageBytes, type NamedImage, withNamedImage } from './named-image.ts';
 import type { ImagePorts } from './ports.ts';
 import { type ResolvedImage, resolveImage } from './resolve-image.ts';
 import type { InspectResult, InspectSummary } from './types.ts';
@@ -24,34 +22,42 @@ export async function inspectImage(
   signal: AbortSignal,
 ): Promise<InspectResult> {
   try {
-    const reference = withDefaultTag(parseReference(unsafeReference));
-    const source = ports.openSource(reference);
-    const { platform, limits } = ports;
-    if (view === 'raw') return await fetchRaw(reference, source, ports, signal);
-    const resolved = await resolveImage({ source, reference, platform, limits, shelf: undefined, signal });
-    return await show(view, reference, resolved, source, ports, signal);
+    const request = { unsafeReference, ports, scratchDir: undefined, signal };
+    return await withNamedImage(request, (image) => inspect(image, view, ports, signal));
   } catch (error) {
     throw prefixError(`inspect ${unsafeReference}`, error);
   }
 }
 
+async function inspect(
+  { reference, source }: NamedImage,
+  view: InspectResult['view'],
+  ports: ImagePorts,
+  signal: AbortSignal,
+): Promise<InspectResult> {
+  const { platform, limits } = ports;
+  if (view === 'raw') return fetchRaw(reference, source, ports, signal);
+  const resolved = await resolveImage({ source, reference, platform, limits, shelf: undefined, signal });
+  return show(view, reference, resolved, source, ports, signal);
+}
+
 /** The document itself, whatever machines an index is for. */
 async function fetchRaw(
-  { digest, tag = 'latest' }: Reference,
-  source: ImageSource,
+  reference: ImageReference,
+  source: ImageBytes,
   { limits }: ImagePorts,
   signal: AbortSignal,
 ): Promise<InspectResult> {
-  const { rawBytes, contentType } = await source.fetchManifest(digest ?? tag, signal);
+  const { rawBytes, contentType } = await source.fetchManifest(firstDocumentName(reference), signal);
   parseManifestDocument(rawBytes, contentType, limits);
   return { view: 'raw', rawManifest: rawBytes };
 }
 
 async function show(
   view: Exclude<InspectResult['view'], 'raw'>,
-  reference: Reference,
+  reference: ImageReference,
   resolved: ResolvedImage,
-  source: ImageSource,
+  source: ImageBytes,
   { limits }: ImagePorts,
   signal: AbortSignal,
 ): Promise<InspectResult> {
@@ -64,14 +70,14 @@ async function show(
 }
 
 function summarize(
-  reference: Reference,
+  reference: ImageReference,
   manifest: ImageManifest,
   config: ImageConfig,
   digests: { readonly manifestDigest: Digest; readonly indexDigest: Digest | undefined },
 ): InspectSummary {
   const { os, architecture, variant, created } = config;
   return {
-    name: formatRepositoryName(reference),
+    name: formatImagePlace(reference),
     ...digests,
     mediaType: manifest.mediaType,
     platform: formatPlatform({ os, architecture, variant }),

@@ -1,12 +1,12 @@
-import type { TransportSettings } from '../http/index.ts';
-import type { LayerJob, LayerTarget, StageOptions } from '../layer/index.ts';
+import type { FileOffer } from '../archive/index.ts';
+import type { BlobOrigin, LayerJob, LayerTarget, StageOptions } from '../layer/index.ts';
 import { type ImageLayer, layerCompression } from '../oci/index.ts';
-import type { ImageSource } from '../registry/index.ts';
+import type { BlobOffer } from '../registry/index.ts';
+import type { ImageBytes } from './named-image.ts';
 import type { LayerProgressState, ProgressEvent } from './types.ts';
 
 export interface LayerJobPorts {
-  readonly source: ImageSource;
-  readonly transport: TransportSettings;
+  readonly source: ImageBytes;
   readonly onProgress: (event: ProgressEvent) => void;
 }
 
@@ -15,6 +15,8 @@ export interface PlannedLayer {
   readonly job: LayerJob;
   readonly hooks: Pick<StageOptions, 'onUnauthorized' | 'onProgress'>;
   readonly tell: (state: LayerProgressState, bytes: number) => void;
+  /** Of the place that the job's bytes come from. */
+  readonly passOver: BlobOffer['passOver'];
 }
 
 export async function layerJob(
@@ -23,25 +25,38 @@ export async function layerJob(
   ports: LayerJobPorts,
   signal: AbortSignal,
 ): Promise<PlannedLayer> {
-  const { source, transport } = ports;
   const { descriptor, diffId } = layer;
   const tell = tellLayer(layer, ports.onProgress);
+  const offer = await ports.source.offerBlob(descriptor, signal);
+  const { origin, compression, passOver, ...hooks } = takeOffer(offer, signal);
   const job: LayerJob = {
     blobDigest: descriptor.digest,
     blobSize: descriptor.size,
-    compression: layerCompression(descriptor.mediaType),
+    compression: compression ?? layerCompression(descriptor.mediaType),
     diffId,
-    request: await source.blobRequest(descriptor, signal),
-    transport,
     target,
+    ...origin,
   };
+  return { job, hooks: { ...hooks, onProgress: (bytes) => tell('fetching', bytes) }, tell, passOver };
+}
+
+interface TakenOffer extends Pick<StageOptions, 'onUnauthorized'>, Pick<PlannedLayer, 'passOver'> {
+  readonly origin: BlobOrigin;
+  readonly compression: FileOffer['compression'];
+}
+
+function takeOffer(offer: BlobOffer | FileOffer, signal: AbortSignal): TakenOffer {
+  if ('file' in offer) {
+    const { file, compression } = offer;
+    // There is no other place of the same bytes.
+    return { origin: { file }, compression, passOver: () => false };
+  }
+  const { request, transport, renew, passOver } = offer;
   return {
-    job,
-    hooks: {
-      onUnauthorized: (challenge) => source.renewBlobRequest(descriptor, challenge, signal),
-      onProgress: (bytes) => tell('fetching', bytes),
-    },
-    tell,
+    origin: { request, transport },
+    compression: undefined,
+    onUnauthorized: (challenge) => renew(challenge, signal),
+    passOver,
   };
 }
 

@@ -1,9 +1,9 @@
+import type { OpenArchive } from '../archive/index.ts';
 import type { BundleOperation, BundleOutcome } from '../bundle/index.ts';
-import type { TransportSettings } from '../http/index.ts';
 import type { WorkerPool } from '../layer/index.ts';
 import type { Limits } from '../limits/index.ts';
-import type { Platform, Reference } from '../oci/index.ts';
-import type { ImageSource } from '../registry/index.ts';
+import type { FileReference, Platform, Reference } from '../oci/index.ts';
+import type { ImageSupply } from '../registry/index.ts';
 import type { AuthorizedImage, PolicyChoice } from '../signature/index.ts';
 import type { LayerMounts, RunSnapshotOperation, Snapshotter } from '../snapshot/index.ts';
 import type { Store } from '../store/index.ts';
@@ -24,7 +24,16 @@ type OutcomeOf<Kind extends BundleOperation['kind']> = {
 
 /** What every command that looks at an image needs. */
 export interface ImagePorts {
-  readonly openSource: (reference: Reference) => ImageSource;
+  /** Nothing is asked before its first call. Throws `REGISTRY_BLOCKED`. */
+  readonly openSource: (reference: Reference) => ImageSupply;
+  /**
+   * There when the reference is one of files, and only then: who is asked by others never reads a path of theirs.
+   * `scratchDir` as in `NamedImageRequest`. Throws `ARCHIVE_*`.
+   */
+  readonly openArchive?: (
+    reference: FileReference,
+    options: { readonly scratchDir: string | undefined; readonly signal: AbortSignal },
+  ) => Promise<OpenArchive>;
   readonly platform: Platform;
   readonly limits: Limits;
 }
@@ -34,9 +43,10 @@ export interface PullPorts extends ImagePorts {
   readonly policy: PolicyChoice;
   /** Throws `CONFIG_CLASS_REFUSED` when the image's proof is too weak for the transport that was configured. */
   readonly assertTransport: (image: AuthorizedImage) => void;
-  readonly transport: TransportSettings;
   readonly pool: Pick<WorkerPool, 'stage' | 'openLine'>;
   readonly onProgress: (event: ProgressEvent) => void;
+  /** Called at named moments, so that crash tests hit them exactly. */
+  readonly checkpoint: (name: string) => void;
   /** Milliseconds that never go back. */
   readonly nowMs: () => number;
   readonly isPrivileged: boolean;

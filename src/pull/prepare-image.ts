@@ -9,13 +9,11 @@ import {
   normalizePlatform,
   type Platform,
   parseImageConfig,
-  parseReference,
-  withDefaultTag,
 } from '../oci/index.ts';
-import type { ImageSource } from '../registry/index.ts';
 import { type AuthorizedImage, authoriseImage } from '../signature/index.ts';
 import type { Lease, Store } from '../store/index.ts';
 import type { LayerFormat } from './layer-format.ts';
+import type { ImageBytes, NamedImage } from './named-image.ts';
 import type { PullPorts } from './ports.ts';
 import { resolveImage } from './resolve-image.ts';
 
@@ -27,7 +25,7 @@ export interface PreparedImage {
   readonly config: ImageConfig;
   /** Bottom to top; every media type is one that can be unpacked. */
   readonly layers: readonly ImageLayer[];
-  readonly source: ImageSource;
+  readonly source: ImageBytes;
 }
 
 /** The store, with what a pull keeps from being removed while it works. */
@@ -43,20 +41,20 @@ export interface PullShelf {
  * for when this returns, and the store has learnt nothing before the gate opened.
  */
 export async function prepareImage(
-  unsafeReference: string,
+  { reference, source }: NamedImage,
   ports: PullPorts,
   shelf: PullShelf | undefined,
   signal: AbortSignal,
 ): Promise<PreparedImage> {
-  const { limits, platform, policy, onProgress } = ports;
-  const reference = withDefaultTag(parseReference(unsafeReference));
-  const source = ports.openSource(reference);
+  const { limits, platform, policy, onProgress, checkpoint } = ports;
   onProgress({ type: 'stage', stage: 'resolve' });
   const resolved = await resolveImage({ source, reference, platform, limits, shelf: shelf?.store, signal });
+  checkpoint('image-resolved');
   onProgress({ type: 'stage', stage: 'authorize' });
   const { indexes, manifest } = resolved;
   const image = await authoriseImage(policy, { reference, indexes, manifest }, limits);
   ports.assertTransport(image);
+  checkpoint('image-authorised');
   const { digest: configDigest } = image.manifest.config;
   const via = indexes.map((index) => index.digest);
   for (const digest of [...via, manifest.digest, configDigest]) {
@@ -64,6 +62,7 @@ export async function prepareImage(
   }
   for (const document of [...indexes, manifest]) shelf?.store.putManifest(document.digest, document.rawBytes);
   const config = await obtainConfig(image.manifest.config, source, ports, shelf?.store, signal);
+  checkpoint('documents-kept');
   assertPlatform(config, platform);
   const layers = matchDiffIds(image.manifest, config);
   for (const { descriptor } of layers) layerCompression(descriptor.mediaType);
@@ -72,7 +71,7 @@ export async function prepareImage(
 
 async function obtainConfig(
   descriptor: Descriptor,
-  source: ImageSource,
+  source: ImageBytes,
   { limits }: PullPorts,
   store: Store | undefined,
   signal: AbortSignal,

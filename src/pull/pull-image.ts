@@ -1,13 +1,14 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import type { PreparedBundle } from '../bundle/index.ts';
 import { prefixError, SealiftError } from '../errors/index.ts';
-import { formatPlatform, formatReference } from '../oci/index.ts';
+import { formatPlatform, formatReference, isFileReference } from '../oci/index.ts';
 import type { Store } from '../store/index.ts';
 import { describePull, type PullOutcome } from './describe-pull.ts';
 import { droppedWarnings } from './dropped-warnings.ts';
 import { diffIdKey } from './layer-format.ts';
 import { evictionWarning, TYPICAL_EXPANSION } from './make-room.ts';
 import { missingLayers } from './missing-layers.ts';
+import { type NamedImage, withNamedImage } from './named-image.ts';
 import type { PullPorts } from './ports.ts';
 import { type PreparedImage, type PullShelf, prepareImage } from './prepare-image.ts';
 import { type LayerChain, pullLayers } from './pull-layers.ts';
@@ -60,13 +61,27 @@ async function giveBackRoom(error: unknown, store: Store): Promise<void> {
   await Promise.allSettled([store.prune({ all: false })]);
 }
 
-async function pullIntoStore(
+interface StoredOutcome extends PullOutcome {
+  readonly chain: LayerChain;
+}
+
+function pullIntoStore(
   unsafeReference: string,
   ports: PullPorts,
   shelf: PullShelf,
   signal: AbortSignal,
-): Promise<PullOutcome & { readonly chain: LayerChain }> {
-  const prepared = await prepareImage(unsafeReference, ports, shelf, signal);
+): Promise<StoredOutcome> {
+  const request = { unsafeReference, ports, scratchDir: shelf.store.dataDir, signal };
+  return withNamedImage(request, (image) => storeImage(image, ports, shelf, signal));
+}
+
+async function storeImage(
+  image: NamedImage,
+  ports: PullPorts,
+  shelf: PullShelf,
+  signal: AbortSignal,
+): Promise<StoredOutcome> {
+  const prepared = await prepareImage(image, ports, shelf, signal);
   const { source, layers } = prepared;
   // Before there is a look at the space: what is here already must not be evicted for what is not.
   for (const { diffId } of layers) await shelf.lease.hold(diffIdKey(shelf.layerFormat, diffId), signal);
@@ -80,13 +95,14 @@ async function pullIntoStore(
     prepared,
     fetches: chain.fetches,
     layerFormat: shelf.layerFormat.format,
-    warnings: [...warnings, ...droppedWarnings(chain.layers.map(({ record }) => record.facts))],
+    warnings: [...source.remarks(), ...warnings, ...droppedWarnings(chain.layers.map(({ record }) => record.facts))],
     chain,
   };
 }
 
 /** The image first: a name never leads to one that is not there. */
-function recordImage({ image, via }: PreparedImage, chain: LayerChain, { platform }: PullPorts, store: Store): void {
+function recordImage({ image, via }: PreparedImage, chain: LayerChain, ports: PullPorts, store: Store): void {
+  const { platform, checkpoint } = ports;
   const { manifestDigest, manifest, reference } = image;
   store.putImage({
     manifestDigest,
@@ -94,7 +110,10 @@ function recordImage({ image, via }: PreparedImage, chain: LayerChain, { platfor
     layerKeys: chain.layers.map(({ record }) => record.key),
     platform: formatPlatform(platform),
   });
-  store.putName(formatReference(reference), manifestDigest, via);
+  checkpoint('image-recorded');
+  // A path says nothing lasting of what lies there: such an image is known by its digest.
+  if (!isFileReference(reference)) store.putName(formatReference(reference), manifestDigest, via);
+  checkpoint('name-written');
 }
 
 function stageWith({ pool }: PullPorts) {
@@ -114,6 +133,7 @@ async function pullIntoBundle(
   try {
     // Held from here on: whoever swaps the path meanwhile gets nothing mounted.
     heldFd = openSync(bundle.rootfs, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    ports.checkpoint('bundle-prepared');
     const outcome = await pullIntoStore(unsafeReference, ports, shelf, signal);
     const stripped = await mountBundle(outcome, bundle, heldFd, ports, shelf.store);
     return { ...outcome, warnings: [...outcome.warnings, ...stripped] };
@@ -132,7 +152,7 @@ async function mountBundle(
   ports: PullPorts,
   store: Store,
 ): Promise<readonly string[]> {
-  const { onProgress, runBundle, limits } = ports;
+  const { onProgress, runBundle, limits, checkpoint } = ports;
   const snapshotter = ports.openSnapshotter(store);
   onProgress({ type: 'stage', stage: 'mount' });
   const imageDigest = prepared.image.manifestDigest;
@@ -146,6 +166,7 @@ async function mountBundle(
     store.settleUpper(id);
     const { config: imageConfig } = prepared;
     const written = await runBundle({ kind: 'write', bundle, imageConfig, rootfsReadonly: false, limits });
+    checkpoint('config-written');
     return written.strippedLabels.map(
       (label) => `label ${label} is not passed on: runtimes take it for an instruction`,
     );

@@ -12,7 +12,7 @@ import {
   type StoredLayer,
 } from '../store/index.ts';
 import { chainKey, diffIdKey, type LayerFormat } from './layer-format.ts';
-import { type LayerJobPorts, layerJob, tellLayer } from './layer-job.ts';
+import { type LayerJobPorts, layerJob, type PlannedLayer, tellLayer } from './layer-job.ts';
 import { makeWithRoom } from './make-room.ts';
 
 export interface LayerPorts extends LayerJobPorts {
@@ -22,6 +22,7 @@ export interface LayerPorts extends LayerJobPorts {
   readonly layerMounts: LayerMounts;
   readonly stage: (job: LayerJob, options: StageOptions) => Promise<StagedLayer>;
   readonly runSnapshot: RunSnapshotOperation;
+  readonly checkpoint: (name: string) => void;
 }
 
 /** The layers of an image as they are mounted, and what was fetched for them. */
@@ -147,18 +148,38 @@ class LayerPull {
     }
   }
 
-  async #make(layer: ImageLayer, { key, lowers }: Reading): Promise<KnownLayer> {
-    const { store, stage } = this.#ports;
+  /** From place to place, until one has sent the bytes that the image's documents name. */
+  async #make(layer: ImageLayer, reading: Reading): Promise<KnownLayer> {
+    for (;;) {
+      const made = await this.#makeOnce(layer, reading);
+      if (made !== undefined) return made;
+    }
+  }
+
+  async #makeOnce(layer: ImageLayer, { key, lowers }: Reading): Promise<KnownLayer | undefined> {
+    const { store, checkpoint } = this.#ports;
     const staging = await store.stageLayer(key, layer.diffId);
     try {
       const target = this.#target(staging.directory, lowers);
-      const { job, hooks } = await layerJob(layer, target, this.#ports, this.#signal);
-      this.#fetches.set(job.blobDigest, (this.#fetches.get(job.blobDigest) ?? 0) + 1);
-      const { facts, image } = await stage(job, { ...hooks, signal: this.#signal });
+      const staged = await this.#stage(await layerJob(layer, target, this.#ports, this.#signal));
+      if (staged === undefined) return undefined;
+      const { facts, image } = staged;
+      checkpoint('layer-staged');
       if (facts.unresolvedLinks.length > 0) return store.rememberNeedsChain(key, layer.diffId, facts);
       return await staging.publish(facts, image);
     } finally {
       await staging.discard();
+    }
+  }
+
+  /** Undefined: the place had nothing good, and another one is left. */
+  async #stage({ job, hooks, passOver }: PlannedLayer): Promise<StagedLayer | undefined> {
+    this.#fetches.set(job.blobDigest, (this.#fetches.get(job.blobDigest) ?? 0) + 1);
+    try {
+      return await this.#ports.stage(job, { ...hooks, signal: this.#signal });
+    } catch (error) {
+      if (passOver(error)) return undefined;
+      throw error;
     }
   }
 

@@ -4,13 +4,14 @@ import {
   type Descriptor,
   type Digest,
   type ImageManifest,
+  type ImageReference,
   isDigest,
   type Platform,
   parseManifestDocument,
-  type Reference,
   selectPlatform,
 } from '../oci/index.ts';
-import type { FetchedDocument, ImageSource } from '../registry/index.ts';
+import type { FetchedDocument } from '../registry/index.ts';
+import { firstDocumentName, type ImageBytes } from './named-image.ts';
 
 /** What the reference stands for, before anybody has judged it. */
 export interface ResolvedImage {
@@ -26,9 +27,9 @@ export interface DocumentShelf {
 }
 
 export interface ResolveRequest {
-  readonly source: ImageSource;
-  /** With tag or digest. */
-  readonly reference: Reference;
+  readonly source: ImageBytes;
+  /** With tag or digest, if it is one of a registry. */
+  readonly reference: ImageReference;
   readonly platform: Platform;
   readonly limits: Limits;
   readonly shelf: DocumentShelf | undefined;
@@ -42,7 +43,7 @@ export interface ResolveRequest {
 export async function resolveImage(request: ResolveRequest): Promise<ResolvedImage> {
   const { reference, limits, platform } = request;
   const indexes: FetchedDocument[] = [];
-  let document = await fetchDocument(request, reference.digest ?? reference.tag ?? 'latest');
+  let document = await fetchDocument(request, firstDocumentName(reference));
   for (;;) {
     const parsed = parseDocument(document, limits);
     if (parsed.kind === 'manifest') return { indexes, manifest: document, untrustedManifest: parsed.manifest };

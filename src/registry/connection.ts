@@ -3,12 +3,23 @@ import type { DocumentResponse, HttpClient, HttpRequest } from '../http/index.ts
 import { Authenticator } from './authenticator.ts';
 import type { Credentials, RegistryClock, RepositoryName } from './types.ts';
 
+/** A mirror that serves several registries. https://github.com/containerd/containerd/blob/v2.1.4/docs/hosts.md */
+export interface MirrorApi {
+  /** What stands before `/v2/`; empty or with a leading slash. */
+  readonly prefix: string;
+  /** The registry whose content is asked for. */
+  readonly namespace: string;
+}
+
 export interface ConnectionOptions {
   readonly reference: RepositoryName;
   readonly http: HttpClient;
   readonly credentials: Credentials | undefined;
   /** Plain http is tried when https does not work. */
   readonly allowHttp: boolean;
+  /** Somebody else is asked if this fails, so nobody waits for a server that is not there. */
+  readonly hasAlternative?: boolean;
+  readonly mirrorApi?: MirrorApi | undefined;
   readonly limits: { readonly maxTokenBytes: number };
   readonly clock: RegistryClock;
 }
@@ -20,13 +31,21 @@ export interface Connection {
 }
 
 /** Docker Hub serves its API under another name than the one in references. */
-function hostOf(domain: string): string {
+export function registryHost(domain: string): string {
   return domain === 'docker.io' ? 'registry-1.docker.io' : domain;
 }
 
+/** Where the API has `path`, which comes below `/v2/`. */
+export function apiUrl(origin: string, path: string, mirrorApi: MirrorApi | undefined): string {
+  if (mirrorApi === undefined) return `${origin}/v2/${path}`;
+  return `${origin}${mirrorApi.prefix}/v2/${path}?ns=${encodeURIComponent(mirrorApi.namespace)}`;
+}
+
 function pingRequest(scheme: 'https' | 'http', options: ConnectionOptions): HttpRequest {
-  const url = `${scheme}://${hostOf(options.reference.domain)}/v2/`;
-  return { url, method: 'GET', headers: { accept: 'application/json' }, allowHttp: options.allowHttp };
+  const { reference, mirrorApi, allowHttp, hasAlternative = false } = options;
+  const url = apiUrl(`${scheme}://${registryHost(reference.domain)}`, '', mirrorApi);
+  const headers = { accept: 'application/json' };
+  return { url, method: 'GET', headers, allowHttp, ...(hasAlternative ? { tries: 1 } : {}) };
 }
 
 type Pinged = { readonly url: string; readonly response: DocumentResponse };

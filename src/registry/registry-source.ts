@@ -9,7 +9,7 @@ import {
   MANIFEST_MEDIA_TYPES,
   parseDigest,
 } from '../oci/index.ts';
-import { type Connection, openConnection } from './connection.ts';
+import { apiUrl, type Connection, type MirrorApi, openConnection } from './connection.ts';
 import { describeErrorBody } from './error-body.ts';
 import { SharedCall } from './shared-call.ts';
 import type { Credentials, FetchedDocument, ImageSource, RegistryClock, RepositoryName } from './types.ts';
@@ -20,6 +20,9 @@ export interface RegistrySourceOptions {
   readonly credentials: Credentials | undefined;
   /** Plain http is tried when https does not work. */
   readonly allowHttp: boolean;
+  /** Somebody else is asked if this fails, so that nothing is tried for long. */
+  readonly hasAlternative?: boolean;
+  readonly mirrorApi?: MirrorApi | undefined;
   readonly limits: Pick<Limits, 'maxManifestBytes' | 'maxTokenBytes'>;
   readonly clock: RegistryClock;
 }
@@ -34,6 +37,9 @@ interface Question {
   readonly maxBytes: number;
   readonly missing: MissingCode;
 }
+
+/** One break may be chance; a second one without a megabyte in between is another place's turn. */
+const TRIES_WITH_ALTERNATIVE = 2;
 
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 
@@ -118,11 +124,13 @@ class RegistrySource implements ImageSource {
   }
 
   #request(connection: Connection, path: string, accept: string, authorization: string | undefined): HttpRequest {
+    const { reference, mirrorApi, hasAlternative = false } = this.#options;
     return {
-      url: `${connection.origin}/v2/${this.#options.reference.path}/${path}`,
+      url: apiUrl(connection.origin, `${reference.path}/${path}`, mirrorApi),
       method: 'GET',
       headers: { accept, ...(authorization === undefined ? {} : { authorization }) },
       allowHttp: connection.origin.startsWith('http:'),
+      ...(hasAlternative ? { tries: TRIES_WITH_ALTERNATIVE } : {}),
     };
   }
 

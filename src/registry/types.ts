@@ -1,4 +1,4 @@
-import type { AuthChallenge, HttpRequest } from '../http/index.ts';
+import type { AuthChallenge, HttpRequest, TransportSettings } from '../http/index.ts';
 import type { Descriptor, Digest } from '../oci/index.ts';
 
 /** A document as it came, hashed by us. */
@@ -9,7 +9,7 @@ export interface FetchedDocument {
   readonly contentType: string;
 }
 
-/** Where the bytes of one repository come from. */
+/** One repository of one registry. */
 export interface ImageSource {
   /** By tag or digest; a digest is verified (`MANIFEST_DIGEST_MISMATCH`). Bounded by `maxManifestBytes`. */
   fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<FetchedDocument>;
@@ -19,6 +19,26 @@ export interface ImageSource {
   blobRequest(descriptor: Descriptor, signal?: AbortSignal): Promise<HttpRequest>;
   /** The same after the registry answered a worker with 401; throws `REGISTRY_AUTH_REJECTED` when a new try is no use. */
   renewBlobRequest(descriptor: Descriptor, challenge: AuthChallenge, signal?: AbortSignal): Promise<HttpRequest>;
+}
+
+/** One place that a layer blob is to be had from, as a worker needs it. */
+export interface BlobOffer {
+  readonly request: HttpRequest;
+  readonly transport: TransportSettings;
+  /** The request to go on with after a 401; throws `REGISTRY_AUTH_REJECTED` when a new try is no use. */
+  renew(challenge: AuthChallenge, signal?: AbortSignal): Promise<HttpRequest>;
+  /** Nothing good came from here. True: another place is left, and the blob's next offer is for there. */
+  passOver(error: unknown): boolean;
+}
+
+/** What a pull takes an image's bytes from: all the places of its name, one after the other. */
+export interface ImageSupply {
+  /** As that of `ImageSource`, and what is asked for next is asked at the place that gave it. */
+  fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<FetchedDocument>;
+  fetchSmallBlob(descriptor: Descriptor, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array>;
+  offerBlob(descriptor: Descriptor, signal?: AbortSignal): Promise<BlobOffer>;
+  /** Which places were passed over so far, how often and why, as sentences. */
+  remarks(): readonly string[];
 }
 
 /** A name without tag and digest; every `Reference` is one. */

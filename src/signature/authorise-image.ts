@@ -1,6 +1,11 @@
 import { SealiftError } from '../errors/index.ts';
-import type { Digest, ImageManifest, ManifestLimits, Reference } from '../oci/index.ts';
-import { formatReference } from '../oci/index.ts';
+import {
+  type Digest,
+  formatImageReference,
+  type ImageManifest,
+  type ImageReference,
+  type ManifestLimits,
+} from '../oci/index.ts';
 import { evaluateRequirements } from './evaluate-requirements.ts';
 import { matchScope, matchTagScope, type Policy, type ScopeMatch } from './policy/index.ts';
 import type { AuthorizationBasis, ImageCandidate, PolicyChoice, VerifiedImage } from './types.ts';
@@ -24,7 +29,7 @@ export class AuthorizedImage {
   }
 
   /** The logical name: what the user wrote. */
-  get reference(): Reference {
+  get reference(): ImageReference {
     return this.#image.reference;
   }
   get manifest(): ImageManifest {
@@ -56,9 +61,9 @@ export function assertAuthorized(value: unknown): asserts value is AuthorizedIma
   }
 }
 
-function deny(reference: Reference, scope: string, reason: string): never {
-  throw new SealiftError('POLICY_DENIED', `authorise ${formatReference(reference)}: policy, ${scope}: ${reason}`, {
-    context: { reference: formatReference(reference), scope },
+function deny(reference: ImageReference, scope: string, reason: string): never {
+  throw new SealiftError('POLICY_DENIED', `authorise ${formatImageReference(reference)}: policy, ${scope}: ${reason}`, {
+    context: { reference: formatImageReference(reference), scope },
   });
 }
 
@@ -66,7 +71,7 @@ async function judge(image: VerifiedImage, { requirements, scope }: ScopeMatch):
   const verdict = await evaluateRequirements(requirements);
   if (verdict.kind === 'deny') deny(image.reference, scope, verdict.reason);
   if (verdict.kind === 'unsupported') {
-    const name = formatReference(image.reference);
+    const name = formatImageReference(image.reference);
     throw new SealiftError('POLICY_REQUIREMENT_UNSUPPORTED', `authorise ${name}: policy, ${scope}: ${verdict.reason}`, {
       context: { reference: name, scope },
     });
@@ -88,7 +93,7 @@ async function findBasis(policy: PolicyChoice, image: VerifiedImage): Promise<Au
     return 'policy';
   }
   if (image.reference.digest !== undefined) return 'digest-pin';
-  const name = formatReference(image.reference);
+  const name = formatImageReference(image.reference);
   throw new SealiftError(
     'POLICY_TAG_UNPINNED',
     `authorise ${name}: expected a policy or a digest in the reference, got neither`,

@@ -1,4 +1,4 @@
-import type { Digest, ImageManifest, Reference } from '../oci/index.ts';
+import type { Digest, ImageManifest, ImageReference } from '../oci/index.ts';
 import type { Policy } from './policy/index.ts';
 
 /** A manifest or index as it came. `digest` is what the fetcher computed; it is computed again here. */
@@ -11,8 +11,8 @@ export interface RawDocument {
 
 /** The name that the user wrote and the documents that it led to. Nothing here is believed. */
 export interface ImageCandidate {
-  /** The logical name; never that of a mirror. */
-  readonly reference: Reference;
+  /** The logical name, never that of a mirror; for files the place where they really lie. */
+  readonly reference: ImageReference;
   /** The indexes on the way to the manifest, outermost first; empty when the name leads to a manifest directly. */
   readonly indexes: readonly RawDocument[];
   readonly manifest: RawDocument;
@@ -26,7 +26,7 @@ export type AuthorizationBasis = 'policy' | 'digest-pin' | 'insecure-policy';
 
 /** What hashes and links of the documents have proved. */
 export interface VerifiedImage {
-  readonly reference: Reference;
+  readonly reference: ImageReference;
   readonly manifest: ImageManifest;
   readonly manifestDigest: Digest;
   /** A copy of our own; the bytes that `manifestDigest` names. */

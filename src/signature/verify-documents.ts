@@ -1,7 +1,7 @@
 import { prefixError, SealiftError } from '../errors/index.ts';
 import {
   type Digest,
-  formatReference,
+  formatImageReference,
   hashBytes,
   type ImageManifest,
   type ManifestDocument,
@@ -92,6 +92,6 @@ export function verifyDocuments(candidate: ImageCandidate, limits?: ManifestLimi
       indexDigest: indexes[0]?.digest,
     };
   } catch (error) {
-    throw prefixError(`verify ${formatReference(reference)}`, error);
+    throw prefixError(`verify ${formatImageReference(reference)}`, error);
   }
 }

@@ -16,17 +16,17 @@ import {
 import { layerMountPoint, mountedDevice } from './layer-mount-point.ts';
 import { mountFailed } from './mount-failed.ts';
 import { openErofs } from './open-erofs.ts';
-import type { LayerImageRequest, LayerSweep, LayerTree, MountedLayerImage } from './types.ts';
+import type { Checkpoint, LayerImageRequest, LayerSweep, LayerTree, MountedLayerImage } from './types.ts';
 import { withMountsLock } from './with-mounts-lock.ts';
 
 /** See {@link SnapshotOperations.mountLayerImage}. */
-export function mountLayerImage(request: LayerImageRequest): MountedLayerImage {
+export function mountLayerImage(request: LayerImageRequest, checkpoint: Checkpoint = () => {}): MountedLayerImage {
   const { image, imageBytes, tree, mountsDir, key } = request;
-  const place = layerMountPoint(mountsDir, key);
+  const spot = { place: layerMountPoint(mountsDir, key), checkpoint };
   return withMountsLock(mountsDir, () => {
     try {
-      if (tree === undefined) return withBacking(image, imageBytes, (backing) => mountBacking(backing, place));
-      return withBacking(image, undefined, (backing) => mountVerified(backing, { ...tree, key }, place));
+      if (tree === undefined) return withBacking(image, imageBytes, (backing) => mountBacking(backing, spot));
+      return withBacking(image, undefined, (backing) => mountVerified(backing, { ...tree, key }, spot));
     } catch (error) {
       throw mountFailed(`mount layer ${key}`, error);
     }
@@ -42,13 +42,21 @@ function withBacking<Result>(image: string, bytes: number | undefined, use: (bac
   }
 }
 
-function mountBacking(backing: Backing, place: string): MountedLayerImage {
+/** Where a layer is mounted. */
+interface Spot {
+  readonly place: string;
+  readonly checkpoint: Checkpoint;
+}
+
+function mountBacking(backing: Backing, spot: Spot): MountedLayerImage {
+  const { place, checkpoint } = spot;
   const present = mountedDevice(place);
   const loop = (present?.kind === 'loop' ? openLoopOf(present.name, backing) : undefined) ?? attachLoop(backing);
   try {
+    checkpoint('loop-attached');
     // An older copy of the layer, whose file is gone, may still be mounted there: it is covered, so that nobody who is
     // about to use it finds an empty directory, and unmounted with this one.
-    if (present?.kind !== 'loop' || loop.path !== `/dev/${present.name}`) mountDevice(loop.path, place);
+    if (present?.kind !== 'loop' || loop.path !== `/dev/${present.name}`) mountDevice(loop.path, spot);
     return { directory: place, directIo: loop.directIo };
   } finally {
     // From here on the mount alone keeps the device; without one it is free again.
@@ -57,14 +65,18 @@ function mountBacking(backing: Backing, place: string): MountedLayerImage {
 }
 
 /** The mapping keeps the loop device, and the mount keeps the mapping: with the mount all of them go. */
-function mountVerified(backing: Backing, tree: LayerTree & { readonly key: string }, place: string): MountedLayerImage {
+function mountVerified(backing: Backing, tree: LayerTree & { readonly key: string }, spot: Spot): MountedLayerImage {
+  const { place, checkpoint } = spot;
+  const { rootHash, hashOffset } = tree;
   const loop = attachLoop(backing);
   try {
+    checkpoint('loop-attached');
     const name = mappingName(tree, loop.path);
-    const device = openVerity({ name, device: loop.path, rootHash: tree.rootHash, hashOffset: tree.hashOffset });
+    const device = openVerity({ name, device: loop.path, rootHash, hashOffset }, checkpoint);
     try {
+      checkpoint('mapping-opened');
       const present = mountedDevice(place);
-      if (present?.kind !== 'mapping' || present.name !== name) mountDevice(device.path, place);
+      if (present?.kind !== 'mapping' || present.name !== name) mountDevice(device.path, spot);
     } finally {
       device.release();
     }
@@ -79,16 +91,18 @@ function mappingName({ key, rootHash }: { readonly key: string; readonly rootHas
   return `sealift-${hash('sha256', `${key} ${rootHash} ${device}`).slice(0, 32)}`;
 }
 
-function mountDevice(device: string, place: string): void {
+function mountDevice(device: string, { place, checkpoint }: Spot): void {
   const mountFd = openErofs(device);
   try {
     const isNew = mkdirUnlessPresent(place);
     try {
+      checkpoint('layer-mounting');
       moveMount(mountFd, place);
     } catch (error) {
       if (isNew) rmdirSync(place);
       throw error;
     }
+    checkpoint('layer-mounted');
   } finally {
     closeFd(mountFd);
   }

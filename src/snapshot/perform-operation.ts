@@ -5,7 +5,7 @@ import { mountSnapshot, unmountSnapshot } from './mount-overlay.ts';
 import { planChain } from './plan-chain.ts';
 import { prepareUpper } from './prepare-upper.ts';
 import { probeLayerFormats } from './probe-layer-formats.ts';
-import type { SnapshotOperation, SnapshotOperations } from './types.ts';
+import type { Checkpoint, SnapshotOperation, SnapshotOperations } from './types.ts';
 
 /** The view of layer directories, topmost first, as the unpacker makes it. */
 export type CreateLowerView = (lowers: readonly string[]) => LowerView;
@@ -14,6 +14,7 @@ export type CreateLowerView = (lowers: readonly string[]) => LowerView;
 export function performSnapshotOperation(
   operation: SnapshotOperation,
   createLowerView: CreateLowerView,
+  checkpoint?: Checkpoint,
 ): ReturnType<SnapshotOperations[keyof SnapshotOperations]> {
   switch (operation.kind) {
     case 'planChain':
@@ -25,7 +26,7 @@ export function performSnapshotOperation(
     case 'unmountSnapshot':
       return unmountSnapshot(operation.request);
     case 'mountLayerImage':
-      return mountLayerImage(operation.request);
+      return mountLayerImage(operation.request, checkpoint);
     case 'unmountLayerImage':
       return unmountLayerImage(operation.request);
     case 'sweepLayerMounts':

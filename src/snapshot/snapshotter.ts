@@ -1,6 +1,7 @@
 import { isUpperMounted } from './mounted-elsewhere.ts';
 import { topmostCopies } from './topmost-copies.ts';
 import type {
+  Checkpoint,
   LayerLease,
   LayerMounts,
   MountedSnapshot,
@@ -16,7 +17,7 @@ interface SnapshotterPorts {
   readonly runOperation: RunSnapshotOperation;
   readonly shelf: SnapshotShelf;
   readonly layerMounts: LayerMounts;
-  readonly checkpoint: (name: string) => void;
+  readonly checkpoint: Checkpoint;
   /** Whether any mount namespace has the upper mounted; asks the kernel unless told otherwise. */
   readonly isUpperMounted?: (id: string) => boolean;
 }
@@ -82,6 +83,7 @@ async function mountOverlay(
     layers: layers.map(({ directory, record }) => ({ path: directory, implied: record.facts.implied })),
     upper,
   });
+  checkpoint('upper-prepared');
   // Before the mount: an upper without a record is taken for a left-over and removed.
   shelf.putMount({ id, target: target.path, layers: layers.map(({ record }) => record.key), upper, imageDigest });
   checkpoint('mount-recorded');

@@ -2,6 +2,9 @@ import type { ByteString } from '../bytes/index.ts';
 import type { Usability } from '../platform/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 
+/** Called at named moments, so that crash tests hit them exactly. */
+export type Checkpoint = (name: string) => void;
+
 /** A published layer as this room needs it; a `StoredLayer` of the store fits. */
 export interface SnapshotLayer {
   /** Absolute path of the layer's directory, or of its EROFS image, which ends in `.erofs`. */

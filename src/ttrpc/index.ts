@@ -1,4 +1,5 @@
 export { callOnce } from './call-once.ts';
+export { claimSocket, type SocketClaim } from './claim-socket.ts';
 export {
   bytesField,
   bytesListField,

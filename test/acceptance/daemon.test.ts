@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -98,10 +98,33 @@ ${image_}
     expect(result['manifestDigest']).toBe(image.manifest.digest);
     expect(existsSync(inMemory('bundles/c1/config.json'))).toBe(true);
     expect(said('image not measured')).toBe(true);
+    const ofDaemon = ['--daemon', '-c', inMemory('cdh.toml')];
+    const listed = await runSealift(['images', ...ofDaemon]);
+    expect(listed.result['images']).toMatchObject([{ manifestDigest: image.manifest.digest }]);
+    // It runs.
+    expect((await runSealift(['rm', image.manifest.digest, ...ofDaemon])).error?.code).toBe('STORE_IMAGE_IN_USE');
     daemon?.kill('SIGTERM');
     expect(await ended()).toBe(0);
     expect([existsSync(socket()), existsSync(inMemory('ready'))]).toEqual([false, false]);
     expect(readFileSync('/proc/self/mountinfo', 'utf8')).toContain(inMemory('bundles/c1/rootfs'));
+  });
+
+  it('keeps layers when containers are gone, until they are pruned, and then has all the room back', async () => {
+    writeConfig();
+    await start();
+    const ofDaemon = ['--daemon', '-c', inMemory('cdh.toml')];
+    // Before there is a store, none is made in its place.
+    expect((await runSealift(['prune', ...ofDaemon])).error?.code).toBe('STORE_INVALID');
+    expect((await ask('c1')).error).toBeUndefined();
+    const layers = () => readdirSync(inMemory('image-memory/store/layers'));
+    expect(layers()).not.toEqual([]);
+    await unmountBelow(inMemory('bundles'));
+    await expect.poll(() => readdirSync(inMemory('image-memory/store/uppers')), { timeout: 5_000 }).toEqual([]);
+    expect((await runSealift(['prune', ...ofDaemon])).result['images']).toEqual([]);
+    expect(layers()).not.toEqual([]);
+    expect((await runSealift(['prune', '--all', ...ofDaemon])).result['images']).toEqual([image.manifest.digest]);
+    expect(layers()).toEqual([]);
+    expect((await ask('c2')).error).toBeUndefined();
   });
 
   it('goes by the new configuration after SIGHUP, and keeps the old one when the new one is wrong', async () => {

@@ -12,7 +12,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   unpack: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   layer: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http', 'decrypt', 'unpack'],
   registry: ['bytes', 'errors', 'limits', 'oci', 'http'],
-  archive: ['bytes', 'errors', 'limits', 'oci'],
+  archive: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   signature: ['bytes', 'errors', 'limits', 'oci'],
   store: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   snapshot: ['bytes', 'errors', 'limits', 'oci', 'platform'],
@@ -27,11 +27,12 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   cli: ['bytes', 'errors', 'limits', 'oci', 'config', 'pull'],
   daemon: ['bytes', 'errors', 'limits', 'oci', 'config', 'log', 'pull'],
   ttrpc: ['errors', 'limits'],
+  health: ['errors', 'limits', 'ttrpc'],
   api: ['errors', 'limits', 'log', 'ttrpc'],
   // What workers do for the rooms that touch a disk.
   'perform-operation': [
     ...['bytes', 'errors', 'limits', 'oci', 'platform'],
-    ...['unpack', 'store', 'snapshot', 'bundle', 'doctor', 'volume'],
+    ...['unpack', 'store', 'snapshot', 'bundle', 'doctor', 'volume', 'archive'],
   ],
   // The entry of the worker threads is a composition root like `compose`.
   worker: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http', 'decrypt', 'unpack', 'layer', 'perform-operation'],
@@ -40,20 +41,25 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...['bytes', 'errors', 'limits', 'oci', 'http', 'platform', 'config'],
     ...['registry', 'signature', 'layer', 'store', 'snapshot', 'pull', 'perform-operation'],
   ],
+  // What the doctor is given to look at.
+  'compose-doctor': ['compose-parts', ...['errors', 'config', 'api', 'doctor', 'layer', 'snapshot', 'volume']],
+  // The places of an image, for either program.
+  'compose-endpoints': ['compose-parts', 'oci', 'http', 'config', 'registry'],
   compose: [
-    'compose-parts',
+    ...['compose-parts', 'compose-endpoints'],
+    'compose-doctor',
     ...['bytes', 'errors', 'limits', 'oci', 'http', 'platform', 'keybroker', 'config', 'log'],
     ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack', 'decrypt'],
     ...['pull', 'cli', 'api', 'doctor', 'volume', 'perform-operation'],
   ],
   'compose-daemon': [
-    'compose-parts',
-    ...['bytes', 'errors', 'limits', 'oci', 'config', 'log', 'daemon', 'pull', 'signature'],
+    ...['compose-parts', 'compose-endpoints'],
+    ...['bytes', 'errors', 'limits', 'oci', 'platform', 'config', 'log', 'daemon', 'pull', 'signature', 'volume'],
   ],
   // The daemon's life, and what ties its sockets, its volume and its pulls together.
   'run-daemon': [
     ...['compose-parts', 'compose-daemon'],
-    ...['errors', 'limits', 'config', 'log', 'platform', 'api', 'volume', 'perform-operation'],
+    ...['errors', 'limits', 'config', 'log', 'platform', 'api', 'health', 'volume', 'perform-operation'],
   ],
   bin: ['compose', 'run-daemon', 'cli', 'config', 'errors', 'log'],
 };
@@ -66,8 +72,10 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   platform: ['store', 'snapshot', 'layer', 'unpack', 'bundle', 'volume'],
   config: ['http', 'registry', 'signature'],
   http: ['layer'],
-  doctor: ['snapshot'],
+  archive: ['layer', 'registry'],
+  doctor: ['api', 'config', 'snapshot', 'volume'],
   cli: ['doctor', 'volume'],
+  health: ['daemon', 'volume'],
   'compose-parts': ['volume'],
 };
 
@@ -129,6 +137,7 @@ export const SYNCHRONOUS_FOLDERS: readonly string[] = [
   'src/bundle',
   'src/doctor',
   'src/volume',
+  'src/archive',
 ];
 
 /** `src/store/x.ts` → `store`, `src/compose.ts` → `compose`. */

@@ -12,13 +12,16 @@ export interface TlsFrontOptions {
   readonly target: string;
   readonly key: string;
   readonly cert: string;
+  /** Takes only clients that show a certificate of this authority. */
+  readonly clientAuthority?: string;
 }
 
 /** Takes TLS connections on a free loopback port and passes their bytes on. */
-export async function startTlsFront({ target, key, cert }: TlsFrontOptions): Promise<TlsFront> {
+export async function startTlsFront({ target, key, cert, clientAuthority }: TlsFrontOptions): Promise<TlsFront> {
   const [hostname = '', port] = target.split(':');
   const open = new Set<Socket>();
-  const server = createServer({ key, cert }, (client) => {
+  const clients = clientAuthority === undefined ? {} : { ca: clientAuthority, requestCert: true };
+  const server = createServer({ key, cert, ...clients }, (client) => {
     const upstream = connect(Number(port), hostname);
     for (const [one, other] of [
       [client, upstream],

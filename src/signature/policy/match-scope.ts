@@ -1,4 +1,12 @@
-import { formatReference, formatRepositoryName, type Reference, withDefaultTag } from '../../oci/index.ts';
+import {
+  type FileReference,
+  formatReference,
+  formatRepositoryName,
+  type ImageReference,
+  isFileReference,
+  type Reference,
+  withDefaultTag,
+} from '../../oci/index.ts';
 import type { Policy, Requirements } from './types.ts';
 
 /** The one list of requirements that applies, and the policy entry that it stands under. */
@@ -8,7 +16,11 @@ export interface ScopeMatch {
   readonly scope: string;
 }
 
-const TRANSPORT = 'docker';
+const REGISTRY_TRANSPORT = 'docker';
+
+function scopesFor(policy: Policy, reference: ImageReference): ReadonlyMap<string, Requirements> | undefined {
+  return policy.transports.get(isFileReference(reference) ? reference.transport : REGISTRY_TRANSPORT);
+}
 
 /** `a/b/c` → `a/b/c`, `a/b`, `a`. */
 function withParents(repository: string): string[] {
@@ -32,17 +44,38 @@ function identityOf(reference: Reference): string {
   return formatReference(named.digest === undefined ? named : { ...named, tag: undefined });
 }
 
+/** `/a/b/c` → `/a/b/c`, `/a/b`, `/a`; the root stands for all, as `""` does. */
+function withParentFolders(path: string): string[] {
+  const paths = [path];
+  for (let cut = path.lastIndexOf('/'); cut > 0; cut = path.lastIndexOf('/', cut - 1)) paths.push(path.slice(0, cut));
+  return paths;
+}
+
+/** `/path:name`. containers/image has no such scope, since one image can be asked for with and without its name. */
+function namedScope({ transport, path, selector }: FileReference): string | undefined {
+  return transport !== 'docker-archive' && selector.kind === 'name' ? `${path}:${selector.name}` : undefined;
+}
+
+/** https://github.com/containers/image/blob/v5.30.2/docs/containers-policy.json.5.md#oci and the two after it. */
+function fileScopes(reference: FileReference): readonly string[] {
+  if (reference.transport === 'docker-archive') return [''];
+  // A pinned image is what its digest says; the name is a remark.
+  const named = reference.digest === undefined ? namedScope(reference) : undefined;
+  return [...(named === undefined ? [] : [named]), ...withParentFolders(reference.path), ''];
+}
+
 /**
- * Scopes that may apply to an image from a registry, the most specific first.
+ * Scopes that may apply to an image, the most specific first.
  * https://github.com/containers/image/blob/v5.30.2/docs/containers-policy.json.5.md#docker
  */
-export function scopeCandidates(reference: Reference): readonly string[] {
+export function scopeCandidates(reference: ImageReference): readonly string[] {
+  if (isFileReference(reference)) return fileScopes(reference);
   return [identityOf(reference), ...withParents(formatRepositoryName(reference)), ...wildcards(reference.domain), ''];
 }
 
 /** Exactly one list applies: that of the most specific scope, or the default of the policy. */
-export function matchScope(policy: Policy, reference: Reference): ScopeMatch {
-  const scopes = policy.transports.get(TRANSPORT);
+export function matchScope(policy: Policy, reference: ImageReference): ScopeMatch {
+  const scopes = scopesFor(policy, reference);
   for (const candidate of scopeCandidates(reference)) {
     const requirements = scopes?.get(candidate);
     if (requirements !== undefined) return { requirements, scope: `scope "${candidate}"` };
@@ -50,13 +83,18 @@ export function matchScope(policy: Policy, reference: Reference): ScopeMatch {
   return { requirements: policy.default, scope: 'default' };
 }
 
+function tagScope(reference: ImageReference): string | undefined {
+  if (isFileReference(reference)) return namedScope(reference);
+  return reference.tag === undefined ? undefined : formatReference({ ...reference, digest: undefined });
+}
+
 /**
  * What the policy says of the tag of a reference that has a digest too. The tag grants nothing, so only a `reject` in
  * this list matters.
  */
-export function matchTagScope(policy: Policy, reference: Reference): ScopeMatch | undefined {
-  if (reference.tag === undefined || reference.digest === undefined) return undefined;
-  const name = formatReference({ ...reference, digest: undefined });
-  const requirements = policy.transports.get(TRANSPORT)?.get(name);
+export function matchTagScope(policy: Policy, reference: ImageReference): ScopeMatch | undefined {
+  if (reference.digest === undefined) return undefined;
+  const name = tagScope(reference);
+  const requirements = name === undefined ? undefined : scopesFor(policy, reference)?.get(name);
   return requirements === undefined ? undefined : { requirements, scope: `scope "${name}"` };
 }

@@ -50,13 +50,9 @@ describeWith(['root'], 'pulls of the daemon', () => {
       log: SILENT_LOGGER,
       configuration: () => configuration,
       failure: () => undefined,
-      currentPlace: async () => ({
-        kind: 'memory',
-        directory: bed.path('memory'),
-        reason: 'test',
-        mappingUuid: undefined,
-      }),
+      currentPlace: async () => ({ kind: 'memory', directory: bed.path('memory'), reason: 'test' }),
       reportStall: () => undefined,
+      checkpoint: () => undefined,
       measure: async (image) => {
         measured.push(image);
         await measure();
@@ -104,8 +100,6 @@ describeWith(['root'], 'pulls of the daemon', () => {
     writeFileSync(`${paths[0]}/rootfs/written`, 'by the container');
     expect(uppers()).toHaveLength(2);
     daemon.watch();
-    // Once it has seen them.
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
     umount(`${paths[0]}/rootfs`);
     await expect.poll(() => uppers().length, { timeout: 5_000 }).toBe(1);
     expect(readFileSync(`${paths[1]}/rootfs/who`, 'utf8')).toBe('one');

@@ -54,7 +54,12 @@ describeWith(['root'], 'runDoctor', () => {
   });
 
   it('is what sealift doctor does, in its workers', async () => {
-    const options = { settings: { 'store.root': scratch.join('store') }, configFile: undefined, debug: false };
+    const options = {
+      settings: { 'store.root': scratch.join('store') },
+      configFile: undefined,
+      debug: false,
+      ofDaemon: false,
+    };
     const io = { signal: new AbortController().signal, onProgress: () => undefined };
     const { checks } = await composeCli({ environment: {}, version: 'test' }).doctor(options, io);
     expect(checks.map(({ name, status }) => [name, status])).toEqual(Object.entries(await statusOf()));
@@ -101,6 +106,24 @@ describe('runDoctor with what the ports say', () => {
     expect(report.layerFormat).toBeUndefined();
     const check = report.checks.find(({ name }) => name === 'layer-format');
     expect(check).toMatchObject({ status: 'fail', detail: expect.stringContaining('no such file system') });
+  });
+
+  it('says that a disk does not answer, and asks no more of it', async () => {
+    const asked: string[] = [];
+    const runOperation: DoctorPorts['runOperation'] = async (kind, request) => {
+      if (kind !== 'examinePlace') return performDoctorOperation({ kind, request } as never) as never;
+      const { path } = request as { readonly path: string };
+      asked.push(path);
+      if (path === scratch.join('store/data')) throw new SealiftError('STORE_STALLED', 'store: expected an answer');
+      return performDoctorOperation({ kind, request } as never) as never;
+    };
+    const probeLayerFormats = async () => {
+      throw new SealiftError('INTERNAL', 'probed a disk that hangs');
+    };
+    const { checks } = await runDoctor(ports({ runOperation, probeLayerFormats }));
+    const status = (name: string) => checks.find((check) => check.name === name)?.status;
+    expect([status('data-space'), status('state-space'), status('loop-devices')]).toEqual(['fail', 'ok', 'warn']);
+    expect(asked).toEqual([scratch.join('store/data'), scratch.join('store/state')]);
   });
 
   it('tries no mount as an ordinary user', async () => {

@@ -60,7 +60,9 @@ function openPool(fault?: string, treeThread = false): WorkerPool {
   return pool;
 }
 
-function job(change: Partial<LayerJob> = {}): LayerJob {
+type NetworkJob = Extract<LayerJob, { readonly request: unknown }>;
+
+function job(change: Partial<NetworkJob> = {}): NetworkJob {
   const { port } = server.address() as AddressInfo;
   return {
     blobDigest: sha256(blob),
@@ -131,6 +133,18 @@ describe('WorkerPool.stage', () => {
     await expectFailure('INTERNAL', () => openPool('throw=layer-fetch').stage(job(), {}));
     expect(await pool.call('still alive')).toBe('still alive');
   });
+});
+
+it('ends threads that idle, and tells when the last one is gone', async () => {
+  const idle = Promise.withResolvers<void>();
+  const options = { idleMs: 50, limits: DEFAULT_LIMITS, cores: 2, treeThread: false };
+  pool = new WorkerPool({ entry: PLAIN_ENTRY, ...options, onIdle: idle.resolve });
+  await pool.stage(job(), {});
+  const threads = () => readdirSync('/proc/self/task').length;
+  const busy = threads();
+  await idle.promise;
+  // One fetched and one applied.
+  expect(threads()).toBeLessThanOrEqual(busy - 2);
 });
 
 describe('WorkerPool.warm', () => {
@@ -408,6 +422,21 @@ describe('an operation that hangs in the kernel', () => {
     closeSync(openSync(open, 'w'));
     expect(await deleting).toEqual({ open });
     expect(pool.stuckThreads).toBe(0);
+  });
+
+  it('is still counted when the pool is closed, until the kernel lets go of it', async () => {
+    openPool('none');
+    const open = await makeFifo();
+    const failing = expectFailure('LAYER_WORKER_FAILED', () => pool.call({ open }));
+    const waits = () =>
+      readdirSync('/proc/self/task').map((task) => readFileSync(`/proc/self/task/${task}/wchan`, 'latin1'));
+    await expect.poll(waits, { timeout: 10_000 }).toContain('wait_for_partner');
+    pool.close();
+    await failing;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(pool.stuckThreads).toBe(1);
+    closeSync(openSync(open, 'w'));
+    while (pool.stuckThreads > 0) await new Promise((resolve) => setImmediate(resolve));
   });
 
   it('does not count a thread as stuck that answers in time', async () => {

@@ -42,7 +42,7 @@ describe.skipIf(!isRoot)(`pulling and removing${WITHOUT_ROOT}`, () => {
     await bed.close();
   });
 
-  const common = () => ({ settings, configFile: undefined, debug: false });
+  const common = () => ({ settings, configFile: undefined, debug: false, ofDaemon: false });
   const prune = () => commands.prune({ all: true, ...common() }, io);
 
   function left() {

@@ -182,7 +182,7 @@ describeWith(['root'], 'the snapshotter', () => {
     const { id, target, upper } = await mount(base);
     expect(store.listMounts()).toEqual([{ id, target, layers: ['base'], upper, imageDigest: IMAGE }]);
     expect(target).toBe(rootfs());
-    expect(checkpoints).toEqual(['upper-made', 'mount-recorded', 'mounted']);
+    expect(checkpoints).toEqual(['upper-made', 'upper-prepared', 'mount-recorded', 'mounted']);
   });
 
   it('unmounts, forgets and throws the upper away', async () => {

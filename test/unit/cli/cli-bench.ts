@@ -72,7 +72,12 @@ export const REMOVAL: Removal = {
 
 export const STORE_STATUS: StoreStatusResult = {
   state: 'ready',
-  place: { kind: 'device', directory: '/run/kata-containers/image', reason: 'image store on 254:0' },
+  place: {
+    kind: 'device',
+    directory: '/run/kata-containers/image',
+    reason: 'image store on 254:0',
+    mappingUuid: 'CRYPT-LUKS2-0',
+  },
   device: { deviceId: '254:0', path: '/dev/vda', bytes: 2_000_000_000, sectorBytes: 512, diskseq: '9' },
   mountPoint: '/run/kata-containers/image',
   mapping: {

@@ -39,6 +39,7 @@ function world(change: Partial<PullServicePorts> = {}) {
     waitForResolver: async () => {},
     measure: async (image) => void seen.measured.push(image),
     log: logAs({}),
+    checkpoint: () => undefined,
     nowMs: () => 0,
     ...change,
   });

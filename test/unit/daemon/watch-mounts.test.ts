@@ -40,6 +40,15 @@ describe('createMountWatch', () => {
     expect(seen.unmounts).toBe(1);
   });
 
+  it('tells once of an expected one, which may have come and gone between two looks', async () => {
+    const { watch, seen } = world();
+    await watch.look();
+    watch.expect();
+    await watch.look();
+    await watch.look();
+    expect(seen.unmounts).toBe(1);
+  });
+
   it('looks once at a time', async () => {
     const { watch, seen, hold, release } = world();
     seen.lines = [overlay(1), overlay(2)];

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { judgeFindings } from '../../../src/doctor/judge-findings.ts';
 import type { Check, Findings, PlaceFacts } from '../../../src/doctor/types.ts';
+import { HEALTHY_DAEMON } from './daemon-sample.ts';
 
 const MIB = 1024 * 1024;
 const BROKEN = { unusable: 'the kernel says no' };
@@ -20,6 +21,7 @@ const HEALTHY: Findings = {
   layerFormats: { loop: 'usable', erofs: 'usable', directIo: true },
   choice: { format: 'erofs', reason: 'because' },
   inflatesSynchronously: true,
+  daemon: undefined,
 };
 
 function check(name: string, change: Partial<Findings>): Check | undefined {
@@ -35,6 +37,13 @@ describe('judgeFindings', () => {
       ...['user-xattrs', 'trusted-xattrs', 'data-space', 'state-space'],
     ]);
     expect(checks.filter(({ status, remedy }) => status !== 'ok' || remedy !== undefined)).toEqual([]);
+  });
+
+  it('has those of the daemon behind the others, where it is looked at', () => {
+    const names = judgeFindings({ ...HEALTHY, daemon: HEALTHY_DAEMON }).map(({ name }) => name);
+    expect(names).toHaveLength(14 + 11);
+    expect(new Set(names).size).toBe(names.length);
+    expect(names.indexOf('daemon-configuration')).toBe(14);
   });
 
   it.each<[string, Check['status'], Partial<Findings>]>([

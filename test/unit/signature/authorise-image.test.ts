@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Digest, formatReference, hashBytes, parseReference } from '../../../src/oci/index.ts';
+import { type Digest, formatImageReference, hashBytes, parseReference } from '../../../src/oci/index.ts';
 import {
   type AuthorizedImage,
   assertAuthorized,
@@ -87,7 +87,7 @@ describe('authoriseImage', () => {
     it('lets an image run that every requirement accepts', async () => {
       const image = await authoriseImage(policy([REJECT], { 'r.io/app': [ACCEPT, ACCEPT] }), byName('r.io/app:t'));
       expect(image.basis).toBe('policy');
-      expect(formatReference(image.reference)).toBe('r.io/app:t');
+      expect(formatImageReference(image.reference)).toBe('r.io/app:t');
       expect(image.manifest.layers.map(({ digest }) => digest)).toEqual([hashBytes('layer')]);
       expect(Buffer.from(image.rawManifest)).toEqual(MANIFEST.rawBytes);
     });

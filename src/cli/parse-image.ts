@@ -1,0 +1,38 @@
+import { resolve } from 'node:path';
+import {
+  FILE_TRANSPORTS,
+  fileTransportOf,
+  foreignTransportOf,
+  formatImageReference,
+  parseFileReference,
+  registryNameOf,
+} from '../oci/index.ts';
+import { usage } from './parse-options.ts';
+
+function assertKnownTransport(text: string): void {
+  const foreign = foreignTransportOf(text);
+  if (foreign === undefined) return;
+  const known = ['docker://', ...FILE_TRANSPORTS.map((transport) => `${transport}:`)];
+  usage(
+    `transport "${foreign}": expected ${known.join(', ')} or a name without one`,
+    'in front of the name of a registry’s image that looks like a transport put docker://',
+  );
+}
+
+/** The reference of an image, as it was written but for a path, which becomes absolute. Throws `USAGE`. */
+export function parseImage(text: string, io: { readonly cwd: string }): string {
+  assertKnownTransport(text);
+  if (fileTransportOf(text) === undefined) return text;
+  const reference = parseFileReference(text);
+  const path = resolve(io.cwd, reference.path);
+  if (path.includes(':')) usage(`path ${path}: expected one without a colon`);
+  return formatImageReference({ ...reference, path });
+}
+
+/** A daemon pulls from registries only, and knows no transports. Throws `USAGE`. */
+export function parseRemoteImage(text: string): string {
+  assertKnownTransport(text);
+  const transport = fileTransportOf(text);
+  if (transport !== undefined) usage(`--socket: expected an image of a registry, got one of ${transport}`);
+  return registryNameOf(text) ?? text;
+}

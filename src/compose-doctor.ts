@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { identifyServer } from './api/index.ts';
+import { callIn, daemonPlace, isRoot, type Parts, runSnapshotIn } from './compose-parts.ts';
+import { type DaemonConfiguration, locateAgentFile, obstacleError, resolveAgentTimeouts } from './config/index.ts';
+import type { DoctorPorts, RunDoctorOperation } from './doctor/index.ts';
+import { SealiftError } from './errors/index.ts';
+import { canUseSyncHandle } from './layer/index.ts';
+import { chooseLayerFormat } from './snapshot/index.ts';
+import type { VolumeStatus } from './volume/index.ts';
+
+/** A daemon that answers at all does so at once. */
+const IDENTIFY_TIMEOUT_MS = 2_000;
+
+/** The doctor's look at the command line's own store. */
+export function doctorPorts(parts: Parts): DoctorPorts {
+  const { data, state, minFreeBytes, layerFormat } = parts.configuration.store;
+  return {
+    kernelRelease: release(),
+    isRoot: isRoot(),
+    dataDir: data.value,
+    stateDir: state.value,
+    minFreeBytes: minFreeBytes.value,
+    runOperation: runDoctorIn(parts),
+    probeLayerFormats: (directory) => runSnapshotIn(parts)('probeLayerFormats', { directory }),
+    chooseLayerFormat: (probe) => chooseLayerFormat(probe, layerFormat.value),
+    canInflateSynchronously: canUseSyncHandle,
+  };
+}
+
+export interface DoctoredDaemon {
+  readonly parts: Parts;
+  readonly configuration: DaemonConfiguration;
+  readonly status: VolumeStatus;
+}
+
+/** The doctor's look at what sealiftd stands on. Throws `PRIVILEGE_REQUIRED`. */
+export async function daemonDoctorPorts({ parts, configuration, status }: DoctoredDaemon): Promise<DoctorPorts> {
+  if (!isRoot()) {
+    const hint = 'run it as root, as sealiftd runs';
+    throw new SealiftError('PRIVILEGE_REQUIRED', 'doctor --daemon: expected root, got an ordinary user', { hint });
+  }
+  const { volume, api, warnings } = configuration;
+  // Of a disk that failed or hangs nothing more is asked.
+  const fallback = { kind: 'memory', directory: volume.memoryMountPoint.value, reason: 'none is usable' } as const;
+  const { dataDir, layerFormat, trees, allowDirectories } = daemonPlace(configuration, status.place ?? fallback);
+  const wantedFormat = trees === 'required' && !allowDirectories ? 'erofs' : layerFormat;
+  const view = {
+    obstacle: obstacleError(configuration),
+    warnings,
+    integrity: volume.integrity.value,
+    socketPaths: api.sockets.value.map(({ path }) => path),
+    store: status,
+    timeouts: await readTimeouts(runDoctorIn(parts)),
+  };
+  return {
+    ...doctorPorts(parts),
+    dataDir,
+    chooseLayerFormat: (probe) => chooseLayerFormat(probe, wantedFormat),
+    daemon: { view, identifyServer: (path) => identifyServer(path, IDENTIFY_TIMEOUT_MS) },
+  };
+}
+
+async function readTimeouts(runOperation: RunDoctorOperation) {
+  const kernelCommandLine = readFileSync('/proc/cmdline', 'utf8');
+  const path = locateAgentFile(kernelCommandLine);
+  const agentFile = path === undefined ? undefined : { path, text: await runOperation('readAgentFile', { path }) };
+  return resolveAgentTimeouts({ kernelCommandLine, agentFile });
+}
+
+function runDoctorIn(parts: Parts): RunDoctorOperation {
+  const call = callIn(parts);
+  return ((kind, request) => call({ room: 'doctor', operation: { kind, request } as never })) as RunDoctorOperation;
+}

@@ -1,0 +1,31 @@
+import { SealiftError } from '../errors/index.ts';
+import type { PullPorts } from '../pull/index.ts';
+import { Slots } from './slots.ts';
+
+type LayerPool = PullPorts['pool'];
+
+/** For the layers of one image: at most `maxLayers` are fetched at a time, each until it is whole. */
+export function limitLayers(pool: LayerPool, maxLayers: number): LayerPool {
+  const slots = new Slots(maxLayers);
+  return {
+    stage: async (job, options) => {
+      const release = await takeSlot(slots, options.signal ?? NEVER);
+      try {
+        return await pool.stage(job, options);
+      } finally {
+        release();
+      }
+    },
+    openLine: (directory, signal) => pool.openLine(directory, signal),
+  };
+}
+
+const NEVER = new AbortController().signal;
+
+async function takeSlot(slots: Slots, signal: AbortSignal): Promise<() => void> {
+  try {
+    return await slots.take(signal);
+  } catch (cause) {
+    throw new SealiftError('PULL_CANCELLED', 'layer: cancelled while it waited for its turn', { cause });
+  }
+}

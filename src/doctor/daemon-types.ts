@@ -1,0 +1,49 @@
+import type { ServerIdentity } from '../api/index.ts';
+import type { AgentTimeouts } from '../config/index.ts';
+import type { VolumeIntegrity, VolumeStatus } from '../volume/index.ts';
+
+/** Something in words, and what to do about it. */
+export interface Trouble {
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** What the daemon was told and what it has left behind, as far as it is known without touching anything. */
+export interface DaemonView {
+  /** Why no image is pulled with its configuration. */
+  readonly obstacle: Trouble | undefined;
+  /** Settings of it that have no effect. */
+  readonly warnings: readonly string[];
+  readonly integrity: VolumeIntegrity;
+  readonly socketPaths: readonly string[];
+  readonly store: VolumeStatus;
+  readonly timeouts: AgentTimeouts;
+}
+
+/** A file in the place of a socket. */
+export type SocketFacts =
+  | { readonly kind: 'absent' | 'other' }
+  | { readonly kind: 'socket'; readonly owner: number; readonly mode: number };
+
+export interface SocketFinding {
+  readonly path: string;
+  readonly facts: SocketFacts;
+  /** Asked where there is a socket. */
+  readonly server: ServerIdentity | undefined;
+}
+
+export const ABILITIES = ['dm-crypt', 'dm-integrity', 'dm-verity', 'aegis128'] as const;
+export type AbilityName = (typeof ABILITIES)[number];
+
+/** `loadable`: as a module, when it is first used. */
+export type Ability = 'ready' | 'loadable' | 'absent';
+export type Abilities = Readonly<Record<AbilityName, Ability>>;
+
+/** Where each program lies; undefined: nowhere that is looked at. */
+export type Programs = Readonly<Record<string, string | undefined>>;
+
+export interface DaemonFindings extends DaemonView {
+  readonly sockets: readonly SocketFinding[];
+  readonly abilities: Abilities;
+  readonly programs: Programs;
+}

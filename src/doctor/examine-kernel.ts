@@ -1,0 +1,38 @@
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { attempt, findProgram, listTargetTypes } from '../platform/index.ts';
+import { ABILITIES, type Abilities, type Programs } from './daemon-types.ts';
+import { decideAbility, type KernelEvidence } from './decide-ability.ts';
+
+/** See {@link DoctorOperations.examineKernel}. Loads no module, and opens no device that would. */
+export function examineKernel({ release }: { readonly release: string }): Abilities {
+  const evidence: KernelEvidence = {
+    targetTypes: isRegistered('device-mapper') ? (attempt(listTargetTypes).value ?? []) : [],
+    crypto: readText('/proc/crypto'),
+    builtinModules: readText(`/lib/modules/${release}/modules.builtin`),
+    loadableModules: readText(`/lib/modules/${release}/modules.dep`),
+    canLoad: canLoadModules(),
+  };
+  return Object.fromEntries(ABILITIES.map((name) => [name, decideAbility(name, evidence)])) as unknown as Abilities;
+}
+
+/** To open the node of a driver that is not there would load it. */
+function isRegistered(misc: string): boolean {
+  return readText('/proc/misc')
+    .split('\n')
+    .some((line) => line.trim().split(/\s+/)[1] === misc);
+}
+
+/** https://docs.kernel.org/admin-guide/sysctl/kernel.html#modprobe */
+function canLoadModules(): boolean {
+  const path = readText('/proc/sys/kernel/modprobe').trim();
+  return path !== '' && attempt(() => accessSync(path, constants.X_OK)).usability === 'usable';
+}
+
+function readText(path: string): string {
+  return attempt(() => readFileSync(path, 'latin1')).value ?? '';
+}
+
+/** See {@link DoctorOperations.findPrograms}. */
+export function findPrograms({ names }: { readonly names: readonly string[] }): Programs {
+  return Object.fromEntries(names.map((name) => [name, findProgram(name)]));
+}

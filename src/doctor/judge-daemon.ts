@@ -1,0 +1,87 @@
+import type { SpaceFacts, VolumeStatus } from '../volume/index.ts';
+import { ok } from './checks.ts';
+import type { AbilityName, DaemonFindings } from './daemon-types.ts';
+import { judgeSockets } from './judge-sockets.ts';
+import { judgeTimeouts } from './judge-timeouts.ts';
+import type { Check } from './types.ts';
+
+const MIB = 1024 * 1024;
+
+/** What the daemon stands on besides, in the order in which things depend on each other. */
+export function judgeDaemon(findings: DaemonFindings): readonly Check[] {
+  return [
+    judgeConfiguration(findings),
+    ...judgeMapper(findings),
+    judgeAegis(findings),
+    judgePrograms(findings),
+    judgeStore(findings.store),
+    judgeSockets(findings.sockets),
+    ...judgeTimeouts(findings.timeouts),
+  ];
+}
+
+function judgeConfiguration({ obstacle, warnings }: DaemonFindings): Check {
+  const name = 'daemon-configuration';
+  if (obstacle !== undefined) {
+    return { name, status: 'fail', detail: `pulls are refused: ${obstacle.message}`, remedy: obstacle.hint };
+  }
+  if (warnings.length === 0) return ok(name, 'all of it has an effect');
+  const remedy = 'correct these settings, or take them out of the configuration';
+  return { name, status: 'warn', detail: warnings.join('; '), remedy };
+}
+
+/** A guest without a device for the store does well without them. */
+function judgeMapper({ abilities }: DaemonFindings): readonly Check[] {
+  return (['dm-crypt', 'dm-integrity', 'dm-verity'] as const).map((name) => {
+    if (abilities[name] !== 'absent') return ok(name, describeAbility(abilities[name]));
+    const option = `CONFIG_${name.toUpperCase().replace('-', '_')}`;
+    const remedy = `use a kernel with ${option}; without it the store cannot lie on a block device, and images go to memory`;
+    return { name, status: 'warn', detail: `the kernel has no ${name}`, remedy };
+  });
+}
+
+function judgeAegis({ abilities, integrity }: DaemonFindings): Check {
+  const name = 'aegis128' satisfies AbilityName;
+  const isWanted = integrity === name;
+  if (abilities[name] !== 'absent') {
+    const faster = isWanted ? '' : `; volume.integrity = "${name}" takes half the time of ${integrity}`;
+    return ok(name, `${describeAbility(abilities[name])}${faster}`);
+  }
+  if (!isWanted) return ok(name, `the kernel has it not, and ${integrity} does without`);
+  const remedy = 'use a kernel with CONFIG_CRYPTO_AEGIS128, or set volume.integrity = "hmac-sha256"';
+  return { name, status: 'fail', detail: 'the kernel has it not, and volume.integrity asks for it', remedy };
+}
+
+function describeAbility(ability: 'ready' | 'loadable'): string {
+  return ability === 'ready' ? 'the kernel has it' : 'the kernel loads it as a module when it is used';
+}
+
+function judgePrograms({ programs }: DaemonFindings): Check {
+  const name = 'programs';
+  const missing = Object.keys(programs).filter((program) => programs[program] === undefined);
+  if (missing.length === 0) return ok(name, Object.values(programs).join(', '));
+  const remedy = 'add cryptsetup and e2fsprogs to the guest; without them images go to memory';
+  return { name, status: 'warn', detail: `not found: ${missing.join(', ')}`, remedy };
+}
+
+function judgeStore({ state, place, space, error, cipher, integrity }: VolumeStatus): Check {
+  const name = 'daemon-store';
+  const { message = '', hint = 'start the pod again' } = error ?? {};
+  if (state === 'preparing') {
+    return { name, status: 'warn', detail: 'the device is being prepared; pulls wait for it', remedy: 'ask again' };
+  }
+  if (place === undefined) {
+    return { name, status: 'fail', detail: `${state}, pulls are refused: ${message}`, remedy: hint };
+  }
+  const where = `${place.kind} at ${place.directory} (${place.reason})${tellSpace(space)}`;
+  if (state === 'failed' || state === 'stalled') {
+    return { name, status: 'warn', detail: `${where}: ${message}`, remedy: hint };
+  }
+  return ok(name, place.kind === 'device' ? `${where}; ${cipher}, integrity ${integrity}` : where);
+}
+
+function tellSpace(space: SpaceFacts | undefined): string {
+  if (space === undefined) return '';
+  const [free, size] = [space.availableBytes, space.sizeBytes].map((bytes) => Math.floor(bytes / MIB));
+  return `, ${free} of ${size} MiB free`;
+}

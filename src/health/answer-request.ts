@@ -1,0 +1,46 @@
+import { describeHealth } from './describe-health.ts';
+import { formatMetrics, METRICS_TYPE } from './format-metrics.ts';
+import { rememberFor } from './remember-for.ts';
+import type { HealthFacts, HealthPorts } from './types.ts';
+
+/** Each measurement takes a thread, which is not kept for the sake of a number. */
+const SPACE_MAX_AGE_MS = 30_000;
+
+export interface HealthRequest {
+  readonly method: string | undefined;
+  /** Path with query, as it came. */
+  readonly target: string | undefined;
+}
+
+export interface HealthAnswer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+const TEXT = 'text/plain; charset=utf-8';
+const JSON_TYPE = 'application/json';
+
+/** What to answer; never rejects for what a client sends. */
+export function createAnswers(ports: HealthPorts): (request: HealthRequest) => Promise<HealthAnswer> {
+  const { measureSpace: make, nowMs } = ports;
+  const measureSpace = rememberFor({ make, nowMs, maxAgeMs: SPACE_MAX_AGE_MS });
+  return async ({ method, target = '' }) => {
+    const [path] = target.split('?', 1);
+    if (path !== '/healthz' && path !== '/metrics') return { status: 404, type: TEXT, body: 'not found\n' };
+    if (method !== 'GET' && method !== 'HEAD') return { status: 405, type: TEXT, body: 'GET only\n' };
+    const facts = ports.facts();
+    if (path === '/healthz') {
+      const { status, body } = describeHealth(facts);
+      return { status, type: JSON_TYPE, body: `${JSON.stringify(body)}\n` };
+    }
+    const isHanging = facts.stuckThreads > 0;
+    const space = isHanging ? undefined : await measureSpace(markOf(facts));
+    return { status: 200, type: METRICS_TYPE, body: formatMetrics({ facts, space, rssBytes: ports.rssBytes() }) };
+  };
+}
+
+/** Another one: a pull has ended, or the store is another. */
+function markOf({ pulls, volume }: HealthFacts): string {
+  return `${pulls.ok.count} ${pulls.failed.count} ${volume.state}`;
+}

@@ -1,0 +1,189 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { daemonEndpoints } from '../../../src/compose-endpoints.ts';
+import { openPool, type Parts } from '../../../src/compose-parts.ts';
+import { assertTransportAllowed, loadDaemonRegistries } from '../../../src/config/index.ts';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import { parseReference } from '../../../src/oci/index.ts';
+import { type DaemonSample, resolveSample } from '../../support/daemon-texts.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { Scratch } from '../../support/scratch.ts';
+import { makeTestCertificates, type TestCertificates } from '../../support/test-certificates.ts';
+
+const DIGEST = `sha256:${'0'.repeat(64)}`;
+const PINNED = `app.io/x@${DIGEST}`;
+const TAG = 'app.io/x:1';
+
+/** Each host with a user of its own name. */
+const AUTHS = Object.fromEntries(
+  ['app.io', 'mirror.io', 'host-mirror.io'].map((host) => [host, { username: host, password: 'measured' }]),
+);
+
+const MEASURED_MIRROR = `
+[[image.registry_config.registry]]
+location = "app.io"
+[[image.registry_config.registry.mirror]]
+location = "mirror.io/app"
+insecure = true
+`;
+
+const HOST_MIRROR = `
+[registries."app.io"]
+mirror = "http://host-mirror.io:8080/cache/"
+username = "app"
+password = "unmeasured"
+[registries."host-mirror.io:8080"]
+username = "cache"
+password = "unmeasured"
+`;
+
+describe('the places that the daemon asks', () => {
+  const scratch = new Scratch('endpoints');
+  let certificates: TestCertificates;
+
+  beforeAll(() => {
+    certificates = makeTestCertificates();
+    writeFileSync(scratch.join('auth.json'), JSON.stringify({ auths: AUTHS }));
+    for (const host of ['mirror.io', 'host-mirror.io:8080']) {
+      mkdirSync(scratch.join('certs.d', host), { recursive: true });
+      writeFileSync(scratch.join('certs.d', host, 'ca.crt'), certificates.authority);
+      writeFileSync(scratch.join('certs.d', host, 'me.cert'), certificates.named.cert);
+      writeFileSync(scratch.join('certs.d', host, 'me.key'), certificates.named.key);
+    }
+  });
+  afterAll(() => scratch[Symbol.dispose]());
+
+  function endpointsOf(name: string, sample: DaemonSample) {
+    const configuration = resolveSample(sample);
+    const pool = openPool(DEFAULT_LIMITS, 1_000);
+    const parts: Parts = { configuration, limits: DEFAULT_LIMITS, pool, userAgent: 'test', checkpoint: () => {} };
+    const registries = loadDaemonRegistries(configuration, DEFAULT_LIMITS.maxConfigurationBytes);
+    try {
+      return daemonEndpoints(parts, configuration, registries)(parseReference(name));
+    } finally {
+      pool.close();
+    }
+  }
+
+  const usersOf = (name: string, sample: DaemonSample) =>
+    endpointsOf(name, sample).map(({ reference, credentials }) => [
+      `${reference.domain}/${reference.path}`,
+      credentials?.kind === 'basic' ? `${credentials.username}:${credentials.password}` : undefined,
+    ]);
+
+  const withAuthfile = (toml: string) => `[pull]\nauthfile = "${scratch.join('auth.json')}"\n${toml}`;
+
+  it('are the measured mirrors for every image, each with the credentials of its own host', () => {
+    for (const name of [PINNED, TAG]) {
+      expect(usersOf(name, { toml: withAuthfile(MEASURED_MIRROR) })).toEqual([
+        ['mirror.io/app/x', 'mirror.io:measured'],
+        ['app.io/x', 'app.io:measured'],
+      ]);
+    }
+  });
+
+  it('may speak http where a measured mirror is called insecure, and nowhere else', () => {
+    const [mirror, own] = endpointsOf(TAG, { toml: MEASURED_MIRROR });
+    expect([mirror?.allowHttp, own?.allowHttp]).toEqual([true, false]);
+    expect(mirror?.transport.hosts).toEqual([{ host: 'mirror.io', tlsVerify: false }]);
+    expect(own?.transport.hosts).toBeUndefined();
+    expect([mirror?.transport.tlsVerify, own?.transport.tlsVerify]).toEqual([true, true]);
+    for (const { configuration } of [mirror, own].filter((each) => each !== undefined)) {
+      expect(() => assertTransportAllowed(configuration, 'none')).not.toThrow();
+    }
+  });
+
+  it('are an unmeasured mirror too where the image is pinned, with credentials of its own class', () => {
+    const endpoints = endpointsOf(PINNED, { imagepuller: HOST_MIRROR });
+    expect(endpoints[0]).toMatchObject({
+      mirrorApi: { prefix: '/cache', namespace: 'app.io' },
+      reference: { domain: 'host-mirror.io:8080', path: 'x', digest: DIGEST },
+      allowHttp: true,
+    });
+    expect(usersOf(PINNED, { imagepuller: HOST_MIRROR })).toEqual([
+      ['host-mirror.io:8080/x', 'cache:unmeasured'],
+      ['app.io/x', 'app:unmeasured'],
+    ]);
+  });
+
+  it('trust an unmeasured mirror as the registry that it stands for, without the credentials of that', () => {
+    const pem = certificates.authority.trim();
+    const imagepuller = `[registries."app.io"]\nmirror = "https://m.io"\nusername = "app"\nca-certs = """${pem}"""`;
+    const [mirror, own] = endpointsOf(PINNED, { imagepuller });
+    for (const endpoint of [mirror, own]) {
+      expect(endpoint?.transport).toMatchObject({ extraRoots: [pem], systemRoots: false, tlsVerify: true });
+    }
+    expect([mirror?.credentials, own?.credentials]).toMatchObject([undefined, { username: 'app' }]);
+    const [entry] = endpointsOf(PINNED, { imagepuller: `${imagepuller}\n[registries."m.io"]\nusername = "m"` });
+    expect(entry?.transport).toMatchObject({ extraRoots: [], systemRoots: true });
+    expect(entry?.credentials).toMatchObject({ username: 'm' });
+  });
+
+  it('are no unmeasured mirror for a tag, nor unmeasured credentials', () => {
+    expect(usersOf(TAG, { imagepuller: HOST_MIRROR })).toEqual([['app.io/x', undefined]]);
+  });
+
+  it('give an unmeasured mirror no measured credentials and no client certificate, even under its name', () => {
+    const imagepuller = '[registries."app.io"]\nmirror = "https://mirror.io"';
+    const toml = withAuthfile(`certs_d = "${scratch.join('certs.d')}"`);
+    const [mirror, own] = endpointsOf(PINNED, { toml, imagepuller });
+    expect(mirror).toMatchObject({ reference: { domain: 'mirror.io' }, credentials: undefined });
+    expect(mirror?.transport.hosts).toBeUndefined();
+    expect(own?.credentials).toMatchObject({ username: 'app.io' });
+    // The same place, had the owner chosen it.
+    const [measured] = endpointsOf(PINNED, { toml: `${toml}\n${MEASURED_MIRROR}` });
+    expect(measured).toMatchObject({ reference: { domain: 'mirror.io' }, credentials: { username: 'mirror.io' } });
+    expect(measured?.transport.hosts?.[0]?.clientCertificates).toHaveLength(1);
+  });
+
+  it('never leave what the owner has blocked, whatever the host says', async () => {
+    const blocked = (location: string) =>
+      `[[image.registry_config.registry]]\nlocation = "${location}"\nblocked = true`;
+    const sample = { imagepuller: HOST_MIRROR };
+    await expectFailure('REGISTRY_BLOCKED', () => endpointsOf(PINNED, { ...sample, toml: blocked('app.io') }));
+    const withoutMirror = usersOf(PINNED, { ...sample, toml: blocked('host-mirror.io') });
+    expect(withoutMirror).toEqual([['app.io/x', 'app:unmeasured']]);
+  });
+
+  it.each([
+    'blocked = true',
+    'location = "evil.io"',
+    'prefix = "app.io"',
+    'unqualified-search-registries = ["evil.io"]',
+  ])('are not moved by what imagepuller.toml cannot say: %s', (line) => {
+    const plain = usersOf(PINNED, {});
+    expect(usersOf(PINNED, { imagepuller: `${line}\n[registries."app.io"]\n${line}` })).toEqual(plain);
+  });
+
+  it('carry measured credentials over no way that the host has chosen, to a mirror either', async () => {
+    const imagepuller = '[registries."mirror.io"]\ninsecure-skip-verify = true';
+    await expectFailure('CONFIG_CLASS_REFUSED', () =>
+      endpointsOf(PINNED, { toml: withAuthfile(MEASURED_MIRROR), imagepuller }),
+    );
+    expect(usersOf(PINNED, { toml: MEASURED_MIRROR, imagepuller })).toHaveLength(2);
+    const configurations = endpointsOf(TAG, { toml: MEASURED_MIRROR, imagepuller }).map((each) => each.configuration);
+    const [mirror] = configurations;
+    expect(mirror).toBeDefined();
+    await expectFailure('CONFIG_CLASS_REFUSED', () => {
+      for (const configuration of configurations) assertTransportAllowed(configuration, 'none');
+    });
+  });
+
+  it('show a client certificate over no way that the host has chosen', async () => {
+    const imagepuller = '[registries."mirror.io"]\ninsecure-skip-verify = true';
+    const toml = `[pull]\ncerts_d = "${scratch.join('certs.d')}"\n${MEASURED_MIRROR}`;
+    expect(endpointsOf(PINNED, { toml })).toHaveLength(2);
+    await expectFailure('CONFIG_CLASS_REFUSED', () => endpointsOf(PINNED, { toml, imagepuller }));
+  });
+
+  it.each([
+    ['no URL', 'mirror.io'],
+    ['another scheme', 'ftp://mirror.io'],
+    ['credentials', 'https://u:s3cret@mirror.io'],
+    ['a query', 'https://mirror.io/?ns=x'],
+  ])('refuse a mirror with %s as an obstacle', (_, mirror) => {
+    const { pullObstacles } = resolveSample({ imagepuller: `[registries."a.io"]\nmirror = "${mirror}"` });
+    expect(pullObstacles).toMatchObject([{ code: 'CONFIG_FILE_INVALID', key: 'imagepuller.toml' }]);
+    expect(JSON.stringify(pullObstacles)).not.toContain('s3cret');
+  });
+});

@@ -1,0 +1,36 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { writeLayout } from '../../support/archive-builder.ts';
+import { DaemonBed } from '../../support/daemon-bed.ts';
+import type { BuiltImage } from '../../support/image-builder.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { mountsBelow } from '../../support/mounts.ts';
+import { describeWith } from '../../support/needs.ts';
+import { buildSmallImage } from '../../support/small-image.ts';
+
+describeWith(['root'], 'the daemon', () => {
+  let bed: DaemonBed;
+  let image: BuiltImage;
+  let layout: string;
+
+  beforeEach(async () => {
+    bed = await DaemonBed.open();
+    image = await buildSmallImage(bed.bed.directory);
+    layout = bed.bed.path('layout');
+    writeLayout(layout, [{ image }]);
+  });
+  afterEach(() => bed[Symbol.asyncDispose]());
+
+  it.each([
+    ['a directory', () => `oci:${layout}@${image.top.digest}`],
+    ['an archive', () => `oci-archive:${layout}.tar@${image.top.digest}`],
+    ['an archive of Docker', () => `docker-archive:${layout}.tar@${image.top.digest}`],
+    ['a name behind docker://', () => `docker://registry.example/app@${image.top.digest}`],
+  ])('reads no path that the host chooses: %s is refused, pinned or not', async (_, reference) => {
+    // What the command line pulls: only the way of asking differs.
+    expect(readFileSync(`${layout}/oci-layout`, 'utf8')).toContain('1.0.0');
+    await expectFailure('REFERENCE_INVALID', () => bed.pull(reference()));
+    expect(mountsBelow(bed.bed.path('bundles'))).toEqual([]);
+    expect(readdirSync(bed.bed.path('memory/store/layers'))).toEqual([]);
+  });
+});

@@ -1,0 +1,180 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { composeCli } from '../../../src/compose.ts';
+import { type Check, performDoctorOperation } from '../../../src/doctor/index.ts';
+import { SealiftError, toPlainError } from '../../../src/errors/index.ts';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import { openTtrpcServer, type TtrpcServer } from '../../../src/ttrpc/index.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { memoryFolder } from '../../support/memory-folder.ts';
+import { unmountBelow } from '../../support/mounts.ts';
+import { describeWith } from '../../support/needs.ts';
+
+/** What `sealift doctor --daemon` finds, without the daemon: its configuration, sockets and state are made here. */
+describeWith(['root'], 'doctor --daemon', () => {
+  let memory: string;
+  let servers: TtrpcServer[];
+
+  beforeEach(() => {
+    memory = mkdtempSync(join(memoryFolder(), 'sealift-doctor-'));
+    servers = [];
+  });
+
+  afterEach(async () => {
+    for (const server of servers) await server.stop(0);
+    await unmountBelow(memory);
+    rmSync(memory, { recursive: true });
+  });
+
+  const inMemory = (...names: string[]) => join(memory, ...names);
+
+  function writeConfig(more = '', sockets = ['cdh.sock']): void {
+    const listed = sockets.map((name) => `{ path = "${inMemory(name)}" }`).join(', ');
+    writeFileSync(
+      inMemory('cdh.toml'),
+      `[api]
+sockets = [${listed}]
+[store]
+state = "${inMemory('state')}"
+[volume]
+devices = []
+mount_point = "${inMemory('image')}"
+memory_mount_point = "${inMemory('image-memory')}"
+${more}`,
+    );
+  }
+
+  async function serve(name: string): Promise<void> {
+    const options = { path: inMemory(name), services: new Map(), limits: DEFAULT_LIMITS, onFault: () => undefined };
+    servers.push(await openTtrpcServer(options));
+  }
+
+  /** What the daemon writes when it has prepared a disk, or has not. */
+  function remember(record: object): void {
+    mkdirSync(inMemory('state/volume'), { recursive: true });
+    const bootId = execFileSync('cat', ['/proc/sys/kernel/random/boot_id'], { encoding: 'utf8' }).trim();
+    const request = { source: { kind: 'deviceId', major: 254, minor: 0 }, mountPoint: inMemory('image') };
+    writeFileSync(inMemory('state/volume/volume.json'), JSON.stringify({ format: 1, bootId, request, ...record }));
+  }
+
+  async function doctor(): Promise<Record<string, Check>> {
+    const options = { settings: {}, configFile: inMemory('cdh.toml'), debug: false, ofDaemon: true };
+    const io = { signal: new AbortController().signal, onProgress: () => undefined };
+    const { checks } = await composeCli({ environment: {}, version: 'test' }).doctor(options, io);
+    return Object.fromEntries(checks.map((check) => [check.name, check]));
+  }
+
+  it('finds a daemon that answers on all its sockets, and what it needs', async () => {
+    writeConfig('', ['cdh.sock', 'other.sock']);
+    await serve('cdh.sock');
+    await serve('other.sock');
+    const checks = await doctor();
+    expect(checks['daemon-sockets']).toMatchObject({
+      status: 'ok',
+      detail: `sealiftd answers on ${inMemory('cdh.sock')}, ${inMemory('other.sock')}`,
+    });
+    expect(checks['daemon-configuration']).toMatchObject({ status: 'ok' });
+    expect(checks['daemon-store']).toMatchObject({
+      status: 'ok',
+      detail: expect.stringContaining(`memory at ${inMemory('image-memory')}`),
+    });
+    expect(checks['programs']?.status).toMatch(/^(ok|warn)$/);
+    for (const name of ['launch-timeout', 'mount-timeout', 'pull-timeout']) expect(checks[name]?.status).toBe('ok');
+    // And the places are the daemon's.
+    expect(checks['data-space']?.detail).toContain(inMemory('image-memory/store'));
+  });
+
+  it('tells of a daemon that does not run without calling that a failure', async () => {
+    writeConfig();
+    expect((await doctor())['daemon-sockets']).toMatchObject({
+      status: 'warn',
+      detail: `${inMemory('cdh.sock')} is not there: no daemon serves it`,
+    });
+  });
+
+  it('tells of a socket that others may use, and of a file in the place of one', async () => {
+    writeConfig('', ['cdh.sock']);
+    await serve('cdh.sock');
+    chmodSync(inMemory('cdh.sock'), 0o666);
+    expect((await doctor())['daemon-sockets']).toMatchObject({
+      status: 'warn',
+      detail: expect.stringContaining('0666'),
+    });
+    writeConfig('', ['cdh.sock', 'file']);
+    writeFileSync(inMemory('file'), '');
+    expect((await doctor())['daemon-sockets']).toMatchObject({
+      status: 'fail',
+      detail: `${inMemory('file')} is no socket`,
+    });
+  });
+
+  it('says what keeps pulls from being served with this configuration', async () => {
+    writeConfig('[image]\nsigstore_config_uri = "kbs:///default/sigstore/1"\n');
+    expect((await doctor())['daemon-configuration']).toMatchObject({
+      status: 'fail',
+      detail: expect.stringContaining('sigstore_config_uri'),
+      remedy: expect.stringContaining('take image.sigstore_config_uri out'),
+    });
+    writeConfig('[image]\nunheard_of = 1\n');
+    expect((await doctor())['daemon-configuration']).toMatchObject({
+      status: 'warn',
+      detail: expect.stringContaining('image.unheard_of'),
+    });
+  });
+
+  it('ends with the error of a configuration that cannot be read', async () => {
+    writeConfig('[api\n');
+    await expectFailure('CONFIG_FILE_INVALID', doctor);
+  });
+
+  it('tells what the daemon has remembered of a device that failed', async () => {
+    const error = toPlainError(new SealiftError('VOLUME_DEVICE_INVALID', 'image store: 254:0: expected a whole disk'));
+    writeConfig();
+    remember({ state: 'failed', error });
+    expect((await doctor())['daemon-store']).toMatchObject({
+      status: 'fail',
+      detail: expect.stringContaining('expected a whole disk'),
+      remedy: error.hint,
+    });
+    writeConfig('required = false\n');
+    expect((await doctor())['daemon-store']).toMatchObject({
+      status: 'warn',
+      detail: expect.stringContaining(`memory at ${inMemory('image-memory')}`),
+    });
+  });
+
+  it('makes nothing: no state, no store, no mount', async () => {
+    writeConfig();
+    await doctor();
+    const left = execFileSync('find', [memory, '-mindepth', '1'], { encoding: 'utf8' }).trim();
+    expect(left).toBe(inMemory('cdh.toml'));
+  });
+
+  it('reads a plain file as the agent’s, and nothing that would hold it up', () => {
+    const read = (path: string) => performDoctorOperation({ kind: 'readAgentFile', request: { path } });
+    writeFileSync(inMemory('agent.toml'), 'log_level = "info"\n');
+    expect(read(inMemory('agent.toml'))).toBe('log_level = "info"\n');
+    execFileSync('mkfifo', [inMemory('fifo')]);
+    expect([read(inMemory('fifo')), read('/dev/zero'), read(memory), read(inMemory('none'))]).toEqual(
+      Array(4).fill(undefined),
+    );
+  });
+
+  it('finds programs where the daemon runs them from, and no others', () => {
+    const found = performDoctorOperation({ kind: 'findPrograms', request: { names: ['sh', 'no-such-program'] } });
+    expect(found).toEqual({ sh: expect.stringMatching(/^\/.*\/sh$/), 'no-such-program': undefined });
+  });
+
+  it('tells which abilities this kernel has, and loads nothing for it', () => {
+    // A kernel without modules has no list of them either.
+    const modules = () => (existsSync('/proc/modules') ? readFileSync('/proc/modules', 'utf8').split('\n').length : 0);
+    const before = modules();
+    const release = execFileSync('uname', ['-r'], { encoding: 'utf8' }).trim();
+    const abilities = performDoctorOperation({ kind: 'examineKernel', request: { release } });
+    expect(Object.keys(abilities as object)).toEqual(['dm-crypt', 'dm-integrity', 'dm-verity', 'aegis128']);
+    for (const ability of Object.values(abilities as object)) expect(ability).toMatch(/^(ready|loadable|absent)$/);
+    expect(modules()).toBe(before);
+  });
+});

@@ -1,0 +1,22 @@
+import { appendFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Names the folder, in the environment of a program whose checkpoints are watched. */
+export const CHECKPOINT_VARIABLE = 'SEALIFT_TEST_CHECKPOINTS';
+/** Every checkpoint that was passed, one a line. */
+export const PASSED = 'passed';
+/** The checkpoint at which the process kills itself. */
+export const DIE_AT = 'die-at';
+
+/** What is alive in the heap of the daemon's main thread, in bytes: it answers SIGUSR2 so. */
+export const LIVE_BYTES = 'live-bytes';
+
+/** For every thread of a program: notes the checkpoint, and ends the process if it is the one. */
+export function createCheckpoint(environment: NodeJS.ProcessEnv): (name: string) => void {
+  const folder = environment[CHECKPOINT_VARIABLE];
+  if (folder === undefined) return () => undefined;
+  return (name) => {
+    appendFileSync(join(folder, PASSED), `${name}\n`);
+    if (readFileSync(join(folder, DIE_AT), 'utf8') === name) process.kill(process.pid, 'SIGKILL');
+  };
+}

@@ -1,0 +1,34 @@
+import { PullStatistics } from '../../../src/daemon/index.ts';
+import type { HealthFacts } from '../../../src/health/index.ts';
+
+/** A daemon with a disk that has pulled nothing yet. */
+export function healthFacts(
+  change: Partial<HealthFacts> = {},
+  volume: Partial<HealthFacts['volume']> = {},
+): HealthFacts {
+  return {
+    version: '1.2.3',
+    uptimeSeconds: 12.4,
+    pulls: new PullStatistics(),
+    stuckThreads: 0,
+    obstacle: undefined,
+    volume: {
+      state: 'ready',
+      place: {
+        kind: 'device',
+        directory: '/run/kata-containers/image',
+        reason: 'image store on 254:0',
+        mappingUuid: 'CRYPT-LUKS2-0',
+      },
+      device: { deviceId: '254:0', path: '/dev/vda', bytes: 2 ** 31, sectorBytes: 512, diskseq: '9' },
+      mountPoint: '/run/kata-containers/image',
+      mapping: undefined,
+      cipher: 'capi:authenc(hmac(sha256),xts(aes))-plain64',
+      integrity: 'hmac-sha256',
+      error: undefined,
+      stuckPrograms: 0,
+      ...volume,
+    },
+    ...change,
+  };
+}
