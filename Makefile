@@ -5,7 +5,7 @@ TESTS ?=
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build dist check lint format typecheck test test-unit test-integration test-acceptance test-podvm soak fuzz demo demo-local bench docs clean
+.PHONY: help setup build dist check lint format typecheck test test-unit test-integration test-acceptance test-podvm soak fuzz demo demo-local bench bench-dm-crypt docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-17s %s\n' "$$target" "$$text"; done
@@ -60,6 +60,9 @@ demo-local: build ## the same images without a VM: pull, mount and run; needs ro
 
 bench: ## compare with skopeo + umoci, podman and containerd, and write docs/performance.md (BENCH_*: see there); needs root
 	@node scripts/bench.ts
+
+bench-dm-crypt: build ## ways to encrypt the store's disk, in a pod VM, and write docs/performance.md; needs root
+	@node scripts/bench-dm-crypt.ts
 
 docs: ## write docs/errors.md, docs/limits.md and the JSON Schema from the tables in the sources
 	@node scripts/generate-docs.ts

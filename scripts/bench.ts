@@ -7,9 +7,11 @@ import { unmountBelow } from '../test/support/mounts.ts';
 import { Scratch } from '../test/support/scratch.ts';
 import { drawChart } from './bench/chart.ts';
 import { listContenders } from './bench/contenders.ts';
+import { formatDaemonReport } from './bench/daemon-report.ts';
 import { type BenchImage, type ImageKey, publishImage } from './bench/images.ts';
 import { createInterrupt } from './bench/interrupt.ts';
 import { describeMachine } from './bench/machine.ts';
+import { measureDaemon } from './bench/measure-daemon.ts';
 import { installPackages, packageVersions } from './bench/packages.ts';
 import { buildPrograms } from './bench/programs.ts';
 import { formatReport } from './bench/report.ts';
@@ -18,7 +20,8 @@ import { type BenchSettings, findObstacle, type Place, readSettings } from './be
 import { startSlowProxy } from './bench/start-slow-proxy.ts';
 import { writeSection } from './bench/write-section.ts';
 
-const DOCS = fileURLToPath(new URL('../docs', import.meta.url));
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const DOCS = join(ROOT, 'docs');
 /** podman's locks; it makes them for the machine, wherever its storage lies. */
 const PODMAN_LOCK = '/dev/shm/libpod_lock';
 
@@ -26,7 +29,10 @@ async function bench(settings: BenchSettings, signal: AbortSignal): Promise<void
   using scratch = new Scratch('bench');
   await using registry = await startDockerRegistry();
   await using proxy = await startSlowProxy(registry.host);
-  const contenders = listContenders(await buildPrograms(scratch.join('programs')), settings.contenders);
+  const programs = await buildPrograms(scratch.join('programs'));
+  if (settings.parts.includes('daemon')) await benchDaemon();
+  if (!settings.parts.includes('pulls')) return;
+  const contenders = listContenders(programs, settings.contenders);
   const images = await publishImages(settings, registry.url, scratch, signal);
   const results: CaseResult[] = [];
   for (const place of settings.places) {
@@ -38,6 +44,13 @@ async function bench(settings: BenchSettings, signal: AbortSignal): Promise<void
     }
   }
   await publish(settings, results);
+
+  async function benchDaemon(): Promise<void> {
+    console.error('the daemon: starts, idle memory, room on disk');
+    const folder = scratch.join('daemon');
+    const figures = await measureDaemon({ programs, registry, folder, root: ROOT, signal });
+    publishSection(settings, 'bench-daemon', formatDaemonReport(figures, describeMachine()));
+  }
 
   async function runInPlace(place: Place, image: BenchImage, host: string): Promise<CaseResult> {
     using runs = new PlacedScratch(place.folder);
@@ -102,16 +115,21 @@ async function publish(settings: BenchSettings, results: readonly CaseResult[]):
     rounds: settings.rounds,
     scale: settings.scale,
   });
-  console.log(report);
   const { outputFolder } = settings;
-  if (outputFolder === undefined) {
-    console.error('part of a bench: printed only (BENCH_OUTPUT=folder with a performance.md writes it)');
-    return;
-  }
-  writeSection(join(outputFolder, 'performance.md'), 'bench', report);
+  publishSection(settings, 'bench', report);
+  if (outputFolder === undefined) return;
   const [first] = settings.places;
   const charted = results.filter(({ place }) => place === first);
   writeFileSync(join(outputFolder, 'performance.svg'), drawChart(charted));
+}
+
+function publishSection({ outputFolder }: BenchSettings, name: string, report: string): void {
+  console.log(report);
+  if (outputFolder === undefined) {
+    console.error('part of a bench: printed only (BENCH_OUTPUT=folder with a performance.md writes it)');
+  } else {
+    writeSection(join(outputFolder, 'performance.md'), name, report);
+  }
 }
 
 if (IS_ROOT) await installPackages();

@@ -5,6 +5,7 @@ import { buildProgram } from '../build-program.ts';
 
 export interface BuiltPrograms {
   readonly sealift: string;
+  readonly sealiftd: string;
   readonly node: string;
   readonly floor: string;
 }
@@ -26,5 +27,10 @@ export async function buildPrograms(folder: string): Promise<BuiltPrograms> {
     logLevel: 'warning',
   });
   await stop();
-  return { sealift: join(folder, 'sealift'), node: join(folder, 'lib/node'), floor };
+  return {
+    sealift: join(folder, 'sealift'),
+    sealiftd: join(folder, 'sealiftd'),
+    node: join(folder, 'lib/node'),
+    floor,
+  };
 }

@@ -11,7 +11,11 @@ export interface Place {
   readonly images: readonly ImageKey[];
 }
 
+const PARTS = ['pulls', 'daemon'] as const;
+export type BenchPart = (typeof PARTS)[number];
+
 export interface BenchSettings {
+  readonly parts: readonly BenchPart[];
   readonly rounds: number;
   /** 1 is the real thing; smaller makes smaller images, to see whether everything works. */
   readonly scale: number;
@@ -37,6 +41,7 @@ export function readSettings(environment: NodeJS.ProcessEnv, docsFolder: string)
   );
   if (places.length === 0) throw new Error('BENCH_NETWORK: expected local or slow');
   return {
+    parts: chooseParts(environment['BENCH_PARTS']),
     rounds,
     scale,
     places,
@@ -79,6 +84,14 @@ function chooseImages(text: string | undefined): readonly ImageKey[] {
   const unknown = wanted.find((key) => !IMAGE_KEYS.some((known) => known === key));
   if (unknown !== undefined) throw new Error(`BENCH_IMAGES: expected some of ${IMAGE_KEYS.join(',')}, got ${unknown}`);
   return IMAGE_KEYS.filter((key) => wanted.includes(key));
+}
+
+function chooseParts(text: string | undefined): readonly BenchPart[] {
+  if (!text) return PARTS;
+  const wanted = text.split(',');
+  const unknown = wanted.find((part) => !PARTS.some((known) => known === part));
+  if (unknown !== undefined) throw new Error(`BENCH_PARTS: expected some of ${PARTS.join(',')}, got ${unknown}`);
+  return PARTS.filter((part) => wanted.includes(part));
 }
 
 function readNumber(environment: NodeJS.ProcessEnv, name: string, fallback: number): number {

@@ -1,0 +1,72 @@
+import { formatTable } from '../format-table.ts';
+import type { Machine } from './machine.ts';
+import { type DaemonFigures, PULLS, STARTS, type StartFigures } from './measure-daemon.ts';
+import { describeStrangers } from './watch-strangers.ts';
+
+/** The hub that the kata agent starts otherwise, written in Rust, on such a machine. */
+const HUB = { socketMs: 17, rssBytes: 11e6, diskBytes: 33e6 } as const;
+const TARGETS = { socketMs: 400, rssBytes: 60e6, idleRssBytes: 95e6 } as const;
+
+const HEAD = ['', 'exec to socket', 'min–max', 'RSS at start', `RSS idle after ${PULLS} pulls`, 'on disk'];
+
+export function formatDaemonReport(figures: DaemonFigures, machine: Machine): string {
+  const { node, daemon, withHealth, idleRssBytes, peakRssBytes, unpackedBytes, archiveBytes, nodeBytes } = figures;
+  const rows = [
+    [
+      'sealiftd',
+      ...starts(daemon),
+      megabytes(idleRssBytes),
+      `${megabytes(unpackedBytes)} (archive ${megabytes(archiveBytes)})`,
+    ],
+    ['sealiftd with api.health', ...starts(withHealth), '', ''],
+    ['Node by itself', ...starts(node), '', megabytes(nodeBytes)],
+    [
+      'targets',
+      `≤ ${TARGETS.socketMs} ms`,
+      '',
+      `≤ ${megabytes(TARGETS.rssBytes)}`,
+      `≤ ${megabytes(TARGETS.idleRssBytes)}`,
+      '',
+    ],
+    ['confidential-data-hub (Rust)', `${HUB.socketMs} ms`, '', megabytes(HUB.rssBytes), '', megabytes(HUB.diskBytes)],
+  ];
+  const verdicts = [
+    verdict('exec to socket', daemon.socketMs <= TARGETS.socketMs),
+    verdict('RSS at start', daemon.rssBytes <= TARGETS.rssBytes),
+    verdict('RSS idle after pulls', idleRssBytes <= TARGETS.idleRssBytes),
+  ];
+  const facts =
+    `Measured on ${machine.cores} cores (${machine.processor}), Linux ${machine.kernel}, Node ${machine.node.slice(1)}; ` +
+    `medians of ${STARTS} starts with the program in the page cache. ${PULLS} images of two layers, one after the other, ` +
+    `all still mounted, all threads ended again; VmHWM until then ${megabytes(peakRssBytes)}. ${verdicts.join(', ')}. ${describeStrangers(figures.strangersShare)}`;
+  return [facts, formatTable(HEAD, rows), explain(figures)].join('\n\n');
+}
+
+/** What is Node's, what is ours, and which of both could go. */
+function explain({ node, daemon, withHealth, idleRssBytes, unpackedBytes, nodeBytes }: DaemonFigures): string {
+  const ownMs = Math.round(daemon.socketMs - node.socketMs);
+  const ownBytes = daemon.rssBytes - node.rssBytes;
+  const healthBytes = withHealth.rssBytes - daemon.rssBytes;
+  return (
+    `Of ${Math.round(daemon.socketMs)} ms to the socket Node takes ${Math.round(node.socketMs)}, our code ${ownMs}: ` +
+    `it is compiled anew at each start, and the schemas of the configuration are built. Of ${megabytes(daemon.rssBytes)} ` +
+    `at start ${megabytes(node.rssBytes)} are Node’s own; ${megabytes(daemon.fileBytes)} are pages of its binary and ` +
+    `libraries, which the kernel can drop and read again; our code and data are ${megabytes(ownBytes)}. After pulls ${megabytes(idleRssBytes - daemon.rssBytes)} more ` +
+    `stay, though the heap is small by then: pages that V8 and malloc keep of threads that have ended, and more of the ` +
+    `binary that was read. Health and metrics take ${megabytes(Math.max(0, healthBytes))} ` +
+    `when they are configured, and nothing otherwise. On disk ${megabytes(unpackedBytes - nodeBytes)} of ` +
+    `${megabytes(unpackedBytes)} are not Node.`
+  );
+}
+
+function starts({ socketMs, minMs, maxMs, rssBytes }: StartFigures): string[] {
+  return [`${Math.round(socketMs)} ms`, `${Math.round(minMs)}–${Math.round(maxMs)}`, megabytes(rssBytes)];
+}
+
+function verdict(what: string, isMet: boolean): string {
+  return `${what}: ${isMet ? 'met' : '**missed**'}`;
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 1e6)} MB`;
+}

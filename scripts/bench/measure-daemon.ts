@@ -1,0 +1,149 @@
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { requestPull } from '../../src/api/index.ts';
+import { DaemonProcess } from '../../test/support/daemon-process.ts';
+import { type BuiltImage, buildImage, buildLayer, pushImage } from '../../test/support/image-builder.ts';
+import { pseudoRandom } from '../../test/support/small-image.ts';
+import { file, tar } from '../../test/support/tar-builder.ts';
+import { createDistribution } from '../distribution/create-distribution.ts';
+import type { BuiltPrograms } from './programs.ts';
+import { median } from './statistics.ts';
+import { watchStrangers } from './watch-strangers.ts';
+
+export const STARTS = 10;
+export const PULLS = 20;
+
+/** What a program takes before it is asked for anything. */
+export interface StartFigures {
+  readonly socketMs: number;
+  readonly minMs: number;
+  readonly maxMs: number;
+  readonly rssBytes: number;
+  /** Of these, pages of the binary and of libraries. */
+  readonly fileBytes: number;
+}
+
+export interface DaemonFigures {
+  /** Node with the same flags, and a socket. */
+  readonly node: StartFigures;
+  readonly daemon: StartFigures;
+  readonly withHealth: StartFigures;
+  readonly idleRssBytes: number;
+  readonly peakRssBytes: number;
+  readonly unpackedBytes: number;
+  readonly archiveBytes: number;
+  readonly nodeBytes: number;
+  /** Of the machine, used by others than the bench while it measured starts. */
+  readonly strangersShare: number;
+}
+
+export interface DaemonBench {
+  readonly programs: BuiltPrograms;
+  readonly registry: { readonly host: string; readonly url: string };
+  /** New and empty, for what is built. */
+  readonly folder: string;
+  readonly root: string;
+  readonly signal: AbortSignal;
+}
+
+/** What the daemon costs while nobody pulls, and what pulls leave behind. */
+export async function measureDaemon(bench: DaemonBench): Promise<DaemonFigures> {
+  const { programs, folder, signal } = bench;
+  mkdirSync(folder);
+  const strangers = watchStrangers();
+  const node = await measureStarts(writeBareNode(programs, folder), {}, signal);
+  const daemon = await measureStarts(programs.sealiftd, {}, signal);
+  const withHealth = await measureStarts(programs.sealiftd, { health: true }, signal);
+  const strangersShare = strangers();
+  const pulls = await measurePulls(bench);
+  const { archiveBytes, unpackedBytes } = await createDistribution({
+    root: bench.root,
+    output: join(folder, 'distribution'),
+    compressionLevel: 12,
+    modificationTime: new Date(0),
+  });
+  const nodeBytes = statSync(programs.node).size;
+  return { node, daemon, withHealth, ...pulls, archiveBytes, unpackedBytes, nodeBytes, strangersShare };
+}
+
+/** The launcher of the daemon, with a program behind it that only opens the socket. */
+function writeBareNode({ node }: BuiltPrograms, folder: string): string {
+  const script = join(folder, 'bare.mjs');
+  const launcher = join(folder, 'bare');
+  writeFileSync(
+    script,
+    `import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+createServer().listen(join(dirname(process.argv[3]), 'cdh.sock'));
+`,
+  );
+  const command = `exec ${node} --disable-warning=ExperimentalWarning --max-semi-space-size=1 ${script} "$@"`;
+  writeFileSync(launcher, `#!/bin/sh\nexport MALLOC_ARENA_MAX=1\n${command}\n`, { mode: 0o755 });
+  return launcher;
+}
+
+async function measureStarts(
+  program: string,
+  { health = false }: { readonly health?: boolean },
+  signal: AbortSignal,
+): Promise<StartFigures> {
+  const times: number[] = [];
+  const memory: ReturnType<DaemonProcess['memory']>[] = [];
+  // The first one reads the program from the disk.
+  for (let start = 0; start <= STARTS; start += 1) {
+    signal.throwIfAborted();
+    await using daemon = new DaemonProcess(program);
+    daemon.writeConfig(health ? { api: `health = "unix://${daemon.path('health.sock')}"` } : {});
+    const socketMs = await daemon.start();
+    await settle(signal);
+    if (start === 0) continue;
+    times.push(socketMs);
+    memory.push(daemon.memory());
+  }
+  return {
+    socketMs: median(times),
+    minMs: Math.min(...times),
+    maxMs: Math.max(...times),
+    rssBytes: median(memory.map(({ rssBytes }) => rssBytes)),
+    fileBytes: median(memory.map(({ fileBytes }) => fileBytes)),
+  };
+}
+
+/** What a start has begun is done, and what it has thrown away is collected. */
+async function settle(signal: AbortSignal): Promise<void> {
+  await sleep(1_000, undefined, { signal });
+}
+
+async function measurePulls({ programs, registry, folder, signal }: DaemonBench) {
+  await using daemon = new DaemonProcess(programs.sealiftd);
+  daemon.writeConfig();
+  await daemon.start();
+  await settle(signal);
+  const threads = () => readdirSync(`/proc/${daemon.pid}/task`).length;
+  const threadsAtStart = threads();
+  for (let number = 0; number < PULLS; number += 1) {
+    const image = await publishImage(number, registry.url, folder);
+    const bundlePath = daemon.path('bundles', `c${number}`);
+    mkdirSync(bundlePath);
+    const imageUrl = `${registry.host}/daemon/image-${number}@${image.top.digest}`;
+    await requestPull({ socketPath: daemon.socket, imageUrl, bundlePath, signal });
+  }
+  // They end when they have idled for a while.
+  while (threads() > threadsAtStart) await settle(signal);
+  await settle(signal);
+  const { rssBytes, peakBytes } = daemon.memory();
+  return { idleRssBytes: rssBytes, peakRssBytes: peakBytes };
+}
+
+/** Two layers of 5 MB, most of which does not compress; no other image has them. */
+async function publishImage(number: number, registryUrl: string, folder: string): Promise<BuiltImage> {
+  const members = [
+    [file('random', pseudoRandom(4_000_000, `image ${number}`))],
+    [file('text', `image ${number}\n`.repeat(100_000))],
+  ];
+  const layers = await Promise.all(members.map((each) => buildLayer(tar(each), 'gzip', folder)));
+  const image = buildImage({ format: 'oci', layers, config: { Cmd: ['/bin/true'] } });
+  await pushImage(registryUrl, `daemon/image-${number}`, 'latest', image);
+  return image;
+}
