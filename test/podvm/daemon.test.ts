@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
+import { basename } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
 import { type BuiltImage, buildImage, buildLayer, pushImage } from '../support/image-builder.ts';
@@ -32,11 +33,18 @@ level = "debug"
 describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', () => {
   let registry: RunningRegistry;
   let image: BuiltImage;
+  let other: BuiltImage;
   let daemon: GuestProcess;
   let agent: AgentClient;
   const scratch = new ReapedFolder('daemon');
-  const vm = usePodVm({ name: 'daemon', disks: [{ serial: 'store', size: GIB }] });
+  const disks = [
+    { serial: 'store', size: GIB },
+    { serial: 'plain', size: 64 * MIB },
+  ];
+  const vm = usePodVm({ name: 'daemon', disks });
   let containers = 0;
+  /** What an empty store takes of the disk. */
+  let emptyKib: number;
 
   beforeAll(async () => {
     registry = await startDockerRegistry();
@@ -47,15 +55,17 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
       file('bin/busybox', readFileSync('/bin/busybox'), { mode: 0o755 }),
       symlink('bin/sh', 'busybox'),
     ];
-    image = buildImage({
-      format: 'oci',
-      layers: [
-        await buildLayer(tar(members), 'gzip', scratch.path),
-        await buildLayer(tar([file('words', words)]), 'gzip', scratch.path),
-      ],
-      config: { Cmd: ['/bin/sh', '-c', 'head -c 11 /words; touch /written'], Env: ['PATH=/bin'] },
-    });
+    const base = await buildLayer(tar(members), 'gzip', scratch.path);
+    const build = async (content: Buffer) =>
+      buildImage({
+        format: 'oci',
+        layers: [base, await buildLayer(tar([file('words', content)]), 'gzip', scratch.path)],
+        config: { Cmd: ['/bin/sh', '-c', 'head -c 11 /words; touch /written'], Env: ['PATH=/bin'] },
+      });
+    image = await build(words);
+    other = await build(Buffer.from('other words'));
     await pushImage(registry.url, 'daemon/words', 'latest', image);
+    await pushImage(registry.url, 'daemon/words', 'other', other);
     await vm().writeFile(CONFIG, SETTINGS);
     daemon = await startDaemon();
     agent = await AgentClient.open(vm(), SOCKET, scratch.path);
@@ -68,8 +78,12 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
   });
 
   const shell = (script: string) => vm().run(['sh', '-c', script]);
-  const reference = () => `${registry.host.replace('127.0.0.1', vm().registryHost)}/daemon/words@${image.top.digest}`;
+  const reference = ({ top }: BuiltImage = image) =>
+    `${registry.host.replace('127.0.0.1', vm().registryHost)}/daemon/words@${top.digest}`;
   const mappings = async () => ((await vm().mustRun(['dmsetup', 'ls'])).match(/^sealift-\S+/gm) ?? []).sort();
+  const usedKib = async () => Number((await vm().mustRun(['sh', '-c', `df -k ${STORE} | awk 'END{print $3}'`])).trim());
+  const listLayers = async (place = STORE) =>
+    (await shell(`ls ${place}/store/layers`)).stdout.toString().split('\n').filter(Boolean);
   const listUppers = async (place: string) =>
     (await shell(`ls ${place}/store/uppers`)).stdout.toString().split('\n').filter(Boolean);
 
@@ -86,12 +100,12 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
   }
 
   /** As the agent: it makes the bundle, pulls, and gives the rootfs to the container. */
-  async function pull(options: { readonly timeoutMs?: number } = {}): Promise<string> {
+  async function pull(wanted = image): Promise<string> {
     containers += 1;
     const bundle = `/run/kata-containers/c${containers}`;
     await vm().mustRun(['mkdir', '-p', bundle]);
-    const digest = await agent.pullImage(reference(), bundle, options);
-    expect(digest).toBe(image.manifest.digest);
+    const digest = await agent.pullImage(reference(wanted), bundle);
+    expect(digest).toBe(wanted.manifest.digest);
     return bundle;
   }
 
@@ -102,7 +116,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
       '--no-pivot',
       '--bundle',
       bundle,
-      bundle.slice(-3).replace('/', ''),
+      basename(bundle),
     ]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     return stdout.toString();
@@ -110,6 +124,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
 
   it('pulls into memory while there is no device', async () => {
     const bundle = await pull();
+    await pull();
     expect(await runContainer(bundle)).toBe('known words');
     expect(await vm().mustRun(['sh', '-c', `grep ' ${MEMORY} ' /proc/mounts`])).toContain(' tmpfs rw,nosuid,nodev');
     // Half of the memory, in place of what the mount of /run happens to have.
@@ -121,7 +136,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     const [total = 0, size = 0] = sizes.match(/\d{6,}/g)?.map(Number) ?? [];
     expect(Math.abs(size / total - 0.5)).toBeLessThan(0.01);
     expect((await shell(`grep ' ${STORE} ' /proc/mounts`)).code).toBe(1);
-    expect(await listUppers(MEMORY)).toHaveLength(1);
+    expect(await listUppers(MEMORY)).toHaveLength(2);
   });
 
   it('makes the device the store when the agent says which, by its number alone', async () => {
@@ -132,6 +147,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
       /^0 \d+ crypt (?:capi:\S+|aes-xts-plain64) \S+ 0 \S+ 0 .*integrity:\d+:aead.*sector_size:4096/,
     );
     expect(await vm().mustRun(['sh', '-c', `grep ' ${STORE} ' /proc/mounts`])).toMatch(/ ext4 rw.*noatime/);
+    emptyKib = await usedKib();
     // Again, as for each container that carries the device.
     const before = await mappings();
     await agent.secureMount(deviceId, `${STORE}/`);
@@ -149,9 +165,8 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
   });
 
   it('gives back what a container in memory has left, although the disk is the store by now', async () => {
-    expect(await listUppers(MEMORY)).toHaveLength(1);
     await vm().mustRun(['umount', '/run/kata-containers/c1/rootfs']);
-    await expect.poll(() => listUppers(MEMORY), { timeout: 15_000 }).toEqual([]);
+    await expect.poll(() => listUppers(MEMORY), { timeout: 15_000 }).toHaveLength(1);
     expect(await listUppers(STORE)).toHaveLength(1);
   });
 
@@ -173,8 +188,21 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     const { image: disk } = await vm().disk('store');
     expect(disk.allocatedBytes()).toBeGreaterThan(4 * MIB);
     for (const needle of [Buffer.from(WORDS), ...LUKS_MAGIC]) expect(await disk.find(needle)).toBeUndefined();
-    // Positive control: in the guest they are there to be found.
+    // In the guest they are there to be found.
     expect((await shell(`grep -rqc '${WORDS.slice(0, 11)}' ${STORE}/store/layers`)).code).toBe(0);
+  });
+
+  it('would be seen by the same eyes, were the disk not encrypted or its header on it', async () => {
+    const { devicePath, image: disk } = await vm().disk('plain');
+    await shell(`mkfs.ext4 -q ${devicePath} && mkdir -p /run/plain && mount ${devicePath} /run/plain &&
+      cp ${STORE}/store/layers/* /run/plain/ && umount /run/plain`);
+    await vm().dropCaches();
+    expect(await disk.find(Buffer.from(WORDS))).toBeDefined();
+    const options = '--type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --luks2-metadata-size 16k';
+    const { code, stderr } = await shell(`echo key | cryptsetup luksFormat -q ${options} ${devicePath} -`);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    await vm().dropCaches();
+    for (const magic of LUKS_MAGIC) expect(await disk.find(magic)).toBeDefined();
   });
 
   it('answers the CLI as it answers the agent', async () => {
@@ -192,14 +220,14 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     await expect.poll(() => listUppers(STORE), { timeout: 15_000 }).toHaveLength(1);
   });
 
-  it('answers eight pulls at once', async () => {
-    const bundles = await Promise.all(Array.from({ length: 8 }, () => pull()));
-    for (const bundle of bundles) {
-      expect((await vm().run(['head', '-c', '11', `${bundle}/rootfs/words`])).stdout.toString()).toBe('known words');
-    }
+  it('answers eight pulls at once, and when their containers have run their uppers are gone', async () => {
+    const bundles = await Promise.all(Array.from({ length: 8 }, (_, index) => pull(index % 2 === 0 ? image : other)));
+    const said = await Promise.all(bundles.map(runContainer));
+    expect(said).toEqual(Array.from({ length: 8 }, (_, index) => (index % 2 === 0 ? 'known words' : 'other words')));
     expect(await listUppers(STORE)).toHaveLength(9);
-    for (const bundle of bundles) await vm().mustRun(['umount', `${bundle}/rootfs`]);
+    await vm().mustRun(['umount', ...bundles.map((bundle) => `${bundle}/rootfs`)]);
     await expect.poll(() => listUppers(STORE), { timeout: 15_000 }).toHaveLength(1);
+    expect(await listLayers()).toHaveLength(3);
   });
 
   it('is found again after SIGKILL, with what containers have mounted, and goes on', async () => {
@@ -214,6 +242,11 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     expect(await runContainer(next)).toBe('known words');
     expect(await mappings()).toEqual(before);
     expect((await vm().mustRun(['sh', '-c', `grep -c ' ${STORE} ' /proc/mounts`])).trim()).toBe('1');
+    // A container from the time before the disk, and before this run.
+    await vm().mustRun(['umount', '/run/kata-containers/c2/rootfs']);
+    await expect.poll(() => listUppers(MEMORY), { timeout: 15_000 }).toEqual([]);
+    // Nobody looks for layers there any more.
+    await expect.poll(() => listLayers(MEMORY), { timeout: 15_000 }).toEqual([]);
   });
 
   it('keeps a deadline, leaves the bundle empty, and answers the next call', async () => {
@@ -231,6 +264,19 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     expect(performance.now() - before).toBeLessThan(10_000);
     await expect.poll(async () => (await shell(`ls ${bundle}`)).stdout.toString(), { timeout: 10_000 }).toBe('');
     mute.close();
+    await pull();
+  });
+
+  it('keeps layers without containers until they are pruned, and then has the room back', async () => {
+    await vm().mustRun(['sh', '-c', 'awk \'$3=="overlay"{print $2}\' /proc/mounts | xargs umount']);
+    await expect.poll(() => listUppers(STORE), { timeout: 15_000 }).toEqual([]);
+    expect(await listLayers()).toHaveLength(3);
+    await vm().mustRun(['sealift', 'rm', '--daemon', '-c', CONFIG, other.manifest.digest]);
+    expect(await listLayers()).toHaveLength(2);
+    await vm().mustRun(['sealift', 'prune', '--all', '--daemon', '-c', CONFIG]);
+    expect(await listLayers()).toEqual([]);
+    expect((await mappings()).filter((name) => !name.startsWith('sealift-image-store'))).toEqual([]);
+    expect(await usedKib()).toBeLessThanOrEqual(emptyKib + 64);
     await pull();
   });
 

@@ -151,19 +151,22 @@ describeWith(POD_VM_NEEDS, 'the image store after a crash, and on a disk that st
     expect(await vm().mustRun(['dmsetup', 'ls'])).not.toContain('temporary-cryptsetup');
   });
 
-  it('is stalled when a pull says so, and found alive by the next request', async () => {
+  it('is stalled when a pull says so, until a look finds that it answers', async () => {
     const settings = guestSettings('dies', { timeoutMs: 20_000 });
     const request = await requestFor('dies', settings);
     const disk = await vm().disk('dies');
     await using guest = await VolumeGuest.start(vm(), { settings });
     expect(await guest.place()).toMatchObject({ kind: 'device' });
     await guest.call({ kind: 'reportStall', reason: 'a pull waited for 60000 ms' });
-    const error = await expectFailure('VOLUME_STALLED', () => guest.place());
-    expect(error.message).toContain('a pull waited');
-    expect(await guest.prepare(request)).toMatchObject({ state: 'ready' });
+    const { state, error } = await guest.status();
+    expect(state).toBe('stalled');
+    expect(error?.message).toContain('a pull waited');
+    expect(await guest.place()).toMatchObject({ kind: 'device' });
+    expect((await guest.status()).error).toBeUndefined();
     await disk.stall();
     await expectFailure('VOLUME_STALLED', () => guest.place());
     await disk.unstall();
+    expect(await guest.place()).toMatchObject({ kind: 'device' });
     expect(await guest.prepare(request)).toMatchObject({ state: 'ready' });
   });
 

@@ -9,7 +9,7 @@ import type { PodVm } from './types.ts';
 
 const NANOS_PER_MS = 1_000_000n;
 /** What the kata agent sends, but for device and mount point. */
-const SECURE_MOUNT_OPTIONS = {
+export const SECURE_MOUNT_OPTIONS = {
   sourceType: 'empty',
   targetType: 'fileSystem',
   filesystemType: 'ext4',
@@ -47,19 +47,21 @@ export class AgentClient {
 
   /** Answers the digest of the manifest; an error of the daemon's is one here. */
   async pullImage(image: string, bundle: string, options: { readonly timeoutMs?: number } = {}): Promise<string> {
-    const { status, message, payload } = await this.tryPull(image, bundle, options);
+    const { status, message, digest } = await this.tryPull(image, bundle, options);
     if (status !== 0) throw new Error(`PullImage ${image}: status ${status}: ${message}`);
-    return readStrings(payload).get(1) ?? '';
+    return digest ?? '';
   }
 
   async tryPull(image: string, bundle: string, options: { readonly timeoutMs?: number } = {}) {
-    const payload = new BinaryWriter()
+    const request = new BinaryWriter()
       .tag(1, WireType.LengthDelimited)
       .string(image)
       .tag(2, WireType.LengthDelimited)
       .string(bundle)
       .finish();
-    return this.#call('api.ImagePullService', 'PullImage', payload, options.timeoutMs ?? 120_000);
+    const timeoutMs = options.timeoutMs ?? 120_000;
+    const { status, message, payload } = await this.#call('api.ImagePullService', 'PullImage', request, timeoutMs);
+    return { status, message, digest: readStrings(payload).get(1) };
   }
 
   async secureMount(deviceId: string, mountPoint: string): Promise<void> {

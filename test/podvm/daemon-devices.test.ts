@@ -1,0 +1,215 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { ErrorCode } from '../../src/errors/index.ts';
+import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
+import { type BuiltImage, buildImage, buildLayer, pushImage } from '../support/image-builder.ts';
+import { describeWith } from '../support/needs.ts';
+import { SECURE_MOUNT_OPTIONS } from '../support/podvm/agent-calls.ts';
+import { GUEST, GuestDaemon } from '../support/podvm/guest-daemon.ts';
+import { ReapedFolder } from '../support/podvm/supervised-process.ts';
+import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
+import { pseudoRandom } from '../support/small-image.ts';
+import { dir, file, symlink, tar } from '../support/tar-builder.ts';
+
+const MIB = 1 << 20;
+const WORDS = 'known words of the image that must not reach the host';
+/** https://gitlab.com/cryptsetup/LUKS2-docs: the magic of both header copies. */
+const LUKS_MAGIC = [Buffer.from('LUKS\xba\xbe', 'latin1'), Buffer.from('SKUL\xba\xbe', 'latin1')];
+const NODE = '/dev/image_store';
+const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
+
+interface Unusable {
+  readonly what: string;
+  readonly serial?: string;
+  readonly make?: string;
+  readonly undo?: string;
+  readonly code: ErrorCode;
+  /** The others are for the long run: the volume's own tests have them all. */
+  readonly isQuick?: boolean;
+}
+
+const UNUSABLE: readonly Unusable[] = [
+  { what: 'is too small', serial: 'tiny', code: 'VOLUME_DEVICE_INVALID' },
+  { what: 'is read-only', serial: 'read-only', code: 'VOLUME_DEVICE_INVALID', isQuick: true },
+  { what: 'fails to write', serial: 'no-writes', code: 'VOLUME_PROGRAM_FAILED' },
+  {
+    what: 'is held by a mapping',
+    serial: 'held',
+    make: 'dmsetup create odd --table "0 8192 linear $1 0"',
+    undo: 'dmsetup remove odd',
+    code: 'VOLUME_DEVICE_BUSY',
+    isQuick: true,
+  },
+  { what: 'is a directory', make: 'mkdir /dev/odd', code: 'VOLUME_DEVICE_INVALID' },
+  { what: 'is a link out of /dev', make: 'ln -s /etc/passwd /dev/odd', code: 'VOLUME_DEVICE_INVALID' },
+  { what: 'is not there', code: 'VOLUME_DEVICE_MISSING', isQuick: true },
+];
+
+const settings = (volume: string) => `
+[volume]
+${volume}
+[pull]
+tls_verify = false
+[log]
+level = "debug"
+`;
+
+describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image store, as the daemon finds it', () => {
+  let registry: RunningRegistry;
+  let image: BuiltImage;
+  let daemon: GuestDaemon;
+  const scratch = new ReapedFolder('daemon-devices');
+  const vm = usePodVm({
+    name: 'daemon-devices',
+    disks: [
+      { serial: 'tiny', size: 64 * MIB - 4096 },
+      { serial: 'read-only', size: 64 * MIB, readOnly: true },
+      { serial: 'no-writes', size: 64 * MIB, failing: ['write'] },
+      { serial: 'held', size: 64 * MIB },
+    ],
+  });
+
+  beforeAll(async () => {
+    registry = await startDockerRegistry();
+    const words = Buffer.concat([Buffer.from(WORDS), pseudoRandom(2 * MIB, 'words'), Buffer.from(WORDS)]);
+    const members = [
+      dir('bin'),
+      dir('proc'),
+      file('bin/busybox', readFileSync('/bin/busybox'), { mode: 0o755 }),
+      symlink('bin/sh', 'busybox'),
+      file('words', words),
+    ];
+    image = buildImage({
+      format: 'oci',
+      layers: [await buildLayer(tar(members), 'gzip', scratch.path)],
+      config: { Cmd: ['/bin/sh', '-c', 'head -c 11 /words; touch /written'], Env: ['PATH=/bin'] },
+    });
+    await pushImage(registry.url, 'devices', 'latest', image);
+  });
+
+  afterAll(async () => {
+    await daemon?.[Symbol.asyncDispose]();
+    await registry?.stop();
+    await scratch[Symbol.asyncDispose]();
+  });
+
+  const shell = (script: string, ...parameters: string[]) => vm().mustRun(['sh', '-c', script, 'sh', ...parameters]);
+  const reference = () => `${registry.host.replace('127.0.0.1', vm().registryHost)}/devices@${image.top.digest}`;
+  const mounts = () => shell('cat /proc/mounts');
+  const secureMount = (devicePath: string) =>
+    daemon.agent.trySecureMount({ devicePath, ...SECURE_MOUNT_OPTIONS }, GUEST.store);
+
+  async function runContainer(bundle: string): Promise<void> {
+    const argv = ['crun', 'run', '--no-pivot', '--bundle', bundle, bundle.replace(/.*\//, '')];
+    const { code, stdout, stderr } = await vm().run(argv);
+    expect({ code, stdout: stdout.toString(), stderr }).toEqual({ code: 0, stdout: 'known words', stderr: '' });
+  }
+
+  async function assertOnDevice(bundle: string): Promise<void> {
+    await runContainer(bundle);
+    expect(await daemon.status()).toMatchObject({ state: 'ready', place: { kind: 'device', directory: GUEST.store } });
+    expect(await mounts()).not.toContain(` ${GUEST.memory} `);
+  }
+
+  /** As after a boot: no container, no daemon, nothing remembered. */
+  async function beginAnew(): Promise<void> {
+    await shell(`for place in $(awk '$3 == "overlay" { print $2 }' /proc/mounts); do umount "$place"; done`);
+    await expect.poll(mounts, { timeout: 15_000 }).not.toContain(' erofs ');
+    await daemon.process.kill('SIGTERM');
+    expect(await daemon.process.exited).toBe(0);
+    await shell(`grep -q ' ${GUEST.memory} ' /proc/mounts && umount ${GUEST.memory}; rm -r ${GUEST.state}`);
+  }
+
+  it('is waited for, where configured, by the first pull', async () => {
+    daemon = await GuestDaemon.start(vm(), settings('wait_ms = 60000'), scratch.path);
+    let isAnswered = false;
+    const pulling = daemon.pull(reference()).finally(() => {
+      isAnswered = true;
+    });
+    await expect.poll(async () => (await daemon.status()).state, { timeout: 10_000 }).toBe('preparing');
+    await expect.poll(() => daemon.log.join('\n'), { timeout: 10_000 }).toContain('pull requested');
+    // It is late in the eyes of the pull, too.
+    expect(isAnswered).toBe(false);
+    const { deviceId } = await vm().plugDisk({ serial: 'late', size: 64 * MIB });
+    await shell(`mknod ${NODE} b $(echo "$1" | tr : ' ')`, deviceId);
+    const { status, message, bundle } = await pulling;
+    expect(status, message).toBe(0);
+    await assertOnDevice(bundle);
+  });
+
+  it('is found by its node at start: encrypted, and noise to the host', async () => {
+    await beginAnew();
+    await daemon.startAgain(settings(''));
+    const { bundle } = await daemon.mustPull(reference());
+    await assertOnDevice(bundle);
+    expect(await shell('dmsetup table sealift-image-store')).toMatch(
+      / crypt capi:authenc\(hmac\(sha256\),xts\(aes\)\)/,
+    );
+    await vm().dropCaches();
+    const { image: disk } = await vm().disk('late');
+    expect(disk.allocatedBytes()).toBeGreaterThan(2 * MIB);
+    for (const needle of [Buffer.from(WORDS), ...LUKS_MAGIC]) expect(await disk.find(needle)).toBeUndefined();
+    // Positive control: in the guest they are there to be found.
+    await shell(`grep -rq '${WORDS}' ${GUEST.store}/store/layers`);
+  });
+
+  it('may have another name, and is no store when it cannot be one: no memory in its place', async () => {
+    await beginAnew();
+    await shell(`rm ${NODE}`);
+    const { devicePath } = await vm().disk('tiny');
+    await daemon.startAgain(settings(`devices = ["/dev/nothing", "${devicePath}"]`));
+    const { message } = await daemon.pull(reference());
+    expect(message).toContain('[VOLUME_DEVICE_INVALID]');
+    expect(message).toContain('at least 67108864 bytes');
+    expect(await daemon.status()).toMatchObject({ state: 'failed', error: { code: 'VOLUME_DEVICE_INVALID' } });
+    expect((await daemon.status()).place).toBeUndefined();
+    expect(await mounts()).not.toContain(` ${GUEST.memory} `);
+  });
+
+  it.each(IS_SOAK ? UNUSABLE : UNUSABLE.filter(({ isQuick }) => isQuick))(
+    'is refused to the agent, and so are pulls, when it $what',
+    async (row) => {
+      const path = row.serial === undefined ? '/dev/odd' : (await vm().disk(row.serial)).devicePath;
+      if (row.make !== undefined) await shell(row.make, path);
+      const { status, message } = await secureMount(path);
+      expect({ status, message }).toEqual({ status: 13, message: expect.stringContaining(`[${row.code}]`) });
+      const refused = await daemon.pull(reference());
+      expect(refused).toMatchObject({ status: 13, message: expect.stringContaining(`[${row.code}]`) });
+      expect((await daemon.status()).state).toBe('failed');
+      expect(await mounts()).not.toContain(` ${GUEST.memory} `);
+      if (row.undo !== undefined) await shell(row.undo);
+      await vm().mustRun(['rm', '-rf', '/dev/odd']);
+    },
+  );
+
+  it('is replaced by memory where configuration allows it, which says so', async () => {
+    await daemon.process.kill('SIGTERM');
+    expect(await daemon.process.exited).toBe(0);
+    await daemon.startAgain(settings('required = false'));
+    // The agent would not start the container whose device fails to be mounted.
+    expect(await secureMount((await vm().disk('tiny')).devicePath)).toMatchObject({ status: 0 });
+    const { bundle } = await daemon.mustPull(reference());
+    await runContainer(bundle);
+    expect(await mounts()).toContain(` ${GUEST.memory} tmpfs `);
+    const { state, place, error } = await daemon.status();
+    expect({ state, place, code: error?.code }).toMatchObject({
+      state: 'failed',
+      place: { kind: 'memory', directory: GUEST.memory, reason: expect.stringContaining('VOLUME_DEVICE_INVALID') },
+      code: 'VOLUME_DEVICE_INVALID',
+    });
+    expect(daemon.log.join('\n')).toContain('memory in place of the image store');
+    // What the request itself gets wrong is no fault of a device.
+    expect(await secureMount('/etc/passwd')).toMatchObject({
+      status: 13,
+      message: expect.stringContaining('[VOLUME_REQUEST_INVALID]'),
+    });
+  });
+
+  it('is the store by its path as soon as one can be it', async () => {
+    const { devicePath } = await vm().disk('held');
+    expect(await secureMount(devicePath)).toMatchObject({ status: 0 });
+    const { bundle } = await daemon.mustPull(reference());
+    await runContainer(bundle);
+    expect(await daemon.status()).toMatchObject({ state: 'ready', place: { kind: 'device' } });
+  });
+});

@@ -1,0 +1,297 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
+import { type BuiltImage, buildImage, buildLayer, pushImage } from '../support/image-builder.ts';
+import { describeWith } from '../support/needs.ts';
+import type { DiskImage } from '../support/podvm/disk-image.ts';
+import { GUEST, GuestDaemon, type PullOutcome } from '../support/podvm/guest-daemon.ts';
+import { BLOCK_BYTES, countStates, type ImagePlace, KnownBlocks } from '../support/podvm/known-blocks.ts';
+import { changedBlocks, type HostPlace, StoreMap } from '../support/podvm/store-map.ts';
+import { ReapedFolder } from '../support/podvm/supervised-process.ts';
+import type { GuestDisk, GuestProcess } from '../support/podvm/types.ts';
+import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
+import { pseudoRandom } from '../support/small-image.ts';
+import { startTamperProxy, type TamperProxy } from '../support/tamper-proxy.ts';
+import { dir, file, symlink, tar } from '../support/tar-builder.ts';
+
+const MIB = 1 << 20;
+const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
+const FILE_BYTES = (IS_SOAK ? 24 : 6) * MIB;
+const DISK_BYTES = (IS_SOAK ? 128 : 64) * MIB;
+/** Of the blocks of the image that the host changes; the long run changes every second one. */
+const MAX_FLIPS = IS_SOAK ? Number.POSITIVE_INFINITY : 600;
+const CLI_CONFIG = '/run/sealift-cli.toml';
+
+const SETTINGS = `
+[pull]
+tls_verify = false
+insecure_policy = true
+[pull.limits]
+max_tries = 3
+retry_delay_ms = 20
+[store]
+min_free_bytes = 0
+[log]
+level = "debug"
+`;
+
+/** A block of the image, and the place on the host's disk that holds it. */
+type HostBlock = ImagePlace & HostPlace;
+
+describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that the host changes', () => {
+  let registry: RunningRegistry;
+  let proxy: TamperProxy;
+  let isRegistryUp = true;
+  let daemon: GuestDaemon;
+  let disk: GuestDisk;
+  let empty: DiskImage;
+  const [first, second] = [contentOf('first'), contentOf('second')];
+  let images: { readonly first: BuiltImage; readonly second: BuiltImage };
+  let blocks: { readonly first: KnownBlocks; readonly second: KnownBlocks };
+  const scratch = new ReapedFolder('daemon-hostile');
+  const vm = usePodVm({ name: 'daemon-hostile', disks: [{ serial: 'store', size: DISK_BYTES }] });
+
+  beforeAll(async () => {
+    registry = await startDockerRegistry();
+    proxy = await startTamperProxy(registry.host, (_, outgoing) => {
+      if (!isRegistryUp) outgoing.destroy();
+      return !isRegistryUp;
+    });
+    images = { first: await build(first), second: await build(second) };
+    await pushImage(registry.url, 'app', 'latest', images.first);
+    blocks = {
+      first: await KnownBlocks.install(vm(), 'first', first),
+      second: await KnownBlocks.install(vm(), 'second', second),
+    };
+    daemon = await GuestDaemon.start(vm(), SETTINGS, scratch.path);
+    disk = await vm().disk('store');
+    await daemon.agent.secureMount(disk.deviceId, GUEST.store);
+    await shell('cd /sys/module/dm_bufio/parameters; echo 0 > retain_bytes; echo 1 > max_age_seconds; sync');
+    empty = await disk.image.takeSnapshot();
+  });
+
+  afterAll(async () => {
+    await daemon?.[Symbol.asyncDispose]();
+    await proxy?.stop();
+    await registry?.stop();
+    await scratch[Symbol.asyncDispose]();
+  });
+
+  const shell = (script: string) => vm().mustRun(['sh', '-c', script]);
+  const referenceOf = (suffix: string) => `${proxy.host.replace('127.0.0.1', vm().registryHost)}/app${suffix}`;
+  const TAG = ':latest';
+
+  async function build(content: ReadonlyMap<string, Buffer>): Promise<BuiltImage> {
+    const [busybox, ...others] = [...content].map(([name, bytes]) => file(name, bytes, { mode: 0o755 }));
+    const base = [dir('bin'), dir('proc'), ...(busybox === undefined ? [] : [busybox]), symlink('bin/cat', 'busybox')];
+    const layers = [await buildLayer(tar(base), 'gzip', scratch.path)];
+    for (const other of others) layers.push(await buildLayer(tar([other]), 'none', scratch.path));
+    return buildImage({ format: 'oci', layers, config: { Cmd: ['/bin/cat'], Env: ['PATH=/bin'] } });
+  }
+
+  /** Where all that the image's layers hold lies on the host's disk. */
+  async function locate(known: KnownBlocks): Promise<readonly HostBlock[]> {
+    const map = await StoreMap.read(vm(), GUEST.mapping);
+    const found: HostBlock[] = [];
+    for (const name of (await shell(`ls ${GUEST.store}/store/layers`)).split('\n').filter(Boolean)) {
+      const placeOf = await map.filePlaces(`/store/layers/${name}`);
+      const places = await known.locate(`${GUEST.store}/store/layers/${name}`);
+      found.push(...places.map((place) => ({ ...place, ...placeOf(place.imageBlock) })));
+    }
+    return found;
+  }
+
+  /** What the guest has not changed meanwhile is as it was; what it reads next comes from the disk. */
+  async function behindItsBack(change: () => void | Promise<void>): Promise<void> {
+    await vm().dropCaches();
+    await vm().pause();
+    await change();
+    await vm().resume();
+    await vm().dropCaches();
+  }
+
+  const flip = (changed: readonly { readonly offset: number }[]) => {
+    // Another bit in each of them, anywhere in the block.
+    for (const [at, { offset }] of changed.entries()) disk.image.flipBit(offset + ((at * 997) % BLOCK_BYTES), at % 8);
+  };
+
+  const stateDir = async () => (await shell(`ls -d ${GUEST.state}/store-*`)).trim();
+
+  /** What the CLI says of the daemon's store, or why it cannot say anything. */
+  async function listImages(): Promise<string> {
+    const settings = `[store]\ndata = "${GUEST.store}/store"\nstate = "${await stateDir()}"\n`;
+    await vm().writeFile(CLI_CONFIG, settings);
+    return (await vm().run(['sealift', 'images', '-c', CLI_CONFIG, '--json'])).stdout.toString();
+  }
+
+  let container: GuestProcess;
+  let running: PullOutcome;
+  let located: readonly HostBlock[];
+
+  it('shows all bytes as they are while nobody meddles, and lays them where the host can see them change', async () => {
+    running = await daemon.mustPull(referenceOf(TAG));
+    expect(running.digest).toBe(images.first.manifest.digest);
+    container = await vm().spawn(['crun', 'run', '--no-pivot', '--bundle', running.bundle, 'hostile']);
+    expect(await echo(container, 'before')).toBe('before');
+    await vm().dropCaches();
+    const states = await blocks.first.read(`${running.bundle}/rootfs`);
+    expect(countStates(states)).toMatchObject({ failed: 0, other: 0 });
+    located = await locate(blocks.first);
+    expect(located.length).toBeGreaterThan((2 * FILE_BYTES) / BLOCK_BYTES - 1);
+    // All of them are among the blocks that the pull has changed on the host's disk.
+    const changed = await changedBlocks(empty, disk.image);
+    expect(located.filter(({ offset }) => !changed.has(offset))).toEqual([]);
+  });
+
+  it('reads changed blocks as I/O errors, and none as other bytes', async () => {
+    const candidates = located.filter(({ name }) => isData(name));
+    const step = Math.max(2, Math.ceil(candidates.length / MAX_FLIPS));
+    const changed = candidates.filter((_, at) => at % step === 0);
+    expect(changed.length).toBeGreaterThan(400);
+    await behindItsBack(() => flip(changed));
+    const states = await blocks.first.read(`${running.bundle}/rootfs`);
+    expect(countStates(states).other).toBe(0);
+    const seen = changed.filter(({ name, block }) => states.get(name)?.[block] === 'E');
+    process.stdout.write(
+      `flipped ${changed.length} blocks: ${seen.length} refused, ${countStates(states).failed} in all\n`,
+    );
+    expect(seen.length / changed.length).toBeGreaterThanOrEqual(0.9);
+    // Of the others most can be read: the reader tells the one from the other.
+    expect(countStates(states).right).toBeGreaterThan(countStates(states).failed);
+    // A container that has not read them goes on.
+    expect(await echo(container, 'meanwhile')).toBe('meanwhile');
+    // Positive control: the same bits once more, and all is as it was.
+    await behindItsBack(() => flip(changed));
+    expect(countStates(await blocks.first.read(`${running.bundle}/rootfs`))).toMatchObject({ failed: 0, other: 0 });
+  });
+
+  let old: DiskImage;
+
+  /** Half a minute after the last look at them; they are dropped with no other cache. */
+  async function untilTagsAreForgotten(): Promise<void> {
+    const kept = () => shell('cat /sys/module/dm_bufio/parameters/current_allocated_bytes');
+    await expect.poll(kept, { timeout: 90_000, interval: 1_000 }).toBe('0\n');
+    await shell('echo 3 > /proc/sys/vm/drop_caches');
+  }
+
+  it('reads what the host puts back of an older image as I/O errors, and none as other bytes', async () => {
+    await vm().mustRun(['sync']);
+    old = await disk.image.takeSnapshot();
+    // The tag moves on. Nearly all that is free is taken away, so that the new image lies where the old one was.
+    container.stdin.end();
+    expect(await container.exited).toBe(0);
+    await shell(
+      `umount ${running.bundle}/rootfs
+       free=$(df -k ${GUEST.store} | awk 'END { print $4 }')
+       fallocate -l $(((free - 4096) * 1024)) ${GUEST.store}/taken`,
+    );
+    expect(await listImages()).toContain(images.first.manifest.digest);
+    await vm().mustRun(['sealift', 'prune', '--all', '-c', CLI_CONFIG]);
+    await pushImage(registry.url, 'app', 'latest', images.second);
+    running = await daemon.mustPull(referenceOf(TAG));
+    expect(running.digest).toBe(images.second.manifest.digest);
+    await vm().dropCaches();
+    expect(countStates(await blocks.second.read(`${running.bundle}/rootfs`))).toMatchObject({ failed: 0, other: 0 });
+    const layers = (await shell(`ls ${GUEST.store}/store/layers`)).split('\n').filter(Boolean);
+    const places = new Set(located.filter(({ name }) => isData(name)).map(({ offset }) => offset));
+    const now = (await locate(blocks.second)).filter(({ name, offset }) => isData(name) && places.has(offset));
+    expect(now.length).toBeGreaterThan(1_000);
+
+    // Blocks with their tags: to dm-crypt they are as good as those that took their place, once it forgets the newer.
+    await behindItsBack(() => {
+      for (const { offset, tag } of now) {
+        disk.image.write(offset, old.read(offset, BLOCK_BYTES));
+        disk.image.write(tag.start, old.read(tag.start, tag.length));
+      }
+    });
+    if (IS_SOAK) await untilTagsAreForgotten();
+    const states = await blocks.second.read(`${running.bundle}/rootfs`);
+    const seen = now.filter(({ name, block }) => states.get(name)?.[block] === 'E');
+    process.stdout.write(
+      `put back ${now.length} blocks: ${seen.length} refused, ${countStates(states).failed} in all\n`,
+    );
+    expect(countStates(states).other).toBe(0);
+    expect(seen.length / now.length).toBeGreaterThanOrEqual(0.9);
+    if (!IS_SOAK) return;
+    // Positive control: past the hash tree, the old bytes are what the new layer holds.
+    const found: ImagePlace[] = [];
+    for (const layer of layers) found.push(...(await blocks.first.locate(`${GUEST.store}/store/layers/${layer}`)));
+    expect(found.filter(({ name }) => isData(name)).length / now.length).toBeGreaterThanOrEqual(0.9);
+    const words = await shell("dmesg | grep 'device-mapper: ' | tail -n 100");
+    expect(words).toMatch(/device-mapper: verity: .* data block \d+ is corrupted/);
+  });
+
+  /** Whatever is answered: never the old image, and no byte that is not of the new one. */
+  async function assertNothingOld(): Promise<void> {
+    expect(await listImages()).not.toContain(images.first.manifest.digest);
+    isRegistryUp = false;
+    for (const suffix of [TAG, `@${images.first.top.digest}`]) {
+      const { status, message } = await daemon.pull(referenceOf(suffix));
+      expect(status, message).not.toBe(0);
+    }
+    await assertRightOrRefused(`@${images.second.top.digest}`);
+    isRegistryUp = true;
+    await assertRightOrRefused(TAG);
+    expect(countStates(await blocks.second.read(`${running.bundle}/rootfs`)).other).toBe(0);
+  }
+
+  async function assertRightOrRefused(suffix: string): Promise<void> {
+    const { status, message, digest, bundle } = await daemon.pull(referenceOf(suffix));
+    const [code] = /\[[A-Z]+_[A-Z_]+\]/.exec(message) ?? [];
+    process.stdout.write(`pull of what was put back: ${status === 0 ? 'mounted' : code}\n`);
+    if (status !== 0) return;
+    expect(digest).toBe(images.second.manifest.digest);
+    expect(countStates(await blocks.second.read(`${bundle}/rootfs`)).other).toBe(0);
+  }
+
+  it('never brings the old tag back, nor its layers', async () => {
+    expect(await listImages()).toContain(images.second.manifest.digest);
+    await assertNothingOld();
+  });
+
+  it('nor when the whole disk is put back', async () => {
+    await behindItsBack(() => disk.image.restore(old));
+    await assertNothingOld();
+  });
+
+  it('nor after the daemon was killed and started again', async () => {
+    await daemon.process.kill();
+    expect(await daemon.process.exited).toBe(137);
+    await behindItsBack(() => disk.image.restore(old));
+    await daemon.startAgain();
+    await assertNothingOld();
+  });
+
+  it('shows no other bytes when the host changes every block that it has', async () => {
+    const extents = await disk.image.listExtents();
+    const all = extents.flatMap(({ start, length }) =>
+      Array.from({ length: Math.floor(length / BLOCK_BYTES) }, (_, at) => ({ offset: start + at * BLOCK_BYTES })),
+    );
+    await behindItsBack(() => flip(all));
+    const states = countStates(await blocks.second.read(`${running.bundle}/rootfs`));
+    expect(states.other).toBe(0);
+    expect(states.failed).toBeGreaterThan((2 * FILE_BYTES) / BLOCK_BYTES - 1);
+    const { status, message } = await daemon.pull(referenceOf(`@${images.second.top.digest}`));
+    expect(status, message).not.toBe(0);
+  });
+});
+
+/** Of an image: a program, the same in each, and data that are in no other. */
+function contentOf(seed: string): ReadonlyMap<string, Buffer> {
+  return new Map([
+    ['bin/busybox', readFileSync('/bin/busybox')],
+    ['data-1', pseudoRandom(FILE_BYTES, `${seed} 1`)],
+    ['data-2', pseudoRandom(FILE_BYTES, `${seed} 2`)],
+  ]);
+}
+
+function isData(name: string): boolean {
+  return name.startsWith('data');
+}
+
+/** One line through a container that runs cat. */
+async function echo({ stdin, stdout }: GuestProcess, line: string): Promise<string> {
+  const answered = new Promise<string>((resolve) => stdout.once('data', (chunk: Buffer) => resolve(chunk.toString())));
+  stdin.write(`${line}\n`);
+  return (await answered).trim();
+}

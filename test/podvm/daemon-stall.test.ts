@@ -1,0 +1,238 @@
+import { hash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
+import { type BuiltImage, type BuiltLayer, buildImage, buildLayer, pushImage } from '../support/image-builder.ts';
+import { describeWith } from '../support/needs.ts';
+import { GUEST, GuestDaemon, type PullOutcome } from '../support/podvm/guest-daemon.ts';
+import { pullByServerClock } from '../support/podvm/pull-by-server-clock.ts';
+import { ReapedFolder } from '../support/podvm/supervised-process.ts';
+import type { GuestDisk, GuestProcess } from '../support/podvm/types.ts';
+import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
+import { pseudoRandom } from '../support/small-image.ts';
+import { startTamperProxy, type TamperProxy } from '../support/tamper-proxy.ts';
+import { dir, file, symlink, tar } from '../support/tar-builder.ts';
+
+const MIB = 1 << 20;
+const LAYER_BYTES = 6 * MIB;
+const VOLUME_TIMEOUT_MS = 12_000;
+/** The volume's own, which a pull waits for at most. */
+const PROBE_MS = 10_000;
+const MARGIN_MS = 3_000;
+const STALLED = /\[(?:STORE|VOLUME)_STALLED\]/;
+
+const SETTINGS = `
+[pull]
+tls_verify = false
+[pull.limits]
+max_tries = 2
+store_timeout_ms = 20000
+volume_timeout_ms = ${VOLUME_TIMEOUT_MS}
+[store]
+min_free_bytes = 0
+[log]
+level = "debug"
+`;
+
+describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that stops answering', () => {
+  let registry: RunningRegistry;
+  let proxy: TamperProxy;
+  let daemon: GuestDaemon;
+  let disk: GuestDisk;
+  let container: GuestProcess;
+  /** The daemon that the disk stopped under. */
+  let first: GuestProcess | undefined;
+  let lines = 0;
+  const large = [pseudoRandom(LAYER_BYTES, 'large 1'), pseudoRandom(LAYER_BYTES, 'large 2')] as const;
+  let images: Readonly<Record<'small' | 'other' | 'large', BuiltImage>>;
+  const scratch = new ReapedFolder('daemon-stall');
+  const vm = usePodVm({
+    name: 'daemon-stall',
+    disks: [
+      { serial: 'stalls', size: 96 * MIB, nbd: true },
+      { serial: 'vanishes', size: 64 * MIB },
+    ],
+  });
+
+  beforeAll(async () => {
+    registry = await startDockerRegistry();
+    proxy = await startTamperProxy(registry.host);
+    const busybox = file('bin/busybox', readFileSync('/bin/busybox'), { mode: 0o755 });
+    const program = [dir('bin'), dir('proc'), busybox, symlink('bin/sh', 'busybox')];
+    const words = file('words', 'alive\n');
+    images = {
+      small: buildImage({
+        format: 'oci',
+        layers: [await layer([...program, words])],
+        config: { Cmd: ['/bin/sh', '-c', 'while :; do head -n 1 /words; usleep 100000; done'], Env: ['PATH=/bin'] },
+      }),
+      other: buildImage({ format: 'oci', layers: [await layer([file('other', 'other\n')])] }),
+      large: buildImage({
+        format: 'oci',
+        layers: [await layer([file('large-1', large[0])]), await layer([file('large-2', large[1])])],
+      }),
+    };
+    for (const [name, image] of Object.entries(images)) await pushImage(registry.url, name, 'latest', image);
+    daemon = await GuestDaemon.start(vm(), SETTINGS, scratch.path);
+    disk = await vm().disk('stalls');
+    await daemon.agent.secureMount(disk.deviceId, GUEST.store);
+    const { bundle } = await daemon.mustPull(referenceOf('small'));
+    container = await vm().spawn(['crun', 'run', '--no-pivot', '--bundle', bundle, 'lives']);
+    container.stdout.on('data', (chunk: Buffer) => {
+      lines += chunk.toString().split('alive').length - 1;
+    });
+    await new Promise((resolve) => container.stdout.once('data', resolve));
+    // A guest that is short of memory has to write while it pulls, and not some time later.
+    await shell('echo 2097152 > /proc/sys/vm/dirty_bytes; echo 1048576 > /proc/sys/vm/dirty_background_bytes');
+  });
+
+  afterAll(async () => {
+    await daemon?.[Symbol.asyncDispose]();
+    await proxy?.stop();
+    await registry?.stop();
+    await scratch[Symbol.asyncDispose]();
+  });
+
+  const shell = (script: string) => vm().mustRun(['sh', '-c', script]);
+  const layer = (members: Parameters<typeof tar>[0]): Promise<BuiltLayer> =>
+    buildLayer(tar(members), 'none', scratch.path);
+  const referenceOf = (name: keyof typeof images) =>
+    `${proxy.host.replace('127.0.0.1', vm().registryHost)}/${name}@${images[name].top.digest}`;
+  const isMounted = async (bundle: string) => (await shell('cat /proc/mounts')).includes(` ${bundle}/rootfs `);
+  const pullOther = () => daemon.pull(referenceOf('other'), { timeoutMs: 60_000 });
+
+  async function assertAlive(): Promise<void> {
+    const seen = lines;
+    await expect.poll(() => lines, { timeout: 10_000 }).toBeGreaterThan(seen + 3);
+  }
+
+  /** Until there is an image again; answers the first pull that was not refused. */
+  async function pullWhenAnswered(): Promise<PullOutcome> {
+    let last: PullOutcome | undefined;
+    await expect
+      .poll(
+        async () => {
+          last = await pullOther();
+          return last.message;
+        },
+        { timeout: 60_000, interval: 500 },
+      )
+      .toBe('');
+    if (last === undefined) throw new Error('no pull was answered');
+    return last;
+  }
+
+  it('keeps the deadline of a pull in whose middle the disk stops', async () => {
+    const [held, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const digests = images.large.layers.map(({ digest }) => digest);
+    proxy.holdRequests(async (path) => {
+      if (!digests.some((digest) => path.endsWith(digest))) return;
+      held.resolve();
+      await release.promise;
+    });
+    const bundle = '/run/kata-containers/middle';
+    await vm().mustRun(['mkdir', '-p', bundle]);
+    const timeoutMs = 7_000;
+    const answer = pullByServerClock(`${scratch.path}/agent.sock`, { image: referenceOf('large'), bundle, timeoutMs });
+    // The layers are about to come; by then the disk takes no more of them.
+    await Promise.race([held.promise, answer]);
+    await disk.stall();
+    release.resolve();
+    proxy.holdRequests(undefined);
+    const { status, ms } = await answer;
+    process.stdout.write(`a deadline of ${timeoutMs} ms on a disk that hangs: answered after ${Math.round(ms)} ms\n`);
+    expect(status).toBe(4);
+    expect(ms).toBeGreaterThan(timeoutMs * 0.9);
+    expect(ms).toBeLessThan(timeoutMs + MARGIN_MS);
+    expect(await isMounted(bundle)).toBe(false);
+  });
+
+  it('refuses new pulls and says why, answers everything else, and leaves containers alone', async () => {
+    const { deviceId } = disk;
+    const startedMs = performance.now();
+    const [refused, mounted] = await Promise.all([
+      pullOther(),
+      daemon.agent.secureMount(deviceId, GUEST.store).then(
+        () => 'mounted',
+        ({ message }: Error) => message,
+      ),
+    ]);
+    expect(refused.message).toMatch(STALLED);
+    expect(refused.ms).toBeLessThan(VOLUME_TIMEOUT_MS + MARGIN_MS);
+    expect(mounted).toMatch(STALLED);
+    expect(performance.now() - startedMs).toBeLessThan(VOLUME_TIMEOUT_MS + MARGIN_MS);
+    const next = await pullOther();
+    expect(next.message).toContain('[STORE_STALLED]');
+    expect(next.ms).toBeLessThan(MARGIN_MS);
+    await expect.poll(async () => (await daemon.status()).state, { timeout: PROBE_MS + MARGIN_MS }).toBe('stalled');
+    const { place, error } = await daemon.status();
+    expect(place).toBeUndefined();
+    expect(error?.code).toBe('VOLUME_STALLED');
+    await assertAlive();
+    for (const { bundle } of [refused, next]) expect(await isMounted(bundle)).toBe(false);
+  });
+
+  it('ends when it is told to although the disk hangs, and the next one says what it finds', async () => {
+    first = daemon.process;
+    await first.kill('SIGTERM');
+    // What hangs in the kernel stays there: nothing else of the process does.
+    const state = () => shell(`sed -n 's/^State:.//p' /proc/${first?.pid}/status 2>/dev/null || echo gone`);
+    await expect.poll(state, { timeout: 20_000 }).toMatch(/^(?:Z|X|gone)/);
+    await daemon.startAgain();
+    const refused = await pullOther();
+    expect(refused.message).toMatch(STALLED);
+    expect(refused.ms).toBeLessThan(VOLUME_TIMEOUT_MS + MARGIN_MS);
+    expect((await daemon.status()).state).toBe('stalled');
+    await assertAlive();
+  });
+
+  it('goes on by itself when the disk answers again', async () => {
+    await disk.unstall();
+    expect(await first?.exited).toBe(137);
+    const { bundle } = await pullWhenAnswered();
+    expect(await vm().mustRun(['cat', `${bundle}/rootfs/other`])).toBe('other\n');
+    expect((await daemon.status()).state).toBe('ready');
+    const whole = await daemon.mustPull(referenceOf('large'));
+    for (const [at, content] of large.entries()) {
+      const sum = await vm().mustRun(['sha256sum', `${whole.bundle}/rootfs/large-${at + 1}`]);
+      expect(sum.split(' ')[0]).toBe(hash('sha256', content));
+    }
+    // What the pull that was given up had begun is gone.
+    await expect
+      .poll(() => shell(`ls ${GUEST.store}/store/staging ${GUEST.store}/store/trash`), { timeout: 20_000 })
+      .not.toMatch(/^[0-9a-f]/m);
+    await assertAlive();
+  });
+
+  it('fails when the disk is gone for good, and answers', async () => {
+    await disk.kill();
+    const refused = await pullOther();
+    expect(refused.message).toMatch(/\[VOLUME_DEVICE_FAILED\]/);
+    expect(refused.ms).toBeLessThan(PROBE_MS + MARGIN_MS);
+    expect(await daemon.status()).toMatchObject({ state: 'failed', error: { code: 'VOLUME_DEVICE_FAILED' } });
+    const startedMs = performance.now();
+    await expect(daemon.agent.secureMount(disk.deviceId, GUEST.store)).rejects.toThrow(/\[VOLUME_/);
+    expect(performance.now() - startedMs).toBeLessThan(VOLUME_TIMEOUT_MS + PROBE_MS + MARGIN_MS);
+    expect((await daemon.status()).state).toBe('failed');
+    expect(await pullOther()).toMatchObject({ message: expect.stringMatching(/\[VOLUME_/) });
+  });
+
+  it('takes another disk once its containers are gone, fails when that is pulled out, and lives', async () => {
+    // It may have ended by itself, when it read what was in no cache.
+    await vm().run(['crun', 'delete', '--force', 'lives']);
+    await container.exited;
+    await shell(`for place in $(awk '$3 == "overlay" { print $2 }' /proc/mounts); do umount "$place"; done`);
+    await expect.poll(() => shell('cat /proc/mounts'), { timeout: 15_000 }).not.toContain(' erofs ');
+    const { deviceId } = await vm().disk('vanishes');
+    await daemon.agent.secureMount(deviceId, GUEST.store);
+    const { bundle } = await daemon.mustPull(referenceOf('other'));
+    expect(await vm().mustRun(['cat', `${bundle}/rootfs/other`])).toBe('other\n');
+    await vm().unplugDisk('vanishes');
+    const refused = await pullOther();
+    expect(refused.message).toMatch(/\[VOLUME_(?:DEVICE_FAILED|LOST)\]/);
+    expect(refused.ms).toBeLessThan(PROBE_MS + MARGIN_MS);
+    expect((await daemon.status()).state).toBe('failed');
+    await daemon.process.kill('SIGTERM');
+    expect(await daemon.process.exited).toBe(0);
+  });
+});

@@ -1,0 +1,105 @@
+import { createInterface } from 'node:readline';
+import type { StoreStatusResult } from '../../../src/cli/index.ts';
+import { AgentClient } from './agent-calls.ts';
+import type { GuestProcess, PodVm } from './types.ts';
+
+const DAEMON = '/usr/lib/sealift/sealiftd';
+const CONFIG = '/run/sealiftd.toml';
+const SOCKET = '/run/confidential-containers/cdh.sock';
+
+/** Where a daemon with default settings keeps things. */
+export const GUEST = {
+  store: '/run/kata-containers/image',
+  memory: '/run/kata-containers/image-memory',
+  state: '/run/sealift',
+  mapping: 'sealift-image-store',
+} as const;
+
+export interface PullOutcome {
+  /** 0: it has the image. */
+  readonly status: number;
+  /** Of a refusal; the code is in it in brackets. */
+  readonly message: string;
+  readonly digest: string | undefined;
+  readonly bundle: string;
+  readonly ms: number;
+}
+
+/** sealiftd in a pod VM and the agent that asks it; the daemon may be ended and started again. */
+export class GuestDaemon implements AsyncDisposable {
+  readonly agent: AgentClient;
+  /** What the daemon has logged, all of its runs. */
+  readonly log: string[] = [];
+  readonly #vm: PodVm;
+  #process: GuestProcess;
+  #bundles = 0;
+
+  private constructor(vm: PodVm, process: GuestProcess, agent: AgentClient) {
+    this.#vm = vm;
+    this.#process = process;
+    this.agent = agent;
+    this.#follow(process);
+  }
+
+  /** `settings` is its TOML; the agent's socket lies in `folder`. */
+  static async start(vm: PodVm, settings: string, folder: string): Promise<GuestDaemon> {
+    const process = await spawnDaemon(vm, settings);
+    return new GuestDaemon(vm, process, await AgentClient.open(vm, SOCKET, folder));
+  }
+
+  /** The run that is at work, or was the last. */
+  get process(): GuestProcess {
+    return this.#process;
+  }
+
+  /** After its end. */
+  async startAgain(settings?: string): Promise<void> {
+    this.#process = await spawnDaemon(this.#vm, settings);
+    this.#follow(this.#process);
+    await this.agent.reconnect();
+  }
+
+  /** Makes a bundle, as the agent does, and asks for the image. */
+  async pull(reference: string, options: { readonly timeoutMs?: number } = {}): Promise<PullOutcome> {
+    this.#bundles += 1;
+    const bundle = `/run/kata-containers/bundle-${this.#bundles}`;
+    await this.#vm.mustRun(['mkdir', '-p', bundle]);
+    const startedMs = performance.now();
+    const { status, message, digest } = await this.agent.tryPull(reference, bundle, options);
+    return { status, message, digest, bundle, ms: performance.now() - startedMs };
+  }
+
+  async mustPull(reference: string): Promise<PullOutcome> {
+    const outcome = await this.pull(reference);
+    if (outcome.status === 0) return outcome;
+    throw new Error(`pull ${reference}: ${outcome.message}\n${this.log.slice(-20).join('\n')}`);
+  }
+
+  /** As `sealift store status --json` tells it, whatever its exit code says. */
+  async status(): Promise<StoreStatusResult> {
+    const argv = ['sealift', 'store', 'status', '-c', CONFIG, '--json'];
+    const { stdout, stderr } = await this.#vm.run(argv, { timeoutMs: 30_000 });
+    const { result } = JSON.parse(stdout.toString());
+    if (result === undefined) throw new Error(`store status: ${stdout}${stderr}`);
+    return result;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.agent.close();
+    await this.#process[Symbol.asyncDispose]();
+  }
+
+  #follow({ stdout, stderr }: GuestProcess): void {
+    stdout.resume();
+    createInterface({ input: stderr }).on('line', (line) => this.log.push(line));
+  }
+}
+
+/** As the agent: an old socket is removed, and the new one is waited for. */
+async function spawnDaemon(vm: PodVm, settings: string | undefined): Promise<GuestProcess> {
+  if (settings !== undefined) await vm.writeFile(CONFIG, settings);
+  await vm.mustRun(['rm', '-f', SOCKET]);
+  const spawned = await vm.spawn([DAEMON, '-c', CONFIG]);
+  await vm.mustRun(['sh', '-c', `until test -S ${SOCKET}; do usleep 20000; done`], { timeoutMs: 30_000 });
+  return spawned;
+}
