@@ -59,6 +59,8 @@ function listParameters({ vm, disks, ...paths }: QemuOptions): string[] {
   const forwards = forwardPorts.map((port) => `,hostfwd=tcp:127.0.0.1:0-10.0.2.15:${port}`);
   const kernel = [
     'console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests tsc=reliable no_timer_check init_on_alloc=0',
+    // A processor that the emulator lets spin for good ends the machine, so that the tests say so and do not wait.
+    'softlockup_panic=1 watchdog_thresh=60',
     `podvm.agent=${paths.agentPort}`,
     kernelParameters,
   ];
