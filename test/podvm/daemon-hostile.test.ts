@@ -16,7 +16,7 @@ import { dir, file, symlink, tar } from '../support/tar-builder.ts';
 
 const MIB = 1 << 20;
 const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
-const FILE_BYTES = (IS_SOAK ? 24 : 6) * MIB;
+const FILE_BYTES = (IS_SOAK ? 24 : 4) * MIB;
 const DISK_BYTES = (IS_SOAK ? 128 : 64) * MIB;
 /** Of the blocks of the image that the host changes; the long run changes every second one. */
 const MAX_FLIPS = IS_SOAK ? Number.POSITIVE_INFINITY : 600;
