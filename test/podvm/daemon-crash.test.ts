@@ -35,7 +35,7 @@ const STEPS = [...PULL_STEPS, ...TREE_STEPS];
 /** Each takes ten seconds in the emulated machine: what only a disk has, a mount, and all of them in the long run. */
 const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 const KILLED_AT = SOAK ? STEPS : (['mapping-created', 'mapping-opened', 'published', 'mounted'] as const);
-const [IN_A_ROW, AT_ONCE] = SOAK ? [60, 16] : [6, 4];
+const [IN_A_ROW, AT_ONCE] = SOAK ? [200, 50] : [20, 6];
 /** With each pull, of what is alive in the main thread. */
 const MAX_GROWTH_BYTES = SOAK ? 25_000 : 500_000;
 

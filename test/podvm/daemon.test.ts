@@ -217,7 +217,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
       code: 'TTRPC_CALL_FAILED',
       message: expect.stringContaining('[BUNDLE_INVALID]'),
     });
-    await expect.poll(() => listUppers(STORE), { timeout: 15_000 }).toHaveLength(1);
+    await expect.poll(() => listUppers(STORE), { timeout: 10_000 }).toHaveLength(1);
   });
 
   it('answers eight pulls at once, and when their containers have run their uppers are gone', async () => {
@@ -226,7 +226,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     expect(said).toEqual(Array.from({ length: 8 }, (_, index) => (index % 2 === 0 ? 'known words' : 'other words')));
     expect(await listUppers(STORE)).toHaveLength(9);
     await vm().mustRun(['umount', ...bundles.map((bundle) => `${bundle}/rootfs`)]);
-    await expect.poll(() => listUppers(STORE), { timeout: 15_000 }).toHaveLength(1);
+    await expect.poll(() => listUppers(STORE), { timeout: 10_000 }).toHaveLength(1);
     expect(await listLayers()).toHaveLength(3);
   });
 
@@ -269,7 +269,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
 
   it('keeps layers without containers until they are pruned, and then has the room back', async () => {
     await vm().mustRun(['sh', '-c', 'awk \'$3=="overlay"{print $2}\' /proc/mounts | xargs umount']);
-    await expect.poll(() => listUppers(STORE), { timeout: 15_000 }).toEqual([]);
+    await expect.poll(() => listUppers(STORE), { timeout: 10_000 }).toEqual([]);
     expect(await listLayers()).toHaveLength(3);
     await vm().mustRun(['sealift', 'rm', '--daemon', '-c', CONFIG, other.manifest.digest]);
     expect(await listLayers()).toHaveLength(2);
