@@ -3,7 +3,7 @@ import { parseImage, parseRemoteImage } from '../../../src/cli/parse-image.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const DIGEST = `sha256:${'ab'.repeat(32)}`;
-const HERE = { cwd: '/work/here' };
+const HERE = { cwd: '/srv/here' };
 
 describe('parseImage', () => {
   it.each([
@@ -11,10 +11,10 @@ describe('parseImage', () => {
     ['busybox', 'busybox'],
     ['docker://busybox', 'docker://busybox'],
     ['docker://oci:5000/app', 'docker://oci:5000/app'],
-    ['oci:layout:1', 'oci:/work/here/layout:1'],
-    ['oci:../layout', 'oci:/work/layout'],
+    ['oci:layout:1', 'oci:/srv/here/layout:1'],
+    ['oci:../layout', 'oci:/srv/layout'],
     [`oci-archive:/srv/a.tar@${DIGEST}`, `oci-archive:/srv/a.tar@${DIGEST}`],
-    ['docker-archive:./a.tar:@1', 'docker-archive:/work/here/a.tar:@1'],
+    ['docker-archive:./a.tar:@1', 'docker-archive:/srv/here/a.tar:@1'],
     // What is no reference is refused by the pull, in its words.
     ['UPPER', 'UPPER'],
   ])('%s is %s', (text, expected) => {
@@ -32,7 +32,7 @@ describe('parseImage', () => {
   );
 
   it('refuses a path with a colon, which nobody could tell from a name', async () => {
-    await expectFailure('USAGE', () => parseImage('oci:layout', { cwd: '/work/a:b' }));
+    await expectFailure('USAGE', () => parseImage('oci:layout', { cwd: '/srv/a:b' }));
   });
 });
 
