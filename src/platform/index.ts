@@ -28,6 +28,7 @@ export {
   describeBacking,
   openLoopOf,
 } from './loop.ts';
+export { readMemoryInfo } from './memory-info.ts';
 export { mountAt, mountPointsUnder, parseMountinfo, readMounts } from './mountinfo.ts';
 export { notifySupervisor } from './notify-supervisor.ts';
 export { openUnnamed, openUnnamedShared } from './open-unnamed.ts';

@@ -1,4 +1,5 @@
-import { readFileSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
+import { readMemoryInfo } from '../platform/index.ts';
 import type { SpaceFacts } from './types.ts';
 
 /** File systems whose free space is free memory. */
@@ -9,13 +10,11 @@ const RAMFS_MAGIC = 0x858458f6;
 export function measureSpace({ dataDir }: { readonly dataDir: string }): SpaceFacts {
   const { type, blocks, bavail, bsize } = statfsSync(dataDir);
   const onDisk = { sizeBytes: blocks * bsize, availableBytes: bavail * bsize };
-  if (type === RAMFS_MAGIC) return { sizeBytes: memoryLine('MemTotal'), availableBytes: memoryLine('MemAvailable') };
+  if (type === RAMFS_MAGIC) return { sizeBytes: memoryBytes('MemTotal'), availableBytes: memoryBytes('MemAvailable') };
   if (type !== TMPFS_MAGIC) return onDisk;
-  return { ...onDisk, availableBytes: Math.min(onDisk.availableBytes, memoryLine('MemAvailable')) };
+  return { ...onDisk, availableBytes: Math.min(onDisk.availableBytes, memoryBytes('MemAvailable')) };
 }
 
-/** A line of https://docs.kernel.org/filesystems/proc.html#meminfo, in bytes. */
-function memoryLine(name: 'MemTotal' | 'MemAvailable'): number {
-  const kilobytes = new RegExp(`^${name}:\\s+([0-9]+) kB$`, 'm').exec(readFileSync('/proc/meminfo', 'latin1'))?.[1];
-  return kilobytes === undefined ? Number.POSITIVE_INFINITY : Number(kilobytes) * 1024;
+function memoryBytes(name: 'MemTotal' | 'MemAvailable'): number {
+  return readMemoryInfo(name) ?? Number.POSITIVE_INFINITY;
 }

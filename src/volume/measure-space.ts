@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs';
-import { readMemoryInfo } from './mount-memory.ts';
+import { memoryInfo } from './mount-memory.ts';
 import type { SpaceFacts, StorePlace } from './types.ts';
 import { deviceFailed } from './volume-failed.ts';
 
@@ -12,7 +12,7 @@ export function measureSpace(request: { readonly directory: string; readonly kin
     return {
       sizeBytes: blocks * bsize,
       usedBytes: (blocks - bfree) * bsize,
-      availableBytes: kind === 'memory' ? Math.min(free, readMemoryInfo('MemAvailable')) : free,
+      availableBytes: kind === 'memory' ? Math.min(free, memoryInfo('MemAvailable')) : free,
     };
   } catch (error) {
     throw deviceFailed(`measure ${directory}`, error);

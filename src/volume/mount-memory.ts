@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
-import { errnoOf, mount, mountAt, readMounts } from '../platform/index.ts';
+import { errnoOf, mount, mountAt, readMemoryInfo, readMounts } from '../platform/index.ts';
 import { prepareMountPoint, STORE_MOUNT_FLAGS } from './mount-volume.ts';
 import type { MemorySize } from './types.ts';
 import { mountFailed } from './volume-failed.ts';
@@ -20,7 +19,7 @@ export function mountMemory(request: { readonly mountPoint: string; readonly siz
     const present = mountAt(readMounts(), mountPoint);
     if (present?.type === 'tmpfs' && present.source === SOURCE) return;
     prepareMountPoint(mountPoint, action);
-    const options = memoryOptions(memoryBytes(size, readMemoryInfo('MemTotal')));
+    const options = memoryOptions(memoryBytes(size, memoryInfo('MemTotal')));
     // Huge pages for each small file would take many times the memory; a kernel without them does not know the word.
     mountTmpfs(mountPoint, `${options},huge=never`) || mountTmpfs(mountPoint, options);
     if (mountAt(readMounts(), mountPoint)?.source === SOURCE) return;
@@ -50,10 +49,9 @@ export function memoryOptions(bytes: number): string {
   return `size=${bytes},nr_inodes=${inodes},mode=0700`;
 }
 
-/** A line of https://docs.kernel.org/filesystems/proc.html#meminfo, in bytes. */
-export function readMemoryInfo(name: 'MemTotal' | 'MemAvailable'): number {
-  const line = new RegExp(`^${name}:\\s+([0-9]+) kB$`, 'm').exec(readFileSync('/proc/meminfo', 'latin1'));
-  const [, kilobytes] = line ?? [];
-  if (kilobytes !== undefined) return Number(kilobytes) * 1024;
+/** Throws `VOLUME_MOUNT_FAILED` for a kernel without such a line. */
+export function memoryInfo(name: 'MemTotal' | 'MemAvailable'): number {
+  const bytes = readMemoryInfo(name);
+  if (bytes !== undefined) return bytes;
   throw new SealiftError('VOLUME_MOUNT_FAILED', `read /proc/meminfo: expected ${name}, got none`);
 }
