@@ -1,31 +1,21 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { composeDaemon, type DaemonServices } from '../../../src/compose-daemon.ts';
-import { resolveDaemonConfiguration } from '../../../src/config/index.ts';
-import { SILENT_LOGGER } from '../../../src/log/index.ts';
-import { mustRun } from '../../support/commands.ts';
+import { DaemonBed, type DaemonBedOptions } from '../../support/daemon-bed.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { unmountBelow } from '../../support/mounts.ts';
 import { describeWith } from '../../support/needs.ts';
 import { PullBed, type ServedImage } from '../../support/pull-bed.ts';
 import { startTamperProxy, type TamperProxy } from '../../support/tamper-proxy.ts';
 import { dir, file } from '../../support/tar-builder.ts';
 
-const NEVER = new AbortController().signal;
-
-/** The daemon without its sockets, its memory a tmpfs of the test's own, and a mirror before the one registry. */
+/** A mirror before the one registry. */
 describeWith(['root'], 'mirrors of the daemon', () => {
   let bed: PullBed;
   let mirror: TamperProxy;
   let image: ServedImage;
-  let daemon: DaemonServices | undefined;
-  let bundles = 0;
+  let daemon: DaemonBed;
 
   beforeEach(async () => {
     bed = await PullBed.open();
-    mkdirSync(bed.path('memory'));
-    await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=256m,mode=0700', 'tmpfs', bed.path('memory')]);
-    mkdirSync(bed.path('bundles'));
     image = bed.serveImage([[dir('./'), file('who', 'me')]], { tag: 'latest' });
     // Serves the API below a path of its own, as one that has several registries does.
     mirror = await startTamperProxy(bed.registry.host, (incoming, outgoing) => {
@@ -41,38 +31,21 @@ describeWith(['root'], 'mirrors of the daemon', () => {
   });
 
   afterEach(async () => {
-    daemon?.stop();
-    await unmountBelow(bed.directory);
+    await daemon[Symbol.asyncDispose]();
     await mirror.stop();
-    await bed.close();
   });
 
-  function open({ toml = '', pull = '', imagepuller }: { toml?: string; pull?: string; imagepuller?: string }): void {
-    const tables = `[store]\nstate = "${bed.path('state')}"\n[api]\nbundle_roots = ["${bed.path('bundles')}"]\n[pull]\n`;
-    const configuration = resolveDaemonConfiguration({
-      file: { path: 'test.toml', text: `${tables}${pull}\n${toml}` },
-      environment: {},
-      kernelCommandLine: '',
-      imagepuller: imagepuller === undefined ? undefined : { path: 'imagepuller.toml', text: imagepuller },
-    });
-    daemon = composeDaemon({
-      version: 'test',
-      log: SILENT_LOGGER,
-      configuration: () => configuration,
-      failure: () => undefined,
-      currentPlace: async () => ({ kind: 'memory', directory: bed.path('memory'), reason: 'test' }),
-      reportStall: () => undefined,
-      checkpoint: () => undefined,
-      measure: async () => {},
-    });
+  async function open({
+    pull: settings = '',
+    toml = '',
+    ...rest
+  }: DaemonBedOptions & { pull?: string }): Promise<void> {
+    daemon = await DaemonBed.open({ toml: `[pull]\n${settings}\n${toml}`, ...rest }, bed);
   }
 
   async function pull(imageUrl: string): Promise<string> {
-    bundles += 1;
-    const bundlePath = bed.path(`bundles/c${bundles}`);
-    mkdirSync(bundlePath);
-    await daemon?.pulls.pullImage({ imageUrl, bundlePath, requestId: 'r1', signal: NEVER });
-    return readFileSync(`${bundlePath}/rootfs/who`, 'utf8');
+    await daemon.pull(imageUrl);
+    return readFileSync(bed.path('bundles/c1/rootfs/who'), 'utf8');
   }
 
   const hostMirror = () =>
@@ -88,7 +61,7 @@ insecure = true
 `;
 
   it('of imagepuller.toml serve what is pinned, under their own path and with the name of the registry', async () => {
-    open({ imagepuller: hostMirror() });
+    await open({ imagepuller: hostMirror() });
     expect(await pull(bed.reference(image.digest))).toBe('me');
     expect(mirror.requests.length).toBeGreaterThan(3);
     expect(mirror.requests.every(({ status }) => status === 200)).toBe(true);
@@ -96,7 +69,7 @@ insecure = true
   });
 
   it('of imagepuller.toml are not asked for a tag, which comes from the registry itself', async () => {
-    open({
+    await open({
       pull: 'insecure_policy = true\ntls_verify = false',
       imagepuller: `[registries."${bed.registry.host}"]\nmirror = "${mirror.url}/cache"`,
     });
@@ -105,7 +78,7 @@ insecure = true
   });
 
   it('of imagepuller.toml that send other bytes are passed over', async () => {
-    open({ pull: 'tls_verify = false', imagepuller: hostMirror() });
+    await open({ pull: 'tls_verify = false', imagepuller: hostMirror() });
     mirror.setRules([{ path: image.layers[0] ?? '', alteration: { kind: 'flip', at: 30 } }]);
     expect(await pull(bed.reference(image.digest))).toBe('me');
     expect(mirror.alteredCount).toBe(1);
@@ -115,19 +88,19 @@ insecure = true
   });
 
   it('of the measured configuration serve tags as well', async () => {
-    open({ pull: 'insecure_policy = true', toml: measured() });
+    await open({ pull: 'insecure_policy = true', toml: measured() });
     expect(await pull(bed.reference('latest'))).toBe('me');
     expect(bed.registry.requests.length).toBe(mirror.requests.length);
   });
 
   it('of the measured configuration are not asked for what it blocks', async () => {
-    open({ toml: measured('blocked = true'), imagepuller: hostMirror() });
+    await open({ toml: measured('blocked = true'), imagepuller: hostMirror() });
     await expectFailure('REGISTRY_BLOCKED', () => pull(bed.reference(image.digest)));
     expect([mirror.requests, bed.registry.requests]).toEqual([[], []]);
   });
 
   it('leave a name without host alone where the configuration searches for it', async () => {
-    open({ toml: '[image.registry_config]\nunqualified-search-registries = ["a.invalid"]' });
+    await open({ toml: '[image.registry_config]\nunqualified-search-registries = ["a.invalid"]' });
     await expectFailure('REFERENCE_UNQUALIFIED', () => pull(`app@${image.digest}`));
   });
 });
