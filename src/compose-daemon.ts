@@ -271,7 +271,7 @@ function logProgress(event: ProgressEvent, log: Logger): void {
 
 function readResolvConf(): string | undefined {
   try {
-    return readFileSync(RESOLV_CONF, 'utf8');
+    return readFileSync(RESOLV_CONF).toString('utf8');
   } catch {
     // Not there yet.
     return undefined;

@@ -62,7 +62,7 @@ export async function daemonDoctorPorts({ parts, configuration, status }: Doctor
 }
 
 async function readTimeouts(runOperation: RunDoctorOperation) {
-  const kernelCommandLine = readFileSync('/proc/cmdline', 'utf8');
+  const kernelCommandLine = readFileSync('/proc/cmdline').toString('utf8');
   const path = locateAgentFile(kernelCommandLine);
   const agentFile = path === undefined ? undefined : { path, text: await runOperation('readAgentFile', { path }) };
   return resolveAgentTimeouts({ kernelCommandLine, agentFile });

@@ -119,7 +119,7 @@ export function daemonPlace({ store, volume }: DaemonConfiguration, place: Volum
 }
 
 function readBootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return readFileSync('/proc/sys/kernel/random/boot_id').toString('utf8').trim();
 }
 
 /** Where a store lies, and how far its disk can be trusted. */

@@ -187,7 +187,7 @@ async function withDaemon<T>(
   { environment, version }: CliSurroundings,
   run: (daemon: DaemonView) => Promise<T>,
 ): Promise<T> {
-  const kernelCommandLine = readFileSync('/proc/cmdline', 'utf8');
+  const kernelCommandLine = readFileSync('/proc/cmdline').toString('utf8');
   const configuration = loadDaemonConfiguration({ file, environment, kernelCommandLine });
   const limits = limitsOf(configuration);
   const pool = openPool(limits, WORKER_IDLE_MS);

@@ -53,7 +53,7 @@ interface Loaded {
 
 function load({ configFile, environment }: DaemonSurroundings): Loaded {
   try {
-    const kernelCommandLine = readFileSync('/proc/cmdline', 'utf8');
+    const kernelCommandLine = readFileSync('/proc/cmdline').toString('utf8');
     const configuration = loadDaemonConfiguration({ file: configFile, environment, kernelCommandLine });
     return { configuration, failure: undefined };
   } catch (error) {

@@ -26,7 +26,7 @@ export function describeMachine(): Machine {
 /** Type of the file system that `folder` lies on, as the kernel names it. */
 export function fileSystemOf(folder: string): string {
   let [found, longest] = ['unknown', -1];
-  for (const line of readFileSync('/proc/self/mounts', 'utf8').trim().split('\n')) {
+  for (const line of readFileSync('/proc/self/mounts', 'latin1').trim().split('\n')) {
     const [, mountPoint = '', type = ''] = line.split(' ');
     const isAbove = mountPoint === '/' || folder === mountPoint || folder.startsWith(`${mountPoint}/`);
     if (isAbove && mountPoint.length >= longest) [found, longest] = [type, mountPoint.length];

@@ -86,7 +86,7 @@ function findLoop(backing: Backing): AttachedLoop | undefined {
 /** By name only, to leave other people's devices alone: the path may be one of another namespace, or of a deleted file. */
 function hintsAt(name: string, backing: Backing): boolean {
   try {
-    const path = readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').trimEnd();
+    const path = readFileSync(`/sys/block/${name}/loop/backing_file`).toString('utf8').trimEnd();
     return basename(path.replace(/ \(deleted\)$/, '')) === backing.name;
   } catch (error) {
     // The device is free.

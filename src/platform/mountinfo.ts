@@ -12,7 +12,9 @@ export interface MountEntry {
 
 /** Of this mount namespace, in the order of mounting: a later one covers. Reads procfs only. */
 export function readMounts(): readonly MountEntry[] {
-  return parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
+  // Not decoded while it is read: that way Node 26.10 writes past its buffer when one line, such as that of an overlay of
+  // sixty layers, is longer than 8 KiB.
+  return parseMountinfo(readFileSync('/proc/self/mountinfo').toString('utf8'));
 }
 
 /** https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html; lines that are no mounts are left out. */

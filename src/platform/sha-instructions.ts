@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 /** Whether the processor hashes SHA-256 in instructions of its own, which is three to five times as fast. */
 export function hasShaInstructions(): boolean {
-  return matchShaInstructions(readFileSync('/proc/cpuinfo', 'utf8'));
+  return matchShaInstructions(readFileSync('/proc/cpuinfo').toString('utf8'));
 }
 
 /** https://docs.kernel.org/arch/x86/cpuinfo.html and https://docs.kernel.org/arch/arm64/elf_hwcaps.html */

@@ -33,6 +33,6 @@ export function mountedDevice(place: string): MountedDevice | undefined {
   const name = basename(readlinkSync(folder));
   if (/^loop[0-9]+$/.test(name)) return { kind: 'loop', name };
   return /^dm-[0-9]+$/.test(name)
-    ? { kind: 'mapping', name: readFileSync(`${folder}/dm/name`, 'utf8').trimEnd() }
+    ? { kind: 'mapping', name: readFileSync(`${folder}/dm/name`).toString('utf8').trimEnd() }
     : undefined;
 }

@@ -64,7 +64,7 @@ function findLack(root: string): string {
   const gone = lstatSync(`${root}/gone`);
   const hasXattr = (name: string, xattr: string) => lgetxattr(`${root}/${name}`, xattr) !== undefined;
   const checks: readonly (readonly [what: string, isShown: boolean])[] = [
-    ['the content of files', readFileSync(`${root}/probe`, 'utf8') === PROBE_TEXT],
+    ['the content of files', readFileSync(`${root}/probe`).toString('utf8') === PROBE_TEXT],
     ['whiteouts', gone.isCharacterDevice() && gone.rdev === 0],
     ['opaque directories', lgetxattr(`${root}/opaque`, 'trusted.overlay.opaque')?.toString() === 'y'],
     ['user attributes', hasXattr('probe', 'user.note')],

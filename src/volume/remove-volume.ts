@@ -50,7 +50,7 @@ function temporaryMappings(device: ExpectedDevice | undefined): readonly string[
   if (disk === undefined || disk.diskseq !== device?.diskseq) return [];
   return disk.holders
     .filter((name) => name.startsWith('dm-'))
-    .map((name) => readFileSync(`/sys/block/${name}/dm/name`, 'utf8').trimEnd())
+    .map((name) => readFileSync(`/sys/block/${name}/dm/name`).toString('utf8').trimEnd())
     .filter((name) => TEMPORARY.test(name));
 }
 

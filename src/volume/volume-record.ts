@@ -65,7 +65,7 @@ function parseRecord(path: string): VolumeRecord | undefined {
 
 function readUnlessAbsent(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path).toString('utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;

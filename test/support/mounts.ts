@@ -3,7 +3,7 @@ import { mustRun } from './commands.ts';
 
 /** Mount points at or below `folder`, in this mount namespace. */
 export function mountsBelow(folder: string): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8')
+  return readFileSync('/proc/self/mountinfo', 'latin1')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
     .filter((mountPoint) => mountPoint === folder || mountPoint.startsWith(`${folder}/`));

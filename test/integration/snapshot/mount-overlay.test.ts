@@ -59,7 +59,7 @@ const read = (name: string) => readFileSync(scratch.join('rootfs', name), 'utf8'
 
 /** The super options of the mount, as the kernel tells them. */
 function optionsOf(path: string): string {
-  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  const lines = readFileSync('/proc/self/mountinfo', 'latin1').split('\n');
   return lines.findLast((line) => line.split(' ')[4] === path)?.split(' - ')[1] ?? '';
 }
 

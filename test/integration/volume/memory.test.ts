@@ -31,7 +31,7 @@ describeWith(['root'], 'the memory that takes the place of a disk', () => {
     mountMemory(16 * MIB);
     expect(mountsBelow(scratch.path)).toEqual([mountPoint]);
     expect(statSync(mountPoint).mode & 0o777).toBe(0o700);
-    const [line = ''] = readFileSync('/proc/mounts', 'utf8')
+    const [line = ''] = readFileSync('/proc/mounts', 'latin1')
       .split('\n')
       .filter((each) => each.includes(mountPoint));
     expect(line).toMatch(/^sealift-image-memory \S+ tmpfs rw,nosuid,nodev,noexec,noatime,.*size=8192k,nr_inodes=16384/);
