@@ -31,7 +31,14 @@ import {
 import { SealiftError } from './errors/index.ts';
 import type { Logger } from './log/index.ts';
 import { releaseMemory } from './platform/index.ts';
-import { type ProgressEvent, type PullPorts, pullImage, sweepStore, unmountBundle } from './pull/index.ts';
+import {
+  type LayerFormat,
+  type ProgressEvent,
+  type PullPorts,
+  pullImage,
+  sweepStore,
+  unmountBundle,
+} from './pull/index.ts';
 import { type PolicyChoice, parsePolicy } from './signature/index.ts';
 import { explainShortage, type StorePlace as VolumePlace } from './volume/index.ts';
 
@@ -90,9 +97,12 @@ export function composeDaemon(ports: DaemonPorts): DaemonServices {
     }),
     maxPulls: configuration.api.maxPulls.value,
     pull: async (request, options) => {
-      const result = await daemon.pull(request, options);
-      mountWatch.expect();
-      return result;
+      try {
+        return await daemon.pull(request, options);
+      } finally {
+        // What it mounted may go before anybody has seen it, and what failed may have left something.
+        mountWatch.expect();
+      }
     },
     undo: (bundlePath) => daemon.undo(bundlePath),
     waitForResolver: createResolverGate(RESOLVER_TIMEOUT_MS, {
@@ -136,6 +146,8 @@ class Daemon {
   readonly #statistics: PullStatistics;
   /** Stores that containers may run from, by their state: memory stays one when a disk comes. */
   readonly #places = new Map<string, StorePlace>();
+  /** By place, once layer images were found to work there. */
+  readonly #formats = new Map<string, LayerFormat>();
   #isHung = false;
 
   constructor(ports: DaemonPorts, parts: Parts, statistics: PullStatistics) {
@@ -239,11 +251,26 @@ class Daemon {
     assertQualified(registries, reference);
     const pulling = pullPorts(parts, {
       ...{ place, onProgress },
+      // The watch over mounts does, within a second.
+      sweepsStore: false,
       policy: policyOf(configuration, parts),
       endpointsOf: daemonEndpoints(parts, configuration, registries),
     });
+    const chooseLayerFormat = () => this.#chooseFormat(place, pulling);
     const maxLayers = configuration.maxLayerDownloads.value;
-    return maxLayers === undefined ? pulling : { ...pulling, pool: limitLayers(pulling.pool, maxLayers) };
+    const pool = maxLayers === undefined ? pulling.pool : limitLayers(pulling.pool, maxLayers);
+    return { ...pulling, chooseLayerFormat, pool };
+  }
+
+  /** What the kernel could do it can still do; to try takes a loop device and a mount. */
+  async #chooseFormat(place: StorePlace, { chooseLayerFormat }: PullPorts): Promise<LayerFormat> {
+    const key = JSON.stringify(place);
+    const known = this.#formats.get(key);
+    if (known !== undefined) return known;
+    const chosen = await chooseLayerFormat(place.dataDir);
+    // A module may still be loaded.
+    if (chosen.format === 'erofs') this.#formats.set(key, chosen);
+    return chosen;
   }
 }
 

@@ -186,15 +186,16 @@ export interface PullPortsOptions {
   readonly policy: PolicyChoice;
   readonly endpointsOf: EndpointsOf;
   readonly onProgress: (event: ProgressEvent) => void;
+  readonly sweepsStore: boolean;
 }
 
 export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
-  const { policy, onProgress, place } = options;
+  const { policy, onProgress, place, sweepsStore } = options;
   const endpointsOf = rememberLast(options.endpointsOf);
   return {
     ...imagePorts(parts, endpointsOf, (message) => onProgress({ type: 'warning', message })),
     ...storePorts(parts, place),
-    ...{ policy, onProgress },
+    ...{ policy, onProgress, sweepsStore },
     assertTransport: (image) => {
       // Nothing of an image in files comes over a network.
       if (isFileReference(image.reference)) return;

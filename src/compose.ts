@@ -83,6 +83,7 @@ export function composeCli(surroundings: CliSurroundings): Commands {
           policy: loadPolicy(parts.configuration, parts.limits),
           endpointsOf: cliEndpoints(parts, endpointOptions(parts, options, registries)),
           onProgress: progress,
+          sweepsStore: true,
         });
         const ports = { ...registryPorts, ...archivePort(parts, options) };
         return firstName(namesOf(options, registries), (reference) => pullImage({ reference, target }, ports, signal));

@@ -49,6 +49,8 @@ export interface PullPorts extends ImagePorts {
   readonly checkpoint: (name: string) => void;
   /** Milliseconds that never go back. */
   readonly nowMs: () => number;
+  /** False: whoever asks for pulls sweeps the store by himself, so that no answer waits for it. */
+  readonly sweepsStore: boolean;
   readonly isPrivileged: boolean;
   /** Opened when first needed: `--unpack` touches no store. Throws `PRIVILEGE_REQUIRED` without root. */
   readonly openStore: () => Promise<Store>;

@@ -49,7 +49,7 @@ async function pullTo(
     throw error;
   } finally {
     lease.release();
-    await sweepStore(store, ports);
+    if (ports.sweepsStore) await sweepStore(store, ports);
     await store.close();
   }
 }

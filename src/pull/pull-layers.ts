@@ -192,7 +192,5 @@ class LayerPull {
 
 /** Where the trees of these layers can be read, topmost first. */
 async function directoriesOf(layers: readonly StoredLayer[], mounts: LayerLease): Promise<readonly string[]> {
-  const directories: string[] = [];
-  for (const layer of layers.toReversed()) directories.push(await mounts.directoryOf(layer));
-  return directories;
+  return (await mounts.open(layers.toReversed())).map(({ directory }) => directory);
 }

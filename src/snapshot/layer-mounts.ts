@@ -1,9 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
 import { errnoOf } from '../platform/index.ts';
-import { isMountKey } from './layer-mount-point.ts';
+import { isMountKey, layerMountPoint } from './layer-mount-point.ts';
 import { mountedUppers } from './mounted-elsewhere.ts';
 import type {
+  LayerImageRequest,
   LayerLease,
   LayerLock,
   LayerMounts,
@@ -45,23 +46,38 @@ export function createLayerMounts(ports: LayerMountPorts): LayerMounts {
 
 function createLease(ports: LayerMountPorts): LayerLease {
   const locks = new Map<string, LayerLock>();
+  /** Keys of images that are mounted and held: a chain of 500 layers is asked for once for each layer in it. */
+  const mounted = new Set<string>();
   return {
-    directoryOf: async (layer) => {
-      const { path: image, record } = layer;
-      const tree = treeOf(layer, ports);
-      if (!isImage(layer)) return image;
-      const { key } = record;
-      if (!locks.has(key)) locks.set(key, await lockShared(ports, key));
-      const { runOperation, mountsDir } = ports;
-      const imageBytes = record.image?.verity?.hashOffset ?? record.image?.bytes;
-      return (await runOperation('mountLayerImage', { image, imageBytes, tree, mountsDir, key })).directory;
+    open: async (layers) => {
+      const images = layers.map((layer) => imageOf(layer, ports)).filter((image) => image !== undefined);
+      const missing = images.filter(({ key }) => !mounted.has(key));
+      for (const { key } of missing) if (!locks.has(key)) locks.set(key, await lockShared(ports, key));
+      // All in one operation: with a message to a thread for each, a cached pull would be mostly messages.
+      if (missing.length > 0) await ports.runOperation('mountLayerImages', { images: missing });
+      for (const { key } of missing) mounted.add(key);
+      return layers.map((layer) => ({ ...layer, directory: directoryOf(layer, ports) }));
     },
     release: () => {
+      mounted.clear();
       // The last one takes the file away.
       for (const lock of locks.values()) lock.release({ remove: lock.tryConvert('exclusive') });
       locks.clear();
     },
   };
+}
+
+/** What has to be mounted; undefined for a layer that is a directory. Refuses one that the host could change unnoticed. */
+function imageOf(layer: SnapshotLayer, ports: LayerMountPorts): LayerImageRequest | undefined {
+  const { path: image, record } = layer;
+  const tree = treeOf(layer, ports);
+  if (!isImage(layer)) return undefined;
+  const imageBytes = record.image?.verity?.hashOffset ?? record.image?.bytes;
+  return { image, imageBytes, tree, mountsDir: ports.mountsDir, key: record.key };
+}
+
+function directoryOf(layer: SnapshotLayer, { mountsDir }: LayerMountPorts): string {
+  return isImage(layer) ? layerMountPoint(mountsDir, layer.record.key) : layer.path;
 }
 
 /** The tree that the layer is read through; refuses one that the host could change unnoticed. */

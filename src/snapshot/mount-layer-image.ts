@@ -19,7 +19,7 @@ import { openErofs } from './open-erofs.ts';
 import type { Checkpoint, LayerImageRequest, LayerSweep, LayerTree, MountedLayerImage } from './types.ts';
 import { withMountsLock } from './with-mounts-lock.ts';
 
-/** See {@link SnapshotOperations.mountLayerImage}. */
+/** One of {@link SnapshotOperations.mountLayerImages}. */
 export function mountLayerImage(request: LayerImageRequest, checkpoint: Checkpoint = () => {}): MountedLayerImage {
   const { image, imageBytes, tree, mountsDir, key } = request;
   const spot = { place: layerMountPoint(mountsDir, key), checkpoint };

@@ -25,8 +25,8 @@ export function performSnapshotOperation(
       return mountSnapshot(operation.request);
     case 'unmountSnapshot':
       return unmountSnapshot(operation.request);
-    case 'mountLayerImage':
-      return mountLayerImage(operation.request, checkpoint);
+    case 'mountLayerImages':
+      return operation.request.images.map((image) => mountLayerImage(image, checkpoint));
     case 'unmountLayerImage':
       return unmountLayerImage(operation.request);
     case 'sweepLayerMounts':

@@ -2,11 +2,10 @@ import { isUpperMounted } from './mounted-elsewhere.ts';
 import { topmostCopies } from './topmost-copies.ts';
 import type {
   Checkpoint,
-  LayerLease,
   LayerMounts,
   MountedSnapshot,
+  ReadableLayer,
   RunSnapshotOperation,
-  SnapshotLayer,
   SnapshotRequest,
   SnapshotShelf,
   Snapshotter,
@@ -33,7 +32,8 @@ export function createSnapshotter(ports: SnapshotterPorts): Snapshotter {
 async function mountLayers(ports: SnapshotterPorts, request: SnapshotRequest): Promise<MountedSnapshot> {
   const lease = ports.layerMounts.lease();
   try {
-    const layers = await withDirectories(request, lease);
+    // Each layer once, bottom to top.
+    const layers = await lease.open(topmostCopies(request.layers));
     return await mountWithUpper(ports, request, layers);
   } catch (error) {
     lease.release();
@@ -44,16 +44,6 @@ async function mountLayers(ports: SnapshotterPorts, request: SnapshotRequest): P
     // The overlay itself keeps its layers in use from here on.
     lease.release();
   }
-}
-
-/** A layer whose tree can be read at `directory`. */
-type ReadableLayer = SnapshotLayer & { readonly directory: string };
-
-/** Each layer once, bottom to top, with images mounted. */
-async function withDirectories({ layers }: SnapshotRequest, lease: LayerLease): Promise<readonly ReadableLayer[]> {
-  const readable: ReadableLayer[] = [];
-  for (const layer of topmostCopies(layers)) readable.push({ ...layer, directory: await lease.directoryOf(layer) });
-  return readable;
 }
 
 async function mountWithUpper(

@@ -114,10 +114,11 @@ export interface SnapshotOperations {
   /** False when nothing is mounted there. Throws `SNAPSHOT_MOUNT_FAILED`. */
   unmountSnapshot(request: { readonly target: string }): boolean;
   /**
-   * Mounts an image read-only, or finds it mounted; images of one file share one loop device and one superblock.
-   * Throws `SNAPSHOT_MOUNT_FAILED` and leaves neither mount nor device; `STORE_LOCK_TIMEOUT`.
+   * Mounts images read-only in turn, or finds them mounted; images of one file share one loop device and one
+   * superblock. Throws `SNAPSHOT_MOUNT_FAILED` and leaves of the one that failed neither mount nor device;
+   * `STORE_LOCK_TIMEOUT`.
    */
-  mountLayerImage(request: LayerImageRequest): MountedLayerImage;
+  mountLayerImages(request: { readonly images: readonly LayerImageRequest[] }): readonly MountedLayerImage[];
   /** False when it is not mounted. Throws `SNAPSHOT_MOUNT_FAILED` while somebody works in it. */
   unmountLayerImage(request: { readonly mountsDir: string; readonly key: string }): boolean;
   /** Unmounts layers that nobody uses, which the caller has made sure of. */
@@ -185,13 +186,16 @@ export interface LayerLock {
   release(options?: { readonly remove: boolean }): void;
 }
 
+/** A layer whose tree can be read at `directory`. */
+export type ReadableLayer<Layer extends SnapshotLayer = SnapshotLayer> = Layer & { readonly directory: string };
+
 /** Keeps the layers it was asked for mounted. */
 export interface LayerLease {
   /**
-   * Where the layer's tree can be read: its own directory, or the one where its image is mounted from now on. One call
+   * The same layers, each readable in its own directory or in the one where its image is mounted from now on. One call
    * at a time. Throws `SNAPSHOT_MOUNT_FAILED` and `STORE_LOCK_TIMEOUT`.
    */
-  directoryOf(layer: SnapshotLayer): Promise<string>;
+  open<Layer extends SnapshotLayer>(layers: readonly Layer[]): Promise<readonly ReadableLayer<Layer>[]>;
   /** From now on a sweep may unmount what no container uses. Does nothing the second time. */
   release(): void;
 }

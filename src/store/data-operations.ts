@@ -36,7 +36,7 @@ export const DATA_OPERATIONS: StoreOperations = {
     uppers: readdirSync(dataPath.area(dataDir, 'uppers')),
     trash: readdirSync(dataPath.area(dataDir, 'trash')),
   }),
-  isLayerPresent: ({ dataDir, key }) => isPresent(dataDir, key),
+  presentLayers: ({ dataDir, keys }) => keys.filter((key) => isPresent(dataDir, key)),
   measureStaging,
   makeStaging: ({ dataDir, name }) => {
     const directory = dataPath.staging(dataDir, name);

@@ -9,6 +9,7 @@ import { openLease } from './lease.ts';
 import { listImages } from './list-images.ts';
 import { putMount, removeMount } from './mount-record.ts';
 import { getName, putName } from './names.ts';
+import { createPresenceCheck } from './presence-check.ts';
 import { prune } from './prune.ts';
 import { findLayer, reconcileLayer } from './reconcile-layer.ts';
 import { removeNamedImages } from './remove-images.ts';
@@ -28,6 +29,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const context: StoreContext = {
     options,
     trash: createTrashCollector(options.runOperation, options.dataDir),
+    isPresent: createPresenceCheck(options.runOperation, options.dataDir),
     stagings: { count: 0 },
     uppers: new Map(),
     leases: new Set(),

@@ -20,8 +20,8 @@ function perform(operation: StoreOperation): StoreResult {
       return DATA_OPERATIONS.prepareData(operation.request);
     case 'listData':
       return DATA_OPERATIONS.listData(operation.request);
-    case 'isLayerPresent':
-      return DATA_OPERATIONS.isLayerPresent(operation.request);
+    case 'presentLayers':
+      return DATA_OPERATIONS.presentLayers(operation.request);
     case 'measureStaging':
       return DATA_OPERATIONS.measureStaging(operation.request);
     case 'measureTrash':

@@ -4,12 +4,12 @@ import type { StoreContext } from './store-context.ts';
 import type { KnownLayer, LayerKey } from './types.ts';
 
 /** What is known of `key`; a record without its layer, or a layer without its record, is nothing. */
-export async function findLayer({ options }: StoreContext, key: LayerKey): Promise<KnownLayer | undefined> {
-  const { stateDir, dataDir, runOperation } = options;
+export async function findLayer({ options, isPresent }: StoreContext, key: LayerKey): Promise<KnownLayer | undefined> {
+  const { stateDir, dataDir } = options;
   const record = readLayerRecord(stateDir, key);
   if (record === undefined) return undefined;
   if (record.state === 'needs-chain') return { kind: 'needs-chain', record };
-  if (!(await runOperation('isLayerPresent', { dataDir, key }))) return undefined;
+  if (!(await isPresent(key))) return undefined;
   return { kind: 'published', layer: { record, path: dataPath.layer(dataDir, key) } };
 }
 

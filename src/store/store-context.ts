@@ -5,6 +5,7 @@ import { isLayerKey } from './layer-key.ts';
 import { STORE_LOCK, statePath } from './layout.ts';
 import { type HeldLock, tryLockFile } from './lock-file.ts';
 import { listMounts } from './mount-record.ts';
+import type { PresenceCheck } from './presence-check.ts';
 import type { TrashCollector } from './trash-collector.ts';
 import type { LayerKey, Lease, MountShelf, StoreOptions } from './types.ts';
 
@@ -12,6 +13,7 @@ import type { LayerKey, Lease, MountShelf, StoreOptions } from './types.ts';
 export interface StoreContext {
   readonly options: StoreOptions;
   readonly trash: TrashCollector;
+  readonly isPresent: PresenceCheck;
   /** How many stagings were begun. */
   readonly stagings: { count: number };
   /** Locks of the uppers that are being made, by id. */

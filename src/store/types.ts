@@ -179,7 +179,8 @@ export interface StoreOperations {
   /** Makes the layout; throws `STORE_INVALID` for a directory that is not a backing of ours. */
   prepareData(request: { readonly dataDir: string }): void;
   listData(request: { readonly dataDir: string }): DataListing;
-  isLayerPresent(request: { readonly dataDir: string; readonly key: LayerKey }): boolean;
+  /** Of these, the ones that lie there. */
+  presentLayers(request: { readonly dataDir: string; readonly keys: readonly LayerKey[] }): readonly LayerKey[];
   /** Bytes that a staged layer takes of the backing. Throws `INTERNAL` when a staged image has another length. */
   measureStaging(request: {
     readonly dataDir: string;

@@ -41,12 +41,16 @@ describeWith(POD_VM_NEEDS, 'a layer image read through its hash tree', () => {
   }
 
   const mount = (key: string, { rootHash, hashOffset }: VerityFacts, mountsDir = MOUNTS) =>
-    perform('mountLayerImage', {
-      image: `${IMAGES}/${key}.erofs`,
-      imageBytes: hashOffset,
-      tree: { rootHash, hashOffset },
-      mountsDir,
-      key,
+    perform('mountLayerImages', {
+      images: [
+        {
+          image: `${IMAGES}/${key}.erofs`,
+          imageBytes: hashOffset,
+          tree: { rootHash, hashOffset },
+          mountsDir,
+          key,
+        },
+      ],
     });
   const sweep = (key: string, mountsDir = MOUNTS) => perform('sweepLayerMounts', { mountsDir, keys: [key] });
   const mappings = async () => (await vm().mustRun(['dmsetup', 'ls'])).match(/^sealift-\S+/gm) ?? [];
@@ -105,12 +109,16 @@ describeWith(POD_VM_NEEDS, 'a layer image read through its hash tree', () => {
     );
     // Positive control: without the tree the host's bytes are what is read.
     await sweep('tampered');
-    await perform('mountLayerImage', {
-      image: `${IMAGES}/tampered.erofs`,
-      imageBytes: tree.hashOffset,
-      tree: undefined,
-      mountsDir: MOUNTS,
-      key: 'tampered',
+    await perform('mountLayerImages', {
+      images: [
+        {
+          image: `${IMAGES}/tampered.erofs`,
+          imageBytes: tree.hashOffset,
+          tree: undefined,
+          mountsDir: MOUNTS,
+          key: 'tampered',
+        },
+      ],
     });
     const after = await vm().mustRun(['sha256sum', `${MOUNTS}/tampered/large`]);
     expect(after.split(' ')[0]).not.toBe(before.split(' ')[0]);

@@ -41,10 +41,10 @@ async function churn(): Promise<void> {
   for (let round = 0; round < 100; round += 1) {
     const key = keys[round % keys.length] ?? '';
     const lease = mounts.lease();
-    const directory = await lease.directoryOf({ path: image, record: { key, facts: FACTS } });
+    const [readable] = await lease.open([{ path: image, record: { key, facts: FACTS } }]);
     await sleep(0);
     // Throws when the image is not mounted.
-    statSync(`${directory}/who`);
+    statSync(`${readable?.directory}/who`);
     lease.release();
     await mounts.sweep();
   }

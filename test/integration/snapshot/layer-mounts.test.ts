@@ -1,7 +1,12 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
-import { createSnapshotter, type SnapshotLayer, type SnapshotOperation } from '../../../src/snapshot/index.ts';
+import {
+  createSnapshotter,
+  type LayerLease,
+  type SnapshotLayer,
+  type SnapshotOperation,
+} from '../../../src/snapshot/index.ts';
 import type { Store } from '../../../src/store/index.ts';
 import { loopsBelow } from '../../support/loops.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -119,34 +124,41 @@ describeWith(['root', 'mkfs.erofs'], 'a snapshot of layer images', () => {
     nothingIsLeft();
   });
 
-  it.each(['mountLayerImage', 'prepareUpper', 'mountSnapshot'] as const)(
-    'leaves nothing when %s fails',
-    async (kind) => {
-      const layers = [imageLayer(1, file('a')), imageLayer(2, file('b'))];
-      let calls = 0;
-      refuse = (operation) => {
-        if (operation.kind !== kind) return;
-        calls += 1;
-        if (kind !== 'mountLayerImage' || calls === 2) throw new SealiftError('SNAPSHOT_MOUNT_FAILED', 'disk gone');
-      };
-      await expectFailure('SNAPSHOT_MOUNT_FAILED', () => mount('rootfs', ...layers));
-      nothingIsLeft();
-      expect(store.listMounts()).toEqual([]);
-    },
-  );
+  it.each(['prepareUpper', 'mountSnapshot'] as const)('leaves nothing when %s fails', async (kind) => {
+    const layers = [imageLayer(1, file('a')), imageLayer(2, file('b'))];
+    refuse = (operation) => {
+      if (operation.kind === kind) throw new SealiftError('SNAPSHOT_MOUNT_FAILED', 'disk gone');
+    };
+    await expectFailure('SNAPSHOT_MOUNT_FAILED', () => mount('rootfs', ...layers));
+    nothingIsLeft();
+    expect(store.listMounts()).toEqual([]);
+  });
+
+  it('leaves nothing when the second of two images is none', async () => {
+    const layers = [imageLayer(1, file('a')), imageLayer(2, file('b'))];
+    writeFileSync(layers[1]?.path ?? '', Buffer.alloc(8192));
+    await expectFailure('SNAPSHOT_MOUNT_FAILED', () => mount('rootfs', ...layers));
+    nothingIsLeft();
+    expect(store.listMounts()).toEqual([]);
+  });
 });
 
 describeWith(['root', 'mkfs.erofs'], 'a lease on layer mounts', () => {
+  async function directoryOf(lease: LayerLease, layer: SnapshotLayer): Promise<string | undefined> {
+    const [readable] = await lease.open([layer]);
+    return readable?.directory;
+  }
+
   it('answers the directory of a layer that is one, and mounts nothing', async () => {
     const layer = directoryLayer(1, file('a'));
-    expect(await layerMounts().lease().directoryOf(layer)).toBe(layer.path);
+    expect(await directoryOf(layerMounts().lease(), layer)).toBe(layer.path);
     expect(mountsBelow(scratch.path)).toEqual([]);
   });
 
   it('keeps an image mounted, whoever sweeps, until it is released', async () => {
     const mounts = layerMounts();
     const leases = [mounts.lease(), mounts.lease()];
-    for (const lease of leases) await lease.directoryOf(imageLayerOnce());
+    for (const lease of leases) await lease.open([imageLayerOnce()]);
     for (const lease of leases) {
       await layerMounts().sweep();
       expect(readFileSync(`${store.layerMountsDir}/${key('erofs', 1)}/a`, 'utf8')).toBe('content');
@@ -172,7 +184,7 @@ describeWith(['root', 'mkfs.erofs'], 'a lease on layer mounts', () => {
     writeFileSync(layer.path, Buffer.alloc(4096), { flag: 'a' });
     const image = { bytes: bytes + 4096, verity: { hashOffset: bytes, rootHash: '0'.repeat(64) } };
     const lease = layerMounts().lease();
-    await lease.directoryOf({ ...layer, record: { ...layer.record, image } });
+    await lease.open([{ ...layer, record: { ...layer.record, image } }]);
     const [name = ''] = loopsBelow(scratch.path).keys();
     expect(Number(readFileSync(`/sys/block/${name}/size`, 'utf8')) * 512).toBe(bytes);
     lease.release();
@@ -188,7 +200,7 @@ describeWith(['root', 'mkfs.erofs'], 'a lease on layer mounts', () => {
     const runner = inlineSnapshotRunner();
     const mounts = testLayerMounts(store, runner, { verity: 'required', allowDirectories });
     const lease = mounts.lease();
-    const error = await expectFailure('SNAPSHOT_TREE_MISSING', () => lease.directoryOf(make()));
+    const error = await expectFailure('SNAPSHOT_TREE_MISSING', () => lease.open([make()]));
     expect(error.kind).toBe('denied');
     lease.release();
     expect(mountsBelow(scratch.path)).toEqual([]);
@@ -198,18 +210,18 @@ describeWith(['root', 'mkfs.erofs'], 'a lease on layer mounts', () => {
   it('takes a directory where the host can change it only if configuration says so', async () => {
     const mounts = testLayerMounts(store, inlineSnapshotRunner(), { verity: 'required', allowDirectories: true });
     const layer = directoryLayer(1, file('a'));
-    expect(await mounts.lease().directoryOf(layer)).toBe(layer.path);
+    expect(await directoryOf(mounts.lease(), layer)).toBe(layer.path);
   });
 
   it('waits for a sweep to end, and not for ever', async () => {
     const layer = imageLayerOnce();
     const sweeping = store.tryMountLock(layer.record.key, 'exclusive');
-    const waiting = layerMounts().lease().directoryOf(layer);
+    const waiting = directoryOf(layerMounts().lease(), layer);
     sweeping?.release({ remove: true });
     expect(await waiting).toBe(`${store.layerMountsDir}/${layer.record.key}`);
     const stuck = store.tryMountLock(key('erofs', 2), 'exclusive');
     const other = { ...layer, record: { ...layer.record, key: key('erofs', 2) } };
-    await expectFailure('STORE_LOCK_TIMEOUT', () => layerMounts(20).lease().directoryOf(other));
+    await expectFailure('STORE_LOCK_TIMEOUT', () => layerMounts(20).lease().open([other]));
     stuck?.release({ remove: true });
   });
 });

@@ -105,11 +105,19 @@ describe('publishing a layer', () => {
     expect(checkpoints).toEqual(['staging-made', 'record-written', 'published']);
   });
 
+  it('asks the backing once for the layers that are wanted in one turn', async () => {
+    await make();
+    operations.length = 0;
+    const found = await Promise.all([store.findLayer(KEY), store.findLayer(layerKey('0b')), store.findLayer(KEY)]);
+    expect(found.map((each) => each?.kind)).toEqual(['published', undefined, 'published']);
+    expect(operations).toEqual(['presentLayers']);
+  });
+
   it('publishes once: the second pull stages nothing', async () => {
     await make();
     operations.length = 0;
     await make();
-    expect(operations).toEqual(['isLayerPresent']);
+    expect(operations).toEqual(['presentLayers']);
   });
 
   it('keeps names of bytes in its facts as they are', async () => {
