@@ -46,7 +46,7 @@ async function bench(settings: BenchSettings, signal: AbortSignal): Promise<void
   await publish(settings, results);
 
   async function benchDaemon(): Promise<void> {
-    console.error('the daemon: starts, idle memory, room on disk');
+    console.error('the daemon: starts, idle memory, room on disk, cached pulls');
     const folder = scratch.join('daemon');
     const figures = await measureDaemon({ programs, registry, folder, root: ROOT, signal });
     publishSection(settings, 'bench-daemon', formatDaemonReport(figures, describeMachine()));

@@ -2,7 +2,11 @@ import { defineConfig } from 'vitest/config';
 
 const ACCEPTANCE = 'test/acceptance/**/*.test.ts';
 /** Memory or times are compared here, so nothing runs beside. */
-const MEASURED = ['test/acceptance/memory.test.ts', 'test/podvm/volume-size.test.ts'];
+const MEASURED = [
+  'test/acceptance/memory.test.ts',
+  'test/acceptance/daemon-load.test.ts',
+  'test/podvm/volume-size.test.ts',
+];
 const POD_VM = 'test/podvm/**/*.test.ts';
 
 export default defineConfig({

@@ -7,6 +7,7 @@ import { type BuiltImage, buildImage, buildLayer, pushImage } from '../../test/s
 import { pseudoRandom } from '../../test/support/small-image.ts';
 import { file, tar } from '../../test/support/tar-builder.ts';
 import { createDistribution } from '../distribution/create-distribution.ts';
+import { type CachedPullFigures, measureCachedPulls } from './measure-cached-pulls.ts';
 import type { BuiltPrograms } from './programs.ts';
 import { median } from './statistics.ts';
 import { watchStrangers } from './watch-strangers.ts';
@@ -34,6 +35,7 @@ export interface DaemonFigures {
   readonly unpackedBytes: number;
   readonly archiveBytes: number;
   readonly nodeBytes: number;
+  readonly cachedPulls: CachedPullFigures;
   /** Of the machine, used by others than the bench while it measured starts. */
   readonly strangersShare: number;
 }
@@ -57,6 +59,7 @@ export async function measureDaemon(bench: DaemonBench): Promise<DaemonFigures> 
   const withHealth = await measureStarts(programs.sealiftd, { health: true }, signal);
   const strangersShare = strangers();
   const pulls = await measurePulls(bench);
+  const cachedPulls = await measureCachedPulls(bench);
   const { archiveBytes, unpackedBytes } = await createDistribution({
     root: bench.root,
     output: join(folder, 'distribution'),
@@ -64,7 +67,7 @@ export async function measureDaemon(bench: DaemonBench): Promise<DaemonFigures> 
     modificationTime: new Date(0),
   });
   const nodeBytes = statSync(programs.node).size;
-  return { node, daemon, withHealth, ...pulls, archiveBytes, unpackedBytes, nodeBytes, strangersShare };
+  return { node, daemon, withHealth, ...pulls, cachedPulls, archiveBytes, unpackedBytes, nodeBytes, strangersShare };
 }
 
 /** The launcher of the daemon, with a program behind it that only opens the socket. */

@@ -31,6 +31,12 @@ const AHEAD_BYTES = 4 * 1024 * 1024;
 /** `background`: work that may take long and that nobody waits for. */
 export type CallLane = 'foreground' | 'background';
 
+/**
+ * What one thread does for all that ask at a time: calls of a lane in turn, and documents side by side. A thread each
+ * would cost 25 MB for each of many pulls that begin together.
+ */
+type SharedLane = CallLane | 'network';
+
 export interface CallOptions {
   readonly lane?: CallLane;
   /** From the request to the answer, the calls before it in its lane included; undefined: however long it takes. */
@@ -58,7 +64,7 @@ export class WorkerPool {
   readonly #idle = new Map<WorkerHandle, NodeJS.Timeout>();
   readonly #rings: SharedArrayBuffer[] = [];
   readonly #pairs: LinePairs;
-  readonly #callers = new Map<CallLane, { readonly worker: WorkerHandle; calls: number }>();
+  readonly #shared = new Map<SharedLane, { readonly worker: WorkerHandle; tasks: number }>();
   /** Threads that were ended and have not gone: the kernel keeps them, as a rule for a disk that does not answer. */
   readonly #stuck = new Set<WorkerHandle>();
 
@@ -105,14 +111,14 @@ export class WorkerPool {
    */
   async call(operation: unknown, options: CallOptions = {}): Promise<unknown> {
     const { lane = 'foreground', timeoutMs } = options;
-    const caller = this.#enterCall(lane);
+    const caller = this.#enter(lane);
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.#giveUp(caller, timeoutMs), timeoutMs);
     try {
       const answer = await caller.start({ type: 'call', operation }).answer;
       return expectAnswer(answer, 'called').result;
     } finally {
       clearTimeout(timer);
-      this.#leaveCall(lane, caller);
+      this.#leave(lane, caller);
     }
   }
 
@@ -166,22 +172,23 @@ export class WorkerPool {
     this.#idle.set(worker, timer);
   }
 
-  #enterCall(lane: CallLane): WorkerHandle {
-    const known = this.#callers.get(lane);
-    const caller = known === undefined || known.worker.isDead ? { worker: this.#acquire('plain'), calls: 0 } : known;
-    this.#callers.set(lane, caller);
-    caller.calls += 1;
-    return caller.worker;
+  #enter(lane: SharedLane): WorkerHandle {
+    const known = this.#shared.get(lane);
+    const isUsable = known !== undefined && !known.worker.isDead;
+    const entered = isUsable ? known : { worker: this.#acquire(lane === 'network' ? 'networked' : 'plain'), tasks: 0 };
+    this.#shared.set(lane, entered);
+    entered.tasks += 1;
+    return entered.worker;
   }
 
-  #leaveCall(lane: CallLane, worker: WorkerHandle): void {
-    const caller = this.#callers.get(lane);
-    if (caller?.worker === worker) {
-      caller.calls -= 1;
-      if (caller.calls > 0) return;
-      this.#callers.delete(lane);
+  #leave(lane: SharedLane, worker: WorkerHandle): void {
+    const entered = this.#shared.get(lane);
+    if (entered?.worker === worker) {
+      entered.tasks -= 1;
+      if (entered.tasks > 0) return;
+      this.#shared.delete(lane);
     }
-    // Otherwise it died and was replaced by another, whose calls are not ours to count.
+    // Otherwise it died and was replaced by another, whose tasks are not ours to count.
     this.#release(worker);
   }
 
@@ -221,13 +228,13 @@ export class WorkerPool {
   }
 
   async #fetchDocument(task: Task, signal: AbortSignal | undefined): Promise<DocumentResponse> {
-    const worker = this.#acquire('networked');
+    const worker = this.#enter('network');
     try {
       const running = worker.start(task);
       const answer = await this.#cancellable(signal, [worker], running.cancel, running.answer);
       return expectAnswer(answer, 'answered').response;
     } finally {
-      this.#release(worker);
+      this.#leave('network', worker);
     }
   }
 

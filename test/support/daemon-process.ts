@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { memoryFolder } from './memory-folder.ts';
 import { unmountBelow } from './mounts.ts';
 
+const MIB = 1 << 20;
+
 /** What `make build` left. */
 export const SEALIFTD = fileURLToPath(new URL('../../dist/sealiftd', import.meta.url));
 
@@ -43,7 +45,7 @@ export class DaemonProcess implements AsyncDisposable {
   }
 
   /** No device, everything below the folder, a registry that speaks http. */
-  writeConfig({ api = '', more = '' } = {}): void {
+  writeConfig({ api = '', more = '', memoryBytes = 256 * MIB } = {}): void {
     writeFileSync(
       this.config,
       `[api]
@@ -57,7 +59,7 @@ state = "${this.path('state')}"
 devices = []
 mount_point = "${this.path('image')}"
 memory_mount_point = "${this.path('image-memory')}"
-memory_size = 268435456
+memory_size = ${memoryBytes}
 [pull]
 tls_verify = false
 ${more}`,

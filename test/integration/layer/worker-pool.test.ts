@@ -60,6 +60,11 @@ function openPool(fault?: string, treeThread = false): WorkerPool {
   return pool;
 }
 
+/** Of this process; those of Node's own pool are all there from the first file access on. */
+function threads(): number {
+  return readdirSync('/proc/self/task').length;
+}
+
 type NetworkJob = Extract<LayerJob, { readonly request: unknown }>;
 
 function job(change: Partial<NetworkJob> = {}): NetworkJob {
@@ -375,6 +380,28 @@ describe('cancelling a layer', () => {
   it('fails at once when the signal was aborted before', async () => {
     const signal = AbortSignal.abort(new Error('enough'));
     await expectFailure('PULL_CANCELLED', () => openPool().stage(job(), { signal }));
+  });
+});
+
+describe('WorkerPool.httpClient', () => {
+  it('has one thread ask for the documents of all pulls at once', async () => {
+    openPool();
+    const held: ServerResponse[] = [];
+    let onAll: () => void = () => {};
+    const all = new Promise<void>((resolve) => {
+      onAll = resolve;
+    });
+    answer = (response) => {
+      held.push(response);
+      if (held.length === 8) onAll();
+    };
+    const { request, transport } = job();
+    const before = threads();
+    const documents = Array.from({ length: 8 }, () => pool.httpClient(transport).fetchDocument(request, blob.length));
+    await all;
+    expect(threads() - before).toBe(1);
+    for (const response of held) response.end(blob);
+    for (const { body } of await Promise.all(documents)) expect(Buffer.from(body).equals(blob)).toBe(true);
   });
 });
 
