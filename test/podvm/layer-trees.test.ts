@@ -59,7 +59,7 @@ describeWith(POD_VM_NEEDS, 'a layer image read through its hash tree', () => {
 
   it('shows what was written, and leaves no mapping and no loop device behind', async () => {
     const tree = await writeImage('whole');
-    expect(await mount('whole', tree)).toMatchObject({ result: { directory: `${MOUNTS}/whole` } });
+    expect(await mount('whole', tree)).toMatchObject({ result: [{ directory: `${MOUNTS}/whole` }] });
     expect((await read('whole', 'words')).stdout.toString()).toBe(WORDS);
     const [name = ''] = await mappings();
     const table = await vm().mustRun(['dmsetup', 'table', name]);
