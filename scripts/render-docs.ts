@@ -1,5 +1,6 @@
+import { LIMIT_NAMES, snakeCase } from '../src/config/index.ts';
 import { CODES, type ErrorCode, KINDS } from '../src/errors/index.ts';
-import { LIMITS } from '../src/limits/index.ts';
+import { LIMITS, type LimitName } from '../src/limits/index.ts';
 
 const GENERATED = '<!-- Written by `make docs` from the table in the sources. Change that instead. -->';
 
@@ -38,16 +39,29 @@ export function renderErrors(): string {
 
 /** docs/limits.md */
 export function renderLimits(): string {
-  const rows = Object.entries(LIMITS).map(
-    ([name, { default: value, unit, reason, code }]) =>
-      `| \`${name}\` | ${formatLimit(value, unit)} | [${code}](errors.md#${code.toLowerCase()}) | ${reason} |`,
-  );
+  const rows = LIMIT_NAMES.map((name) => {
+    const { default: value, unit, reason } = LIMITS[name];
+    const bound = [formatLimit(value, unit), greatestOf(name)].join(' | ');
+    return `| \`${name}\` | \`${snakeCase(name)}\` | ${bound} | ${breachOf(name)} | ${reason} |`;
+  });
   return `${[
     '# Limits',
     GENERATED,
-    'Every bound on input that somebody else chose.',
-    ['| limit | default | a breach is | why |', '|---|---|---|---|', ...rows].join('\n'),
+    'Every bound on input that somebody else chose. A setting stands in the table `[pull.limits]` of the file given with `-c` or of `/etc/sealift/sealift.toml`, or in the environment of the command line as `SEALIFT_PULL_LIMITS_…`; what the host may have written sets none. It is a whole number: of bytes, of milliseconds, or a count. The error of a breach names the limit as `limit` in its `context`.',
+    ['| limit | setting | default | at most | a breach is | why |', '|---|---|---|---|---|---|', ...rows].join('\n'),
+    '*cuts*: what is beyond it is dropped, and nothing is refused. *paces*: it says how something goes on, and nothing breaks it.',
+    'Some bounds are no settings, since nobody needs to change them: 16 KiB for the head of a response, the challenge for credentials included; 1024 characters for a reference and for the scope of a token; 24 hours for the life of a token; 40 links on the way to a working directory, and 255 in a layer. Labels, variables and history of an image have no bounds of their own: `maxConfigBytes` holds for all together. Layers are checked against the free space of the store before the first of them is asked for.',
   ].join('\n\n')}\n`;
+}
+
+function breachOf(name: LimitName): string {
+  const limit = LIMITS[name];
+  return 'code' in limit ? `[${limit.code}](errors.md#${limit.code.toLowerCase()})` : `*${limit.effect}*`;
+}
+
+function greatestOf(name: LimitName): string {
+  const limit = LIMITS[name];
+  return 'greatest' in limit ? formatLimit(limit.greatest, limit.unit) : '';
 }
 
 function formatLimit(value: number, unit: string): string {

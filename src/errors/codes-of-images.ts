@@ -54,6 +54,17 @@ export const CODES_OF_IMAGES = {
     hint: 'push the image with plain, gzip or zstd layers',
   },
 
+  LAYER_TYPE_MISMATCH: {
+    kind: 'corrupt',
+    summary: 'A layer is compressed in another way than its media type says.',
+    hint: 'the media type decides here; build and push the image again with a tool that labels its layers as they are',
+  },
+  LAYER_FOREIGN_REFUSED: {
+    kind: 'denied',
+    summary: 'A foreign layer is not in the registry, and its urls may not or cannot be asked.',
+    hint: 'push the image with its foreign layers (docker: allow-nondistributable-artifacts), or allow their urls with --foreign-layers or pull.foreign_layer_urls',
+  },
+
   // http and registry
   HTTP_UNAVAILABLE: {
     kind: 'unavailable',
@@ -115,6 +126,11 @@ export const CODES_OF_IMAGES = {
     kind: 'invalid',
     summary: 'The credentials file or the given credentials cannot be read or are malformed.',
     hint: 'expected the auth.json or config.json format with an auths object, or USER:PASSWORD',
+  },
+  AUTHFILE_HELPER_FAILED: {
+    kind: 'unauthorized',
+    summary: 'A credential helper that the credentials file names could not be run, failed, or answered nonsense.',
+    hint: 'try echo HOST | docker-credential-NAME get, or take the helper out of credHelpers and credsStore',
   },
   MANIFEST_DIGEST_MISMATCH: {
     kind: 'corrupt',

@@ -41,7 +41,12 @@ export const CODES_OF_MACHINES = {
   STORE_RECORD_CORRUPT: {
     kind: 'corrupt',
     summary: 'A record in the store does not match its name or cannot be read.',
-    hint: 'remove the record; the next pull makes it again',
+    hint: 'end the containers that run from this store, then `sealift prune` removes the record',
+  },
+  STORE_STAGING_ALTERED: {
+    kind: 'corrupt',
+    summary: 'A layer was changed in the store after its last check and before it was published.',
+    hint: 'see who else writes to the store, and whether its disk is sound; then pull again',
   },
   PRIVILEGE_REQUIRED: {
     kind: 'unsupported',
@@ -72,6 +77,11 @@ export const CODES_OF_MACHINES = {
     kind: 'missing',
     summary: 'The user or group of the image config is out of range or not in the image.',
     hint: 'fix the USER of the image',
+  },
+  BUNDLE_PLATFORM_UNSUPPORTED: {
+    kind: 'unsupported',
+    summary: 'A bundle was asked for of an image for another operating system than Linux.',
+    hint: 'nothing on this machine could run it; look at its files with --unpack DIR, or leave --bundle out to keep it in the store',
   },
 
   // volume

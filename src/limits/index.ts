@@ -1,1 +1,10 @@
-export { DEFAULT_LIMITS, LIMITS, type LimitName, type Limits } from './limits.ts';
+export { type Excess, limitExceeded } from './limit-exceeded.ts';
+export {
+  type Bounds,
+  boundsOf,
+  DEFAULT_LIMITS,
+  LIMITS,
+  type LimitName,
+  type Limits,
+  type RefusingLimit,
+} from './limits.ts';

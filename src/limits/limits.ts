@@ -1,16 +1,32 @@
 import type { ErrorCode } from '../errors/index.ts';
 
-interface Limit {
+interface Bound {
   readonly default: number;
   readonly unit: 'bytes' | 'count' | 'ms' | 'ratio' | 'log2 bytes';
   readonly reason: string;
-  /** The code of the refusal. */
-  readonly code: ErrorCode;
+  /** 1 when absent. */
+  readonly least?: number;
+  /** What the code behind it can hold; a setting beyond it is refused. */
+  readonly greatest?: number;
 }
+
+type Limit = Bound &
+  (
+    | {
+        /** The code of the refusal. */
+        readonly code: ErrorCode;
+      }
+    | {
+        /** Nothing is refused: what is beyond it is cut off, or it says how something goes on. */
+        readonly effect: 'cuts' | 'paces';
+      }
+  );
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
+/** A Map holds no more. */
+const MAP_ENTRIES = 2 ** 24;
 
 /** Every bound on untrusted input, with its reason and the code that a breach answers with. */
 export const LIMITS = {
@@ -19,20 +35,29 @@ export const LIMITS = {
     unit: 'bytes',
     reason: 'distribution-spec asks registries to accept 4 MiB; a larger manifest cannot have been pushed portably',
     code: 'HTTP_RESPONSE_INVALID',
+    greatest: 256 * MIB,
   },
   maxConfigBytes: {
     default: 4 * MIB,
     unit: 'bytes',
     reason: 'a config is held in memory whole',
     code: 'HTTP_RESPONSE_INVALID',
+    greatest: 256 * MIB,
   },
   maxTokenBytes: {
     default: MIB,
     unit: 'bytes',
     reason: 'token answers are held in memory',
     code: 'HTTP_RESPONSE_INVALID',
+    greatest: 256 * MIB,
   },
-  maxJsonDepth: { default: 64, unit: 'count', reason: 'the strict reader recurses', code: 'JSON_INVALID' },
+  maxJsonDepth: {
+    default: 64,
+    unit: 'count',
+    reason: 'the strict reader recurses',
+    code: 'JSON_INVALID',
+    greatest: 1_000,
+  },
   maxIndexDepth: {
     default: 2,
     unit: 'count',
@@ -43,6 +68,13 @@ export const LIMITS = {
     default: 500,
     unit: 'count',
     reason: 'overlayfs takes at most 500 lower directories',
+    code: 'LAYER_LIMIT_EXCEEDED',
+    greatest: 500,
+  },
+  maxLayerUrls: {
+    default: 8,
+    unit: 'count',
+    reason: 'addresses of one foreign layer; each is asked when those before it have failed',
     code: 'LAYER_LIMIT_EXCEEDED',
   },
   maxRedirects: {
@@ -81,20 +113,51 @@ export const LIMITS = {
     default: MIB,
     unit: 'bytes',
     reason: 'what counts as progress between two breaks of a download',
-    code: 'HTTP_UNAVAILABLE',
+    effect: 'paces',
   },
-  retryDelayMs: { default: 500, unit: 'ms', reason: 'first pause, then doubled', code: 'HTTP_UNAVAILABLE' },
+  retryDelayMs: { default: 500, unit: 'ms', reason: 'first pause, then doubled', effect: 'paces' },
   maxRetryDelayMs: {
     default: 60_000,
     unit: 'ms',
     reason: 'longest pause, whatever Retry-After says',
-    code: 'HTTP_UNAVAILABLE',
+    effect: 'paces',
+  },
+  maxRangeConnections: {
+    default: 8,
+    unit: 'count',
+    reason: 'connections at once for one blob, while each one more brings more; 1 asks for no ranges',
+    effect: 'paces',
+  },
+  minRangedBytes: {
+    default: 16 * MIB,
+    unit: 'bytes',
+    reason: 'with less of a blob to come a second connection is not worth its handshake',
+    effect: 'paces',
+  },
+  rangeBytes: {
+    default: 4 * MIB,
+    unit: 'bytes',
+    reason: 'asked for at once on one more connection, and held in memory until its turn; at least a quarter of it',
+    effect: 'paces',
+  },
+  maxRangedInFlightBytes: {
+    default: 32 * MIB,
+    unit: 'bytes',
+    reason:
+      'ranges, and beginnings of blobs before their turn, that the process holds in memory; beyond it nothing is read ahead',
+    effect: 'paces',
+  },
+  rangeWindowMs: {
+    default: 150,
+    unit: 'ms',
+    reason: 'how long throughput is watched before the number of connections of a blob changes',
+    effect: 'paces',
   },
   maxErrorBodyBytes: {
     default: 64 * KIB,
     unit: 'bytes',
     reason: 'error answers are cut off here; only their first lines are of use',
-    code: 'HTTP_RESPONSE_INVALID',
+    effect: 'cuts',
   },
   maxProxyHeadBytes: {
     default: 16 * KIB,
@@ -119,18 +182,33 @@ export const LIMITS = {
     unit: 'log2 bytes',
     reason: 'the decoder allocates the window; 128 MiB is what RFC 8878 decoders are asked to bear at most',
     code: 'LAYER_LIMIT_EXCEEDED',
+    least: 10,
+    greatest: 31,
   },
   maxEntries: {
     default: 2_000_000,
     unit: 'count',
     reason: 'memory of the writer grows with entries',
     code: 'LAYER_LIMIT_EXCEEDED',
+    greatest: MAP_ENTRIES,
   },
-  maxPathBytes: { default: 4_095, unit: 'bytes', reason: 'PATH_MAX without its NUL', code: 'TAR_INVALID' },
-  maxNameBytes: { default: 255, unit: 'bytes', reason: 'NAME_MAX', code: 'TAR_INVALID' },
+  maxPathBytes: {
+    default: 4_095,
+    unit: 'bytes',
+    reason: 'PATH_MAX without its NUL',
+    code: 'TAR_INVALID',
+    greatest: 4_095,
+  },
+  maxNameBytes: { default: 255, unit: 'bytes', reason: 'NAME_MAX', code: 'TAR_INVALID', greatest: 255 },
   maxPathDepth: { default: 1_024, unit: 'count', reason: 'the trie is walked by component', code: 'TAR_INVALID' },
   maxPaxBytes: { default: MIB, unit: 'bytes', reason: 'as Go archive/tar', code: 'TAR_INVALID' },
-  maxXattrBytes: { default: 64 * KIB, unit: 'bytes', reason: 'XATTR_SIZE_MAX', code: 'TAR_INVALID' },
+  maxXattrBytes: {
+    default: 64 * KIB,
+    unit: 'bytes',
+    reason: 'XATTR_SIZE_MAX',
+    code: 'TAR_INVALID',
+    greatest: 64 * KIB,
+  },
   maxArchiveBytes: {
     default: 64 * GIB,
     unit: 'bytes',
@@ -142,6 +220,7 @@ export const LIMITS = {
     unit: 'count',
     reason: 'names and places of the members of an archive are held in memory',
     code: 'ARCHIVE_LIMIT_EXCEEDED',
+    greatest: MAP_ENTRIES,
   },
   maxUserDatabaseBytes: {
     default: 10 * MIB,
@@ -160,6 +239,7 @@ export const LIMITS = {
     unit: 'count',
     reason: 'NGROUPS_MAX: setgroups takes no more',
     code: 'BUNDLE_USER_INVALID',
+    greatest: 65_536,
   },
   maxVolumes: {
     default: 1_024,
@@ -184,12 +264,14 @@ export const LIMITS = {
     unit: 'bytes',
     reason: 'a layer record lists every parent directory without an entry, and is held in guest memory',
     code: 'LAYER_LIMIT_EXCEEDED',
+    greatest: 16 * MIB,
   },
   maxTtrpcMessageBytes: {
     default: 4 * MIB,
     unit: 'bytes',
     reason: 'the protocol has no larger message; the bytes of one are thrown away',
     code: 'TTRPC_MESSAGE_TOO_LARGE',
+    greatest: 4 * MIB,
   },
   maxTtrpcConnections: {
     default: 2_048,
@@ -260,8 +342,14 @@ export const LIMITS = {
   maxProgramOutputBytes: {
     default: 64 * KIB,
     unit: 'bytes',
-    reason: 'what cryptsetup and mkfs.ext4 say is held in memory; the rest is dropped',
-    code: 'VOLUME_PROGRAM_FAILED',
+    reason: 'what cryptsetup, mkfs.ext4 and credential helpers say is held in memory; the rest is dropped',
+    effect: 'cuts',
+  },
+  credentialHelperTimeoutMs: {
+    default: 60_000,
+    unit: 'ms',
+    reason: 'a credential helper may ask its user to unlock a keychain, or a cloud for a token',
+    code: 'AUTHFILE_HELPER_FAILED',
   },
   lockTimeoutMs: {
     default: 20 * 60_000,
@@ -272,8 +360,26 @@ export const LIMITS = {
 } as const satisfies Record<string, Limit>;
 
 export type LimitName = keyof typeof LIMITS;
+/** Those whose breach is an error. */
+export type RefusingLimit = {
+  [Name in LimitName]: (typeof LIMITS)[Name] extends { readonly code: ErrorCode } ? Name : never;
+}[LimitName];
 export type Limits = { readonly [Name in LimitName]: number };
 
 export const DEFAULT_LIMITS = Object.freeze(
   Object.fromEntries(Object.entries(LIMITS).map(([name, limit]) => [name, limit.default])),
 ) as Limits;
+
+/** What a setting of a limit may be. */
+export interface Bounds {
+  readonly least: number;
+  readonly greatest: number;
+}
+
+/** As long as a timer runs; a longer one fires at once. https://nodejs.org/api/timers.html#settimeoutcallback-delay-args */
+const LONGEST_MS = 2 ** 31 - 1;
+
+export function boundsOf(name: LimitName): Bounds {
+  const { unit, least = 1, greatest = unit === 'ms' ? LONGEST_MS : Number.MAX_SAFE_INTEGER }: Limit = LIMITS[name];
+  return { least, greatest };
+}

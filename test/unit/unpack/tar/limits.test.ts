@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_LIMITS, LIMITS, type LimitName } from '../../../../src/limits/index.ts';
+import { DEFAULT_LIMITS, LIMITS, type RefusingLimit } from '../../../../src/limits/index.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 import { base256, file, gnuLong, hardlink, paxHeader, rawHeader, symlink, tar } from '../../../support/tar-builder.ts';
 import { listTar } from '../../../support/tar-listing.ts';
 
 interface Row {
-  readonly limit: LimitName;
+  readonly limit: RefusingLimit;
   readonly subject: string;
   readonly value: number;
   /** An archive that is at the limit with `value` and breaks it with one more. */
