@@ -9,4 +9,6 @@ export interface Descriptor {
   readonly size: number;
   readonly annotations: Readonly<Record<string, string>>;
   readonly platform: Platform | undefined;
+  /** Where else a layer lies whose maker does not let registries hand it out; of no other descriptor. Unchecked. */
+  readonly unsafeUrls?: readonly string[];
 }

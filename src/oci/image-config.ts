@@ -59,8 +59,19 @@ const RUNTIME_KEYS = [
   ...['User', 'Env', 'Entrypoint', 'Cmd', 'WorkingDir', 'Labels', 'ExposedPorts', 'Volumes', 'StopSignal'],
 ];
 
-function refuseSpellings(document: unknown): void {
+const REQUIRED_KEYS = ['os', 'architecture', 'rootfs'];
+
+/** An artifact may call its config that of an image. */
+function assertImageConfig(document: unknown): void {
   if (!isJsonObject(document)) throw new SealiftError('CONFIG_INVALID', 'document: expected an object');
+  if (REQUIRED_KEYS.some((key) => key in document)) return;
+  throw new SealiftError('CONFIG_INVALID', `document: expected ${REQUIRED_KEYS.join(', ')}, got none of them`, {
+    hint: 'this is no image but an artifact that calls itself one; fetch it with the tool that it was made for',
+  });
+}
+
+function refuseSpellings(document: unknown): void {
+  if (!isJsonObject(document)) return;
   refuseKeyVariants(document, CONFIG_KEYS, 'CONFIG_INVALID', 'document');
   refuseKeyVariants(document['rootfs'], ROOTFS_KEYS, 'CONFIG_INVALID', 'rootfs');
   refuseKeyVariants(document['config'], RUNTIME_KEYS, 'CONFIG_INVALID', 'config');
@@ -91,6 +102,7 @@ export function parseImageConfig(
   try {
     const document = parseStrictJson(rawBytes, { maxDepth: maxJsonDepth });
     refuseSpellings(document);
+    assertImageConfig(document);
     const raw = readDocument(imageConfigSchema, document, 'CONFIG_INVALID');
     const { os, architecture, variant, author, created } = raw;
     const diffIds = raw.rootfs.diff_ids.map(parseDigest);

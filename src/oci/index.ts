@@ -27,11 +27,13 @@ export {
   type ImageIndex,
   type ImageManifest,
   type IndexEntry,
+  isGenericContentType,
   type ManifestDocument,
   type ManifestLimits,
   parseManifestDocument,
 } from './manifest.ts';
 export {
+  isForeignLayerType,
   isImageConfigType,
   type LayerCompression,
   layerCompression,
@@ -39,6 +41,7 @@ export {
   type ManifestKind,
   manifestKind,
 } from './media-type.ts';
+export { type NamedArtifact, nameArtifact } from './name-artifact.ts';
 export { isJsonObject, type JsonLimits, type JsonObject, parseStrictJson } from './parse-json.ts';
 export { formatPlatform, hostPlatform, normalizePlatform, type Platform, parsePlatform } from './platform.ts';
 export {

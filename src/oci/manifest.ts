@@ -2,7 +2,15 @@ import { prefixError, SealiftError } from '../errors/index.ts';
 import { LIMITS } from '../limits/index.ts';
 import type { Descriptor } from './descriptor.ts';
 import { parseDigest } from './digest.ts';
-import { isImageConfigType, type ManifestKind, manifestKind, OCI_INDEX, OCI_MANIFEST } from './media-type.ts';
+import {
+  isForeignLayerType,
+  isImageConfigType,
+  type ManifestKind,
+  manifestKind,
+  OCI_INDEX,
+  OCI_MANIFEST,
+} from './media-type.ts';
+import { nameArtifact } from './name-artifact.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from './parse-json.ts';
 import {
   indexSchema,
@@ -37,12 +45,16 @@ export type ManifestDocument =
 export interface ManifestLimits {
   readonly maxLayers: number;
   readonly maxJsonDepth: number;
+  readonly maxLayerUrls?: number;
 }
 
 const DEFAULT_MANIFEST_LIMITS: ManifestLimits = {
   maxLayers: LIMITS.maxLayers.default,
   maxJsonDepth: LIMITS.maxJsonDepth.default,
 };
+
+/** The two types of Docker's first manifests begin with this. */
+const SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1+';
 
 const DOCUMENT_KEYS = ['schemaVersion', 'mediaType', 'config', 'layers', 'manifests', 'fsLayers', 'history', 'blobs'];
 const COMMON_KEYS = ['artifactType', 'annotations'];
@@ -52,12 +64,22 @@ const PLATFORM_KEYS = ['os', 'architecture', 'variant', 'os.version', 'os.featur
 /** Content types that say nothing of the document; some registries and most file servers answer with them. */
 const GENERIC_TYPES = new Set(['', 'application/json', 'application/octet-stream', 'text/plain']);
 
+/** `contentType` without parameters. */
+export function isGenericContentType(contentType: string): boolean {
+  return GENERIC_TYPES.has(contentType);
+}
+
 function invalid(message: string): SealiftError {
   return new SealiftError('MANIFEST_INVALID', message);
 }
 
-function unsupported(what: string): SealiftError {
-  return new SealiftError('MANIFEST_UNSUPPORTED', `expected an image manifest or index, got ${what}`);
+/** `fallback` says what it is where its type is none that we know by name. */
+function unsupported(mediaType: string, fallback: string): SealiftError {
+  const artifact = nameArtifact(mediaType);
+  const what = artifact === undefined ? fallback : `${artifact.name} (${fallback})`;
+  return new SealiftError('MANIFEST_UNSUPPORTED', `expected an image manifest or index, got ${what}`, {
+    ...(artifact === undefined ? {} : { hint: artifact.hint }),
+  });
 }
 
 function refuseSpellings(document: JsonObject): void {
@@ -74,7 +96,7 @@ function refuseSpellings(document: JsonObject): void {
 
 function checkVersion(document: JsonObject): void {
   const version = document['schemaVersion'];
-  if (version === 1) throw unsupported('a schema 1 manifest');
+  if (version === 1) throw unsupported(`${SCHEMA_1}prettyjws`, 'schemaVersion 1');
   if (version !== 2) throw invalid(`schemaVersion: expected 2, got ${JSON.stringify(version) ?? 'nothing'}`);
 }
 
@@ -103,7 +125,7 @@ function agreedMediaType(document: JsonObject, contentType: string): string | un
   }
   const [stated = ''] = contentType.split(';', 1);
   const served = stated.trim().toLowerCase();
-  if (GENERIC_TYPES.has(served)) return declared;
+  if (isGenericContentType(served)) return declared;
   if (declared !== undefined && declared !== served) {
     throw invalid(`mediaType: expected "${served}" as in the Content-Type, got "${declared}"`);
   }
@@ -112,11 +134,12 @@ function agreedMediaType(document: JsonObject, contentType: string): string | un
 
 function identify(document: JsonObject, contentType: string): { kind: ManifestKind; mediaType: string } {
   const stated = agreedMediaType(document, contentType);
-  if (stated !== undefined && manifestKind(stated) === undefined) throw unsupported(`the media type "${stated}"`);
+  if (stated !== undefined && manifestKind(stated) === undefined)
+    throw unsupported(stated, `the media type "${stated}"`);
   checkVersion(document);
   const structure = kindByStructure(document);
   const kind = stated === undefined ? structure : manifestKind(stated);
-  if (kind === undefined) throw unsupported('a document with the members of neither');
+  if (kind === undefined) throw unsupported('', 'a document with the members of neither');
   const mediaType = stated ?? (kind === 'manifest' ? OCI_MANIFEST : OCI_INDEX);
   if (structure !== kind)
     throw invalid(`document: expected the members of "${mediaType}", got ${structure ?? 'others'}`);
@@ -124,10 +147,21 @@ function identify(document: JsonObject, contentType: string): { kind: ManifestKi
 }
 
 function refuseArtifact(document: JsonObject): void {
-  const type = document['artifactType'];
-  if (type !== undefined && type !== null && type !== '') {
-    throw unsupported(`an artifact of type ${JSON.stringify(type)}`);
-  }
+  const type = document['artifactType'] ?? '';
+  // Some tools repeat the type of an image's config there.
+  if (type === '' || (typeof type === 'string' && isImageConfigType(type))) return;
+  throw unsupported(String(type), `an artifact of type ${JSON.stringify(type)}`);
+}
+
+function toLayer(raw: RawDescriptor, position: number, maxUrls: number): Descriptor {
+  const layer = toDescriptor(raw, `layers.${position}`);
+  if (!isForeignLayerType(layer.mediaType) || raw.urls.length === 0) return layer;
+  if (raw.urls.length <= maxUrls) return { ...layer, unsafeUrls: raw.urls };
+  throw new SealiftError(
+    'LAYER_LIMIT_EXCEEDED',
+    `layers.${position}: expected at most ${maxUrls} urls, got ${raw.urls.length}`,
+    { context: { limit: 'maxLayerUrls', expected: maxUrls, actual: raw.urls.length } },
+  );
 }
 
 function toDescriptor(raw: RawDescriptor, where: string): Descriptor {
@@ -144,10 +178,11 @@ function toIndexEntry(raw: RawIndexEntry, position: number): IndexEntry {
   return { ...toDescriptor(raw, `manifests.${position}`), platform, artifactType };
 }
 
-function readManifest(document: JsonObject, mediaType: string, maxLayers: number): ImageManifest {
+function readManifest(document: JsonObject, mediaType: string, limits: ManifestLimits): ImageManifest {
+  const { maxLayers, maxLayerUrls = LIMITS.maxLayerUrls.default } = limits;
   const raw = readDocument(manifestSchema, document, 'MANIFEST_INVALID');
   if (!isImageConfigType(raw.config.mediaType)) {
-    throw unsupported(`an artifact with a config of type "${raw.config.mediaType}"`);
+    throw unsupported(raw.config.mediaType, `an artifact with a config of type "${raw.config.mediaType}"`);
   }
   if (raw.layers.length > maxLayers) {
     throw new SealiftError('LAYER_LIMIT_EXCEEDED', `expected at most ${maxLayers} layers, got ${raw.layers.length}`, {
@@ -157,7 +192,7 @@ function readManifest(document: JsonObject, mediaType: string, maxLayers: number
   return {
     mediaType,
     config: toDescriptor(raw.config, 'config'),
-    layers: raw.layers.map((layer, position) => toDescriptor(layer, `layers.${position}`)),
+    layers: raw.layers.map((layer, position) => toLayer(layer, position, maxLayerUrls)),
     annotations: raw.annotations,
   };
 }
@@ -184,7 +219,7 @@ export function parseManifestDocument(
     const { kind, mediaType } = identify(document, contentType);
     refuseArtifact(document);
     return kind === 'manifest'
-      ? { kind, manifest: readManifest(document, mediaType, limits.maxLayers) }
+      ? { kind, manifest: readManifest(document, mediaType, limits) }
       : { kind, index: readIndex(document, mediaType) };
   } catch (error) {
     throw prefixError('manifest', error);

@@ -1,4 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
+import { nameArtifact } from './name-artifact.ts';
 
 export type LayerCompression = 'none' | 'gzip' | 'zstd';
 export type ManifestKind = 'manifest' | 'index';
@@ -39,6 +40,10 @@ const LAYER_COMPRESSIONS: ReadonlyMap<string, LayerCompression> = new Map([
   ['application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', 'gzip'],
 ]);
 
+/** https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#non-distributable-layers, and what Docker calls so. */
+const FOREIGN =
+  /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.v1|docker\.image\.rootfs\.foreign\.diff)\.tar/;
+
 const ENCRYPTED_SUFFIX = '+encrypted';
 
 /** `undefined` for a media type that is neither an image manifest nor an index. */
@@ -50,6 +55,11 @@ export function isImageConfigType(mediaType: string): boolean {
   return CONFIG_MEDIA_TYPES.has(mediaType);
 }
 
+/** Whether a registry may lack a layer of this type, and have its manifest say where it lies. */
+export function isForeignLayerType(mediaType: string): boolean {
+  return FOREIGN.test(mediaType);
+}
+
 /** How the bytes of a layer are to be read; the media type alone decides. Throws `LAYER_TYPE_UNSUPPORTED`. */
 export function layerCompression(mediaType: string): LayerCompression {
   const compression = LAYER_COMPRESSIONS.get(mediaType);
@@ -58,14 +68,13 @@ export function layerCompression(mediaType: string): LayerCompression {
   if (mediaType.endsWith(ENCRYPTED_SUFFIX)) {
     throw new SealiftError('LAYER_TYPE_UNSUPPORTED', `layer of type "${mediaType}": expected a layer in the clear`, {
       context,
-      hint: 'this version cannot decrypt layers; push the image unencrypted',
+      hint: 'this version has no keys and cannot decrypt layers; push the image unencrypted',
     });
   }
+  const artifact = nameArtifact(mediaType);
   throw new SealiftError(
     'LAYER_TYPE_UNSUPPORTED',
-    `layer of type "${mediaType}": expected a tar, plain, gzip or zstd`,
-    {
-      context,
-    },
+    `layer of type "${mediaType}": expected a tar, plain, gzip or zstd, got ${artifact?.name ?? 'something else'}`,
+    { context, ...(artifact === undefined ? {} : { hint: artifact.hint }) },
   );
 }

@@ -1,5 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
-import { LIMITS } from '../limits/index.ts';
+import { LIMITS, limitExceeded } from '../limits/index.ts';
 
 export interface JsonLimits {
   /** Objects and arrays inside each other; a scalar document has depth 0. */
@@ -63,7 +63,10 @@ class JsonReader {
   }
 
   #deeper(depth: number): number {
-    if (depth >= this.#maxDepth) this.#refuse(`expected at most ${this.#maxDepth} levels of nesting`);
+    if (depth >= this.#maxDepth) {
+      const subject = `json at character ${this.#position}: levels of nesting`;
+      throw limitExceeded(subject, { limit: 'maxJsonDepth', expected: this.#maxDepth, actual: depth + 1 });
+    }
     return depth + 1;
   }
 

@@ -34,11 +34,15 @@ const stringMap = jsonMap.transform((map, context): Readonly<Record<string, stri
 
 const keySet = jsonMap.transform((map): readonly string[] => Object.keys(map));
 
-// https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md; `urls` and `data` are never used.
+// https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md; `data` is never used.
 const descriptorSchema = z.object({
   mediaType: z.string().min(1),
   digest: z.string(),
   size: z.number().int().min(0),
+  urls: z
+    .array(z.string())
+    .nullish()
+    .transform((urls) => urls ?? []),
   annotations: stringMap,
 });
 

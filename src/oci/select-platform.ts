@@ -1,5 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import type { IndexEntry } from './manifest.ts';
+import { isImageConfigType } from './media-type.ts';
 import { formatPlatform, normalizePlatform, type Platform } from './platform.ts';
 
 /** Lowest version of an architecture whose versions run the programs of all lower ones. */
@@ -20,10 +21,11 @@ function acceptableVariants({ architecture, variant }: Platform): readonly (stri
   return [variant, ...versions, undefined];
 }
 
-function isRunnable(entry: IndexEntry): boolean {
-  const { os, architecture } = entry.platform ?? { os: '', architecture: '' };
+function isRunnable({ platform, artifactType }: IndexEntry): boolean {
   // Builders attach attestations as entries for a platform that nobody has.
-  return entry.artifactType === undefined && !(os === 'unknown' && architecture === 'unknown');
+  if (platform?.os === 'unknown' && platform.architecture === 'unknown') return false;
+  // https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#properties: of an image, the config's type.
+  return artifactType === undefined || isImageConfigType(artifactType);
 }
 
 function platformOf(entry: IndexEntry): Platform | undefined {

@@ -148,6 +148,7 @@ describe('parseImageConfig', () => {
   it.each<[string, ErrorCode, string]>([
     ['a duplicate key', 'JSON_INVALID', '{"os":"linux","os":"linux"}'],
     ['trailing data', 'JSON_INVALID', `${JSON.stringify(FULL)}x`],
+    ['the config of a Helm chart', 'CONFIG_INVALID', '{"name":"chart","version":"1"}'],
     ['a list', 'CONFIG_INVALID', '[]'],
     ['null', 'CONFIG_INVALID', 'null'],
   ])('refuses %s', async (_, code, text) => {

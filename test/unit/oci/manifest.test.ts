@@ -54,7 +54,24 @@ describe('parseManifestDocument', () => {
     expect(Object.getPrototypeOf(annotations)).toBeNull();
   });
 
-  it('never passes on urls and inline data', () => {
+  it.each([
+    'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
+    'application/vnd.oci.image.layer.nondistributable.v1.tar+zstd',
+  ])('passes on the urls of a layer of type %s, and not too many', async (mediaType) => {
+    const withUrls = (count: number) =>
+      broken('oci-manifest.json', (d) => {
+        const urls = Array.from({ length: count }, (_, position) => `https://example.org/${position}`);
+        Object.assign(d.layers[0], { mediaType, urls });
+      });
+    const [layer] = manifestOf(parseManifestDocument(withUrls(8), '')).layers;
+    expect(layer?.unsafeUrls).toHaveLength(8);
+    expect(layer?.unsafeUrls?.[7]).toBe('https://example.org/7');
+    expect(manifestOf(parseManifestDocument(withUrls(0), '')).layers[0]).not.toHaveProperty('unsafeUrls');
+    const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => parseManifestDocument(withUrls(9), ''));
+    expect(error.context).toEqual({ limit: 'maxLayerUrls', expected: 8, actual: 9 });
+  });
+
+  it('never passes on inline data, and urls of other layers', () => {
     const layer = manifestOf(parseManifestDocument(file('oci-manifest.json'), '')).layers[1] ?? {};
     expect(Object.keys(layer).sort()).toEqual(['annotations', 'digest', 'mediaType', 'platform', 'size']);
   });
@@ -171,17 +188,26 @@ describe('parseManifestDocument', () => {
         'application/vnd.example+json',
       ],
       ['an unknown mediaType', broken('oci-manifest.json', (d) => (d.mediaType = 'application/vnd.example')), ''],
+      ['an artifact whose type is a number', broken('oci-manifest.json', (d) => (d.artifactType = 1)), ''],
       ['an object with the members of nothing', bytes({ schemaVersion: 2 }), ''],
       ['an error document', bytes({ schemaVersion: 2, errors: [] }), 'application/json'],
     ])('%s', async (_, raw, contentType) => {
       await expectFailure('MANIFEST_UNSUPPORTED', () => parseManifestDocument(raw, contentType));
     });
 
+    it('takes the type of an image config for no artifact', () => {
+      const artifactType = 'application/vnd.oci.image.config.v1+json';
+      const raw = broken('oci-manifest.json', (d) => (d.artifactType = artifactType));
+      expect(parseManifestDocument(raw, '').kind).toBe('manifest');
+    });
+
     it('says what an artifact is', async () => {
       const error = await expectFailure('MANIFEST_UNSUPPORTED', () =>
         parseManifestDocument(file('helm-chart.json'), ''),
       );
+      expect(error.message).toContain('a Helm chart');
       expect(error.message).toContain('application/vnd.cncf.helm.config.v1+json');
+      expect(error.hint).toContain('helm');
     });
   });
 

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { isImageConfigType, layerCompression, MANIFEST_MEDIA_TYPES, manifestKind } from '../../../src/oci/index.ts';
+import {
+  isForeignLayerType,
+  isImageConfigType,
+  layerCompression,
+  MANIFEST_MEDIA_TYPES,
+  manifestKind,
+  nameArtifact,
+} from '../../../src/oci/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 describe('layerCompression', () => {
@@ -45,6 +52,43 @@ describe('manifestKind', () => {
     expect(MANIFEST_MEDIA_TYPES.map(manifestKind)).toEqual(['manifest', 'index', 'manifest', 'index']);
     expect(manifestKind('application/vnd.docker.distribution.manifest.v1+prettyjws')).toBeUndefined();
     expect(manifestKind('constructor')).toBeUndefined();
+  });
+});
+
+describe('isForeignLayerType', () => {
+  it.each([
+    ['application/vnd.oci.image.layer.nondistributable.v1.tar', true],
+    ['application/vnd.oci.image.layer.nondistributable.v1.tar+gzip', true],
+    ['application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', true],
+    ['application/vnd.oci.image.layer.v1.tar+gzip', false],
+    ['application/vnd.docker.image.rootfs.diff.tar.gzip', false],
+    ['x application/vnd.docker.image.rootfs.foreign.diff.tar', false],
+  ])('says of %s: %s', (mediaType, expected) => {
+    expect(isForeignLayerType(mediaType)).toBe(expected);
+  });
+});
+
+describe('nameArtifact', () => {
+  it.each([
+    ['application/vnd.cncf.helm.config.v1+json', 'a Helm chart'],
+    ['application/vnd.dev.cosign.simplesigning.v1+json', 'a cosign signature'],
+    ['application/vnd.dev.cosign.artifact.sbom.v1+json', 'an artifact of cosign'],
+    ['application/vnd.docker.distribution.manifest.v1+prettyjws', 'a Docker schema 1 manifest'],
+    ['Application/SPDX+json', 'an SBOM'],
+    ['application/vnd.docker.plugin.v1+json', 'a Docker plugin'],
+  ])('calls %s %s', (mediaType, name) => {
+    expect(nameArtifact(mediaType)?.name).toBe(name);
+  });
+
+  it.each([
+    ...MANIFEST_MEDIA_TYPES,
+    'application/vnd.oci.image.config.v1+json',
+    'application/vnd.docker.container.image.v1+json',
+    'application/vnd.oci.image.layer.v1.tar+gzip',
+    'application/vnd.docker.image.rootfs.foreign.diff.tar',
+    '',
+  ])('has no name for %j', (mediaType) => {
+    expect(nameArtifact(mediaType)).toBeUndefined();
   });
 });
 

@@ -112,6 +112,11 @@ describe('selectPlatform', () => {
     await expectFailure('PLATFORM_NOT_FOUND', () => selectPlatform([artifact], wanted));
   });
 
+  it('takes the type of an image config for no artifact', () => {
+    const image = entry('linux/amd64', 'image', 'application/vnd.oci.image.config.v1+json');
+    expect(selectPlatform([image], parsePlatform('linux/amd64'))).toBe(image);
+  });
+
   it('says what there is', async () => {
     const error = await expectFailure('PLATFORM_NOT_FOUND', () =>
       chosen(['linux/arm64/v8', 'windows/amd64'], 'linux/s390x'),
