@@ -14,11 +14,23 @@ const GRACE_MS = 1_000;
 interface RunnerOptions {
   /** Programs are looked for here and nowhere else, in this order. */
   readonly folders?: readonly string[];
+  /** Only a path and the C locale when absent. */
+  readonly environment?: NodeJS.ProcessEnv;
+  /** Of each of the two outputs. */
+  readonly maxOutputBytes?: number;
 }
 
-export function createCommandRunner({ folders = PROGRAM_FOLDERS }: RunnerOptions = {}): CommandRunner {
+type BoundedCommand = Omit<Command, 'lockFd'> & { readonly maxOutputBytes: number };
+
+interface ProgramRunner extends CommandRunner {
+  /** Without `lockFd` the program holds nothing of ours. */
+  start(command: Command | Omit<Command, 'lockFd'>): ReturnType<CommandRunner['start']>;
+}
+
+export function createCommandRunner({ folders = PROGRAM_FOLDERS, ...options }: RunnerOptions = {}): ProgramRunner {
   const stuck = new Set<ChildProcess>();
-  const environment = { PATH: folders.join(':'), LC_ALL: 'C' };
+  const { environment = { PATH: folders.join(':'), LC_ALL: 'C' } } = options;
+  const { maxOutputBytes = DEFAULT_LIMITS.maxProgramOutputBytes } = options;
   return {
     start: (command) => {
       const path = findProgram(command.program, folders);
@@ -26,9 +38,9 @@ export function createCommandRunner({ folders = PROGRAM_FOLDERS }: RunnerOptions
       const child = spawn(path, command.parameters, {
         env: environment,
         cwd: '/',
-        stdio: ['pipe', 'pipe', 'pipe', command.lockFd],
+        stdio: ['pipe', 'pipe', 'pipe', ...('lockFd' in command ? [command.lockFd] : [])],
       });
-      return { end: waitFor(child, command, stuck) };
+      return { end: waitFor(child, { ...command, maxOutputBytes }, stuck) };
     },
     get stuckPrograms() {
       return stuck.size;
@@ -43,8 +55,9 @@ export function findProgram(name: string, folders: readonly string[] = PROGRAM_F
     .find((path) => attempt(() => accessSync(path, constants.X_OK)).usability === 'usable');
 }
 
-function waitFor(child: ChildProcess, command: Command, stuck: Set<ChildProcess>): Promise<CommandEnd> {
-  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+function waitFor(child: ChildProcess, command: BoundedCommand, stuck: Set<ChildProcess>): Promise<CommandEnd> {
+  const { maxOutputBytes } = command;
+  const [stdout, stderr] = [collect(child.stdout, maxOutputBytes), collect(child.stderr, maxOutputBytes)];
   feed(child.stdin, command.stdin);
   const ended = Promise.withResolvers<CommandEnd>();
   let grace: NodeJS.Timeout | undefined;
@@ -89,9 +102,9 @@ function feed(stdin: Writable | null, bytes: Uint8Array | undefined): void {
 }
 
 /** What does not fit is read and dropped, so that the program goes on. */
-function collect(stream: Readable | null): () => string {
+function collect(stream: Readable | null, maxBytes: number): () => string {
   const chunks: Buffer[] = [];
-  let left = DEFAULT_LIMITS.maxProgramOutputBytes;
+  let left = maxBytes;
   stream?.on('data', (chunk: Buffer) => {
     const kept = chunk.subarray(0, left);
     left -= kept.length;

@@ -26,6 +26,7 @@ export {
   attachLoop,
   type Backing,
   describeBacking,
+  LoopIndex,
   openLoopOf,
 } from './loop.ts';
 export { readMemoryInfo } from './memory-info.ts';
@@ -46,6 +47,7 @@ export {
   fsmount,
   fsopen,
   futimes,
+  isClockSynchronized,
   LOCK,
   lgetxattr,
   llistxattr,
@@ -67,3 +69,4 @@ export {
   umount,
 } from './syscalls.ts';
 export { openVerity, type VerityDevice, type VerityOptions } from './verity-device.ts';
+export { withinDirectory } from './within-directory.ts';

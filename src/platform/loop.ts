@@ -70,27 +70,51 @@ export function describeBacking(fd: number, path: string, bytes?: number): Backi
  * and one page cache, or a free one, with direct I/O where the file system can. The caller closes its `fd`; a device
  * that nobody mounted is free again then. Throws `PLATFORM_CALL_FAILED`.
  */
-export function attachLoop(backing: Backing): AttachedLoop {
-  return findLoop(backing) ?? attachFree(backing);
+export function attachLoop(backing: Backing, index = new LoopIndex()): AttachedLoop {
+  const found = index.find(backing);
+  if (found !== undefined) return found;
+  const loop = attachFree(backing);
+  index.add(backing.name, basename(loop.path));
+  return loop;
 }
 
-function findLoop(backing: Backing): AttachedLoop | undefined {
-  for (const name of readdirSync('/sys/block')) {
-    if (!/^loop[0-9]+$/.test(name) || !hintsAt(name, backing)) continue;
-    const found = openLoopOf(name, backing);
-    if (found !== undefined) return found;
+/**
+ * Which loop devices may show a file: by its name only, to leave other people's devices alone, since a path may be one
+ * of another namespace or of a deleted file. Looks once, so that many files are attached without a look at all devices
+ * for each; until it is given up, nobody else may attach them.
+ */
+export class LoopIndex {
+  readonly #devices = new Map<string, string[]>();
+
+  constructor() {
+    for (const device of readdirSync('/sys/block').filter((name) => /^loop[0-9]+$/.test(name))) {
+      const file = backingName(device);
+      if (file !== undefined) this.add(file, device);
+    }
   }
-  return undefined;
+
+  add(file: string, device: string): void {
+    const devices = this.#devices.get(file);
+    if (devices === undefined) this.#devices.set(file, [device]);
+    else devices.push(device);
+  }
+
+  find(backing: Backing): AttachedLoop | undefined {
+    for (const device of this.#devices.get(backing.name) ?? []) {
+      const found = openLoopOf(device, backing);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
 }
 
-/** By name only, to leave other people's devices alone: the path may be one of another namespace, or of a deleted file. */
-function hintsAt(name: string, backing: Backing): boolean {
+/** Undefined for a device that is free. */
+function backingName(device: string): string | undefined {
   try {
-    const path = readFileSync(`/sys/block/${name}/loop/backing_file`).toString('utf8').trimEnd();
-    return basename(path.replace(/ \(deleted\)$/, '')) === backing.name;
+    const path = readFileSync(`/sys/block/${device}/loop/backing_file`).toString('utf8').trimEnd();
+    return basename(path.replace(/ \(deleted\)$/, ''));
   } catch (error) {
-    // The device is free.
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENXIO' || errnoOf(error) === 'ENODEV') return false;
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENXIO' || errnoOf(error) === 'ENODEV') return undefined;
     throw error;
   }
 }

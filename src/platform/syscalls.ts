@@ -1,8 +1,14 @@
 import ffi from 'node:ffi';
-import { closeSync, mkdtempSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { SealiftError } from '../errors/index.ts';
+import { errnoOf } from './errno-of.ts';
+import { readKernelLog } from './read-kernel-log.ts';
+import { LOCK, S_IFMT } from './syscall-flags.ts';
+
+export { errnoOf } from './errno-of.ts';
+export { LOCK, MNT, MOUNT_ATTR, MS, S_IFMT } from './syscall-flags.ts';
 
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
@@ -13,34 +19,10 @@ const SUN_PATH = { offset: 2, maxBytes: 108 } as const;
 /** A path without its NUL: text, or the very bytes where it may not be UTF-8. */
 export type SystemPath = string | Buffer;
 
-/** Flags of mount(2). */
-export const MS = {
-  RDONLY: 0x1,
-  NOSUID: 0x2,
-  NODEV: 0x4,
-  NOEXEC: 0x8,
-  REMOUNT: 0x20,
-  NOATIME: 0x400,
-  BIND: 0x1000,
-  REC: 0x4000,
-  PRIVATE: 0x40000,
-} as const;
-
-/** Flags of umount2(2). */
-export const MNT = { DETACH: 0x2, NOFOLLOW: 0x8 } as const;
-
-/** Attributes of fsmount(2). */
-export const MOUNT_ATTR = { RDONLY: 0x1, NOSUID: 0x2, NODEV: 0x4, NOEXEC: 0x8, NOATIME: 0x10 } as const;
-
-/** Operations of flock(2). */
-export const LOCK = { SH: 1, EX: 2, NB: 4, UN: 8 } as const;
-
-/** File types in the mode of mknod(2). */
-export const S_IFMT = { FIFO: 0o010000, CHAR: 0o020000, BLOCK: 0o060000 } as const;
-
 /** Numbers since Linux 5.2 are the same on every architecture (asm-generic/unistd.h). */
 const NR = { move_mount: 429n, fsopen: 430n, fsconfig: 431n, fsmount: 432n, openat2: 437n } as const;
 
+const CLONE_FS = 0x200;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const O_CLOEXEC = 0o2000000;
@@ -51,6 +33,10 @@ const FSOPEN_CLOEXEC = 1n;
 const FSMOUNT_CLOEXEC = 1n;
 const FSCONFIG = { SET_FLAG: 0n, SET_STRING: 1n, CMD_CREATE: 6n } as const;
 const MOVE_MOUNT_F_EMPTY_PATH = 4n;
+
+/** struct timex of 64-bit machines, and what the call returns of a clock that nobody keeps. */
+const TIMEX_BYTES = 208;
+const TIME_ERROR = 5;
 
 const POINTER = 'pointer';
 const { functions: libc } = ffi.dlopen(null, {
@@ -66,9 +52,13 @@ const { functions: libc } = ffi.dlopen(null, {
   utimensat: { return: 'i32', arguments: ['i32', POINTER, POINTER, 'i32'] },
   futimens: { return: 'i32', arguments: ['i32', POINTER] },
   syncfs: { return: 'i32', arguments: ['i32'] },
+  unshare: { return: 'i32', arguments: ['i32'] },
+  chdir: { return: 'i32', arguments: [POINTER] },
+  fchdir: { return: 'i32', arguments: ['i32'] },
   close: { return: 'i32', arguments: ['i32'] },
   ioctl: { return: 'i32', arguments: ['i32', 'u64', POINTER] },
   fsetxattr: { return: 'i32', arguments: ['i32', POINTER, POINTER, 'u64', 'i32'] },
+  adjtimex: { return: 'i32', arguments: [POINTER] },
   socket: { return: 'i32', arguments: ['i32', 'i32', 'i32'] },
   sendto: { return: 'i64', arguments: ['i32', POINTER, 'u64', 'i32', POINTER, 'u32'] },
   syscall: { return: 'i64', arguments: ['i64', POINTER, POINTER, POINTER, POINTER, POINTER] },
@@ -98,17 +88,6 @@ function callFailed(call: string, errno: string, path?: SystemPath, detail = '')
 function check(result: number, call: string, path?: SystemPath): number {
   if (result < 0) throw callFailed(call, getSystemErrorName(-ffi.getInt32(errnoPointer, 0)), path);
   return result;
-}
-
-/** The name of the errno behind a failed call of this room or of node:fs, e.g. `EEXIST`; undefined for anything else. */
-export function errnoOf(error: unknown): string | undefined {
-  if (error instanceof SealiftError) {
-    const errno = error.context['errno'];
-    return typeof errno === 'string' ? errno : undefined;
-  }
-  if (error instanceof Error && 'code' in error && 'errno' in error && typeof error.code === 'string')
-    return error.code;
-  return undefined;
 }
 
 /** mount(2); `data` is the comma-separated option text of the file system. */
@@ -262,6 +241,17 @@ export function syncfs(fd: number): void {
   check(libc.syncfs(fd), 'syncfs');
 }
 
+/** unshare(2) CLONE_FS: root, working directory and umask of this thread are its own from here on. */
+export function leaveSharedFileSystem(): void {
+  check(libc.unshare(CLONE_FS), 'unshare');
+}
+
+/** chdir(2) or fchdir(2), of every thread that shares its working directory with this one. */
+export function changeDirectory(to: string | number): void {
+  if (typeof to === 'number') check(libc.fchdir(to), 'fchdir');
+  else check(libc.chdir(cString(to)), 'chdir', to);
+}
+
 type Word = bigint | Buffer | null;
 
 function kernelCall(call: keyof typeof NR, words: readonly Word[], path?: SystemPath): number {
@@ -338,17 +328,6 @@ function withKernelLog(fd: number, call: () => void): void {
   }
 }
 
-function readKernelLog(fd: number): string {
-  const room = Buffer.alloc(1024);
-  const lines: string[] = [];
-  try {
-    while (lines.length < 16) lines.push(room.toString('utf8', 0, readSync(fd, room)).trim());
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-  }
-  return lines.join('; ');
-}
-
 /**
  * Sends one datagram to a unix socket, sendto(2); an address that begins with NUL is one of the abstract namespace.
  * `EINVAL`: the address is longer than the kernel takes.
@@ -366,6 +345,11 @@ export function sendDatagram(address: Buffer, message: Buffer): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** adjtimex(2) that changes nothing: whether somebody keeps the clock right, as the kernel was told. */
+export function isClockSynchronized(): boolean {
+  return check(libc.adjtimex(Buffer.alloc(TIMEX_BYTES)), 'adjtimex') !== TIME_ERROR;
 }
 
 /**

@@ -44,6 +44,16 @@ describe('createCommandRunner', () => {
     expect(lines.sort()).toEqual(['/', 'LC_ALL=C', `PATH=${folder()}:/usr/bin:/bin`, 'locked']);
   });
 
+  it('gives it the environment that it was made with, and nothing of ours where there is no lock', async () => {
+    program('looks', 'echo "$COLOUR"; [ "$(readlink /proc/self/fd/3)" = /dev/null ] && echo locked; exit 0');
+    const environment = { PATH: '/usr/bin:/bin', COLOUR: 'blue' };
+    const runner = createCommandRunner({ folders: [folder()], environment });
+    const looks = { program: 'looks', parameters: [], timeoutMs: 30_000 };
+    expect(await runner.start(looks).end).toMatchObject({ code: 0, stdout: 'blue\n' });
+    // As what holds a lock sees it.
+    expect(await runner.start({ ...looks, lockFd }).end).toMatchObject({ code: 0, stdout: 'blue\nlocked\n' });
+  });
+
   it('says where it has looked for a program that is not there, or that cannot be run', async () => {
     writeFileSync(`${folder()}/plain`, 'no program');
     const folders = [folder(), '/usr/bin', '/bin'];
@@ -68,6 +78,13 @@ describe('createCommandRunner', () => {
     const { stdout, stderr } = end.kind === 'exited' ? end : { stdout: '', stderr: '' };
     expect(stdout).toBe('x'.repeat(DEFAULT_LIMITS.maxProgramOutputBytes));
     expect(stderr).toBe('y'.repeat(DEFAULT_LIMITS.maxProgramOutputBytes));
+  });
+
+  it('keeps as much of it as it was told', async () => {
+    program('talks', 'printf 0123456789; printf abcdefghij >&2');
+    const commands = createCommandRunner({ folders: [folder()], maxOutputBytes: 4 });
+    const { end } = commands.start({ program: 'talks', parameters: [], timeoutMs: 10_000 });
+    expect(await end).toMatchObject({ kind: 'exited', stdout: '0123', stderr: 'abcd' });
   });
 
   it('bears a program that does not read its input', async () => {

@@ -1,0 +1,24 @@
+/** Flags of mount(2). */
+export const MS = {
+  RDONLY: 0x1,
+  NOSUID: 0x2,
+  NODEV: 0x4,
+  NOEXEC: 0x8,
+  REMOUNT: 0x20,
+  NOATIME: 0x400,
+  BIND: 0x1000,
+  REC: 0x4000,
+  PRIVATE: 0x40000,
+} as const;
+
+/** Flags of umount2(2). */
+export const MNT = { DETACH: 0x2, NOFOLLOW: 0x8 } as const;
+
+/** Attributes of fsmount(2). */
+export const MOUNT_ATTR = { RDONLY: 0x1, NOSUID: 0x2, NODEV: 0x4, NOEXEC: 0x8, NOATIME: 0x10 } as const;
+
+/** Operations of flock(2). */
+export const LOCK = { SH: 1, EX: 2, NB: 4, UN: 8 } as const;
+
+/** File types in the mode of mknod(2). */
+export const S_IFMT = { FIFO: 0o010000, CHAR: 0o020000, BLOCK: 0o060000 } as const;
