@@ -45,6 +45,7 @@ export function createLayerMounts(ports: LayerMountPorts): LayerMounts {
 }
 
 function createLease(ports: LayerMountPorts): LayerLease {
+  const { runOperation, mountsDir } = ports;
   const locks = new Map<string, LayerLock>();
   /** Keys of images that are mounted and held: a chain of 500 layers is asked for once for each layer in it. */
   const mounted = new Set<string>();
@@ -54,7 +55,7 @@ function createLease(ports: LayerMountPorts): LayerLease {
       const missing = images.filter(({ key }) => !mounted.has(key));
       for (const { key } of missing) if (!locks.has(key)) locks.set(key, await lockShared(ports, key));
       // All in one operation: with a message to a thread for each, a cached pull would be mostly messages.
-      if (missing.length > 0) await ports.runOperation('mountLayerImages', { images: missing });
+      if (missing.length > 0) await runOperation('mountLayerImages', { mountsDir, images: missing });
       for (const { key } of missing) mounted.add(key);
       return layers.map((layer) => ({ ...layer, directory: directoryOf(layer, ports) }));
     },
@@ -73,7 +74,7 @@ function imageOf(layer: SnapshotLayer, ports: LayerMountPorts): LayerImageReques
   const tree = treeOf(layer, ports);
   if (!isImage(layer)) return undefined;
   const imageBytes = record.image?.verity?.hashOffset ?? record.image?.bytes;
-  return { image, imageBytes, tree, mountsDir: ports.mountsDir, key: record.key };
+  return { image, imageBytes, tree, key: record.key };
 }
 
 function directoryOf(layer: SnapshotLayer, { mountsDir }: LayerMountPorts): string {
@@ -103,7 +104,9 @@ async function lockShared({ tryLock, clock, lockTimeoutMs }: LayerMountPorts, ke
     if (lock !== undefined) return lock;
     if (clock.nowMs() >= deadline) {
       const message = `mount layer ${key}: expected its lock within ${lockTimeoutMs} ms, got a sweep that does not end`;
-      throw new SealiftError('STORE_LOCK_TIMEOUT', message, { context: { expected: lockTimeoutMs } });
+      throw new SealiftError('STORE_LOCK_TIMEOUT', message, {
+        context: { limit: 'lockTimeoutMs', expected: lockTimeoutMs },
+      });
     }
     await clock.sleep(POLL_MS);
   }

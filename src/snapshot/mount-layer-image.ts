@@ -7,6 +7,7 @@ import {
   closeFd,
   describeBacking,
   errnoOf,
+  LoopIndex,
   MNT,
   moveMount,
   openLoopOf,
@@ -19,18 +20,26 @@ import { openErofs } from './open-erofs.ts';
 import type { Checkpoint, LayerImageRequest, LayerSweep, LayerTree, MountedLayerImage } from './types.ts';
 import { withMountsLock } from './with-mounts-lock.ts';
 
-/** One of {@link SnapshotOperations.mountLayerImages}. */
-export function mountLayerImage(request: LayerImageRequest, checkpoint: Checkpoint = () => {}): MountedLayerImage {
-  const { image, imageBytes, tree, mountsDir, key } = request;
-  const spot = { place: layerMountPoint(mountsDir, key), checkpoint };
+/** See {@link SnapshotOperations.mountLayerImages}: all under one lock, after one look at the loop devices. */
+export function mountLayerImages(
+  { mountsDir, images }: { readonly mountsDir: string; readonly images: readonly LayerImageRequest[] },
+  checkpoint: Checkpoint = () => {},
+): readonly MountedLayerImage[] {
   return withMountsLock(mountsDir, () => {
-    try {
-      if (tree === undefined) return withBacking(image, imageBytes, (backing) => mountBacking(backing, spot));
-      return withBacking(image, undefined, (backing) => mountVerified(backing, { ...tree, key }, spot));
-    } catch (error) {
-      throw mountFailed(`mount layer ${key}`, error);
-    }
+    const loops = new LoopIndex();
+    return images.map((request) => {
+      return mountLayerImage(request, { place: layerMountPoint(mountsDir, request.key), loops, checkpoint });
+    });
   });
+}
+
+function mountLayerImage({ image, imageBytes, tree, key }: LayerImageRequest, spot: Spot): MountedLayerImage {
+  try {
+    if (tree === undefined) return withBacking(image, imageBytes, (backing) => mountBacking(backing, spot));
+    return withBacking(image, undefined, (backing) => mountVerified(backing, { ...tree, key }, spot));
+  } catch (error) {
+    throw mountFailed(`mount layer ${key}`, error);
+  }
 }
 
 function withBacking<Result>(image: string, bytes: number | undefined, use: (backing: Backing) => Result): Result {
@@ -45,13 +54,14 @@ function withBacking<Result>(image: string, bytes: number | undefined, use: (bac
 /** Where a layer is mounted. */
 interface Spot {
   readonly place: string;
+  readonly loops: LoopIndex;
   readonly checkpoint: Checkpoint;
 }
 
 function mountBacking(backing: Backing, spot: Spot): MountedLayerImage {
-  const { place, checkpoint } = spot;
+  const { place, loops, checkpoint } = spot;
   const present = mountedDevice(place);
-  const loop = (present?.kind === 'loop' ? openLoopOf(present.name, backing) : undefined) ?? attachLoop(backing);
+  const loop = (present?.kind === 'loop' ? openLoopOf(present.name, backing) : undefined) ?? attachLoop(backing, loops);
   try {
     checkpoint('loop-attached');
     // An older copy of the layer, whose file is gone, may still be mounted there: it is covered, so that nobody who is
@@ -66,9 +76,9 @@ function mountBacking(backing: Backing, spot: Spot): MountedLayerImage {
 
 /** The mapping keeps the loop device, and the mount keeps the mapping: with the mount all of them go. */
 function mountVerified(backing: Backing, tree: LayerTree & { readonly key: string }, spot: Spot): MountedLayerImage {
-  const { place, checkpoint } = spot;
+  const { place, loops, checkpoint } = spot;
   const { rootHash, hashOffset } = tree;
-  const loop = attachLoop(backing);
+  const loop = attachLoop(backing, loops);
   try {
     checkpoint('loop-attached');
     const name = mappingName(tree, loop.path);

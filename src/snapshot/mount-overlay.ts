@@ -12,6 +12,7 @@ import {
   mount,
   moveMount,
   umount,
+  withinDirectory,
 } from '../platform/index.ts';
 import { layerNode } from './layer-node.ts';
 import { mountFailed } from './mount-failed.ts';
@@ -27,15 +28,18 @@ const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
 /** What an older kernel, or a seccomp filter, answers to an interface that it does not have. */
 const INTERFACE_MISSING: ReadonlySet<string | undefined> = new Set(['EINVAL', 'ENOSYS', 'EPERM', 'EOPNOTSUPP']);
 
-/** See {@link SnapshotOperations.mountSnapshot}. */
-export function mountSnapshot(request: MountRequest): void {
+/** By a file system context, or by the option text of mount(2), which is all that older kernels have. */
+export type MountInterface = 'context' | 'options';
+
+/** See {@link SnapshotOperations.mountSnapshot}. `first` is tried first; tests choose. */
+export function mountSnapshot(request: MountRequest, first: MountInterface = 'context'): void {
   const { upper, work, target } = request;
   const lowers = request.lowers.length > 0 ? untilOpaqueRoot(request.lowers) : [makeEmptyLower(work)];
   const fd = target.heldFd ?? openTarget(target.path);
   try {
     assertUnmoved(target.path, fd);
     // The path ends in a dot because move_mount would not follow a link, such as this one of procfs, at the very end.
-    mountOn(`/proc/self/fd/${fd}/.`, { lowers, upper, work }, target.path);
+    mountOn(`/proc/self/fd/${fd}/.`, { lowers, upper, work }, target.path, first);
   } finally {
     if (target.heldFd === undefined) closeSync(fd);
   }
@@ -76,13 +80,18 @@ function assertUnmoved(path: string, fd: number): void {
   );
 }
 
-function mountOn(place: string, directories: OverlayDirectories, shown: string): void {
-  try {
-    mountByContext(place, directories);
-  } catch (error) {
-    if (!INTERFACE_MISSING.has(errnoOf(error))) throw mountFailed(`mount overlay on ${shown}`, error);
-    mountByOptions(place, directories, shown, error);
+function mountOn(place: string, directories: OverlayDirectories, shown: string, first: MountInterface): void {
+  const failures: unknown[] = [];
+  for (const mountBy of first === 'context' ? [mountByContext, mountByOptions] : [mountByOptions]) {
+    try {
+      mountBy(place, directories);
+      return;
+    } catch (error) {
+      failures.push(error);
+      if (!INTERFACE_MISSING.has(errnoOf(error))) break;
+    }
   }
+  throw mountFailed(`mount overlay on ${shown}`, new AggregateError(failures, 'no interface of mount worked'));
 }
 
 /** One `lowerdir+` for each layer, so that neither their number nor odd characters in paths matter (Linux 6.5). */
@@ -110,15 +119,28 @@ function mountByContext(place: string, directories: OverlayDirectories): void {
   }
 }
 
-function mountByOptions(place: string, directories: OverlayDirectories, shown: string, first: unknown): void {
+/** With names of their own where they fit into a page, which mountinfo shows; else with those of descriptors. */
+function mountByOptions(place: string, directories: OverlayDirectories): void {
   const data = formatOverlayOptions(directories);
-  if (data === undefined) {
-    throw mountFailed(`mount overlay of ${directories.lowers.length} layers on ${shown}: too many for mount(2)`, first);
-  }
+  if (data === undefined) mountByNumbers(place, directories);
+  else mount({ source: 'overlay', target: place, type: 'overlay', data });
+}
+
+/**
+ * Each layer is called by the number of its descriptor, relative to the directory that the kernel keeps them in: 500 of
+ * those fit. That of the upper stays as it is: by its path a mounted upper is known.
+ */
+function mountByNumbers(place: string, { lowers, upper, work }: OverlayDirectories): void {
+  const fds: number[] = [];
   try {
-    mount({ source: 'overlay', target: place, type: 'overlay', data });
-  } catch (error) {
-    throw mountFailed(`mount overlay on ${shown}`, new AggregateError([first, error], 'both mount interfaces failed'));
+    for (const lower of lowers) fds.push(openSync(lower, constants.O_RDONLY | constants.O_DIRECTORY));
+    const data = formatOverlayOptions({ lowers: fds.map(String), upper, work });
+    if (data === undefined) {
+      throw new SealiftError('SNAPSHOT_MOUNT_FAILED', `${lowers.length} layers are too many for the page of mount(2)`);
+    }
+    withinDirectory('/proc/self/fd', () => mount({ source: 'overlay', target: place, type: 'overlay', data }));
+  } finally {
+    for (const fd of fds) closeSync(fd);
   }
 }
 

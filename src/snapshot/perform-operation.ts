@@ -1,6 +1,6 @@
 import { assertNever } from '../errors/index.ts';
 import type { LowerView } from '../unpack/index.ts';
-import { mountLayerImage, sweepLayerMounts, unmountLayerImage } from './mount-layer-image.ts';
+import { mountLayerImages, sweepLayerMounts, unmountLayerImage } from './mount-layer-image.ts';
 import { mountSnapshot, unmountSnapshot } from './mount-overlay.ts';
 import { planChain } from './plan-chain.ts';
 import { prepareUpper } from './prepare-upper.ts';
@@ -26,7 +26,7 @@ export function performSnapshotOperation(
     case 'unmountSnapshot':
       return unmountSnapshot(operation.request);
     case 'mountLayerImages':
-      return operation.request.images.map((image) => mountLayerImage(image, checkpoint));
+      return mountLayerImages(operation.request, checkpoint);
     case 'unmountLayerImage':
       return unmountLayerImage(operation.request);
     case 'sweepLayerMounts':

@@ -72,8 +72,6 @@ export interface LayerImageRequest {
   readonly imageBytes: number | undefined;
   /** Every read is verified against this tree; undefined: the file is read as it is. */
   readonly tree: LayerTree | undefined;
-  /** In state: memory of the guest, which no disk can stall. Made when absent. */
-  readonly mountsDir: string;
   readonly key: string;
 }
 
@@ -118,7 +116,11 @@ export interface SnapshotOperations {
    * superblock. Throws `SNAPSHOT_MOUNT_FAILED` and leaves of the one that failed neither mount nor device;
    * `STORE_LOCK_TIMEOUT`.
    */
-  mountLayerImages(request: { readonly images: readonly LayerImageRequest[] }): readonly MountedLayerImage[];
+  mountLayerImages(request: {
+    /** In state: memory of the guest, which no disk can stall. Made when absent. */
+    readonly mountsDir: string;
+    readonly images: readonly LayerImageRequest[];
+  }): readonly MountedLayerImage[];
   /** False when it is not mounted. Throws `SNAPSHOT_MOUNT_FAILED` while somebody works in it. */
   unmountLayerImage(request: { readonly mountsDir: string; readonly key: string }): boolean;
   /** Unmounts layers that nobody uses, which the caller has made sure of. */

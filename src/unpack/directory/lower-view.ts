@@ -5,17 +5,17 @@ import type { LowerNode, LowerView } from '../types.ts';
 import { joinPath, parseEntryPath } from './entry-path.ts';
 import { toSystemPath } from './system-path.ts';
 
+const ROOT = '' as ByteString;
+
 /** Paths that are remembered; with more, all are looked up again. */
 const MAX_REMEMBERED = 50_000;
 
 /** What one layer has at a path. */
-type LayerNode =
-  | { readonly kind: 'absent' | 'whiteout' | 'other' | 'symlink' }
-  | { readonly kind: 'directory'; readonly opaque: boolean };
+type LayerNode = 'absent' | 'whiteout' | 'directory' | 'symlink' | 'other';
 
 /** A merged directory, by its layers from the top; or the layer that has something else there. */
 type Merged =
-  | { readonly kind: 'directory'; readonly layers: readonly ByteString[] }
+  | { readonly kind: 'directory'; readonly top: ByteString; readonly layers: Iterable<ByteString> }
   | { readonly kind: 'symlink' | 'other'; readonly layer: ByteString }
   | undefined;
 
@@ -27,10 +27,11 @@ export function createLowerView(lowers: readonly string[]): LowerView {
   const layers = lowers.map((path) => toByteString(Buffer.from(path)));
   const remembered = new Map<ByteString, Merged>();
   const linkIndexes = new Map<ByteString, LinkIndex>();
-  const root: Merged = { kind: 'directory', layers: untilOpaque(layers) };
+  const [topmost, ...others] = layers;
+  const root = topmost === undefined ? undefined : mergedDirectory(topmost, others.values(), ROOT);
 
   const find = (path: ByteString): Merged => {
-    if (path === '') return root;
+    if (path === ROOT) return root;
     if (remembered.has(path)) return remembered.get(path);
     const parent = find(path.slice(0, Math.max(0, path.lastIndexOf('/'))) as ByteString);
     const merged = parent?.kind === 'directory' ? merge(parent.layers, path) : undefined;
@@ -69,29 +70,66 @@ function systemPathOf(layer: ByteString, path: ByteString): SystemPath {
   return toSystemPath(within(layer, path));
 }
 
-function merge(layers: readonly ByteString[], path: ByteString): Merged {
-  const merged: ByteString[] = [];
-  for (const layer of layers) {
-    const node = look(layer, path);
-    if (node.kind === 'absent') continue;
-    if (node.kind === 'directory') {
-      merged.push(layer);
-      if (node.opaque) break;
-      continue;
-    }
-    if (merged.length === 0 && node.kind !== 'whiteout') return { kind: node.kind, layer };
-    break;
+/** What a source gives, taken from it once, however many walk along it. */
+class SharedList implements Iterable<ByteString> {
+  readonly #taken: ByteString[] = [];
+  readonly #source: Iterator<ByteString>;
+
+  constructor(source: Iterator<ByteString>) {
+    this.#source = source;
   }
-  return merged.length === 0 ? undefined : { kind: 'directory', layers: merged };
+
+  *[Symbol.iterator](): Generator<ByteString> {
+    for (let position = 0; ; position += 1) {
+      if (position === this.#taken.length) {
+        const next = this.#source.next();
+        if (next.done === true) return;
+        this.#taken.push(next.value);
+      }
+      const item = this.#taken[position];
+      if (item !== undefined) yield item;
+    }
+  }
+}
+
+/** What the topmost layer says that has anything there. */
+function merge(layers: Iterable<ByteString>, path: ByteString): Merged {
+  const below = layers[Symbol.iterator]();
+  for (let next = below.next(); next.done !== true; next = below.next()) {
+    const layer = next.value;
+    const node = look(layer, path);
+    if (node === 'absent') continue;
+    if (node === 'whiteout') return undefined;
+    return node === 'directory' ? mergedDirectory(layer, below, path) : { kind: node, layer };
+  }
+  return undefined;
+}
+
+/** Looked for only as far down as somebody asks: of 500 layers the topmost few answer most questions. */
+function mergedDirectory(top: ByteString, below: Iterator<ByteString>, path: ByteString): Merged {
+  return { kind: 'directory', top, layers: new SharedList(openLayers(top, below, path)) };
+}
+
+/** `top` and those below that have a directory there, down to one that closes it. */
+function* openLayers(top: ByteString, below: Iterator<ByteString>, path: ByteString): Generator<ByteString> {
+  yield top;
+  if (isOpaque(top, path)) return;
+  for (let next = below.next(); next.done !== true; next = below.next()) {
+    const layer = next.value;
+    const node = path === ROOT ? 'directory' : look(layer, path);
+    if (node === 'absent') continue;
+    if (node !== 'directory') return;
+    yield layer;
+    if (isOpaque(layer, path)) return;
+  }
 }
 
 function look(layer: ByteString, path: ByteString): LayerNode {
-  const at = systemPathOf(layer, path);
-  const stat = lstatSync(at, { throwIfNoEntry: false });
-  if (stat === undefined) return { kind: 'absent' };
-  if (stat.isDirectory()) return { kind: 'directory', opaque: isOpaque(layer, path) };
-  if (stat.isSymbolicLink()) return { kind: 'symlink' };
-  return { kind: isWhiteout(stat) ? 'whiteout' : 'other' };
+  const stat = lstatSync(systemPathOf(layer, path), { throwIfNoEntry: false });
+  if (stat === undefined) return 'absent';
+  if (stat.isDirectory()) return 'directory';
+  if (stat.isSymbolicLink()) return 'symlink';
+  return isWhiteout(stat) ? 'whiteout' : 'other';
 }
 
 function isWhiteout(stat: Stats): boolean {
@@ -102,17 +140,9 @@ function isOpaque(layer: ByteString, path: ByteString): boolean {
   return lgetxattr(systemPathOf(layer, path), 'trusted.overlay.opaque')?.toString('latin1') === 'y';
 }
 
-function untilOpaque(layers: readonly ByteString[]): ByteString[] {
-  const end = layers.findIndex((layer) => isOpaque(layer, '' as ByteString));
-  return end < 0 ? [...layers] : layers.slice(0, end + 1);
-}
-
 function describe(merged: Merged, path: ByteString): LowerNode | undefined {
   if (merged === undefined) return undefined;
-  if (merged.kind === 'directory') {
-    const [top] = merged.layers;
-    return top === undefined ? undefined : { type: 'directory', realPath: within(top, path) };
-  }
+  if (merged.kind === 'directory') return { type: 'directory', realPath: within(merged.top, path) };
   const at = joinPath(merged.layer, path);
   if (merged.kind === 'other') return { type: 'other', realPath: at };
   const target = toByteString(readlinkSync(toSystemPath(at), { encoding: 'buffer' }));

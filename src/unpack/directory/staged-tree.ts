@@ -147,7 +147,7 @@ export class StagedTree {
     const { maxEntries } = this.#limits;
     if (this.#made <= maxEntries) return;
     throw new SealiftError('LAYER_LIMIT_EXCEEDED', `expected at most ${maxEntries} entries and directories, got more`, {
-      context: { limit: maxEntries },
+      context: { limit: 'maxEntries', expected: maxEntries, actual: this.#made },
     });
   }
 

@@ -1,5 +1,5 @@
 import { type ErrorContext, SealiftError } from '../../errors/index.ts';
-import { LIMITS, type LimitName } from '../../limits/index.ts';
+import { limitExceeded, type RefusingLimit } from '../../limits/index.ts';
 
 export function malformed(message: string, context: ErrorContext = {}): SealiftError {
   return new SealiftError('TAR_INVALID', message, { context });
@@ -10,8 +10,6 @@ export function unsupported(message: string, context: ErrorContext = {}): Sealif
 }
 
 /** The refusal that the limits table names for `limit`. */
-export function overLimit(limit: LimitName, what: string, allowed: number, actual: number): SealiftError {
-  return new SealiftError(LIMITS[limit].code, `${what}: expected at most ${allowed}, got ${actual}`, {
-    context: { limit, expected: allowed, actual },
-  });
+export function overLimit(limit: RefusingLimit, what: string, allowed: number, actual: number): SealiftError {
+  return limitExceeded(what, { limit, expected: allowed, actual });
 }

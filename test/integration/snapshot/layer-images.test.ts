@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { lgetxattr } from '../../../src/platform/index.ts';
-import { mountLayerImage, sweepLayerMounts, unmountLayerImage } from '../../../src/snapshot/mount-layer-image.ts';
+import { mountLayerImages, sweepLayerMounts, unmountLayerImage } from '../../../src/snapshot/mount-layer-image.ts';
 import { probeLayerFormats } from '../../../src/snapshot/probe-layer-formats.ts';
 import { loopsBelow } from '../../support/loops.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -61,7 +61,10 @@ function image(name: string, ...members: TarMember[]): string {
 }
 
 function mount(path: string, key = 'key', imageBytes?: number) {
-  return mountLayerImage({ image: path, imageBytes, tree: undefined, mountsDir: mountsDir(), key });
+  const images = [{ image: path, imageBytes, tree: undefined, key }];
+  const [mounted] = mountLayerImages({ mountsDir: mountsDir(), images });
+  if (mounted === undefined) throw new Error('expected a mount');
+  return mounted;
 }
 
 const sweep = (...keys: string[]) => sweepLayerMounts({ mountsDir: mountsDir(), keys });
@@ -92,7 +95,7 @@ function replaceByLink(path: string): void {
   symlinkSync(`${path}.moved`, path);
 }
 
-describeWith(NEEDS, 'mountLayerImage', () => {
+describeWith(NEEDS, 'mountLayerImages', () => {
   it('shows the tree as a layer directory would, read-only', () => {
     const path = image(
       'a',
@@ -136,6 +139,22 @@ describeWith(NEEDS, 'mountLayerImage', () => {
     expect(new Set(devices).size).toBe(1);
     expect(loopsBelow(scratch.path).size).toBe(1);
     expect(mountsBelow(scratch.path)).toHaveLength(20);
+  });
+
+  it('does so among those that are asked for at once, and mounts each where it is called', () => {
+    const files = [image('a'), image('b'), image('a')];
+    const images = files.map((path, index) => ({
+      image: path,
+      imageBytes: undefined,
+      tree: undefined,
+      key: `k${index}`,
+    }));
+    const mounted = mountLayerImages({ mountsDir: mountsDir(), images: [...images, ...images.slice(0, 1)] });
+    expect(mounted.map(({ directory }) => directory)).toEqual([place('k0'), place('k1'), place('k2'), place('k0')]);
+    expect(mounted.map(({ directory }) => readFileSync(`${directory}/who`, 'utf8'))).toEqual(['a', 'b', 'a', 'a']);
+    expect(loopsBelow(scratch.path).size).toBe(2);
+    expect(mountsBelow(scratch.path)).toHaveLength(3);
+    expect(mountLayerImages({ mountsDir: mountsDir(), images: [] })).toEqual([]);
   });
 
   it('does not show what follows the image in its file', () => {

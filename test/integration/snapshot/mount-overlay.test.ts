@@ -7,6 +7,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   symlinkSync,
   writeFileSync,
@@ -158,6 +159,33 @@ describeWith(['root'], 'mountSnapshot', () => {
       expect(readdirSync(directories.upper)).toEqual(['new']);
     },
   );
+
+  it('takes 500 layers where the kernel has only the option page of mount(2), and knows the upper by its path', () => {
+    const cwd = readlinkSync('/proc/thread-self/cwd');
+    const fds = readdirSync('/proc/self/fd').length;
+    const many = lowers(
+      ...Array.from({ length: 500 }, (_, index) => `erofs-v1-diffid,:${String(index).padStart(64, '0')}`),
+    );
+    mountSnapshot(request({ lowers: many }), 'options');
+    expect(readdirSync(scratch.join('rootfs'))).toHaveLength(501);
+    expect(read('all')).toMatch(/^erofs-v1-diffid,:0+$/);
+    expect(optionsOf(scratch.join('rootfs'))).toContain(`upperdir=${scratch.join('upper')},`);
+    writeFileSync(scratch.join('rootfs/new'), 'written');
+    expect(readFileSync(scratch.join('upper/new'), 'utf8')).toBe('written');
+    expect(readlinkSync('/proc/thread-self/cwd')).toBe(cwd);
+    expect(readdirSync('/proc/self/fd')).toHaveLength(fds);
+  });
+
+  it('refuses what does not fit into that page either, and leaves nothing', async () => {
+    const deep = Array.from({ length: 17 }, () => 'u'.repeat(120)).join('/');
+    for (const part of ['upper', 'work']) mkdirSync(scratch.join(part, deep), { recursive: true });
+    const mounted = { upper: scratch.join('upper', deep), work: scratch.join('work', deep) };
+    const one = request({ lowers: lowers('one'), ...mounted });
+    await expectFailure('SNAPSHOT_MOUNT_FAILED', () => mountSnapshot(one, 'options'));
+    expect(mountsBelow(scratch.path)).toEqual([]);
+    mountSnapshot(one);
+    expect(read('all')).toBe('one');
+  });
 
   it('says what the kernel says when it refuses, and leaves nothing', async () => {
     const [one = ''] = lowers('one');

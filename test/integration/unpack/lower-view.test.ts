@@ -48,6 +48,26 @@ describeWith(['root'], 'createLowerView', () => {
     expect(createLowerView([bottom]).lookup(bytes('gone/f'))?.type).toBe('other');
   });
 
+  it('looks no further down than it must, and then at all there is', () => {
+    using scratch = new Scratch();
+    const layers = ['top', 'middle', 'bottom'].map((name) => scratch.join(name));
+    for (const layer of layers) mkdirSync(`${layer}/d/d`, { recursive: true });
+    writeFileSync(scratch.join('bottom/d/d/low'), '');
+    writeFileSync(scratch.join('middle/d/d/mid'), '');
+    const view = createLowerView(layers);
+    expect(view.lookup(bytes('d/d'))?.realPath).toBe(scratch.join('top/d/d'));
+    expect(view.lookup(bytes('d/d/mid'))?.realPath).toBe(scratch.join('middle/d/d/mid'));
+    expect(view.lookup(bytes('d/d/low'))?.realPath).toBe(scratch.join('bottom/d/d/low'));
+    expect(view.lookup(bytes('d/d'))?.realPath).toBe(scratch.join('top/d/d'));
+  });
+
+  it('does not ask the layers below for what the topmost has', () => {
+    using scratch = new Scratch();
+    mkdirSync(scratch.join('top/d'), { recursive: true });
+    const view = createLowerView([scratch.join('top'), scratch.join('is not there')]);
+    expect(view.lookup(bytes('d'))?.type).toBe('directory');
+  });
+
   it('resolves nothing through a symlink, inside or outside', () => {
     using scratch = new Scratch();
     mkdirSync(scratch.join('layer/real'), { recursive: true });
