@@ -1,77 +1,99 @@
 import { SealiftError } from '../errors/index.ts';
-import { raceCancellation } from './cancellation.ts';
+import { BlobAccess } from './blob-access.ts';
+import { BlobProgress } from './blob-progress.ts';
+import { BlobRanges } from './blob-ranges.ts';
+import { BlobTries } from './blob-tries.ts';
 import type { Receiver, ResponseHead, Wire } from './exchange.ts';
 import { brokenConnection, retryableStatus } from './fault.ts';
 import { type Followed, follow } from './follow.ts';
-import { assertContentRange, assertIdentityEncoding, contentLength } from './response-head.ts';
-import { type Attempt, isRetryableStatus, withRetries } from './retry.ts';
-import type { AuthChallenge, BlobStream, HttpRequest } from './types.ts';
+import { assertContentRange, assertIdentityEncoding, contentLength, hasFraming } from './response-head.ts';
+import { type Attempt, isRetryableStatus } from './retry.ts';
+import { ThroughputMeter } from './throughput-meter.ts';
+import type { BlobStream, HttpRequest } from './types.ts';
 
-/** How far a blob has come, over all attempts. */
-class BlobProgress {
-  readonly size: number;
-  delivered = 0;
-
-  constructor(size: number) {
-    this.size = size;
-  }
+/** What the plain response of a blob works on. */
+interface BlobFront {
+  readonly stream: BlobStream;
+  readonly progress: BlobProgress;
+  readonly access: BlobAccess;
+  readonly meter: ThroughputMeter;
+  readonly ranges: BlobRanges;
 }
 
 /** Takes one answer for the rest of a blob and writes what is new in it. */
 class BlobReceiver implements Receiver {
   readonly blockedMs: () => number;
   readonly #url: string;
-  readonly #progress: BlobProgress;
-  readonly #write: BlobStream['write'];
+  readonly #front: BlobFront;
   #skip = 0;
+  #isAccepted = false;
+  #isHandedOver = false;
 
-  constructor(url: string, progress: BlobProgress, stream: BlobStream) {
+  constructor(url: string, front: BlobFront) {
     this.#url = url;
-    this.#progress = progress;
-    this.#write = stream.write;
-    this.blockedMs = stream.blockedMs;
+    this.#front = front;
+    this.blockedMs = front.stream.blockedMs;
   }
 
-  onHead(head: ResponseHead): 'read' | 'discard' {
+  onHead(head: ResponseHead, request: HttpRequest): 'read' | 'discard' {
     if (head.status !== 200 && head.status !== 206) return 'discard';
-    const { delivered, size } = this.#progress;
+    const { delivered, size } = this.#front.progress;
     if (head.status === 206 && delivered === 0) refuseStatus(this.#url, 206);
     assertIdentityEncoding(this.#url, head);
-    if (head.status === 206) assertContentRange(this.#url, head, delivered, size);
+    if (head.status === 206) assertContentRange(this.#url, head, { first: delivered, last: size - 1 }, size);
     // The server ignores ranges: what was written cannot be taken back, so the same bytes are passed over. If they
     // are others this time, the digest over the whole tells.
     else this.#skip = delivered;
     const expected = size - delivered + this.#skip;
     const length = contentLength(this.#url, head);
     if (length !== undefined && length !== expected) this.#refuseSize(expected, `${length}`);
+    this.#isAccepted = true;
+    this.#front.access.noteSource(request);
+    this.#front.ranges.learn(head);
     return 'read';
   }
 
-  onData(chunk: Uint8Array): 'more' | Promise<void> {
+  onData(chunk: Uint8Array): 'more' | 'enough' | Promise<void> {
+    if (this.#isHandedOver) return 'enough';
     const skipped = Math.min(this.#skip, chunk.length);
     this.#skip -= skipped;
     if (skipped === chunk.length) return 'more';
     const fresh = skipped === 0 ? chunk : chunk.subarray(skipped);
-    const { delivered, size } = this.#progress;
-    if (fresh.length > size - delivered) this.#refuseSize(size, 'more');
-    const pending = this.#write(fresh);
-    this.#progress.delivered += fresh.length;
-    return pending ?? 'more';
+    const { progress, ranges } = this.#front;
+    if (fresh.length > progress.size - progress.delivered) this.#refuseSize(progress.size, 'more');
+    ranges.throwIfFailed();
+    const room = ranges.frontEnd - progress.delivered;
+    if (room > fresh.length || !ranges.takeOver()) return this.#deliver(fresh) ?? 'more';
+    // The connection brings on what ranges have brought already.
+    this.#isHandedOver = true;
+    return this.#deliver(fresh.subarray(0, room)) ?? 'enough';
+  }
+
+  #deliver(bytes: Uint8Array): Promise<void> | undefined {
+    const { progress, ranges, stream, meter } = this.#front;
+    const pending = stream.write(bytes);
+    progress.delivered += bytes.length;
+    ranges.noteReceived(bytes.length);
+    return pending === undefined ? undefined : meter.hold(pending);
+  }
+
+  get isAccepted(): boolean {
+    return this.#isAccepted;
+  }
+
+  /** All that this answer was to bring has come: the rest of the blob, or what is before the ranges. */
+  get isDone(): boolean {
+    return this.#isHandedOver || this.#front.progress.isWhole;
   }
 
   assertWhole(): void {
-    const { delivered, size } = this.#progress;
+    const { delivered, size } = this.#front.progress;
     if (delivered !== size) this.#refuseSize(size, `${delivered}`);
   }
 
   #refuseSize(expected: number, actual: string): never {
     throw new SealiftError('BLOB_SIZE_MISMATCH', `GET ${this.#url}: expected ${expected} bytes, got ${actual}`);
   }
-}
-
-/** A body with neither length nor chunks ends with its connection, which looks the same as one that broke off. */
-function hasFraming(head: ResponseHead): boolean {
-  return head.headers['content-length'] !== undefined || head.headers['transfer-encoding'] !== undefined;
 }
 
 function refuseStatus(url: string, status: number): never {
@@ -86,77 +108,100 @@ function refuseStatus(url: string, status: number): never {
 }
 
 /** One blob from its first try to its last. */
-class BlobDownload {
+class BlobDownload implements BlobFront {
+  readonly stream: BlobStream;
+  readonly progress: BlobProgress;
+  readonly meter: ThroughputMeter;
+  readonly ranges: BlobRanges;
   readonly #wire: Wire;
-  readonly #stream: BlobStream;
-  readonly #progress: BlobProgress;
-  #request: HttpRequest;
-  /** Renewed, and not accepted by the registry since. */
-  #renewed = false;
+  readonly access: BlobAccess;
+  readonly #tries: BlobTries;
 
   constructor(wire: Wire, stream: BlobStream) {
+    const { limits, clock, ranging } = wire;
+    const maxTries = Math.min(stream.request.tries ?? limits.maxTries, limits.maxTries);
     this.#wire = wire;
-    this.#stream = stream;
-    this.#progress = new BlobProgress(stream.size);
-    this.#request = stream.request;
+    this.stream = stream;
+    this.progress = new BlobProgress(stream.size);
+    this.meter = new ThroughputMeter({ windowMs: limits.rangeWindowMs, now: clock.now, idleMs: ranging.idleMs });
+    this.access = new BlobAccess(stream);
+    this.#tries = new BlobTries({ limits, clock, maxTries, signal: stream.signal }, () => this.meter.receivedBytes);
+    this.ranges = new BlobRanges({
+      wire,
+      stream,
+      access: this.access,
+      progress: this.progress,
+      tries: this.#tries,
+      meter: this.meter,
+    });
   }
 
-  readonly attempt = async (): Promise<Attempt<void>> => {
-    const offset = this.#progress.delivered;
-    for (;;) {
-      const receiver = new BlobReceiver(this.#request.url, this.#progress, this.#stream);
-      const answer = await this.#ask(receiver);
-      if (answer.kind === 'complete' && answer.head.status === 401 && !answer.redirected && !this.#renewed) {
-        await this.#renew(answer.head);
-        continue;
+  async run(): Promise<void> {
+    try {
+      for (;;) {
+        await this.#runFront();
+        if (this.progress.isWhole) return;
+        await this.ranges.deliver();
+        if (this.progress.isWhole) return;
       }
-      return this.#judge(answer, receiver, offset);
+    } finally {
+      this.ranges.close();
     }
-  };
-
-  #ask(receiver: BlobReceiver): Promise<Followed> {
-    const { delivered } = this.#progress;
-    const headers =
-      delivered === 0 ? this.#request.headers : { ...this.#request.headers, range: `bytes=${delivered}-` };
-    const options = { signal: this.#stream.signal, timeoutMs: undefined };
-    return follow(this.#wire, { ...this.#request, headers }, receiver, options);
   }
 
-  async #renew(head: ResponseHead): Promise<void> {
-    const refused = this.#request.headers['authorization'];
-    const challenge: AuthChallenge = {
-      headers: head.headers['www-authenticate'] ?? [],
-      ...(refused === undefined ? {} : { refusedAuthorization: refused }),
-    };
-    this.#request = await raceCancellation(this.#stream.onUnauthorized(challenge), this.#stream.signal);
-    this.#renewed = true;
+  /** Until the end of the blob, or to where the ranges begin. */
+  async #runFront(): Promise<void> {
+    for (;;) {
+      const { round } = this.#tries;
+      this.ranges.frontAsks();
+      const result = await this.#attempt();
+      if (result.kind === 'done') return;
+      await this.#tries.waitAfter(result, round);
+      this.ranges.fill();
+    }
   }
 
-  #judge(answer: Followed, receiver: BlobReceiver, offset: number): Attempt<void> {
-    const progressBytes = this.#progress.delivered - offset;
+  async #attempt(): Promise<Attempt<void>> {
+    const offset = this.progress.delivered;
+    for (;;) {
+      const asked = this.access.request;
+      const receiver = new BlobReceiver(asked.url, this);
+      const answer = await this.#ask(asked, receiver);
+      if (answer.kind === 'complete' && answer.head.status === 401 && !answer.redirected) {
+        if (await this.access.renew(answer.head, asked)) continue;
+      }
+      return this.#judge(answer, receiver, { asked, offset });
+    }
+  }
+
+  #ask(asked: HttpRequest, receiver: BlobReceiver): Promise<Followed> {
+    const { delivered } = this.progress;
+    const headers = delivered === 0 ? asked.headers : { ...asked.headers, range: `bytes=${delivered}-` };
+    const options = { signal: this.stream.signal, timeoutMs: undefined };
+    return follow(this.#wire, { ...asked, headers }, receiver, options);
+  }
+
+  #judge(
+    answer: Followed,
+    receiver: BlobReceiver,
+    { asked, offset }: { readonly asked: HttpRequest; readonly offset: number },
+  ): Attempt<void> {
+    const progressBytes = this.progress.delivered - offset;
+    if (receiver.isAccepted && (progressBytes > 0 || answer.kind === 'complete')) this.access.noteAccepted(asked);
     if (answer.kind === 'broken') {
-      if (progressBytes > 0 && this.#isWhole()) return { kind: 'done', value: undefined };
-      if (progressBytes > 0) this.#renewed = false;
-      return brokenConnection(this.#request, answer.url, answer.cause, progressBytes);
+      if (progressBytes > 0 && receiver.isDone) return { kind: 'done', value: undefined };
+      return brokenConnection(asked, answer.url, answer.cause, progressBytes);
     }
     const { head } = answer;
-    if (isRetryableStatus(head.status)) return retryableStatus(this.#request, head, this.#wire.clock);
-    if (head.status !== 200 && head.status !== 206) refuseStatus(this.#request.url, head.status);
-    this.#renewed = false;
+    if (isRetryableStatus(head.status)) return retryableStatus(asked, head, this.#wire.clock);
+    if (head.status !== 200 && head.status !== 206) refuseStatus(asked.url, head.status);
+    if (receiver.isDone) return { kind: 'done', value: undefined };
     if (hasFraming(head)) receiver.assertWhole();
-    if (this.#isWhole()) return { kind: 'done', value: undefined };
     const cause = new SealiftError('HTTP_UNAVAILABLE', 'connection was closed before the end of the body');
-    return brokenConnection(this.#request, this.#request.url, cause, progressBytes);
-  }
-
-  #isWhole(): boolean {
-    return this.#progress.delivered === this.#progress.size;
+    return brokenConnection(asked, asked.url, cause, progressBytes);
   }
 }
 
 export function streamBlob(wire: Wire, stream: BlobStream): Promise<void> {
-  const { limits, clock } = wire;
-  const { signal } = stream;
-  const maxTries = Math.min(stream.request.tries ?? limits.maxTries, limits.maxTries);
-  return withRetries(new BlobDownload(wire, stream).attempt, { limits, clock, maxTries, signal });
+  return new BlobDownload(wire, stream).run();
 }

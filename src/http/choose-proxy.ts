@@ -1,11 +1,11 @@
 import { parseNoProxy } from './no-proxy.ts';
-import { type HttpProxy, parseProxy } from './parse-proxy.ts';
+import { type ProxyServer, parseProxy } from './parse-proxy.ts';
 import type { ProxySettings } from './types.ts';
 
-export type ChooseProxy = (url: URL) => HttpProxy | undefined;
+export type ChooseProxy = (url: URL) => ProxyServer | undefined;
 
 /** An empty value is an absent one, as in the environment. */
-function parseOptional(text: string | undefined, setting: string): HttpProxy | undefined {
+function parseOptional(text: string | undefined, setting: string): ProxyServer | undefined {
   return text === undefined || text === '' ? undefined : parseProxy(text, setting);
 }
 

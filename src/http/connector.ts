@@ -1,10 +1,11 @@
 import { createSecureContext, getCACertificates, rootCertificates, type SecureContextOptions } from 'node:tls';
 import { buildConnector } from 'undici';
 import type { ChooseProxy } from './choose-proxy.ts';
+import { type Destroyable, type Dial, proxyAddress } from './dial.ts';
 import { createHostChoice } from './host-settings.ts';
 import type { HttpProxy } from './parse-proxy.ts';
 import { proxyUnreachable } from './proxy-fault.ts';
-import { type Destroyable, type Dial, openTunnel, proxyAddress } from './tunnel.ts';
+import { openTunnel } from './tunnel.ts';
 import type { HostSettings, TransportLimits, TransportSettings } from './types.ts';
 
 /** Opens connections, and knows those that are not open yet, which undici gives no other way to end. */

@@ -12,15 +12,15 @@ function isSuccess(status: number): boolean {
 
 /** Collects one body: a success must fit into `maxBytes`, any other answer is cut off where it gets long. */
 class DocumentReceiver implements Receiver {
-  readonly #url: string;
+  readonly #request: HttpRequest;
   readonly #maxBytes: number;
   readonly #maxErrorBytes: number;
   readonly #chunks: Uint8Array[] = [];
   #length = 0;
   #success = false;
 
-  constructor(url: string, maxBytes: number, maxErrorBytes: number) {
-    this.#url = url;
+  constructor(request: HttpRequest, maxBytes: number, maxErrorBytes: number) {
+    this.#request = request;
     this.#maxBytes = maxBytes;
     this.#maxErrorBytes = Math.min(maxBytes, maxErrorBytes);
   }
@@ -31,9 +31,9 @@ class DocumentReceiver implements Receiver {
     this.#success = isSuccess(head.status);
     if (isRetryableStatus(head.status)) return 'discard';
     if (!this.#success) return head.headers['content-encoding'] === undefined ? 'read' : 'discard';
-    assertIdentityEncoding(this.#url, head);
-    const length = contentLength(this.#url, head);
-    if (length !== undefined && length > this.#maxBytes) this.#refuseLength(`${length}`);
+    assertIdentityEncoding(this.#request.url, head);
+    const length = contentLength(this.#request.url, head);
+    if (length !== undefined && length > this.#maxBytes) this.#refuseLength(length);
     return 'read';
   }
 
@@ -50,11 +50,12 @@ class DocumentReceiver implements Receiver {
     return new Uint8Array(Buffer.concat(this.#chunks));
   }
 
-  #refuseLength(actual: string): never {
+  #refuseLength(actual: number | 'more'): never {
+    const { url, bound } = this.#request;
     throw new SealiftError(
       'HTTP_RESPONSE_INVALID',
-      `GET ${this.#url}: expected at most ${this.#maxBytes} bytes, got ${actual}`,
-      { context: { maxBytes: this.#maxBytes } },
+      `GET ${url}: expected at most ${this.#maxBytes} bytes, got ${actual}`,
+      { context: { ...(bound === undefined ? {} : { limit: bound }), expected: this.#maxBytes, actual } },
     );
   }
 }
@@ -65,7 +66,7 @@ async function attemptDocument(
   maxBytes: number,
   signal: AbortSignal | undefined,
 ): Promise<Attempt<DocumentResponse>> {
-  const receiver = new DocumentReceiver(request.url, maxBytes, wire.limits.maxErrorBodyBytes);
+  const receiver = new DocumentReceiver(request, maxBytes, wire.limits.maxErrorBodyBytes);
   const outcome = await follow(wire, request, receiver, { signal, timeoutMs: wire.limits.documentTimeoutMs });
   if (outcome.kind === 'broken') return brokenConnection(request, outcome.url, outcome.cause, 0);
   const { head, redirected } = outcome;

@@ -2,8 +2,11 @@ import { setImmediate } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { prefixError, SealiftError } from '../errors/index.ts';
 import { cancellation } from './cancellation.ts';
+import type { PaceRule } from './pace.ts';
 import type { HttpProxy } from './parse-proxy.ts';
 import { proxyRefusal } from './proxy-fault.ts';
+import type { RangeBudget } from './range-budget.ts';
+import type { SlicePool } from './range-segment.ts';
 import type { Route, Router } from './route.ts';
 import { StallClock } from './stall-clock.ts';
 import type { HttpRequest, ResponseHeaders, TransportClock, TransportLimits } from './types.ts';
@@ -15,8 +18,8 @@ export interface ResponseHead {
 
 /** Takes one response. What it throws ends the exchange unchanged. */
 export interface Receiver {
-  /** `discard` ends the exchange with the head alone. */
-  onHead(head: ResponseHead): 'read' | 'discard';
+  /** `discard` ends the exchange with the head alone; `request` is what was answered, after all redirects. */
+  onHead(head: ResponseHead, request: HttpRequest): 'read' | 'discard';
   /** `enough` ends the exchange before the body does; a promise holds the connection back until it settles. */
   onData(chunk: Uint8Array): 'more' | 'enough' | Promise<void>;
   readonly blockedMs: () => number;
@@ -37,6 +40,16 @@ export interface Wire {
   readonly route: Router['route'];
   readonly limits: TransportLimits;
   readonly clock: TransportClock;
+  readonly ranging: Ranging;
+}
+
+/** What blobs in ranges take besides. */
+export interface Ranging {
+  readonly budget: RangeBudget;
+  readonly pool: SlicePool;
+  readonly decidePace: PaceRule;
+  /** Milliseconds that this thread has slept so far, waiting for something to happen. */
+  readonly idleMs: () => number;
 }
 
 /** A body that nobody reads is read to its end when it is this short, so that the connection can be used again. */
@@ -126,7 +139,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       if (reader !== undefined && status === 407) throw this.#refusedBy(reader, status);
       const head = { status, headers: toResponseHeaders(headers) };
       this.#head = head;
-      if (this.#receiver.onHead(head) === 'discard') this.#drain(head);
+      if (this.#receiver.onHead(head, this.#request) === 'discard') this.#drain(head);
     });
   }
 
@@ -256,13 +269,18 @@ class Exchange implements Dispatcher.DispatchHandler {
   #limitTotalTime(timeoutMs: number): void {
     clearTimeout(this.#deadlineTimer);
     this.#deadlineTimer = setTimeout(() => {
-      this.#break(new SealiftError('HTTP_UNAVAILABLE', `expected the whole response within ${timeoutMs} ms`));
+      const context = { limit: 'documentTimeoutMs', expected: timeoutMs };
+      this.#break(
+        new SealiftError('HTTP_UNAVAILABLE', `expected the whole response within ${timeoutMs} ms`, { context }),
+      );
     }, timeoutMs);
   }
 
   #stall(): void {
+    const limit = this.#phase === 'head' ? 'headersTimeoutMs' : 'stallTimeoutMs';
     const waitedFor = this.#phase === 'head' ? 'response' : 'more of the body';
-    this.#break(new SealiftError('HTTP_UNAVAILABLE', `connection stalled waiting for ${waitedFor}`));
+    const context = { limit, expected: this.#wire.limits[limit] };
+    this.#break(new SealiftError('HTTP_UNAVAILABLE', `connection stalled waiting for ${waitedFor}`, { context }));
   }
 }
 

@@ -1,9 +1,7 @@
-import { prefixError, SealiftError } from '../errors/index.ts';
+import { type ErrorContext, prefixError, SealiftError } from '../errors/index.ts';
 import type { ResponseHead } from './exchange.ts';
-import { type Attempt, parseRetryAfter } from './retry.ts';
+import { type Failed, parseRetryAfter } from './retry.ts';
 import type { HttpRequest, TransportClock } from './types.ts';
-
-type Failed = Extract<Attempt<never>, { kind: 'failed' }>;
 
 const CERTIFICATE_CODE = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|HOSTNAME_MISMATCH|ERR_TLS_CERT)/;
 
@@ -18,6 +16,15 @@ export function errorCode(error: unknown): string {
 export function describeFault(cause: unknown): string {
   if (cause instanceof AggregateError && cause.errors.length > 0) return describeFault(cause.errors[0]);
   return cause instanceof Error ? cause.message || errorCode(cause) : String(cause);
+}
+
+/** The code of what broke a connection, for machines. */
+export function faultContext(cause: unknown): ErrorContext {
+  // A limit of ours ended it.
+  if (cause instanceof SealiftError) return cause.context;
+  const fault = errorCode(cause);
+  if (fault === 'UND_ERR_CONNECT_TIMEOUT') return { fault, limit: 'connectTimeoutMs' };
+  return fault === '' ? {} : { fault };
 }
 
 /** A certificate does not verify. */
@@ -63,6 +70,7 @@ export function brokenConnection(request: HttpRequest, url: string, cause: unkno
   }
   const error = new SealiftError('HTTP_UNAVAILABLE', `${subject}: ${describeFault(cause)}`, {
     ...hintFor(cause),
+    context: faultContext(cause),
     cause,
   });
   const lasting = isUntrusted(cause) || errorCode(cause) === 'UND_ERR_DESTROYED';

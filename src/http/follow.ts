@@ -1,4 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
+import { limitExceeded } from '../limits/index.ts';
 import { type ExchangeOptions, exchange, type Receiver, type ResponseHead, type Wire } from './exchange.ts';
 import { sameOrigin } from './origin.ts';
 import { isRedirect, nextHop } from './redirect.ts';
@@ -29,7 +30,7 @@ function assertFirstHop(request: HttpRequest): void {
 /** Answers of redirects are discarded; any other one goes to `receiver`. */
 function stopAtRedirect(receiver: Receiver): Receiver {
   return {
-    onHead: (head) => (isRedirect(head.status) ? 'discard' : receiver.onHead(head)),
+    onHead: (head, request) => (isRedirect(head.status) ? 'discard' : receiver.onHead(head, request)),
     onData: (chunk) => receiver.onData(chunk),
     blockedMs: receiver.blockedMs,
   };
@@ -53,8 +54,6 @@ export async function follow(
     request = nextHop(request, head.status, head.headers['location'] ?? []);
     redirected ||= !sameOrigin(first.url, request.url);
   }
-  throw new SealiftError(
-    'HTTP_REDIRECT_REFUSED',
-    `redirects from ${first.url}: expected at most ${wire.limits.maxRedirects}`,
-  );
+  const { maxRedirects: expected } = wire.limits;
+  throw limitExceeded(`redirects from ${first.url}`, { limit: 'maxRedirects', expected, actual: 'more' });
 }

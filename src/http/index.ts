@@ -1,5 +1,15 @@
 export { raceCancellation } from './cancellation.ts';
+export { createProxyChoice } from './choose-proxy.ts';
+export { unreadableExceptions } from './no-proxy.ts';
+export { parseProxy } from './parse-proxy.ts';
 export { isPrivateHost } from './private-host.ts';
+export {
+  createRangeBudget,
+  createRangeBudgetMemory,
+  freeRangeBudget,
+  type RangeBudget,
+  SLICE_BYTES,
+} from './range-budget.ts';
 export type {
   AuthChallenge,
   BlobStream,

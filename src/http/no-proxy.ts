@@ -45,14 +45,44 @@ function matchHost(entry: string): (host: string) => boolean {
   return (host) => contains(address, host);
 }
 
+/** The colons of a bare IPv6 address begin no port. */
+function splitPort(entry: string): { readonly name: string; readonly wanted: string | undefined } {
+  const [, name = entry, wanted] = isIP(entry) === 0 ? (/^(.*):([0-9]{1,5})$/.exec(entry) ?? []) : [];
+  return { name, wanted };
+}
+
 function matchEntry(entry: string): Matcher {
   if (entry === '*') return () => true;
   const network = matchNetwork(entry);
   if (network !== undefined) return network;
-  // The colons of a bare IPv6 address begin no port.
-  const [, name = entry, wanted] = isIP(entry) === 0 ? (/^(.*):([0-9]{1,5})$/.exec(entry) ?? []) : [];
+  const { name, wanted } = splitPort(entry);
   const isHost = matchHost(name);
   return (host, port) => (wanted === undefined || wanted === port) && isHost(host);
+}
+
+function entriesOf(text: string): readonly string[] {
+  return text
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter((entry) => entry !== '');
+}
+
+/** A host as a URL has it, in lower case and ASCII. */
+const HOST = /^(?:\*?\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/;
+const MAX_PORT = 65_535;
+
+/** Whether there are hosts that an entry can match. */
+function isReadable(entry: string): boolean {
+  if (entry === '*' || matchNetwork(entry) !== undefined) return true;
+  const { name, wanted = '1' } = splitPort(entry);
+  const host = bareHost(name);
+  const port = Number(wanted);
+  return port > 0 && port <= MAX_PORT && (isIP(host) !== 0 || HOST.test(host));
+}
+
+/** Entries that are there for nothing: URLs, networks with a wrong prefix, stars inside of names. */
+export function unreadableExceptions(text: string): readonly string[] {
+  return entriesOf(text).filter((entry) => !isReadable(entry));
 }
 
 /**
@@ -62,11 +92,7 @@ function matchEntry(entry: string): Matcher {
  * https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config, https://curl.se/docs/manpage.html#--noproxy
  */
 export function parseNoProxy(text: string): (url: URL) => boolean {
-  const matchers = text
-    .toLowerCase()
-    .split(/[\s,]+/)
-    .filter((entry) => entry !== '')
-    .map(matchEntry);
+  const matchers = entriesOf(text).map(matchEntry);
   return (url) => {
     const host = bareHost(url.hostname);
     return isLoopback(host) || matchers.some((matches) => matches(host, portOf(url)));

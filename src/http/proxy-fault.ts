@@ -1,6 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
-import { describeFault, errorCode, isUntrusted } from './fault.ts';
-import type { HttpProxy } from './parse-proxy.ts';
+import { describeFault, errorCode, faultContext, isUntrusted } from './fault.ts';
+import type { ProxyServer, SocksProxy } from './parse-proxy.ts';
 import { isRetryableStatus } from './retry.ts';
 
 const CHECK_PROXY = 'check that the proxy runs and is reachable, or add the host of the registry to no_proxy';
@@ -8,43 +8,49 @@ const CHECK_PROXY = 'check that the proxy runs and is reachable, or add the host
 /** What Node's parser says when the connection ends inside a head. */
 const EARLY_END = 'HPE_INVALID_EOF_STATE';
 
-function subjectOf(proxy: HttpProxy): { readonly subject: string; readonly context: { readonly proxy: string } } {
+function subjectOf(proxy: ProxyServer): { readonly subject: string; readonly context: { readonly proxy: string } } {
   return { subject: `proxy ${proxy.name}`, context: { proxy: proxy.name } };
 }
 
 /** The proxy was not reached, or is not whom it should be. */
-export function proxyUnreachable(proxy: HttpProxy, cause: unknown): SealiftError {
+export function proxyUnreachable(proxy: ProxyServer, cause: unknown): SealiftError {
   const { subject, context } = subjectOf(proxy);
   const hint = isUntrusted(cause) ? 'give the certificate authority of the proxy as an extra root' : CHECK_PROXY;
-  return new SealiftError('HTTP_UNAVAILABLE', `${subject}: ${describeFault(cause)}`, { context, hint, cause });
+  return new SealiftError('HTTP_UNAVAILABLE', `${subject}: ${describeFault(cause)}`, {
+    context: { ...context, ...faultContext(cause) },
+    hint,
+    cause,
+  });
 }
 
 /** The connection broke, or what came is not HTTP, while the tunnel was asked for. */
-export function brokenTunnel(proxy: HttpProxy, cause: unknown): SealiftError {
+export function brokenTunnel(proxy: ProxyServer, cause: unknown): SealiftError {
   const { subject, context } = subjectOf(proxy);
   const code = errorCode(cause);
   if (!code.startsWith('HPE_') || code === EARLY_END) return proxyUnreachable(proxy, cause);
-  return new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: ${describeFault(cause)}`, { context, cause });
+  const limit = code === 'HPE_HEADER_OVERFLOW' ? { limit: 'maxProxyHeadBytes' } : {};
+  const message = `${subject}: ${describeFault(cause)}`;
+  return new SealiftError('HTTP_RESPONSE_INVALID', message, { context: { ...context, ...limit }, cause });
 }
 
 /** The proxy has done its part as far as can be seen; what failed is the connection to the server inside of the tunnel. */
-export function brokenInTunnel(proxy: HttpProxy, cause: unknown): SealiftError {
+export function brokenInTunnel(proxy: ProxyServer, cause: unknown): SealiftError {
   const { subject, context } = subjectOf(proxy);
   const untrusted = 'give the certificate authority of the registry, or of a proxy that opens TLS, as an extra root';
   return new SealiftError('HTTP_UNAVAILABLE', `through ${subject}: ${describeFault(cause)}`, {
-    context,
+    context: { ...context, ...faultContext(cause) },
     cause,
     ...(isUntrusted(cause) ? { hint: untrusted } : {}),
   });
 }
 
-export function unexpectedBytes(proxy: HttpProxy): SealiftError {
+export function unexpectedBytes(proxy: ProxyServer): SealiftError {
   const { subject, context } = subjectOf(proxy);
   return new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: sent bytes of its own into the tunnel`, { context });
 }
 
 /** The proxy answered and gave no tunnel. The status is the proxy's, so the context does not call it `status`. */
-export function proxyRefusal(proxy: HttpProxy, status: number): SealiftError {
+export function proxyRefusal(proxy: ProxyServer, status: number): SealiftError {
   const { subject, context: where } = subjectOf(proxy);
   const context = { ...where, proxyStatus: status };
   const message = `${subject}: status ${status}`;
@@ -52,4 +58,47 @@ export function proxyRefusal(proxy: HttpProxy, status: number): SealiftError {
   if (!isRetryableStatus(status)) return new SealiftError('HTTP_PROXY_REFUSED', message, { context });
   const hint = 'the proxy may not reach the registry; check it there, or add the host of the registry to no_proxy';
   return new SealiftError('HTTP_UNAVAILABLE', message, { context, hint });
+}
+
+/** What came is not what SOCKS 5 allows here. */
+export function brokenSocks(proxy: SocksProxy, what: string): SealiftError {
+  const { subject, context } = subjectOf(proxy);
+  return new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: ${what}`, {
+    context,
+    hint: 'check that the proxy speaks SOCKS 5, and not HTTP or SOCKS 4',
+  });
+}
+
+export function socksAuthRefused(proxy: SocksProxy): SealiftError {
+  const { subject, context } = subjectOf(proxy);
+  const what = proxy.account === undefined ? 'wants a user and a password' : 'refuses the user or the password';
+  return new SealiftError('HTTP_PROXY_AUTH_REQUIRED', `${subject}: ${what}`, { context });
+}
+
+export function nameTooLong(proxy: SocksProxy, length: number): SealiftError {
+  const { subject, context } = subjectOf(proxy);
+  const message = `${subject}: expected a host name of at most 255 bytes, got ${length}`;
+  return new SealiftError('HTTP_PROXY_REFUSED', message, { context });
+}
+
+/** https://www.rfc-editor.org/rfc/rfc1928#section-6, and whether a later try may do better. */
+const SOCKS_REPLIES: ReadonlyMap<number, readonly [words: string, isLasting: boolean]> = new Map([
+  [1, ['general failure', false]],
+  [2, ['not allowed by its rules', true]],
+  [3, ['network unreachable', false]],
+  [4, ['host unreachable', false]],
+  [5, ['connection refused', false]],
+  [6, ['time to live expired', false]],
+  [7, ['command not supported', true]],
+  [8, ['kind of address not supported', true]],
+]);
+
+/** The proxy answered and gave no tunnel. */
+export function socksRefusal(proxy: SocksProxy, reply: number): SealiftError {
+  const { subject, context: where } = subjectOf(proxy);
+  const [words, isLasting] = SOCKS_REPLIES.get(reply) ?? [`reply ${reply}`, true];
+  const context = { ...where, proxyReply: reply };
+  if (isLasting) return new SealiftError('HTTP_PROXY_REFUSED', `${subject}: ${words}`, { context });
+  const hint = 'the proxy may not reach the registry; check it there, or add the host of the registry to no_proxy';
+  return new SealiftError('HTTP_UNAVAILABLE', `${subject}: ${words}`, { context, hint });
 }

@@ -24,13 +24,30 @@ export function contentLength(url: string, head: ResponseHead): number | undefin
   return length;
 }
 
+/** A part of a blob, as positions of its first and its last byte. */
+export interface ByteRange {
+  readonly first: number;
+  readonly last: number;
+}
+
 /**
- * Throws `HTTP_RESPONSE_INVALID` unless the answer to `Range: bytes=<offset>-` is just that rest of a whole of `size`
- * bytes. https://www.rfc-editor.org/rfc/rfc9110#section-14.4
+ * Throws `HTTP_RESPONSE_INVALID` unless the answer has just that range of a whole of `size` bytes.
+ * https://www.rfc-editor.org/rfc/rfc9110#section-14.4
  */
-export function assertContentRange(url: string, head: ResponseHead, offset: number, size: number): void {
-  const expected = `bytes ${offset}-${size - 1}/${size}`;
+export function assertContentRange(url: string, head: ResponseHead, { first, last }: ByteRange, size: number): void {
+  const expected = `bytes ${first}-${last}/${size}`;
   const values = head.headers['content-range'] ?? [];
   if (values.length === 1 && values[0]?.toLowerCase() === expected) return;
   refuse(url, `expected Content-Range "${expected}", got "${values.join(', ').slice(0, 128)}"`);
+}
+
+/** A body with neither length nor chunks ends with its connection, which looks the same as one that broke off. */
+export function hasFraming(head: ResponseHead): boolean {
+  return head.headers['content-length'] !== undefined || head.headers['transfer-encoding'] !== undefined;
+}
+
+/** The one ETag that promises the same bytes. https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3 */
+export function strongEtag(head: ResponseHead): string | undefined {
+  const [etag = '', ...others] = head.headers['etag'] ?? [];
+  return others.length === 0 && /^"[\x21\x23-\x7e]{1,256}"$/.test(etag) ? etag : undefined;
 }

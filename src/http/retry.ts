@@ -1,4 +1,4 @@
-import { SealiftError } from '../errors/index.ts';
+import { type ErrorContext, SealiftError } from '../errors/index.ts';
 import { cancellation } from './cancellation.ts';
 import type { TransportClock, TransportLimits } from './types.ts';
 
@@ -16,6 +16,8 @@ export type Attempt<T> =
       /** Bytes of the whole that this attempt has brought. */
       readonly progressBytes: number;
     };
+
+export type Failed = Extract<Attempt<never>, { kind: 'failed' }>;
 
 export interface RetryOptions {
   readonly limits: TransportLimits;
@@ -49,10 +51,11 @@ export function retryDelayMs(
   return Math.min(Math.max(jittered, retryAfterMs ?? 0), limits.maxRetryDelayMs);
 }
 
-function giveUp(error: SealiftError, tries: number): SealiftError {
+function giveUp(error: SealiftError, tries: number, limit: ErrorContext): SealiftError {
   const { code, context, hint, cause } = error;
   return new SealiftError(code, `${error.message}, gave up after ${tries} ${tries === 1 ? 'try' : 'tries'}`, {
-    context: { ...context, tries },
+    // What ended each try says more than that there were no more of them.
+    context: { ...limit, ...context, tries },
     hint,
     cause,
   });
@@ -68,17 +71,42 @@ async function pause(delayMs: number, options: RetryOptions): Promise<void> {
 }
 
 /**
- * Repeats `attempt` until it is done. Tries are counted anew after `minRetryProgressBytes` of progress, so that a long
- * download survives many short breaks; `maxTotalTries` bounds that. Throws the last failure.
+ * Tries of one thing, counted anew after `minRetryProgressBytes` of progress, so that a long download survives many short
+ * breaks; `maxTotalTries` bounds that.
  */
+export class TryCount {
+  readonly #options: RetryOptions;
+  #tries = 0;
+  #total = 0;
+
+  constructor(options: RetryOptions) {
+    this.#options = options;
+  }
+
+  /** Waits until it may be tried again. Throws the failure when that was the last try, or the cancellation. */
+  async waitAfter(failed: Failed): Promise<void> {
+    const { limits, clock, maxTries } = this.#options;
+    this.#total += 1;
+    this.#tries = failed.progressBytes >= limits.minRetryProgressBytes ? 1 : this.#tries + 1;
+    if (failed.lasting) throw giveUp(failed.error, this.#total, {});
+    if (this.#total >= limits.maxTotalTries) {
+      throw giveUp(failed.error, this.#total, { limit: 'maxTotalTries', expected: limits.maxTotalTries });
+    }
+    if (this.#tries >= maxTries) {
+      // Where there is another place, it is not the limit that ends this one.
+      const isLimit = maxTries === limits.maxTries;
+      throw giveUp(failed.error, this.#total, isLimit ? { limit: 'maxTries', expected: maxTries } : {});
+    }
+    await pause(retryDelayMs(this.#tries, failed.retryAfterMs, limits, clock.random()), this.#options);
+  }
+}
+
+/** Repeats `attempt` until it is done. Throws the last failure. */
 export async function withRetries<T>(attempt: () => Promise<Attempt<T>>, options: RetryOptions): Promise<T> {
-  const { limits, clock, maxTries } = options;
-  let tries = 0;
-  for (let total = 1; ; total++) {
+  const tries = new TryCount(options);
+  for (;;) {
     const result = await attempt();
     if (result.kind === 'done') return result.value;
-    tries = result.progressBytes >= limits.minRetryProgressBytes ? 1 : tries + 1;
-    if (result.lasting || tries >= maxTries || total >= limits.maxTotalTries) throw giveUp(result.error, total);
-    await pause(retryDelayMs(tries, result.retryAfterMs, limits, clock.random()), options);
+    await tries.waitAfter(result);
   }
 }

@@ -58,7 +58,7 @@ function throughReader(url: URL, proxy: HttpProxy, lane: Lane): Route {
 
 /**
  * Decides for each request on its own which way it takes, so that a redirect is decided anew. Only plain http is read by a
- * proxy; for https the tunnel is a matter of the connector.
+ * proxy, and only by one that speaks it; all other tunnels are a matter of the connector.
  */
 export function createRouter(settings: TransportSettings, limits: TransportLimits, chooseProxy: ChooseProxy): Router {
   const connectors = createConnectors(settings, { limits, chooseProxy });
@@ -75,7 +75,7 @@ export function createRouter(settings: TransportSettings, limits: TransportLimit
     route(text) {
       const url = new URL(text);
       const proxy = url.protocol === 'http:' ? chooseProxy(url) : undefined;
-      if (proxy !== undefined) return throughReader(url, proxy, readerLane(proxy));
+      if (proxy !== undefined && proxy.protocol !== 'socks5:') return throughReader(url, proxy, readerLane(proxy));
       return {
         lane: direct,
         origin: url.origin,

@@ -4,7 +4,10 @@ import { SealiftError } from '../errors/index.ts';
 import { streamBlob } from './blob.ts';
 import { createProxyChoice } from './choose-proxy.ts';
 import { fetchDocument } from './document.ts';
-import type { Wire } from './exchange.ts';
+import type { Ranging, Wire } from './exchange.ts';
+import { decidePace, type PaceRule } from './pace.ts';
+import { createRangeBudget, createRangeBudgetMemory, type RangeBudget } from './range-budget.ts';
+import { SlicePool } from './range-segment.ts';
 import { createRouter } from './route.ts';
 import { SYSTEM_CLOCK } from './system-clock.ts';
 import type {
@@ -19,6 +22,10 @@ import type {
 export interface TransportOptions {
   readonly limits: TransportLimits;
   readonly clock?: TransportClock;
+  /** Memory that all threads of the process share; one's own when absent. */
+  readonly rangeBudget?: RangeBudget;
+  /** For tests that cannot wait for throughput. */
+  readonly decidePace?: PaceRule;
 }
 
 function assertCertificates(pems: readonly string[], what: string): void {
@@ -44,6 +51,20 @@ function assertHost({ host, extraRoots = [], clientCertificates = [] }: HostSett
   }
 }
 
+function createRanging({ limits, rangeBudget, decidePace: rule = decidePace }: TransportOptions): Ranging {
+  const ownBudget = {
+    taken: createRangeBudgetMemory(),
+    share: createRangeBudgetMemory(),
+    maxBytes: limits.maxRangedInFlightBytes,
+  };
+  return {
+    budget: rangeBudget ?? createRangeBudget(ownBudget),
+    pool: new SlicePool(),
+    decidePace: rule,
+    idleMs: () => performance.eventLoopUtilization().idle,
+  };
+}
+
 /**
  * Connections over undici, HTTP/1.1 and kept alive. Loading this module costs 40 MB, so it belongs into a worker. Throws
  * `CONFIG_FILE_INVALID` for a root or a client's pair that is no certificate, or a proxy that is no URL. The caller closes it.
@@ -53,7 +74,7 @@ export function createTransport(settings: TransportSettings, options: TransportO
   for (const host of settings.hosts ?? []) assertHost(host);
   const { limits, clock = SYSTEM_CLOCK } = options;
   const router = createRouter(settings, limits, createProxyChoice(settings.proxy));
-  const wire: Wire = { route: router.route, limits, clock };
+  const wire: Wire = { route: router.route, limits, clock, ranging: createRanging(options) };
 
   function withOwnHeaders(request: HttpRequest): HttpRequest {
     const own = { 'accept-encoding': 'identity', 'user-agent': settings.userAgent };

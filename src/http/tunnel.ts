@@ -1,19 +1,14 @@
-import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import type { buildConnector } from 'undici';
 import { SealiftError } from '../errors/index.ts';
-import type { HttpProxy } from './parse-proxy.ts';
-import { brokenInTunnel, brokenTunnel, proxyRefusal, proxyUnreachable, unexpectedBytes } from './proxy-fault.ts';
-
-export interface Destroyable {
-  destroy(reason?: Error): unknown;
-}
-
-/** Opens a connection; what it returns ends one that is not open yet. */
-export type Dial = (options: buildConnector.Options, callback: buildConnector.Callback) => Destroyable | undefined;
+import { requestTunnel } from './connect-request.ts';
+import { type Destroyable, type Dial, proxyAddress } from './dial.ts';
+import type { ProxyServer } from './parse-proxy.ts';
+import { brokenInTunnel, proxyUnreachable } from './proxy-fault.ts';
+import { requestSocksTunnel } from './socks.ts';
 
 export interface TunnelOptions {
-  readonly proxy: HttpProxy;
+  readonly proxy: ProxyServer;
   readonly dial: Dial;
   /** For the answer of the proxy; `dial` has its own. */
   readonly timeoutMs: number;
@@ -21,17 +16,7 @@ export interface TunnelOptions {
   readonly userAgent: string;
 }
 
-/** Host and port of the proxy, as `dial` wants them. */
-export function proxyAddress({ protocol, hostname, port, name }: HttpProxy): buildConnector.Options {
-  return { protocol, hostname, port, host: name };
-}
-
-/** https://www.rfc-editor.org/rfc/rfc9110#section-9.3.6: the port is always written. */
-function authorityOf({ hostname, port }: buildConnector.Options): string {
-  return `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port || '443'}`;
-}
-
-/** A TLS connection to `target` inside of one to the proxy: proxy, then CONNECT, then TLS. */
+/** A connection to `target` inside of one to the proxy: proxy, then what it wants to hear, then TLS where it is spoken. */
 class Tunnel implements Destroyable {
   readonly #target: buildConnector.Options;
   readonly #options: TunnelOptions;
@@ -62,36 +47,28 @@ class Tunnel implements Destroyable {
   #askFor(socket: Socket): void {
     if (this.#settled) return void socket.destroy();
     const { proxy, timeoutMs, maxHeadBytes, userAgent } = this.#options;
-    const authority = authorityOf(this.#target);
-    const credentials = proxy.authorization === undefined ? {} : { 'proxy-authorization': proxy.authorization };
-    const connect: ClientRequest = request({
-      method: 'CONNECT',
-      path: authority,
-      headers: { host: authority, 'user-agent': userAgent, ...credentials },
-      createConnection: () => socket,
-      maxHeaderSize: maxHeadBytes,
-    });
-    // Node asks for a close otherwise, and some proxies grant it.
-    connect.removeHeader('connection');
-    this.#current = connect;
-    connect.once('connect', (response, tunnel: Socket, rest) => this.#judge(response, tunnel, rest));
-    connect.on('error', (error) => this.#fail(brokenTunnel(proxy, error)));
+    const target = this.#target;
+    const done = (error: Error | null, tunnel: Socket | null): void => {
+      clearTimeout(this.#timer);
+      if (tunnel === null) this.#fail(error ?? new Error('no tunnel'));
+      else this.#enter(tunnel);
+    };
     this.#timer = setTimeout(() => {
-      const cause = new SealiftError('HTTP_UNAVAILABLE', `expected an answer to CONNECT within ${timeoutMs} ms`);
-      this.#fail(proxyUnreachable(proxy, cause));
+      const question = proxy.protocol === 'socks5:' ? 'SOCKS' : 'CONNECT';
+      const message = `expected an answer to ${question} within ${timeoutMs} ms`;
+      this.#fail(proxyUnreachable(proxy, new SealiftError('HTTP_UNAVAILABLE', message)));
     }, timeoutMs);
-    connect.end();
+    this.#current =
+      proxy.protocol === 'socks5:'
+        ? requestSocksTunnel(socket, { proxy, target }, done)
+        : requestTunnel(socket, { proxy, target, maxHeadBytes, userAgent }, done);
   }
 
-  #judge({ statusCode = 0 }: IncomingMessage, tunnel: Socket, rest: Buffer): void {
-    clearTimeout(this.#timer);
+  #enter(tunnel: Socket): void {
     this.#current = tunnel;
-    if (this.#settled) return void tunnel.destroy();
-    const { proxy } = this.#options;
-    if (statusCode < 200 || statusCode > 299) this.#fail(proxyRefusal(proxy, statusCode));
-    // The origin speaks second in TLS, so nobody but the proxy can have said this.
-    else if (rest.length > 0) this.#fail(unexpectedBytes(proxy));
-    else this.#secure(tunnel);
+    if (this.#settled) tunnel.destroy();
+    else if (this.#target.protocol === 'https:') this.#secure(tunnel);
+    else this.#settle(null, tunnel);
   }
 
   #secure(tunnel: Socket): void {

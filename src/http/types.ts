@@ -1,4 +1,4 @@
-import type { Limits } from '../limits/index.ts';
+import type { Limits, RefusingLimit } from '../limits/index.ts';
 
 /** How connections are made, as plain data so that it can travel to a worker. */
 export interface TransportSettings {
@@ -50,6 +50,8 @@ export interface HttpRequest {
   readonly allowHttp: boolean;
   /** Fewer tries than `maxTries`: a probe that has an alternative does not wait for a server that is not there. */
   readonly tries?: number;
+  /** The limit that bounds the document asked for, so that its error can name it. */
+  readonly bound?: RefusingLimit;
 }
 
 /** Lower-case names; a header that came several times has several values. */
@@ -89,6 +91,8 @@ export interface BlobStream {
   readonly write: (chunk: Uint8Array) => void | Promise<void>;
   /** The request to go on with after a 401 of the origin of `request`. */
   readonly onUnauthorized: (challenge: AuthChallenge) => Promise<HttpRequest>;
+  /** False: other blobs come first, and this one gets no further connections. Its turn has come when absent. */
+  readonly isInTurn?: () => boolean;
   /** Milliseconds that `write` has been blocked so far; they do not count as a stall of the server. */
   readonly blockedMs: () => number;
   readonly signal: AbortSignal;
@@ -126,4 +130,9 @@ export type TransportLimits = Pick<
   | 'documentTimeoutMs'
   | 'maxErrorBodyBytes'
   | 'maxProxyHeadBytes'
+  | 'maxRangeConnections'
+  | 'minRangedBytes'
+  | 'rangeBytes'
+  | 'maxRangedInFlightBytes'
+  | 'rangeWindowMs'
 >;

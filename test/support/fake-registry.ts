@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Fault, FaultAction, InjectedFault } from './registry-fault.ts';
+
+export type { Fault, FaultAction, InjectedFault } from './registry-fault.ts';
 
 export interface RecordedRequest {
   readonly method: string;
@@ -15,41 +19,6 @@ interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
-}
-
-export type FaultAction =
-  /** Another answer altogether. */
-  | {
-      readonly kind: 'answer';
-      readonly status: number;
-      readonly headers?: Record<string, string>;
-      readonly body?: string;
-    }
-  /** The right answer with headers changed; an empty value takes one away. */
-  | { readonly kind: 'headers'; readonly headers: Record<string, string> }
-  /** The right answer with its body changed on the wire; Content-Length fits the changed one. */
-  | { readonly kind: 'alter'; readonly alter: (body: Buffer) => Buffer }
-  /** Sends so many bytes of the body, then resets or closes the connection, or sends nothing any more. */
-  | { readonly kind: 'reset' | 'close' | 'stall'; readonly afterBytes: number }
-  /** Takes the request and never answers. */
-  | { readonly kind: 'silence' }
-  | { readonly kind: 'trickle'; readonly chunkBytes: number; readonly everyMs: number }
-  /** The body without Content-Length and chunks, ended by closing, after so many bytes. */
-  | { readonly kind: 'unframed'; readonly bytes: number }
-  /** Chunked; so many bytes of the body and then its end. */
-  | { readonly kind: 'chunked'; readonly bytes: number }
-  /** Chunked and never ending. */
-  | { readonly kind: 'endless' }
-  | { readonly kind: 'ignore-range' }
-  /** Written to the socket as it is, one byte for a character. */
-  | { readonly kind: 'raw'; readonly bytes: string };
-
-export interface Fault {
-  /** Path and query of the requests concerned. */
-  readonly match: RegExp;
-  /** How many of them; one when absent. */
-  readonly times?: number;
-  readonly action: FaultAction;
 }
 
 export type FakeAuth =
@@ -91,21 +60,25 @@ export class FakeRegistry {
   readonly requests: RecordedRequest[] = [];
   /** Responses whose last byte has left this process. */
   finishedResponses = 0;
+  /** Connections so far, whatever became of them. */
+  connections = 0;
   readonly #options: FakeRegistryOptions;
   readonly #server: ReturnType<typeof createHttpServer>;
   readonly #sockets = new Set<Socket>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #blobs = new Map<string, Buffer>();
   readonly #manifests = new Map<string, { readonly bytes: Buffer; readonly mediaType: string }>();
-  readonly #faults: { readonly match: RegExp; left: number; readonly action: FaultAction }[] = [];
+  readonly #faults: (Pick<Fault, 'match' | 'range' | 'action'> & { left: number; hits: number })[] = [];
   readonly #tokens = new Map<string, string>();
   #issued = 0;
+  readonly #openResponses = new Set<ServerResponse>();
 
   constructor(options: FakeRegistryOptions) {
     this.#options = options;
     const listener = (request: IncomingMessage, response: ServerResponse) => this.#receive(request, response);
     this.#server = options.tls ? createHttpsServer(options.tls, listener) : createHttpServer(listener);
     this.#server.on('connection', (socket: Socket) => {
+      this.connections += 1;
       this.#sockets.add(socket);
       socket.on('error', () => undefined);
       socket.on('close', () => this.#sockets.delete(socket));
@@ -151,8 +124,25 @@ export class FakeRegistry {
   }
 
   /** Faults apply in the order they were injected. */
-  inject(fault: Fault): void {
-    this.#faults.push({ match: fault.match, left: fault.times ?? 1, action: fault.action });
+  inject({ times = 1, ...concerned }: Fault): InjectedFault {
+    const fault = { ...concerned, left: times, hits: 0 };
+    this.#faults.push(fault);
+    return fault;
+  }
+
+  /** Resolves when nobody waits for a response any more, or for the rest of one. */
+  async settled(): Promise<void> {
+    for (const response of this.#openResponses) await once(response, 'close');
+  }
+
+  /** Resolves when the last client has closed its connection. */
+  async disconnected(): Promise<void> {
+    for (const socket of this.#sockets) await once(socket, 'close');
+  }
+
+  /** A token that was not handed out here is good for this scope. */
+  allowToken(token: string, scope: string): void {
+    this.#tokens.set(token, scope);
   }
 
   /** From now on every token handed out so far is refused. */
@@ -176,6 +166,8 @@ export class FakeRegistry {
     response.on('finish', () => {
       this.finishedResponses += 1;
     });
+    this.#openResponses.add(response);
+    response.on('close', () => this.#openResponses.delete(response));
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(Buffer.from(chunk));
     const recorded = {
@@ -185,9 +177,14 @@ export class FakeRegistry {
       body: Buffer.concat(chunks).toString(),
     };
     this.requests.push(recorded);
-    const fault = this.#faults.find(({ match, left }) => left > 0 && match.test(recorded.url));
+    const { url, headers } = recorded;
+    const fault = this.#faults.find(
+      ({ match, range, left }) =>
+        left > 0 && match.test(url) && (range === undefined || range.test(headers['range'] ?? '')),
+    );
     if (fault === undefined) return this.#send(response, this.#answer(recorded));
     fault.left -= 1;
+    fault.hits += 1;
     this.#misbehave(response, recorded, fault.action);
   }
 
@@ -198,7 +195,7 @@ export class FakeRegistry {
     if (refusal !== undefined) return refusal;
     if (url.pathname === '/v2/') return json(200, {});
     const blob = /^\/v2\/.+\/blobs\/(.+)$/.exec(url.pathname)?.[1];
-    if (blob !== undefined) return this.#answerBlob(blob, request.headers['range']);
+    if (blob !== undefined) return this.#answerBlob(blob, request.headers);
     const [, repository, name] = /^\/v2\/(.+)\/manifests\/(.+)$/.exec(url.pathname) ?? [];
     const manifest = this.#manifests.get(`${repository}/${name}`);
     if (manifest === undefined) return registryError(404, 'MANIFEST_UNKNOWN');
@@ -206,15 +203,20 @@ export class FakeRegistry {
     return { status: 200, headers, body: manifest.bytes };
   }
 
-  #answerBlob(digest: string, range: string | undefined): Answer {
+  /** https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5: the whole for a range of what is not there any more. */
+  #answerBlob(digest: string, { range = '', 'if-range': ifRange }: RecordedRequest['headers']): Answer {
     const bytes = this.#blobs.get(digest);
     if (bytes === undefined) return registryError(404, 'BLOB_UNKNOWN');
-    const start = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? Number.NaN);
-    if (Number.isNaN(start))
-      return { status: 200, headers: { 'content-type': 'application/octet-stream' }, body: bytes };
+    const etag = `"${digest}"`;
+    const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(range) ?? [];
+    if (first === undefined || (ifRange !== undefined && ifRange !== etag)) {
+      return { status: 200, headers: { 'content-type': 'application/octet-stream', etag }, body: bytes };
+    }
+    const start = Number(first);
     if (start >= bytes.length) return registryError(416, 'RANGE_INVALID');
-    const headers = { 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` };
-    return { status: 206, headers, body: bytes.subarray(start) };
+    const end = Math.min(bytes.length, last ? Number(last) + 1 : bytes.length);
+    const headers = { 'content-range': `bytes ${start}-${end - 1}/${bytes.length}`, etag };
+    return { status: 206, headers, body: bytes.subarray(start, end) };
   }
 
   #refusal(request: RecordedRequest, url: URL): Answer | undefined {
@@ -266,8 +268,16 @@ export class FakeRegistry {
 
   #misbehave(response: ServerResponse, request: RecordedRequest, action: FaultAction): void {
     if (action.kind === 'silence') return;
+    if (action.kind === 'hang-up') {
+      response.socket?.resetAndDestroy();
+      return;
+    }
     if (action.kind === 'raw') {
       response.socket?.end(action.bytes, 'latin1');
+      return;
+    }
+    if (action.kind === 'flood') {
+      this.#repeat(response, 1, () => response.socket?.write(action.bytes, 'latin1'));
       return;
     }
     if (action.kind === 'answer') {
@@ -283,7 +293,7 @@ export class FakeRegistry {
   #distort(
     response: ServerResponse,
     answer: Answer,
-    action: Exclude<FaultAction, { kind: 'silence' | 'raw' | 'answer' }>,
+    action: Exclude<FaultAction, { kind: 'silence' | 'hang-up' | 'raw' | 'flood' | 'answer' }>,
   ): void {
     const { status, headers, body } = answer;
     const length = { 'content-length': String(body.length) };
@@ -315,7 +325,7 @@ export class FakeRegistry {
         response.end(body.subarray(0, action.bytes));
         return;
       case 'endless':
-        response.writeHead(status, { ...headers, 'transfer-encoding': 'chunked' });
+        response.writeHead(action.status ?? status, { ...headers, 'transfer-encoding': 'chunked' });
         this.#repeat(response, 1, () => response.write(Buffer.alloc(65_536)));
         return;
       case 'trickle': {

@@ -92,6 +92,8 @@ export class ForwardProxy implements AsyncDisposable {
   }
 
   #track(socket: Socket): void {
+    // One that is kept alive comes again with each request.
+    if (this.#sockets.has(socket)) return;
     this.#sockets.add(socket);
     socket.on('error', () => undefined);
     socket.on('close', () => this.#sockets.delete(socket));

@@ -1,3 +1,5 @@
+import { connect } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
 
@@ -48,6 +50,52 @@ describe('the fake registry', () => {
     registry.inject({ match: /blobs/, action: { kind, afterBytes: 3 } });
     await expect(fetch(url).then((response) => response.text())).rejects.toThrow();
     expect(await (await fetch(url)).text()).toBe('0123456789');
+  });
+
+  it('counts the requests that a fault has met', async () => {
+    const fault = registry.inject({ match: /blobs/, times: 5, action: { kind: 'answer', status: 500 } });
+    for (let count = 0; count < 2; count += 1) await (await fetch(url)).text();
+    expect(fault.hits).toBe(2);
+    await fetch(`${registry.origin}/v2/`);
+    expect(fault.hits).toBe(2);
+  });
+
+  it('hangs up before it answers', async () => {
+    registry.inject({ match: /blobs/, action: { kind: 'hang-up' } });
+    const error = await fetch(url).catch((cause: unknown) => cause);
+    expect(String((error as Error).cause)).toMatch(/ECONNRESET|closed/);
+  });
+
+  it('sends the same without an end, and heads of a status without an end', async () => {
+    registry.inject({ match: /blobs/, action: { kind: 'endless', status: 404 } });
+    const response = await fetch(url);
+    expect(response.status).toBe(404);
+    const reader = response.body?.getReader();
+    for (let bytes = 0; bytes < 1_000_000; ) bytes += (await reader?.read())?.value?.length ?? 0;
+    await reader?.cancel();
+
+    registry.inject({ match: /blobs/, action: { kind: 'flood', bytes: 'HTTP/1.1 103 Early Hints\r\n\r\n' } });
+    const socket = connect(registry.port, '127.0.0.1');
+    socket.write(`GET ${new URL(url).pathname} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    let heads = 0;
+    for await (const chunk of socket) {
+      heads += String(chunk).split('103').length - 1;
+      if (heads > 10) break;
+    }
+    expect(heads).toBeGreaterThan(10);
+  });
+
+  it('tells when nobody waits any more, and when everybody is gone', async () => {
+    registry.inject({ match: /blobs/, action: { kind: 'silence' } });
+    const patience = new AbortController();
+    const asked = fetch(url, { signal: patience.signal }).catch(() => 'given up');
+    while (registry.requests.length === 0) await setImmediate();
+    expect([registry.openConnections, registry.connections]).toEqual([1, 1]);
+    patience.abort();
+    expect(await asked).toBe('given up');
+    await registry.settled();
+    await registry.disconnected();
+    expect(registry.openConnections).toBe(0);
   });
 
   it('hands out tokens for a password and refuses without', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseNoProxy } from '../../../src/http/no-proxy.ts';
+import { parseNoProxy, unreadableExceptions } from '../../../src/http/no-proxy.ts';
 
 function isExempt(list: string, url: string): boolean {
   return parseNoProxy(list)(new URL(url));
@@ -83,4 +83,21 @@ describe('no_proxy', () => {
       expect(isExempt('', url)).toBe(false);
     },
   );
+});
+
+describe('unreadableExceptions', () => {
+  it.each([
+    ...['*', 'a', 'a.b', '.a.b', '*.a.b', 'A.B', 'a.b.', 'a_b.c', 'xn--bcher-kva.example', 'a.b:443', '.a.b:1'],
+    ...['10.0.0.1', '10.0.0.1:5000', '10.0.0.0/8', '10.1.2.3/32', '0.0.0.0/0'],
+    ...['::1', 'fd00::1', '[fd00::1]', '[fd00::1]:443', 'fd00::/8', '', ' , ,'],
+  ])('has nothing against "%s"', (entry) => {
+    expect(unreadableExceptions(entry)).toEqual([]);
+  });
+
+  it.each([
+    ...['http://a.b', 'a.b/c', '10.0.0.0/33', '10.0.0.0/', 'fd00::/129', 'a*b', '*a.b', '**', '*.', '.', '-'],
+    ...['a.b:0', 'a.b:65536', 'user@a.b', 'bücher.example', 'a..b/8', '[fd00::1', '"a.b"'],
+  ])('tells of "%s", which nothing matches', (entry) => {
+    expect(unreadableExceptions(`ok.io, ${entry}, 10.0.0.0/8`)).toEqual([entry]);
+  });
 });

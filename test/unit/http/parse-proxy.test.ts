@@ -29,8 +29,9 @@ describe('parseProxy', () => {
     ['http://user:p@ss@proxy', 'user:p@ss'],
     ['http://j%C3%B6rg:%E2%82%AC@proxy', 'jörg:€'],
   ])('takes the credentials of %s, decoded, and keeps them out of the name', (text, pair) => {
-    const { authorization, name, hostname } = parseProxy(text, 's');
-    expect(authorization).toBe(basic(pair));
+    const proxy = parseProxy(text, 's');
+    expect(proxy).toMatchObject({ authorization: basic(pair) });
+    const { name, hostname } = proxy;
     expect([hostname, name.replace(/:\d+$/, '')]).toEqual(['proxy', 'proxy']);
   });
 
@@ -56,10 +57,41 @@ describe('parseProxy', () => {
     expect(JSON.stringify([error.message, error.context, error.hint, String(error.cause)])).not.toContain('s3cret');
   });
 
-  it.each(['socks', 'socks4', 'socks4a', 'socks5', 'socks5h', 'SOCKS5'])('refuses %s as what it is', async (scheme) => {
+  it.each([
+    ['socks5://proxy', 'proxy', '1080', 'proxy:1080', undefined],
+    ['SOCKS5H://Proxy.Example:80/', 'proxy.example', '80', 'proxy.example:80', undefined],
+    ['socks5://[2001:DB8::1]:9050', '2001:db8::1', '9050', '[2001:db8::1]:9050', undefined],
+    ['socks5://127.0.0.1:9050', '127.0.0.1', '9050', '127.0.0.1:9050', undefined],
+    ['socks5h://us%40er:p%3Aa%2F%00@proxy', 'proxy', '1080', 'proxy:1080', ['us@er', 'p:a/\0']],
+    ['socks5://user@proxy', 'proxy', '1080', 'proxy:1080', ['user', '']],
+    [`socks5://${'u'.repeat(255)}:${'p'.repeat(255)}@h`, 'h', '1080', 'h:1080', ['u'.repeat(255), 'p'.repeat(255)]],
+  ])('reads %s', (text, hostname, port, name, pair) => {
+    const account = pair === undefined ? undefined : { username: pair[0], password: pair[1] };
+    expect(parseProxy(text, 's')).toEqual({ protocol: 'socks5:', hostname, port, name, account });
+  });
+
+  it.each([
+    'socks5://',
+    'socks5://:s3cret@proxy',
+    `socks5://s3cret:${'p'.repeat(256)}@proxy`,
+    `socks5://${'u'.repeat(256)}:s3cret@proxy`,
+    'socks5://user:s3cret@pro%78y',
+    'socks5://user:s3cret@pröxy',
+    'socks5://user:s3cret@0x7f.1',
+    'socks5://user:s3cret@proxy/path',
+    'socks5://user:s3cret@proxy?query',
+    'socks5://user:s3cret%ff@proxy',
+    'socks5://user:s3cret@proxy:99999',
+    'socks6://user:s3cret@proxy',
+  ])('refuses %j, and says nothing of it', async (text) => {
+    const error = await expectFailure('CONFIG_FILE_INVALID', () => parseProxy(text, 'pull.proxy.https'));
+    expect(JSON.stringify([error.message, error.context, error.hint, String(error.cause)])).not.toContain('s3cret');
+  });
+
+  it.each(['socks', 'socks4', 'socks4a', 'SOCKS4'])('refuses %s as what it is', async (scheme) => {
     const text = `${scheme}://user:s3cret@proxy:1080`;
     const error = await expectFailure('CONFIG_UNSUPPORTED', () => parseProxy(text, 'pull.proxy.https'));
-    expect(error.message).toContain('SOCKS');
+    expect(error.message).toContain('SOCKS 4');
     expect(JSON.stringify([error.message, error.context, error.hint])).not.toContain('s3cret');
   });
 });

@@ -1,0 +1,66 @@
+import { SealiftError } from '../errors/index.ts';
+import type { BlobAccess } from './blob-access.ts';
+import type { Wire } from './exchange.ts';
+import { brokenConnection, retryableStatus } from './fault.ts';
+import { type Followed, follow } from './follow.ts';
+import { RangeReceiver, type RangeReceiverOptions } from './range-receiver.ts';
+import { hasFraming } from './response-head.ts';
+import { type Failed, isRetryableStatus } from './retry.ts';
+import type { HttpRequest } from './types.ts';
+
+export interface RangeFetch extends RangeReceiverOptions {
+  readonly access: BlobAccess;
+}
+
+/**
+ * One attempt to get what is missing of a range: undefined when all of it has come, or what may be tried again. Throws
+ * whatever shows that this blob cannot be had in ranges from here, and the reason of the segment's own signal.
+ */
+export async function fetchRange(wire: Wire, range: RangeFetch): Promise<Failed | undefined> {
+  const { access } = range;
+  for (;;) {
+    const asked = access.shortest;
+    const receiver = new RangeReceiver(range);
+    const answer = await ask(wire, asked, receiver, range);
+    if (receiver.accepted !== undefined) {
+      access.noteAccepted(asked);
+      access.noteSource(receiver.accepted);
+    }
+    if (answer.kind === 'broken') return brokenConnection(asked, answer.url, answer.cause, 0);
+    const { head, redirected } = answer;
+    if (access.leaveShortcut(asked, head.status)) continue;
+    if (head.status === 401 && !redirected && (await access.renew(head, asked))) continue;
+    if (isRetryableStatus(head.status)) return retryableStatus(asked, head, wire.clock);
+    return judgeEnd(answer, asked, range);
+  }
+}
+
+/** https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5: a blob that became another one comes whole, and is refused. */
+function ask(
+  wire: Wire,
+  { headers: own, ...request }: HttpRequest,
+  receiver: RangeReceiver,
+  { segment, etag }: RangeFetch,
+): Promise<Followed> {
+  const range = `bytes=${segment.position}-${segment.end - 1}`;
+  const headers = { ...own, range, ...(etag === undefined ? {} : { 'if-range': etag }) };
+  const options = { signal: segment.abort.signal, timeoutMs: undefined };
+  return follow(wire, { ...request, headers }, receiver, options);
+}
+
+function judgeEnd(
+  { head }: Extract<Followed, { kind: 'complete' }>,
+  asked: HttpRequest,
+  { segment }: RangeFetch,
+): Failed | undefined {
+  const subject = `GET ${asked.url}`;
+  if (head.status !== 206) {
+    throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: expected a range, got status ${head.status}`);
+  }
+  if (segment.missingBytes === 0) return undefined;
+  if (hasFraming(head)) {
+    throw new SealiftError('BLOB_SIZE_MISMATCH', `${subject}: expected ${segment.missingBytes} bytes more of a range`);
+  }
+  const cause = new SealiftError('HTTP_UNAVAILABLE', 'connection was closed before the end of the body');
+  return brokenConnection(asked, asked.url, cause, 0);
+}

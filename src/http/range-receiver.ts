@@ -1,0 +1,55 @@
+import { SealiftError } from '../errors/index.ts';
+import type { Receiver, ResponseHead } from './exchange.ts';
+import type { RangeSegment } from './range-segment.ts';
+import { assertContentRange, assertIdentityEncoding, contentLength, strongEtag } from './response-head.ts';
+import type { HttpRequest } from './types.ts';
+
+export interface RangeReceiverOptions {
+  readonly segment: RangeSegment;
+  /** Of the whole blob. */
+  readonly size: number;
+  /** Strong, of the first answer. */
+  readonly etag: string | undefined;
+  readonly blockedMs: () => number;
+  readonly onReceived: (bytes: number) => void;
+}
+
+/** Takes one answer for what is missing of a range; one that is anything else is refused. */
+export class RangeReceiver implements Receiver {
+  readonly blockedMs: () => number;
+  readonly #options: RangeReceiverOptions;
+  #url = '';
+  /** What the accepted answer came from. */
+  accepted: HttpRequest | undefined;
+
+  constructor(options: RangeReceiverOptions) {
+    this.#options = options;
+    this.blockedMs = options.blockedMs;
+  }
+
+  onHead(head: ResponseHead, request: HttpRequest): 'read' | 'discard' {
+    if (head.status !== 206) return 'discard';
+    const { segment, size, etag: expected } = this.#options;
+    this.#url = request.url;
+    assertIdentityEncoding(this.#url, head);
+    assertContentRange(this.#url, head, { first: segment.position, last: segment.end - 1 }, size);
+    const length = contentLength(this.#url, head);
+    if (length !== undefined && length !== segment.missingBytes) this.#refuse(`${segment.missingBytes} bytes`, length);
+    const etag = strongEtag(head);
+    if (expected !== undefined && etag !== undefined && etag !== expected) this.#refuse(`the ETag ${expected}`, etag);
+    this.accepted = request;
+    return 'read';
+  }
+
+  onData(chunk: Uint8Array): 'more' {
+    const { segment, onReceived } = this.#options;
+    if (chunk.length > segment.missingBytes) this.#refuse(`${segment.missingBytes} bytes more`, chunk.length);
+    segment.append(chunk);
+    onReceived(chunk.length);
+    return 'more';
+  }
+
+  #refuse(expected: string, actual: string | number): never {
+    throw new SealiftError('HTTP_RESPONSE_INVALID', `GET ${this.#url}: expected ${expected}, got ${actual}`);
+  }
+}
