@@ -1,9 +1,10 @@
 import { SealiftError } from '../errors/index.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../oci/index.ts';
+import { isBearerToken } from './bearer.ts';
 import type { AuthFile, Credentials } from './types.ts';
 
 /** User name that docker's helpers give to an identity token. */
-const TOKEN_USERNAME = '<token>';
+export const TOKEN_USERNAME = '<token>';
 
 /** What is wrong, never what it says: every value here may be a secret. */
 function refuse(what: string): never {
@@ -50,25 +51,51 @@ function toCredentials(username: string, rawPassword: string): Credentials | und
   return { kind: 'basic', username, password };
 }
 
-function assertSendable(key: string, credentials: Credentials): void {
+/** Whether nothing in them would end a header, or a user name. https://www.rfc-editor.org/rfc/rfc7617#section-2 */
+export function isSendable(credentials: Credentials): boolean {
   const parts = credentials.kind === 'basic' ? [credentials.username, credentials.password] : [credentials.token];
-  // https://www.rfc-editor.org/rfc/rfc7617#section-2
-  if (parts.some((part) => /[\u0000-\u001f\u007f]/.test(part))) refuse(`entry "${key}": has control characters`);
+  return !parts.some((part) => /[\u0000-\u001f\u007f]/.test(part));
+}
+
+function assertSendable(key: string, credentials: Credentials): void {
+  if (!isSendable(credentials)) refuse(`entry "${key}": has control characters`);
+  if (credentials.kind === 'registry-token' && !isBearerToken(credentials.token)) {
+    refuse(`entry "${key}": expected a registrytoken of printable ASCII characters`);
+  }
 }
 
 function parseEntry(key: string, rawEntry: unknown): Credentials | undefined {
   if (!isJsonObject(rawEntry)) return refuse(`entry "${key}": expected an object`);
+  const registryToken = textField(rawEntry, key, 'registrytoken');
   const identityToken = textField(rawEntry, key, 'identitytoken');
   const encoded = textField(rawEntry, key, 'auth');
   const username = textField(rawEntry, key, 'username');
   const password = textField(rawEntry, key, 'password');
+  if (registryToken !== '') return { kind: 'registry-token', token: registryToken };
   if (identityToken !== '') return { kind: 'identity-token', token: identityToken };
   return encoded === '' ? toCredentials(username, password) : splitPair(decodePair(key, encoded));
 }
 
+/** It becomes a part of a program's name, and must not lead into a folder. */
+function helperName(key: string, rawName: unknown): string {
+  if (typeof rawName === 'string' && /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(rawName)) return rawName;
+  return refuse(`${key}: expected the NAME of a program docker-credential-NAME`);
+}
+
+function parseHelpers(document: JsonObject): Pick<AuthFile, 'helpers' | 'store'> {
+  const rawHelpers = document['credHelpers'] ?? {};
+  const rawStore = document['credsStore'] ?? '';
+  if (!isJsonObject(rawHelpers)) return refuse('expected an object as credHelpers');
+  const named = Object.entries(rawHelpers).filter(([, name]) => name !== '');
+  return {
+    helpers: new Map(named.map(([host, name]) => [host, helperName(`credHelpers "${host}"`, name)])),
+    store: rawStore === '' ? undefined : helperName('credsStore', rawStore),
+  };
+}
+
 /**
- * Reads an `auth.json` or docker's `config.json`; throws `AUTHFILE_INVALID`. Entries without credentials are left out, as
- * are `credHelpers` and `credsStore`: no helper program runs here. containers-auth.json(5)
+ * Reads an `auth.json` or docker's `config.json`; throws `AUTHFILE_INVALID`. Entries without credentials are left out:
+ * docker writes them for what a helper keeps. containers-auth.json(5)
  */
 export function parseAuthFile(text: string): AuthFile {
   const document = parseDocument(text);
@@ -81,7 +108,7 @@ export function parseAuthFile(text: string): AuthFile {
     assertSendable(key, credentials);
     entries.set(key, credentials);
   }
-  return { entries };
+  return { entries, ...parseHelpers(document) };
 }
 
 /** `USER:PASSWORD` as given on a command line; throws `AUTHFILE_INVALID`. */

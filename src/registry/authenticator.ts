@@ -1,6 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import type { AuthChallenge, HttpClient } from '../http/index.ts';
-import { basicAuthorization } from './basic.ts';
+import { bearerAuthorization } from './bearer.ts';
 import { parseChallenges } from './challenge.ts';
 import { type AuthMethod, selectChallenge } from './select-challenge.ts';
 import { SharedCall } from './shared-call.ts';
@@ -26,6 +26,15 @@ interface HeldToken {
 /** Part of its life after which a token is replaced, so that none runs out on the way. */
 const REFRESH_AFTER = 0.9;
 
+function refusedCredentials({ host }: URL, credentials: Credentials | undefined): SealiftError {
+  if (credentials?.kind !== 'registry-token') {
+    return new SealiftError('REGISTRY_AUTH_REJECTED', `${host} refused the credentials`);
+  }
+  return new SealiftError('REGISTRY_AUTH_REJECTED', `${host} refused the registry token`, {
+    hint: 'registry tokens are short-lived and for few repositories: get a new one, or give a user and password',
+  });
+}
+
 /** Answers the challenges of one registry for one repository. Requests that need a token at once share one. */
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
@@ -43,7 +52,8 @@ export class Authenticator {
   prepare(challenge: AuthChallenge): void {
     const { credentials, registry } = this.#options;
     const challenges = parseChallenges(challenge.headers);
-    if (challenges.some(({ scheme }) => scheme === 'bearer' || (scheme === 'basic' && credentials?.kind === 'basic'))) {
+    const hasAnswer = credentials !== undefined && credentials.kind !== 'identity-token';
+    if (challenges.some(({ scheme }) => scheme === 'bearer' || (scheme === 'basic' && hasAnswer))) {
       this.#method = selectChallenge(challenges, credentials, registry);
     }
   }
@@ -52,7 +62,7 @@ export class Authenticator {
   async authorization(signal: AbortSignal | undefined): Promise<string | undefined> {
     const method = this.#method;
     if (method === undefined) return undefined;
-    if (method.kind === 'basic') return basicAuthorization(method.credentials);
+    if (method.kind === 'known') return method.authorization;
     if (this.#token !== undefined && this.#options.clock.now() < this.#token.refreshAtMs)
       return this.#token.authorization;
     const token = await this.#fetching.run((shared) => this.#fetch(method, shared), signal);
@@ -62,12 +72,17 @@ export class Authenticator {
   /** The Authorization to send after a 401. Throws `REGISTRY_AUTH_REJECTED` when it would be the same again. */
   async renew(challenge: AuthChallenge, signal: AbortSignal | undefined): Promise<string> {
     const { credentials, registry } = this.#options;
-    const method = selectChallenge(parseChallenges(challenge.headers), credentials, registry);
+    const challenges = parseChallenges(challenge.headers);
+    // What answered an earlier challenge is refused, and nothing else would do.
+    if (challenges.length === 0 && challenge.refusedAuthorization !== undefined) {
+      throw refusedCredentials(registry, credentials);
+    }
+    const method = selectChallenge(challenges, credentials, registry);
     if (method.kind === 'bearer') this.#forgetRefused(method, challenge.refusedAuthorization);
     this.#method = method;
     const renewed = await this.authorization(signal);
     if (renewed !== undefined && renewed !== challenge.refusedAuthorization) return renewed;
-    throw new SealiftError('REGISTRY_AUTH_REJECTED', `${registry.host} refused the credentials`);
+    throw refusedCredentials(registry, credentials);
   }
 
   #forgetRefused(method: Extract<AuthMethod, { kind: 'bearer' }>, refused: string | undefined): void {
@@ -81,12 +96,12 @@ export class Authenticator {
   }
 
   async #fetch(method: Extract<AuthMethod, { kind: 'bearer' }>, signal: AbortSignal): Promise<HeldToken> {
-    const { http, credentials, registry, maxTokenBytes, clock } = this.#options;
-    const { realm, service } = method;
+    const { http, registry, maxTokenBytes, clock } = this.#options;
+    const { realm, service, credentials } = method;
     const askedAtMs = clock.now();
     const question = { realm, service, scope: this.#scope, credentials, allowHttp: registry.protocol === 'http:' };
     const { value, lifetimeMs } = await fetchToken(http, question, maxTokenBytes, signal);
-    const token = { authorization: `Bearer ${value}`, refreshAtMs: askedAtMs + lifetimeMs * REFRESH_AFTER };
+    const token = { authorization: bearerAuthorization(value), refreshAtMs: askedAtMs + lifetimeMs * REFRESH_AFTER };
     this.#token = token;
     return token;
   }

@@ -1,7 +1,7 @@
 import { SealiftError } from '../errors/index.ts';
-import type { DocumentResponse, HttpClient, HttpRequest } from '../http/index.ts';
+import { type DocumentResponse, type HttpClient, type HttpRequest, raceCancellation } from '../http/index.ts';
 import { Authenticator } from './authenticator.ts';
-import type { Credentials, RegistryClock, RepositoryName } from './types.ts';
+import type { Credentials, LookUpCredentials, RegistryClock, RepositoryName } from './types.ts';
 
 /** A mirror that serves several registries. https://github.com/containerd/containerd/blob/v2.1.4/docs/hosts.md */
 export interface MirrorApi {
@@ -14,7 +14,7 @@ export interface MirrorApi {
 export interface ConnectionOptions {
   readonly reference: RepositoryName;
   readonly http: HttpClient;
-  readonly credentials: Credentials | undefined;
+  readonly credentials: Credentials | LookUpCredentials | undefined;
   /** Plain http is tried when https does not work. */
   readonly allowHttp: boolean;
   /** Somebody else is asked if this fails, so nobody waits for a server that is not there. */
@@ -28,6 +28,8 @@ export interface ConnectionOptions {
 export interface Connection {
   readonly origin: string;
   readonly authenticator: Authenticator;
+  /** What must not come back out of what the registry says. */
+  readonly credentials: Credentials | undefined;
 }
 
 /** Docker Hub serves its API under another name than the one in references. */
@@ -51,7 +53,8 @@ function pingRequest(scheme: 'https' | 'http', options: ConnectionOptions): Http
 type Pinged = { readonly url: string; readonly response: DocumentResponse };
 
 async function ping(request: HttpRequest, options: ConnectionOptions, signal: AbortSignal): Promise<Pinged> {
-  const response = await options.http.fetchDocument(request, options.limits.maxTokenBytes, signal);
+  const { maxTokenBytes } = options.limits;
+  const response = await options.http.fetchDocument({ ...request, bound: 'maxTokenBytes' }, maxTokenBytes, signal);
   return { url: request.url, response };
 }
 
@@ -87,12 +90,20 @@ async function pingPlain(options: ConnectionOptions, secureError: SealiftError, 
   }
 }
 
+/** Nobody is asked for the credentials of a registry that does not answer. */
+async function lookUp(
+  credentials: Credentials | LookUpCredentials | undefined,
+  signal: AbortSignal,
+): Promise<Credentials | undefined> {
+  return typeof credentials === 'function' ? raceCancellation(credentials(), signal) : credentials;
+}
+
 /**
  * Finds out whether the registry speaks https and what it wants for authentication; 200 and 401 both mean that it speaks
  * the protocol. https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#determining-support
  */
 export async function openConnection(options: ConnectionOptions, signal: AbortSignal): Promise<Connection> {
-  const { reference, http, credentials, clock } = options;
+  const { reference, http, clock } = options;
   const { url, response } = await pingEither(options, signal);
   const { status, headers, redirected } = response;
   const registry = new URL(url);
@@ -104,8 +115,9 @@ export async function openConnection(options: ConnectionOptions, signal: AbortSi
     });
   }
   const { maxTokenBytes } = options.limits;
+  const credentials = await lookUp(options.credentials, signal);
   const authenticator = new Authenticator({ registry, path: reference.path, credentials, http, maxTokenBytes, clock });
   // A challenge from where a redirect led is not the registry's.
   if (status === 401 && !redirected) authenticator.prepare({ headers: headers['www-authenticate'] ?? [] });
-  return { origin: registry.origin, authenticator };
+  return { origin: registry.origin, authenticator, credentials };
 }

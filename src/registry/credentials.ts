@@ -1,4 +1,4 @@
-import type { AuthFile, Credentials, RepositoryName } from './types.ts';
+import type { AuthFile, CredentialSource, Credentials, RepositoryName } from './types.ts';
 
 const DOCKER_HUB_HOSTS = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io']);
 
@@ -43,4 +43,26 @@ export function credentialsFor(file: AuthFile, name: RepositoryName): Credential
   }
   const registry = normalizeHost(name.domain);
   return entries.find(([key]) => registryOfKey(key) === registry)?.[1];
+}
+
+/** Under this address docker's helpers know Docker Hub. https://docs.docker.com/reference/cli/docker/login/ */
+const DOCKER_HUB_SERVER = 'https://index.docker.io/v1/';
+
+function serverOf(name: RepositoryName): string {
+  const host = normalizeHost(name.domain);
+  return host === 'docker.io' ? DOCKER_HUB_SERVER : host;
+}
+
+/**
+ * Who knows the credentials, as far as this file says: the helper for the host, an entry, the helper for all hosts.
+ * https://github.com/containers/image/blob/v5.36.2/docs/containers-auth.json.5.md#credential-helpers
+ */
+export function credentialSourceFor(file: AuthFile, name: RepositoryName): CredentialSource | undefined {
+  const registry = normalizeHost(name.domain);
+  const [, helper] = [...file.helpers].find(([key]) => registryOfKey(key) === registry) ?? [];
+  if (helper !== undefined) return { kind: 'helper', helper: { name: helper, server: serverOf(name) } };
+  const credentials = credentialsFor(file, name);
+  if (credentials !== undefined) return { kind: 'known', credentials };
+  if (file.store === undefined) return undefined;
+  return { kind: 'helper', helper: { name: file.store, server: serverOf(name) } };
 }

@@ -21,7 +21,7 @@ function parseErrors(rawBody: Uint8Array): unknown[] {
 function secretsOf(credentials: Credentials | undefined, authorization: string | undefined): string[] {
   const sent = authorization === undefined ? [] : [authorization, authorization.replace(/^\S+ /, '')];
   if (credentials === undefined) return sent;
-  if (credentials.kind === 'identity-token') return [...sent, credentials.token];
+  if (credentials.kind !== 'basic') return [...sent, credentials.token];
   const pair = basicAuthorization(credentials);
   return [...sent, pair, pair.replace(/^\S+ /, ''), credentials.password];
 }

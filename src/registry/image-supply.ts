@@ -1,34 +1,33 @@
 import { SealiftError } from '../errors/index.ts';
 import type { TransportSettings } from '../http/index.ts';
 import { type Descriptor, type Digest, type ManifestLimits, parseManifestDocument } from '../oci/index.ts';
+import { type BlobPlace, explainForeignLayer, foreignPlaces } from './foreign-places.ts';
 import { PassedOver } from './passed-over.ts';
 import { isSourceFailure } from './source-failure.ts';
 import type { BlobOffer, FetchedDocument, ImageSource, ImageSupply } from './types.ts';
 
-export interface SupplyEndpoint {
-  /** Host and repository, for messages. */
-  readonly name: string;
+export interface SupplyEndpoint extends BlobPlace {
   readonly source: ImageSource;
-  /** Of the requests that workers send there. */
-  readonly transport: TransportSettings;
 }
 
 export interface SupplyOptions {
   readonly limits: ManifestLimits;
   /** Told once for each endpoint and code. */
   readonly onRemark: (sentence: string) => void;
+  /** Of requests to addresses that an image names for its foreign layers; undefined: these are not asked. */
+  readonly foreignTransport?: TransportSettings | undefined;
 }
 
 interface Failed {
-  readonly endpoint: SupplyEndpoint;
+  readonly endpoint: BlobPlace;
   readonly error: SealiftError;
 }
 
 interface Offered {
-  readonly digest: Digest;
-  readonly endpoint: SupplyEndpoint;
+  readonly descriptor: Descriptor;
+  readonly endpoint: BlobPlace;
   /** Those that were left, this one included. */
-  readonly places: readonly SupplyEndpoint[];
+  readonly places: readonly BlobPlace[];
 }
 
 /**
@@ -42,7 +41,7 @@ class EndpointSupply implements ImageSupply {
   /** The one that gave the last manifest. */
   #preferred: SupplyEndpoint | undefined;
   /** For blobs of which an endpoint had no good copy: what is left. */
-  readonly #places = new Map<Digest, readonly SupplyEndpoint[]>();
+  readonly #places = new Map<Digest, readonly BlobPlace[]>();
 
   constructor(endpoints: readonly SupplyEndpoint[], options: SupplyOptions) {
     this.#endpoints = endpoints;
@@ -68,7 +67,7 @@ class EndpointSupply implements ImageSupply {
   }
 
   async offerBlob(descriptor: Descriptor, signal?: AbortSignal): Promise<BlobOffer> {
-    const places = this.#places.get(descriptor.digest) ?? this.#order();
+    const places = this.#places.get(descriptor.digest) ?? [...this.#order(), ...this.#foreignPlaces(descriptor)];
     const { endpoint, value: request } = await this.#askInTurn(places, ({ source }) =>
       source.blobRequest(descriptor, signal),
     );
@@ -77,7 +76,7 @@ class EndpointSupply implements ImageSupply {
       request,
       transport,
       renew: (challenge, renewSignal) => source.renewBlobRequest(descriptor, challenge, renewSignal),
-      passOver: (error) => this.#passOver({ digest: descriptor.digest, endpoint, places }, error),
+      passOver: (error) => this.#passOver({ descriptor, endpoint, places }, error),
     };
   }
 
@@ -105,10 +104,14 @@ class EndpointSupply implements ImageSupply {
     }
   }
 
-  async #askInTurn<T>(
-    endpoints: readonly SupplyEndpoint[],
-    ask: (endpoint: SupplyEndpoint) => Promise<T>,
-  ): Promise<{ readonly endpoint: SupplyEndpoint; readonly value: T }> {
+  #foreignPlaces(descriptor: Descriptor): readonly BlobPlace[] {
+    return foreignPlaces(descriptor, this.#endpoints.at(-1)?.name ?? '', this.#options.foreignTransport);
+  }
+
+  async #askInTurn<Place extends BlobPlace, T>(
+    endpoints: readonly Place[],
+    ask: (endpoint: Place) => Promise<T>,
+  ): Promise<{ readonly endpoint: Place; readonly value: T }> {
     const failed: Failed[] = [];
     for (const endpoint of endpoints) {
       try {
@@ -142,11 +145,18 @@ class EndpointSupply implements ImageSupply {
     });
   }
 
-  #passOver({ digest, endpoint, places }: Offered, error: unknown): boolean {
+  #passOver({ descriptor, endpoint, places }: Offered, error: unknown): boolean {
     const left = places.slice(places.indexOf(endpoint) + 1);
-    if (!isSourceFailure(error) || left.length === 0) return false;
+    if (!isSourceFailure(error)) return false;
+    if (left.length === 0) {
+      const isAllowed = this.#options.foreignTransport !== undefined;
+      const foreign = this.#foreignPlaces(descriptor);
+      const explained = explainForeignLayer(descriptor, foreign, isAllowed, error);
+      if (explained !== undefined) throw explained;
+      return false;
+    }
     this.#passedOver.note(endpoint.name, error);
-    this.#places.set(digest, left);
+    this.#places.set(descriptor.digest, left);
     return true;
   }
 }

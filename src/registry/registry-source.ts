@@ -1,6 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import type { AuthChallenge, DocumentResponse, HttpClient, HttpRequest } from '../http/index.ts';
-import type { Limits } from '../limits/index.ts';
+import { type Limits, limitExceeded, type RefusingLimit } from '../limits/index.ts';
 import {
   type Descriptor,
   digestAlgorithm,
@@ -12,12 +12,19 @@ import {
 import { apiUrl, type Connection, type MirrorApi, openConnection } from './connection.ts';
 import { describeErrorBody } from './error-body.ts';
 import { SharedCall } from './shared-call.ts';
-import type { Credentials, FetchedDocument, ImageSource, RegistryClock, RepositoryName } from './types.ts';
+import type {
+  Credentials,
+  FetchedDocument,
+  ImageSource,
+  LookUpCredentials,
+  RegistryClock,
+  RepositoryName,
+} from './types.ts';
 
 export interface RegistrySourceOptions {
   readonly reference: RepositoryName;
   readonly http: HttpClient;
-  readonly credentials: Credentials | undefined;
+  readonly credentials: Credentials | LookUpCredentials | undefined;
   /** Plain http is tried when https does not work. */
   readonly allowHttp: boolean;
   /** Somebody else is asked if this fails, so that nothing is tried for long. */
@@ -34,6 +41,7 @@ interface Question {
   /** Below the repository. */
   readonly path: string;
   readonly accept: string;
+  readonly bound: RefusingLimit;
   readonly maxBytes: number;
   readonly missing: MissingCode;
 }
@@ -65,6 +73,7 @@ class RegistrySource implements ImageSource {
       subject: `manifest ${tagOrDigest} of ${this.#name()}`,
       path: `manifests/${tagOrDigest}`,
       accept: MANIFEST_MEDIA_TYPES.join(', '),
+      bound: 'maxManifestBytes',
       maxBytes: this.#options.limits.maxManifestBytes,
       missing: 'REGISTRY_MANIFEST_UNKNOWN',
     };
@@ -79,14 +88,11 @@ class RegistrySource implements ImageSource {
   async fetchSmallBlob(descriptor: Descriptor, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array> {
     const { digest, size } = descriptor;
     const subject = `blob ${digest} of ${this.#name()}`;
-    if (size > maxBytes) {
-      throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: expected at most ${maxBytes} bytes, got ${size}`, {
-        context: { maxBytes },
-      });
-    }
+    const bound = 'maxConfigBytes';
+    if (size > maxBytes) throw limitExceeded(subject, { limit: bound, expected: maxBytes, actual: size });
     const path = `blobs/${digest}`;
     const { body } = await this.#get(
-      { subject, path, accept: '*/*', maxBytes, missing: 'REGISTRY_BLOB_UNKNOWN' },
+      { subject, path, accept: '*/*', bound, maxBytes, missing: 'REGISTRY_BLOB_UNKNOWN' },
       signal,
     );
     if (body.length !== size) {
@@ -140,7 +146,7 @@ class RegistrySource implements ImageSource {
     const { authenticator } = connection;
     const ask = (authorization: string | undefined) =>
       this.#options.http.fetchDocument(
-        this.#request(connection, question.path, question.accept, authorization),
+        { ...this.#request(connection, question.path, question.accept, authorization), bound: question.bound },
         question.maxBytes,
         signal,
       );
@@ -160,7 +166,7 @@ class RegistrySource implements ImageSource {
 
   #refuseStatus(question: Question, response: DocumentResponse, authorization: string | undefined): never {
     const { status } = response;
-    const detail = describeErrorBody(response.body, this.#options.credentials, authorization);
+    const detail = describeErrorBody(response.body, this.#opened?.credentials, authorization);
     const message = `${question.subject}: status ${status}${detail}`;
     const context = { status };
     if (status === 401 || status === 403) throw new SealiftError('REGISTRY_AUTH_REJECTED', message, { context });

@@ -1,16 +1,21 @@
 import { SealiftError } from '../errors/index.ts';
+import { basicAuthorization } from './basic.ts';
+import { bearerAuthorization } from './bearer.ts';
 import type { Challenge } from './challenge.ts';
 import { parseRealm } from './realm.ts';
+import type { TradableCredentials } from './token.ts';
 import type { Credentials } from './types.ts';
 
 export type AuthMethod =
-  | { readonly kind: 'basic'; readonly credentials: Extract<Credentials, { kind: 'basic' }> }
+  /** Nothing has to be asked for: what is sent is known. */
+  | { readonly kind: 'known'; readonly authorization: string }
   | {
       readonly kind: 'bearer';
       readonly realm: URL;
       readonly service: string | undefined;
       /** What the registry says is missing; only when it says that the token was too narrow. */
       readonly missingScope: string | undefined;
+      readonly credentials: TradableCredentials | undefined;
     };
 
 /** RFC 6749 §3.3, and a length that fits into a URL. */
@@ -29,7 +34,8 @@ function missingScope(parameters: ReadonlyMap<string, string>, registry: URL): s
 
 /**
  * The first challenge that can be answered, in the order of the registry: Basic needs a password, Bearer may be asked for
- * anonymously. Throws `REGISTRY_AUTH_REJECTED` when only credentials are missing, else `REGISTRY_AUTH_UNSUPPORTED`.
+ * anonymously. A registry token answers either, as it does in other clients: who has one knows what the registry takes.
+ * Throws `REGISTRY_AUTH_REJECTED` when only credentials are missing, else `REGISTRY_AUTH_UNSUPPORTED`.
  */
 export function selectChallenge(
   challenges: readonly Challenge[],
@@ -37,7 +43,13 @@ export function selectChallenge(
   registry: URL,
 ): AuthMethod {
   for (const { scheme, parameters } of challenges) {
-    if (scheme === 'basic' && credentials?.kind === 'basic') return { kind: 'basic', credentials };
+    if (credentials?.kind === 'registry-token') {
+      if (scheme !== 'bearer' && scheme !== 'basic') continue;
+      return { kind: 'known', authorization: bearerAuthorization(credentials.token) };
+    }
+    if (scheme === 'basic' && credentials?.kind === 'basic') {
+      return { kind: 'known', authorization: basicAuthorization(credentials) };
+    }
     const rawRealm = parameters.get('realm');
     if (scheme !== 'bearer' || rawRealm === undefined) continue;
     const realm = parseRealm(rawRealm, registry);
@@ -46,6 +58,7 @@ export function selectChallenge(
       realm,
       service: parameters.get('service'),
       missingScope: missingScope(parameters, registry),
+      credentials,
     };
   }
   const schemes = challenges.map(({ scheme }) => scheme);

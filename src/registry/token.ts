@@ -2,14 +2,18 @@ import { SealiftError } from '../errors/index.ts';
 import type { DocumentResponse, HttpClient, HttpRequest } from '../http/index.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../oci/index.ts';
 import { basicAuthorization } from './basic.ts';
+import { isBearerToken } from './bearer.ts';
 import { describeErrorBody } from './error-body.ts';
 import type { Credentials } from './types.ts';
+
+/** What a token service may see. */
+export type TradableCredentials = Exclude<Credentials, { kind: 'registry-token' }>;
 
 export interface TokenQuestion {
   readonly realm: URL;
   readonly service: string | undefined;
   readonly scope: string;
-  readonly credentials: Credentials | undefined;
+  readonly credentials: TradableCredentials | undefined;
   readonly allowHttp: boolean;
 }
 
@@ -63,7 +67,7 @@ function parseToken(subject: string, body: Uint8Array): Token {
   const answer = parseBody(subject, body);
   const value = [answer['token'], answer['access_token']].find((field) => typeof field === 'string' && field !== '');
   // Checked before it becomes a header, where a line feed would begin another one.
-  if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value)) {
+  if (typeof value !== 'string' || !isBearerToken(value)) {
     throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: expected a token of printable ASCII characters`);
   }
   const expiresIn = answer['expires_in'];
@@ -93,7 +97,7 @@ export async function fetchToken(
   signal: AbortSignal | undefined,
 ): Promise<Token> {
   const subject = `token from ${question.realm.host}`;
-  const response = await http.fetchDocument(tokenRequest(question), maxBytes, signal);
+  const response = await http.fetchDocument({ ...tokenRequest(question), bound: 'maxTokenBytes' }, maxBytes, signal);
   assertGranted(subject, response, question.credentials);
   return parseToken(subject, response.body);
 }

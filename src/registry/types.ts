@@ -27,7 +27,10 @@ export interface BlobOffer {
   readonly transport: TransportSettings;
   /** The request to go on with after a 401; throws `REGISTRY_AUTH_REJECTED` when a new try is no use. */
   renew(challenge: AuthChallenge, signal?: AbortSignal): Promise<HttpRequest>;
-  /** Nothing good came from here. True: another place is left, and the blob's next offer is for there. */
+  /**
+   * Nothing good came from here. True: another place is left, and the blob's next offer is for there. Throws
+   * `LAYER_FOREIGN_REFUSED` where only an address that may not be asked is left.
+   */
   passOver(error: unknown): boolean;
 }
 
@@ -50,12 +53,42 @@ export interface RepositoryName {
 export type Credentials =
   | { readonly kind: 'basic'; readonly username: string; readonly password: string }
   /** Traded for access tokens at the token service. https://distribution.github.io/distribution/spec/auth/oauth/ */
-  | { readonly kind: 'identity-token'; readonly token: string };
+  | { readonly kind: 'identity-token'; readonly token: string }
+  /** Sent to the registry as it is, and to no token service. https://www.rfc-editor.org/rfc/rfc6750#section-2.1 */
+  | { readonly kind: 'registry-token'; readonly token: string };
 
-/** The credentials of one auth file by their keys, in the order of the file. */
+/** What one auth file says, in the order of the file. */
 export interface AuthFile {
+  /** Credentials by their keys. */
   readonly entries: ReadonlyMap<string, Credentials>;
+  /** Which helper knows the credentials of a registry, by its host. */
+  readonly helpers: ReadonlyMap<string, string>;
+  /** The helper that knows those of all others. */
+  readonly store: string | undefined;
 }
+
+/** A program `docker-credential-NAME`, and what it calls the registry. */
+export interface CredentialHelper {
+  readonly name: string;
+  readonly server: string;
+}
+
+export type CredentialSource =
+  | { readonly kind: 'known'; readonly credentials: Credentials }
+  | { readonly kind: 'helper'; readonly helper: CredentialHelper };
+
+/** How a helper ended. */
+export type HelperEnd =
+  | { readonly kind: 'exited'; readonly code: number; readonly stdout: string; readonly stderr: string }
+  | { readonly kind: 'killed'; readonly signal: string }
+  | { readonly kind: 'timedOut' }
+  | { readonly kind: 'missing' };
+
+/** Runs `program get` with these bytes at its standard input. */
+export type RunHelper = (program: string, stdin: Uint8Array) => Promise<HelperEnd>;
+
+/** Looks credentials up when the registry has answered. */
+export type LookUpCredentials = () => Promise<Credentials | undefined>;
 
 /** Monotonic milliseconds, for the life of tokens. */
 export interface RegistryClock {

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { type Credentials, credentialsFor, parseAuthFile, parseUserPassword } from '../../../src/registry/index.ts';
+import {
+  type Credentials,
+  credentialSourceFor,
+  credentialsFor,
+  parseAuthFile,
+  parseUserPassword,
+} from '../../../src/registry/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const encode = (text: string) => Buffer.from(text).toString('base64');
@@ -26,6 +32,11 @@ describe('parseAuthFile', () => {
       { auth: encode('<token>:'), identitytoken: 'refresh' },
       { kind: 'identity-token', token: 'refresh' },
     ],
+    [
+      'registrytoken, before all others',
+      { auth: encode('a:b'), identitytoken: 'refresh', registrytoken: 'bear.er' },
+      { kind: 'registry-token', token: 'bear.er' },
+    ],
     ['user <token>', { auth: encode('<token>:refresh') }, { kind: 'identity-token', token: 'refresh' }],
   ])('reads %s', (_, entry, expected) => expect(only(entry)).toEqual(expected));
 
@@ -36,9 +47,29 @@ describe('parseAuthFile', () => {
     ['other fields', { email: 'a@b' }],
   ])('leaves out %s', (_, entry) => expect(only(entry)).toBeUndefined());
 
-  it('reads a file without auths and with settings of helpers, which it ignores', () => {
-    const text = JSON.stringify({ credsStore: 'desktop', credHelpers: { 'gcr.io': 'gcloud' }, HttpHeaders: {} });
-    expect(parseAuthFile(text).entries.size).toBe(0);
+  it('reads a file without auths and with helpers', () => {
+    const credHelpers = { 'gcr.io': 'gcloud', 'x.example': '' };
+    const { entries, helpers, store } = parseAuthFile(
+      JSON.stringify({ credsStore: 'desktop', credHelpers, HttpHeaders: {} }),
+    );
+    expect([entries.size, [...helpers], store]).toEqual([0, [['gcr.io', 'gcloud']], 'desktop']);
+    expect(parseAuthFile('{"credsStore":""}')).toEqual({ entries: new Map(), helpers: new Map(), store: undefined });
+  });
+
+  it.each([
+    ['../../bin/sh', 'a path'],
+    ['a b', 'a space'],
+    ['.', 'nothing but a dot'],
+    ['a;id', 'a shell’s sign'],
+    ['-x', 'a dash in front'],
+    ['x'.repeat(65), '65 characters'],
+  ])('refuses the helper %j: %s', async (name) => {
+    await expectFailure('AUTHFILE_INVALID', () => parseAuthFile(JSON.stringify({ credsStore: name })));
+    await expectFailure('AUTHFILE_INVALID', () => parseAuthFile(JSON.stringify({ credHelpers: { h: name } })));
+  });
+
+  it.each(['{"credHelpers":[]}', '{"credHelpers":{"h":1}}', '{"credsStore":1}'])('refuses %s', async (text) => {
+    await expectFailure('AUTHFILE_INVALID', () => parseAuthFile(text));
   });
 
   it.each([
@@ -46,6 +77,9 @@ describe('parseAuthFile', () => {
     ['a list', '[]'],
     ['no JSON', 'user:pass'],
     ['a key twice', '{"auths":{"h":{"auth":"YTpi"},"h":{"auth":"YzpkCg=="}}}'],
+    ['a registrytoken that would end its header', '{"auths":{"h":{"registrytoken":"a\\r\\nx: y"}}}'],
+    ['a registrytoken with a space', '{"auths":{"h":{"registrytoken":"a b"}}}'],
+    ['a registrytoken that is no string', '{"auths":{"h":{"registrytoken":1}}}'],
     ['trailing data', '{"auths":{}} x'],
     ['auths that are a list', '{"auths":[]}'],
     ['an entry that is text', '{"auths":{"h":"YTpi"}}'],
@@ -132,5 +166,37 @@ describe('credentialsFor', () => {
 
   it('prefers an exact key to a spelling of the same host', () => {
     expect(chosen(['https://index.docker.io/v1/', 'docker.io'], 'docker.io', 'library/a')).toBe('docker.io');
+  });
+});
+
+describe('credentialSourceFor', () => {
+  const NAME = { domain: 'h.example', path: 'a/b' };
+  const sourceIn = (document: object, name = NAME) =>
+    credentialSourceFor(parseAuthFile(JSON.stringify(document)), name);
+  const auths = { 'h.example': { username: 'user', password: 'pass' } };
+  const helper = (name: string, server = 'h.example') => ({ kind: 'helper', helper: { name, server } });
+
+  it('is the helper for the host, before an entry, and that before the helper for all', () => {
+    const credHelpers = { 'h.example': 'mine' };
+    expect(sourceIn({ auths, credHelpers, credsStore: 'all' })).toEqual(helper('mine'));
+    expect(sourceIn({ auths, credsStore: 'all' })).toEqual({ kind: 'known', credentials: basic('user', 'pass') });
+    expect(sourceIn({ auths: { 'h.example': {} }, credsStore: 'all' })).toEqual(helper('all'));
+    expect(sourceIn({ credHelpers: { 'other.example': 'mine' } })).toBeUndefined();
+  });
+
+  it.each(['docker.io', 'index.docker.io', 'registry-1.docker.io', 'https://index.docker.io/v1/'])(
+    'knows Docker Hub as %s, and asks for it as docker does',
+    (key) => {
+      const hub = { domain: 'docker.io', path: 'library/a' };
+      expect(sourceIn({ credHelpers: { [key]: 'mine' } }, hub)).toEqual(helper('mine', 'https://index.docker.io/v1/'));
+      expect(sourceIn({ credHelpers: { [key]: 'mine' } })).toBeUndefined();
+    },
+  );
+
+  it('takes a helper for its very host and port only', () => {
+    const port = { domain: 'H.example:5000', path: 'a' };
+    expect(sourceIn({ credHelpers: { 'h.example': 'mine' } }, port)).toBeUndefined();
+    expect(sourceIn({ credHelpers: { 'h.example:5000': 'mine' } }, port)).toEqual(helper('mine', 'h.example:5000'));
+    expect(sourceIn({ credHelpers: { 'h.example/a': 'mine' } })).toBeUndefined();
   });
 });
