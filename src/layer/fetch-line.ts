@@ -3,6 +3,7 @@ import type { Limits } from '../limits/index.ts';
 import { decompress } from './decompress/index.ts';
 import { deferFailure } from './defer-failure.ts';
 import type { FetchTurn } from './fetch-turns.ts';
+import type { HeldBytes } from './held-bytes.ts';
 import { limitBytes } from './limit-bytes.ts';
 import type { SlotWriter } from './ring.ts';
 import type { LayerJob } from './types.ts';
@@ -14,18 +15,22 @@ export interface FetchLinePorts {
   readonly streamBlob: (stream: Omit<BlobStream, 'request'>) => Promise<void>;
   readonly onUnauthorized: (challenge: AuthChallenge) => Promise<HttpRequest>;
   readonly onBytes: (bytes: number) => void;
+  /** Told of bytes that came ahead of their turn, and were copied: what they came in is garbage. */
+  readonly onAhead: (bytes: number) => void;
   readonly blockedMs: () => number;
   readonly windowGate: WindowGate;
   readonly limits: Limits;
   readonly signal: AbortSignal;
   /** The blobs before this one have been fetched. */
   readonly turn: FetchTurn;
+  /** For what comes before that. */
+  readonly held: HeldBytes;
 }
 
 /** What the registry served: size, digest, then decompression into the slots. Nothing passes `end` unverified. */
 export async function runFetchLine(job: LayerJob, slots: SlotWriter, ports: FetchLinePorts): Promise<void> {
   const { blobDigest: digest, blobSize: size, compression } = job;
-  const { limits, windowGate, turn } = ports;
+  const { limits, windowGate, turn, held } = ports;
   const decompressor = decompress({ compression, limits, windowGate }, slots);
   const line = limitBytes(
     { digest, size },
@@ -38,19 +43,34 @@ export async function runFetchLine(job: LayerJob, slots: SlotWriter, ports: Fetc
     ports.onBytes(chunk.length);
     return line.write(chunk);
   };
+  let isHandedOn = turn.hasBegun();
+  const handedOn = turn.begun
+    .then(() => held.handOn(take))
+    .then(() => {
+      isHandedOn = true;
+    });
+  // Whoever waits for it tells of a failure: the next chunk, or the end.
+  handedOn.catch(() => {});
   try {
     await ports.streamBlob({
       size,
-      // Ahead of its turn only the request is sent: the connection is held back from the first chunk on.
-      write: (chunk) => (turn.hasBegun() ? take(chunk) : turn.begun.then(() => take(chunk))),
+      // Ahead of its turn a blob brings what there is room for; then its connection is held back.
+      write: (chunk) => {
+        if (isHandedOn) return take(chunk);
+        if (turn.hasBegun() || !held.keep(chunk)) return handedOn.then(() => take(chunk));
+        ports.onAhead(chunk.length);
+        return undefined;
+      },
       onUnauthorized: ports.onUnauthorized,
+      isInTurn: () => turn.hasBegun(),
       blockedMs: ports.blockedMs,
       signal: ports.signal,
     });
-    await turn.begun;
+    await handedOn;
     await line.end();
   } finally {
     isOpen = false;
+    held.close();
     decompressor.close();
   }
 }

@@ -50,6 +50,9 @@ export type FromWorker =
 /** What every worker is started with. */
 export interface WorkerStart {
   readonly windowToken: SharedArrayBuffer;
+  /** What all workers have taken of the memory for ranges, and what this one has. */
+  readonly rangesTaken: SharedArrayBuffer;
+  readonly rangesShare: SharedArrayBuffer;
   /** Positive, and of no other worker of the process. */
   readonly workerId: number;
   readonly limits: Limits;

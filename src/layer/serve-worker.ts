@@ -1,5 +1,12 @@
 import { asSealiftError, assertNever, fromPlainError, SealiftError, toPlainError } from '../errors/index.ts';
-import type { AuthChallenge, HttpRequest, Transport, TransportSettings } from '../http/index.ts';
+import {
+  type AuthChallenge,
+  createRangeBudget,
+  type HttpRequest,
+  type RangeBudget,
+  type Transport,
+  type TransportSettings,
+} from '../http/index.ts';
 import { collectAllGarbage, collectYoungGarbage } from '../platform/index.ts';
 import {
   type BlockFeed,
@@ -15,11 +22,13 @@ import {
 import { createApplyLine } from './apply-line.ts';
 import { type FetchLinePorts, runFetchLine } from './fetch-line.ts';
 import { FetchTurns } from './fetch-turns.ts';
+import { HeldBytes } from './held-bytes.ts';
 import type { FromWorker, Task, ToWorker, WorkerStart } from './messages.ts';
 import { Ring, RingAborted, SLOT_BYTES } from './ring.ts';
 import { streamFile } from './stream-file.ts';
 import type { BlobOrigin, LayerTarget, StagedImage, StagedLayer } from './types.ts';
 import { createWindowGate } from './window-token.ts';
+import { createWireGauge } from './wire-gauge.ts';
 
 /** Progress is told, and young garbage collected, each time so many bytes have come. */
 const STEP_BYTES = 1024 * 1024;
@@ -65,12 +74,19 @@ class LayerWorker {
   readonly #transports = new Map<string, Promise<Transport>>();
   readonly #mergedWriters = new Map<string, DirectoryWriter>();
   readonly #fetchTurns = new FetchTurns();
+  readonly #rangeBudget: RangeBudget;
+  readonly #isWireBound = createWireGauge({
+    now: () => performance.now(),
+    idleMs: () => performance.eventLoopUtilization().idle,
+  });
   #entriesSinceCollection = 0;
 
   constructor(port: WorkerPort, start: WorkerStart, entry: WorkerEntry) {
     this.#port = port;
     this.#start = start;
     this.#entry = entry;
+    const { limits, rangesTaken: taken, rangesShare: share } = start;
+    this.#rangeBudget = createRangeBudget({ taken, share, maxBytes: limits.maxRangedInFlightBytes });
   }
 
   receive(message: ToWorker): void {
@@ -149,11 +165,13 @@ class LayerWorker {
           this.#port.postMessage({ type: 'progress', id: task.id, bytes });
           collectYoungGarbage();
         }),
+        onAhead: countSteps(collectYoungGarbage),
         blockedMs: () => ring.blockedMs,
         windowGate,
         limits,
         signal: task.abort.signal,
         turn,
+        held: new HeldBytes({ budget: this.#rangeBudget, isWireBound: this.#isWireBound }),
       });
       this.#entry.checkpoint('layer-fetched');
     } catch (error) {
@@ -240,8 +258,11 @@ class LayerWorker {
     const known = this.#transports.get(key);
     if (known !== undefined) return known;
     const { limits } = this.#start;
+    const rangeBudget = this.#rangeBudget;
     // undici costs 25 MB: only workers that speak to a network load it.
-    const created = import('../http/transport.ts').then(({ createTransport }) => createTransport(settings, { limits }));
+    const created = import('../http/transport.ts').then(({ createTransport }) =>
+      createTransport(settings, { limits, rangeBudget }),
+    );
     this.#transports.set(key, created);
     return created;
   }

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { assertNever, fromPlainError, SealiftError, toPlainError } from '../errors/index.ts';
-import type { AuthChallenge, HttpRequest } from '../http/index.ts';
+import { type AuthChallenge, freeRangeBudget, type HttpRequest } from '../http/index.ts';
 import type { FromWorker, Task, ToWorker, WorkerStart } from './messages.ts';
 import { freeWindowToken } from './window-token.ts';
 
@@ -140,6 +140,7 @@ export class WorkerHandle {
   #die(error: Error): void {
     this.#isDead = true;
     freeWindowToken(this.#start.windowToken, this.#start.workerId);
+    freeRangeBudget(this.#start.rangesTaken, this.#start.rangesShare);
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     const failure =

@@ -1,5 +1,10 @@
 import { SealiftError } from '../errors/index.ts';
-import type { DocumentResponse, HttpClient, TransportSettings } from '../http/index.ts';
+import {
+  createRangeBudgetMemory,
+  type DocumentResponse,
+  type HttpClient,
+  type TransportSettings,
+} from '../http/index.ts';
 import type { Limits } from '../limits/index.ts';
 import { type LinePair, LinePairs, type PairTurn } from './line-pairs.ts';
 import type { Task } from './messages.ts';
@@ -24,9 +29,6 @@ export interface WorkerPoolOptions {
 
 /** A cancelled task that has not answered by then is stuck in the kernel or in code; its thread is ended. */
 const CANCEL_GRACE_MS = 5_000;
-
-/** With so little of a blob to come the next request goes out: more than a wire of 50 MB/s brings in 80 ms. */
-const AHEAD_BYTES = 4 * 1024 * 1024;
 
 /** `background`: work that may take long and that nobody waits for. */
 export type CallLane = 'foreground' | 'background';
@@ -57,6 +59,7 @@ export interface LayerLine {
 export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #windowToken = createWindowTokenMemory();
+  readonly #rangesTaken = createRangeBudgetMemory();
   #nextWorkerId = 1;
   readonly #workers = new Set<WorkerHandle>();
   /** Threads that have not ended, whether they still get work or not. */
@@ -83,7 +86,7 @@ export class WorkerPool {
    * where it began, or `PULL_CANCELLED`.
    */
   async stage(job: LayerJob, options: StageOptions): Promise<StagedLayer> {
-    const turn = await this.#takeTurn(options.signal);
+    const turn = await this.#takeTurn(job.blobSize, options.signal);
     try {
       return await this.#runLine(job, turn, options);
     } finally {
@@ -93,7 +96,8 @@ export class WorkerPool {
 
   /** A line for all layers of one merged target, one after the other. The caller closes it. */
   async openLine(directory: string, signal: AbortSignal): Promise<LayerLine> {
-    const turn = await this.#takeTurn(signal);
+    // Nobody else's layer has room beside it.
+    const turn = await this.#takeTurn(Number.POSITIVE_INFINITY, signal);
     return {
       // The turn is kept: nobody else's layer comes between.
       stage: (job, options) => this.#runLine(job, { pair: turn.pair, ...NO_NEXT }, options),
@@ -194,7 +198,8 @@ export class WorkerPool {
 
   #giveUp(worker: WorkerHandle, timeoutMs: number): void {
     const message = `store: expected an answer of its file system within ${timeoutMs} ms`;
-    this.#abandon(worker, new SealiftError('STORE_STALLED', message, { context: { timeoutMs } }));
+    const context = { limit: 'storeTimeoutMs', expected: timeoutMs };
+    this.#abandon(worker, new SealiftError('STORE_STALLED', message, { context }));
   }
 
   /** Never waited for: a thread that hangs in the kernel ends when the kernel lets go of it. */
@@ -206,7 +211,13 @@ export class WorkerPool {
 
   #spawn(): WorkerHandle {
     const { entry, limits } = this.#options;
-    const worker = new WorkerHandle(entry, { windowToken: this.#windowToken, workerId: this.#nextWorkerId++, limits });
+    const worker = new WorkerHandle(entry, {
+      windowToken: this.#windowToken,
+      rangesTaken: this.#rangesTaken,
+      rangesShare: createRangeBudgetMemory(),
+      workerId: this.#nextWorkerId++,
+      limits,
+    });
     this.#workers.add(worker);
     this.#living += 1;
     void worker.exited.then(() => this.#settleDown());
@@ -238,9 +249,9 @@ export class WorkerPool {
     }
   }
 
-  async #takeTurn(signal: AbortSignal | undefined) {
+  async #takeTurn(blobBytes: number, signal: AbortSignal | undefined) {
     try {
-      return await this.#pairs.take(signal);
+      return await this.#pairs.take(blobBytes, signal);
     } catch (error) {
       throw signal?.aborted === true ? cancelled(signal) : error;
     }
@@ -256,7 +267,6 @@ export class WorkerPool {
     const fetching = fetcher.start({ type: 'line', role: 'fetch', job, ring }, hooks);
     const applying = applier.start({ type: 'line', role: 'apply', job, ring, treeRing: tree?.ring });
     const hashing = tree === undefined ? [] : [tree.hasher.start({ type: 'tree', path: tree.path, ring: tree.ring })];
-    if (job.blobSize <= AHEAD_BYTES) turn.nearlyFetched();
     const abortRings = (reason: RingAbortReason): void => {
       for (const memory of rings) new Ring(memory).abort(reason);
     };
@@ -330,13 +340,13 @@ export class WorkerPool {
 }
 
 /** The part of a turn that a line tells of its progress. */
-type LineTurn = Pick<PairTurn, 'pair' | 'nearlyFetched' | 'fetched'>;
+type LineTurn = Pick<PairTurn, 'pair' | 'missing' | 'fetched'>;
 
-const NO_NEXT = { nearlyFetched: (): void => {}, fetched: (): void => {} };
+const NO_NEXT = { missing: (): void => {}, fetched: (): void => {} };
 
 function noteProgress(bytes: number, { blobSize }: LayerJob, turn: LineTurn, { onProgress }: StageOptions): void {
   onProgress?.(bytes);
-  if (blobSize - bytes <= AHEAD_BYTES) turn.nearlyFetched();
+  turn.missing(blobSize - bytes);
 }
 
 function cancelled(signal: AbortSignal): SealiftError {

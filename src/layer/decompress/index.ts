@@ -4,6 +4,7 @@ import { fillSlots } from '../fill-slots.ts';
 import { limitExpansion } from '../limit-expansion.ts';
 import type { SlotWriter } from '../ring.ts';
 import type { WindowGate } from '../window-token.ts';
+import { assertFormat } from './assert-format.ts';
 import { checkZstdFrames } from './check-zstd-frames.ts';
 import { createStreamDecompressor } from './stream-fallback.ts';
 import { canUseSyncHandle, createSyncDecompressor } from './sync-handle.ts';
@@ -28,7 +29,7 @@ export function decompress(options: DecompressOptions, slots: SlotWriter): Decom
   const { compression, limits, windowGate } = options;
   const bounded = limitExpansion(limits, slots);
   if (compression === 'none') {
-    return { ...bounded.countInput(fillSlots(bounded.slots)), close: () => {} };
+    return { ...bounded.countInput(assertFormat(compression, fillSlots(bounded.slots))), close: () => {} };
   }
   const engine = options.engine ?? (canUseSyncHandle() ? 'sync-handle' : 'stream');
   const create = engine === 'sync-handle' ? createSyncDecompressor : createStreamDecompressor;
@@ -36,7 +37,7 @@ export function decompress(options: DecompressOptions, slots: SlotWriter): Decom
   const checked =
     compression === 'zstd' ? checkZstdFrames({ onWindow: (bytes) => windowGate.admit(bytes) }, decoder) : decoder;
   return {
-    ...bounded.countInput(checked),
+    ...bounded.countInput(assertFormat(compression, checked)),
     close() {
       decoder.close();
       windowGate.release();

@@ -7,6 +7,7 @@ import { createWindowGate, createWindowTokenMemory } from '../../../src/layer/wi
 import { DEFAULT_LIMITS, type Limits } from '../../../src/limits/index.ts';
 import type { LayerCompression } from '../../../src/oci/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { file, tar } from '../../support/tar-builder.ts';
 
 const ENGINES = ['sync-handle', 'stream'] as const;
 
@@ -91,10 +92,29 @@ describe.each(ENGINES)('decompress with the engine %s', (engine) => {
     ['zstd without its last byte', 'zstd', zstd(text).subarray(0, -1)],
     ['an empty zstd blob', 'zstd', Buffer.alloc(0)],
     ['garbage after a zstd frame', 'zstd', Buffer.concat([zstd(text), Buffer.from('garbage!')])],
-    ['zstd called gzip', 'gzip', zstd(text)],
-    ['gzip called zstd', 'zstd', gzip(text)],
-  ] as const)('refuses %s', async (_, compression, blob) => {
-    await expectFailure('LAYER_DECOMPRESS_FAILED', () => run(blob, { compression, engine }));
+    ['zstd called gzip, in bits too small to tell', 'gzip', zstd(text), 3],
+    ['gzip called zstd, in bits too small to tell', 'zstd', gzip(text), 3],
+  ] as const)('refuses %s', async (_, compression, blob, chunkBytes: number = 65_536) => {
+    await expectFailure('LAYER_DECOMPRESS_FAILED', () => run(blob, { compression, engine, chunkBytes }));
+  });
+
+  const archive = tar([file('f', 'f')]);
+  it.each([
+    ['zstd', 'gzip', zstd(text)],
+    ['gzip', 'zstd', gzip(text)],
+    ['none', 'gzip', archive],
+    ['none', 'zstd', archive],
+    ['gzip', 'none', gzip(archive)],
+    ['zstd', 'none', zstd(archive)],
+    ['zstd', 'none', Buffer.concat([SKIPPABLE, zstd(archive)])],
+  ] as const)('says so when %s is called %s', async (actual, compression, blob) => {
+    const error = await expectFailure('LAYER_TYPE_MISMATCH', () => run(blob, { compression, engine }));
+    expect(error.context).toEqual({ expected: compression, actual });
+  });
+
+  it('takes a plain tar whose first name begins as gzip does', async () => {
+    const odd = tar([file(Buffer.from('1f8b0800', 'hex'), 'f')]);
+    expect((await run(odd, { compression: 'none', engine })).equals(odd)).toBe(true);
   });
 
   it('refuses a wrong gzip checksum', async () => {
