@@ -56,7 +56,17 @@ export class LayoutSupply implements FileSupply {
     return bytes;
   }
 
-  async offerBlob({ digest }: Descriptor): Promise<FileOffer> {
+  async offerBlob({ digest, unsafeUrls = [] }: Descriptor): Promise<FileOffer> {
+    if (unsafeUrls.length > 0 && (await this.#shelf.find(blobPath(digest))) === undefined) {
+      throw new SealiftError(
+        'LAYER_FOREIGN_REFUSED',
+        `foreign layer ${digest}: expected it among the files, it is not`,
+        {
+          context: { digest },
+          hint: 'nothing of an image in files is fetched over a network; pull it from its registry',
+        },
+      );
+    }
     return { file: await findExisting(this.#shelf, blobPath(digest)), compression: undefined };
   }
 

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { SealiftError } from '../errors/index.ts';
-import type { Limits } from '../limits/index.ts';
+import { type Limits, limitExceeded } from '../limits/index.ts';
 import type { ImageConfig } from '../oci/index.ts';
 import { createAnnotations } from './create-annotations.ts';
 import {
@@ -73,10 +73,8 @@ function commandLine(entrypoint: readonly string[], cmd: readonly string[]): rea
 /** Volumes come before the default mounts, so that none can cover /proc or /dev. */
 function mounts(volumes: readonly string[], maxVolumes: number): readonly RuntimeMount[] {
   if (volumes.length > maxVolumes) {
-    throw new SealiftError(
-      'CONFIG_INVALID',
-      `image config: expected at most ${maxVolumes} volumes, got ${volumes.length}`,
-    );
+    const excess = { limit: 'maxVolumes', expected: maxVolumes, actual: volumes.length } as const;
+    throw limitExceeded('image config: volumes', excess);
   }
   const paths = new Set(volumes.map((volume) => parseCleanPath(volume, 'volume')));
   if (paths.has('/')) throw new SealiftError('CONFIG_INVALID', 'image config: volume "/": it would hide the rootfs');

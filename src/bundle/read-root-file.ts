@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
+import { limitExceeded } from '../limits/index.ts';
 import { closeFd, errnoOf, openInRoot } from '../platform/index.ts';
 
 /** O_PATH of <fcntl.h>, which node:fs has no name for. */
@@ -42,7 +43,10 @@ export function readRootFile(rootFd: number, path: string, maxBytes: number): st
   try {
     const stat = fstatSync(pathFd);
     if (!stat.isFile()) refuse(path, 'a regular file');
-    if (stat.size > maxBytes) refuse(path, `at most ${maxBytes} bytes, got ${stat.size}`);
+    if (stat.size > maxBytes) {
+      const excess = { limit: 'maxUserDatabaseBytes', expected: maxBytes, actual: stat.size } as const;
+      throw limitExceeded(`rootfs: read ${path}: bytes`, excess);
+    }
     const fd = openSync(`/proc/self/fd/${pathFd}`, constants.O_RDONLY);
     try {
       return readBounded(fd, path, maxBytes);

@@ -1,5 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
-import type { Limits } from '../limits/index.ts';
+import { type Limits, limitExceeded } from '../limits/index.ts';
 import type { ResolvedUser } from './types.ts';
 
 /** Texts of the image's /etc/passwd and /etc/group; undefined where the image has none. Attacker-controlled. */
@@ -29,7 +29,8 @@ function parseId(text: string, what: string): number {
 function* records(text: string | undefined, file: string, maxLineBytes: number): Generator<readonly string[]> {
   for (const line of (text ?? '').split('\n')) {
     if (line.length > maxLineBytes) {
-      refuse(`${file}: a line of ${line.length} characters`, `at most ${maxLineBytes}`);
+      const excess = { limit: 'maxUserDatabaseLineBytes', expected: maxLineBytes, actual: line.length } as const;
+      throw limitExceeded(`${file}: characters of a line`, excess);
     }
     if (line.trim() !== '' && !line.startsWith('#')) yield line.split(':');
   }
@@ -90,7 +91,8 @@ function additionalGroups(
   )) {
     if (name !== '' && members.split(',').includes(name)) gids.add(parseId(gid, `/etc/group: gid of ${group}`));
     if (gids.size > limits.maxAdditionalGroups) {
-      refuse(`user "${name}": ${gids.size} groups`, `at most ${limits.maxAdditionalGroups}`);
+      const { maxAdditionalGroups: expected } = limits;
+      throw limitExceeded(`user "${name}": groups`, { limit: 'maxAdditionalGroups', expected, actual: gids.size });
     }
   }
   gids.delete(primary);

@@ -36,7 +36,8 @@ export const DATA_OPERATIONS: StoreOperations = {
     uppers: readdirSync(dataPath.area(dataDir, 'uppers')),
     trash: readdirSync(dataPath.area(dataDir, 'trash')),
   }),
-  presentLayers: ({ dataDir, keys }) => keys.filter((key) => isPresent(dataDir, key)),
+  presentLayers: ({ dataDir, layers }) =>
+    layers.filter(({ key, bytes }) => isPresent(dataDir, key, bytes)).map(({ key }) => key),
   measureStaging,
   makeStaging: ({ dataDir, name }) => {
     const directory = dataPath.staging(dataDir, name);
@@ -52,18 +53,30 @@ export const DATA_OPERATIONS: StoreOperations = {
   measureSpace,
 };
 
-function isPresent(dataDir: string, key: LayerKey): boolean {
+function isPresent(dataDir: string, key: LayerKey, bytes?: number): boolean {
   const found = lstatSync(dataPath.layer(dataDir, key), { throwIfNoEntry: false });
-  return (isImageKey(key) ? found?.isFile() : found?.isDirectory()) === true;
+  if (found === undefined) return false;
+  return isImageKey(key) ? found.isFile() && (bytes === undefined || found.size === bytes) : found.isDirectory();
 }
 
 function measureStaging({ dataDir, name, image }: Parameters<StoreOperations['measureStaging']>[0]): number {
   const staging = dataPath.staging(dataDir, name);
-  if (image === undefined) return measureTree(staging);
-  const found = lstatSync(join(staging, STAGED_IMAGE), { throwIfNoEntry: false });
+  if (image === undefined) return measureStagedTree(staging);
+  const path = join(staging, STAGED_IMAGE);
+  const found = lstatSync(path, { throwIfNoEntry: false });
   if (found?.isFile() && found.size === image.bytes) return found.blocks * BLOCK_BYTES;
-  const actual = found?.isFile() ? `${found.size} bytes` : 'no file';
-  throw new SealiftError('INTERNAL', `stage layer image: expected ${image.bytes} bytes, got ${actual}`);
+  throw stagingAltered(path, `a file of ${image.bytes} bytes`, found?.isFile() ? `${found.size} bytes` : 'no file');
+}
+
+function measureStagedTree(path: string): number {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) return measureTree(path);
+  throw stagingAltered(path, 'a directory', 'something else');
+}
+
+function stagingAltered(path: string, expected: string, actual: string): SealiftError {
+  return new SealiftError('STORE_STAGING_ALTERED', `publish layer from ${path}: expected ${expected}, got ${actual}`, {
+    context: { path, expected, actual },
+  });
 }
 
 function publishLayer(request: Parameters<StoreOperations['publishLayer']>[0]): boolean {

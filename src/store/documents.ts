@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Digest, digestAlgorithm, digestHex, isDigest } from '../oci/index.ts';
 import { statePath } from './layout.ts';
-import { listRecords, readRecord, removeRecord, writeRecord } from './record-file.ts';
+import { listRecords, readRecord, readUnlessDamaged, removeRecord, writeRecord } from './record-file.ts';
 
 export type DocumentShelf = 'manifests' | 'configs';
 
@@ -9,15 +9,17 @@ export function putDocument(stateDir: string, shelf: DocumentShelf, digest: Dige
   writeRecord(statePath.document(stateDir, shelf, digest), bytes);
 }
 
-/** Hashed again on every read; what does not match its name is removed and counts as absent. */
+/** Hashed again on every read; what does not match its name, or is no file, is removed and counts as absent. */
 export function getDocument(stateDir: string, shelf: DocumentShelf, digest: Digest): Uint8Array | undefined {
   const path = statePath.document(stateDir, shelf, digest);
-  const bytes = readRecord(path);
-  if (bytes === undefined) return undefined;
-  const actual = createHash(digestAlgorithm(digest)).update(bytes).digest('hex');
-  if (actual === digestHex(digest)) return bytes;
+  const bytes = readUnlessDamaged(() => readRecord(path));
+  if (bytes !== undefined && isDocument(bytes, digest)) return bytes;
   removeRecord(path);
   return undefined;
+}
+
+function isDocument(bytes: Uint8Array, digest: Digest): boolean {
+  return createHash(digestAlgorithm(digest)).update(bytes).digest('hex') === digestHex(digest);
 }
 
 /** One of the documents in the store, by its shelf and name. */

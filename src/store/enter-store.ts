@@ -51,6 +51,6 @@ function storeBusy({ options: { stateDir, lockTimeoutMs } }: StoreContext): Seal
   return new SealiftError(
     'STORE_LOCK_TIMEOUT',
     `open store ${stateDir}: expected its lock within ${lockTimeoutMs} ms, but another process keeps it`,
-    { context: { path: stateDir, timeoutMs: lockTimeoutMs } },
+    { context: { path: stateDir, limit: 'lockTimeoutMs', expected: lockTimeoutMs } },
   );
 }

@@ -1,20 +1,27 @@
 import type { Digest } from '../oci/index.ts';
-import { readJsonRecord, writeJsonRecord } from './json-record.ts';
+import { readCheckedRecord, writeCheckedRecord } from './checked-record.ts';
 import { statePath } from './layout.ts';
 import { readUnlessDamaged, recordPaths, removeRecord } from './record-file.ts';
 import { imageRecordSchema } from './schema.ts';
 import type { ImageRecord } from './types.ts';
 
 export function putImage(stateDir: string, record: ImageRecord): void {
-  writeJsonRecord(statePath.image(stateDir, record.manifestDigest), record);
+  writeCheckedRecord(statePath.image(stateDir, record.manifestDigest), record);
 }
 
 /** A damaged record counts as absent: the next pull makes it again. */
 export function listImageRecords(stateDir: string): ImageRecord[] {
   return recordPaths(statePath.images(stateDir)).flatMap((path) => {
-    const record = readUnlessDamaged(() => readJsonRecord(path, imageRecordSchema));
+    const record = readUnlessDamaged(() => readCheckedRecord(path, imageRecordSchema));
     return record !== undefined && statePath.image(stateDir, record.manifestDigest) === path ? [record] : [];
   });
+}
+
+/** Those that {@link listImageRecords} leaves out, so that they do not stay for ever. Only by who prunes. */
+export function removeDamagedImageRecords(stateDir: string): void {
+  const images = listImageRecords(stateDir);
+  const whole = new Set(images.map(({ manifestDigest }) => statePath.image(stateDir, manifestDigest)));
+  for (const path of recordPaths(statePath.images(stateDir))) if (!whole.has(path)) removeRecord(path);
 }
 
 export function removeImageRecord(stateDir: string, digest: Digest): void {

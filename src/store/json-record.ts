@@ -5,7 +5,16 @@ import { readRecord, recordCorrupt, writeRecord } from './record-file.ts';
 export function readJsonRecord<Schema extends z.ZodType>(path: string, schema: Schema): z.output<Schema> | undefined {
   const bytes = readRecord(path);
   if (bytes === undefined) return undefined;
-  const parsed = schema.safeParse(parseJson(path, bytes));
+  return parseRecord(path, bytes, schema);
+}
+
+/** Throws `STORE_RECORD_CORRUPT` when the document of the record at `path` is not what `schema` says. */
+export function parseRecord<Schema extends z.ZodType>(
+  path: string,
+  document: Buffer,
+  schema: Schema,
+): z.output<Schema> {
+  const parsed = schema.safeParse(parseJson(path, document));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw recordCorrupt(path, `fails at ${issue?.path.join('.') || 'its root'}: ${issue?.message}`);

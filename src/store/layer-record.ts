@@ -1,4 +1,4 @@
-import { readJsonRecord, writeJsonRecord } from './json-record.ts';
+import { readCheckedRecord, writeCheckedRecord } from './checked-record.ts';
 import { isLayerKey } from './layer-key.ts';
 import { statePath } from './layout.ts';
 import { listRecords, readUnlessDamaged, removeRecord } from './record-file.ts';
@@ -7,12 +7,12 @@ import type { LayerKey, LayerRecord } from './types.ts';
 
 /** A damaged record counts as absent: the layer is made again, which is always right. */
 export function readLayerRecord(stateDir: string, key: LayerKey): LayerRecord | undefined {
-  const record = readUnlessDamaged(() => readJsonRecord(statePath.layer(stateDir, key), layerRecordSchema));
+  const record = readUnlessDamaged(() => readCheckedRecord(statePath.layer(stateDir, key), layerRecordSchema));
   return record?.key === key ? record : undefined;
 }
 
 export function writeLayerRecord(stateDir: string, record: LayerRecord): void {
-  writeJsonRecord(statePath.layer(stateDir, record.key), record);
+  writeCheckedRecord(statePath.layer(stateDir, record.key), record);
 }
 
 export function removeLayerRecord(stateDir: string, key: LayerKey): void {

@@ -8,8 +8,10 @@ import type { DataArea, LayerKey } from './types.ts';
 export const STATE_DIRECTORIES = [
   'lock',
   'names',
+  'manifests',
   'manifests/sha256',
   'manifests/sha512',
+  'configs',
   'configs/sha256',
   'configs/sha512',
   'images',

@@ -39,6 +39,6 @@ function leaseTimeout(thing: string, timeoutMs: number): SealiftError {
   return new SealiftError(
     'STORE_LOCK_TIMEOUT',
     `hold ${thing}: expected the process that removes it to finish within ${timeoutMs} ms, it has not`,
-    { context: { thing, timeoutMs } },
+    { context: { thing, limit: 'lockTimeoutMs', expected: timeoutMs } },
   );
 }

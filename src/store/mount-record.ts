@@ -1,12 +1,12 @@
 import { SealiftError } from '../errors/index.ts';
-import { readJsonRecord, writeJsonRecord } from './json-record.ts';
+import { readCheckedRecord, writeCheckedRecord } from './checked-record.ts';
 import { isUpperId, statePath } from './layout.ts';
 import { listRecords, removeRecord } from './record-file.ts';
 import { mountRecordSchema } from './schema.ts';
 import type { MountRecord } from './types.ts';
 
 export function putMount(stateDir: string, record: MountRecord): void {
-  writeJsonRecord(statePath.mount(stateDir, assertUpperId(record.id)), record);
+  writeCheckedRecord(statePath.mount(stateDir, assertUpperId(record.id)), record);
 }
 
 /** Ids of all mounts that are remembered, damaged records among them. */
@@ -18,7 +18,7 @@ export function listMountIds(stateDir: string): string[] {
 export function listMounts(stateDir: string): MountRecord[] {
   return listMountIds(stateDir)
     .filter(isUpperId)
-    .map((id) => readJsonRecord(statePath.mount(stateDir, id), mountRecordSchema))
+    .map((id) => readCheckedRecord(statePath.mount(stateDir, id), mountRecordSchema))
     .filter((record) => record !== undefined);
 }
 

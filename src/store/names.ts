@@ -1,18 +1,18 @@
 import type { Digest } from '../oci/index.ts';
-import { readJsonRecord, writeJsonRecord } from './json-record.ts';
+import { readCheckedRecord, writeCheckedRecord } from './checked-record.ts';
 import { statePath } from './layout.ts';
 import { readUnlessDamaged, recordCorrupt, recordPaths, removeRecord } from './record-file.ts';
 import { nameRecordSchema } from './schema.ts';
 import type { NameRecord } from './types.ts';
 
 export function putName(stateDir: string, record: NameRecord): void {
-  writeJsonRecord(statePath.name(stateDir, record.reference), record);
+  writeCheckedRecord(statePath.name(stateDir, record.reference), record);
 }
 
 /** Throws `STORE_RECORD_CORRUPT`: a name that leads elsewhere must not look like one that was never pulled. */
 export function getName(stateDir: string, reference: string): Digest | undefined {
   const path = statePath.name(stateDir, reference);
-  const record = readJsonRecord(path, nameRecordSchema);
+  const record = readCheckedRecord(path, nameRecordSchema);
   if (record !== undefined && record.reference !== reference) throw recordCorrupt(path, `is of ${record.reference}`);
   return record?.digest;
 }
@@ -20,9 +20,15 @@ export function getName(stateDir: string, reference: string): Digest | undefined
 /** Damaged records are left out. */
 export function listNames(stateDir: string): NameRecord[] {
   return recordPaths(statePath.names(stateDir)).flatMap((path) => {
-    const record = readUnlessDamaged(() => readJsonRecord(path, nameRecordSchema));
+    const record = readUnlessDamaged(() => readCheckedRecord(path, nameRecordSchema));
     return record !== undefined && statePath.name(stateDir, record.reference) === path ? [record] : [];
   });
+}
+
+/** Those that {@link listNames} leaves out, so that they do not stay for ever. Only by who prunes. */
+export function removeDamagedNames(stateDir: string): void {
+  const whole = new Set(listNames(stateDir).map(({ reference }) => statePath.name(stateDir, reference)));
+  for (const path of recordPaths(statePath.names(stateDir))) if (!whole.has(path)) removeRecord(path);
 }
 
 export function removeName(stateDir: string, reference: string): void {

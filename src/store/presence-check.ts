@@ -1,28 +1,30 @@
-import type { LayerKey, RunStoreOperation } from './types.ts';
+import type { LayerKey, RunStoreOperation, SoughtLayer } from './types.ts';
 
-/** Whether the layer of a key lies in the backing. */
-export type PresenceCheck = (key: LayerKey) => Promise<boolean>;
+/** Whether a layer lies in the backing. */
+export type PresenceCheck = (layer: SoughtLayer) => Promise<boolean>;
 
 /**
  * What is asked for in the same turn goes to the worker in one message: an image has up to hundreds of layers, and a
  * message costs ten times as much as the look.
  */
 export function createPresenceCheck(runOperation: RunStoreOperation, dataDir: string): PresenceCheck {
-  let batch: { readonly keys: Set<LayerKey>; readonly present: Promise<ReadonlySet<LayerKey>> } | undefined;
+  let batch:
+    | { readonly layers: Map<LayerKey, SoughtLayer>; readonly present: Promise<ReadonlySet<LayerKey>> }
+    | undefined;
 
   function openBatch() {
-    const keys = new Set<LayerKey>();
+    const layers = new Map<LayerKey, SoughtLayer>();
     // Its turn comes after the callers of this one have added theirs.
     const present = Promise.resolve().then(async () => {
       batch = undefined;
-      return new Set(await runOperation('presentLayers', { dataDir, keys: [...keys] }));
+      return new Set(await runOperation('presentLayers', { dataDir, layers: [...layers.values()] }));
     });
-    return { keys, present };
+    return { layers, present };
   }
 
-  return async (key) => {
+  return async (layer) => {
     batch ??= openBatch();
-    batch.keys.add(key);
-    return (await batch.present).has(key);
+    batch.layers.set(layer.key, layer);
+    return (await batch.present).has(layer.key);
   };
 }

@@ -1,8 +1,8 @@
 import { SealiftError } from '../errors/index.ts';
 import type { Digest } from '../oci/index.ts';
 import { neededImages, oldestUnmounted } from './find-needed.ts';
-import { removeImageRecord } from './image-record.ts';
-import { removeName } from './names.ts';
+import { removeDamagedImageRecords, removeImageRecord } from './image-record.ts';
+import { removeDamagedNames, removeName } from './names.ts';
 import { pollLock } from './poll-lock.ts';
 import { recoverShared } from './recover.ts';
 import { createTally, type RemovalTally } from './removal-tally.ts';
@@ -53,7 +53,11 @@ export async function underPruneLock<Result>(
 export async function removeGarbage(context: StoreContext, tally: RemovalTally): Promise<void> {
   tally.uppers += await sweepUppers(context);
   await recoverShared(context);
-  const { names, images } = readReferences(context.options.stateDir);
+  const { stateDir } = context.options;
+  // A pull that puts a whole one in place in this very moment may lose it: then its image counts as unnamed, and no more.
+  removeDamagedNames(stateDir);
+  removeDamagedImageRecords(stateDir);
+  const { names, images } = readReferences(stateDir);
   // Names that lead nowhere among them.
   const digests = [...names.map(({ digest }) => digest), ...images.map(({ manifestDigest }) => manifestDigest)];
   removeImages(context, digests, isUnneeded, tally);
@@ -116,6 +120,6 @@ function pruneTimeout(stateDir: string, timeoutMs: number): SealiftError {
   return new SealiftError(
     'STORE_LOCK_TIMEOUT',
     `remove from store ${stateDir}: expected the process that removes to finish within ${timeoutMs} ms, it has not`,
-    { context: { path: stateDir, timeoutMs } },
+    { context: { path: stateDir, limit: 'lockTimeoutMs', expected: timeoutMs } },
   );
 }

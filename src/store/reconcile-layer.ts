@@ -3,13 +3,13 @@ import { dataPath, layerFileName } from './layout.ts';
 import type { StoreContext } from './store-context.ts';
 import type { KnownLayer, LayerKey } from './types.ts';
 
-/** What is known of `key`; a record without its layer, or a layer without its record, is nothing. */
+/** What is known of `key`; a record without its whole layer, or a layer without its record, is nothing. */
 export async function findLayer({ options, isPresent }: StoreContext, key: LayerKey): Promise<KnownLayer | undefined> {
   const { stateDir, dataDir } = options;
   const record = readLayerRecord(stateDir, key);
   if (record === undefined) return undefined;
   if (record.state === 'needs-chain') return { kind: 'needs-chain', record };
-  if (!(await isPresent(key))) return undefined;
+  if (!(await isPresent({ key, bytes: record.image?.bytes }))) return undefined;
   return { kind: 'published', layer: { record, path: dataPath.layer(dataDir, key) } };
 }
 

@@ -32,10 +32,21 @@ export function writeRecord(path: string, content: Uint8Array | string): void {
   const beside = join(dirname(path), `${BESIDE}${randomBytes(8).toString('hex')}`);
   try {
     writeFileSync(beside, content, { flag: 'wx', mode: 0o600 });
-    renameSync(beside, path);
+    moveRecord(beside, path);
   } catch (error) {
     rmSync(beside, { force: true });
     throw storeFailed(`write record ${path}`, error);
+  }
+}
+
+/** A directory in the way is nothing that we made; all else is replaced by the rename. */
+function moveRecord(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (errnoOf(error) !== 'EISDIR') throw error;
+    removeRecord(to);
+    renameSync(from, to);
   }
 }
 

@@ -1,6 +1,7 @@
+import { claimLayout, directoryInvalid } from './claim-directory.ts';
 import { markBoot, readBootId, resetState, tidyState } from './claim-state.ts';
 import { listLayerRecords } from './layer-record.ts';
-import { isStagingName, layerKeyOf } from './layout.ts';
+import { isStagingName, isUpperId, layerKeyOf, STATE_DIRECTORIES } from './layout.ts';
 import { listMountIds, removeMount } from './mount-record.ts';
 import { reconcileLayer } from './reconcile-layer.ts';
 import { type StoreContext, tryLayerLock, tryStagingLock } from './store-context.ts';
@@ -8,20 +9,25 @@ import type { DataArea, DataListing } from './types.ts';
 
 /** With the store to ourselves: what another boot left is thrown away, and so is all that died half-done. */
 export async function recoverExclusively(context: StoreContext): Promise<void> {
-  const { stateDir, dataDir, bootId, durable, runOperation } = context.options;
+  const { stateDir, dataDir, bootId, durable, runOperation, findMountedUppers } = context.options;
   await runOperation('prepareData', { dataDir });
   const listing = await runOperation('listData', { dataDir });
   const lastBoot = readBootId(stateDir);
   const isSameBoot = lastBoot === bootId;
+  // None, unless the marker of this boot was swapped: what is mounted is of this boot.
+  const mounted: ReadonlySet<string> = isSameBoot ? new Set() : findMountedUppers(listing.uppers.filter(isUpperId));
   // Layers of a durable store were synced before they were recorded; its mounts ended with their boot all the same.
   const keepsLayers = isSameBoot || (durable && lastBoot !== undefined && lastBoot !== '');
   if (!keepsLayers) {
+    if (lastBoot && mounted.size > 0) {
+      throw directoryInvalid(stateDir, 'the boot whose containers run', `store.json of boot ${lastBoot}`);
+    }
     // Data first: were the index new already, a reset cut short would leave layers that look like ours.
     for (const area of ['layers', 'staging', 'uppers'] as const) await trashAll(context, area, listing[area]);
     resetState(stateDir, bootId);
   } else {
     tidyState(stateDir);
-    if (!isSameBoot) for (const id of listMountIds(stateDir)) removeMount(stateDir, id);
+    if (!isSameBoot) for (const id of listMountIds(stateDir)) if (!mounted.has(id)) removeMount(stateDir, id);
     await trashAll(
       context,
       'layers',
@@ -32,21 +38,25 @@ export async function recoverExclusively(context: StoreContext): Promise<void> {
       'staging',
       listing.staging.filter((name) => !isStagingName(name)),
     );
-    const mounts = new Set(listMountIds(stateDir));
-    await trashAll(
-      context,
-      'uppers',
-      listing.uppers.filter((id) => !mounts.has(id)),
-    );
+    await trashAll(context, 'uppers', unusedUppers(context, listing));
     await recoverUnlocked(context, listing);
     if (!isSameBoot) markBoot(stateDir, bootId);
   }
   if (listing.trash.length > 0) context.trash.start();
 }
 
+/** Without a record. One that is mounted all the same is a container's, whoever took its record away. */
+function unusedUppers({ options }: StoreContext, { uppers }: DataListing): readonly string[] {
+  const recorded = new Set(listMountIds(options.stateDir));
+  const unrecorded = uppers.filter((id) => !recorded.has(id));
+  const mounted = options.findMountedUppers(unrecorded.filter(isUpperId));
+  return unrecorded.filter((id) => !mounted.has(id));
+}
+
 /** Beside living neighbours: only what can be locked, and so has no owner. */
 export async function recoverShared(context: StoreContext): Promise<void> {
-  const { dataDir, runOperation } = context.options;
+  const { stateDir, dataDir, runOperation } = context.options;
+  claimLayout(stateDir, STATE_DIRECTORIES);
   await recoverUnlocked(context, await runOperation('listData', { dataDir }));
 }
 

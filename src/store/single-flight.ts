@@ -87,7 +87,7 @@ export function createSingleFlight<Key extends string, Found>(
     throw new SealiftError(
       'STORE_LOCK_TIMEOUT',
       `wait for layer ${key}: expected the process that makes it to finish within ${ports.lockTimeoutMs} ms, it has not`,
-      { context: { key, timeoutMs: ports.lockTimeoutMs } },
+      { context: { key, limit: 'lockTimeoutMs', expected: ports.lockTimeoutMs } },
     );
   }
 

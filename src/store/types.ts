@@ -174,14 +174,21 @@ export interface DataListing {
 /** Parts of a backing whose entries are thrown away by name. */
 export type DataArea = 'layers' | 'staging' | 'uppers';
 
+/** A layer as its record tells of it. */
+export interface SoughtLayer {
+  readonly key: LayerKey;
+  /** Of an image file. */
+  readonly bytes: number | undefined;
+}
+
 /** Works on a backing, which may lie on a stalled disk: plain data in and out, synchronous, run in a worker. */
 export interface StoreOperations {
   /** Makes the layout; throws `STORE_INVALID` for a directory that is not a backing of ours. */
   prepareData(request: { readonly dataDir: string }): void;
   listData(request: { readonly dataDir: string }): DataListing;
-  /** Of these, the ones that lie there. */
-  presentLayers(request: { readonly dataDir: string; readonly keys: readonly LayerKey[] }): readonly LayerKey[];
-  /** Bytes that a staged layer takes of the backing. Throws `INTERNAL` when a staged image has another length. */
+  /** Of these, the ones that lie there; images have to have their length. */
+  presentLayers(request: { readonly dataDir: string; readonly layers: readonly SoughtLayer[] }): readonly LayerKey[];
+  /** Bytes that a staged layer takes of the backing. Throws `STORE_STAGING_ALTERED` when it is not as it was written. */
   measureStaging(request: {
     readonly dataDir: string;
     readonly name: string;

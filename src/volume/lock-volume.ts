@@ -27,7 +27,7 @@ export async function lockVolume(
       throw new SealiftError(
         'VOLUME_STALLED',
         `image store: expected the program that works on it to end within ${timeoutMs} ms, it has not`,
-        { context: { timeoutMs } },
+        { context: { limit: 'volumeTimeoutMs', expected: timeoutMs } },
       );
     }
     await clock.sleep(POLL_MS);

@@ -268,5 +268,7 @@ function isSameMapping(one: MappingFacts, other: MappingFacts): boolean {
 function asVolumeError(error: unknown): SealiftError {
   const failure = asSealiftError(error);
   if (failure.code !== 'STORE_STALLED') return failure;
-  return new SealiftError('VOLUME_STALLED', `image store: ${failure.message}`, { context: failure.context });
+  return new SealiftError('VOLUME_STALLED', `image store: ${failure.message}`, {
+    context: { ...failure.context, limit: 'volumeTimeoutMs' },
+  });
 }

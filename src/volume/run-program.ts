@@ -29,7 +29,7 @@ function programFailed({ program, parameters, timeoutMs }: Command, end: Command
       );
     case 'timedOut':
       return new SealiftError('VOLUME_STALLED', `${name}: expected it to end within ${timeoutMs} ms, it has not`, {
-        context: { program, timeoutMs, isStuck: String(end.isStuck) },
+        context: { program, limit: 'volumeTimeoutMs', expected: timeoutMs, isStuck: String(end.isStuck) },
       });
     default: {
       const how = end.kind === 'exited' ? `exit code ${end.code}` : end.signal;

@@ -93,7 +93,7 @@ describe('a layer in the erofs format', () => {
   });
 
   it('is refused when its file is of another length than its writer says', async () => {
-    await expectFailure('INTERNAL', () => make({ bytes: CONTENT.length - 1 }));
+    await expectFailure('STORE_STAGING_ALTERED', () => make({ bytes: CONTENT.length - 1 }));
     expect([names('data/layers'), names('state/layers')]).toEqual([[], []]);
     await store.close();
     expect(leftovers()).toEqual(CLEAN);

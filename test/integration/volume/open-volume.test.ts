@@ -236,7 +236,8 @@ describe('openVolume', () => {
   it('calls a deadline of the disk a stall, and asks nothing more of it', async () => {
     machine.faults.set('clearBlocks', fail('STORE_STALLED'));
     const volume = open();
-    await expectFailure('VOLUME_STALLED', () => volume.prepare(REQUEST));
+    const error = await expectFailure('VOLUME_STALLED', () => volume.prepare(REQUEST));
+    expect(error.context).toMatchObject({ limit: 'volumeTimeoutMs' });
     expect(machine.operations.at(-1)).toBe('clearBlocks');
     await expectFailure('VOLUME_STALLED', () => volume.place());
     expect(await volume.status()).toMatchObject({ state: 'stalled' });

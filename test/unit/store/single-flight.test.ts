@@ -199,7 +199,7 @@ describe('single flight among processes', () => {
     const { flight, locked } = world();
     locked.add('a');
     const error = await expectFailure('STORE_LOCK_TIMEOUT', () => flight.run('a', never));
-    expect(error.context).toMatchObject({ timeoutMs: LOCK_TIMEOUT_MS });
+    expect(error.context).toMatchObject({ limit: 'lockTimeoutMs', expected: LOCK_TIMEOUT_MS });
   });
 
   it('looks once more at the deadline', async () => {

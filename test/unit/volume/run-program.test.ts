@@ -22,6 +22,7 @@ describe('runProgram', () => {
     end: CommandEnd;
     code: 'VOLUME_PROGRAM_FAILED' | 'VOLUME_PROGRAM_MISSING' | 'VOLUME_STALLED';
     words: RegExp;
+    limit?: string;
   }>([
     {
       what: 'an exit code',
@@ -40,6 +41,7 @@ describe('runProgram', () => {
       end: { kind: 'timedOut', isStuck: true, stderr: '' },
       code: 'VOLUME_STALLED',
       words: /within 500 ms/,
+      limit: 'volumeTimeoutMs',
     },
     {
       what: 'its absence',
@@ -47,9 +49,10 @@ describe('runProgram', () => {
       code: 'VOLUME_PROGRAM_MISSING',
       words: /expected it in \/usr\/sbin, \/sbin/,
     },
-  ])('refuses $what', async ({ end, code, words }) => {
+  ])('refuses $what', async ({ end, code, words, limit }) => {
     const error = await expectFailure(code, () => run(end));
     expect(error.message).toMatch(words);
+    expect(error.context['limit']).toBe(limit);
   });
 
   it('tells the last words of one that says much', async () => {

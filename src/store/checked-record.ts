@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
+import type { z } from 'zod';
+import { parseRecord } from './json-record.ts';
+import { readRecord, recordCorrupt, writeRecord } from './record-file.ts';
+
+/** A line of 64 hex digits. */
+const CHECK_BYTES = 65;
+
+/**
+ * Puts in place a record that can tell whether it is whole and where it belongs, by a hash of the file's name and of
+ * the document in a line of its own: a flipped bit can leave valid JSON with another meaning, and so can another record
+ * of the same kind under this name. It is no proof against somebody who writes both; state is out of their reach.
+ */
+export function writeCheckedRecord(path: string, record: object): void {
+  const document = Buffer.from(`${JSON.stringify(record)}\n`);
+  writeRecord(path, Buffer.concat([document, Buffer.from(checkLine(path, document))]));
+}
+
+/** Undefined when there is none; throws `STORE_RECORD_CORRUPT` when it is not what was written at this place. */
+export function readCheckedRecord<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+): z.output<Schema> | undefined {
+  const bytes = readRecord(path);
+  if (bytes === undefined) return undefined;
+  const document = bytes.subarray(0, -CHECK_BYTES);
+  if (bytes.subarray(-CHECK_BYTES).toString('latin1') === checkLine(path, document)) {
+    return parseRecord(path, document, schema);
+  }
+  throw recordCorrupt(path, 'is not as it was written, or belongs to another name');
+}
+
+function checkLine(path: string, document: Uint8Array): string {
+  return `${createHash('sha256')
+    .update(`${basename(path)}\n`)
+    .update(document)
+    .digest('hex')}\n`;
+}

@@ -1,0 +1,302 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Digest } from '../../../src/oci/index.ts';
+import type { Store, StoreOptions } from '../../../src/store/index.ts';
+import { alterFile, FILE_ALTERATIONS, flipBit } from '../../support/alter-file.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { Scratch } from '../../support/scratch.ts';
+import { BOOT, DIFF_ID, digestOf, FACTS, layerKey, openTestStore } from '../../support/store-fixtures.ts';
+
+const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
+/** Permissions keep nobody out who may read everything. */
+const ALTERATIONS = FILE_ALTERATIONS.filter((each) => each !== 'no permissions');
+const [KEY, OTHER_KEY] = [layerKey('0a'), layerKey('0b')];
+const IDS = ['a'.repeat(32), 'b'.repeat(32)] as const;
+const [DOCUMENT, OTHER_DOCUMENT] = [Buffer.from('{"one":1}'), Buffer.from('{"other":2}')];
+
+let scratch: Scratch;
+let store: Store;
+let opened: Store[];
+
+async function open(change: Partial<StoreOptions> = {}): Promise<Store> {
+  const next = await openTestStore(scratch.path, change);
+  opened.push(next);
+  return next;
+}
+
+beforeEach(async () => {
+  scratch = new Scratch('damaged');
+  opened = [];
+  store = await open();
+  for (const key of [KEY, OTHER_KEY]) {
+    await store.withLayer(key, async () => {
+      const staging = await store.stageLayer(key, DIFF_ID);
+      writeFileSync(`${staging.directory}/hello`, 'hello');
+      return staging.publish(FACTS);
+    });
+  }
+  for (const bytes of [DOCUMENT, OTHER_DOCUMENT]) {
+    store.putManifest(digestOf(bytes.toString()), bytes);
+    store.putConfig(digestOf(bytes.toString()), bytes);
+  }
+  putImage('one', KEY);
+  putImage('other', OTHER_KEY);
+  for (const id of IDS) {
+    store.putMount({ id, target: `/${id}`, layers: [KEY], upper: '/u', imageDigest: digestOf('one') });
+  }
+});
+
+afterEach(async () => {
+  for (const each of opened) await each.close();
+  scratch[Symbol.dispose]();
+});
+
+function putImage(name: string, key: typeof KEY): void {
+  const image = { manifestDigest: digestOf(name), configDigest: DIFF_ID, layerKeys: [key], platform: 'linux/amd64' };
+  store.putImage(image);
+  store.putName(`example.org/${name}:1`, digestOf(name));
+}
+
+const hex = (digest: Digest) => digest.slice('sha256:'.length);
+const place = (...parts: string[]) => scratch.join('state', ...parts);
+const nameFile = (name: string) => place('names', `${hex(digestOf(`example.org/${name}:1`))}.json`);
+
+interface Kind {
+  readonly kind: string;
+  readonly path: () => string;
+  readonly other: () => string;
+  /** Whether the store still tells what was put; a refusal counts as noticed. */
+  readonly isTold: () => Promise<boolean>;
+  /** Puts it again. */
+  readonly mend: () => void | Promise<void>;
+}
+
+const documentKind = (kind: string, shelf: 'manifests' | 'configs'): Kind => ({
+  kind,
+  path: () => place(shelf, 'sha256', hex(digestOf(DOCUMENT.toString()))),
+  other: () => place(shelf, 'sha256', hex(digestOf(OTHER_DOCUMENT.toString()))),
+  isTold: async () => {
+    const digest = digestOf(DOCUMENT.toString());
+    return (shelf === 'manifests' ? store.getManifest(digest) : store.getConfig(digest)) !== undefined;
+  },
+  mend: () => {
+    if (shelf === 'manifests') store.putManifest(digestOf(DOCUMENT.toString()), DOCUMENT);
+    else store.putConfig(digestOf(DOCUMENT.toString()), DOCUMENT);
+  },
+});
+
+const KINDS: readonly Kind[] = [
+  documentKind('manifest', 'manifests'),
+  documentKind('config', 'configs'),
+  {
+    kind: 'layer record',
+    path: () => place('layers', `${KEY}.json`),
+    other: () => place('layers', `${OTHER_KEY}.json`),
+    isTold: async () => (await store.findLayer(KEY)) !== undefined,
+    mend: makeAgain,
+  },
+  {
+    kind: 'image record',
+    path: () => place('images', `${digestOf('one')}.json`),
+    other: () => place('images', `${digestOf('other')}.json`),
+    isTold: async () => imagesOf().some((digest) => digest === digestOf('one')),
+    mend: () => putImage('one', KEY),
+  },
+  {
+    kind: 'name',
+    path: () => nameFile('one'),
+    other: () => nameFile('other'),
+    isTold: async () => namesOf().includes('example.org/one:1'),
+    mend: () => store.putName('example.org/one:1', digestOf('one')),
+  },
+];
+
+function imagesOf(): readonly string[] {
+  return store.listImages().map(({ record }) => record.manifestDigest);
+}
+
+function namesOf(): readonly string[] {
+  return store.listImages().flatMap(({ names }) => names);
+}
+
+describe.each(KINDS)('a $kind', ({ path, other, isTold, mend }) => {
+  it('is told as it was put', async () => {
+    expect(await isTold()).toBe(true);
+  });
+
+  it.each(ALTERATIONS)('%s: is as good as none, and can be put again', async (alteration) => {
+    const original = readFileSync(path());
+    alterFile(path(), alteration, { other: other(), elsewhere: scratch.join('elsewhere') });
+    expect(await isTold()).toBe(false);
+    await mend();
+    expect(await isTold()).toBe(true);
+    if (alteration === 'symlink') expect(readFileSync(scratch.join('elsewhere')).equals(original)).toBe(true);
+  });
+
+  it(`shows ${SOAK ? 'every' : 'any'} single flipped bit`, async () => {
+    const original = readFileSync(path());
+    for (const { at, bit } of bitsOf(original)) {
+      writeFileSync(path(), original);
+      flipBit(path(), at, bit);
+      expect(await isTold(), `bit ${bit} of byte ${at}`).toBe(false);
+    }
+    writeFileSync(path(), original);
+    expect(await isTold()).toBe(true);
+  });
+});
+
+/** One of each byte in the short run. */
+function bitsOf({ length }: Buffer) {
+  const bits = SOAK ? [0, 1, 2, 3, 4, 5, 6, 7] : [undefined];
+  return Array.from({ length }, (_, at) => bits.map((bit) => ({ at, bit: bit ?? at % 8 }))).flat();
+}
+
+async function makeAgain(): Promise<void> {
+  let made = 0;
+  await store.withLayer(KEY, async () => {
+    made += 1;
+    const staging = await store.stageLayer(KEY, DIFF_ID);
+    return staging.publish(FACTS);
+  });
+  expect(made).toBe(1);
+}
+
+describe('the record of a mount', () => {
+  const path = () => place('mounts', `${IDS[0]}.json`);
+  const other = () => place('mounts', `${IDS[1]}.json`);
+  const NOTICED = ALTERATIONS.filter((each) => each !== 'gone');
+
+  it('is told as it was put', () => {
+    expect(store.listMounts().map(({ id }) => id)).toEqual(IDS);
+  });
+
+  it.each(NOTICED)('%s: is refused, for nobody knows any more what it needs', async (alteration) => {
+    alterFile(path(), alteration, { other: other(), elsewhere: scratch.join('elsewhere') });
+    await expectFailure('STORE_RECORD_CORRUPT', () => store.listMounts());
+    await store.close();
+    const whileMounted = await open({ findMountedUppers: (ids) => new Set(ids) });
+    await expectFailure('STORE_RECORD_CORRUPT', () => whileMounted.prune({ all: true }));
+    await whileMounted.close();
+    const afterwards = await open();
+    await afterwards.prune({ all: true });
+    expect(readdirSync(place('mounts'))).toEqual([]);
+  });
+
+  it(`shows ${SOAK ? 'every' : 'any'} single flipped bit`, async () => {
+    const original = readFileSync(path());
+    for (const { at, bit } of bitsOf(original)) {
+      writeFileSync(path(), original);
+      flipBit(path(), at, bit);
+      await expectFailure('STORE_RECORD_CORRUPT', () => store.listMounts());
+    }
+    writeFileSync(path(), original);
+    expect(store.listMounts()).toHaveLength(2);
+  });
+});
+
+describe('prune', () => {
+  it.each(ALTERATIONS)(
+    'takes names and image records away, %s, which nobody could name any more',
+    async (alteration) => {
+      for (const [at, path] of [nameFile('one'), place('images', `${digestOf('one')}.json`)].entries()) {
+        const other = at === 0 ? nameFile('other') : place('images', `${digestOf('other')}.json`);
+        alterFile(path, alteration, { other, elsewhere: scratch.join(`elsewhere-${at}`) });
+      }
+      await store.prune({ all: false });
+      expect(readdirSync(place('names'))).toHaveLength(1);
+      expect(readdirSync(place('images'))).toEqual([`${digestOf('other')}.json`]);
+    },
+  );
+});
+
+describe('a marker of another boot', () => {
+  const mark = (bootId: string) => writeFileSync(place('store.json'), JSON.stringify({ format: 1, bootId }));
+  const OTHER_BOOT = '99999999-2222-3333-4444-555555555555';
+  const upperOf = (id: string) => scratch.join('data/uppers', id);
+
+  beforeEach(async () => {
+    for (const id of IDS) mkdirSync(upperOf(id));
+    await store.close();
+    mark(OTHER_BOOT);
+  });
+
+  it('does not make a durable store forget what is mounted now', async () => {
+    const again = await open({ durable: true, findMountedUppers: (ids) => new Set(ids.filter((id) => id === IDS[0])) });
+    expect(again.listMounts().map(({ id }) => id)).toEqual([IDS[0]]);
+    expect(readdirSync(scratch.join('data/uppers'))).toEqual([IDS[0]]);
+    expect(JSON.parse(readFileSync(place('store.json')).toString()).bootId).toBe(BOOT);
+  });
+
+  it('is refused where it would throw away what is mounted now', async () => {
+    await expectFailure('STORE_INVALID', () => open({ findMountedUppers: (ids) => new Set(ids) }));
+    expect(readdirSync(scratch.join('data/layers'))).toEqual([KEY, OTHER_KEY]);
+  });
+
+  it('is believed when nothing is mounted', async () => {
+    const again = await open();
+    expect(again.listMounts()).toEqual([]);
+    expect(await again.findLayer(KEY)).toBeUndefined();
+  });
+});
+
+it('an upper that is mounted stays, also when its record is gone', async () => {
+  for (const id of IDS) mkdirSync(scratch.join('data/uppers', id));
+  for (const id of IDS) store.removeMount(id);
+  await store.close();
+  await open({ findMountedUppers: (ids) => new Set(ids.filter((id) => id === IDS[1])) });
+  expect(readdirSync(scratch.join('data/uppers'))).toEqual([IDS[1]]);
+});
+
+describe('a symlink in the place of a directory', () => {
+  const STATE = [
+    'names',
+    'manifests',
+    'manifests/sha256',
+    'configs',
+    'configs/sha512',
+    'images',
+    'layers',
+    'mounts',
+    'lock',
+  ];
+  const DATA = ['layers', 'staging', 'uppers', 'trash'];
+  const PLACES = [...STATE.map((name) => `state/${name}`), ...DATA.map((name) => `data/${name}`)];
+
+  it.each(PLACES)('%s: is refused, and nothing is written elsewhere', async (name) => {
+    await store.close();
+    const elsewhere = scratch.join('elsewhere');
+    renameSync(scratch.join(name), elsewhere);
+    symlinkSync(elsewhere, scratch.join(name));
+    const before = [readdirSync(elsewhere, { recursive: true }), statSync(elsewhere).mtimeMs];
+    await expectFailure('STORE_INVALID', () => open());
+    expect([readdirSync(elsewhere, { recursive: true }), statSync(elsewhere).mtimeMs]).toEqual(before);
+  });
+
+  it.each(STATE.filter((name) => name !== 'lock'))(
+    'state/%s: also while somebody else uses the store',
+    async (name) => {
+      const elsewhere = scratch.join('elsewhere');
+      renameSync(place(name), elsewhere);
+      symlinkSync(elsewhere, place(name));
+      await expectFailure('STORE_INVALID', () => open());
+    },
+  );
+
+  it('is no lock', async () => {
+    await store.close();
+    const lock = place('lock/store');
+    renameSync(lock, scratch.join('elsewhere'));
+    symlinkSync(scratch.join('nowhere'), lock);
+    await expectFailure('STORE_IO_FAILED', () => open());
+    expect(existsSync(scratch.join('nowhere'))).toBe(false);
+  });
+});
