@@ -1,8 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { identifyServer } from './api/index.ts';
+import { credentialHelpers, type DoctoredNetwork, doctorNetwork } from './compose-doctor-network.ts';
+import { daemonEndpoints } from './compose-endpoints.ts';
 import { callIn, daemonPlace, isRoot, type Parts, runSnapshotIn } from './compose-parts.ts';
-import { type DaemonConfiguration, locateAgentFile, obstacleError, resolveAgentTimeouts } from './config/index.ts';
+import {
+  assertQualified,
+  type DaemonConfiguration,
+  loadDaemonRegistries,
+  locateAgentFile,
+  obstacleError,
+  overridesFor,
+  resolveAgentTimeouts,
+} from './config/index.ts';
 import type { DoctorPorts, RunDoctorOperation } from './doctor/index.ts';
 import { SealiftError } from './errors/index.ts';
 import { canUseSyncHandle } from './layer/index.ts';
@@ -12,8 +22,9 @@ import type { VolumeStatus } from './volume/index.ts';
 /** A daemon that answers at all does so at once. */
 const IDENTIFY_TIMEOUT_MS = 2_000;
 
-/** The doctor's look at the command line's own store. */
-export function doctorPorts(parts: Parts): DoctorPorts {
+/** The doctor's look at the command line's own store, and at the way to the registries. */
+export function doctorPorts(network: DoctoredNetwork): DoctorPorts {
+  const { parts } = network;
   const { data, state, minFreeBytes, layerFormat } = parts.configuration.store;
   return {
     kernelRelease: release(),
@@ -25,6 +36,9 @@ export function doctorPorts(parts: Parts): DoctorPorts {
     probeLayerFormats: (directory) => runSnapshotIn(parts)('probeLayerFormats', { directory }),
     chooseLayerFormat: (probe) => chooseLayerFormat(probe, layerFormat.value),
     canInflateSynchronously: canUseSyncHandle,
+    wallNowMs: () => Date.now(),
+    network: doctorNetwork(network),
+    credentialHelpers: credentialHelpers(network),
   };
 }
 
@@ -34,8 +48,15 @@ export interface DoctoredDaemon {
   readonly status: VolumeStatus;
 }
 
+interface DaemonQuestion {
+  /** As they were written. */
+  readonly images: readonly string[];
+  readonly signal: AbortSignal;
+}
+
 /** The doctor's look at what sealiftd stands on. Throws `PRIVILEGE_REQUIRED`. */
-export async function daemonDoctorPorts({ parts, configuration, status }: DoctoredDaemon): Promise<DoctorPorts> {
+export async function daemonDoctorPorts(daemon: DoctoredDaemon, question: DaemonQuestion): Promise<DoctorPorts> {
+  const { parts, configuration, status } = daemon;
   if (!isRoot()) {
     const hint = 'run it as root, as sealiftd runs';
     throw new SealiftError('PRIVILEGE_REQUIRED', 'doctor --daemon: expected root, got an ordinary user', { hint });
@@ -54,10 +75,27 @@ export async function daemonDoctorPorts({ parts, configuration, status }: Doctor
     timeouts: await readTimeouts(runDoctorIn(parts)),
   };
   return {
-    ...doctorPorts(parts),
+    ...doctorPorts(daemonNetwork(daemon, question)),
     dataDir,
     chooseLayerFormat: (probe) => chooseLayerFormat(probe, wantedFormat),
     daemon: { view, identifyServer: (path) => identifyServer(path, IDENTIFY_TIMEOUT_MS) },
+  };
+}
+
+function daemonNetwork({ parts, configuration }: DoctoredDaemon, question: DaemonQuestion): DoctoredNetwork {
+  const { authfile } = configuration.pull;
+  return {
+    ...{ parts, ...question },
+    loadRegistries: () => loadDaemonRegistries(configuration, parts.limits.maxConfigurationBytes),
+    namesOf: (image, registries) => {
+      assertQualified(registries, image);
+      return [image];
+    },
+    endpointsOf: (registries) => daemonEndpoints(parts, configuration, registries),
+    authfiles: authfile.value === undefined ? [] : [authfile.value],
+    helperPath: undefined,
+    secretsFrom: (host) => overridesFor(configuration, host)?.origin ?? 'the configuration',
+    mirrorHosts: [...configuration.registryOverrides.values()].flatMap(({ mirror }) => (mirror ? [mirror.host] : [])),
   };
 }
 

@@ -1,13 +1,14 @@
 import {
   type EndpointAccess,
   type EndpointsOf,
-  findCredentials,
+  findCredentialSources,
   type Parts,
   transportSettings,
 } from './compose-parts.ts';
 import {
   addHostMirrors,
   assertCredentialsAllowed,
+  type Classified,
   certsDirectories,
   configureRegistry,
   type DaemonConfiguration,
@@ -22,8 +23,19 @@ import {
   resolveEndpoints,
 } from './config/index.ts';
 import type { TransportSettings } from './http/index.ts';
+import type { Limits } from './limits/index.ts';
 import type { Reference } from './oci/index.ts';
-import { type Credentials, registryHost } from './registry/index.ts';
+import { createCommandRunner } from './platform/index.ts';
+import {
+  askHelper,
+  type CredentialSource,
+  type Credentials,
+  type LookUpCredentials,
+  type RunHelper,
+  registryHost,
+} from './registry/index.ts';
+
+type HelperSource = Extract<CredentialSource, { kind: 'helper' }>;
 
 export interface CliEndpointOptions {
   readonly environment: Environment;
@@ -40,6 +52,7 @@ export function cliEndpoints(parts: Parts, options: CliEndpointOptions): Endpoin
   const { environment, registries, credentials, certDir } = options;
   const authfiles =
     authfile.value === undefined ? findAuthfiles(environment, process.getuid?.() ?? 0) : [authfile.value];
+  const runHelper = helperRunner(environment, limits);
   const certsParents = certsD.value === undefined ? certsDirectories(environment) : [certsD.value];
   const maxBytes = limits.maxConfigurationBytes;
   // Whoever says that certificates are to be verified means all of them, as skopeo has it.
@@ -58,10 +71,34 @@ export function cliEndpoints(parts: Parts, options: CliEndpointOptions): Endpoin
           certificates,
           insecure: endpoint.insecure && !isVerified,
         }),
-        credentials: isOwn && credentials !== undefined ? credentials : findCredentials(reference, authfiles, limits),
+        credentials:
+          isOwn && credentials !== undefined
+            ? credentials
+            : lookUpIn(findCredentialSources(reference, authfiles, limits), runHelper),
         configuration,
       };
     });
+}
+
+/** Programs are found as a shell finds them, and have the environment of the user whose keychain it is. */
+function helperRunner(environment: Environment, limits: Limits): RunHelper {
+  const { credentialHelperTimeoutMs: timeoutMs, maxProgramOutputBytes: maxOutputBytes } = limits;
+  const folders = (environment['PATH'] ?? '').split(':').filter((folder) => folder.startsWith('/'));
+  const commands = createCommandRunner({ folders, environment, maxOutputBytes });
+  return (program, stdin) => commands.start({ program, parameters: ['get'], stdin, timeoutMs }).end;
+}
+
+/** The first source that knows some; a helper is not run before its registry has answered. */
+function lookUpIn(sources: readonly CredentialSource[], run: RunHelper): Credentials | LookUpCredentials | undefined {
+  const [first] = sources;
+  if (first === undefined || first.kind === 'known') return first?.credentials;
+  return async () => {
+    for (const source of sources) {
+      const found = source.kind === 'known' ? source.credentials : await askHelper(run, source.helper);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
 }
 
 /**
@@ -92,6 +129,8 @@ function daemonEndpoint(parts: Parts, daemonConfiguration: DaemonConfiguration, 
     ...place(endpoint, { base, certificates: measured.certificates, insecure }),
     // What the host says may help the bytes of a pinned image arrive, and no others.
     credentials: measured.credentials ?? (reference.digest === undefined ? undefined : override?.credentials),
+    remark: measured.remark,
+    anonymousFallback: daemonConfiguration.anonymousFallback.value,
     configuration,
   };
 }
@@ -99,11 +138,13 @@ function daemonEndpoint(parts: Parts, daemonConfiguration: DaemonConfiguration, 
 interface Secrets {
   readonly credentials?: Credentials | undefined;
   readonly certificates?: HostCertificates | undefined;
+  readonly remark?: string | undefined;
 }
 
 function measuredSecrets(reference: Reference, { configuration, limits }: Parts): Secrets {
   const { authfile, certsD } = configuration.pull;
-  const credentials = authfile.value === undefined ? undefined : findCredentials(reference, [authfile.value], limits);
+  const [source] = authfile.value === undefined ? [] : findCredentialSources(reference, [authfile.value], limits);
+  const credentials = source?.kind === 'known' ? source.credentials : undefined;
   const certificates =
     certsD.value === undefined
       ? undefined
@@ -112,7 +153,13 @@ function measuredSecrets(reference: Reference, { configuration, limits }: Parts)
   if (certificates !== undefined && certificates.clientCertificates.length > 0) {
     assertCredentialsAllowed(configuration, certsD.class);
   }
-  return { credentials, certificates };
+  return { credentials, certificates, remark: source?.kind === 'helper' ? helperRemark(source, authfile) : undefined };
+}
+
+/** A guest has neither such programs nor anybody who would unlock a keychain. */
+function helperRemark({ helper }: HelperSource, { value: path }: Classified<string | undefined>): string {
+  const { name, server } = helper;
+  return `credentials file ${path}: docker-credential-${name} is not run here, so that there are none for ${server}`;
 }
 
 interface Way {

@@ -26,10 +26,13 @@ import type { RoomOperation } from './perform-operation.ts';
 import { hasShaInstructions, isInMemory } from './platform/index.ts';
 import type { ImagePorts, LayerFormat, ProgressEvent, PullPorts, RunBundleOperation } from './pull/index.ts';
 import {
+  type CredentialSource,
   type Credentials,
   createImageSupply,
   createRegistrySource,
-  credentialsFor,
+  credentialSourceFor,
+  fallBackAnonymously,
+  type LookUpCredentials,
   type MirrorApi,
   parseAuthFile,
   type RepositoryName,
@@ -149,7 +152,11 @@ export interface EndpointAccess {
   readonly mirrorApi: MirrorApi | undefined;
   readonly transport: TransportSettings;
   readonly allowHttp: boolean;
-  readonly credentials: Credentials | undefined;
+  readonly credentials: Credentials | LookUpCredentials | undefined;
+  /** Where these are refused, it is asked without any. */
+  readonly anonymousFallback?: boolean;
+  /** What its user ought to know. */
+  readonly remark?: string | undefined;
   /** With the transport of this place, whose class decides what may come over it. */
   readonly configuration: Configuration;
 }
@@ -157,14 +164,26 @@ export interface EndpointAccess {
 /** The places of an image in the order of asking. Throws `REGISTRY_BLOCKED`. */
 export type EndpointsOf = (reference: Reference) => readonly EndpointAccess[];
 
-function openEndpoint({ pool, limits }: Parts, endpoint: EndpointAccess, hasAlternative: boolean): SupplyEndpoint {
-  const { reference, transport, credentials, allowHttp, mirrorApi } = endpoint;
+interface EndpointUse {
+  /** Somebody else is asked if this one fails. */
+  readonly hasAlternative: boolean;
+  readonly onRemark: (remark: string) => void;
+}
+
+function openEndpoint({ pool, limits }: Parts, endpoint: EndpointAccess, use: EndpointUse): SupplyEndpoint {
+  const { reference, transport, allowHttp, mirrorApi, anonymousFallback = false } = endpoint;
+  const { hasAlternative, onRemark } = use;
   const http = pool.httpClient(transport);
-  const source = createRegistrySource({
-    ...{ reference, http, credentials, allowHttp, hasAlternative, mirrorApi, limits },
-    clock: { now: () => performance.now() },
-  });
-  return { name: formatRepositoryName(reference), source, transport };
+  const name = formatRepositoryName(reference);
+  const sourceWith = (credentials: EndpointAccess['credentials']) =>
+    createRegistrySource({
+      ...{ reference, http, credentials, allowHttp, hasAlternative, mirrorApi, limits },
+      clock: { now: () => performance.now() },
+    });
+  const source = sourceWith(endpoint.credentials);
+  if (!anonymousFallback || endpoint.credentials === undefined) return { name, source, transport };
+  const remark = `${name}: the credentials for it were refused, asked without any`;
+  return { name, transport, source: fallBackAnonymously(source, sourceWith(undefined), () => onRemark(remark)) };
 }
 
 export function imagePorts(parts: Parts, endpointsOf: EndpointsOf, onRemark: (remark: string) => void): ImagePorts {
@@ -173,8 +192,12 @@ export function imagePorts(parts: Parts, endpointsOf: EndpointsOf, onRemark: (re
   return {
     openSource: (reference) => {
       const endpoints = endpointsOf(reference);
-      const places = endpoints.map((each, index) => openEndpoint(parts, each, index + 1 < endpoints.length));
-      return createImageSupply(places, { limits, onRemark });
+      for (const { remark } of endpoints) if (remark !== undefined) onRemark(remark);
+      const places = endpoints.map((each, index) =>
+        openEndpoint(parts, each, { hasAlternative: index + 1 < endpoints.length, onRemark }),
+      );
+      const foreignTransport = configuration.pull.foreignLayerUrls.value ? transportSettings(parts) : undefined;
+      return createImageSupply(places, { limits, onRemark, foreignTransport });
     },
     platform: platform === undefined ? hostPlatform(process.arch) : parsePlatform(platform),
     limits,
@@ -328,18 +351,20 @@ export function loadPolicy({ pull }: Configuration, limits: Limits): PolicyChoic
   return parsePolicy(loadTextFile({ path, what: 'policy', maxBytes, code: 'POLICY_INVALID' }));
 }
 
-/** The first of these files that knows the repository. */
-export function findCredentials(
+/** What these files say of a repository, in their order, up to credentials that need nobody else. */
+export function findCredentialSources(
   name: RepositoryName,
   paths: readonly string[],
   { maxConfigurationBytes: maxBytes }: Limits,
-): Credentials | undefined {
+): readonly CredentialSource[] {
+  const sources: CredentialSource[] = [];
   for (const path of paths) {
     const text = loadTextFile({ path, what: 'credentials', maxBytes, code: 'AUTHFILE_INVALID' });
-    const found = credentialsFor(parseAuthFile(text), name);
-    if (found !== undefined) return found;
+    const source = credentialSourceFor(parseAuthFile(text), name);
+    if (source !== undefined) sources.push(source);
+    if (source?.kind === 'known') break;
   }
-  return undefined;
+  return sources;
 }
 
 export function isRoot(): boolean {

@@ -4,12 +4,14 @@ import type { RunArchiveOperation } from './archive/index.ts';
 import type {
   Commands,
   CommonOptions,
+  DoctorOptions,
   InspectOptions,
   PullOptions,
   StoreCommandOptions,
   StoreStatusResult,
 } from './cli/index.ts';
 import { daemonDoctorPorts, doctorPorts } from './compose-doctor.ts';
+import type { DoctoredNetwork } from './compose-doctor-network.ts';
 import { type CliEndpointOptions, cliEndpoints } from './compose-endpoints.ts';
 import {
   daemonPlace,
@@ -29,6 +31,7 @@ import {
   type Configuration,
   type DaemonConfiguration,
   type Environment,
+  findAuthfiles,
   findRegistries,
   limitsOf,
   loadConfiguration,
@@ -66,6 +69,8 @@ const LARGE_FILES = '/var/tmp';
 export interface CliSurroundings {
   readonly environment: Environment;
   readonly version: string;
+  /** As {@link Parts.checkpoint}; nothing listens unless told otherwise. */
+  readonly checkpoint?: (name: string) => void;
 }
 
 /** The commands of the CLI, each with its own configuration and worker threads. */
@@ -114,10 +119,12 @@ export function composeCli(surroundings: CliSurroundings): Commands {
     rm: (options) => withStore(options, surroundings, (ports) => removeImages(options.targets, ports)),
     prune: (options) => withStore(options, surroundings, (ports) => pruneStore(options.all, ports)),
     storeStatus: (options) => withDaemon(options, surroundings, describeStore),
-    doctor: (options) =>
+    doctor: (options, { signal }) =>
       options.ofDaemon
-        ? withDaemon(options, surroundings, async (daemon) => runDoctor(await daemonDoctorPorts(daemon)))
-        : withParts(options, surroundings, (parts) => runDoctor(doctorPorts(parts))),
+        ? withDaemon(options, surroundings, async (daemon) =>
+            runDoctor(await daemonDoctorPorts(daemon, { images: options.images, signal })),
+          )
+        : withParts(options, surroundings, (parts) => runDoctor(doctorPorts(cliNetwork(parts, options, signal)))),
   };
 }
 
@@ -215,7 +222,7 @@ interface CliParts extends Parts {
 
 async function withParts<T>(
   options: CommonOptions,
-  { environment, version }: CliSurroundings,
+  { environment, version, checkpoint = () => {} }: CliSurroundings,
   run: (parts: CliParts) => Promise<T>,
 ): Promise<T> {
   const { settings: flags, configFile: file } = options;
@@ -224,7 +231,7 @@ async function withParts<T>(
   const pool = openPool(limits, WORKER_IDLE_MS);
   try {
     const userAgent = `sealift/${version}`;
-    return await run({ configuration, environment, limits, pool, userAgent, checkpoint: () => {} });
+    return await run({ configuration, environment, limits, pool, userAgent, checkpoint });
   } finally {
     pool.close();
   }
@@ -255,6 +262,23 @@ function endpointOptions(
   return {
     ...{ environment, registries, certDir },
     credentials: credentials === undefined ? undefined : { kind: 'basic', ...credentials },
+  };
+}
+
+/** What a pull of these images would ask, and whom. */
+function cliNetwork(parts: CliParts, options: DoctorOptions, signal: AbortSignal): DoctoredNetwork {
+  const { configuration, environment } = parts;
+  const { authfile } = configuration.pull;
+  return {
+    ...{ parts, images: options.images, signal },
+    loadRegistries: () => cliRegistries(parts),
+    namesOf: (image, registries) => namesOf({ reference: image }, registries),
+    endpointsOf: (registries) =>
+      cliEndpoints(parts, endpointOptions(parts, { credentials: undefined, certDir: options.certDir }, registries)),
+    authfiles: authfile.value === undefined ? findAuthfiles(environment, process.getuid?.() ?? 0) : [authfile.value],
+    helperPath: environment['PATH'] ?? '',
+    secretsFrom: () => 'the command line',
+    mirrorHosts: [],
   };
 }
 

@@ -232,7 +232,7 @@ class RunningDaemon {
   #openVolume(): Volume {
     const { pool, limits } = this.#services.parts;
     return openVolume(volumeSettings(this.#loaded.configuration, limits), {
-      commands: createCommandRunner(),
+      commands: createCommandRunner({ maxOutputBytes: limits.maxProgramOutputBytes }),
       runOperation: runVolumeIn(pool),
       clock: CLOCK,
       checkpoint: this.#surroundings.checkpoint,

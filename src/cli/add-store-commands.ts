@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { addCommonFlags } from './common-flags.ts';
 import type { ProgramOptions } from './create-program.ts';
-import { parseCommonOptions, type RawFlags, usage } from './parse-options.ts';
-import type { Commands, StoreCommandOptions } from './types.ts';
+import { parseRegistryImage } from './parse-image.ts';
+import { parseCommonOptions, parsePath, type RawFlags, usage } from './parse-options.ts';
+import type { Commands, DoctorOptions, StoreCommandOptions } from './types.ts';
 
 const IMAGES_EXAMPLES = `
 SIZE is what the layers of an image take of the disk, SHARED the part that other images use as well.
@@ -48,6 +49,12 @@ export function parseStoreOptions(flags: RawFlags, options: ProgramOptions): Sto
   const { daemon: ofDaemon = false, store } = flags;
   if (ofDaemon && store !== undefined) usage('--daemon: expected no --store beside it, got both');
   return { ...parseCommonOptions(flags, options), ofDaemon };
+}
+
+/** Files are there or not, which needs no doctor. */
+export function parseDoctorOptions(images: readonly string[], flags: RawFlags, options: ProgramOptions): DoctorOptions {
+  const certDir = flags.certDir === undefined ? undefined : parsePath(options, flags.certDir, '--cert-dir');
+  return { ...parseStoreOptions(flags, options), images: images.map(parseRegistryImage), certDir };
 }
 
 function addImages(program: Command, commands: Commands, options: ProgramOptions): void {

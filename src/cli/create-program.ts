@@ -1,6 +1,9 @@
-import { Command, Option } from 'commander';
-import { addStoreCommands, parseStoreOptions } from './add-store-commands.ts';
+import { Argument, Command, Option } from 'commander';
+import { addStoreCommands, parseDoctorOptions } from './add-store-commands.ts';
 import { addCommonFlags } from './common-flags.ts';
+import { describeProgram } from './completion/describe-program.ts';
+import { formatCompletion } from './completion/format-completion.ts';
+import { SHELLS, type Shell } from './completion/types.ts';
 import { parseImage, parseRemoteImage } from './parse-image.ts';
 import {
   type AskPassword,
@@ -71,18 +74,34 @@ Examples:
   sealift doctor --store /mnt/layers --json
   sealift doctor --daemon -c /run/confidential-containers/initdata/cdh.toml
 
+  # also whether the registry of an image answers, and its mirrors; otherwise nobody is connected to
+  sealift doctor registry.example/app:1.2
+
 Exit code 0 when no check fails, 5 otherwise.
 `;
 
-function addRegistryFlags(command: Command): Command {
-  return addCommonFlags(command)
-    .option('--platform <os/arch[/variant]>', 'image of an index to take; default: this machine')
+const COMPLETION_EXAMPLES = `
+Examples:
+  source <(sealift completion bash)
+  sealift completion bash > /usr/share/bash-completion/completions/sealift
+  sealift completion zsh > /usr/share/zsh/vendor-completions/_sealift
+  sealift completion fish > /usr/share/fish/vendor_completions.d/sealift.fish
+`;
+
+/** What decides on the way to a registry. */
+function addTransportFlags(command: Command): Command {
+  return command
     .option('--authfile <path>', 'credentials file in the auth.json format')
-    .option('--creds <user[:password]>', 'credentials for the registry of REF; asks for a missing password')
     .option('--cert-dir <dir>', 'certificates for the registry of REF: *.crt authorities, NAME.cert and NAME.key pairs')
     .option('--registries-conf <file>', 'registries.conf with mirrors and other places; default: where podman looks')
     .option('--registries-conf-d <dir>', 'drop-ins to it; default: where podman looks')
-    .option('--tls-verify <bool>', 'written --tls-verify[=BOOL]; false: allow http and unknown certificates')
+    .option('--tls-verify <bool>', 'written --tls-verify[=BOOL]; false: allow http and unknown certificates');
+}
+
+function addRegistryFlags(command: Command): Command {
+  return addTransportFlags(addCommonFlags(command))
+    .option('--platform <os/arch[/variant]>', 'image of an index to take; default: this machine')
+    .option('--creds <user[:password]>', 'credentials for the registry of REF; asks for a missing password')
     .addOption(new Option('--policy <file>', 'policy.json that decides whether the image may run'))
     .addOption(new Option('--insecure-policy', 'accept any image').conflicts('policy'));
 }
@@ -90,7 +109,7 @@ function addRegistryFlags(command: Command): Command {
 /** What the daemon's configuration says, and nobody who asks it. */
 const DAEMONS_OWN = [
   ...['unpack', 'store', 'platform', 'authfile', 'creds', 'tlsVerify', 'policy', 'insecurePolicy'],
-  ...['certDir', 'registriesConf', 'registriesConfD'],
+  ...['certDir', 'registriesConf', 'registriesConfD', 'foreignLayers'],
 ];
 
 function addPull(program: Command, commands: Commands, options: ProgramOptions): void {
@@ -101,6 +120,7 @@ function addPull(program: Command, commands: Commands, options: ProgramOptions):
       new Option('--unpack <dir>', 'unpack into a plain directory, without a store').conflicts(['bundle', 'store']),
     )
     .option('--store <dir>', 'keep the store’s data and state below DIR')
+    .option('--foreign-layers', 'fetch layers that a registry may not hold from the https addresses in the manifest')
     .addOption(new Option('--socket <path>', 'have the daemon pull, as the kata agent does').conflicts(DAEMONS_OWN))
     .addHelpText('after', PULL_EXAMPLES)
     .action(async (image: string, flags: RawFlags) => {
@@ -147,12 +167,20 @@ function addUmount(program: Command, commands: Commands, options: ProgramOptions
 }
 
 function addDoctor(program: Command, commands: Commands, options: ProgramOptions): void {
-  addCommonFlags(program.command('doctor').description('check what pulls need of this machine, and say what to do'))
+  const command = program.command('doctor').description('check what pulls need of this machine, and say what to do');
+  addTransportFlags(addCommonFlags(command))
+    .argument('[ref...]', 'images of registries: whether these answer, and their mirrors and proxies')
     .option('--store <dir>', 'the store to look at')
-    .option('--daemon', 'what sealiftd stands on: its store, sockets, kernel and timeouts; -c is its configuration')
+    .addOption(
+      new Option(
+        '--daemon',
+        'what sealiftd stands on: its store, sockets, kernel, network and timeouts; -c is its configuration',
+      ).conflicts(['authfile', 'certDir', 'registriesConf', 'registriesConfD', 'tlsVerify']),
+    )
     .addHelpText('after', DOCTOR_EXAMPLES)
-    .action(async (flags: RawFlags) => {
-      const result = await commands.doctor(parseStoreOptions(flags, options), options.begin(flags));
+    .action(async (images: readonly string[], flags: RawFlags) => {
+      const question = parseDoctorOptions(images, flags, options);
+      const result = await commands.doctor(question, options.begin(flags));
       options.finish({ command: 'doctor', result }, flags);
     });
 }
@@ -163,6 +191,19 @@ function addVersion(program: Command, options: ProgramOptions): void {
     .description('print the version')
     .option('--json', 'print one JSON document')
     .action((flags: RawFlags) => options.finish({ command: 'version', result: { version: options.version } }, flags));
+}
+
+function addCompletion(program: Command, options: ProgramOptions): void {
+  program
+    .command('completion')
+    .description('print a script that completes this command line in a shell')
+    .addArgument(new Argument('<shell>', 'which shell').choices(SHELLS))
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', COMPLETION_EXAMPLES)
+    .action((shell: Shell, flags: RawFlags) => {
+      const script = formatCompletion(describeProgram(program), shell);
+      options.finish({ command: 'completion', result: { script } }, flags);
+    });
 }
 
 /** The command line as data: parses, calls the command, hands on what it returned. Throws commander's errors. */
@@ -178,6 +219,7 @@ export function createProgram(commands: Commands, options: ProgramOptions): Comm
   addUmount(program, commands, options);
   addStoreCommands(program, commands, options);
   addDoctor(program, commands, options);
+  addCompletion(program, options);
   addVersion(program, options);
   return program;
 }

@@ -1,4 +1,4 @@
-import type { Check, DoctorReport } from '../doctor/index.ts';
+import type { DoctorReport, ReportedCheck } from '../doctor/index.ts';
 import { assertNever, type PlainError, redact } from '../errors/index.ts';
 import type { InspectSummary, PullResult } from '../pull/index.ts';
 import { formatBytes } from './format-bytes.ts';
@@ -56,15 +56,22 @@ function formatSummary(summary: InspectSummary): string {
 /** The longest name of a check. */
 const NAME_WIDTH = 'daemon-configuration'.length;
 
-/** Texts of the kernel and of paths are in it. */
-function formatCheck({ name, status, detail, remedy }: Check): string {
-  const head = `${status.padEnd(7)}  ${name.padEnd(NAME_WIDTH)}  `;
-  const line = `${head}${redact(detail)}\n`;
+/** Texts of the kernel, of paths and of servers are in it. */
+function formatCheck({ name, subject, status, detail, remedy }: ReportedCheck): string {
+  const head = `  ${status.padEnd(7)}  ${name.padEnd(NAME_WIDTH)}  `;
+  const about = subject === undefined ? '' : `${subject}: `;
+  const line = `${head}${redact(`${about}${detail}`)}\n`;
   return remedy === undefined ? line : `${line}${' '.repeat(head.length)}→ ${redact(remedy)}\n`;
 }
 
+/** A heading for each group, and a line for each check with what to do below. */
 function formatReport({ checks }: DoctorReport): string {
-  return checks.map(formatCheck).join('');
+  return checks
+    .map((check, index) => {
+      const isFirst = check.group !== checks[index - 1]?.group;
+      return `${isFirst ? `${check.group}\n` : ''}${formatCheck(check)}`;
+    })
+    .join('');
 }
 
 /** What a person's standard output gets: what a script can use, and nothing else. */
@@ -89,6 +96,8 @@ export function formatOutput(outcome: CommandOutcome): string | Uint8Array {
       return formatStoreStatus(outcome.result);
     case 'doctor':
       return formatReport(outcome.result);
+    case 'completion':
+      return outcome.result.script;
     case 'version':
       return `${outcome.result.version}\n`;
     case 'help':

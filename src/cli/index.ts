@@ -8,6 +8,7 @@ export type {
   Commands,
   CommonOptions,
   Credentials,
+  DoctorOptions,
   ImagesResult,
   InspectOptions,
   OutputStream,

@@ -36,3 +36,11 @@ export function parseRemoteImage(text: string): string {
   if (transport !== undefined) usage(`--socket: expected an image of a registry, got one of ${transport}`);
   return registryNameOf(text) ?? text;
 }
+
+/** An image that some registry is asked for, as it was written. Throws `USAGE`. */
+export function parseRegistryImage(text: string): string {
+  assertKnownTransport(text);
+  const transport = fileTransportOf(text);
+  if (transport !== undefined) usage(`image "${text}": expected one of a registry, got one of ${transport}`);
+  return text;
+}

@@ -20,6 +20,7 @@ export interface RawFlags {
   readonly tlsVerify?: string;
   readonly policy?: string;
   readonly insecurePolicy?: true;
+  readonly foreignLayers?: true;
   readonly configFile?: string;
   readonly config?: true;
   readonly raw?: true;
@@ -89,7 +90,7 @@ function parsePathSettings(flags: RawFlags, io: { readonly cwd: string }): Setti
 }
 
 function parseSettings(flags: RawFlags, io: { readonly cwd: string }): SettingValues {
-  const { insecurePolicy, tlsVerify, platform, debug } = flags;
+  const { insecurePolicy, foreignLayers, tlsVerify, platform, debug } = flags;
   const verify = tlsVerify === undefined ? undefined : BOOLEANS.get(tlsVerify);
   if (tlsVerify !== undefined && verify === undefined) {
     usage(`--tls-verify: expected true or false, got "${tlsVerify}"`);
@@ -97,6 +98,7 @@ function parseSettings(flags: RawFlags, io: { readonly cwd: string }): SettingVa
   return {
     ...parsePathSettings(flags, io),
     ...(insecurePolicy ? { 'pull.insecure_policy': true } : {}),
+    ...(foreignLayers ? { 'pull.foreign_layer_urls': true } : {}),
     ...(verify === undefined ? {} : { 'pull.tls_verify': verify }),
     ...(platform === undefined ? {} : { 'pull.platform': platform }),
     ...(debug ? { 'log.level': 'debug' } : {}),

@@ -25,12 +25,9 @@ function isHelp(error: unknown): boolean {
  * A message of commander as ours. Values are cut off: what stands behind `=` of an unknown option, or in place of an
  * unexpected argument, may be a password that was typed at the wrong place.
  */
-function usageError(error: CommanderError): SealiftError {
+function usageError(error: CommanderError, commands: readonly string[]): SealiftError {
   if (error.code === 'commander.help') {
-    return new SealiftError(
-      'USAGE',
-      'expected a command: pull, inspect, umount, images, rm, prune, store, doctor or version',
-    );
+    return new SealiftError('USAGE', `expected a command: ${commands.join(', ')}`);
   }
   const message = error.message
     .replace(/^error: /, '')
@@ -38,6 +35,10 @@ function usageError(error: CommanderError): SealiftError {
     .replace(/^(too many arguments.*? but got [0-9]+).*$/s, '$1')
     .replace(/\.$/, '');
   return new SealiftError('USAGE', message.charAt(0).toLowerCase() + message.slice(1));
+}
+
+function namesOf(program: ReturnType<typeof createProgram>): readonly string[] {
+  return program.commands.map((command) => command.name());
 }
 
 function wantsJson(argv: readonly string[]): boolean {
@@ -151,7 +152,7 @@ export async function runCli(options: {
       run.finish({ command: 'help', result: { help } }, {});
       return 0;
     }
-    const plain = toPlainError(error instanceof CommanderError ? usageError(error) : error);
+    const plain = toPlainError(error instanceof CommanderError ? usageError(error, namesOf(program)) : error);
     run.fail(plain);
     return run.failureCode(plain);
   } finally {

@@ -61,6 +61,12 @@ export interface StoreCommandOptions extends CommonOptions {
   readonly ofDaemon: boolean;
 }
 
+export interface DoctorOptions extends StoreCommandOptions {
+  /** Of registries, as the user wrote them; without any nobody is connected to. */
+  readonly images: readonly string[];
+  readonly certDir: string | undefined;
+}
+
 export interface RmOptions extends StoreCommandOptions {
   /** References and digests as the user wrote them. */
   readonly targets: readonly string[];
@@ -101,7 +107,7 @@ export interface Commands {
   rm(options: RmOptions, io: CommandIo): Promise<Removal>;
   prune(options: PruneOptions, io: CommandIo): Promise<Removal>;
   storeStatus(options: CommonOptions, io: CommandIo): Promise<StoreStatusResult>;
-  doctor(options: StoreCommandOptions, io: CommandIo): Promise<DoctorReport>;
+  doctor(options: DoctorOptions, io: CommandIo): Promise<DoctorReport>;
 }
 
 export interface OutputStream {
@@ -134,5 +140,6 @@ export type CommandOutcome =
   | { readonly command: 'rm' | 'prune'; readonly result: Removal }
   | { readonly command: 'store status'; readonly result: StoreStatusResult }
   | { readonly command: 'doctor'; readonly result: DoctorReport }
+  | { readonly command: 'completion'; readonly result: { readonly script: string } }
   | { readonly command: 'version'; readonly result: { readonly version: string } }
   | { readonly command: 'help'; readonly result: { readonly help: string } };

@@ -38,10 +38,14 @@ export function loadTextFile(file: TextFile & { readonly optional?: boolean }): 
   const refuse = (detail: string, cause?: unknown): never => {
     throw new SealiftError(code, `load ${what} ${path}: ${detail}`, { context: { path }, cause });
   };
+  const refuseLength = (): never => {
+    const context = { path, limit: 'maxConfigurationBytes', expected: maxBytes, actual: 'more' };
+    throw new SealiftError(code, `load ${what} ${path}: expected at most ${maxBytes} bytes, got more`, { context });
+  };
   let fd: number | undefined;
   try {
     fd = openSync(path, 'r');
-    const bytes = readWhole(fd, maxBytes) ?? refuse(`expected at most ${maxBytes} bytes, got more`);
+    const bytes = readWhole(fd, maxBytes) ?? refuseLength();
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
     if (error instanceof SealiftError) throw error;

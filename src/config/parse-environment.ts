@@ -12,9 +12,13 @@ const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
   ['0', false],
 ]);
 
+const SWITCHES: ReadonlySet<SettingName> = new Set([
+  ...(['pull.tls_verify', 'pull.insecure_policy', 'pull.foreign_layer_urls'] as const),
+]);
+
 /** Text → what the schema wants to see for this setting; text that does not fit stays text, and the schema refuses it. */
 function fromText(setting: SettingName, text: string): unknown {
-  if (setting === 'pull.tls_verify' || setting === 'pull.insecure_policy') return BOOLEANS.get(text) ?? text;
+  if (SWITCHES.has(setting)) return BOOLEANS.get(text) ?? text;
   if (setting === 'pull.extra_root_certificates') return [text];
   const isNumber = setting === 'store.min_free_bytes' || setting.startsWith('pull.limits.');
   return isNumber && /^[0-9]{1,16}$/.test(text) ? Number(text) : text;
@@ -52,12 +56,15 @@ export function parseEnvironment(environment: Environment): SettingValues {
   return Object.fromEntries(values) as SettingValues;
 }
 
+/** For what has no proxy of its own. https://curl.se/docs/manpage.html#ENVIRONMENT */
+const ALL_PROXY: readonly string[] = ['ALL_PROXY', 'all_proxy'];
+
 /** What other tools read too; the first of several names wins. https://pkg.go.dev/golang.org/x/net/http/httpproxy#FromEnvironment */
 const COMMON_VARIABLES: ReadonlyMap<SettingName, readonly string[]> = new Map<SettingName, readonly string[]>([
   ['pull.authfile', ['REGISTRY_AUTH_FILE']],
   ['pull.registries_conf', ['CONTAINERS_REGISTRIES_CONF']],
-  ['pull.proxy.https', ['HTTPS_PROXY', 'https_proxy']],
-  ['pull.proxy.http', ['HTTP_PROXY', 'http_proxy']],
+  ['pull.proxy.https', ['HTTPS_PROXY', 'https_proxy', ...ALL_PROXY]],
+  ['pull.proxy.http', ['HTTP_PROXY', 'http_proxy', ...ALL_PROXY]],
   ['pull.proxy.no_proxy', ['NO_PROXY', 'no_proxy']],
 ]);
 

@@ -1,19 +1,23 @@
 import * as z from 'zod';
-import { LIMITS } from '../limits/index.ts';
+import { boundsOf, LIMITS, type LimitName } from '../limits/index.ts';
 import { LIMIT_NAMES, snakeCase } from './settings.ts';
 import { LAYER_FORMATS, VERITY_MODES } from './types.ts';
 
 export const absolutePath = z.string().regex(/^\/[^\u0000]*$/, 'expected an absolute path');
 export const certificate = z.string().regex(/-----BEGIN CERTIFICATE-----/, 'expected a PEM certificate');
 export const count = z.int().min(1);
-/** As long as a timer runs; a longer one fires at once. https://nodejs.org/api/timers.html#settimeoutcallback-delay-args */
-const duration = count.max(2 ** 31 - 1);
+function limit(name: LimitName): z.ZodInt {
+  const { least, greatest } = boundsOf(name);
+  // What one may write at all is what `z.int` says.
+  const number = least === 1 ? count : z.int().min(least, `expected at least ${least}`);
+  return greatest === Number.MAX_SAFE_INTEGER ? number : number.max(greatest, `expected at most ${greatest}`);
+}
 
 const limits = z.strictObject(
   Object.fromEntries(
     LIMIT_NAMES.map((name) => [
       snakeCase(name),
-      (LIMITS[name].unit === 'ms' ? duration : count)
+      limit(name)
         .optional()
         .meta({ default: LIMITS[name].default, description: `${LIMITS[name].reason} (${LIMITS[name].unit})` }),
     ]),
@@ -34,14 +38,14 @@ const store = z.strictObject({
 });
 
 /**
- * Says nothing of credentials, which may stand in it. Without a scheme it is http. SOCKS is refused by a code of its own
- * when a request would need it.
+ * Says nothing of credentials, which may stand in it. Without a scheme it is http. SOCKS 4 is refused by a code of its
+ * own when a request would need it.
  */
 export const proxyUrl = z
   .string()
   .regex(
     /^(?:(?:https?|socks(?:4a?|5h?)?):\/\/)?[^\s/?#]+\/?$/i,
-    'expected http:// or https://[USER:PASSWORD@]HOST[:PORT]',
+    'expected http://, https:// or socks5://[USER:PASSWORD@]HOST[:PORT]',
   );
 
 const proxy = z.strictObject({
@@ -62,6 +66,10 @@ const pull = z.strictObject({
   registries_conf_d: absolutePath.optional().describe('A directory with drop-ins to it.'),
   certs_d: absolutePath.optional().describe('A directory with a folder HOST[:PORT] of certificates for each registry.'),
   platform: z.string().min(1).optional().describe('OS/ARCH[/VARIANT] chosen from an index.'),
+  foreign_layer_urls: z
+    .boolean()
+    .optional()
+    .describe('True: foreign layers that a registry lacks come from the https addresses that their manifest names.'),
   proxy: proxy.optional().describe('The way to the registries where it leads over a proxy.'),
   limits: limits.optional().describe('Bounds on untrusted input.'),
 });

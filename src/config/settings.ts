@@ -35,6 +35,7 @@ const BASE = {
   'pull.registries_conf_d': { settableBy: 'measured', reason: 'it blocks registries and gives names other places' },
   'pull.certs_d': { settableBy: 'measured', reason: 'it would pick the client certificates that are shown' },
   'pull.platform': { settableBy: 'measured', reason: 'it decides which image of an index runs' },
+  'pull.foreign_layer_urls': { settableBy: 'measured', reason: 'the guest would ask any address that an image names' },
   'log.level': { settableBy: 'measured', reason: 'logs are read by the host' },
 } as const satisfies Partial<Record<SettingName, Setting>>;
 
@@ -59,6 +60,7 @@ export const DEFAULTS = {
   'store.min_free_bytes': 64 * 1024 * 1024,
   'pull.insecure_policy': false,
   'pull.tls_verify': true,
+  'pull.foreign_layer_urls': false,
   'pull.extra_root_certificates': [] as readonly string[],
   'log.level': 'info' as LogLevel,
   limits: DEFAULT_LIMITS,

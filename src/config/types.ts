@@ -42,6 +42,7 @@ export interface SettingValues extends Partial<Record<`pull.limits.${LimitName}`
   readonly 'pull.registries_conf_d'?: string;
   readonly 'pull.certs_d'?: string;
   readonly 'pull.platform'?: string;
+  readonly 'pull.foreign_layer_urls'?: boolean;
   readonly 'pull.proxy.https'?: string;
   readonly 'pull.proxy.http'?: string;
   readonly 'pull.proxy.no_proxy'?: string;
@@ -81,6 +82,8 @@ export interface Configuration {
     /** Path of a directory with a folder of certificates for each registry. */
     readonly certsD: Classified<string | undefined>;
     readonly platform: Classified<string | undefined>;
+    /** Whether addresses that an image names for its foreign layers are asked. */
+    readonly foreignLayerUrls: Classified<boolean>;
     readonly proxy: {
       readonly https: Classified<string | undefined>;
       readonly http: Classified<string | undefined>;

@@ -1,6 +1,7 @@
 import type { ServerIdentity } from '../api/index.ts';
 import type { AgentTimeouts } from '../config/index.ts';
 import type { VolumeIntegrity, VolumeStatus } from '../volume/index.ts';
+import type { Programs } from './machine-types.ts';
 
 /** Something in words, and what to do about it. */
 export interface Trouble {
@@ -38,9 +39,6 @@ export type AbilityName = (typeof ABILITIES)[number];
 /** `loadable`: as a module, when it is first used. */
 export type Ability = 'ready' | 'loadable' | 'absent';
 export type Abilities = Readonly<Record<AbilityName, Ability>>;
-
-/** Where each program lies; undefined: nowhere that is looked at. */
-export type Programs = Readonly<Record<string, string | undefined>>;
 
 export interface DaemonFindings extends DaemonView {
   readonly sockets: readonly SocketFinding[];

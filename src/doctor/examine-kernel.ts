@@ -1,6 +1,6 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
-import { attempt, findProgram, listTargetTypes } from '../platform/index.ts';
-import { ABILITIES, type Abilities, type Programs } from './daemon-types.ts';
+import { attempt, listTargetTypes } from '../platform/index.ts';
+import { ABILITIES, type Abilities } from './daemon-types.ts';
 import { decideAbility, type KernelEvidence } from './decide-ability.ts';
 
 /** See {@link DoctorOperations.examineKernel}. Loads no module, and opens no device that would. */
@@ -30,9 +30,4 @@ function canLoadModules(): boolean {
 
 function readText(path: string): string {
   return attempt(() => readFileSync(path, 'latin1')).value ?? '';
-}
-
-/** See {@link DoctorOperations.findPrograms}. */
-export function findPrograms({ names }: { readonly names: readonly string[] }): Programs {
-  return Object.fromEntries(names.map((name) => [name, findProgram(name)]));
 }

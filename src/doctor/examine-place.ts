@@ -8,8 +8,11 @@ const VALUE = Buffer.from('y');
 /** See {@link DoctorOperations.examinePlace}. Writes to a file without a name, which nothing can leave behind. */
 export function examinePlace({ path }: { readonly path: string }): PlaceFacts {
   const { examined, obstacle } = nearestDirectory(path);
-  const { bavail, bsize } = statfsSync(examined);
-  const facts = { path, examined, freeBytes: bavail * bsize };
+  const { bavail, blocks, bsize, files, ffree, type } = statfsSync(examined);
+  const facts = {
+    ...{ path, examined, freeBytes: bavail * bsize, sizeBytes: blocks * bsize, fileSystem: type },
+    freeInodes: files === 0 ? undefined : ffree,
+  };
   if (obstacle !== undefined) return { ...facts, ...everything({ unusable: `${obstacle} is no directory` }) };
   const { value: fd, usability } = attempt(() => openUnnamed(examined));
   if (fd === undefined) return { ...facts, ...everything(usability) };

@@ -1,8 +1,21 @@
 export type { DaemonView, Trouble } from './daemon-types.ts';
+export type {
+  AuthfileView,
+  HostUse,
+  ImagePlace,
+  ImageView,
+  NetworkPorts,
+  NetworkView,
+  ProxyExceptions,
+  ProxySetting,
+  RegistryAnswer,
+  WantedHost,
+} from './network-types.ts';
 export { performDoctorOperation } from './perform-operation.ts';
 export { runDoctor } from './run-doctor.ts';
 export type {
   Check,
+  CheckGroup,
   CheckStatus,
   DaemonPorts,
   DoctorOperation,
@@ -10,5 +23,6 @@ export type {
   DoctorReport,
   MachineFacts,
   PlaceFacts,
+  ReportedCheck,
   RunDoctorOperation,
 } from './types.ts';

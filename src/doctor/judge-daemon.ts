@@ -1,6 +1,7 @@
 import type { SpaceFacts, VolumeStatus } from '../volume/index.ts';
 import { ok } from './checks.ts';
 import type { AbilityName, DaemonFindings } from './daemon-types.ts';
+import { judgePrograms } from './judge-programs.ts';
 import { judgeSockets } from './judge-sockets.ts';
 import { judgeTimeouts } from './judge-timeouts.ts';
 import type { Check } from './types.ts';
@@ -13,7 +14,7 @@ export function judgeDaemon(findings: DaemonFindings): readonly Check[] {
     judgeConfiguration(findings),
     ...judgeMapper(findings),
     judgeAegis(findings),
-    judgePrograms(findings),
+    judgePrograms(findings.programs),
     judgeStore(findings.store),
     judgeSockets(findings.sockets),
     ...judgeTimeouts(findings.timeouts),
@@ -54,14 +55,6 @@ function judgeAegis({ abilities, integrity }: DaemonFindings): Check {
 
 function describeAbility(ability: 'ready' | 'loadable'): string {
   return ability === 'ready' ? 'the kernel has it' : 'the kernel loads it as a module when it is used';
-}
-
-function judgePrograms({ programs }: DaemonFindings): Check {
-  const name = 'programs';
-  const missing = Object.keys(programs).filter((program) => programs[program] === undefined);
-  if (missing.length === 0) return ok(name, Object.values(programs).join(', '));
-  const remedy = 'add cryptsetup and e2fsprogs to the guest; without them images go to memory';
-  return { name, status: 'warn', detail: `not found: ${missing.join(', ')}`, remedy };
 }
 
 function judgeStore({ state, place, space, error, cipher, integrity }: VolumeStatus): Check {

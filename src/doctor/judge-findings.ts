@@ -1,29 +1,70 @@
 import type { Usability } from '../platform/index.ts';
 import { judge, ok, skipped } from './checks.ts';
+import { isOlder } from './is-older.ts';
+import { judgeClock } from './judge-clock.ts';
 import { judgeDaemon } from './judge-daemon.ts';
-import type { Check, Findings, PlaceFacts } from './types.ts';
+import { judgeNetwork } from './judge-network.ts';
+import { judgeBacking, judgeInodes, judgeUpper } from './judge-place.ts';
+import { judgeHelpers, judgeRuntimes } from './judge-programs.ts';
+import { judgeResources } from './judge-resources.ts';
+import {
+  CHECK_GROUPS,
+  type Check,
+  type CheckGroup,
+  type Findings,
+  type PlaceFacts,
+  type ReportedCheck,
+} from './types.ts';
 
 const MIB = 1024 * 1024;
 /** openat2(2), without which no user of an image is looked up safely. */
 const OLDEST_KERNEL = '5.6';
 /** Debian 12's, the oldest that is tested. */
 const TESTED_KERNEL = '6.1';
+/** As the store has it: an eighth at most. */
+const MAX_RESERVE_SHARE = 8;
 /** Records, documents and mount points of a few images. */
 const MIN_STATE_BYTES = 16 * MIB;
 
-/** Every check, in the order in which things depend on each other. */
-export function judgeFindings(findings: Findings): readonly Check[] {
+/** Every check, in the order in which things depend on each other within a group. */
+export function judgeFindings(findings: Findings): readonly ReportedCheck[] {
+  const groups: Readonly<Record<CheckGroup, readonly Check[]>> = {
+    machine: judgeMachine(findings),
+    store: judgeStore(findings),
+    network: [...judgeHelpers(findings.credentialHelpers), ...judgeNetwork(findings.network)],
+    daemon: findings.daemon === undefined ? [] : judgeDaemon(findings.daemon),
+  };
+  return CHECK_GROUPS.flatMap((group) => groups[group].map((check) => ({ ...check, group })));
+}
+
+function judgeMachine(findings: Findings): readonly Check[] {
   return [
     judgeKernel(findings.kernelRelease),
     judgeRoot(findings.isRoot),
     ...judgeRuntime(findings),
     ...judgeMounts(findings),
-    ...judgeImages(findings),
-    ...judgeXattrs(findings),
-    judgeSpace('data-space', findings.data, findings.minFreeBytes, findings),
-    judgeSpace('state-space', findings.state, MIN_STATE_BYTES, findings),
-    ...(findings.daemon === undefined ? [] : judgeDaemon(findings.daemon)),
+    ...judgeResources(findings),
+    judgeClock(findings),
+    judgeRuntimes(findings.runtimes),
   ];
+}
+
+function judgeStore(findings: Findings): readonly Check[] {
+  const { isRoot, data, state, minFreeBytes, resources } = findings;
+  return [
+    ...judgeLayerImages(findings),
+    ...judgeXattrs(findings),
+    isRoot ? judgeUpper(data) : skipped('overlay-upper'),
+    judgeSpace('data-space', data, reserveOf(data, minFreeBytes), findings),
+    isRoot ? judgeInodes(data) : skipped('data-inodes'),
+    isRoot ? judgeBacking(data, resources.availableMemoryBytes) : skipped('data-memory'),
+    judgeSpace('state-space', state, MIN_STATE_BYTES, findings),
+  ];
+}
+
+/** What the store has a pull leave, of a small one as well. */
+function reserveOf({ sizeBytes }: PlaceFacts, minFreeBytes: number): number {
+  return Math.min(minFreeBytes, Math.floor(sizeBytes / MAX_RESERVE_SHARE));
 }
 
 function judgeKernel(release: string): Check {
@@ -32,15 +73,6 @@ function judgeKernel(release: string): Check {
   if (isOlder(release, OLDEST_KERNEL)) return { name, status: 'fail', detail: `${release} has no openat2`, remedy };
   if (isOlder(release, TESTED_KERNEL)) return { name, status: 'warn', detail: `${release} is not tested`, remedy };
   return ok(name, release);
-}
-
-/** What is no version counts as new: the other checks look at what the kernel does. */
-function isOlder(release: string, than: string): boolean {
-  const [major = 0, minor = 0] = /^([0-9]+)\.([0-9]+)/.exec(release)?.slice(1).map(Number) ?? [
-    Number.POSITIVE_INFINITY,
-  ];
-  const [wantedMajor = 0, wantedMinor = 0] = than.split('.').map(Number);
-  return major < wantedMajor || (major === wantedMajor && minor < wantedMinor);
 }
 
 function judgeRoot(isRoot: boolean): Check {
@@ -79,7 +111,7 @@ function judgeMounts({ isRoot, machine }: Findings): readonly Check[] {
   ];
 }
 
-function judgeImages({ layerFormats, choice }: Findings): readonly Check[] {
+function judgeLayerImages({ layerFormats, choice }: Findings): readonly Check[] {
   if (layerFormats === undefined || choice === undefined) {
     return ['loop-devices', 'erofs', 'direct-io', 'layer-format'].map(skipped);
   }

@@ -3,11 +3,13 @@ import { attempt } from '../platform/index.ts';
 
 const MAX_BYTES = 64 * 1024;
 
-/**
- * See {@link DoctorOperations.readAgentFile}. The path is the host's choice (attacker-controlled): nothing but a plain
- * file is read, and not much of it.
- */
+/** See {@link DoctorOperations.readAgentFile}. The path is the host's choice (attacker-controlled). */
 export function readAgentFile({ path }: { readonly path: string }): string | undefined {
+  return readPlainFile(path);
+}
+
+/** Nothing but a plain file is read, and not much of it; undefined where there is none. */
+export function readPlainFile(path: string): string | undefined {
   const fd = attempt(() => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)).value;
   if (fd === undefined) return undefined;
   try {

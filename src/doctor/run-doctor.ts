@@ -1,11 +1,14 @@
 import { SealiftError } from '../errors/index.ts';
 import type { LayerFormatProbe } from '../snapshot/index.ts';
 import type { DaemonFindings, SocketFinding } from './daemon-types.ts';
+import { gatherNetwork } from './gather-network.ts';
 import { judgeFindings } from './judge-findings.ts';
 import type { DaemonPorts, DoctorPorts, DoctorReport, Findings, PlaceFacts } from './types.ts';
 
 /** What prepares a block device. */
 const PROGRAMS = ['cryptsetup', 'mkfs.ext4'] as const;
+/** What runs bundles. */
+const RUNTIMES = ['crun', 'runc'] as const;
 
 /** Looks at everything that pulls stand on, and leaves nothing behind. What does not work is an answer, no failure. */
 export async function runDoctor(ports: DoctorPorts): Promise<DoctorReport> {
@@ -19,6 +22,7 @@ export async function runDoctor(ports: DoctorPorts): Promise<DoctorReport> {
 
 async function gatherFindings(ports: DoctorPorts): Promise<Findings> {
   const { kernelRelease, isRoot, minFreeBytes, dataDir, stateDir, runOperation, probeLayerFormats } = ports;
+  const [socketPath] = ports.daemon?.view.socketPaths ?? [];
   const machine = await runOperation('examineMachine', { asRoot: isRoot });
   const { facts: data, isStalled } = await examinePlace(dataDir, runOperation);
   const state = await runOperation('examinePlace', { path: stateDir });
@@ -33,6 +37,11 @@ async function gatherFindings(ports: DoctorPorts): Promise<Findings> {
     layerFormats,
     choice: layerFormats && choose(ports, layerFormats),
     inflatesSynchronously: ports.canInflateSynchronously(),
+    resources: await runOperation('examineResources', { socketPath }),
+    clock: { ...(await runOperation('examineClock', {})), nowMs: ports.wallNowMs() },
+    runtimes: await runOperation('examinePrograms', { names: RUNTIMES }),
+    credentialHelpers: await runOperation('examinePrograms', ports.credentialHelpers),
+    network: await gatherNetwork(ports.network, runOperation),
     daemon: ports.daemon && (await gatherDaemon(ports.daemon, ports)),
   };
 }
@@ -51,7 +60,7 @@ async function gatherDaemon(
     ...daemon.view,
     sockets,
     abilities: await runOperation('examineKernel', { release: kernelRelease }),
-    programs: await runOperation('findPrograms', { names: PROGRAMS }),
+    programs: await runOperation('examinePrograms', { names: PROGRAMS }),
   };
 }
 
@@ -65,7 +74,8 @@ async function examinePlace(
   } catch (error) {
     if (!(error instanceof SealiftError) || error.code !== 'STORE_STALLED') throw error;
     const unusable = { unusable: error.message };
-    const facts = { path, examined: path, freeBytes: 0, writable: unusable, userXattrs: unusable };
+    const nothing = { freeBytes: 0, sizeBytes: 0, freeInodes: undefined, fileSystem: 0 };
+    const facts = { path, examined: path, ...nothing, writable: unusable, userXattrs: unusable };
     return { facts: { ...facts, trustedXattrs: unusable }, isStalled: true };
   }
 }

@@ -1,7 +1,9 @@
 import type { ServerIdentity } from '../api/index.ts';
 import type { Usability } from '../platform/index.ts';
 import type { LayerFormatChoice, LayerFormatProbe } from '../snapshot/index.ts';
-import type { Abilities, DaemonFindings, DaemonView, Programs, SocketFacts } from './daemon-types.ts';
+import type { Abilities, DaemonFindings, DaemonView, SocketFacts } from './daemon-types.ts';
+import type { ClockFacts, Programs, ResourceFacts } from './machine-types.ts';
+import type { NameOutcome, NetworkFindings, NetworkPorts, ResolverFacts } from './network-types.ts';
 
 export type CheckStatus = 'ok' | 'warn' | 'fail' | 'skipped';
 
@@ -9,6 +11,8 @@ export type CheckStatus = 'ok' | 'warn' | 'fail' | 'skipped';
 export interface Check {
   /** For scripts: lower case, words joined by hyphens; never changes its meaning. */
   readonly name: string;
+  /** What it is about where there may be several of this name: a host, an image. */
+  readonly subject?: string;
   /** `warn`: works, but not as well as it could. `fail`: pulls with a store will not work. */
   readonly status: CheckStatus;
   readonly detail: string;
@@ -16,8 +20,16 @@ export interface Check {
   readonly remedy: string | undefined;
 }
 
+export const CHECK_GROUPS = ['machine', 'store', 'network', 'daemon'] as const;
+export type CheckGroup = (typeof CHECK_GROUPS)[number];
+
+export interface ReportedCheck extends Check {
+  readonly group: CheckGroup;
+}
+
 export interface DoctorReport {
-  readonly checks: readonly Check[];
+  /** By their groups. */
+  readonly checks: readonly ReportedCheck[];
   /** Of new layers; undefined without root, where layers cannot be kept. */
   readonly layerFormat: LayerFormatChoice | undefined;
 }
@@ -36,6 +48,11 @@ export interface PlaceFacts {
   /** The nearest directory that exists. */
   readonly examined: string;
   readonly freeBytes: number;
+  readonly sizeBytes: number;
+  /** Undefined where the file system makes them as it needs them. */
+  readonly freeInodes: number | undefined;
+  /** The magic number of statfs(2). */
+  readonly fileSystem: number;
   readonly writable: Usability;
   readonly userXattrs: Usability;
   readonly trustedXattrs: Usability;
@@ -48,8 +65,17 @@ export interface DoctorOperations {
   /** Of what the kernel shows by itself: nothing is loaded. */
   examineKernel(request: { readonly release: string }): Abilities;
   examineSocket(request: { readonly path: string }): SocketFacts;
-  /** In the folders where programs are run from. */
-  findPrograms(request: { readonly names: readonly string[] }): Programs;
+  /** In the folders where programs are run from, or in those of `path`; each that is known is asked for its version. */
+  examinePrograms(request: { readonly names: readonly string[]; readonly path?: string }): Programs;
+  /** Of the process that listens on the socket, else of this one. */
+  examineResources(request: { readonly socketPath: string | undefined }): ResourceFacts;
+  examineClock(request: Readonly<Record<string, never>>): ClockFacts;
+  readResolver(request: { readonly path: string }): ResolverFacts;
+  /** All at once, as connections have them looked up; what takes longer is told as such. */
+  resolveNames(request: {
+    readonly hosts: readonly string[];
+    readonly timeoutMs: number;
+  }): Promise<readonly NameOutcome[]>;
   /** Undefined: there is no such plain file. */
   readAgentFile(request: { readonly path: string }): string | undefined;
 }
@@ -62,7 +88,7 @@ export type DoctorOperation = {
 export type RunDoctorOperation = <Kind extends keyof DoctorOperations>(
   kind: Kind,
   request: Parameters<DoctorOperations[Kind]>[0],
-) => Promise<ReturnType<DoctorOperations[Kind]>>;
+) => Promise<Awaited<ReturnType<DoctorOperations[Kind]>>>;
 
 export interface DoctorPorts {
   /** As `uname -r` prints it. */
@@ -79,6 +105,11 @@ export interface DoctorPorts {
   readonly chooseLayerFormat: (probe: LayerFormatProbe) => LayerFormatChoice;
   /** Whether this Node decompresses without the event loop. */
   readonly canInflateSynchronously: () => boolean;
+  /** Milliseconds since 1970, as this machine has it. */
+  readonly wallNowMs: () => number;
+  readonly network: NetworkPorts;
+  /** Programs that credentials files name, and where they are looked for (PATH); none for the daemon. */
+  readonly credentialHelpers: { readonly names: readonly string[]; readonly path: string };
   /** Undefined: only what the command line's own store stands on is looked at. */
   readonly daemon?: DaemonPorts;
 }
@@ -97,5 +128,10 @@ export interface Findings extends Pick<DoctorPorts, 'kernelRelease' | 'isRoot' |
   readonly layerFormats: LayerFormatProbe | undefined;
   readonly choice: LayerFormatChoice | { readonly refused: string } | undefined;
   readonly inflatesSynchronously: boolean;
+  readonly resources: ResourceFacts;
+  readonly clock: ClockFacts & { readonly nowMs: number };
+  readonly runtimes: Programs;
+  readonly credentialHelpers: Programs;
+  readonly network: NetworkFindings;
   readonly daemon: DaemonFindings | undefined;
 }

@@ -55,6 +55,8 @@ export async function prepareImage(
   const image = await authoriseImage(policy, { reference, indexes, manifest }, limits);
   ports.assertTransport(image);
   checkpoint('image-authorised');
+  // Before the config is read: that of a signature or another artifact need not be one.
+  for (const { mediaType } of image.manifest.layers) layerCompression(mediaType);
   const { digest: configDigest } = image.manifest.config;
   const via = indexes.map((index) => index.digest);
   for (const digest of [...via, manifest.digest, configDigest]) {
@@ -64,9 +66,7 @@ export async function prepareImage(
   const config = await obtainConfig(image.manifest.config, source, ports, shelf?.store, signal);
   checkpoint('documents-kept');
   assertPlatform(config, platform);
-  const layers = matchDiffIds(image.manifest, config);
-  for (const { descriptor } of layers) layerCompression(descriptor.mediaType);
-  return { image, via, config, layers, source };
+  return { image, via, config, layers: matchDiffIds(image.manifest, config), source };
 }
 
 async function obtainConfig(

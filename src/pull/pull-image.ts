@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import type { PreparedBundle } from '../bundle/index.ts';
 import { prefixError, SealiftError } from '../errors/index.ts';
-import { formatPlatform, formatReference, isFileReference } from '../oci/index.ts';
+import { formatPlatform, formatReference, isFileReference, type Platform } from '../oci/index.ts';
 import type { Store } from '../store/index.ts';
 import { describePull, type PullOutcome } from './describe-pull.ts';
 import { droppedWarnings } from './dropped-warnings.ts';
@@ -34,6 +34,7 @@ async function pullTo(
   signal: AbortSignal,
 ): Promise<PullResult> {
   if (target.kind === 'unpack') return describe(await unpackImage(reference, target.directory, ports, signal));
+  if (target.kind === 'bundle') assertLinux(ports.platform);
   const store = await ports.openStore();
   const lease = store.openLease();
   try {
@@ -52,6 +53,13 @@ async function pullTo(
     if (ports.sweepsStore) await sweepStore(store, ports);
     await store.close();
   }
+}
+
+/** The image's own word is compared with the platform that was asked for. */
+function assertLinux({ os: actual }: Platform): void {
+  if (actual === 'linux') return;
+  const message = `bundle: expected an image for linux, got one for ${actual}`;
+  throw new SealiftError('BUNDLE_PLATFORM_UNSUPPORTED', message, { context: { expected: 'linux', actual } });
 }
 
 /** Layers that were finished before the store ran full are of no use to a pull that failed, and of use to others. */

@@ -95,6 +95,7 @@ class LayerPull {
   }
 
   async #settleChain(known: ReadonlyMap<Digest, KnownLayer>, mounts: LayerLease): Promise<readonly StoredLayer[]> {
+    await this.#openLowers(known, mounts);
     const chain: StoredLayer[] = [];
     for (const [position, layer] of this.#layers.entries()) {
       const own = known.get(layer.diffId);
@@ -104,12 +105,20 @@ class LayerPull {
     return chain;
   }
 
+  /** What will be looked through is mounted at once, and not layer after layer as the chain grows. */
+  async #openLowers(known: ReadonlyMap<Digest, KnownLayer>, mounts: LayerLease): Promise<void> {
+    const layers = this.#layers.flatMap(({ diffId }) => {
+      const own = known.get(diffId);
+      return own?.kind === 'published' ? [own.layer] : [];
+    });
+    const topmost = layers.findLastIndex((layer) => !isPlain(layer));
+    if (topmost > 0) await mounts.open(layers.slice(0, topmost));
+  }
+
   /** Whether the layer is the same tree upon the layers below as it is by itself. */
   async #standsAlone(layer: StoredLayer, below: readonly StoredLayer[], mounts: LayerLease): Promise<boolean> {
+    if (isPlain(layer)) return true;
     const { facts } = layer.record;
-    // The root is a directory in every layer, named or not.
-    const isPlain = facts.implied.every(({ path }) => path === '') && facts.marked.length === 0;
-    if (isPlain) return true;
     const lowers = await directoriesOf(below, mounts);
     const plan = await this.#ports.runSnapshot('planChain', { facts, lowers });
     return plan.kind === 'independent';
@@ -188,6 +197,11 @@ class LayerPull {
     if (format === 'directory') return { kind: 'overlay', directory, lowers };
     return { kind: 'image', path: `${directory}/${STAGED_IMAGE}`, lowers, verity };
   }
+}
+
+/** Nothing in it depends on the layers below. The root is a directory in every layer, named or not. */
+function isPlain({ record: { facts } }: StoredLayer): boolean {
+  return facts.implied.every(({ path }) => path === '') && facts.marked.length === 0;
 }
 
 /** Where the trees of these layers can be read, topmost first. */

@@ -6,6 +6,7 @@ import {
   type ImageManifest,
   type ImageReference,
   isDigest,
+  isGenericContentType,
   type Platform,
   parseManifestDocument,
   selectPlatform,
@@ -85,6 +86,14 @@ async function fetchEntry(request: ResolveRequest, entry: Descriptor): Promise<F
       },
     );
   }
+  const { contentType } = document;
+  if (!isGenericContentType(contentType) && contentType !== entry.mediaType) {
+    throw new SealiftError(
+      'MANIFEST_INVALID',
+      `manifest ${entry.digest}: expected "${entry.mediaType}" as its index says, got "${contentType}"`,
+      { context: { expected: entry.mediaType, actual: contentType } },
+    );
+  }
   // What the index says of the entry must be what the entry is: its media type is judged like a Content-Type.
-  return { ...document, contentType: document.contentType === '' ? entry.mediaType : document.contentType };
+  return { ...document, contentType: entry.mediaType };
 }

@@ -2,7 +2,7 @@
 export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   bytes: [],
   errors: [],
-  limits: [],
+  limits: ['errors'],
   oci: ['bytes', 'errors', 'limits'],
   platform: ['bytes', 'errors', 'limits'],
   log: ['errors'],
@@ -42,12 +42,16 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...['registry', 'signature', 'layer', 'store', 'snapshot', 'pull', 'perform-operation'],
   ],
   // What the doctor is given to look at.
-  'compose-doctor': ['compose-parts', ...['errors', 'config', 'api', 'doctor', 'layer', 'snapshot', 'volume']],
+  'compose-doctor': [
+    ...['compose-parts', 'compose-endpoints', 'compose-doctor-network'],
+    ...['errors', 'config', 'api', 'doctor', 'layer', 'snapshot', 'volume'],
+  ],
+  'compose-doctor-network': ['compose-parts', 'errors', 'oci', 'http', 'config', 'registry', 'doctor'],
   // The places of an image, for either program.
-  'compose-endpoints': ['compose-parts', 'oci', 'http', 'config', 'registry'],
+  'compose-endpoints': ['compose-parts', 'limits', 'oci', 'http', 'platform', 'config', 'registry'],
   compose: [
     ...['compose-parts', 'compose-endpoints'],
-    'compose-doctor',
+    ...['compose-doctor', 'compose-doctor-network'],
     ...['bytes', 'errors', 'limits', 'oci', 'http', 'platform', 'keybroker', 'config', 'log'],
     ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack', 'decrypt'],
     ...['pull', 'cli', 'api', 'doctor', 'volume', 'perform-operation'],
@@ -66,7 +70,6 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 
 /** What a room may take as types only, on top of the table above: the data and the ports of those who use it. */
 export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
-  limits: ['errors'],
   store: ['unpack'],
   snapshot: ['unpack', 'store'],
   platform: ['store', 'snapshot', 'layer', 'unpack', 'bundle', 'volume'],

@@ -1,50 +1,53 @@
 import { mkdirSync } from 'node:fs';
 import { composeDaemon, type DaemonServices } from '../../src/compose-daemon.ts';
+import type { DaemonConfiguration } from '../../src/config/index.ts';
 import { SILENT_LOGGER } from '../../src/log/index.ts';
+import { umount } from '../../src/platform/index.ts';
 import { mustRun } from './commands.ts';
-import { resolveSample } from './daemon-texts.ts';
+import { type DaemonSample, resolveSample } from './daemon-texts.ts';
 import { unmountBelow } from './mounts.ts';
 import { PullBed } from './pull-bed.ts';
-
-export interface DaemonBedOptions {
-  /** Tables behind `[store]` and `[api]`. */
-  readonly toml?: string;
-  readonly imagepuller?: string;
-}
 
 /** The daemon without its sockets, its memory a tmpfs of the test's own, and a registry in this process. Takes root. */
 export class DaemonBed implements AsyncDisposable {
   readonly bed: PullBed;
   readonly daemon: DaemonServices;
+  #configuration: DaemonConfiguration;
   #bundles = 0;
 
-  private constructor(bed: PullBed, daemon: DaemonServices) {
+  private constructor(bed: PullBed, memory: string, sample: DaemonSample) {
     this.bed = bed;
-    this.daemon = daemon;
-  }
-
-  static async open({ toml = '', imagepuller }: DaemonBedOptions = {}, bed?: PullBed): Promise<DaemonBed> {
-    const used = bed ?? (await PullBed.open());
-    const memory = used.path('memory');
-    mkdirSync(memory);
-    mkdirSync(used.path('bundles'));
-    await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=256m,mode=0700', 'tmpfs', memory]);
-    const tables = `[store]\nstate = "${used.path('state')}"\n[api]\nbundle_roots = ["${used.path('bundles')}"]\n`;
-    const configuration = resolveSample({
-      toml: `${tables}${toml}`,
-      ...(imagepuller === undefined ? {} : { imagepuller }),
-    });
-    const daemon = composeDaemon({
+    this.#configuration = resolveIn(bed, sample);
+    this.daemon = composeDaemon({
       version: 'test',
       log: SILENT_LOGGER,
-      configuration: () => configuration,
+      configuration: () => this.#configuration,
       failure: () => undefined,
       currentPlace: async () => ({ kind: 'memory', directory: memory, reason: 'test' }),
       reportStall: () => undefined,
       measure: async () => {},
       checkpoint: () => {},
     });
-    return new DaemonBed(used, daemon);
+  }
+
+  /** The tables of the sample's file come behind `[store]` and `[api]`. */
+  static async open(sample: DaemonSample = {}, bed?: PullBed): Promise<DaemonBed> {
+    const used = bed ?? (await PullBed.open());
+    const memory = used.path('memory');
+    mkdirSync(memory);
+    mkdirSync(used.path('bundles'));
+    await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=256m,mode=0700', 'tmpfs', memory]);
+    return new DaemonBed(used, memory, sample);
+  }
+
+  get configuration(): DaemonConfiguration {
+    return this.#configuration;
+  }
+
+  /** As a reload: for the pulls from now on. Limits stay those of the start. Answers the warnings. */
+  configure(sample: DaemonSample): readonly string[] {
+    this.#configuration = resolveIn(this.bed, sample);
+    return this.#configuration.warnings;
   }
 
   /** As the agent: the directory first. Answers the digest of the manifest. */
@@ -56,9 +59,19 @@ export class DaemonBed implements AsyncDisposable {
     return (await this.daemon.pulls.pullImage({ imageUrl, bundlePath, requestId: 'r', signal })).manifestDigest;
   }
 
+  /** As the agent does with the container of the last pull. */
+  removeLast(): void {
+    umount(this.bed.path(`bundles/c${this.#bundles}/rootfs`));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.daemon.stop();
     await unmountBelow(this.bed.directory);
     await this.bed.close();
   }
+}
+
+function resolveIn(bed: PullBed, { toml = '', ...others }: DaemonSample): DaemonConfiguration {
+  const tables = `[store]\nstate = "${bed.path('state')}"\n[api]\nbundle_roots = ["${bed.path('bundles')}"]\n`;
+  return resolveSample({ toml: `${tables}${toml}`, ...others });
 }

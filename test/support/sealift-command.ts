@@ -38,18 +38,44 @@ export interface SealiftOptions {
 
 /** Runs the built program with `--json` and reads its answer. A broken contract of standard output is an error. */
 export async function runSealift(parameters: readonly string[], options: SealiftOptions = {}): Promise<SealiftResult> {
-  const { program = SEALIFT, env = {}, onStart, ...rest } = options;
+  const child = spawnSealift(parameters, options, false);
+  const memory = watchPeakMemory(child);
+  const [stdout, stderr, code] = await Promise.all([readAll(child.stdout), readAll(child.stderr), ended(child)]);
+  return { code, stdout, stderr, peakBytes: memory.stop(), ...readDocument(stdout, stderr, code) };
+}
+
+/**
+ * Runs it in a process group of its own, for somebody to kill it half-way with all it has started. Answers the signal
+ * that ended it or, when it was faster, its exit code.
+ */
+export async function runDoomedSealift(
+  parameters: readonly string[],
+  options: SealiftOptions = {},
+): Promise<NodeJS.Signals | number> {
+  const child = spawnSealift(parameters, options, true);
+  child.stdout.resume();
+  child.stderr.resume();
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve(signal ?? code ?? -1));
+  });
+}
+
+function spawnSealift(
+  parameters: readonly string[],
+  { program = SEALIFT, env = {}, onStart, ...rest }: SealiftOptions,
+  detached: boolean,
+) {
   if (!existsSync(program)) throw new Error(`${program} is missing; run \`make build\` first`);
   const environment = { PATH: process.env['PATH'], HOME: '/nonexistent', ...env };
   const child = spawn(program, [...parameters, '--json'], {
     ...rest,
     env: environment,
+    detached,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   onStart?.(child);
-  const memory = watchPeakMemory(child);
-  const [stdout, stderr, code] = await Promise.all([readAll(child.stdout), readAll(child.stderr), ended(child)]);
-  return { code, stdout, stderr, peakBytes: memory.stop(), ...readDocument(stdout, stderr, code) };
+  return child;
 }
 
 function readDocument(stdout: string, stderr: string, code: number): Pick<SealiftResult, 'result' | 'error'> {

@@ -12,17 +12,33 @@ export interface TestCertificates {
   readonly named: { readonly key: string; readonly cert: string };
   /** For other.example only. */
   readonly wrongName: { readonly key: string; readonly cert: string };
+  /** As `server`, and good until yesterday. */
+  readonly expired: { readonly key: string; readonly cert: string };
 }
 
 const KEY_OPTIONS = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 
-function issue(directory: string, name: string, subjectAltName: string): { key: string; cert: string } {
+const SERVER_NAMES = 'IP:127.0.0.1,IP:10.0.2.2,DNS:localhost';
+
+function issue(directory: string, name: string, subjectAltName: string, days = 2): { key: string; cert: string } {
   const file = (suffix: string) => path.join(directory, `${name}.${suffix}`);
   const run = (...args: string[]) => execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
   run('req', ...KEY_OPTIONS, '-keyout', file('key'), '-out', file('csr'), '-subj', `/CN=${name}`);
   writeFileSync(file('ext'), `subjectAltName=${subjectAltName}\n`);
   const authority = ['-CA', 'authority.crt', '-CAkey', 'authority.key', '-CAcreateserial'];
-  run('x509', '-req', '-in', file('csr'), ...authority, '-days', '2', '-extfile', file('ext'), '-out', file('crt'));
+  run(
+    'x509',
+    '-req',
+    '-in',
+    file('csr'),
+    ...authority,
+    '-days',
+    `${days}`,
+    '-extfile',
+    file('ext'),
+    '-out',
+    file('crt'),
+  );
   return { key: readFileSync(file('key'), 'utf8'), cert: readFileSync(file('crt'), 'utf8') };
 }
 
@@ -34,9 +50,10 @@ export function makeTestCertificates(): TestCertificates {
     execFileSync('openssl', ['req', ...authority, '-subj', '/CN=sealift test'], { cwd: directory, stdio: 'pipe' });
     return {
       authority: readFileSync(path.join(directory, 'authority.crt'), 'utf8'),
-      server: issue(directory, 'server', 'IP:127.0.0.1,IP:10.0.2.2,DNS:localhost'),
+      server: issue(directory, 'server', SERVER_NAMES),
       named: issue(directory, 'named', 'DNS:registry.example,DNS:cdn.example,DNS:auth.example'),
       wrongName: issue(directory, 'wrong', 'DNS:other.example'),
+      expired: issue(directory, 'expired', SERVER_NAMES, -1),
     };
   } finally {
     rmSync(directory, { recursive: true });

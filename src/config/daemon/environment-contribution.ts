@@ -7,6 +7,11 @@ import { locateDocument } from './locate-document.ts';
 
 const CREDENTIALS = 'CDH_DEFAULT_IMAGE_AUTHENTICATED_REGISTRY_CREDENTIALS';
 
+const IGNORED: ReadonlyMap<string, string> = new Map([
+  ['REGISTRY_AUTH_FILE', 'pull.authfile'],
+  ['CONTAINERS_REGISTRIES_CONF', 'pull.registries_conf'],
+]);
+
 /** Whoever wrote the unit or components.toml, which are measured, has chosen the credentials. */
 export function areCredentialsInEnvironment(environment: Environment): boolean {
   return Boolean(environment[CREDENTIALS]);
@@ -20,6 +25,15 @@ function credentialsContribution(environment: Environment): Pick<Contribution, '
   if (typeof found !== 'string') return { sources: [], obstacles: [found] };
   const values = { 'pull.authfile': found };
   return { sources: [{ class: 'measured', named: false, originOf: () => origin, values }], obstacles: [] };
+}
+
+/** The tools of containers/image read it; here it would be the host's word on what only its owner may say. */
+function ignoredWarnings(environment: Environment): string[] {
+  return [...IGNORED]
+    .filter(([variable]) => environment[variable])
+    .map(
+      ([variable, setting]) => `environment ${variable}: ignored, ${setting} in the measured configuration is for this`,
+    );
 }
 
 /** A broken proxy is an obstacle to pulls: the daemon has to serve so that it can say so. */
@@ -52,6 +66,6 @@ export function environmentContribution(environment: Environment): Contribution 
   return {
     sources: [...credentials.sources, own, ...proxies.sources],
     obstacles: [...credentials.obstacles, ...proxies.obstacles],
-    warnings: [],
+    warnings: ignoredWarnings(environment),
   };
 }

@@ -5,7 +5,13 @@ import { checkDocument } from '../schema.ts';
 import type { ConfigurationSource, SettingValues } from '../types.ts';
 import type { Contribution } from './contribution.ts';
 import { normalizePattern } from './match-registry.ts';
-import { type ImagepullerFile, type ImagepullerRegistry, imagepullerSchema, REGISTRY_KEYS } from './schema.ts';
+import {
+  IMAGEPULLER_KEYS,
+  type ImagepullerFile,
+  type ImagepullerRegistry,
+  imagepullerSchema,
+  REGISTRY_KEYS,
+} from './schema.ts';
 import type { HostMirror, RegistryOverride, RegistryOverrides } from './types.ts';
 
 export interface ImagepullerContribution extends Contribution {
@@ -32,6 +38,14 @@ function basic(username: string, password: string, { path, pattern }: Place): Cr
   return { kind: 'basic', username, password };
 }
 
+function registryToken(token: string, { path, pattern }: Place): Credentials {
+  // It becomes a header. https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+  if (!/^[\x21-\x7e]+$/.test(token)) {
+    refuse(path, `registries.${pattern}.registrytoken: expected printable ASCII characters`);
+  }
+  return { kind: 'registry-token', token };
+}
+
 function decodePair(encoded: string, place: Place): Credentials {
   const compact = encoded.trim();
   const pair = Buffer.from(compact, 'base64').toString('utf8');
@@ -44,7 +58,8 @@ function decodePair(encoded: string, place: Place): Credentials {
 }
 
 function credentialsOf(registry: ImagepullerRegistry, place: Place): Credentials | undefined {
-  const { identitytoken, username, password = '', auth } = registry;
+  const { registrytoken, identitytoken, username, password = '', auth } = registry;
+  if (registrytoken) return registryToken(registrytoken, place);
   if (identitytoken) return { kind: 'identity-token', token: identitytoken };
   if (username) return basic(username, password, place);
   return auth ? decodePair(auth, place) : undefined;
@@ -72,15 +87,16 @@ function overrideOf(registry: ImagepullerRegistry, place: Place): RegistryOverri
   };
 }
 
-/** What is not built only helps bytes arrive: without it a pull fails at the registry, and nothing else runs. */
+/** What is unknown could only help bytes arrive: without it a pull fails at the registry, and nothing else runs. */
 function registryWarnings(registry: ImagepullerRegistry, { path, pattern }: Place): string[] {
   const place = `file ${path}: registries.${pattern}`;
-  const unbuilt = ['registrytoken'].filter((key) => registry[key]);
   const unknown = Object.keys(registry).filter((key) => !REGISTRY_KEYS.includes(key));
-  return [
-    ...unbuilt.map((key) => `${place}.${key}: not supported, ignored`),
-    ...unknown.map((key) => `${place}.${key}: unknown setting, ignored`),
-  ];
+  return unknown.map((key) => `${place}.${key}: unknown setting, ignored`);
+}
+
+function tableWarnings(file: ImagepullerFile, path: string): string[] {
+  const unknown = Object.keys(file).filter((key) => !IMAGEPULLER_KEYS.includes(key));
+  return unknown.map((key) => `file ${path}: ${key}: unknown setting, ignored`);
 }
 
 function proxySource({ 'extra-env': variables = {} }: ImagepullerFile, path: string): ConfigurationSource {
@@ -102,9 +118,11 @@ function read(text: string, path: string): ImagepullerContribution {
   if (!checked.ok) return refuse(path, checked.problem);
   const { registries = {}, 'extra-env': variables = {} } = checked.file;
   const overrides = new Map<string, RegistryOverride>();
-  const warnings = Object.keys(variables)
-    .filter((name) => !['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'].includes(name))
-    .map((name) => `file ${path}: extra-env.${name}: only proxies can be set, ignored`);
+  const foreign = Object.keys(variables).filter((name) => !['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'].includes(name));
+  const warnings = [
+    ...tableWarnings(checked.file, path),
+    ...foreign.map((name) => `file ${path}: extra-env.${name}: only proxies can be set, ignored`),
+  ];
   for (const [written, registry] of Object.entries(registries)) {
     const pattern = normalizePattern(written);
     if (overrides.has(pattern)) return refuse(path, `registries.${pattern}: written twice`);

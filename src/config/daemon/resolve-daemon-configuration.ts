@@ -86,6 +86,7 @@ export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfigurat
     store: { ...base.store, data: volume.mountPoint },
     inlinePolicy: fromFile<string | undefined>(inlinePolicy, origin, undefined),
     maxLayerDownloads: fromFile<number | undefined>(image?.max_concurrent_layer_downloads_per_image, origin, undefined),
+    anonymousFallback: fromFile<boolean>(image?.anonymous_fallback_on_unauthorized, origin, false),
     volume,
     api: resolveApi(parsed, environment, origin),
     registryOverrides: imagepuller.overrides,

@@ -59,6 +59,7 @@ const image = z.looseObject({
   sigstore_config_uri: z.string().optional(),
   sigstore_config: z.string().optional(),
   authenticated_registry_credentials_uri: z.string().optional(),
+  anonymous_fallback_on_unauthorized: z.boolean().optional(),
   registry_configuration_uri: z.string().optional(),
   registry_config: z.looseObject({}).optional(),
   max_concurrent_layer_downloads_per_image: count.max(1_000).optional(),
@@ -129,6 +130,7 @@ const imagepullerSchema = z.looseObject({
 export type ImagepullerFile = z.output<typeof imagepullerSchema>;
 export type ImagepullerRegistry = z.output<typeof registry>;
 
+const IMAGEPULLER_KEYS: readonly string[] = Object.keys(imagepullerSchema.shape);
 const REGISTRY_KEYS: readonly string[] = Object.keys(registry.shape);
 
 /** For editors; config/schema/sealiftd.schema.json is this. */
@@ -136,4 +138,4 @@ export function daemonJsonSchema(): unknown {
   return z.toJSONSchema(daemonSchema);
 }
 
-export { daemonSchema, FOREIGN_TABLES, imagepullerSchema, REGISTRY_KEYS };
+export { daemonSchema, FOREIGN_TABLES, IMAGEPULLER_KEYS, imagepullerSchema, REGISTRY_KEYS };

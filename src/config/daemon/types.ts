@@ -107,6 +107,8 @@ export interface DaemonConfiguration extends Configuration {
   readonly inlinePolicy: Classified<string | undefined>;
   /** An upper bound that confidential-data-hub's users know; undefined lets the cores decide. */
   readonly maxLayerDownloads: Classified<number | undefined>;
+  /** A registry that refuses our credentials is asked once more without any. */
+  readonly anonymousFallback: Classified<boolean>;
   readonly volume: VolumeConfiguration;
   readonly api: ApiConfiguration;
   readonly registryOverrides: RegistryOverrides;

@@ -68,7 +68,9 @@ describe('the places that the daemon asks', () => {
   const usersOf = (name: string, sample: DaemonSample) =>
     endpointsOf(name, sample).map(({ reference, credentials }) => [
       `${reference.domain}/${reference.path}`,
-      credentials?.kind === 'basic' ? `${credentials.username}:${credentials.password}` : undefined,
+      typeof credentials === 'object' && credentials.kind === 'basic'
+        ? `${credentials.username}:${credentials.password}`
+        : undefined,
     ]);
 
   const withAuthfile = (toml: string) => `[pull]\nauthfile = "${scratch.join('auth.json')}"\n${toml}`;
@@ -80,6 +82,16 @@ describe('the places that the daemon asks', () => {
         ['app.io/x', 'app.io:measured'],
       ]);
     }
+  });
+
+  it('run no credential helper, and say so', () => {
+    const path = scratch.join('helpers.json');
+    writeFileSync(path, JSON.stringify({ credHelpers: { 'app.io': 'some' }, auths: { 'app.io': { username: 'u' } } }));
+    const [app] = endpointsOf(PINNED, { toml: `[pull]\nauthfile = "${path}"` });
+    expect(app?.credentials).toBeUndefined();
+    expect(app?.remark).toContain('docker-credential-some is not run here');
+    const [other] = endpointsOf(PINNED.replace('app.io', 'other.io'), { toml: `[pull]\nauthfile = "${path}"` });
+    expect([other?.credentials, other?.remark]).toEqual([undefined, undefined]);
   });
 
   it('may speak http where a measured mirror is called insecure, and nowhere else', () => {

@@ -96,6 +96,16 @@ describe('loadConfiguration', () => {
       });
     });
 
+    it('from ALL_PROXY where there is none for a scheme', () => {
+      const all = { ALL_PROXY: 'socks5://a:1', all_proxy: 'b:2' };
+      const { https, http, noProxy } = proxyOf({ ...all, https_proxy: 'c:3' });
+      expect(https).toMatchObject({ value: 'c:3', origin: 'environment https_proxy' });
+      expect(http).toEqual({ value: 'socks5://a:1', class: 'measured', origin: 'environment ALL_PROXY' });
+      expect(noProxy.value).toBeUndefined();
+      expect(proxyOf({ all_proxy: 'b:2', ALL_PROXY: '' }).http.value).toBe('b:2');
+      expect(proxyOf({ ...all, HTTP_PROXY: 'forged', REQUEST_METHOD: 'GET' }).http.value).toBe('socks5://a:1');
+    });
+
     it('but not from HTTP_PROXY in a CGI, where a client writes it', () => {
       expect(proxyOf({ ...upper, REQUEST_METHOD: 'GET' }).http.value).toBeUndefined();
       expect(proxyOf({ ...upper, ...lower, REQUEST_METHOD: 'GET' }).http.value).toBe('http://q:2');

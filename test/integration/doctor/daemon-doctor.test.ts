@@ -7,6 +7,8 @@ import { type Check, performDoctorOperation } from '../../../src/doctor/index.ts
 import { SealiftError, toPlainError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { openTtrpcServer, type TtrpcServer } from '../../../src/ttrpc/index.ts';
+import { hasCommand } from '../../support/commands.ts';
+import { startFakeRegistry } from '../../support/fake-registry.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { memoryFolder } from '../../support/memory-folder.ts';
 import { unmountBelow } from '../../support/mounts.ts';
@@ -59,8 +61,9 @@ ${more}`,
     writeFileSync(inMemory('state/volume/volume.json'), JSON.stringify({ format: 1, bootId, request, ...record }));
   }
 
-  async function doctor(): Promise<Record<string, Check>> {
-    const options = { settings: {}, configFile: inMemory('cdh.toml'), debug: false, ofDaemon: true };
+  async function doctor(...images: readonly string[]): Promise<Record<string, Check>> {
+    const place = { settings: {}, configFile: inMemory('cdh.toml'), debug: false, ofDaemon: true } as const;
+    const options = { ...place, images, certDir: undefined };
     const io = { signal: new AbortController().signal, onProgress: () => undefined };
     const { checks } = await composeCli({ environment: {}, version: 'test' }).doctor(options, io);
     return Object.fromEntries(checks.map((check) => [check.name, check]));
@@ -124,6 +127,32 @@ ${more}`,
     });
   });
 
+  it('looks at the way to the registries as the daemon would go it', async () => {
+    const registry = await startFakeRegistry();
+    try {
+      writeFileSync(inMemory('auth.json'), JSON.stringify({ credsStore: 'pass', auths: {} }));
+      writeConfig(`[image]
+authenticated_registry_credentials_uri = "file://${inMemory('auth.json')}"
+[[image.registry_config.registry]]
+location = "${registry.host}"
+insecure = true
+[image.image_pull_proxy]
+https_proxy = "http://proxy.invalid:3128"
+`);
+      const checks = await doctor(`${registry.host}/app:1`);
+      expect(checks['authfile']).toMatchObject({
+        status: 'warn',
+        detail: expect.stringContaining('not run here: docker-credential-pass'),
+      });
+      expect(checks['proxy']?.detail).toBe(`pull.proxy.https proxy.invalid:3128 (file ${inMemory('cdh.toml')})`);
+      expect(checks['registry']).toMatchObject({ status: 'ok', subject: registry.host });
+      expect(checks['name-lookup']).toMatchObject({ status: 'fail', subject: 'proxy.invalid' });
+      expect(registry.requests.map(({ url }) => url)).toEqual(['/v2/']);
+    } finally {
+      await registry.close();
+    }
+  });
+
   it('ends with the error of a configuration that cannot be read', async () => {
     writeConfig('[api\n');
     await expectFailure('CONFIG_FILE_INVALID', doctor);
@@ -162,9 +191,37 @@ ${more}`,
     );
   });
 
-  it('finds programs where the daemon runs them from, and no others', () => {
-    const found = performDoctorOperation({ kind: 'findPrograms', request: { names: ['sh', 'no-such-program'] } });
-    expect(found).toEqual({ sh: expect.stringMatching(/^\/.*\/sh$/), 'no-such-program': undefined });
+  it('finds programs where the daemon runs them from, and no others, and asks for versions', () => {
+    const names = ['sh', 'mkfs.ext4', 'no-such-program'];
+    const found = performDoctorOperation({ kind: 'examinePrograms', request: { names } });
+    expect(found).toEqual({
+      // Nobody runs what is not known to tell its version.
+      sh: { path: expect.stringMatching(/^\/.*\/sh$/), version: undefined },
+      'mkfs.ext4': hasCommand('mkfs.ext4')
+        ? { path: expect.stringMatching(/\/mkfs\.ext4$/), version: expect.stringMatching(/^1\.[0-9.]+$/) }
+        : undefined,
+      'no-such-program': undefined,
+    });
+    const elsewhere = performDoctorOperation({
+      kind: 'examinePrograms',
+      request: { names, path: `relative:${memory}` },
+    });
+    expect(elsewhere).toEqual({ sh: undefined, 'mkfs.ext4': undefined, 'no-such-program': undefined });
+  });
+
+  it('looks at the bounds of the process that listens on the socket, and at its own without one', async () => {
+    await serve('cdh.sock');
+    const examine = (socketPath: string | undefined) =>
+      performDoctorOperation({ kind: 'examineResources', request: { socketPath } });
+    expect(examine(inMemory('cdh.sock'))).toMatchObject({ of: 'daemon', openFiles: expect.any(Number) });
+    expect(examine('/nonexistent/cdh.sock')).toMatchObject({ of: 'doctor' });
+    expect(examine(undefined)).toMatchObject({
+      of: 'doctor',
+      availableMemoryBytes: expect.any(Number),
+      systemFiles: { used: expect.any(Number), limit: expect.any(Number) },
+      threadsLeft: expect.any(Number),
+      loops: { used: expect.any(Number), nodes: expect.any(Number), isManaged: expect.any(Boolean) },
+    });
   });
 
   it('tells which abilities this kernel has, and loads nothing for it', () => {

@@ -14,6 +14,15 @@ import { inlineSnapshotRunner } from '../../support/snapshot-fixtures.ts';
 
 const PROBE = { loop: 'usable', erofs: 'usable', directIo: true } as const;
 
+/** No proxies, no rules, no images: nothing is looked up, and nobody asked. */
+const QUIET_PORTS: DoctorPorts['network'] = {
+  view: {
+    ...{ proxies: [], exceptions: undefined, registries: { rules: 0, mirrors: 0 } },
+    ...{ authfiles: { paths: [], idleHelpers: [] }, hosts: [], images: [] },
+  },
+  ask: () => Promise.reject(new SealiftError('INTERNAL', 'asked without a question')),
+};
+
 let scratch: Scratch;
 
 beforeEach(() => {
@@ -36,6 +45,9 @@ function ports(change: Partial<DoctorPorts> = {}): DoctorPorts {
     probeLayerFormats: (directory) => inlineSnapshotRunner()('probeLayerFormats', { directory }),
     chooseLayerFormat: (probe) => chooseLayerFormat(probe),
     canInflateSynchronously: () => true,
+    wallNowMs: () => Date.now(),
+    network: QUIET_PORTS,
+    credentialHelpers: { names: [], path: '' },
     ...change,
   };
 }
@@ -59,6 +71,8 @@ describeWith(['root'], 'runDoctor', () => {
       configFile: undefined,
       debug: false,
       ofDaemon: false,
+      images: [],
+      certDir: undefined,
     };
     const io = { signal: new AbortController().signal, onProgress: () => undefined };
     const { checks } = await composeCli({ environment: {}, version: 'test' }).doctor(options, io);
@@ -85,8 +99,36 @@ describeWith(['root'], 'runDoctor', () => {
     expect(await statusOf()).toMatchObject({ 'trusted-xattrs': 'fail', 'user-xattrs': 'warn' });
   });
 
+  it('warns of a tmpfs that may take more than there is, has few inodes, or is small', async () => {
+    mkdirSync(scratch.join('store/data'), { recursive: true });
+    mkdirSync(scratch.join('store/state'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,nr_inodes=50', 'tmpfs', scratch.join('store/state')]);
+    // Nothing is written to it, so that the promise costs nothing.
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100t,nr_inodes=50', 'tmpfs', scratch.join('store/data')]);
+    expect(await statusOf()).toMatchObject({
+      'data-memory': 'warn',
+      'data-inodes': 'warn',
+      'data-space': 'ok',
+      'state-space': 'warn',
+      'overlay-upper': 'ok',
+    });
+  });
+
+  it('fails on an overlay, which cannot bear the writable layer of another', async () => {
+    for (const folder of ['lower', 'upper', 'work', 'store']) mkdirSync(scratch.join(folder));
+    const layers = `lowerdir=${scratch.join('lower')},upperdir=${scratch.join('upper')},workdir=${scratch.join('work')}`;
+    execFileSync('mount', ['-t', 'overlay', '-o', layers, 'overlay', scratch.join('store')]);
+    expect(await statusOf()).toMatchObject({ 'overlay-upper': 'fail' });
+  });
+
   it('warns when less is free than a pull leaves', async () => {
-    expect(await statusOf({ minFreeBytes: 2 ** 60 })).toMatchObject({ 'data-space': 'warn', 'state-space': 'ok' });
+    mkdirSync(scratch.join('store/data'), { recursive: true });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', scratch.join('store/data')]);
+    const minFreeBytes = 64 * 1024 * 1024;
+    // Of a small store an eighth is enough.
+    expect(await statusOf({ minFreeBytes })).toMatchObject({ 'data-space': 'ok', 'state-space': 'ok' });
+    writeFileSync(scratch.join('store/data/full'), Buffer.alloc(7.5 * 1024 * 1024));
+    expect(await statusOf({ minFreeBytes })).toMatchObject({ 'data-space': 'warn', 'state-space': 'ok' });
   });
 
   it('fails when something else is where the store is to be', async () => {

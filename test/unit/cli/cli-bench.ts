@@ -43,8 +43,15 @@ const INSPECT_RESULTS: { readonly [View in InspectResult['view']]: InspectResult
 
 export const DOCTOR_REPORT: DoctorReport = {
   checks: [
-    { name: 'kernel', status: 'ok', detail: '6.12.0', remedy: undefined },
-    { name: 'erofs', status: 'warn', detail: 'unknown filesystem \u001b[2J\u009b2J', remedy: 'load erofs' },
+    { group: 'machine', name: 'kernel', status: 'ok', detail: '6.12.0', remedy: undefined },
+    {
+      group: 'store',
+      name: 'erofs',
+      status: 'warn',
+      detail: 'unknown filesystem \u001b[2J\u009b2J',
+      remedy: 'load erofs',
+    },
+    { group: 'network', name: 'registry', subject: 'app.io', status: 'ok', detail: 'https', remedy: undefined },
   ],
   layerFormat: { format: 'directory', reason: 'no EROFS' },
 };

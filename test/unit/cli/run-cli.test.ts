@@ -48,6 +48,7 @@ describe('what the commands are called with', () => {
     [['pull', '--tls-verify', REF], 'pull', { reference: REF, settings: { 'pull.tls_verify': true } }],
     [['pull', REF], 'pull', { settings: {} }],
     [['pull', '--policy', 'p.json', REF], 'pull', { settings: { 'pull.policy': '/cwd/p.json' } }],
+    [['pull', '--foreign-layers', REF], 'pull', { settings: { 'pull.foreign_layer_urls': true } }],
     [['pull', '--insecure-policy', REF], 'pull', { settings: { 'pull.insecure_policy': true } }],
     [['pull', '-c', 'x.toml', REF], 'pull', { configFile: '/cwd/x.toml' }],
     [['pull', '--debug', REF], 'pull', { debug: true, settings: { 'log.level': 'debug' } }],
@@ -70,7 +71,13 @@ describe('what the commands are called with', () => {
     [['rm', '--daemon', REF], 'rm', { targets: [REF], ofDaemon: true }],
     [['prune', '--daemon', '-c', 'x'], 'prune', { ofDaemon: true, configFile: '/cwd/x' }],
     [['doctor', '--store', 's'], 'doctor', { ...common, ofDaemon: false, settings: { 'store.root': '/cwd/s' } }],
-    [['doctor', '--daemon', '-c', 'cdh.toml'], 'doctor', { ofDaemon: true, configFile: '/cwd/cdh.toml' }],
+    [['doctor', '--daemon', '-c', 'cdh.toml'], 'doctor', { ofDaemon: true, configFile: '/cwd/cdh.toml', images: [] }],
+    [['doctor', REF, 'docker://b'], 'doctor', { images: [REF, 'docker://b'], ofDaemon: false, certDir: undefined }],
+    [
+      ['doctor', '--cert-dir', 'd', '--authfile', 'a', '--tls-verify=false', REF],
+      'doctor',
+      { certDir: '/cwd/d', settings: { 'pull.authfile': '/cwd/a', 'pull.tls_verify': false } },
+    ],
   ])('%j', async (argv, command, options) => {
     const bench = await runBench(argv);
     expect(bench).toMatchObject({ exitCode: 0, calls: [{ command, options }] });
@@ -111,6 +118,14 @@ describe('a wrong command line', () => {
     ['prune', REF],
     ['prune', '--store', '--all'],
     ['doctor', '--daemon', '--store', 's'],
+    ['doctor', '--daemon', '--tls-verify=false', REF],
+    ['completion'],
+    ['completion', 'tcsh'],
+    ['completion', 'bash', 'zsh'],
+    ['doctor', '--daemon', '--authfile', 'a'],
+    ['doctor', '--creds', 'u:p', REF],
+    ['doctor', 'oci:layout'],
+    ['doctor', 'ostree:/x'],
     ['prune', '--store', 's', '--daemon'],
   ];
 
@@ -256,7 +271,7 @@ describe('standard output', () => {
     },
   );
 
-  it.each(['pull', 'inspect', 'umount', 'images', 'rm', 'prune', 'doctor'])(
+  it.each(['pull', 'inspect', 'umount', 'images', 'rm', 'prune', 'doctor', 'completion'])(
     'has examples in the help of %s',
     async (command) => {
       const { stdout } = await runBench([command, '--help']);
@@ -276,6 +291,7 @@ describe('--json', () => {
     [['rm', REF], REMOVAL],
     [['prune'], REMOVAL],
     [['version'], { version: '1.2.3' }],
+    [['completion', 'bash'], { script: expect.stringContaining('complete -F _sealift sealift') }],
   ])('%j answers one document with the result', async (argv, result) => {
     const bench = await runBench([...argv, '--json']);
     expect(documentOf(bench)).toEqual({ schema: 1, result });
@@ -357,15 +373,19 @@ describe('a failing command', () => {
 
 describe('doctor', () => {
   const failing: DoctorReport = {
-    checks: [...DOCTOR_REPORT.checks, { name: 'overlayfs', status: 'fail', detail: 'none', remedy: 'load it' }],
+    checks: [
+      ...DOCTOR_REPORT.checks,
+      { group: 'daemon', name: 'overlayfs', status: 'fail', detail: 'none', remedy: 'load it' },
+    ],
     layerFormat: undefined,
   };
 
   it('lists the checks, with what to do below, and cannot drive a terminal', async () => {
     const bench = await runBench(['doctor']);
     const text = bench.stdout.toString();
-    expect(text).toContain('ok       kernel                6.12.0\n');
-    expect(text).toMatch(/^warn {5}erofs {17}unknown filesystem .*\n {31}→ load erofs\n$/m);
+    expect(text).toContain('machine\n  ok       kernel                6.12.0\nstore\n');
+    expect(text).toMatch(/^ {2}warn {5}erofs {17}unknown filesystem .*\n {33}→ load erofs\nnetwork\n/m);
+    expect(text).toContain('  ok       registry              app.io: https\n');
     expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
     expect([bench.stderr, bench.exitCode]).toEqual(['', 0]);
   });

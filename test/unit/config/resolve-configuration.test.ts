@@ -37,6 +37,7 @@ const SAMPLES: Required<Omit<SettingValues, `pull.limits.${string}`>> = {
   'pull.registries_conf_d': '/registries.conf.d',
   'pull.certs_d': '/certs.d',
   'pull.platform': 'linux/arm64',
+  'pull.foreign_layer_urls': true,
   'pull.proxy.https': 'http://proxy',
   'pull.proxy.http': 'http://proxy',
   'pull.proxy.no_proxy': 'internal.example',

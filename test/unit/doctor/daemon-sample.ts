@@ -16,7 +16,10 @@ export const HEALTHY_DAEMON: DaemonFindings = {
   socketPaths: [SOCKET],
   sockets: [{ path: SOCKET, facts: { kind: 'socket', owner: 0, mode: 0o600 }, server: 'sealift' }],
   abilities: { 'dm-crypt': 'ready', 'dm-integrity': 'ready', 'dm-verity': 'ready', aegis128: 'ready' },
-  programs: { cryptsetup: '/usr/sbin/cryptsetup', 'mkfs.ext4': '/usr/sbin/mkfs.ext4' },
+  programs: {
+    cryptsetup: { path: '/usr/sbin/cryptsetup', version: '2.6.1' },
+    'mkfs.ext4': { path: '/usr/sbin/mkfs.ext4', version: '1.47.0' },
+  },
   timeouts: TIMEOUTS,
   store: {
     state: 'ready',

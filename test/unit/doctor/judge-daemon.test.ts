@@ -7,7 +7,7 @@ import { HEALTHY_DAEMON, SOCKET, TIMEOUTS } from './daemon-sample.ts';
 
 const ERROR = toPlainError(new SealiftError('VOLUME_DEVICE_FAILED', 'image store: 254:0: EIO'));
 const MEMORY = { kind: 'memory', directory: '/run/image-memory', reason: 'no device for the image store' } as const;
-const { store, abilities } = HEALTHY_DAEMON;
+const { store, abilities, programs } = HEALTHY_DAEMON;
 
 function check(name: string, change: Partial<DaemonFindings> = {}): Check | undefined {
   return judgeDaemon({ ...HEALTHY_DAEMON, ...change }).find((each) => each.name === name);
@@ -35,7 +35,8 @@ describe('judgeDaemon', () => {
     ['dm-integrity', 'warn', { abilities: { ...abilities, 'dm-integrity': 'absent' } }],
     ['dm-verity', 'warn', { abilities: { ...abilities, 'dm-verity': 'absent' } }],
     ['aegis128', 'fail', { abilities: { ...abilities, aegis128: 'absent' }, integrity: 'aegis128' }],
-    ['programs', 'warn', { programs: { cryptsetup: undefined, 'mkfs.ext4': '/usr/sbin/mkfs.ext4' } }],
+    ['programs', 'warn', { programs: { ...programs, cryptsetup: undefined } }],
+    ['programs', 'warn', { programs: { ...programs, cryptsetup: { path: '/usr/sbin/cryptsetup', version: '2.4.3' } } }],
     ['daemon-store', 'warn', { store: { ...store, state: 'preparing', place: undefined } }],
     ['daemon-store', 'fail', { store: { ...store, state: 'failed', place: undefined, error: ERROR } }],
     ['daemon-store', 'fail', { store: { ...store, state: 'stalled', place: undefined, error: ERROR } }],
@@ -63,6 +64,15 @@ describe('judgeDaemon', () => {
     expect(check('daemon-store', { store: memory })).toMatchObject({
       status: 'ok',
       detail: 'memory at /run/image-memory (no device for the image store)',
+    });
+  });
+
+  it('tells where the programs are and of which versions, as far as they say', () => {
+    expect(check('programs')?.detail).toBe('/usr/sbin/cryptsetup 2.6.1, /usr/sbin/mkfs.ext4 1.47.0');
+    const silent = { ...programs, cryptsetup: { path: '/sbin/cryptsetup', version: undefined } };
+    expect(check('programs', { programs: silent })).toMatchObject({
+      status: 'ok',
+      detail: '/sbin/cryptsetup, /usr/sbin/mkfs.ext4 1.47.0',
     });
   });
 

@@ -1,28 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import { EARLIEST_MS } from '../../../src/doctor/judge-clock.ts';
 import { judgeFindings } from '../../../src/doctor/judge-findings.ts';
-import type { Check, Findings, PlaceFacts } from '../../../src/doctor/types.ts';
+import type { Check, Findings } from '../../../src/doctor/types.ts';
 import { HEALTHY_DAEMON } from './daemon-sample.ts';
+import { HEALTHY, MIB, place } from './sample.ts';
 
-const MIB = 1024 * 1024;
+const { resources } = HEALTHY;
+const TMPFS = 0x01021994;
+const OVERLAY = 0x794c7630;
+/** As statfs(2) gives it to a 32-bit integer. */
+const SMB_AS_SIGNED = 0xfe534d42 | 0;
 const BROKEN = { unusable: 'the kernel says no' };
-
-function place(path: string, change: Partial<PlaceFacts> = {}): PlaceFacts {
-  const usable = { writable: 'usable', userXattrs: 'usable', trustedXattrs: 'usable' } as const;
-  return { path, examined: path, freeBytes: 1024 * MIB, ...usable, ...change };
-}
-
-const HEALTHY: Findings = {
-  kernelRelease: '6.12.48+deb13-amd64',
-  isRoot: true,
-  minFreeBytes: 64 * MIB,
-  machine: { systemCalls: 'usable', overlay: 'usable', appendedLowers: 'usable' },
-  data: place('/data'),
-  state: place('/state'),
-  layerFormats: { loop: 'usable', erofs: 'usable', directIo: true },
-  choice: { format: 'erofs', reason: 'because' },
-  inflatesSynchronously: true,
-  daemon: undefined,
-};
 
 function check(name: string, change: Partial<Findings>): Check | undefined {
   return judgeFindings({ ...HEALTHY, ...change }).find((each) => each.name === name);
@@ -33,17 +21,24 @@ describe('judgeFindings', () => {
     const checks = judgeFindings(HEALTHY);
     expect(checks.map(({ name }) => name)).toEqual([
       ...['kernel', 'root', 'system-calls', 'zlib', 'overlayfs', 'mount-api'],
-      ...['loop-devices', 'erofs', 'direct-io', 'layer-format'],
-      ...['user-xattrs', 'trusted-xattrs', 'data-space', 'state-space'],
+      ...['memory', 'open-files', 'threads', 'loop-nodes', 'clock', 'runtimes'],
+      ...['loop-devices', 'erofs', 'direct-io', 'layer-format', 'user-xattrs', 'trusted-xattrs', 'overlay-upper'],
+      ...['data-space', 'data-inodes', 'data-memory', 'state-space'],
+      ...['proxy', 'no-proxy', 'resolver', 'registries', 'authfile'],
     ]);
     expect(checks.filter(({ status, remedy }) => status !== 'ok' || remedy !== undefined)).toEqual([]);
   });
 
-  it('has those of the daemon behind the others, where it is looked at', () => {
-    const names = judgeFindings({ ...HEALTHY, daemon: HEALTHY_DAEMON }).map(({ name }) => name);
-    expect(names).toHaveLength(14 + 11);
+  it('groups them, and has those of the daemon last, where it is looked at', () => {
+    const checks = judgeFindings({ ...HEALTHY, daemon: HEALTHY_DAEMON });
+    const names = checks.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
-    expect(names.indexOf('daemon-configuration')).toBe(14);
+    const groups = checks.map(({ group }) => group);
+    expect(groups.filter((group, index) => group !== groups[index - 1])).toEqual([
+      ...['machine', 'store', 'network', 'daemon'],
+    ]);
+    expect(groups[names.indexOf('daemon-configuration')]).toBe('daemon');
+    expect(judgeFindings(HEALTHY).map(({ group }) => group)).not.toContain('daemon');
   });
 
   it.each<[string, Check['status'], Partial<Findings>]>([
@@ -61,11 +56,47 @@ describe('judgeFindings', () => {
     ['user-xattrs', 'warn', { data: place('/data', { userXattrs: BROKEN }) }],
     ['trusted-xattrs', 'fail', { data: place('/data', { trustedXattrs: BROKEN }) }],
     ['data-space', 'warn', { data: place('/data', { freeBytes: 64 * MIB - 1 }) }],
+    ['data-space', 'warn', { data: place('/data', { sizeBytes: 80 * MIB, freeBytes: 10 * MIB - 1 }) }],
     ['data-space', 'fail', { data: place('/data', { writable: BROKEN }) }],
     ['state-space', 'warn', { state: place('/state', { freeBytes: MIB }) }],
     ['state-space', 'fail', { state: place('/state', { writable: BROKEN }) }],
+    ['data-inodes', 'warn', { data: place('/data', { freeInodes: 100 }) }],
+    ['data-memory', 'warn', { data: place('/data', { fileSystem: TMPFS, freeBytes: 4096 * MIB }) }],
+    ['overlay-upper', 'fail', { data: place('/data', { fileSystem: OVERLAY }) }],
+    ['overlay-upper', 'fail', { data: place('/data', { fileSystem: SMB_AS_SIGNED }) }],
+    ['memory', 'warn', { resources: { ...resources, availableMemoryBytes: 100 * MIB } }],
+    ['memory', 'warn', { resources: { ...resources, memoryLimitBytes: 149 * MIB } }],
+    ['open-files', 'warn', { resources: { ...resources, openFiles: 1_023 } }],
+    ['open-files', 'warn', { resources: { ...resources, systemFiles: { used: 999_000, limit: 1_000_000 } } }],
+    ['threads', 'warn', { resources: { ...resources, threadsLeft: 20 } }],
+    ['loop-nodes', 'warn', { resources: { ...resources, loops: { used: 7, nodes: 8, isManaged: false } } }],
+    ['clock', 'fail', { clock: { nowMs: EARLIEST_MS - 1, isSynchronized: true } }],
+    ['credential-helpers', 'fail', { credentialHelpers: { 'docker-credential-none': undefined } }],
   ])('%s: %s, with what to do about it', (name, status, change) => {
     expect(check(name, change)).toMatchObject({ status, detail: expect.any(String), remedy: expect.any(String) });
+  });
+
+  it.each<[string, Partial<Findings>, string]>([
+    ['memory', { resources: { ...resources, memoryLimitBytes: 150 * MIB } }, 'control group of the doctor has 150 MiB'],
+    ['open-files', { resources: { ...resources, openFiles: undefined } }, 'any number of files'],
+    ['threads', { resources: { ...resources, threadsLeft: undefined } }, 'nothing bounds them'],
+    ['loop-nodes', { resources: { ...resources, loops: { used: 4, nodes: 256, isManaged: false } } }, '252 of 256'],
+    ['data-space', { data: place('/data', { sizeBytes: 80 * MIB, freeBytes: 10 * MIB }) }, '10 MiB free'],
+    ['data-inodes', { data: place('/data', { freeInodes: undefined }) }, 'made as they are needed'],
+    ['data-memory', { data: place('/data', { fileSystem: TMPFS }) }, '1024 MiB may still go there, 2048 MiB'],
+    ['data-memory', {}, 'takes no memory'],
+    ['clock', { clock: { nowMs: EARLIEST_MS, isSynchronized: false } }, 'the clock is the host’s'],
+    ['clock', { clock: { nowMs: EARLIEST_MS, isSynchronized: undefined } }, 'Z; in a guest'],
+    ['runtimes', {}, '/usr/bin/crun 1.8.1'],
+    ['runtimes', { runtimes: { crun: undefined, runc: undefined } }, 'no crun, no runc; pulls need none'],
+    ['credential-helpers', { credentialHelpers: { h: { path: '/usr/bin/h', version: undefined } } }, '/usr/bin/h'],
+  ])('%s has nothing against %o, and says what there is', (name, change, detail) => {
+    expect(check(name, change)).toMatchObject({ status: 'ok', detail: expect.stringContaining(detail) });
+  });
+
+  it('dates the program after the release before and not into the future', () => {
+    expect(EARLIEST_MS).toBeGreaterThan(Date.UTC(2026, 10, 1));
+    expect(EARLIEST_MS).toBeLessThanOrEqual(Date.now());
   });
 
   it.each(['6.1', '6.1.0-56-amd64', '10.0', 'custom'])('has nothing against the kernel %s', (kernelRelease) => {
@@ -87,7 +118,7 @@ describe('judgeFindings', () => {
     const skipped = checks.filter(({ status }) => status === 'skipped').map(({ name }) => name);
     expect(skipped).toEqual([
       ...['overlayfs', 'mount-api', 'loop-devices', 'erofs', 'direct-io', 'layer-format'],
-      ...['user-xattrs', 'trusted-xattrs', 'data-space', 'state-space'],
+      ...['user-xattrs', 'trusted-xattrs', 'overlay-upper', 'data-space', 'data-inodes', 'data-memory', 'state-space'],
     ]);
     expect(checks.filter(({ status }) => status === 'fail')).toEqual([]);
   });

@@ -77,13 +77,14 @@ describe('what decides which images run, and how much they may take', () => {
     'store.layer_format': 'directory',
     'store.verity': 'never',
     'pull.insecure_policy': 'true',
+    'pull.foreign_layer_urls': 'true',
     'log.level': 'debug',
   };
   const measuredOnly = [...SETTINGS].filter(([, { settableBy }]) => settableBy !== 'any').map(([setting]) => setting);
 
   it.each(measuredOnly)('%s does not come from the environment of the daemon', async (setting) => {
     const isNumber = setting.startsWith('pull.limits.') || setting === 'store.min_free_bytes';
-    const value = VALUES[setting] ?? (isNumber ? '7' : '/x');
+    const value = VALUES[setting] ?? (isNumber ? '20' : '/x');
     const error = await expectFailure('CONFIG_CLASS_REFUSED', () =>
       resolveSample({ environment: { [environmentName(setting)]: value } }),
     );

@@ -27,6 +27,10 @@ auth = "${BASE64('u:p:q')}"
 [registries."token.example"]
 identitytoken = "t"
 username = "u"
+[registries."bearer.example"]
+registrytoken = "r"
+identitytoken = "t"
+username = "u"
 [registries.".example.com"]
 insecure-skip-verify = true
 [registries."verified.example.com"]
@@ -52,6 +56,7 @@ describe("Contrast's imagepuller.toml", () => {
     });
     expect(override('quay.io')?.credentials).toEqual({ kind: 'basic', username: 'u', password: 'p:q' });
     expect(override('token.example')?.credentials).toEqual({ kind: 'identity-token', token: 't' });
+    expect(override('bearer.example')?.credentials).toEqual({ kind: 'registry-token', token: 'r' });
     expect(override('a.example.com')).toMatchObject({ credentials: undefined, tlsVerify: false });
     expect(override('verified.example.com')?.tlsVerify).toBeUndefined();
     expect(override('other.org')?.rootCertificates).toEqual([]);
@@ -74,8 +79,8 @@ describe("Contrast's imagepuller.toml", () => {
   });
 
   it.each([
-    ['[registries."a"]\nregistrytoken = "t"', 'registries.a.registrytoken: not supported'],
     ['[registries."a"]\nuser = "t"', 'registries.a.user: unknown setting'],
+    ['policy = "/p"', '/i.toml: policy: unknown setting'],
     ['[extra-env]\nLD_PRELOAD = "/x"', 'extra-env.LD_PRELOAD: only proxies'],
   ])('%j is a warning', (imagepuller, warning) => {
     const { warnings, pullObstacles } = resolveSample({ imagepuller });
@@ -89,6 +94,7 @@ describe("Contrast's imagepuller.toml", () => {
     ['[registries."a"]\nauth = "hunter2!"', 'registries.a.auth: expected base64'],
     [`[registries."a"]\nauth = "${BASE64('hunter2')}"`, 'registries.a.auth: expected base64 of user:password'],
     ['[registries."a"]\nusername = "u"\npassword = "hunter2\\n"', 'registries.a: expected credentials without control'],
+    ['[registries."a"]\nregistrytoken = "hunter2\\r\\nx: y"', 'registries.a.registrytoken: expected printable ASCII'],
     ['[registries."a"]\n[registries."A."]', 'registries.a: written twice'],
     ['[registries."a"]\n[registries."a"]', 'line 2'],
     ['[extra-env]\nHTTPS_PROXY = "ftp://u:hunter2@p/x"', 'extra-env.HTTPS_PROXY'],

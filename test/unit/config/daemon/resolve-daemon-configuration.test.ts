@@ -407,9 +407,14 @@ describe('the environment of the daemon', () => {
   });
 
   it('takes proxies, unmeasured, and no common authfile', () => {
-    const { pull } = resolveSample({ environment: { HTTPS_PROXY: 'http://p', REGISTRY_AUTH_FILE: '/a' } });
+    const environment = { HTTPS_PROXY: 'http://p', REGISTRY_AUTH_FILE: '/a', CONTAINERS_REGISTRIES_CONF: '/r' };
+    const { pull, warnings } = resolveSample({ environment });
     expect(pull.proxy.https).toEqual({ value: 'http://p', class: 'unmeasured', origin: 'environment HTTPS_PROXY' });
-    expect(pull.authfile.value).toBeUndefined();
+    expect([pull.authfile.value, pull.registriesConf.value]).toEqual([undefined, undefined]);
+    expect(warnings).toEqual([
+      'environment REGISTRY_AUTH_FILE: ignored, pull.authfile in the measured configuration is for this',
+      'environment CONTAINERS_REGISTRIES_CONF: ignored, pull.registries_conf in the measured configuration is for this',
+    ]);
   });
 
   it('refuses pulls for a proxy that is none, without quoting it', () => {

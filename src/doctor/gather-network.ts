@@ -1,0 +1,36 @@
+import type { ImageFinding, ImageView, NetworkFindings, NetworkPorts, PlaceFinding } from './network-types.ts';
+import type { RunDoctorOperation } from './types.ts';
+
+const RESOLV_CONF = '/etc/resolv.conf';
+/**
+ * As long as the resolver of libc waits for the first name server. It goes on by itself, and the process ends when it has
+ * given up: nothing stops it. https://man7.org/linux/man-pages/man5/resolv.conf.5.html
+ */
+const LOOKUP_TIMEOUT_MS = 5_000;
+
+/** Looks names up, and asks the registries of the images that were named, one after the other. */
+export async function gatherNetwork(
+  { view, ask }: NetworkPorts,
+  runOperation: RunDoctorOperation,
+): Promise<NetworkFindings> {
+  const { proxies, exceptions, registries, authfiles, hosts } = view;
+  const resolver = await runOperation('readResolver', { path: RESOLV_CONF });
+  const outcomes =
+    hosts.length === 0
+      ? []
+      : await runOperation('resolveNames', { hosts: hosts.map(({ host }) => host), timeoutMs: LOOKUP_TIMEOUT_MS });
+  const names = outcomes.flatMap((outcome, index) => {
+    const wanted = hosts[index];
+    return wanted === undefined ? [] : [{ ...wanted, ...outcome }];
+  });
+  const images: ImageFinding[] = [];
+  for (const image of view.images) images.push(await askForImage(image, ask));
+  return { proxies, exceptions, registries, authfiles, resolver, names, images };
+}
+
+async function askForImage(view: ImageView, ask: NetworkPorts['ask']): Promise<ImageFinding> {
+  if ('refusal' in view) return view;
+  const places: PlaceFinding[] = [];
+  for (const place of view.places) places.push({ ...place, answer: await ask(place) });
+  return { image: view.image, places };
+}

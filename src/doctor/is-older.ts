@@ -1,0 +1,8 @@
+/** By major and minor number. What is no version counts as new: other checks look at what it does. */
+export function isOlder(version: string, than: string): boolean {
+  const [major = 0, minor = 0] = /^([0-9]+)\.([0-9]+)/.exec(version)?.slice(1).map(Number) ?? [
+    Number.POSITIVE_INFINITY,
+  ];
+  const [wantedMajor = 0, wantedMinor = 0] = than.split('.').map(Number);
+  return major < wantedMajor || (major === wantedMajor && minor < wantedMinor);
+}

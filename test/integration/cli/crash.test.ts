@@ -1,0 +1,146 @@
+import { rmSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { umount } from '../../../src/platform/index.ts';
+import { tryLockFile } from '../../../src/store/lock-file.ts';
+import { buildCrashImage, IMAGE_KINDS, type ImageKind, KEPT } from '../../support/crash-images.ts';
+import type { BuiltImage } from '../../support/image-builder.ts';
+import { loopsBelow } from '../../support/loops.ts';
+import { mountsBelow } from '../../support/mounts.ts';
+import { describeWith } from '../../support/needs.ts';
+import { cliSteps, isMountedAt, type LayerForm } from '../../support/pull-steps.ts';
+import { SteppingCli } from '../../support/stepping-cli.ts';
+import { contentsOf, emptyContents, halvesOf, listContents } from '../../support/store-contents.ts';
+import { countFetches } from '../../support/tamper-proxy.ts';
+import { TestBed } from '../../support/test-bed.ts';
+import { compareTrees, readTree, type Tree } from '../../support/tree.ts';
+
+const ROUNDS = process.env['SEALIFT_SOAK'] === undefined ? 1 : 3;
+const FORMS: readonly LayerForm[] = ['erofs', 'directory'];
+
+/** Each step with other images in other rounds, and all images in every round. */
+function rowsOf(form: LayerForm) {
+  return cliSteps(form).flatMap((step, at) =>
+    Array.from({ length: ROUNDS }, (_, round) => {
+      const kind = IMAGE_KINDS[(at + round) % IMAGE_KINDS.length] ?? 'gzip';
+      return { step, kind, round: round + 1 };
+    }),
+  );
+}
+
+/** Every row goes on with the store, and with the container, that the row before has left. */
+describeWith(['root', 'docker-registry', 'getfattr'], 'sealift killed while it pulls', () => {
+  let bed: TestBed;
+  let program: SteppingCli;
+  const images = new Map<ImageKind, BuiltImage>();
+  const references = new Map<ImageKind, Tree>();
+
+  beforeAll(async () => {
+    bed = await TestBed.open();
+    program = await SteppingCli.open(bed.newPath('program'));
+    for (const kind of IMAGE_KINDS) {
+      const image = await buildCrashImage(kind, kind, bed.scratch.path);
+      await bed.push('crash', kind, image);
+      images.set(kind, image);
+      const tree = bed.newPath('tree');
+      const reference = bed.reference(`crash@${image.top.digest}`);
+      expect((await program.run(['pull', reference, '--tls-verify=false', '--unpack', tree])).error).toBeUndefined();
+      references.set(kind, await readTree(tree));
+    }
+  });
+
+  afterAll(() => bed?.[Symbol.asyncDispose]());
+
+  function imageOf(kind: ImageKind): BuiltImage {
+    const image = images.get(kind);
+    if (image === undefined) throw new Error(`no image ${kind}`);
+    return image;
+  }
+
+  describe.each(FORMS)('with layers in the form %s', (form) => {
+    let cli: SteppingCli;
+    let store: string;
+    /** The bundle that the row before has left. */
+    let running: string;
+
+    beforeAll(() => {
+      store = bed.newPath('store');
+      cli = program.withEnvironment({ SEALIFT_STORE_LAYER_FORMAT: form, SEALIFT_STORE_VERITY: 'always' });
+    });
+
+    const pullOf = (kind: ImageKind, bundle: string) => [
+      ...['pull', bed.reference(`crash@${imageOf(kind).top.digest}`), '--tls-verify=false'],
+      ...['--store', store, '--bundle', bundle],
+    ];
+
+    async function pull(kind: ImageKind, bundle: string): Promise<void> {
+      const { error, result } = await cli.run(pullOf(kind, bundle));
+      expect(error).toBeUndefined();
+      expect(result['manifestDigest']).toBe(imageOf(kind).manifest.digest);
+    }
+
+    async function expectTree(bundle: string, kind: ImageKind): Promise<void> {
+      expect(mountsBelow(bundle)).toEqual([`${bundle}/rootfs`]);
+      const tree = await readTree(`${bundle}/rootfs`);
+      expect(compareTrees(tree, references.get(kind) ?? new Map())).toEqual([]);
+    }
+
+    async function prune(): Promise<readonly string[]> {
+      expect((await cli.run(['prune', '--all', '--store', store])).error).toBeUndefined();
+      return listContents(halvesOf(store));
+    }
+
+    /** As it is when containers have ended and their bundles are thrown away. */
+    function removeBundles(bundles: readonly string[]): void {
+      for (const bundle of bundles) {
+        umount(`${bundle}/rootfs`);
+        rmSync(bundle, { recursive: true });
+      }
+    }
+
+    it('passes the named steps, and no others', async () => {
+      const bundle = bed.newPath('bundle');
+      const passed = await cli.watch(() => pull('repeated', bundle));
+      expect([...new Set(passed)].sort()).toEqual([...cliSteps(form)].sort());
+      running = bundle;
+    });
+
+    it.each(rowsOf(form))(
+      'killed at $step, image $kind, round $round: the next pull is right, and prune leaves what is in use',
+      async ({ step, kind }) => {
+        const [bundle, others] = [bed.newPath('bundle'), [running]];
+        bed.proxy.setRules([]);
+        expect(await cli.runAndDie(step, pullOf(kind, bundle))).toBe('SIGKILL');
+        running = bundle;
+        if (isMountedAt(step)) {
+          // It may run: nothing is mounted over it.
+          expect((await cli.run(pullOf(kind, bundle))).error?.code).toBe('BUNDLE_INVALID');
+          await expectTree(bundle, kind);
+          running = bed.newPath('bundle');
+          others.push(bundle);
+        }
+        await pull(kind, running);
+        removeBundles(others);
+        expect(await prune()).toEqual(contentsOf(form, KEPT[kind]));
+        await expectTree(running, kind);
+        // What was published is whole, so that nobody asks for it again.
+        const own = imageOf(kind).layers[1]?.digest ?? '';
+        if (isRecordedAt(step)) expect(countFetches(bed.proxy, own)).toBe(KEPT[kind].needingChain + 1);
+      },
+    );
+
+    it('keeps nothing when the last container has gone', async () => {
+      removeBundles([running]);
+      expect(await prune()).toEqual(emptyContents(form));
+      expect(mountsBelow(store)).toEqual([]);
+      await expect.poll(() => [...loopsBelow(store)]).toEqual([]);
+      const lock = tryLockFile(`${store}/state/lock/store`, 'exclusive');
+      expect(lock, 'the lock of the store is free').toBeDefined();
+      lock?.release();
+    });
+  });
+
+  function isRecordedAt(step: string): boolean {
+    const steps = cliSteps('directory');
+    return steps.indexOf(step) >= steps.indexOf('image-recorded');
+  }
+});

@@ -1,0 +1,167 @@
+import type { CellPlaces } from '../../../support/cell-bed.ts';
+import {
+  HONOURED,
+  homeWith,
+  IGNORED,
+  inline,
+  insecure,
+  PULLED,
+  REFUSED,
+  type Row,
+  registry,
+  type Seen,
+} from './cell.ts';
+
+/** What registries.conf says in a way that only its owner may; the cells are the same for each of them. */
+function registriesRow(what: string, effect: Seen, lines: (places: CellPlaces) => string): Row {
+  const whole = (places: CellPlaces) => `${registry(places.own, lines(places))}\ninsecure = true`;
+  return {
+    what,
+    name: ({ own }) => `${own}/app`,
+    common: ({ own }) => ({ conf: insecure(own) }),
+    effect,
+    absence: { ...PULLED, asked: ['own'] },
+    cells: [
+      { source: 'pull.registries_conf', says: (places) => ({ conf: whole(places) }), verdicts: HONOURED },
+      {
+        source: 'pull.registries_conf_d',
+        says: (places) => {
+          const path = places.write('conf.d/50.conf', whole(places)).replace(/\/50.conf$/, '');
+          return { pull: `insecure_policy = true\nregistries_conf_d = "${path}"` };
+        },
+        verdicts: HONOURED,
+      },
+      {
+        source: 'image.registry_config',
+        says: (places) => ({ conf: undefined, toml: inline(places.own, lines(places)) }),
+        verdicts: HONOURED,
+      },
+      {
+        source: 'image.registry_configuration_uri',
+        says: (places) => ({
+          conf: undefined,
+          toml: `[image]\nregistry_configuration_uri = "file://${places.write('r.toml', whole(places))}"`,
+        }),
+        verdicts: HONOURED,
+      },
+      {
+        source: 'the environment',
+        says: (places) => ({ environment: { SEALIFT_PULL_REGISTRIES_CONF: places.write('r.conf', whole(places)) } }),
+        verdicts: REFUSED,
+      },
+      {
+        source: 'the environment, in the words of other tools',
+        says: (places) => ({ environment: { CONTAINERS_REGISTRIES_CONF: places.write('r.conf', whole(places)) } }),
+        verdicts: IGNORED,
+        remark: 'CONTAINERS_REGISTRIES_CONF: ignored',
+      },
+      {
+        source: 'a file in the home directory',
+        says: (places) => homeWith(places, '.config/containers/registries.conf', whole(places)),
+        verdicts: IGNORED,
+      },
+      {
+        source: 'imagepuller.toml, for the registry',
+        says: (places) => ({ imagepuller: `[registries."${places.own}"]\n${lines(places).split('\n')[0]}` }),
+        verdicts: IGNORED,
+        remark: 'unknown setting, ignored',
+      },
+      {
+        source: 'imagepuller.toml, as in registries.conf',
+        says: (places) => ({ imagepuller: whole(places) }),
+        verdicts: IGNORED,
+        remark: 'registry: unknown setting, ignored',
+      },
+    ],
+  };
+}
+
+export const NAMES: readonly Row[] = [
+  registriesRow(
+    'blocked',
+    { result: 'REGISTRY_BLOCKED', asked: [] },
+    ({ own }) => `blocked = true\nlocation = "${own}"`,
+  ),
+  registriesRow(
+    'another location',
+    { ...PULLED, asked: ['elsewhere'] },
+    ({ elsewhere }) => `location = "${elsewhere}"`,
+  ),
+  {
+    what: 'a list of registries to search',
+    name: () => 'app',
+    common: ({ own }) => ({ conf: registry('docker.io/library', `location = "${own}"\ninsecure = true`) }),
+    effect: { result: 'REFERENCE_UNQUALIFIED', asked: [] },
+    absence: { ...PULLED, asked: ['own'] },
+    cells: [
+      {
+        source: 'pull.registries_conf',
+        says: ({ own }) => ({
+          conf: `unqualified-search-registries = ["${own}"]\n${registry('docker.io/library', `location = "${own}"`)}`,
+        }),
+        verdicts: HONOURED,
+      },
+      {
+        source: 'the environment, in the words of other tools',
+        says: ({ own, write }) => {
+          const path = write('r.conf', `unqualified-search-registries = ["${own}"]`);
+          return { environment: { CONTAINERS_REGISTRIES_CONF: path } };
+        },
+        verdicts: IGNORED,
+        remark: 'CONTAINERS_REGISTRIES_CONF: ignored',
+      },
+      {
+        source: 'imagepuller.toml',
+        says: ({ elsewhere }) => ({ imagepuller: `unqualified-search-registries = ["${elsewhere}"]` }),
+        verdicts: IGNORED,
+        remark: 'unqualified-search-registries: unknown setting, ignored',
+      },
+    ],
+  },
+  {
+    what: 'where signatures are looked for',
+    name: ({ own }) => `${own}/app`,
+    common: ({ own }) => ({ conf: insecure(own) }),
+    effect: { result: 'CONFIG_UNSUPPORTED', asked: [] },
+    absence: { ...PULLED, asked: ['own'] },
+    cells: [
+      {
+        source: 'image.sigstore_config_uri',
+        says: () => ({ toml: '[image]\nsigstore_config_uri = "file:///s"' }),
+        verdicts: HONOURED,
+      },
+      {
+        source: 'imagepuller.toml',
+        says: () => ({ imagepuller: 'sigstore_config_uri = "file:///s"' }),
+        verdicts: IGNORED,
+        remark: 'sigstore_config_uri: unknown setting, ignored',
+      },
+    ],
+  },
+  {
+    // Of its own start alone, so that the owner's word has a test of its own.
+    what: 'a limit',
+    name: ({ own }) => `${own}/app`,
+    common: ({ own }) => ({ conf: insecure(own) }),
+    effect: { result: 'LAYER_LIMIT_EXCEEDED', layerFetches: 0 },
+    absence: { ...PULLED, asked: ['own'] },
+    cells: [
+      {
+        source: 'the environment',
+        says: () => ({ environment: { SEALIFT_PULL_LIMITS_MAX_LAYERS: '1' } }),
+        verdicts: REFUSED,
+      },
+      {
+        source: 'the kernel command line',
+        says: () => ({ kernel: 'agent.max_layers=1 SEALIFT_PULL_LIMITS_MAX_LAYERS=1' }),
+        verdicts: IGNORED,
+      },
+      {
+        source: 'imagepuller.toml',
+        says: () => ({ imagepuller: '[pull.limits]\nmax_layers = 1' }),
+        verdicts: IGNORED,
+        remark: 'pull: unknown setting, ignored',
+      },
+    ],
+  },
+];

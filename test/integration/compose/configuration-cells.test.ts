@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { assertTransportAllowed, type ImageProof } from '../../../src/config/index.ts';
+import { parseSecureMount } from '../../../src/volume/index.ts';
+import { CellBed, IMAGES, type ImageKind } from '../../support/cell-bed.ts';
+import { DaemonBed } from '../../support/daemon-bed.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { describeWith } from '../../support/needs.ts';
+import { dir, file } from '../../support/tar-builder.ts';
+import type { Cell, Row, Seen, Verdict } from './cells/cell.ts';
+import { CREDENTIALS } from './cells/credentials.ts';
+import { NAMES } from './cells/names.ts';
+import { POLICIES } from './cells/policies.ts';
+import { WAYS } from './cells/ways.ts';
+
+function absenceOf({ absence }: Row, kind: ImageKind): Seen {
+  return kind in absence ? (absence as Readonly<Record<ImageKind, Seen>>)[kind] : (absence as Seen);
+}
+
+function expected(row: Row, { askedBefore = [] }: Cell, verdict: Verdict, kind: ImageKind): Seen {
+  if (verdict === 'honoured') return row.effect;
+  if (verdict === 'ignored') return absenceOf(row, kind);
+  return { result: verdict, asked: askedBefore, layerFetches: 0, authorizations: [] };
+}
+
+describeWith(['root', 'openssl'], 'what a source of configuration may decide', () => {
+  let bed: CellBed;
+
+  beforeAll(async () => {
+    bed = await CellBed.open();
+  });
+
+  afterAll(() => bed[Symbol.asyncDispose]());
+
+  describe.each([...POLICIES, ...NAMES, ...WAYS, ...CREDENTIALS])('$what', (row) => {
+    it('is not there when nobody says it', async () => {
+      const { places } = bed;
+      for (const kind of IMAGES) {
+        expect(await bed.pull(row.name(places), kind, row.common(places))).toMatchObject(absenceOf(row, kind));
+      }
+    });
+
+    it.each(row.cells)('from $source: $verdicts.0 for a digest, $verdicts.1 for a tag', async (cell) => {
+      const { places } = bed;
+      for (const [index, kind] of IMAGES.entries()) {
+        const verdict = cell.verdicts[index];
+        if (verdict === undefined) throw new Error('a verdict is missing');
+        const texts = { ...row.common(places), ...cell.says(places) };
+        const seen = await bed.pull(row.name(places), kind, texts);
+        expect(seen, `${kind}: ${seen.result}`).toMatchObject(expected(row, cell, verdict, kind));
+        const remarks = cell.remark === undefined ? [] : [expect.stringContaining(cell.remark)];
+        expect(seen.warnings).toEqual(remarks);
+      }
+    });
+  });
+
+  describe.each(WAYS)('$what, for a tag whose signature was verified', (row) => {
+    const { cells } = row;
+    it.each(cells.filter(({ verdicts: [pinned] }) => pinned === 'honoured'))(
+      'from $source is honoured',
+      async (cell) => {
+        const { places } = bed;
+        const texts = { ...row.common(places), ...cell.says(places) };
+        const endpoints = bed.endpointsOf(`${row.name(places)}:1`, texts);
+        expect(endpoints.length).toBeGreaterThan(0);
+        const judge = (proof: ImageProof) => () => {
+          for (const { configuration } of endpoints) assertTransportAllowed(configuration, proof);
+        };
+        expect(judge('signature')).not.toThrow();
+        if (cell.verdicts[1] === 'CONFIG_CLASS_REFUSED') await expectFailure('CONFIG_CLASS_REFUSED', judge('none'));
+        else expect(judge('none')).not.toThrow();
+      },
+    );
+  });
+});
+
+describeWith(['root'], 'a limit of the owner', () => {
+  it('holds from the start of the daemon on', async () => {
+    await using daemon = await DaemonBed.open({ toml: '[pull]\ntls_verify = false\n[pull.limits]\nmax_layers = 1\n' });
+    const { bed } = daemon;
+    const [one, two] = [bed.serveImage([[dir('./')]]), bed.serveImage([[dir('./')], [file('a', 'a')]])];
+    expect(await daemon.pull(bed.reference(one.digest))).toBe(one.digest);
+    await expectFailure('LAYER_LIMIT_EXCEEDED', () => daemon.pull(bed.reference(two.digest)));
+    expect(bed.fetchesOf(two.layers[1] ?? '')).toBe(0);
+  });
+});
+
+/** Whoever can reach the socket, the host's agent parameters behind it. */
+describe('the options of SecureMount', () => {
+  const FIXED = {
+    ...{ sourceType: 'empty', targetType: 'fileSystem', filesystemType: 'ext4', encryptionType: 'luks2' },
+    ...{ deviceId: '254:0', dataIntegrity: 'true' },
+  };
+  const parse = (options: Readonly<Record<string, string>>) =>
+    parseSecureMount(
+      { volumeType: 'block-device', options: new Map(Object.entries(options)), flags: [], mountPoint: '/run/image' },
+      ['/run'],
+    );
+
+  it.each([
+    ['integrity', { dataIntegrity: 'false' }],
+    ['how the file system is made', { mkfsOpts: '-O ^metadata_csum' }],
+  ])('decide nothing of %s', (_, options) => {
+    expect(parse({ ...FIXED, ...options })).toEqual(parse(FIXED));
+  });
+
+  it.each([
+    ...['policy', 'insecure_policy', 'blocked', 'location', 'unqualified-search-registries', 'max_layers'],
+    ...['extra_root_certificates', 'tls_verify', 'mirror', 'https_proxy', 'authfile', 'key', 'integrity', 'required'],
+  ])('are refused when there is %s among them', async (option) => {
+    await expectFailure('VOLUME_REQUEST_UNSUPPORTED', () => parse({ ...FIXED, [option]: 'x' }));
+  });
+
+  it.each([
+    ['a cipher', { encryptionType: 'none' }],
+    ['a file system', { filesystemType: 'xfs' }],
+    ['a source with content', { sourceType: 'encrypted' }],
+  ])('are refused with %s of their own', async (_, options) => {
+    await expectFailure('VOLUME_REQUEST_UNSUPPORTED', () => parse({ ...FIXED, ...options }));
+  });
+});
