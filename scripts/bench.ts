@@ -5,6 +5,7 @@ import { IS_ROOT } from '../test/support/commands.ts';
 import { startDockerRegistry } from '../test/support/docker-registry.ts';
 import { unmountBelow } from '../test/support/mounts.ts';
 import { Scratch } from '../test/support/scratch.ts';
+import { startSlowProxy } from '../test/support/slow-proxy.ts';
 import { drawChart } from './bench/chart.ts';
 import { listContenders } from './bench/contenders.ts';
 import { formatDaemonReport } from './bench/daemon-report.ts';
@@ -17,7 +18,6 @@ import { buildPrograms } from './bench/programs.ts';
 import { formatReport } from './bench/report.ts';
 import { type CaseResult, runRounds } from './bench/rounds.ts';
 import { type BenchSettings, findObstacle, type Place, readSettings } from './bench/settings.ts';
-import { startSlowProxy } from './bench/start-slow-proxy.ts';
 import { writeSection } from './bench/write-section.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -28,7 +28,6 @@ const PODMAN_LOCK = '/dev/shm/libpod_lock';
 async function bench(settings: BenchSettings, signal: AbortSignal): Promise<void> {
   using scratch = new Scratch('bench');
   await using registry = await startDockerRegistry();
-  await using proxy = await startSlowProxy(registry.host);
   const programs = await buildPrograms(scratch.join('programs'));
   if (settings.parts.includes('daemon')) await benchDaemon();
   if (!settings.parts.includes('pulls')) return;
@@ -39,8 +38,8 @@ async function bench(settings: BenchSettings, signal: AbortSignal): Promise<void
     for (const image of images.filter(({ key }) => place.images.includes(key))) {
       if (!hasRoom(place, image)) continue;
       console.error(`${place.title}: ${image.title}`);
-      const host = place.network === 'slow' ? proxy.host : registry.host;
-      results.push(await runInPlace(place, image, host));
+      await using proxy = place.wire && (await startSlowProxy(registry.host, place.wire));
+      results.push(await runInPlace(place, image, proxy?.host ?? registry.host));
     }
   }
   await publish(settings, results);

@@ -21,6 +21,7 @@ attr:/usr/bin/getfattr
 acl:/usr/bin/getfacl
 libcap2-bin:/usr/sbin/setcap
 openssl:/usr/bin/openssl
+microsocks:/usr/bin/microsocks
 gnupg:/usr/bin/gpg
 erofs-utils:/usr/bin/mkfs.erofs
 time:/usr/bin/time
@@ -28,6 +29,8 @@ cryptsetup-bin:/usr/sbin/cryptsetup
 dmsetup:/usr/sbin/dmsetup
 e2fsprogs:/usr/sbin/mkfs.ext4
 kmod:/usr/bin/kmod
+zsh:/usr/bin/zsh
+fish:/usr/bin/fish
 '
 
 # The pod VM is an x86-64 machine with the Node of the host in it.

@@ -4,6 +4,7 @@ const ACCEPTANCE = 'test/acceptance/**/*.test.ts';
 /** Memory or times are compared here, so nothing runs beside. */
 const MEASURED = [
   'test/acceptance/memory.test.ts',
+  'test/acceptance/ranges.test.ts',
   'test/acceptance/daemon-load.test.ts',
   'test/podvm/volume-size.test.ts',
 ];

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { hasCommand, IS_ROOT } from '../../test/support/commands.ts';
+import type { SlowWire } from '../../test/support/slow-proxy.ts';
 import { IMAGE_KEYS, type ImageKey } from './images.ts';
 import { fileSystemOf } from './machine.ts';
 
@@ -8,6 +9,8 @@ export interface Place {
   readonly title: string;
   readonly folder: string;
   readonly network: 'local' | 'slow';
+  /** What is between it and a slow registry. */
+  readonly wire?: SlowWire;
   readonly images: readonly ImageKey[];
 }
 
@@ -53,7 +56,12 @@ export function readSettings(environment: NodeJS.ProcessEnv, docsFolder: string)
 }
 
 /** What a wire changes shows in these two: its rate in the one, its delay in the other. */
+const SLOW_WIRE: SlowWire = { bytesPerSecond: 50e6, roundTripMs: 10 };
 const SLOW_IMAGES: readonly ImageKey[] = ['one', 'forty'];
+
+/** What many a registry gives one connection; here it shows who has more than one, for a layer and for many. */
+const SLOWER_WIRE: SlowWire = { bytesPerSecond: 20e6, roundTripMs: 10 };
+const SLOWER_IMAGES: readonly ImageKey[] = ['one', 'forty'];
 
 /** A disk's own moods are larger than most of what is compared: the one image that shows what it changes. */
 const DISK_IMAGES: readonly ImageKey[] = ['one'];
@@ -64,18 +72,26 @@ function choosePlaces(folder: string | undefined, images: readonly ImageKey[]): 
   const path = folder || (inMemory ? MEMORY : DISK);
   const onlySome = (some: readonly ImageKey[]) => images.filter((key) => some.includes(key));
   const places: Place[] = [
-    { title: titleOf('local', path), folder: path, network: 'local', images },
-    { title: titleOf('slow', path), folder: path, network: 'slow', images: onlySome(SLOW_IMAGES) },
+    { title: titleOf(undefined, path), folder: path, network: 'local', images },
+    slowPlace(path, SLOW_WIRE, onlySome(SLOW_IMAGES)),
+    slowPlace(path, SLOWER_WIRE, onlySome(SLOWER_IMAGES)),
   ];
   if (path === MEMORY) {
-    places.push({ title: titleOf('local', DISK), folder: DISK, network: 'local', images: onlySome(DISK_IMAGES) });
+    places.push({ title: titleOf(undefined, DISK), folder: DISK, network: 'local', images: onlySome(DISK_IMAGES) });
   }
   return places.filter((place) => place.images.length > 0);
 }
 
-function titleOf(network: Place['network'], folder: string): string {
-  const wire = network === 'local' ? 'Local registry' : 'Registry 10 ms away, 50 MB/s a connection';
-  return `${wire}; results on ${fileSystemOf(folder)} (${folder})`;
+function slowPlace(folder: string, wire: SlowWire, images: readonly ImageKey[]): Place {
+  return { title: titleOf(wire, folder), folder, network: 'slow', wire, images };
+}
+
+function titleOf(wire: SlowWire | undefined, folder: string): string {
+  const registry =
+    wire === undefined
+      ? 'Local registry'
+      : `Registry ${wire.roundTripMs} ms away, ${wire.bytesPerSecond / 1e6} MB/s a connection`;
+  return `${registry}; results on ${fileSystemOf(folder)} (${folder})`;
 }
 
 function chooseImages(text: string | undefined): readonly ImageKey[] {

@@ -1,7 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { buildProgram } from '../build-program.ts';
 import { formatLicences } from './format-licences.ts';
 import { writeArchive } from './write-archive.ts';
@@ -10,6 +11,13 @@ const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'LICENSE'];
 
 /** Go's names, which are those of images and Kubernetes nodes. */
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
+
+/** As Debian has them below /usr. */
+const COMPLETIONS: Readonly<Record<string, string>> = {
+  bash: 'share/bash-completion/completions/sealift',
+  zsh: 'share/zsh/vendor-completions/_sealift',
+  fish: 'share/fish/vendor_completions.d/sealift.fish',
+};
 
 export interface DistributionOptions {
   readonly root: string;
@@ -59,4 +67,8 @@ async function fillFolder(root: string, folder: string): Promise<void> {
     filter: (source) => source !== development,
   });
   writeFileSync(join(folder, 'LICENSES.md'), formatLicences(packages));
+  for (const [shell, path] of Object.entries(COMPLETIONS)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), execFileSync(join(folder, 'sealift'), ['completion', shell]));
+  }
 }

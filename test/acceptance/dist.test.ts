@@ -41,11 +41,20 @@ describeWith(['tar', 'zstd'], 'the archive of make dist', () => {
       ...['LICENSE', 'LICENSES.md', 'README.md', 'docs/INSTALL.md', 'docs/errors.md', 'docs/SECURITY.md'],
       ...['config/sealift.toml', 'config/sealiftd.toml', 'config/policies/default-deny.json'],
       ...['config/systemd/sealiftd.service', 'config/kata/components.toml', 'lib/node', 'lib/worker.mjs'],
+      ...['share/bash-completion/completions/sealift', 'share/zsh/vendor-completions/_sealift'],
+      'share/fish/vendor_completions.d/sealift.fish',
     ];
     for (const file of files) expect(statSync(join(place, made.name, file)).isFile(), file).toBe(true);
     expect(readdirSync(join(place, made.name, 'config/udev'))).not.toEqual([]);
     expect(readdirSync(join(place, made.name, 'config'))).not.toContain('dev');
     for (const file of ['sealift', 'sealiftd', 'lib/node']) accessSync(join(place, made.name, file), constants.X_OK);
+  });
+
+  it('completes its own command line', async () => {
+    const script = join(place, made.name, 'share/bash-completion/completions/sealift');
+    const { stdout } = await runCommand(program, ['completion', 'bash'], BARE);
+    expect(readFileSync(script)).toEqual(stdout);
+    expect(stdout.toString()).toContain('complete -F _sealift sealift');
   });
 
   it('brings the licences of Node and of what is bundled', () => {

@@ -35,6 +35,8 @@ const STEPS = [...PULL_STEPS, ...TREE_STEPS];
 /** Each takes ten seconds in the emulated machine: what only a disk has, a mount, and all of them in the long run. */
 const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 const KILLED_AT = SOAK ? STEPS : (['mapping-created', 'mapping-opened', 'published', 'mounted'] as const);
+const ROUNDS = SOAK ? [1, 2, 3] : [1];
+const KILLS = ROUNDS.flatMap((round) => KILLED_AT.map((step) => ({ step, round })));
 const [IN_A_ROW, AT_ONCE] = SOAK ? [200, 50] : [20, 6];
 /** With each pull, of what is alive in the main thread. */
 const MAX_GROWTH_BYTES = SOAK ? 25_000 : 500_000;
@@ -183,23 +185,28 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM, ki
     await remove('steps');
   });
 
-  it.each(KILLED_AT)('killed at %s: the next start pulls, and leaves nothing of the last', async (step) => {
-    const image = await serve(step);
-    await dieAt(step);
-    const dying = daemon;
-    await expectFailure('TTRPC_CLOSED', () => pull(image, 'dying'));
-    expect(await dying?.exited).toBe(137);
-    await expectRunning();
-    await dieAt('');
-    await restart();
-    if (isMountedAt(step)) await pull(image, 'again');
-    else await pull(image, 'dying');
-    const containers = isMountedAt(step) ? ['dying', 'again'] : ['dying'];
-    for (const container of containers) await expectContainer(container, step);
-    await expectRunning();
-    await expectRemains(1 + containers.length, LAYERS);
-    await remove(...containers);
-  });
+  it.each(KILLS)(
+    'killed at $step, round $round: the next start pulls, and leaves nothing of the last',
+    async (kill) => {
+      const { step, round } = kill;
+      const name = `${step}-${round}`;
+      const image = await serve(name);
+      await dieAt(step);
+      const dying = daemon;
+      await expectFailure('TTRPC_CLOSED', () => pull(image, 'dying'));
+      expect(await dying?.exited).toBe(137);
+      await expectRunning();
+      await dieAt('');
+      await restart();
+      if (isMountedAt(step)) await pull(image, 'again');
+      else await pull(image, 'dying');
+      const containers = isMountedAt(step) ? ['dying', 'again'] : ['dying'];
+      for (const container of containers) await expectContainer(container, name);
+      await expectRunning();
+      await expectRemains(1 + containers.length, LAYERS);
+      await remove(...containers);
+    },
+  );
 
   it(`${IN_A_ROW} pulls in a row, ${AT_ONCE} at once: nothing grows, nothing is left`, {
     timeout: 900_000,

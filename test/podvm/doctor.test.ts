@@ -68,9 +68,18 @@ describeWith(POD_VM_NEEDS, 'doctor and health in the pod VM', () => {
       expect(checks[name]).toMatchObject({ status: 'ok', detail: 'the kernel has it' });
     }
     expect(checks['aegis128']).toMatchObject({ status: 'ok', detail: expect.stringContaining('loads it as a module') });
-    expect(checks['programs']?.detail).toMatch(/\/cryptsetup, \S*\/mkfs\.ext4$/);
+    expect(checks['programs']?.detail).toMatch(/\/cryptsetup [0-9.]+, \S*\/mkfs\.ext4 [0-9.]+$/);
     expect(checks['daemon-sockets']).toMatchObject({ status: 'ok', detail: `sealiftd answers on ${SOCKET}` });
     expect(checks['daemon-store']).toMatchObject({ status: 'ok', detail: expect.stringContaining('memory at') });
+    // The bounds are those of the daemon, whichever program asks.
+    expect(checks['open-files']).toMatchObject({
+      status: 'ok',
+      detail: expect.stringContaining('the daemon may open'),
+    });
+    for (const name of ['memory', 'threads', 'loop-nodes', 'clock', 'overlay-upper', 'data-inodes', 'proxy']) {
+      expect(checks[name]).toMatchObject({ status: 'ok', detail: expect.any(String) });
+    }
+    expect(checks['resolver']?.status).toMatch(/^(ok|warn)$/);
     expect(checks['launch-timeout']?.detail).toContain('12 s (kernel command line)');
     expect(checks['mount-timeout']?.detail).toContain('50 s (default)');
     expect(checks['pull-timeout']).toMatchObject({

@@ -42,12 +42,12 @@ describeWith(POD_VM_NEEDS, 'a layer image read through its hash tree', () => {
 
   const mount = (key: string, { rootHash, hashOffset }: VerityFacts, mountsDir = MOUNTS) =>
     perform('mountLayerImages', {
+      mountsDir,
       images: [
         {
           image: `${IMAGES}/${key}.erofs`,
           imageBytes: hashOffset,
           tree: { rootHash, hashOffset },
-          mountsDir,
           key,
         },
       ],
@@ -110,12 +110,12 @@ describeWith(POD_VM_NEEDS, 'a layer image read through its hash tree', () => {
     // Positive control: without the tree the host's bytes are what is read.
     await sweep('tampered');
     await perform('mountLayerImages', {
+      mountsDir: MOUNTS,
       images: [
         {
           image: `${IMAGES}/tampered.erofs`,
           imageBytes: tree.hashOffset,
           tree: undefined,
-          mountsDir: MOUNTS,
           key: 'tampered',
         },
       ],

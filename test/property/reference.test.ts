@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SealiftError } from '../../src/errors/index.ts';
-import { formatReference, hashBytes, parseReference, withDefaultTag } from '../../src/oci/index.ts';
+import { formatReference, hashBytes, parseReference, type Reference, withDefaultTag } from '../../src/oci/index.ts';
+import { parseAsGo } from '../support/reference-oracle.ts';
 
 const component = fc.stringMatching(/^[a-z0-9]{1,8}(?:(?:\.|_|__|-{1,3})[a-z0-9]{1,8}){0,2}$/);
 const domain = fc.oneof(
@@ -56,4 +57,39 @@ describe('references', () => {
     );
     expect(accepted).toBeGreaterThan(20);
   });
+
+  it('are read as by the one expression that Go has for them, and nothing else is', () => {
+    let accepted = 0;
+    fc.assert(
+      fc.property(fc.oneof(almostReference, reference.map(shorten), fc.string({ unit: 'binary' })), (text) => {
+        const ours = orUndefined(() => parseReference(text), SealiftError);
+        const theirs = orUndefined(() => parseAsGo(text), RangeError);
+        if (ours !== undefined) {
+          accepted++;
+          expect(ours).toEqual(theirs);
+        } else if (theirs !== undefined) {
+          // Sealift alone refuses a digest that it cannot check, a host that is none, and a name that is too long with it.
+          const { domain, path, digest = '' } = theirs;
+          const isTooLong = domain.length + 1 + path.length > 255;
+          expect(digest.startsWith('sha384:') || domain === '' || isTooLong, text).toBe(true);
+        }
+      }),
+      { numRuns: Math.max(2_000, fc.readConfigureGlobal().numRuns ?? 0) },
+    );
+    expect(accepted).toBeGreaterThan(200);
+  });
 });
+
+/** As users write it, some of it left out. */
+function shorten(full: Reference): string {
+  return formatReference(full).replace(/^docker\.io\/(?:library\/)?/, '');
+}
+
+function orUndefined<T>(action: () => T, expected: typeof SealiftError | typeof RangeError): T | undefined {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof expected) return undefined;
+    throw error;
+  }
+}

@@ -58,7 +58,7 @@ describe('the environment of the CLI', () => {
     }
   });
 
-  it('sends nothing through a proxy, since there is no setting for one', async () => {
+  it('names no proxy that this machine itself would be reached through', async () => {
     const proxy = elsewhere.origin;
     const environment = { HTTPS_PROXY: proxy, HTTP_PROXY: proxy, ALL_PROXY: proxy, NODE_USE_ENV_PROXY: '1' };
     const error = await inspect({ ...environment, SSL_CERT_FILE: authority });

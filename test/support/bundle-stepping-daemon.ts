@@ -1,17 +1,27 @@
 import { fileURLToPath } from 'node:url';
 import { build, type OutputFile } from 'esbuild';
 
-/** The file to run; the others belong beside it. */
+/** The files to run; the others belong beside them. */
 export const STEPPING_DAEMON = 'sealiftd.mjs';
+export const STEPPING_CLI = 'sealift.mjs';
 /** As `scripts/build-launcher.ts` starts the shipped one. */
 export const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1'];
 export const LAUNCH_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
 
 /** The daemon with its checkpoints and its worker, built from the sources as they are, for a folder. */
-export async function bundleSteppingDaemon(folder: string): Promise<readonly OutputFile[]> {
+export function bundleSteppingDaemon(folder: string): Promise<readonly OutputFile[]> {
+  return bundle({ sealiftd: './stepping-daemon-entry.ts', worker: './stepping-worker-entry.ts' }, folder);
+}
+
+/** The same of the CLI. */
+export function bundleSteppingCli(folder: string): Promise<readonly OutputFile[]> {
+  return bundle({ sealift: './stepping-cli-entry.ts', worker: './stepping-worker-entry.ts' }, folder);
+}
+
+async function bundle(entries: Readonly<Record<string, string>>, folder: string): Promise<readonly OutputFile[]> {
   const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
   const { outputFiles } = await build({
-    entryPoints: { sealiftd: path('./stepping-daemon-entry.ts'), worker: path('./stepping-worker-entry.ts') },
+    entryPoints: Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, path(entry)])),
     outdir: folder,
     outExtension: { '.js': '.mjs' },
     bundle: true,

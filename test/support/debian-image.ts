@@ -48,9 +48,9 @@ const ACL_ACCESS = Buffer.from(
 const NON_UTF8 = 'opt/names/caf\xe9-\xff\xfe';
 const LONG_NAME = `opt/names/${'deep/'.repeat(30)}${'n'.repeat(200)}`;
 
-/** Builds the members of the four layers out of real Debian packages. */
-export async function loadRichImage(): Promise<RichImage> {
-  const packages = await loadDebianFiles();
+/** Builds the members of the four layers out of real Debian packages, all but those `without`. */
+export async function loadRichImage(without: readonly string[] = []): Promise<RichImage> {
+  const packages = (await loadDebianFiles()).filter(({ name }) => !without.includes(name));
   const [base, plenty] = splitPackages(packages);
   const layers = [baseLayer(base), plentyLayer(base, plenty), oddLayer(base), topLayer(base, plenty)];
   return {

@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync, readSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { attachLoop, describeBacking } from '../../src/platform/index.ts';
 import { createLayerMounts } from '../../src/snapshot/index.ts';
-import { mountLayerImage } from '../../src/snapshot/mount-layer-image.ts';
+import { mountLayerImages } from '../../src/snapshot/mount-layer-image.ts';
 import { tryLockFile } from '../../src/store/lock-file.ts';
 import { inlineSnapshotRunner } from './snapshot-fixtures.ts';
 import { FACTS } from './store-fixtures.ts';
@@ -52,7 +52,7 @@ async function churn(): Promise<void> {
 
 if (act === 'attach') attach();
 else if (act === 'mount')
-  for (const key of keys) mountLayerImage({ image, imageBytes: undefined, tree: undefined, mountsDir, key });
+  mountLayerImages({ mountsDir, images: keys.map((key) => ({ image, imageBytes: undefined, tree: undefined, key })) });
 else await churn();
 process.stdout.write('done\n');
 while (readSync(0, Buffer.alloc(1)) > 0);

@@ -3,7 +3,9 @@ import { mustRun } from './commands.ts';
 
 /** Mount points at or below `folder`, in this mount namespace. */
 export function mountsBelow(folder: string): string[] {
-  return readFileSync('/proc/self/mountinfo', 'latin1')
+  // Decoded afterwards, for the reason that src/platform/mountinfo.ts gives.
+  return readFileSync('/proc/self/mountinfo')
+    .toString('utf8')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
     .filter((mountPoint) => mountPoint === folder || mountPoint.startsWith(`${folder}/`));

@@ -19,6 +19,8 @@ import { CHECKPOINT_VARIABLE, DIE_AT, LIVE_BYTES, PASSED } from './checkpoint-fo
 import { loopsBelow } from './loops.ts';
 import { memoryFolder } from './memory-folder.ts';
 import { mountsBelow, unmountBelow } from './mounts.ts';
+import type { LayerForm } from './pull-steps.ts';
+import type { StoreHalves } from './store-contents.ts';
 
 /** What the daemon keeps and has mounted; names that only tests of crashes look at come as lists. */
 export interface DaemonRemains {
@@ -36,9 +38,10 @@ export interface DaemonRemains {
   readonly locks: readonly string[];
 }
 
-/** What is there while these containers run that share so many layers. */
-export function remainsOf(containers: readonly string[], layers: number): DaemonRemains {
+/** What is there while these containers run that share so many layers; directories are not mounted by themselves. */
+export function remainsOf(containers: readonly string[], layerCount: number, form: LayerForm = 'erofs'): DaemonRemains {
   const { length } = containers;
+  const layers = form === 'erofs' ? layerCount : 0;
   return {
     ...{ containers: [...containers].sort(), uppers: length, mountRecords: length },
     ...{ layers, layerMounts: layers, loops: layers },
@@ -58,14 +61,14 @@ export class NativeDaemon implements AsyncDisposable {
     this.folder = folder;
   }
 
-  static async open(): Promise<NativeDaemon> {
+  static async open(form: LayerForm = 'erofs'): Promise<NativeDaemon> {
     // The state has to lie in memory.
     const daemon = new NativeDaemon(mkdtempSync(join(memoryFolder(), 'sealiftd-')));
     const path = (name: string) => daemon.path(name);
     try {
       for (const name of ['program', 'bundles', 'checkpoints']) mkdirSync(path(name));
       for (const built of await bundleSteppingDaemon(path('program'))) writeFileSync(built.path, built.contents);
-      writeFileSync(path('cdh.toml'), configure(path));
+      writeFileSync(daemon.configFile, configure(path, form));
       daemon.dieAt(undefined);
       return daemon;
     } catch (error) {
@@ -82,6 +85,15 @@ export class NativeDaemon implements AsyncDisposable {
     return this.path('cdh.sock');
   }
 
+  get configFile(): string {
+    return this.path('cdh.toml');
+  }
+
+  /** Where it keeps its store. */
+  get halves(): StoreHalves {
+    return { state: this.path('state', 'memory'), data: this.path('image-memory', 'store') };
+  }
+
   get isRunning(): boolean {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
@@ -95,14 +107,12 @@ export class NativeDaemon implements AsyncDisposable {
   async start(): Promise<void> {
     // As the agent does, which then waits for the new one.
     rmSync(this.socketPath, { force: true });
-    const child = spawn(
-      process.execPath,
-      [...NODE_OPTIONS, this.path('program', STEPPING_DAEMON), this.path('cdh.toml')],
-      {
-        env: { PATH: process.env['PATH'], ...LAUNCH_ENVIRONMENT, [CHECKPOINT_VARIABLE]: this.path('checkpoints') },
-        stdio: ['ignore', 'ignore', 'pipe'],
-      },
-    );
+    const child = spawn(process.execPath, [...NODE_OPTIONS, this.path('program', STEPPING_DAEMON), this.configFile], {
+      env: { PATH: process.env['PATH'], ...LAUNCH_ENVIRONMENT, [CHECKPOINT_VARIABLE]: this.path('checkpoints') },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      // A group of its own, to be killed with all that it has started.
+      detached: true,
+    });
     this.#child = child;
     const killOnExit = () => void child.kill('SIGKILL');
     process.once('exit', killOnExit);
@@ -123,7 +133,7 @@ export class NativeDaemon implements AsyncDisposable {
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    if (this.isRunning) this.#child?.kill(signal);
+    if (this.isRunning) process.kill(-this.#pid, signal);
     await this.#exited;
   }
 
@@ -171,8 +181,7 @@ export class NativeDaemon implements AsyncDisposable {
   }
 
   remains(): DaemonRemains {
-    const store = this.path('image-memory', 'store');
-    const state = this.path('state', 'memory');
+    const { data: store, state } = this.halves;
     const layerMounts = mountsBelow(join(state, 'layer-mounts'));
     const bundles = this.path('bundles');
     const isHalfWritten = (name: string) => /^\.(?:beside|config\.json)[.-]/.test(basename(name));
@@ -237,13 +246,14 @@ export class NativeDaemon implements AsyncDisposable {
   }
 }
 
-function configure(path: (name: string) => string): string {
+function configure(path: (name: string) => string, form: LayerForm): string {
   return `[api]
 sockets = [{ path = "${path('cdh.sock')}", services = ["api.ImagePullService"] }]
 bundle_roots = ["${path('bundles')}"]
 aa_socket = "${path('aa.sock')}"
 [store]
 state = "${path('state')}"
+layer_format = "${form}"
 [volume]
 devices = []
 mount_point = "${path('image')}"

@@ -31,8 +31,28 @@ export const PULL_STEPS = [
   'pull-answering',
 ] as const;
 
+export type LayerForm = 'erofs' | 'directory';
+
+/** What only a layer that is an image file has. */
+const IMAGE_STEPS: readonly string[] = ['loop-attached', 'layer-mounting', 'layer-mounted'];
+/** What the daemon does when the bundle is there. */
+const ANSWER_STEPS: readonly string[] = ['image-measured', 'pull-answering'];
+
 /** Those that come on top where layers are read through hash trees. */
 export const TREE_STEPS = ['layer-tree', 'layer-hashed', 'mapping-created', 'mapping-opened'] as const;
+
+/** Those that come on top where the CLI writes hash trees, which it does not read through. */
+const WRITTEN_TREE_STEPS = ['layer-tree', 'layer-hashed'] as const;
+
+export function daemonSteps(form: LayerForm): readonly string[] {
+  return PULL_STEPS.filter((step) => form === 'erofs' || !IMAGE_STEPS.includes(step));
+}
+
+/** Images with hash trees. */
+export function cliSteps(form: LayerForm): readonly string[] {
+  const trees = form === 'erofs' ? WRITTEN_TREE_STEPS : [];
+  return [...daemonSteps(form).filter((step) => !ANSWER_STEPS.includes(step)), ...trees];
+}
 
 /** From here on the rootfs of the bundle is mounted, whoever dies. */
 const MOUNTED_FROM = PULL_STEPS.indexOf('mounted');

@@ -1,114 +1,151 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { type BuiltImage, type BuiltLayer, buildImage, buildLayer } from '../../support/image-builder.ts';
+import { hash } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { composeCli } from '../../../src/compose.ts';
+import { buildCrashImage, IMAGE_KINDS, type ImageKind, KEPT, ownBytes } from '../../support/crash-images.ts';
+import type { BuiltImage } from '../../support/image-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { type DaemonRemains, NativeDaemon, remainsOf } from '../../support/native-daemon.ts';
 import { describeWith } from '../../support/needs.ts';
-import { isMountedAt, PULL_STEPS } from '../../support/pull-steps.ts';
-import { pseudoRandom } from '../../support/small-image.ts';
+import { daemonSteps, isMountedAt, type LayerForm } from '../../support/pull-steps.ts';
+import { emptyContents, listContents } from '../../support/store-contents.ts';
 import { countFetches } from '../../support/tamper-proxy.ts';
-import { dir, file, tar } from '../../support/tar-builder.ts';
 import { TestBed } from '../../support/test-bed.ts';
+import { compareTrees, readTree, type Tree } from '../../support/tree.ts';
 
-const SHARED = pseudoRandom(300_000, 'shared');
+const ROUNDS = process.env['SEALIFT_SOAK'] === undefined ? 1 : 3;
+const FORMS: readonly LayerForm[] = ['erofs', 'directory'];
 /** Those of the container that runs all the time, and the new image's own. */
 const LAYERS = 3;
 
+/** Each step with other images in other rounds, and all images in every round. */
+function rowsOf(form: LayerForm) {
+  return daemonSteps(form).flatMap((step, at) =>
+    Array.from({ length: ROUNDS }, (_, round) => {
+      const kind = IMAGE_KINDS[(at + round) % IMAGE_KINDS.length] ?? 'gzip';
+      return { step, kind, round: round + 1 };
+    }),
+  );
+}
+
 /** Every row goes on with the store, and with the container, that the row before has left. */
-describeWith(['root', 'docker-registry'], 'sealiftd killed while it pulls', () => {
-  let bed: TestBed;
-  let daemon: NativeDaemon;
-  let shared: BuiltLayer;
+describeWith(['root', 'docker-registry', 'getfattr'], 'sealiftd killed while it pulls', () => {
+  describe.each(FORMS)('with layers in the form %s', (form) => {
+    let bed: TestBed;
+    let daemon: NativeDaemon;
+    /** Of pulls that nobody disturbed. */
+    const references = new Map<ImageKind, Tree>();
 
-  beforeAll(async () => {
-    bed = await TestBed.open();
-    shared = await buildLayer(tar([dir('./'), file('shared', SHARED)]), 'gzip', bed.scratch.path);
-    daemon = await NativeDaemon.open();
-    await daemon.start();
-    await daemon.pull(reference(await serve('running')), 'running');
-  });
+    beforeAll(async () => {
+      bed = await TestBed.open();
+      daemon = await NativeDaemon.open(form);
+      await daemon.start();
+      await pull(await serve('gzip', 'running'), 'running');
+    });
 
-  afterAll(async () => {
-    await daemon?.[Symbol.asyncDispose]();
-    await bed?.[Symbol.asyncDispose]();
-  });
+    afterAll(async () => {
+      await daemon?.[Symbol.asyncDispose]();
+      await bed?.[Symbol.asyncDispose]();
+    });
 
-  beforeEach(async () => {
-    daemon.dieAt(undefined);
-    if (!daemon.isRunning) await daemon.start();
-  });
+    beforeEach(async () => {
+      daemon.dieAt(undefined);
+      if (!daemon.isRunning) await daemon.start();
+    });
 
-  afterEach(() => {
-    for (const container of daemon.remains().containers) if (container !== 'running') daemon.remove(container);
-  });
+    afterEach(() => {
+      for (const container of daemon.remains().containers) if (container !== 'running') daemon.remove(container);
+    });
 
-  const bytesOf = (name: string) => pseudoRandom(200_000, name);
-  const reference = (image: BuiltImage) => bed.reference(`crash@${image.top.digest}`);
-  const expectContainer = (container: string, name: string) => {
-    expect(daemon.read(container, 'shared').equals(SHARED), `${container}: shared`).toBe(true);
-    expect(daemon.read(container, 'own').equals(bytesOf(name)), `${container}: own`).toBe(true);
-  };
-  const expectRemains = (containers: readonly string[], layers: number, others: Partial<DaemonRemains> = {}) =>
-    expect.poll(() => daemon.remains(), { timeout: 10_000 }).toEqual({ ...remainsOf(containers, layers), ...others });
+    const reference = (image: BuiltImage) => bed.reference(`crash@${image.top.digest}`);
+    const expectRemains = (containers: readonly string[], layers: number, others: Partial<DaemonRemains> = {}) =>
+      expect
+        .poll(() => daemon.remains(), { timeout: 10_000 })
+        .toEqual({ ...remainsOf(containers, layers, form), ...others });
 
-  /** The shared layer and one that nobody has pulled yet. */
-  async function serve(name: string): Promise<BuiltImage> {
-    const own = await buildLayer(tar([file('own', bytesOf(name))]), 'gzip', bed.scratch.path);
-    const image = buildImage({ format: 'oci', layers: [shared, own], config: { Cmd: ['/own'] } });
-    await bed.push('crash', name, image);
-    return image;
-  }
+    /** The shared layer and one that nobody has pulled yet. */
+    async function serve(kind: ImageKind, name: string): Promise<BuiltImage> {
+      const image = await buildCrashImage(kind, name, bed.scratch.path);
+      await bed.push('crash', name, image);
+      return image;
+    }
 
-  async function pull(image: BuiltImage, container: string): Promise<void> {
-    expect(await daemon.pull(reference(image), container)).toBe(image.manifest.digest);
-  }
+    async function pull(image: BuiltImage, container: string): Promise<void> {
+      expect(await daemon.pull(reference(image), container)).toBe(image.manifest.digest);
+    }
 
-  it('passes the named steps, and no others', async () => {
-    const image = await serve('steps');
-    daemon.forgetPassed();
-    await pull(image, 'steps');
-    expect([...new Set(daemon.passed())].sort()).toEqual([...PULL_STEPS].sort());
-    await expectRemains(['running', 'steps'], LAYERS);
-  });
+    /** As after a pull that nobody disturbed, but for the bytes that only this image has. */
+    async function expectContainer(container: string, kind: ImageKind, name: string): Promise<void> {
+      expect(daemon.read(container, 'own').equals(ownBytes(name)), `${container}: own`).toBe(true);
+      const tree = new Map(references.get(kind));
+      const own = tree.get('own');
+      if (own === undefined) throw new Error(`no reference for ${kind}`);
+      tree.set('own', { ...own, sha256: hash('sha256', ownBytes(name)) });
+      const root = daemon.path('bundles', container, 'rootfs');
+      expect(compareTrees(await readTree(root), tree), container).toEqual([]);
+    }
 
-  it.each(PULL_STEPS)('killed at %s: the next start pulls, and leaves nothing of the last', async (step) => {
-    const image = await serve(step);
-    daemon.dieAt(step);
-    await expectFailure('TTRPC_CLOSED', () => pull(image, 'dying'));
-    expect(await daemon.exited).toBe('SIGKILL');
-    expectContainer('running', 'running');
-    daemon.dieAt(undefined);
-    await daemon.start();
-    const containers = ['running', 'dying'];
-    if (isMountedAt(step)) {
-      // It may run: nothing is mounted over it.
-      const error = await expectFailure('TTRPC_CALL_FAILED', () => pull(image, 'dying'));
-      expect(error.message).toContain('[BUNDLE_INVALID]');
+    it.each(IMAGE_KINDS)('passes the named steps with an image %s, and no others', async (kind) => {
+      const image = await serve(kind, `steps-${kind}`);
+      daemon.forgetPassed();
+      await pull(image, 'steps');
+      expect([...new Set(daemon.passed())].sort()).toEqual([...daemonSteps(form)].sort());
+      await expectRemains(['running', 'steps'], LAYERS);
+      references.set(kind, await readTree(daemon.path('bundles', 'steps', 'rootfs')));
+    });
+
+    it.each(rowsOf(form))(
+      'killed at $step, image $kind, round $round: the next start pulls, and leaves nothing of the last',
+      async ({ step, kind, round }) => {
+        const name = `${step}-${round}`;
+        const image = await serve(kind, name);
+        daemon.dieAt(step);
+        await expectFailure('TTRPC_CLOSED', () => pull(image, 'dying'));
+        expect(await daemon.exited).toBe('SIGKILL');
+        daemon.dieAt(undefined);
+        await daemon.start();
+        const containers = ['dying'];
+        if (isMountedAt(step)) {
+          // It may run: nothing is mounted over it.
+          const error = await expectFailure('TTRPC_CALL_FAILED', () => pull(image, 'dying'));
+          expect(error.message).toContain('[BUNDLE_INVALID]');
+          await pull(image, 'again');
+          containers.push('again');
+        } else await pull(image, 'dying');
+        for (const container of containers) await expectContainer(container, kind, name);
+        await expectContainer('running', 'gzip', 'running');
+        // The one place where nobody can look while a rootfs is mounted there; it goes with the bundle.
+        const halfWritten = step === 'config-staged' ? [expect.stringContaining('/bundles/dying/.config.json.')] : [];
+        await expectRemains(['running', ...containers], LAYERS, { halfWritten });
+        const [, own] = image.layers;
+        const isKept = daemonSteps(form).indexOf(step) >= daemonSteps(form).indexOf('published');
+        if (isKept) expect(countFetches(bed.proxy, own?.digest ?? '')).toBe(KEPT[kind].needingChain + 1);
+      },
+    );
+
+    it('killed when it has answered: the container is there, and the next pull is served', async () => {
+      const image = await serve('gzip', 'answered');
+      await pull(image, 'answered');
+      await daemon.kill();
+      await daemon.start();
       await pull(image, 'again');
-      containers.push('again');
-    } else await pull(image, 'dying');
-    for (const container of containers) expectContainer(container, container === 'running' ? 'running' : step);
-    // The one place where nobody can look while a rootfs is mounted there; it goes with the bundle.
-    const halfWritten = step === 'config-staged' ? [expect.stringContaining('/bundles/dying/.config.json.')] : [];
-    await expectRemains(containers, LAYERS, { halfWritten });
-    const [, own] = image.layers;
-    const isKept = PULL_STEPS.indexOf(step) >= PULL_STEPS.indexOf('published');
-    if (isKept) expect(countFetches(bed.proxy, own?.digest ?? '')).toBe(1);
-  });
+      for (const container of ['answered', 'again']) await expectContainer(container, 'gzip', 'answered');
+      await expectRemains(['running', 'answered', 'again'], LAYERS);
+    });
 
-  it('killed when it has answered: the container is there, and the next pull is served', async () => {
-    const image = await serve('answered');
-    await pull(image, 'answered');
-    await daemon.kill();
-    await daemon.start();
-    await pull(image, 'again');
-    for (const container of ['answered', 'again']) expectContainer(container, 'answered');
-    await expectRemains(['running', 'answered', 'again'], LAYERS);
-  });
+    it('gives everything back when the last container has gone', async () => {
+      await expectRemains(['running'], LAYERS - 1);
+      await expectContainer('running', 'gzip', 'running');
+      daemon.remove('running');
+      await expectRemains([], 0);
+    });
 
-  it('gives everything back when the last container has gone', async () => {
-    await expectRemains(['running'], LAYERS - 1);
-    expectContainer('running', 'running');
-    daemon.remove('running');
-    await expectRemains([], 0);
+    it('keeps nothing when its images are removed as well', async () => {
+      const commands = composeCli({ environment: {}, version: 'test' });
+      const options = { settings: {}, configFile: daemon.configFile, debug: false, ofDaemon: true, all: true };
+      const io = { signal: new AbortController().signal, onProgress: () => {} };
+      const { images } = await commands.prune(options, io);
+      expect(listContents(daemon.halves)).toEqual(emptyContents(form));
+      expect(images.length).toBeGreaterThan(0);
+    });
   });
 });

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { DaemonBed, type DaemonBedOptions } from '../../support/daemon-bed.ts';
+import { DaemonBed } from '../../support/daemon-bed.ts';
+import type { DaemonSample } from '../../support/daemon-texts.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { describeWith } from '../../support/needs.ts';
 import { PullBed, type ServedImage } from '../../support/pull-bed.ts';
@@ -35,11 +36,7 @@ describeWith(['root'], 'mirrors of the daemon', () => {
     await mirror.stop();
   });
 
-  async function open({
-    pull: settings = '',
-    toml = '',
-    ...rest
-  }: DaemonBedOptions & { pull?: string }): Promise<void> {
+  async function open({ pull: settings = '', toml = '', ...rest }: DaemonSample & { pull?: string }): Promise<void> {
     daemon = await DaemonBed.open({ toml: `[pull]\n${settings}\n${toml}`, ...rest }, bed);
   }
 

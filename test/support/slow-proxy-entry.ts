@@ -1,30 +1,25 @@
 import { connect, createServer, type Socket } from 'node:net';
+import type { SlowWire } from './slow-proxy.ts';
 
-/** Half of it a way, so that a question and its answer take all of it. */
-export const ROUND_TRIP_MS = 10;
-export const BYTES_PER_SECOND = 50e6;
 /** What a connection may hold back: the bytes under way and some more for the timers. */
 const HELD_BYTES = 1 << 20;
 
-/**
- * A far registry: listens on a free loopback port, prints it, and passes bytes on late and no faster than the rate, each
- * connection by itself. Runs as a process of its own, so that its timers do not wait for the bench. Ends with stdin.
- */
-function serve(upstreamPort: number): void {
+/** Listens on a free loopback port, prints it, and ends with stdin. */
+function serve(upstreamPort: number, wire: SlowWire): void {
   const server = createServer((client) => {
     const upstream = connect(upstreamPort, '127.0.0.1');
     // The handshake would have cost a round trip too.
-    passOn(client, upstream, ROUND_TRIP_MS);
-    passOn(upstream, client, 0);
+    passOn(client, upstream, wire, wire.roundTripMs);
+    passOn(upstream, client, wire, 0);
   });
   server.listen(0, '127.0.0.1', () => {
     const address = server.address();
-    if (typeof address === 'object') console.log(address?.port);
+    if (typeof address === 'object') process.stdout.write(`${address?.port}\n`);
   });
   process.stdin.on('end', () => process.exit()).resume();
 }
 
-function passOn(from: Socket, to: Socket, firstDelayMs: number): void {
+function passOn(from: Socket, to: Socket, { roundTripMs, bytesPerSecond }: SlowWire, firstDelayMs: number): void {
   const queue: { readonly due: number; readonly chunk: Buffer }[] = [];
   let heldBytes = 0;
   let freeAt = performance.now() + firstDelayMs;
@@ -51,16 +46,16 @@ function passOn(from: Socket, to: Socket, firstDelayMs: number): void {
   };
   from.on('data', (chunk: Buffer) => {
     const now = performance.now();
-    freeAt = Math.max(freeAt, now) + (chunk.length / BYTES_PER_SECOND) * 1000;
-    queue.push({ due: freeAt + ROUND_TRIP_MS / 2, chunk });
+    freeAt = Math.max(freeAt, now) + (chunk.length / bytesPerSecond) * 1000;
+    queue.push({ due: freeAt + roundTripMs / 2, chunk });
     heldBytes += chunk.length;
     if (heldBytes >= HELD_BYTES || to.writableLength >= HELD_BYTES) from.pause();
-    schedule(freeAt + ROUND_TRIP_MS / 2 - now);
+    schedule(freeAt + roundTripMs / 2 - now);
   });
   to.on('drain', () => from.resume());
   from.on('end', () => {
     hasEnded = true;
-    schedule(ROUND_TRIP_MS / 2);
+    schedule(roundTripMs / 2);
   });
   from.on('error', () => to.destroy());
   from.on('close', () => {
@@ -68,4 +63,5 @@ function passOn(from: Socket, to: Socket, firstDelayMs: number): void {
   });
 }
 
-serve(Number(process.argv[2]));
+const [port, bytesPerSecond, roundTripMs] = process.argv.slice(2).map(Number);
+serve(port ?? 0, { bytesPerSecond: bytesPerSecond ?? 0, roundTripMs: roundTripMs ?? 0 });

@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { tryLockFile } from '../../src/store/lock-file.ts';
+import { buildRichLayers, loadRichImage, type RichImage } from '../support/debian-image.ts';
+import { type BuiltImage, buildImage } from '../support/image-builder.ts';
+import { type InterruptedPulls, interruptedCli, interruptedDaemon } from '../support/interrupted-pulls.ts';
+import { loopsBelow } from '../support/loops.ts';
+import { mountsBelow } from '../support/mounts.ts';
+import { describeWith } from '../support/needs.ts';
+import type { LayerForm } from '../support/pull-steps.ts';
+import { chooseSeed, seededRandom } from '../support/seeded-random.ts';
+import { emptyContents, listContents } from '../support/store-contents.ts';
+import { TestBed } from '../support/test-bed.ts';
+import { compareTrees, readTree, type Tree } from '../support/tree.ts';
+
+const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
+const KILLS = SOAK ? 50 : 10;
+/** The short run does without the packages of many files. */
+const WITHOUT = SOAK ? [] : ['adwaita-icon-theme', 'perl-modules-5.36', 'ncurses-term', 'tzdata'];
+
+const PULLERS = (['sealift', 'sealiftd'] as const).flatMap((program) =>
+  (['erofs', 'directory'] as const).map((form) => ({ name: `${program} with ${form} layers`, program, form })),
+);
+
+const SEED = chooseSeed(process.env);
+const ROWS = moments(seededRandom(SEED));
+
+/** Uniform over the time that a pull takes. */
+function moments(random: () => number) {
+  return Array.from({ length: KILLS }, (_, at) => {
+    const puller = PULLERS[at % PULLERS.length];
+    if (puller === undefined) throw new Error('there are pullers');
+    const fraction = random();
+    return { kill: at + 1, puller: puller.name, fraction, percent: (fraction * 100).toFixed(1) };
+  });
+}
+
+interface Puller {
+  readonly pulls: InterruptedPulls;
+  readonly form: LayerForm;
+  /** Of a pull into an empty store. */
+  readonly durationMs: number;
+}
+
+describeWith(
+  ['root', 'docker-registry', 'getfattr', 'dpkg-deb'],
+  `SIGKILL at ${KILLS} random moments of a pull (SEALIFT_SEED=${SEED} repeats them)`,
+  () => {
+    let bed: TestBed;
+    let rich: RichImage;
+    let image: BuiltImage;
+    let reference: Tree;
+    const pullers = new Map<string, Puller>();
+    /** Kills that came before the pull had ended. */
+    let hits = 0;
+    const disposables = new AsyncDisposableStack();
+
+    beforeAll(async () => {
+      bed = disposables.use(await TestBed.open());
+      rich = await loadRichImage(WITHOUT);
+      const layers = await buildRichLayers(rich, 'gzip', bed.scratch.path);
+      image = buildImage({ format: 'oci', index: true, layers, config: { Cmd: ['/bin/sh'] } });
+      await bed.push('crash', 'latest', image);
+      const tree = bed.newPath('tree');
+      expect((await bed.pull(`crash@${image.top.digest}`, ['--unpack', tree])).error).toBeUndefined();
+      reference = await readTree(tree);
+    });
+
+    afterAll(() => disposables.disposeAsync());
+
+    function openPulls(program: 'sealift' | 'sealiftd', form: LayerForm): Promise<InterruptedPulls> {
+      const name = bed.reference(`crash@${image.top.digest}`);
+      if (program === 'sealift') return Promise.resolve(interruptedCli(bed.newPath('pulls'), name, form));
+      return interruptedDaemon(name, form).then((pulls) => disposables.use(pulls));
+    }
+
+    async function expectTree(pulls: InterruptedPulls, container: string): Promise<void> {
+      const bundle = pulls.bundle(container);
+      expect(mountsBelow(bundle), 'one mount').toEqual([`${bundle}/rootfs`]);
+      const { unnamed, madeAhead } = rich.directories;
+      // Nothing says when directories were changed that no archive names, or names late.
+      const withoutMtime = (path: string) => unnamed.has(path) || madeAhead.has(path);
+      expect(compareTrees(await readTree(`${bundle}/rootfs`), reference, { withoutMtime })).toEqual([]);
+    }
+
+    async function expectAllGivenBack({ pulls, form }: Omit<Puller, 'durationMs'>, containers: readonly string[]) {
+      for (const container of containers) await pulls.remove(container);
+      expect((await pulls.manage('rm', image.manifest.digest)).error).toBeUndefined();
+      expect((await pulls.manage('prune')).error).toBeUndefined();
+      expect(listContents(pulls.halves)).toEqual(emptyContents(form));
+      const { state, data } = pulls.halves;
+      expect([...mountsBelow(state), ...mountsBelow(data)]).toEqual([]);
+      // A device mapping that was left would keep its loop device.
+      await expect.poll(() => [...loopsBelow(data)]).toEqual([]);
+      const lock = tryLockFile(`${state}/lock/store`, 'exclusive');
+      expect(lock, 'the lock of the store is free').toBeDefined();
+      lock?.release();
+    }
+
+    it.each(PULLERS)('none: $name, whose pull takes as long as it takes', async ({ name, program, form }) => {
+      const pulls = await openPulls(program, form);
+      const startedMs = performance.now();
+      expect(await pulls.pull('undisturbed')).toBe(image.manifest.digest);
+      pullers.set(name, { pulls, form, durationMs: performance.now() - startedMs });
+      await expectTree(pulls, 'undisturbed');
+      await expectAllGivenBack({ pulls, form }, ['undisturbed']);
+    });
+
+    it.each(ROWS)('$kill: $puller, at $percent % of a pull', async ({ kill, puller, fraction }) => {
+      const found = pullers.get(puller);
+      if (found === undefined) throw new Error(`no ${puller}`);
+      const { pulls, durationMs } = found;
+      const [dying, again] = [`dying-${kill}`, `again-${kill}`];
+      if (await pulls.pullAndKill(dying, fraction * durationMs)) hits += 1;
+
+      const containers = [dying];
+      if (mountsBelow(pulls.bundle(dying)).length > 0) {
+        await expectTree(pulls, dying);
+        containers.push(again);
+      }
+      expect(await pulls.pull(containers.at(-1) ?? dying)).toBe(image.manifest.digest);
+      for (const container of containers) await expectTree(pulls, container);
+      await expectAllGivenBack(found, containers);
+    });
+
+    it('most of the pulls were still under way', () => {
+      process.stdout.write(`SEALIFT_SEED=${SEED}: ${hits} of ${KILLS} kills met a pull that was under way\n`);
+      expect(hits).toBeGreaterThan(KILLS / 2);
+    });
+  },
+);

@@ -1,0 +1,76 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createTransport } from '../../src/http/transport.ts';
+import { verifyDigest } from '../../src/layer/verify-digest.ts';
+import { DEFAULT_LIMITS } from '../../src/limits/index.ts';
+import type { Digest } from '../../src/oci/index.ts';
+import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
+import { describeWith } from '../support/needs.ts';
+import { RegistryPusher } from '../support/registry-pusher.ts';
+import { type SlowProxy, startSlowProxy } from '../support/slow-proxy.ts';
+
+const BLOB = randomBytes(320 << 20);
+const DIGEST = `sha256:${createHash('sha256').update(BLOB).digest('hex')}` as Digest;
+const WIRE = { bytesPerSecond: 20e6, roundTripMs: 10 };
+/** Of eight at most eight; they have to be found first. */
+const WANTED_RATIO = 5;
+
+describeWith(['docker-registry'], 'a large blob over a wire of 20 MB/s a connection', () => {
+  let registry: RunningRegistry;
+  let proxy: SlowProxy;
+
+  beforeAll(async () => {
+    registry = await startDockerRegistry();
+    await new RegistryPusher(registry.url, 'large').pushBlob(DIGEST, BLOB.length, () => Readable.from([BLOB]));
+    proxy = await startSlowProxy(registry.host, WIRE);
+  });
+
+  afterAll(async () => {
+    await proxy?.[Symbol.asyncDispose]();
+    await registry?.stop();
+  });
+
+  /** Seconds for the download alone, digest included. */
+  async function timeDownload(maxRangeConnections: number): Promise<number> {
+    const settings = { tlsVerify: true, extraRoots: [], userAgent: 'sealift-test' };
+    const transport = createTransport(settings, { limits: { ...DEFAULT_LIMITS, maxRangeConnections } });
+    const subject = { digest: DIGEST, what: 'blob', code: 'BLOB_DIGEST_MISMATCH' } as const;
+    const line = verifyDigest(subject, { write: () => {}, end: () => {} });
+    const url = `http://${proxy.host}/v2/large/blobs/${DIGEST}`;
+    const before = performance.now();
+    try {
+      await transport.streamBlob({
+        request: { url, method: 'GET', headers: {}, allowHttp: true },
+        size: BLOB.length,
+        write: (chunk) => line.write(chunk),
+        onUnauthorized: () => Promise.reject(new Error('the registry asks for nothing')),
+        blockedMs: () => 0,
+        signal: new AbortController().signal,
+      });
+      line.end();
+      return (performance.now() - before) / 1000;
+    } finally {
+      await transport.close();
+    }
+  }
+
+  async function timePair(): Promise<number> {
+    // The slow one first: by then the client's code is as warm as it is in a daemon.
+    const one = await timeDownload(1);
+    const many = await timeDownload(8);
+    const rate = (seconds: number): string =>
+      `${seconds.toFixed(2)} s (${(BLOB.length / 1e6 / seconds).toFixed(0)} MB/s)`;
+    const ratio = (one / many).toFixed(2);
+    process.stdout.write(`one connection ${rate(one)}, up to eight ${rate(many)}: ${ratio} times as fast\n`);
+    return one / many;
+  }
+
+  it('comes at least five times as fast over eight connections as over one', async () => {
+    const first = await timePair();
+    // What else a machine does can only take from the eight.
+    const best = first >= WANTED_RATIO ? first : Math.max(first, await timePair());
+    expect(best).toBeGreaterThanOrEqual(WANTED_RATIO);
+    expect(best, 'the wire is what limits one connection').toBeLessThan(8.5);
+  });
+});

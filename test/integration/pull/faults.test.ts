@@ -1,0 +1,224 @@
+import { writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { IS_ROOT } from '../../support/commands.ts';
+import { FAULT_ACTIONS, type FaultName, PLACES, type Place } from '../../support/fault-actions.ts';
+import { FaultBed, type FaultOutcome, NOTHING_LEFT } from '../../support/fault-bed.ts';
+import { buildFaultImage } from '../../support/fault-image.ts';
+import { FaultStage } from '../../support/fault-stage.ts';
+import { FAULT_TABLE, type FaultRow, TRIES } from '../../support/fault-table.ts';
+import { pseudoRandom } from '../../support/small-image.ts';
+import { dir, file, tar } from '../../support/tar-builder.ts';
+
+const WITHOUT_ROOT = IS_ROOT ? '' : ' (skipped: needs root for a store)';
+const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
+
+const PAUSE_MS = 60;
+const QUICK = {
+  'pull.limits.maxTries': TRIES,
+  'pull.limits.retryDelayMs': 1,
+  'pull.limits.maxRetryDelayMs': PAUSE_MS,
+};
+const IMPATIENT = { ...QUICK, 'pull.limits.headersTimeoutMs': 250, 'pull.limits.stallTimeoutMs': 250 };
+/** Shorter than it takes for a tenth now and then to be the whole. */
+const HURRIED = { ...QUICK, 'pull.limits.documentTimeoutMs': 500 };
+
+const BREAKS = SOAK ? 66 : 8;
+const LAYER_BYTES = SOAK ? 64 * 65_536 : 200_000;
+
+/** Far below the 30 seconds of the limits as they are, and far above what it takes on a busy machine. */
+const BOUND_MS = 10_000;
+
+/** They end by a timeout of ours, which is shortened for them alone. */
+const STALLING: ReadonlySet<FaultName> = new Set<FaultName>([
+  'silence before the head',
+  'silence behind the head',
+  'silence in the middle',
+  'Content-Length too long',
+  'status 103 without an end',
+]);
+
+/** Here that is the one for the whole of a document. */
+const TRICKLING: ReadonlySet<FaultName> = new Set<FaultName>(['a byte now and then', 'a tenth now and then']);
+
+/** What came of a layer before is not asked for again. */
+const RESUMED: ReadonlySet<FaultName> = new Set<FaultName>(['close in the middle', 'silence in the middle']);
+
+/** The server says when, and is heard as far as the longest pause goes. */
+const PAUSED: ReadonlySet<FaultName> = new Set<FaultName>([
+  'status 429, Retry-After in seconds',
+  'status 429, Retry-After as a date',
+  'status 429, Retry-After of 30 years',
+]);
+
+interface Case {
+  readonly fault: FaultName;
+  readonly place: Place;
+  readonly kind: FaultRow[2];
+  readonly code: FaultRow[3];
+  readonly tries: number;
+}
+
+function casesOf([fault, at, kind, code, tries]: FaultRow): readonly Case[] {
+  return at.map((place) => ({ fault, place, kind, code, tries }));
+}
+
+/** The first and the last place of a row. */
+function sampleOf(row: FaultRow): readonly Case[] {
+  const cases = casesOf(row);
+  return cases.length > 2 ? [...cases.slice(0, 1), ...cases.slice(-1)] : cases;
+}
+
+const CASES = FAULT_TABLE.flatMap(casesOf);
+/** What comes after the fault is much the same wherever that was. */
+const SAMPLES = SOAK ? CASES : FAULT_TABLE.flatMap(sampleOf);
+const isWaitedFor = ({ fault }: Case): boolean => STALLING.has(fault) || TRICKLING.has(fault);
+const FAILING = SAMPLES.filter(({ kind }) => kind !== 'works');
+const RETRIED = FAILING.filter(({ tries }) => tries === TRIES);
+const firstByteOf = (range: string | undefined): number => Number(/^bytes=(\d+)-/.exec(range ?? 'bytes=0-')?.[1]);
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
+
+describe.skipIf(!IS_ROOT)(`a pull from a registry with a fault${WITHOUT_ROOT}`, () => {
+  let quick: FaultBed;
+  let impatient: FaultBed;
+  let hurried: FaultBed;
+
+  beforeAll(() => {
+    quick = new FaultBed(QUICK);
+    impatient = new FaultBed(IMPATIENT);
+    hurried = new FaultBed(HURRIED);
+  });
+
+  afterAll(async () => {
+    for (const bed of [quick, impatient, hurried]) await bed[Symbol.asyncDispose]();
+  });
+
+  function bedOf({ fault }: Case): FaultBed {
+    if (STALLING.has(fault)) return impatient;
+    return TRICKLING.has(fault) ? hurried : quick;
+  }
+
+  function expectWhole({ error, result, left }: FaultOutcome): void {
+    expect(error).toBeUndefined();
+    expect(result?.layers).toHaveLength(1);
+    expect(left).toMatchObject({ staging: [], trash: [], locks: ['store'] });
+    expect([left.names, left.images].map(({ length }) => length)).toEqual([1, 1]);
+  }
+
+  async function endsAsTheTableSays(each: Case): Promise<void> {
+    const { fault, place, kind, code, tries } = each;
+    await using stage = await FaultStage.open();
+    const hits = stage.inject(fault, place);
+    const outcome = await bedOf(each).pull({ name: 'app:latest', places: stage.only });
+    expect([outcome.error?.kind ?? 'works', outcome.error?.code]).toEqual([kind, code]);
+    expect(stage.requestsTo(place)).toHaveLength(tries);
+    expect(sum(hits())).toBe(tries);
+    expect(outcome.durationMs).toBeLessThan(BOUND_MS);
+    if (PAUSED.has(fault)) expect(outcome.durationMs).toBeGreaterThan((TRIES - 1) * PAUSE_MS);
+    if (kind === 'works') expectWhole(outcome);
+    else expect(outcome.left).toEqual(NOTHING_LEFT);
+    for (const { headers } of stage.storage.requests) expect(headers['authorization']).toBeUndefined();
+    // Nobody waits for it any longer.
+    await stage.registry.settled();
+  }
+
+  async function isTriedAgain(each: Case): Promise<void> {
+    const { fault, place } = each;
+    await using stage = await FaultStage.open();
+    const hits = stage.inject(fault, place, 1);
+    expectWhole(await bedOf(each).pull({ name: 'app:latest', places: stage.only }));
+    expect(hits()).toEqual([1]);
+    // On a busy machine a wait of ours may end a sound answer too; it is asked for again then.
+    expect(stage.requestsTo(place).length).toBeGreaterThanOrEqual(2);
+    if (!isWaitedFor(each)) expect(stage.requestsTo(place)).toHaveLength(2);
+    if (RESUMED.has(fault) && place === 'layer') {
+      expect(stage.requestsTo(place)[1]?.headers['range']).toMatch(/^bytes=[1-9]/);
+    }
+  }
+
+  async function asksTheNext(each: Case): Promise<void> {
+    const { fault, place, code } = each;
+    await using stage = await FaultStage.open();
+    const hits = stage.inject(fault, place);
+    const outcome = await bedOf(each).pull({ name: 'app:latest', places: stage.withSound });
+    expectWhole(outcome);
+    expect(sum(hits())).toBeGreaterThan(0);
+    expect(outcome.result?.warnings).toEqual([
+      expect.stringMatching(new RegExp(`^${stage.registry.host}/app was passed over.*: ${code}: `)),
+    ]);
+    expect(stage.soundRequestsTo(place)).toHaveLength(1);
+    await stage.registry.settled();
+  }
+
+  it('works without one, and asks for everything once', async () => {
+    await using stage = await FaultStage.open();
+    expectWhole(await quick.pull({ name: 'app:latest', places: stage.only }));
+    expect(PLACES.map((place) => stage.requestsTo(place).length)).toEqual([1, 1, 1, 1, 1, 1]);
+  });
+
+  it(`goes on where it broke off, at ${BREAKS} places of a layer`, async () => {
+    const archive = tar([dir('./'), file('data', pseudoRandom(LAYER_BYTES, 'breaks'))]);
+    const image = buildFaultImage({ archive });
+    const { size } = image.layer;
+    const places = Array.from({ length: BREAKS - 3 }, (_, at) => Math.ceil(((at + 1) * size) / (BREAKS - 2)));
+    for (const [at, afterBytes] of [0, 1, ...places, size - 1].entries()) {
+      await using stage = await FaultStage.open(image);
+      const isClose = at % 2 === 0;
+      stage.injectAction({ kind: isClose ? 'close' : 'reset', afterBytes }, 'layer');
+      expectWhole(await quick.pull({ name: 'app:latest', places: stage.only }));
+      const [first, second, ...more] = stage.requestsTo('layer').map(({ headers }) => firstByteOf(headers['range']));
+      expect([first, more]).toEqual([0, []]);
+      // A reset may overtake bytes that were sent before it.
+      if (isClose) expect(second).toBe(afterBytes);
+      else expect(second).toBeLessThanOrEqual(afterBytes);
+    }
+  });
+
+  it('asks nobody else once a policy has denied it', async () => {
+    await using stage = await FaultStage.open();
+    await using scratch = new FaultBed(QUICK);
+    const policy = scratch.path('policy.json');
+    writeFileSync(policy, JSON.stringify({ default: [{ type: 'reject' }] }));
+    const settings = { 'pull.insecure_policy': false, 'pull.policy': policy };
+    const outcome = await quick.pull({ name: 'app:latest', places: stage.withSound, settings });
+    expect([outcome.error?.kind, outcome.error?.code]).toEqual(['denied', 'POLICY_DENIED']);
+    expect(stage.requestsTo('manifest')).toHaveLength(1);
+    expect(stage.requestsTo('config')).toEqual([]);
+    expect(stage.sound.requests).toEqual([]);
+    expect(outcome.left).toEqual(NOTHING_LEFT);
+  });
+
+  it('keeps no connection and no thread when it was the last one', async () => {
+    await using stage = await FaultStage.open();
+    const bed = new FaultBed(QUICK);
+    stage.inject('status 503', 'layer');
+    await bed.pull({ name: 'app:latest', places: stage.only });
+    expect(stage.registry.openConnections).toBeGreaterThan(0);
+    bed.end();
+    await stage.registry.disconnected();
+    await bed.threadsGone();
+    expect(bed.leftovers()).toEqual([]);
+    await bed[Symbol.asyncDispose]();
+  });
+
+  it('has every fault in its table', () => {
+    expect([...new Set(FAULT_TABLE.map(([fault]) => fault))].sort()).toEqual(Object.keys(FAULT_ACTIONS).sort());
+    for (const place of PLACES) expect(CASES.filter((each) => each.place === place).length).toBeGreaterThan(30);
+  });
+
+  describe('that answers', () => {
+    it.each(CASES.filter((each) => !isWaitedFor(each)))('$fault at $place: $kind, $tries tries', endsAsTheTableSays);
+
+    it.each(RETRIED.filter((each) => !isWaitedFor(each)))('$fault at $place once: tries again', isTriedAgain);
+
+    it.each(FAILING.filter((each) => !isWaitedFor(each)))('$fault at $place: asks the next place', asksTheNext);
+  });
+
+  // What is waited for costs no time of the machine, so that several wait at once.
+  describe.concurrent('that lets us wait', () => {
+    it.each(CASES.filter(isWaitedFor))('$fault at $place: $kind, $tries tries', endsAsTheTableSays);
+
+    it.each(RETRIED.filter(isWaitedFor))('$fault at $place once: tries again', isTriedAgain);
+
+    it.each(FAILING.filter(isWaitedFor))('$fault at $place: asks the next place', asksTheNext);
+  });
+});
