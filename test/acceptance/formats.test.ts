@@ -12,8 +12,13 @@ import { unpackWithUmoci } from '../support/umoci.ts';
 
 const COMPRESSIONS = ['gzip', 'zstd', 'none', 'gzip-parts', 'zstd-parts'] as const;
 
-const MATRIX = (['oci', 'docker'] as const).flatMap((format) =>
-  COMPRESSIONS.flatMap((compression) => [false, true].map((index) => ({ format, compression, index }))),
+const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
+
+/** In the short run each format and compression either behind an index or not, and each of both ways often. */
+const MATRIX = (['oci', 'docker'] as const).flatMap((format, atFormat) =>
+  COMPRESSIONS.flatMap((compression, at) =>
+    (IS_SOAK ? [false, true] : [(atFormat + at) % 2 === 0]).map((index) => ({ format, compression, index })),
+  ),
 );
 
 describeWith(
