@@ -10,7 +10,7 @@ import {
 } from '../../test/support/image-builder.ts';
 import { pseudoRandom } from '../../test/support/small-image.ts';
 import { file, type TarMember, tar, tarStream } from '../../test/support/tar-builder.ts';
-import type { DaemonBench } from './measure-daemon.ts';
+import type { BuiltPrograms } from './programs.ts';
 import { median } from './statistics.ts';
 import { watchStrangers } from './watch-strangers.ts';
 
@@ -19,6 +19,14 @@ export const LAYERS = 40;
 export const CACHED_PULLS = 50;
 export const BIG_BYTES = 1024 * MIB;
 const FILE_BYTES = 4 * MIB;
+
+export interface PullBench {
+  readonly programs: BuiltPrograms;
+  readonly registry: { readonly host: string; readonly url: string };
+  /** New and empty, for what is built. */
+  readonly folder: string;
+  readonly signal: AbortSignal;
+}
 
 /** Pulls over the socket of an image that is there already, judged and mounted anew each time. */
 export interface CachedPullFigures {
@@ -35,7 +43,7 @@ export interface PullTimes {
   readonly p90Ms: number;
 }
 
-export async function measureCachedPulls(bench: DaemonBench): Promise<CachedPullFigures> {
+export async function measureCachedPulls(bench: PullBench): Promise<CachedPullFigures> {
   const { programs, registry } = bench;
   const forty = await publish('forty', await fortyLayers(bench.folder), bench);
   const big = await publish('big', [await buildLayer(tarStream(bigMembers()), 'gzip', bench.folder)], bench);
@@ -94,7 +102,7 @@ function* bigMembers(): Generator<TarMember> {
   }
 }
 
-async function publish(name: string, layers: readonly BuiltLayer[], { registry }: DaemonBench): Promise<BuiltImage> {
+async function publish(name: string, layers: readonly BuiltLayer[], { registry }: PullBench): Promise<BuiltImage> {
   const image = buildImage({ format: 'oci', layers, config: { Cmd: ['/bin/true'] } });
   await pushImage(registry.url, `daemon/${name}`, 'latest', image);
   return image;

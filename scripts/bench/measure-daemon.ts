@@ -7,7 +7,7 @@ import { type BuiltImage, buildImage, buildLayer, pushImage } from '../../test/s
 import { pseudoRandom } from '../../test/support/small-image.ts';
 import { file, tar } from '../../test/support/tar-builder.ts';
 import { createDistribution } from '../distribution/create-distribution.ts';
-import { type CachedPullFigures, measureCachedPulls } from './measure-cached-pulls.ts';
+import { type CachedPullFigures, measureCachedPulls, type PullBench } from './measure-cached-pulls.ts';
 import type { BuiltPrograms } from './programs.ts';
 import { median } from './statistics.ts';
 import { watchStrangers } from './watch-strangers.ts';
@@ -40,13 +40,8 @@ export interface DaemonFigures {
   readonly strangersShare: number;
 }
 
-export interface DaemonBench {
-  readonly programs: BuiltPrograms;
-  readonly registry: { readonly host: string; readonly url: string };
-  /** New and empty, for what is built. */
-  readonly folder: string;
+export interface DaemonBench extends PullBench {
   readonly root: string;
-  readonly signal: AbortSignal;
 }
 
 /** What the daemon costs while nobody pulls, and what pulls leave behind. */

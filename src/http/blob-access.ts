@@ -1,6 +1,5 @@
 import { raceCancellation } from './cancellation.ts';
-import type { ResponseHead } from './exchange.ts';
-import type { AuthChallenge, BlobStream, HttpRequest } from './types.ts';
+import type { AuthChallenge, BlobStream, HttpRequest, ResponseHead } from './types.ts';
 
 /** What a signed address answers when its time is over. */
 const EXPIRED_STATUSES = new Set([401, 403, 404, 410]);

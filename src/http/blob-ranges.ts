@@ -4,14 +4,14 @@ import type { BlobAccess } from './blob-access.ts';
 import type { BlobProgress } from './blob-progress.ts';
 import type { BlobTries } from './blob-tries.ts';
 import { cancellation, raceCancellation } from './cancellation.ts';
-import type { ResponseHead, Wire } from './exchange.ts';
+import type { Wire } from './exchange.ts';
 import { fetchRange } from './fetch-range.ts';
 import { FIRST_PACE, type Pace, type PaceSample, slowDown } from './pace.ts';
 import { SLICE_BYTES } from './range-budget.ts';
 import { RangeSegment, slicesFor } from './range-segment.ts';
 import { strongEtag } from './response-head.ts';
 import type { ThroughputMeter } from './throughput-meter.ts';
-import type { BlobStream } from './types.ts';
+import type { BlobStream, ResponseHead } from './types.ts';
 
 export interface BlobRangesOptions {
   readonly wire: Wire;

@@ -3,13 +3,13 @@ import { BlobAccess } from './blob-access.ts';
 import { BlobProgress } from './blob-progress.ts';
 import { BlobRanges } from './blob-ranges.ts';
 import { BlobTries } from './blob-tries.ts';
-import type { Receiver, ResponseHead, Wire } from './exchange.ts';
+import type { Receiver, Wire } from './exchange.ts';
 import { brokenConnection, retryableStatus } from './fault.ts';
 import { type Followed, follow } from './follow.ts';
 import { assertContentRange, assertIdentityEncoding, contentLength, hasFraming } from './response-head.ts';
 import { type Attempt, isRetryableStatus } from './retry.ts';
 import { ThroughputMeter } from './throughput-meter.ts';
-import type { BlobStream, HttpRequest } from './types.ts';
+import type { BlobStream, HttpRequest, ResponseHead } from './types.ts';
 
 /** What the plain response of a blob works on. */
 interface BlobFront {

@@ -1,10 +1,10 @@
 import { SealiftError } from '../errors/index.ts';
-import type { Receiver, ResponseHead, Wire } from './exchange.ts';
+import type { Receiver, Wire } from './exchange.ts';
 import { brokenConnection, retryableStatus } from './fault.ts';
 import { follow } from './follow.ts';
 import { assertIdentityEncoding, contentLength } from './response-head.ts';
 import { type Attempt, isRetryableStatus, withRetries } from './retry.ts';
-import type { DocumentResponse, HttpRequest } from './types.ts';
+import type { DocumentResponse, HttpRequest, ResponseHead } from './types.ts';
 
 function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;

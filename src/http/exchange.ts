@@ -9,12 +9,7 @@ import type { RangeBudget } from './range-budget.ts';
 import type { SlicePool } from './range-segment.ts';
 import type { Route, Router } from './route.ts';
 import { StallClock } from './stall-clock.ts';
-import type { HttpRequest, ResponseHeaders, TransportClock, TransportLimits } from './types.ts';
-
-export interface ResponseHead {
-  readonly status: number;
-  readonly headers: ResponseHeaders;
-}
+import type { HttpRequest, ResponseHead, ResponseHeaders, TransportClock, TransportLimits } from './types.ts';
 
 /** Takes one response. What it throws ends the exchange unchanged. */
 export interface Receiver {

@@ -1,7 +1,6 @@
 import { type ErrorContext, prefixError, SealiftError } from '../errors/index.ts';
-import type { ResponseHead } from './exchange.ts';
 import { type Failed, parseRetryAfter } from './retry.ts';
-import type { HttpRequest, TransportClock } from './types.ts';
+import type { HttpRequest, ResponseHead, TransportClock } from './types.ts';
 
 const CERTIFICATE_CODE = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|HOSTNAME_MISMATCH|ERR_TLS_CERT)/;
 

@@ -1,9 +1,9 @@
 import { SealiftError } from '../errors/index.ts';
 import { limitExceeded } from '../limits/index.ts';
-import { type ExchangeOptions, exchange, type Receiver, type ResponseHead, type Wire } from './exchange.ts';
+import { type ExchangeOptions, exchange, type Receiver, type Wire } from './exchange.ts';
 import { sameOrigin } from './origin.ts';
 import { isRedirect, nextHop } from './redirect.ts';
-import type { HttpRequest } from './types.ts';
+import type { HttpRequest, ResponseHead } from './types.ts';
 
 export type Followed =
   | {

@@ -1,8 +1,8 @@
 import { SealiftError } from '../errors/index.ts';
-import type { Receiver, ResponseHead } from './exchange.ts';
+import type { Receiver } from './exchange.ts';
 import type { RangeSegment } from './range-segment.ts';
 import { assertContentRange, assertIdentityEncoding, contentLength, strongEtag } from './response-head.ts';
-import type { HttpRequest } from './types.ts';
+import type { HttpRequest, ResponseHead } from './types.ts';
 
 export interface RangeReceiverOptions {
   readonly segment: RangeSegment;

@@ -1,5 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
-import type { ResponseHead } from './exchange.ts';
+import type { ResponseHead } from './types.ts';
 
 function refuse(url: string, why: string): never {
   throw new SealiftError('HTTP_RESPONSE_INVALID', `GET ${url}: ${why}`);

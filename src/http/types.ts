@@ -57,6 +57,12 @@ export interface HttpRequest {
 /** Lower-case names; a header that came several times has several values. */
 export type ResponseHeaders = Readonly<Record<string, readonly string[]>>;
 
+/** Status and headers of an answer, before its body. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly headers: ResponseHeaders;
+}
+
 export interface DocumentResponse {
   readonly status: number;
   readonly headers: ResponseHeaders;
