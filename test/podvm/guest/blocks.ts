@@ -19,13 +19,20 @@ const buffer = Buffer.alloc(BLOCK_BYTES);
 const wish: Wish = JSON.parse(process.argv[2] ?? '');
 const known: KnownFiles = JSON.parse(readFileSync(wish.known, 'utf8'));
 
+/** EIO, and what ext4 says of a block of its own whose checksum is wrong: EFSBADCRC and EFSCORRUPTED. */
+const BROKEN: ReadonlySet<number | undefined> = new Set([-5, -74, -117]);
+
+function isBroken(error: unknown): boolean {
+  return BROKEN.has((error as NodeJS.ErrnoException).errno);
+}
+
 /** Undefined behind the end; an error of the disk is an answer, any other is not. */
 function readBlock(fd: number, block: number): string | 'EIO' | undefined {
   try {
     const length = readSync(fd, buffer, 0, BLOCK_BYTES, block * BLOCK_BYTES);
     return length === 0 ? undefined : hash('sha256', buffer.subarray(0, length));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EIO') return 'EIO';
+    if (isBroken(error)) return 'EIO';
     throw error;
   }
 }
@@ -35,7 +42,7 @@ function withFile<Result>(path: string, use: (fd: number) => Result, whenBroken:
   try {
     fd = openSync(path, 'r');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EIO') return whenBroken();
+    if (isBroken(error)) return whenBroken();
     throw error;
   }
   try {
