@@ -1,6 +1,7 @@
 export { raceCancellation } from './cancellation.ts';
 export { createProxyChoice } from './choose-proxy.ts';
 export { unreadableExceptions } from './no-proxy.ts';
+export { WIRE_BOUND_SHARE } from './pace.ts';
 export { parseProxy } from './parse-proxy.ts';
 export { isPrivateHost } from './private-host.ts';
 export {
@@ -10,6 +11,7 @@ export {
   type RangeBudget,
   SLICE_BYTES,
 } from './range-budget.ts';
+export { SlicePool, slicesFor } from './range-segment.ts';
 export type {
   AuthChallenge,
   BlobStream,

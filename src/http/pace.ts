@@ -24,7 +24,7 @@ export type PaceRule = (pace: Pace, sample: PaceSample, maxConnections: number) 
 /** A wire that others shared may be free again; at the default of 150 ms this is after three seconds, six, twelve. */
 const FIRST_PATIENCE_WINDOWS = 20;
 /** Below it the thread itself is what takes the time: twice the wire would bring less than two thirds more. */
-const WIRE_BOUND_SHARE = 0.4;
+export const WIRE_BOUND_SHARE = 0.4;
 /** Twice the connections have to bring so many times the bytes. */
 const WORTHWHILE_GAIN = 1.2;
 /** One window may have been a bad one. */

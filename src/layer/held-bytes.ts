@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { type RangeBudget, SLICE_BYTES } from '../http/index.ts';
+import { type RangeBudget, SLICE_BYTES, SlicePool, slicesFor } from '../http/index.ts';
 
 /** Of one blob: its neighbours ahead are to have some as well. */
 const MAX_HELD_BYTES = 4 * 1024 * 1024;
@@ -14,6 +14,7 @@ export interface HeldBytesOptions {
 /** The beginning of a blob that has come before its turn. */
 export class HeldBytes {
   readonly #options: HeldBytesOptions;
+  readonly #pool = new SlicePool();
   readonly #slices: Buffer[] = [];
   /** In all slices. */
   #bytes = 0;
@@ -26,10 +27,10 @@ export class HeldBytes {
   keep(chunk: Uint8Array): boolean {
     const { budget, isWireBound } = this.#options;
     const bytes = this.#bytes + chunk.length;
-    const missing = Math.ceil(bytes / SLICE_BYTES) - this.#slices.length;
+    const missing = slicesFor(bytes) - this.#slices.length;
     if (bytes > MAX_HELD_BYTES || !isWireBound()) return false;
     if (missing > 0 && budget.take(missing, missing) === 0) return false;
-    for (let number = 0; number < missing; number += 1) this.#slices.push(Buffer.from(new ArrayBuffer(SLICE_BYTES)));
+    for (let number = 0; number < missing; number += 1) this.#slices.push(this.#pool.take());
     this.#append(chunk);
     return true;
   }
@@ -63,8 +64,8 @@ export class HeldBytes {
   }
 
   #free(slices: readonly Buffer[]): void {
-    // Without waiting for the collector.
-    for (const { buffer } of slices) (buffer as ArrayBuffer).transfer(0);
+    for (const slice of slices) this.#pool.put(slice);
+    this.#pool.trim();
     this.#options.budget.give(slices.length);
   }
 }

@@ -1,3 +1,5 @@
+import { WIRE_BOUND_SHARE } from '../http/index.ts';
+
 export interface WireGaugeOptions {
   /** Monotonic. */
   readonly now: () => number;
@@ -6,8 +8,6 @@ export interface WireGaugeOptions {
 }
 
 const WINDOW_MS = 50;
-/** Below it the thread itself is what takes the time. */
-const WIRE_BOUND_SHARE = 0.4;
 
 /** Whether the thread has mostly waited for the wire of late: then what comes early is worth its memory. */
 export function createWireGauge({ now, idleMs }: WireGaugeOptions): () => boolean {
