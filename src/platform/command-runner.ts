@@ -3,8 +3,8 @@ import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { DEFAULT_LIMITS } from '../limits/index.ts';
-import type { Command, CommandEnd, CommandRunner } from '../volume/index.ts';
 import { attempt } from './attempt.ts';
+import type { Command, CommandEnd, CommandRunner } from './types.ts';
 
 /** Where distributions and minimal guests keep such programs. */
 export const PROGRAM_FOLDERS = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin'] as const;
@@ -20,14 +20,13 @@ interface RunnerOptions {
   readonly maxOutputBytes?: number;
 }
 
-type BoundedCommand = Omit<Command, 'lockFd'> & { readonly maxOutputBytes: number };
-
-interface ProgramRunner extends CommandRunner {
-  /** Without `lockFd` the program holds nothing of ours. */
-  start(command: Command | Omit<Command, 'lockFd'>): ReturnType<CommandRunner['start']>;
+interface RunningProgram {
+  readonly child: ChildProcess;
+  readonly command: Command;
+  readonly maxOutputBytes: number;
 }
 
-export function createCommandRunner({ folders = PROGRAM_FOLDERS, ...options }: RunnerOptions = {}): ProgramRunner {
+export function createCommandRunner({ folders = PROGRAM_FOLDERS, ...options }: RunnerOptions = {}): CommandRunner {
   const stuck = new Set<ChildProcess>();
   const { environment = { PATH: folders.join(':'), LC_ALL: 'C' } } = options;
   const { maxOutputBytes = DEFAULT_LIMITS.maxProgramOutputBytes } = options;
@@ -35,12 +34,13 @@ export function createCommandRunner({ folders = PROGRAM_FOLDERS, ...options }: R
     start: (command) => {
       const path = findProgram(command.program, folders);
       if (path === undefined) return { end: Promise.resolve({ kind: 'missing', folders }) };
-      const child = spawn(path, command.parameters, {
+      const { parameters, lockFd } = command;
+      const child = spawn(path, parameters, {
         env: environment,
         cwd: '/',
-        stdio: ['pipe', 'pipe', 'pipe', ...('lockFd' in command ? [command.lockFd] : [])],
+        stdio: ['pipe', 'pipe', 'pipe', ...(lockFd === undefined ? [] : [lockFd])],
       });
-      return { end: waitFor(child, { ...command, maxOutputBytes }, stuck) };
+      return { end: waitFor({ child, command, maxOutputBytes }, stuck) };
     },
     get stuckPrograms() {
       return stuck.size;
@@ -55,8 +55,7 @@ export function findProgram(name: string, folders: readonly string[] = PROGRAM_F
     .find((path) => attempt(() => accessSync(path, constants.X_OK)).usability === 'usable');
 }
 
-function waitFor(child: ChildProcess, command: BoundedCommand, stuck: Set<ChildProcess>): Promise<CommandEnd> {
-  const { maxOutputBytes } = command;
+function waitFor({ child, command, maxOutputBytes }: RunningProgram, stuck: Set<ChildProcess>): Promise<CommandEnd> {
   const [stdout, stderr] = [collect(child.stdout, maxOutputBytes), collect(child.stderr, maxOutputBytes)];
   feed(child.stdin, command.stdin);
   const ended = Promise.withResolvers<CommandEnd>();

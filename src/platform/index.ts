@@ -68,5 +68,6 @@ export {
   tryFlock,
   umount,
 } from './syscalls.ts';
+export type { Command, CommandEnd, CommandRunner } from './types.ts';
 export { openVerity, type VerityDevice, type VerityOptions } from './verity-device.ts';
 export { withinDirectory } from './within-directory.ts';

@@ -5,9 +5,6 @@ export { parseDeviceId, parseSecureMount } from './parse-secure-mount.ts';
 export { performVolumeOperation } from './perform-operation.ts';
 export type {
   Clock,
-  Command,
-  CommandEnd,
-  CommandRunner,
   DeviceFacts,
   ExpectedMapping,
   MappingFacts,

@@ -1,5 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
-import type { Command, CommandEnd, CommandRunner } from './types.ts';
+import type { Command, CommandEnd, CommandRunner } from '../platform/index.ts';
 
 const MAX_SHOWN = 1_500;
 

@@ -1,4 +1,5 @@
 import type { PlainError } from '../errors/index.ts';
+import type { CommandRunner } from '../platform/index.ts';
 
 /** How blocks are encrypted and how a change of them is noticed. */
 export type VolumeIntegrity = 'hmac-sha256' | 'aegis128';
@@ -154,33 +155,6 @@ export interface Volume {
   status(): Promise<VolumeStatus>;
   /** The same without a look at the disk. */
   summary(): VolumeSummary;
-}
-
-/** What a program left when it ended. */
-export type CommandEnd =
-  | { readonly kind: 'exited'; readonly code: number; readonly stdout: string; readonly stderr: string }
-  | { readonly kind: 'killed'; readonly signal: string; readonly stderr: string }
-  /** Its time was over; `isStuck`: not even SIGKILL ended it. */
-  | { readonly kind: 'timedOut'; readonly isStuck: boolean; readonly stderr: string }
-  /** There is no such program in the folders where programs are looked for. */
-  | { readonly kind: 'missing'; readonly folders: readonly string[] };
-
-export interface Command {
-  /** A bare name. */
-  readonly program: string;
-  readonly parameters: readonly string[];
-  readonly stdin?: Uint8Array;
-  readonly timeoutMs: number;
-  /** Held open by the program as long as it runs, so that its lock outlives us. */
-  readonly lockFd: number;
-}
-
-/** Runs programs of the root file system: no shell, a fixed environment, bounded output. */
-export interface CommandRunner {
-  /** Returns once the program runs. */
-  start(command: Command): { readonly end: Promise<CommandEnd> };
-  /** Programs that could not be ended. */
-  readonly stuckPrograms: number;
 }
 
 export interface Clock {

@@ -72,7 +72,6 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   store: ['unpack'],
   snapshot: ['unpack', 'store'],
-  platform: ['store', 'snapshot', 'layer', 'unpack', 'bundle', 'volume'],
   config: ['http', 'registry', 'signature'],
   http: ['layer'],
   archive: ['layer', 'registry'],

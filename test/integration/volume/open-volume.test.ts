@@ -2,9 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
+import type { Command, CommandEnd } from '../../../src/platform/index.ts';
 import {
-  type Command,
-  type CommandEnd,
   openVolume,
   type RunVolumeOperation,
   readVolumeStatus,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { CommandEnd } from '../../../src/platform/index.ts';
 import { runProgram } from '../../../src/volume/run-program.ts';
-import type { CommandEnd } from '../../../src/volume/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const COMMAND = { program: 'cryptsetup', parameters: ['luksFormat', '/dev/vda'], timeoutMs: 500, lockFd: 3 };
