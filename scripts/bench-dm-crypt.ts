@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { hasCommand, IS_ROOT } from '../test/support/commands.ts';
+import { hasCommand, IS_ROOT } from '../test/support/machine/commands.ts';
 import { startPodVm } from '../test/support/podvm/start-pod-vm.ts';
 import type { PodVm } from '../test/support/podvm/types.ts';
 import { POD_VM_NEEDS } from '../test/support/podvm/use-pod-vm.ts';

@@ -1,11 +1,11 @@
 import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { IS_ROOT } from '../test/support/commands.ts';
-import { startDockerRegistry } from '../test/support/docker-registry.ts';
-import { unmountBelow } from '../test/support/mounts.ts';
-import { Scratch } from '../test/support/scratch.ts';
-import { startSlowProxy } from '../test/support/slow-proxy.ts';
+import { IS_ROOT } from '../test/support/machine/commands.ts';
+import { unmountBelow } from '../test/support/machine/mounts.ts';
+import { Scratch } from '../test/support/machine/scratch.ts';
+import { startSlowProxy } from '../test/support/proxies/slow-proxy.ts';
+import { startDockerRegistry } from '../test/support/registries/docker-registry.ts';
 import { drawChart } from './bench/chart.ts';
 import { listContenders } from './bench/contenders.ts';
 import { formatDaemonReport } from './bench/daemon-report.ts';

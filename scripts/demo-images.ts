@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { buildRichLayers, loadRichImage } from '../test/support/debian-image.ts';
-import { type BuiltImage, buildImage, buildLayer } from '../test/support/image-builder.ts';
-import { dir, file, symlink, tar } from '../test/support/tar-builder.ts';
+import { buildRichLayers, loadRichImage } from '../test/support/builders/debian-image.ts';
+import { type BuiltImage, buildImage, buildLayer } from '../test/support/builders/image-builder.ts';
+import { dir, file, symlink, tar } from '../test/support/builders/tar-builder.ts';
 
 export interface DemoImage {
   readonly title: string;

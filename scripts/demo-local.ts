@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { hasCommand, IS_ROOT } from '../test/support/commands.ts';
-import { runBundle } from '../test/support/crun.ts';
-import { startDockerRegistry } from '../test/support/docker-registry.ts';
-import { pushImage } from '../test/support/image-builder.ts';
-import { unmountBelow } from '../test/support/mounts.ts';
-import { Scratch } from '../test/support/scratch.ts';
+import { pushImage } from '../test/support/builders/image-builder.ts';
+import { hasCommand, IS_ROOT } from '../test/support/machine/commands.ts';
+import { unmountBelow } from '../test/support/machine/mounts.ts';
+import { Scratch } from '../test/support/machine/scratch.ts';
+import { runBundle } from '../test/support/oracles/crun.ts';
+import { startDockerRegistry } from '../test/support/registries/docker-registry.ts';
 import { buildDemoImages, type DemoImage } from './demo-images.ts';
 import { formatTable } from './format-table.ts';
 

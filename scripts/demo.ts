@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { hasCommand, IS_ROOT } from '../test/support/commands.ts';
-import { startDockerRegistry } from '../test/support/docker-registry.ts';
-import { pushImage } from '../test/support/image-builder.ts';
+import { pushImage } from '../test/support/builders/image-builder.ts';
+import { hasCommand, IS_ROOT } from '../test/support/machine/commands.ts';
 import { AgentClient } from '../test/support/podvm/agent-calls.ts';
 import { startPodVm } from '../test/support/podvm/start-pod-vm.ts';
 import { ReapedFolder } from '../test/support/podvm/supervised-process.ts';
 import type { GuestDisk, PodVm } from '../test/support/podvm/types.ts';
 import { POD_VM_NEEDS } from '../test/support/podvm/use-pod-vm.ts';
+import { startDockerRegistry } from '../test/support/registries/docker-registry.ts';
 import { buildDemoImages, type DemoImage } from './demo-images.ts';
 import { formatTable } from './format-table.ts';
 

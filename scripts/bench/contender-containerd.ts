@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { runCommand } from '../../test/support/commands.ts';
+import { runCommand } from '../../test/support/machine/commands.ts';
 import { type Contender, type Daemon, pinnedReference, type Run } from './contender.ts';
 
 const START_MS = 20_000;

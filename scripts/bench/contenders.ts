@@ -1,4 +1,4 @@
-import { hasCommand } from '../../test/support/commands.ts';
+import { hasCommand } from '../../test/support/machine/commands.ts';
 import type { Contender } from './contender.ts';
 import { containerd } from './contender-containerd.ts';
 import { createFloor } from './contender-floor.ts';

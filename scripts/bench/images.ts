@@ -1,13 +1,13 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { loadDebianFiles } from '../../test/support/debian-files.ts';
+import { loadDebianFiles } from '../../test/support/builders/debian-files.ts';
 import {
   type BuiltImage,
   type BuiltLayer,
   buildImage,
   buildLayer,
   pushImage,
-} from '../../test/support/image-builder.ts';
-import { dir, file, type TarMember, tarStream } from '../../test/support/tar-builder.ts';
+} from '../../test/support/builders/image-builder.ts';
+import { dir, file, type TarMember, tarStream } from '../../test/support/builders/tar-builder.ts';
 
 export const IMAGE_KEYS = ['one', 'four', 'forty', 'zstd', 'file'] as const;
 export type ImageKey = (typeof IMAGE_KEYS)[number];

@@ -1,15 +1,15 @@
 import { mkdirSync } from 'node:fs';
 import { requestPull } from '../../src/api/index.ts';
-import { DaemonProcess } from '../../test/support/daemon-process.ts';
 import {
   type BuiltImage,
   type BuiltLayer,
   buildImage,
   buildLayer,
   pushImage,
-} from '../../test/support/image-builder.ts';
-import { pseudoRandom } from '../../test/support/small-image.ts';
-import { file, type TarMember, tar, tarStream } from '../../test/support/tar-builder.ts';
+} from '../../test/support/builders/image-builder.ts';
+import { pseudoRandom } from '../../test/support/builders/small-image.ts';
+import { file, type TarMember, tar, tarStream } from '../../test/support/builders/tar-builder.ts';
+import { DaemonProcess } from '../../test/support/daemons/daemon-process.ts';
 import type { BuiltPrograms } from './programs.ts';
 import { median } from './statistics.ts';
 import { watchStrangers } from './watch-strangers.ts';

@@ -1,4 +1,4 @@
-import { hasCommand, runCommand } from '../../test/support/commands.ts';
+import { hasCommand, runCommand } from '../../test/support/machine/commands.ts';
 
 /** Debian package → a command that it brings. Only the bench needs the peers, so only it installs them. */
 const PACKAGES = new Map([

@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { mustRun } from '../../test/support/commands.ts';
-import { startDockerRegistry } from '../../test/support/docker-registry.ts';
-import { unmountBelow } from '../../test/support/mounts.ts';
-import { Scratch } from '../../test/support/scratch.ts';
+import { mustRun } from '../../test/support/machine/commands.ts';
+import { unmountBelow } from '../../test/support/machine/mounts.ts';
+import { Scratch } from '../../test/support/machine/scratch.ts';
+import { startDockerRegistry } from '../../test/support/registries/docker-registry.ts';
 import { pinnedReference } from './contender.ts';
 import { publishImage } from './images.ts';
 import { buildPrograms } from './programs.ts';

@@ -1,9 +1,9 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
-import { mustRun } from '../../test/support/commands.ts';
-import { loopsBelow } from '../../test/support/loops.ts';
-import { unmountBelow } from '../../test/support/mounts.ts';
+import { mustRun } from '../../test/support/machine/commands.ts';
+import { loopsBelow } from '../../test/support/machine/loops.ts';
+import { unmountBelow } from '../../test/support/machine/mounts.ts';
 import { CannotTakePart, type Contender, type Daemon, type Run } from './contender.ts';
 import { processTree, readBusyTime, readCpuTime, totalCpuTime, watchPeakMemory } from './process-tree.ts';
 import { runStep } from './run-step.ts';

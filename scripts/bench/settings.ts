@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { hasCommand, IS_ROOT } from '../../test/support/commands.ts';
-import type { SlowWire } from '../../test/support/slow-proxy.ts';
+import { hasCommand, IS_ROOT } from '../../test/support/machine/commands.ts';
+import type { SlowWire } from '../../test/support/proxies/slow-proxy.ts';
 import { IMAGE_KEYS, type ImageKey } from './images.ts';
 import { fileSystemOf } from './machine.ts';
 

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { runBundle } from '../support/crun.ts';
-import { buildRichLayers, loadRichImage } from '../support/debian-image.ts';
-import { buildImage, buildLayer } from '../support/image-builder.ts';
-import { describeWith } from '../support/needs.ts';
-import { dir, file, symlink, tar } from '../support/tar-builder.ts';
-import { TestBed } from '../support/test-bed.ts';
+import { TestBed } from '../support/beds/test-bed.ts';
+import { buildRichLayers, loadRichImage } from '../support/builders/debian-image.ts';
+import { buildImage, buildLayer } from '../support/builders/image-builder.ts';
+import { dir, file, symlink, tar } from '../support/builders/tar-builder.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { runBundle } from '../support/oracles/crun.ts';
 
 describeWith(['root', 'docker-registry', 'crun'], 'crun run on a pulled bundle', () => {
   let bed: TestBed;

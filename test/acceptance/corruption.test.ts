@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { BuiltImage } from '../support/image-builder.ts';
-import { mountsBelow } from '../support/mounts.ts';
-import { describeWith } from '../support/needs.ts';
-import { buildSmallImage } from '../support/small-image.ts';
-import { findRemains, listStore } from '../support/store-files.ts';
-import { type Alteration, countFetches } from '../support/tamper-proxy.ts';
-import { TestBed } from '../support/test-bed.ts';
+import { TestBed } from '../support/beds/test-bed.ts';
+import type { BuiltImage } from '../support/builders/image-builder.ts';
+import { buildSmallImage } from '../support/builders/small-image.ts';
+import { mountsBelow } from '../support/machine/mounts.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { type Alteration, countFetches } from '../support/proxies/tamper-proxy.ts';
+import { findRemains, listStore } from '../support/stores/store-files.ts';
 
 const BLOBS = ['index', 'manifest', 'config', 'gzip layer', 'zstd layer', 'plain layer'] as const;
 

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { tryLockFile } from '../../src/store/lock-file.ts';
-import { buildRichLayers, loadRichImage, type RichImage } from '../support/debian-image.ts';
-import { type BuiltImage, buildImage } from '../support/image-builder.ts';
-import { type InterruptedPulls, interruptedCli, interruptedDaemon } from '../support/interrupted-pulls.ts';
-import { loopsBelow } from '../support/loops.ts';
-import { mountsBelow } from '../support/mounts.ts';
-import { describeWith } from '../support/needs.ts';
-import type { LayerForm } from '../support/pull-steps.ts';
+import { TestBed } from '../support/beds/test-bed.ts';
+import { buildRichLayers, loadRichImage, type RichImage } from '../support/builders/debian-image.ts';
+import { type BuiltImage, buildImage } from '../support/builders/image-builder.ts';
+import { loopsBelow } from '../support/machine/loops.ts';
+import { mountsBelow } from '../support/machine/mounts.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { compareTrees, readTree, type Tree } from '../support/oracles/tree.ts';
+import { type InterruptedPulls, interruptedCli, interruptedDaemon } from '../support/programs/interrupted-pulls.ts';
+import type { LayerForm } from '../support/programs/pull-steps.ts';
 import { chooseSeed, seededRandom } from '../support/seeded-random.ts';
-import { emptyContents, listContents } from '../support/store-contents.ts';
-import { TestBed } from '../support/test-bed.ts';
-import { compareTrees, readTree, type Tree } from '../support/tree.ts';
+import { emptyContents, listContents } from '../support/stores/store-contents.ts';
 
 const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 const KILLS = SOAK ? 50 : 10;

@@ -1,14 +1,18 @@
 import { writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { REGISTRY_CREDENTIALS, type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
-import { type BuiltImage, pushImage } from '../support/image-builder.ts';
-import { describeWith } from '../support/needs.ts';
-import { Scratch } from '../support/scratch.ts';
-import { runSealift, type SealiftResult } from '../support/sealift-command.ts';
-import { buildSmallImage } from '../support/small-image.ts';
-import { startTamperProxy, type TamperProxy } from '../support/tamper-proxy.ts';
-import { TestBed } from '../support/test-bed.ts';
+import { TestBed } from '../support/beds/test-bed.ts';
+import { type BuiltImage, pushImage } from '../support/builders/image-builder.ts';
+import { buildSmallImage } from '../support/builders/small-image.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { Scratch } from '../support/machine/scratch.ts';
+import { runSealift, type SealiftResult } from '../support/programs/sealift-command.ts';
+import { startTamperProxy, type TamperProxy } from '../support/proxies/tamper-proxy.ts';
+import {
+  REGISTRY_CREDENTIALS,
+  type RunningRegistry,
+  startDockerRegistry,
+} from '../support/registries/docker-registry.ts';
 
 const { username, password } = REGISTRY_CREDENTIALS;
 const ENCODED = Buffer.from(`${username}:${password}`).toString('base64');

@@ -2,12 +2,12 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { requestPull } from '../../src/api/index.ts';
-import { DaemonProcess } from '../support/daemon-process.ts';
-import { type BuiltImage, buildImage, buildLayer } from '../support/image-builder.ts';
-import { describeWith } from '../support/needs.ts';
-import { pseudoRandom } from '../support/small-image.ts';
-import { file, type TarMember, tar, tarStream } from '../support/tar-builder.ts';
-import { TestBed } from '../support/test-bed.ts';
+import { TestBed } from '../support/beds/test-bed.ts';
+import { type BuiltImage, buildImage, buildLayer } from '../support/builders/image-builder.ts';
+import { pseudoRandom } from '../support/builders/small-image.ts';
+import { file, type TarMember, tar, tarStream } from '../support/builders/tar-builder.ts';
+import { DaemonProcess } from '../support/daemons/daemon-process.ts';
+import { describeWith } from '../support/machine/needs.ts';
 
 const MIB = 1 << 20;
 const GIB = 1024 * MIB;

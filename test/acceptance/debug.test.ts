@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { describeWith } from '../support/needs.ts';
-import { runSealift } from '../support/sealift-command.ts';
-import { buildSmallImage } from '../support/small-image.ts';
-import { TestBed } from '../support/test-bed.ts';
+import { TestBed } from '../support/beds/test-bed.ts';
+import { buildSmallImage } from '../support/builders/small-image.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { runSealift } from '../support/programs/sealift-command.ts';
 
 describeWith(['docker-registry'], 'sealift pull --debug', () => {
   let bed: TestBed;

@@ -2,9 +2,9 @@ import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { runCommand } from '../support/commands.ts';
-import { mountsBelow } from '../support/mounts.ts';
-import { describeWith } from '../support/needs.ts';
+import { runCommand } from '../support/machine/commands.ts';
+import { mountsBelow } from '../support/machine/mounts.ts';
+import { describeWith } from '../support/machine/needs.ts';
 
 const DEMO = fileURLToPath(new URL('../../scripts/demo-local.ts', import.meta.url));
 const leftovers = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('sealift-demo-'));

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDistribution, type Distribution } from '../../scripts/distribution/create-distribution.ts';
-import { mustRun, runCommand } from '../support/commands.ts';
-import { describeWith } from '../support/needs.ts';
-import { Scratch } from '../support/scratch.ts';
+import { mustRun, runCommand } from '../support/machine/commands.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { Scratch } from '../support/machine/scratch.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BARE = { env: {}, cwd: '/' };

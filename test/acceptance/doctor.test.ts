@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ReportedCheck } from '../../src/doctor/index.ts';
 import { readControlGroup } from '../../src/doctor/read-control-group.ts';
-import { runCommand } from '../support/commands.ts';
-import { describeWith } from '../support/needs.ts';
-import { Scratch } from '../support/scratch.ts';
-import { SEALIFT } from '../support/sealift-command.ts';
+import { runCommand } from '../support/machine/commands.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { Scratch } from '../support/machine/scratch.ts';
+import { SEALIFT } from '../support/programs/sealift-command.ts';
 
 /** An address of this machine that has no name server. */
 const SILENT = '127.41.53.1';

@@ -1,10 +1,8 @@
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { buildImage, buildLayer } from '../support/image-builder.ts';
-import { mountsBelow } from '../support/mounts.ts';
-import { describeWith } from '../support/needs.ts';
-import { runSealift, type SealiftResult } from '../support/sealift-command.ts';
+import { TestBed } from '../support/beds/test-bed.ts';
+import { buildImage, buildLayer } from '../support/builders/image-builder.ts';
 import {
   dir,
   file,
@@ -15,9 +13,11 @@ import {
   symlink,
   type TarMember,
   tar,
-} from '../support/tar-builder.ts';
-import { TestBed } from '../support/test-bed.ts';
-import { compareTrees, readTree, type Tree } from '../support/tree.ts';
+} from '../support/builders/tar-builder.ts';
+import { mountsBelow } from '../support/machine/mounts.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { compareTrees, readTree, type Tree } from '../support/oracles/tree.ts';
+import { runSealift, type SealiftResult } from '../support/programs/sealift-command.ts';
 
 type Layer = readonly (TarMember | Uint8Array)[];
 

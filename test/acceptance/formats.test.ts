@@ -1,14 +1,19 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { buildRichLayers, loadRichImage, type RichImage } from '../support/debian-image.ts';
-import { type BuiltLayer, buildImage, type ImageFormat, type LayerCompression } from '../support/image-builder.ts';
-import { mountsBelow } from '../support/mounts.ts';
-import { describeWith } from '../support/needs.ts';
-import { runSealift } from '../support/sealift-command.ts';
-import { findRemains } from '../support/store-files.ts';
-import { countFetches } from '../support/tamper-proxy.ts';
-import { TestBed } from '../support/test-bed.ts';
-import { compareTrees, readTree, type Tree } from '../support/tree.ts';
-import { unpackWithUmoci } from '../support/umoci.ts';
+import { TestBed } from '../support/beds/test-bed.ts';
+import { buildRichLayers, loadRichImage, type RichImage } from '../support/builders/debian-image.ts';
+import {
+  type BuiltLayer,
+  buildImage,
+  type ImageFormat,
+  type LayerCompression,
+} from '../support/builders/image-builder.ts';
+import { mountsBelow } from '../support/machine/mounts.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { compareTrees, readTree, type Tree } from '../support/oracles/tree.ts';
+import { unpackWithUmoci } from '../support/oracles/umoci.ts';
+import { runSealift } from '../support/programs/sealift-command.ts';
+import { countFetches } from '../support/proxies/tamper-proxy.ts';
+import { findRemains } from '../support/stores/store-files.ts';
 
 const COMPRESSIONS = ['gzip', 'zstd', 'none', 'gzip-parts', 'zstd-parts'] as const;
 

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { DaemonProcess } from '../support/daemon-process.ts';
-import type { BuiltImage } from '../support/image-builder.ts';
-import { describeWith } from '../support/needs.ts';
-import { runSealift } from '../support/sealift-command.ts';
-import { buildSmallImage } from '../support/small-image.ts';
-import { TestBed } from '../support/test-bed.ts';
+import { TestBed } from '../support/beds/test-bed.ts';
+import type { BuiltImage } from '../support/builders/image-builder.ts';
+import { buildSmallImage } from '../support/builders/small-image.ts';
+import { DaemonProcess } from '../support/daemons/daemon-process.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { runSealift } from '../support/programs/sealift-command.ts';
 
 describeWith(['root', 'docker-registry'], 'health of sealiftd, and what the doctor says of it', () => {
   let bed: TestBed;

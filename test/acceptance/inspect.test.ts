@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { mustRun } from '../support/commands.ts';
-import type { BuiltImage } from '../support/image-builder.ts';
-import { describeWith } from '../support/needs.ts';
-import { runSealift, SEALIFT } from '../support/sealift-command.ts';
-import { buildSmallImage } from '../support/small-image.ts';
-import { TestBed } from '../support/test-bed.ts';
+import { TestBed } from '../support/beds/test-bed.ts';
+import type { BuiltImage } from '../support/builders/image-builder.ts';
+import { buildSmallImage } from '../support/builders/small-image.ts';
+import { mustRun } from '../support/machine/commands.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { runSealift, SEALIFT } from '../support/programs/sealift-command.ts';
 
 describeWith(['docker-registry'], 'sealift inspect', () => {
   let bed: TestBed;

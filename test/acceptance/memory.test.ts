@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { buildImage, buildLayer } from '../support/image-builder.ts';
-import { describeWith } from '../support/needs.ts';
-import { pseudoRandom } from '../support/small-image.ts';
-import { dir, file, type TarMember, tarStream } from '../support/tar-builder.ts';
-import { TestBed } from '../support/test-bed.ts';
+import { TestBed } from '../support/beds/test-bed.ts';
+import { buildImage, buildLayer } from '../support/builders/image-builder.ts';
+import { pseudoRandom } from '../support/builders/small-image.ts';
+import { dir, file, type TarMember, tarStream } from '../support/builders/tar-builder.ts';
+import { describeWith } from '../support/machine/needs.ts';
 
 const MIB = 1 << 20;
 const FILES = 256;

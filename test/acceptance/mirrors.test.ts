@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import type { BuiltImage } from '../support/image-builder.ts';
-import { describeWith } from '../support/needs.ts';
-import { runSealift, type SealiftOptions } from '../support/sealift-command.ts';
-import { buildSmallImage } from '../support/small-image.ts';
-import { countFetches, startTamperProxy, type TamperProxy } from '../support/tamper-proxy.ts';
-import { TestBed } from '../support/test-bed.ts';
-import { makeTestCertificates } from '../support/test-certificates.ts';
-import { startTlsFront, type TlsFront } from '../support/tls-front.ts';
+import { TestBed } from '../support/beds/test-bed.ts';
+import type { BuiltImage } from '../support/builders/image-builder.ts';
+import { buildSmallImage } from '../support/builders/small-image.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { runSealift, type SealiftOptions } from '../support/programs/sealift-command.ts';
+import { countFetches, startTamperProxy, type TamperProxy } from '../support/proxies/tamper-proxy.ts';
+import { startTlsFront, type TlsFront } from '../support/proxies/tls-front.ts';
+import { makeTestCertificates } from '../support/registries/test-certificates.ts';
 
 describeWith(['docker-registry'], 'the built program with mirrors', () => {
   let bed: TestBed;

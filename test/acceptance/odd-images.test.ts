@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loopsBelow } from '../support/loops.ts';
-import { mountsBelow, unmountBelow } from '../support/mounts.ts';
-import { describeWith } from '../support/needs.ts';
-import { OCI, type OddImage, type OddLayer, oddLayer, serveOddImage } from '../support/odd-image.ts';
-import { PullBed } from '../support/pull-bed.ts';
-import { runSealift, type SealiftResult } from '../support/sealift-command.ts';
-import { dir, file, type TarMember } from '../support/tar-builder.ts';
+import { PullBed } from '../support/beds/pull-bed.ts';
+import { OCI, type OddImage, type OddLayer, oddLayer, serveOddImage } from '../support/builders/odd-image.ts';
+import { dir, file, type TarMember } from '../support/builders/tar-builder.ts';
+import { loopsBelow } from '../support/machine/loops.ts';
+import { mountsBelow, unmountBelow } from '../support/machine/mounts.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { runSealift, type SealiftResult } from '../support/programs/sealift-command.ts';
 
 const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 /** What overlayfs takes at most. */

@@ -1,10 +1,10 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { BuiltImage } from '../support/image-builder.ts';
-import { describeWith } from '../support/needs.ts';
-import { buildSmallImage } from '../support/small-image.ts';
-import { findRemains } from '../support/store-files.ts';
-import { TestBed } from '../support/test-bed.ts';
+import { TestBed } from '../support/beds/test-bed.ts';
+import type { BuiltImage } from '../support/builders/image-builder.ts';
+import { buildSmallImage } from '../support/builders/small-image.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { findRemains } from '../support/stores/store-files.ts';
 
 const ACCEPT = [{ type: 'insecureAcceptAnything' }];
 const REJECT = [{ type: 'reject' }];

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
-import { ForwardProxy } from '../support/forward-proxy.ts';
-import { type BuiltImage, pushImage } from '../support/image-builder.ts';
-import { unmountBelow } from '../support/mounts.ts';
-import { describeWith } from '../support/needs.ts';
-import { Scratch } from '../support/scratch.ts';
-import { runSealift } from '../support/sealift-command.ts';
-import { buildSmallImage } from '../support/small-image.ts';
-import { makeTestCertificates, type TestCertificates } from '../support/test-certificates.ts';
-import { startTlsFront, type TlsFront } from '../support/tls-front.ts';
+import { type BuiltImage, pushImage } from '../support/builders/image-builder.ts';
+import { buildSmallImage } from '../support/builders/small-image.ts';
+import { unmountBelow } from '../support/machine/mounts.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { Scratch } from '../support/machine/scratch.ts';
+import { runSealift } from '../support/programs/sealift-command.ts';
+import { ForwardProxy } from '../support/proxies/forward-proxy.ts';
+import { startTlsFront, type TlsFront } from '../support/proxies/tls-front.ts';
+import { type RunningRegistry, startDockerRegistry } from '../support/registries/docker-registry.ts';
+import { makeTestCertificates, type TestCertificates } from '../support/registries/test-certificates.ts';
 
 const ACCOUNT = 'mate:seaworthy';
 

@@ -5,10 +5,10 @@ import { createTransport } from '../../src/http/transport.ts';
 import { verifyDigest } from '../../src/layer/verify-digest.ts';
 import { DEFAULT_LIMITS } from '../../src/limits/index.ts';
 import type { Digest } from '../../src/oci/index.ts';
-import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
-import { describeWith } from '../support/needs.ts';
-import { RegistryPusher } from '../support/registry-pusher.ts';
-import { type SlowProxy, startSlowProxy } from '../support/slow-proxy.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { type SlowProxy, startSlowProxy } from '../support/proxies/slow-proxy.ts';
+import { type RunningRegistry, startDockerRegistry } from '../support/registries/docker-registry.ts';
+import { RegistryPusher } from '../support/registries/registry-pusher.ts';
 
 const BLOB = randomBytes(320 << 20);
 const DIGEST = `sha256:${createHash('sha256').update(BLOB).digest('hex')}` as Digest;

@@ -2,12 +2,12 @@ import { chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildProgram } from '../../scripts/build-program.ts';
-import { IS_ROOT } from '../support/commands.ts';
-import { type BuiltImage, buildImage, buildLayer } from '../support/image-builder.ts';
-import { describeWith } from '../support/needs.ts';
-import { runSealift, type SealiftOptions } from '../support/sealift-command.ts';
-import { char, dir, file, hardlink, symlink, tar } from '../support/tar-builder.ts';
-import { TestBed } from '../support/test-bed.ts';
+import { TestBed } from '../support/beds/test-bed.ts';
+import { type BuiltImage, buildImage, buildLayer } from '../support/builders/image-builder.ts';
+import { char, dir, file, hardlink, symlink, tar } from '../support/builders/tar-builder.ts';
+import { IS_ROOT } from '../support/machine/commands.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { runSealift, type SealiftOptions } from '../support/programs/sealift-command.ts';
 
 const NOBODY = 65_534;
 

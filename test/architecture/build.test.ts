@@ -6,7 +6,7 @@ import { formatLauncher, NODE_VARIABLES, type Program } from '../../scripts/buil
 import { buildProgram } from '../../scripts/build-program.ts';
 import { createDistribution, type Distribution } from '../../scripts/distribution/create-distribution.ts';
 import { formatLicences } from '../../scripts/distribution/format-licences.ts';
-import { Scratch } from '../support/scratch.ts';
+import { Scratch } from '../support/machine/scratch.ts';
 import { PROJECT_ROOT } from './source-files.ts';
 
 const scratch = new Scratch('build');

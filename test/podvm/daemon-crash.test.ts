@@ -3,23 +3,29 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import {
+  type BuiltImage,
+  type BuiltLayer,
+  buildImage,
+  buildLayer,
+  pushImage,
+} from '../support/builders/image-builder.ts';
+import { pseudoRandom } from '../support/builders/small-image.ts';
+import { dir, file, symlink, tar } from '../support/builders/tar-builder.ts';
+import {
   bundleSteppingDaemon,
   LAUNCH_ENVIRONMENT,
   NODE_OPTIONS,
   STEPPING_DAEMON,
-} from '../support/bundle-stepping-daemon.ts';
-import { CHECKPOINT_VARIABLE, DIE_AT, LIVE_BYTES, PASSED } from '../support/checkpoint-folder.ts';
-import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
-import { type BuiltImage, type BuiltLayer, buildImage, buildLayer, pushImage } from '../support/image-builder.ts';
+} from '../support/daemons/bundle-stepping-daemon.ts';
+import { describeWith } from '../support/machine/needs.ts';
 import { expectFailure } from '../support/matchers.ts';
-import { describeWith } from '../support/needs.ts';
 import { AgentClient } from '../support/podvm/agent-calls.ts';
 import { ReapedFolder } from '../support/podvm/supervised-process.ts';
 import type { GuestProcess } from '../support/podvm/types.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
-import { isMountedAt, PULL_STEPS, TREE_STEPS } from '../support/pull-steps.ts';
-import { pseudoRandom } from '../support/small-image.ts';
-import { dir, file, symlink, tar } from '../support/tar-builder.ts';
+import { CHECKPOINT_VARIABLE, DIE_AT, LIVE_BYTES, PASSED } from '../support/programs/checkpoint-folder.ts';
+import { isMountedAt, PULL_STEPS, TREE_STEPS } from '../support/programs/pull-steps.ts';
+import { type RunningRegistry, startDockerRegistry } from '../support/registries/docker-registry.ts';
 
 const GIB = 1 << 30;
 const NODE = '/usr/lib/sealift/lib/node';

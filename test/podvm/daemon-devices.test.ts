@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/errors/index.ts';
-import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
-import { type BuiltImage, buildImage, buildLayer, pushImage } from '../support/image-builder.ts';
-import { describeWith } from '../support/needs.ts';
+import { type BuiltImage, buildImage, buildLayer, pushImage } from '../support/builders/image-builder.ts';
+import { pseudoRandom } from '../support/builders/small-image.ts';
+import { dir, file, symlink, tar } from '../support/builders/tar-builder.ts';
+import { describeWith } from '../support/machine/needs.ts';
 import { SECURE_MOUNT_OPTIONS } from '../support/podvm/agent-calls.ts';
 import { GUEST, GuestDaemon } from '../support/podvm/guest-daemon.ts';
 import { ReapedFolder } from '../support/podvm/supervised-process.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
-import { pseudoRandom } from '../support/small-image.ts';
-import { dir, file, symlink, tar } from '../support/tar-builder.ts';
+import { type RunningRegistry, startDockerRegistry } from '../support/registries/docker-registry.ts';
 
 const MIB = 1 << 20;
 const WORDS = 'known words of the image that must not reach the host';

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
-import { type BuiltImage, buildImage, buildLayer, pushImage } from '../support/image-builder.ts';
-import { describeWith } from '../support/needs.ts';
+import { type BuiltImage, buildImage, buildLayer, pushImage } from '../support/builders/image-builder.ts';
+import { pseudoRandom } from '../support/builders/small-image.ts';
+import { dir, file, symlink, tar } from '../support/builders/tar-builder.ts';
+import { describeWith } from '../support/machine/needs.ts';
 import type { DiskImage } from '../support/podvm/disk-image.ts';
 import { GUEST, GuestDaemon, type PullOutcome } from '../support/podvm/guest-daemon.ts';
 import { BLOCK_BYTES, countStates, type ImagePlace, KnownBlocks } from '../support/podvm/known-blocks.ts';
@@ -10,9 +11,8 @@ import { changedBlocks, type HostPlace, StoreMap } from '../support/podvm/store-
 import { ReapedFolder } from '../support/podvm/supervised-process.ts';
 import type { GuestDisk, GuestProcess } from '../support/podvm/types.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
-import { pseudoRandom } from '../support/small-image.ts';
-import { startTamperProxy, type TamperProxy } from '../support/tamper-proxy.ts';
-import { dir, file, symlink, tar } from '../support/tar-builder.ts';
+import { startTamperProxy, type TamperProxy } from '../support/proxies/tamper-proxy.ts';
+import { type RunningRegistry, startDockerRegistry } from '../support/registries/docker-registry.ts';
 
 const MIB = 1 << 20;
 const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;

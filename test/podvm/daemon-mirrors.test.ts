@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startFakeRegistry } from '../support/fake-registry.ts';
-import { describeWith } from '../support/needs.ts';
+import { PullBed, type ServedImage } from '../support/beds/pull-bed.ts';
+import { pseudoRandom } from '../support/builders/small-image.ts';
+import { dir, file } from '../support/builders/tar-builder.ts';
+import { describeWith } from '../support/machine/needs.ts';
 import { GuestDaemon } from '../support/podvm/guest-daemon.ts';
 import { ReapedFolder } from '../support/podvm/supervised-process.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
-import { PullBed, type ServedImage } from '../support/pull-bed.ts';
-import { pseudoRandom } from '../support/small-image.ts';
-import { dir, file } from '../support/tar-builder.ts';
+import { startFakeRegistry } from '../support/registries/fake-registry.ts';
 
 const NAME = 'app.invalid/team';
 

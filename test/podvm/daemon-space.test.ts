@@ -1,12 +1,12 @@
 import { createCipheriv } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RunningRegistry, startDockerRegistry } from '../support/docker-registry.ts';
-import { type BuiltImage, buildImage, buildLayer, pushImage } from '../support/image-builder.ts';
-import { describeWith } from '../support/needs.ts';
+import { type BuiltImage, buildImage, buildLayer, pushImage } from '../support/builders/image-builder.ts';
+import { file, tar } from '../support/builders/tar-builder.ts';
+import { describeWith } from '../support/machine/needs.ts';
 import { GUEST, GuestDaemon } from '../support/podvm/guest-daemon.ts';
 import { ReapedFolder } from '../support/podvm/supervised-process.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
-import { file, tar } from '../support/tar-builder.ts';
+import { type RunningRegistry, startDockerRegistry } from '../support/registries/docker-registry.ts';
 
 const MIB = 1 << 20;
 const MEMORY_BYTES = 64 * MIB;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { describeWith } from '../support/needs.ts';
+import { describeWith } from '../support/machine/needs.ts';
 import { AgentClient } from '../support/podvm/agent-calls.ts';
 import { ReapedFolder } from '../support/podvm/supervised-process.ts';
 import type { GuestProcess } from '../support/podvm/types.ts';

@@ -1,6 +1,6 @@
 import { beforeAll, expect, it } from 'vitest';
 import type { VerityFacts } from '../../src/unpack/index.ts';
-import { describeWith } from '../support/needs.ts';
+import { describeWith } from '../support/machine/needs.ts';
 import { bundleProgram } from '../support/podvm/bundle-program.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
 

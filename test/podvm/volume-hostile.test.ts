@@ -1,10 +1,10 @@
 import { beforeAll, expect, it } from 'vitest';
 import { SealiftError } from '../../src/errors/index.ts';
 import type { VolumeRequest, VolumeSettings, VolumeStatus } from '../../src/volume/index.ts';
-import { describeWith } from '../support/needs.ts';
+import { describeWith } from '../support/machine/needs.ts';
 import type { GuestDisk } from '../support/podvm/types.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
-import { guestSettings, installVolumeGuest, mountPointOf, VolumeGuest } from '../support/volume-guest.ts';
+import { guestSettings, installVolumeGuest, mountPointOf, VolumeGuest } from '../support/podvm/volume-guest.ts';
 
 const MIB = 1 << 20;
 const WORDS = 'known words that must not reach the host';

@@ -1,9 +1,9 @@
 import { beforeAll, expect, it } from 'vitest';
 import type { VolumeRequest, VolumeSettings } from '../../src/volume/index.ts';
+import { describeWith } from '../support/machine/needs.ts';
 import { expectFailure } from '../support/matchers.ts';
-import { describeWith } from '../support/needs.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
-import { guestSettings, installVolumeGuest, mountPointOf, VolumeGuest } from '../support/volume-guest.ts';
+import { guestSettings, installVolumeGuest, mountPointOf, VolumeGuest } from '../support/podvm/volume-guest.ts';
 
 const MIB = 1 << 20;
 const WORDS = 'known words that must not reach the host';

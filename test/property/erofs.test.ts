@@ -2,9 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../src/limits/index.ts';
 import { readTar } from '../../src/unpack/index.ts';
-import { compareForms, type Layer } from '../support/layer-forms.ts';
-import { describeWith } from '../support/needs.ts';
-import { Scratch } from '../support/scratch.ts';
+import { compareForms, type Layer } from '../support/builders/layer-forms.ts';
 import {
   block,
   char,
@@ -17,7 +15,9 @@ import {
   type TarMember,
   tar,
   whiteout,
-} from '../support/tar-builder.ts';
+} from '../support/builders/tar-builder.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { Scratch } from '../support/machine/scratch.ts';
 
 const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 

@@ -14,9 +14,9 @@ import fc from 'fast-check';
 import { pack } from 'tar-stream';
 import { describe, expect, it } from 'vitest';
 import { fromByteString, toByteString } from '../../src/bytes/index.ts';
-import { mustRun } from '../support/commands.ts';
-import { Scratch } from '../support/scratch.ts';
-import { type ListedEntry, listTar } from '../support/tar-listing.ts';
+import { mustRun } from '../support/machine/commands.ts';
+import { Scratch } from '../support/machine/scratch.ts';
+import { type ListedEntry, listTar } from '../support/oracles/tar-listing.ts';
 
 const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 

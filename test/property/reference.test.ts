@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SealiftError } from '../../src/errors/index.ts';
 import { formatReference, hashBytes, parseReference, type Reference, withDefaultTag } from '../../src/oci/index.ts';
-import { parseAsGo } from '../support/reference-oracle.ts';
+import { parseAsGo } from '../support/oracles/reference-oracle.ts';
 
 const component = fc.stringMatching(/^[a-z0-9]{1,8}(?:(?:\.|_|__|-{1,3})[a-z0-9]{1,8}){0,2}$/);
 const domain = fc.oneof(

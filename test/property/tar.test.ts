@@ -12,8 +12,8 @@ import {
   symlink,
   type TarMember,
   tar,
-} from '../support/tar-builder.ts';
-import { type ListedEntry, listTar } from '../support/tar-listing.ts';
+} from '../support/builders/tar-builder.ts';
+import { type ListedEntry, listTar } from '../support/oracles/tar-listing.ts';
 
 const BLOCK = 512;
 /** A longer fuzz run brings its own time limit. */

@@ -2,15 +2,15 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type SealiftError, toPlainError } from '../../src/errors/index.ts';
 import { type Descriptor, parseDigest } from '../../src/oci/index.ts';
 import type { Credentials } from '../../src/registry/index.ts';
+import { expectFailure, failure } from '../support/matchers.ts';
 import {
   type FakeRegistry,
   type FakeRegistryOptions,
   type FaultAction,
   startFakeRegistry,
-} from '../support/fake-registry.ts';
-import { collecting } from '../support/http-fixture.ts';
-import { expectFailure, failure } from '../support/matchers.ts';
-import { openSource } from '../support/registry-fixture.ts';
+} from '../support/registries/fake-registry.ts';
+import { collecting } from '../support/registries/http-fixture.ts';
+import { openSource } from '../support/registries/registry-fixture.ts';
 
 const PASSWORD = 'hunter2-correct-horse';
 const USER: Credentials = { kind: 'basic', username: 'user', password: PASSWORD };

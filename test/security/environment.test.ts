@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type FakeRegistry, startFakeRegistry } from '../support/fake-registry.ts';
-import { Scratch } from '../support/scratch.ts';
-import { makeTestCertificates } from '../support/test-certificates.ts';
+import { Scratch } from '../support/machine/scratch.ts';
+import { type FakeRegistry, startFakeRegistry } from '../support/registries/fake-registry.ts';
+import { makeTestCertificates } from '../support/registries/test-certificates.ts';
 
 const ENTRY = fileURLToPath(new URL('../../src/bin/sealift.ts', import.meta.url));
 const scratch = new Scratch('environment');

@@ -4,10 +4,19 @@ import { expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../src/limits/index.ts';
 import { createDirectoryWriter, createLowerView } from '../../src/unpack/index.ts';
-import { directory, feed, file, hardlink, listTree, type Member, member, symlink } from '../support/entries.ts';
+import {
+  directory,
+  feed,
+  file,
+  hardlink,
+  listTree,
+  type Member,
+  member,
+  symlink,
+} from '../support/builders/entries.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { Scratch } from '../support/machine/scratch.ts';
 import { failure } from '../support/matchers.ts';
-import { describeWith } from '../support/needs.ts';
-import { Scratch } from '../support/scratch.ts';
 
 /** Outside of every root, reached by `..`, by an absolute path and as a sibling with a common prefix. */
 const SENTINELS = ['secret', 'outside/secret', 'root-evil/secret'];

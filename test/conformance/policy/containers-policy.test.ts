@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { parseReference } from '../../../src/oci/index.ts';
 import { matchScope, parsePolicy } from '../../../src/signature/policy/index.ts';
-import { runCommand } from '../../support/commands.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
+import { runCommand } from '../../support/machine/commands.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 
 const testdata = (name: string) => readFileSync(new URL(`../../../testdata/policies/${name}`, import.meta.url), 'utf8');
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { formatReference, parseReference } from '../../../src/oci/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { parseAsGo } from '../../support/reference-oracle.ts';
+import { parseAsGo } from '../../support/oracles/reference-oracle.ts';
 
 const { verdicts } = JSON.parse(
   readFileSync(new URL('../../../testdata/references/go-verdicts.json', import.meta.url), 'utf8'),

@@ -3,9 +3,9 @@ import { afterAll, expect, it } from 'vitest';
 import { findRegistries, loadRegistries, resolveConfiguration, resolveEndpoints } from '../../../src/config/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../../src/oci/index.ts';
-import { runCommand } from '../../support/commands.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
+import { runCommand } from '../../support/machine/commands.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 const MAX_BYTES = 1 << 20;

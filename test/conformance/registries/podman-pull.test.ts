@@ -9,10 +9,10 @@ import {
 } from '../../../src/config/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../../src/oci/index.ts';
-import { runCommand } from '../../support/commands.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
+import { runCommand } from '../../support/machine/commands.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
+import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 const MAX_BYTES = 1 << 20;

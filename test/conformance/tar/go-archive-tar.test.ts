@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { expectFailure, failure } from '../../support/matchers.ts';
-import { type ListedEntry, listTar } from '../../support/tar-listing.ts';
+import { type ListedEntry, listTar } from '../../support/oracles/tar-listing.ts';
 import { CORPUS } from './corpus.ts';
 import { STRICTER_THAN_GO } from './stricter-than-go.ts';
 

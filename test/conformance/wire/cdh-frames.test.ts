@@ -10,9 +10,9 @@ import { SILENT_LOGGER } from '../../../src/log/index.ts';
 import { RequestEnvelope, ResponseEnvelope } from '../../../src/ttrpc/envelope.ts';
 import { formatFrame, parseFrameHeader } from '../../../src/ttrpc/frame.ts';
 import { bytesField, defineMessage, fail } from '../../../src/ttrpc/index.ts';
+import { RawPeer } from '../../support/daemons/raw-peer.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { failure } from '../../support/matchers.ts';
-import { RawPeer } from '../../support/raw-peer.ts';
-import { Scratch } from '../../support/scratch.ts';
 
 interface Recording {
   readonly frames: readonly { readonly from: 'client' | 'server'; readonly hex: string }[];

@@ -21,8 +21,8 @@ import {
   STATUS,
   succeed,
 } from '../../../src/ttrpc/index.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
 
 const ALL: readonly ServiceName[] = [
   'api.ImagePullService',

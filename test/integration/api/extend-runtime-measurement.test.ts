@@ -6,9 +6,9 @@ import { defineMeasurementMessages } from '../../../src/api/messages.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { fail, type MethodCall, openTtrpcServer, type Reply, STATUS, succeed } from '../../../src/ttrpc/index.ts';
+import { rawFrame } from '../../support/daemons/raw-peer.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { rawFrame } from '../../support/raw-peer.ts';
-import { Scratch } from '../../support/scratch.ts';
 
 const SIGNAL = new AbortController().signal;
 const EVENT = { domain: 'd', operation: 'o', content: 'c' };

@@ -6,7 +6,7 @@ import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { ResponseEnvelope } from '../../../src/ttrpc/envelope.ts';
 import { FRAME_TYPE, formatFrame } from '../../../src/ttrpc/frame.ts';
 import { openTtrpcServer } from '../../../src/ttrpc/index.ts';
-import { Scratch } from '../../support/scratch.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 
 /** So that a test that expects silence is over soon; everybody else answers at once. */
 const TIMEOUT_MS = 300;

@@ -4,11 +4,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listMembers } from '../../../src/archive/list-members.ts';
 import type { TarMember } from '../../../src/archive/types.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/limits/index.ts';
-import { mustRun } from '../../support/commands.ts';
+import { char, dir, fifo, file, hardlink, rawHeader, symlink, tar } from '../../support/builders/tar-builder.ts';
+import { mustRun } from '../../support/machine/commands.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { char, dir, fifo, file, hardlink, rawHeader, symlink, tar } from '../../support/tar-builder.ts';
 
 let scratch: Scratch;
 beforeEach(() => {

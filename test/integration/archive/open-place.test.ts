@@ -2,9 +2,9 @@ import { fstatSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSyn
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openInside, openPlace } from '../../../src/archive/open-place.ts';
 import { closeFd } from '../../../src/platform/index.ts';
-import { IS_ROOT, mustRun } from '../../support/commands.ts';
+import { IS_ROOT, mustRun } from '../../support/machine/commands.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
 
 let scratch: Scratch;
 let opened: number[];

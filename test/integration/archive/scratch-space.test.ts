@@ -1,16 +1,16 @@
 import { mkdirSync, statfsSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { countDescriptors, withArchive } from '../../support/archive-bed.ts';
-import { tarFolder, writeLayout } from '../../support/archive-builder.ts';
-import { mustRun } from '../../support/commands.ts';
-import { buildImage, buildLayer } from '../../support/image-builder.ts';
+import { countDescriptors, withArchive } from '../../support/beds/archive-bed.ts';
+import { tarFolder, writeLayout } from '../../support/builders/archive-builder.ts';
+import { buildImage, buildLayer } from '../../support/builders/image-builder.ts';
+import { pseudoRandom } from '../../support/builders/small-image.ts';
+import { file, tar } from '../../support/builders/tar-builder.ts';
+import { mustRun } from '../../support/machine/commands.ts';
+import { unmountBelow } from '../../support/machine/mounts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { unmountBelow } from '../../support/mounts.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { pseudoRandom } from '../../support/small-image.ts';
-import { file, tar } from '../../support/tar-builder.ts';
 
 describeWith(['root'], 'a compressed archive', () => {
   let scratch: Scratch;

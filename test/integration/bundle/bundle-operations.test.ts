@@ -15,11 +15,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type BundleOutcome, type PreparedBundle, performBundleOperation } from '../../../src/bundle/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { type ImageConfig, parseImageConfig } from '../../../src/oci/index.ts';
-import { runBundle } from '../../support/crun.ts';
+import { unmountBelow } from '../../support/machine/mounts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { unmountBelow } from '../../support/mounts.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
+import { runBundle } from '../../support/oracles/crun.ts';
 
 const CONFIG: Record<string, unknown> = {
   Env: ['GREETING=hello'],

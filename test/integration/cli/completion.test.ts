@@ -3,12 +3,12 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createProgram } from '../../../src/cli/index.ts';
-import { mustRun } from '../../support/commands.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
+import { mustRun } from '../../support/machine/commands.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { runBench } from '../../unit/cli/cli-bench.ts';
 
-const COMPLETE_LINE = fileURLToPath(new URL('../../support/complete-line.zsh', import.meta.url));
+const COMPLETE_LINE = fileURLToPath(new URL('../../support/entries/complete-line.zsh', import.meta.url));
 
 /** Names that shells split at : and @. */
 const NAMES = ['localhost:5000/app:1', 'b.io/x@sha256:cd', 'c.io/y:2'];

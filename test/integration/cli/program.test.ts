@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { FaultAction } from '../../support/fake-registry.ts';
-import { PullBed } from '../../support/pull-bed.ts';
-import { file } from '../../support/tar-builder.ts';
+import { PullBed } from '../../support/beds/pull-bed.ts';
+import { file } from '../../support/builders/tar-builder.ts';
+import type { FaultAction } from '../../support/registries/fake-registry.ts';
 
 const ENTRY = fileURLToPath(new URL('../../../src/bin/sealift.ts', import.meta.url));
 const LAYER = [file('data', Buffer.alloc(300_000, 'x'))];

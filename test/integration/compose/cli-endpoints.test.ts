@@ -10,9 +10,9 @@ import {
 } from '../../../src/config/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { parseReference } from '../../../src/oci/index.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { makeTestCertificates } from '../../support/test-certificates.ts';
+import { makeTestCertificates } from '../../support/registries/test-certificates.ts';
 
 const REGISTRIES = `
 [[registry]]

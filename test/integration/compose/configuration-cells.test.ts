@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { assertTransportAllowed, type ImageProof } from '../../../src/config/index.ts';
 import { parseSecureMount } from '../../../src/volume/index.ts';
-import { CellBed, IMAGES, type ImageKind } from '../../support/cell-bed.ts';
-import { DaemonBed } from '../../support/daemon-bed.ts';
+import { CellBed, IMAGES, type ImageKind } from '../../support/beds/cell-bed.ts';
+import { DaemonBed } from '../../support/beds/daemon-bed.ts';
+import { dir, file } from '../../support/builders/tar-builder.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
-import { dir, file } from '../../support/tar-builder.ts';
 import type { Cell, Row, Seen, Verdict } from './cells/cell.ts';
 import { CREDENTIALS } from './cells/credentials.ts';
 import { NAMES } from './cells/names.ts';

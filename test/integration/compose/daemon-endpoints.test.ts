@@ -5,10 +5,10 @@ import { openPool, type Parts } from '../../../src/compose-parts.ts';
 import { assertTransportAllowed, loadDaemonRegistries } from '../../../src/config/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { parseReference } from '../../../src/oci/index.ts';
-import { type DaemonSample, resolveSample } from '../../support/daemon-texts.ts';
+import { type DaemonSample, resolveSample } from '../../support/daemons/daemon-texts.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { makeTestCertificates, type TestCertificates } from '../../support/test-certificates.ts';
+import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
 
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 const PINNED = `app.io/x@${DIGEST}`;

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { findAuthfiles } from '../../../src/config/index.ts';
-import { Scratch } from '../../support/scratch.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 
 const isRoot = process.geteuid?.() === 0;
 

@@ -13,8 +13,8 @@ import {
   SETTINGS,
 } from '../../../src/config/index.ts';
 import { LIMITS } from '../../../src/limits/index.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
 
 let scratch: Scratch;
 let places: ConfigurationPlaces;

@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { certsDirectories, loadCertificates, loadHostCertificates } from '../../../src/config/index.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { makeTestCertificates, type TestCertificates } from '../../support/test-certificates.ts';
+import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
 
 const MAX_BYTES = 1 << 20;
 const HOST = 'registry.example:5000';

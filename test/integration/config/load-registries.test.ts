@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findRegistries, loadRegistries, resolveConfiguration } from '../../../src/config/index.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
 
 const MAX_BYTES = 4096;
 

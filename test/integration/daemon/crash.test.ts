@@ -1,16 +1,16 @@
 import { hash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { composeCli } from '../../../src/compose.ts';
-import { buildCrashImage, IMAGE_KINDS, type ImageKind, KEPT, ownBytes } from '../../support/crash-images.ts';
-import type { BuiltImage } from '../../support/image-builder.ts';
+import { TestBed } from '../../support/beds/test-bed.ts';
+import { buildCrashImage, IMAGE_KINDS, type ImageKind, KEPT, ownBytes } from '../../support/builders/crash-images.ts';
+import type { BuiltImage } from '../../support/builders/image-builder.ts';
+import { type DaemonRemains, NativeDaemon, remainsOf } from '../../support/daemons/native-daemon.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { type DaemonRemains, NativeDaemon, remainsOf } from '../../support/native-daemon.ts';
-import { describeWith } from '../../support/needs.ts';
-import { daemonSteps, isMountedAt, type LayerForm } from '../../support/pull-steps.ts';
-import { emptyContents, listContents } from '../../support/store-contents.ts';
-import { countFetches } from '../../support/tamper-proxy.ts';
-import { TestBed } from '../../support/test-bed.ts';
-import { compareTrees, readTree, type Tree } from '../../support/tree.ts';
+import { compareTrees, readTree, type Tree } from '../../support/oracles/tree.ts';
+import { daemonSteps, isMountedAt, type LayerForm } from '../../support/programs/pull-steps.ts';
+import { countFetches } from '../../support/proxies/tamper-proxy.ts';
+import { emptyContents, listContents } from '../../support/stores/store-contents.ts';
 
 const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 const ROUNDS = IS_SOAK ? 3 : 1;

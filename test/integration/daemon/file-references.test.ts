@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { writeLayout } from '../../support/archive-builder.ts';
-import { DaemonBed } from '../../support/daemon-bed.ts';
-import type { BuiltImage } from '../../support/image-builder.ts';
+import { DaemonBed } from '../../support/beds/daemon-bed.ts';
+import { writeLayout } from '../../support/builders/archive-builder.ts';
+import type { BuiltImage } from '../../support/builders/image-builder.ts';
+import { buildSmallImage } from '../../support/builders/small-image.ts';
+import { mountsBelow } from '../../support/machine/mounts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { mountsBelow } from '../../support/mounts.ts';
-import { describeWith } from '../../support/needs.ts';
-import { buildSmallImage } from '../../support/small-image.ts';
 
 describeWith(['root'], 'the daemon', () => {
   let bed: DaemonBed;

@@ -1,7 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
-import { DaemonBed } from '../../support/daemon-bed.ts';
-import { describeWith } from '../../support/needs.ts';
-import { file } from '../../support/tar-builder.ts';
+import { DaemonBed } from '../../support/beds/daemon-bed.ts';
+import { file } from '../../support/builders/tar-builder.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 
 const LAYERS = 6;
 /** Slow enough for requests that are open together to be seen together. */

@@ -6,13 +6,13 @@ import { defineApiMessages } from '../../../src/api/messages.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { RequestEnvelope, ResponseEnvelope } from '../../../src/ttrpc/envelope.ts';
 import { STATUS } from '../../../src/ttrpc/index.ts';
+import { PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';
+import { pseudoRandom } from '../../support/builders/small-image.ts';
+import { dir, file } from '../../support/builders/tar-builder.ts';
+import { NativeDaemon, remainsOf } from '../../support/daemons/native-daemon.ts';
+import { RawPeer, rawFrame } from '../../support/daemons/raw-peer.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 import { failure } from '../../support/matchers.ts';
-import { NativeDaemon, remainsOf } from '../../support/native-daemon.ts';
-import { describeWith } from '../../support/needs.ts';
-import { PullBed, type ServedImage } from '../../support/pull-bed.ts';
-import { RawPeer, rawFrame } from '../../support/raw-peer.ts';
-import { pseudoRandom } from '../../support/small-image.ts';
-import { dir, file } from '../../support/tar-builder.ts';
 
 const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 /** The first third is there to load and to make what is loaded and made once. */

@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { DaemonBed } from '../../support/daemon-bed.ts';
-import type { DaemonSample } from '../../support/daemon-texts.ts';
+import { DaemonBed } from '../../support/beds/daemon-bed.ts';
+import { PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';
+import { dir, file } from '../../support/builders/tar-builder.ts';
+import type { DaemonSample } from '../../support/daemons/daemon-texts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
-import { PullBed, type ServedImage } from '../../support/pull-bed.ts';
-import { startTamperProxy, type TamperProxy } from '../../support/tamper-proxy.ts';
-import { dir, file } from '../../support/tar-builder.ts';
+import { startTamperProxy, type TamperProxy } from '../../support/proxies/tamper-proxy.ts';
 
 /** A mirror before the one registry. */
 describeWith(['root'], 'mirrors of the daemon', () => {

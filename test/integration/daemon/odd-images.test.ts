@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { DaemonBed } from '../../support/daemon-bed.ts';
+import { DaemonBed } from '../../support/beds/daemon-bed.ts';
+import { PLATFORM } from '../../support/beds/pull-bed.ts';
+import { entryOf, OCI, oddLayer, serveDocument, serveOddImage } from '../../support/builders/odd-image.ts';
+import { dir, file, whiteout } from '../../support/builders/tar-builder.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
-import { entryOf, OCI, oddLayer, serveDocument, serveOddImage } from '../../support/odd-image.ts';
-import { PLATFORM } from '../../support/pull-bed.ts';
-import { dir, file, whiteout } from '../../support/tar-builder.ts';
 
 const A = oddLayer([dir('./'), file('f', 'of a')]);
 const B = oddLayer([dir('./'), whiteout('f'), file('g', 'of b')]);

@@ -4,13 +4,13 @@ import { composeDaemon, type DaemonServices } from '../../../src/compose-daemon.
 import { resolveDaemonConfiguration } from '../../../src/config/index.ts';
 import { SILENT_LOGGER } from '../../../src/log/index.ts';
 import { umount } from '../../../src/platform/index.ts';
-import { mustRun } from '../../support/commands.ts';
-import { loopsBelow } from '../../support/loops.ts';
+import { PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';
+import { dir, file } from '../../support/builders/tar-builder.ts';
+import { mustRun } from '../../support/machine/commands.ts';
+import { loopsBelow } from '../../support/machine/loops.ts';
+import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { mountsBelow, unmountBelow } from '../../support/mounts.ts';
-import { describeWith } from '../../support/needs.ts';
-import { PullBed, type ServedImage } from '../../support/pull-bed.ts';
-import { dir, file } from '../../support/tar-builder.ts';
 
 const NEVER = new AbortController().signal;
 

@@ -1,13 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { DaemonBed } from '../../support/daemon-bed.ts';
+import { DaemonBed } from '../../support/beds/daemon-bed.ts';
+import { PullBed } from '../../support/beds/pull-bed.ts';
+import { file } from '../../support/builders/tar-builder.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
-import { PullBed } from '../../support/pull-bed.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { file } from '../../support/tar-builder.ts';
-import { makeTestCertificates, type TestCertificates } from '../../support/test-certificates.ts';
-import { startTlsFront, type TlsFront } from '../../support/tls-front.ts';
+import { startTlsFront, type TlsFront } from '../../support/proxies/tls-front.ts';
+import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
 
 /**
  * One authority is the system's for this process, the other is only in imagepuller.toml. OpenSSL's variable names the

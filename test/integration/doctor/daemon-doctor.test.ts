@@ -7,12 +7,12 @@ import { type Check, performDoctorOperation } from '../../../src/doctor/index.ts
 import { SealiftError, toPlainError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { openTtrpcServer, type TtrpcServer } from '../../../src/ttrpc/index.ts';
-import { hasCommand } from '../../support/commands.ts';
-import { startFakeRegistry } from '../../support/fake-registry.ts';
+import { hasCommand } from '../../support/machine/commands.ts';
+import { memoryFolder } from '../../support/machine/memory-folder.ts';
+import { unmountBelow } from '../../support/machine/mounts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { memoryFolder } from '../../support/memory-folder.ts';
-import { unmountBelow } from '../../support/mounts.ts';
-import { describeWith } from '../../support/needs.ts';
+import { startFakeRegistry } from '../../support/registries/fake-registry.ts';
 
 /** What `sealift doctor --daemon` finds, without the daemon: its configuration, sockets and state are made here. */
 describeWith(['root'], 'doctor --daemon', () => {

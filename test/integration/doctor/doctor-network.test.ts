@@ -5,11 +5,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { composeCli } from '../../../src/compose.ts';
 import type { SettingValues } from '../../../src/config/index.ts';
 import { performDoctorOperation, type ReportedCheck } from '../../../src/doctor/index.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
-import { ForwardProxy } from '../../support/forward-proxy.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { makeTestCertificates, type TestCertificates } from '../../support/test-certificates.ts';
-import { startTlsFront, type TlsFront } from '../../support/tls-front.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
+import { ForwardProxy } from '../../support/proxies/forward-proxy.ts';
+import { startTlsFront, type TlsFront } from '../../support/proxies/tls-front.ts';
+import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
 
 const CLOSED = '127.0.0.1:1';
 

@@ -6,11 +6,11 @@ import { composeCli } from '../../../src/compose.ts';
 import { type DoctorPorts, performDoctorOperation, runDoctor } from '../../../src/doctor/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { chooseLayerFormat } from '../../../src/snapshot/index.ts';
+import { unmountBelow } from '../../support/machine/mounts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { unmountBelow } from '../../support/mounts.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { inlineSnapshotRunner } from '../../support/snapshot-fixtures.ts';
+import { inlineSnapshotRunner } from '../../support/stores/snapshot-fixtures.ts';
 
 const PROBE = { loop: 'usable', erofs: 'usable', directIo: true } as const;
 

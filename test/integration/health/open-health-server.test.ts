@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SealiftError } from '../../../src/errors/index.ts';
 import { type HealthAddress, type HealthServer, openHealthServer } from '../../../src/health/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
 import { healthFacts } from '../../unit/health/health-sample.ts';
 
 let scratch: Scratch;

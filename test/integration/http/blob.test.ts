@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import type { HttpRequest, Transport } from '../../../src/http/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { type FakeRegistry, type FaultAction, startFakeRegistry } from '../../support/fake-registry.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { type FakeRegistry, type FaultAction, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 import {
   collecting,
   get,
@@ -11,8 +12,7 @@ import {
   quickTransport,
   type RecordingClock,
   recordingClock,
-} from '../../support/http-fixture.ts';
-import { expectFailure } from '../../support/matchers.ts';
+} from '../../support/registries/http-fixture.ts';
 
 const BLOB = randomBytes(300_000);
 const MIB = 1024 * 1024;

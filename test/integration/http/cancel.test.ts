@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import type { BlobStream, HttpRequest, Transport } from '../../../src/http/index.ts';
 import { SYSTEM_CLOCK } from '../../../src/http/system-clock.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
-import { collecting, get, quickTransport } from '../../support/http-fixture.ts';
+import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import { collecting, get, quickTransport } from '../../support/registries/http-fixture.ts';
 
 const BLOB = randomBytes(2_000_000);
 const REASON = new SealiftError('PULL_CANCELLED', 'enough of it');

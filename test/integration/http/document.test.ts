@@ -1,8 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Transport } from '../../../src/http/index.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
-import { get, IMPATIENT, quickTransport, type RecordingClock, recordingClock } from '../../support/http-fixture.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import {
+  get,
+  IMPATIENT,
+  quickTransport,
+  type RecordingClock,
+  recordingClock,
+} from '../../support/registries/http-fixture.ts';
 
 const DOCUMENT = Buffer.from('{"schemaVersion":2}');
 const ANY = /./;

@@ -6,9 +6,9 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { HostSettings } from '../../../src/http/index.ts';
 import { createTransport } from '../../../src/http/transport.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { get, recordingClock } from '../../support/http-fixture.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { makeTestCertificates, type TestCertificates } from '../../support/test-certificates.ts';
+import { get, recordingClock } from '../../support/registries/http-fixture.ts';
+import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
 
 let certificates: TestCertificates;
 beforeAll(() => {

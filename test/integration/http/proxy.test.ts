@@ -7,8 +7,9 @@ import { type SealiftError, toPlainError } from '../../../src/errors/index.ts';
 import type { Transport } from '../../../src/http/index.ts';
 import { SYSTEM_CLOCK } from '../../../src/http/system-clock.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
-import { ForwardProxy, type ForwardProxyOptions } from '../../support/forward-proxy.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { ForwardProxy, type ForwardProxyOptions } from '../../support/proxies/forward-proxy.ts';
+import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 import {
   collecting,
   get,
@@ -16,10 +17,9 @@ import {
   quickTransport,
   type RecordingClock,
   recordingClock,
-} from '../../support/http-fixture.ts';
-import { expectFailure } from '../../support/matchers.ts';
-import { openSource } from '../../support/registry-fixture.ts';
-import { makeTestCertificates, type TestCertificates } from '../../support/test-certificates.ts';
+} from '../../support/registries/http-fixture.ts';
+import { openSource } from '../../support/registries/registry-fixture.ts';
+import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
 
 const ACCOUNT = 'mate:p@ss:word/%';
 const USERINFO = 'mate:p%40ss%3Aword%2F%25';

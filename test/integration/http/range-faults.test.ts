@@ -5,9 +5,9 @@ import { SealiftError } from '../../../src/errors/index.ts';
 import type { HttpRequest } from '../../../src/http/index.ts';
 import { verifyDigest } from '../../../src/layer/verify-digest.ts';
 import type { Digest } from '../../../src/oci/index.ts';
-import { type FaultAction, startFakeRegistry } from '../../support/fake-registry.ts';
-import { get, recordingClock } from '../../support/http-fixture.ts';
-import { eagerPace, FRONT, openRangedTransport, RANGE } from '../../support/range-fixture.ts';
+import { type FaultAction, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import { get, recordingClock } from '../../support/registries/http-fixture.ts';
+import { eagerPace, FRONT, openRangedTransport, RANGE } from '../../support/registries/range-fixture.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import type { BlobStream, HttpRequest } from '../../../src/http/index.ts';
-import { type FakeRegistry, type FaultAction, startFakeRegistry } from '../../support/fake-registry.ts';
-import { collecting, get, IMPATIENT, recordingClock } from '../../support/http-fixture.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { type FakeRegistry, type FaultAction, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import { collecting, get, IMPATIENT, recordingClock } from '../../support/registries/http-fixture.ts';
 import {
   askedRanges,
   eagerPace,
@@ -14,7 +14,7 @@ import {
   type RangedTransport,
   type RangedTransportOptions,
   slowFront,
-} from '../../support/range-fixture.ts';
+} from '../../support/registries/range-fixture.ts';
 
 const MIB = 1024 * 1024;
 const BLOB = randomBytes(5 * MIB);

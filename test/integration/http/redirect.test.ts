@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Transport } from '../../../src/http/index.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
-import { collecting, get, quickTransport } from '../../support/http-fixture.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import { collecting, get, quickTransport } from '../../support/registries/http-fixture.ts';
 
 const BLOB = randomBytes(100_000);
 const SECRET = 'Bearer very-secret';

@@ -7,12 +7,12 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type SealiftError, toPlainError } from '../../../src/errors/index.ts';
 import type { Transport } from '../../../src/http/index.ts';
 import { SYSTEM_CLOCK } from '../../../src/http/system-clock.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
-import { collecting, get, type QuickTransportOptions, quickTransport } from '../../support/http-fixture.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
-import { type OddAnswer, SocksProxy, type SocksProxyOptions } from '../../support/socks-proxy.ts';
-import { makeTestCertificates, type TestCertificates } from '../../support/test-certificates.ts';
+import { type OddAnswer, SocksProxy, type SocksProxyOptions } from '../../support/proxies/socks-proxy.ts';
+import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import { collecting, get, type QuickTransportOptions, quickTransport } from '../../support/registries/http-fixture.ts';
+import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
 
 const ACCOUNT = { username: 'm@te', password: 'p@ss:word/%' };
 const USERINFO = 'm%40te:p%40ss%3Aword%2F%25';

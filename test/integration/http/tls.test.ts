@@ -1,10 +1,15 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
-import { get, type QuickTransportOptions, quickTransport, recordingClock } from '../../support/http-fixture.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { makeTestCertificates, type TestCertificates } from '../../support/test-certificates.ts';
+import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import {
+  get,
+  type QuickTransportOptions,
+  quickTransport,
+  recordingClock,
+} from '../../support/registries/http-fixture.ts';
+import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
 
 let certificates: TestCertificates;
 const opened: FakeRegistry[] = [];

@@ -7,8 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FileRange, type LayerJob, WorkerPool } from '../../../src/layer/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { type Digest, hashBytes } from '../../../src/oci/index.ts';
+import { file, tar } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { file, tar } from '../../support/tar-builder.ts';
 
 const ENTRY = new URL('../../../src/layer/worker.ts', import.meta.url);
 const BEFORE = Buffer.alloc(777, 'before');

@@ -6,10 +6,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type LayerJob, WorkerPool } from '../../../src/layer/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import type { Digest } from '../../../src/oci/index.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
+import { file, tar } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { askedRanges, FRONT, RANGE, SMALL_RANGES } from '../../support/range-fixture.ts';
-import { file, tar } from '../../support/tar-builder.ts';
+import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import { askedRanges, FRONT, RANGE, SMALL_RANGES } from '../../support/registries/range-fixture.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -7,7 +7,7 @@ import { createRingMemory, Ring, RingAborted, SLOT_BYTES } from '../../../src/la
 let peer: Worker;
 
 beforeAll(async () => {
-  peer = new Worker(new URL('../../support/ring-peer.ts', import.meta.url));
+  peer = new Worker(new URL('../../support/entries/ring-peer.ts', import.meta.url));
   await once(peer, 'online');
 });
 afterAll(() => peer.terminate());

@@ -9,13 +9,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type LayerJob, WorkerPool } from '../../../src/layer/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import type { Digest } from '../../../src/oci/index.ts';
-import { mustRun } from '../../support/commands.ts';
-import { writeVerityLayerImage } from '../../support/erofs-image.ts';
+import { writeVerityLayerImage } from '../../support/builders/erofs-image.ts';
+import { file, tar } from '../../support/builders/tar-builder.ts';
+import { mustRun } from '../../support/machine/commands.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { file, tar } from '../../support/tar-builder.ts';
 
 const PLAIN_ENTRY = new URL('../../../src/layer/worker.ts', import.meta.url);
-const FAULTY_ENTRY = new URL('../../support/layer-worker-entry.ts', import.meta.url);
+const FAULTY_ENTRY = new URL('../../support/entries/layer-worker-entry.ts', import.meta.url);
 
 const content = Buffer.alloc(6 << 20);
 for (let offset = 0; offset < content.length; offset += 32) {

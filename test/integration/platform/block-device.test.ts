@@ -12,9 +12,9 @@ import {
   writeZerosDirect,
 } from '../../../src/platform/index.ts';
 import { performVolumeOperation } from '../../../src/volume/index.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
 
 const BLOCK = 4096;
 const BLOCKS = 16;

@@ -2,7 +2,7 @@ import { chmodSync, closeSync, constants, openSync, readFileSync, writeFileSync 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { createCommandRunner, tryFlock } from '../../../src/platform/index.ts';
-import { Scratch } from '../../support/scratch.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 
 describe('createCommandRunner', () => {
   const scratch = new Scratch('commands');

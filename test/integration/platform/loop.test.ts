@@ -12,13 +12,13 @@ import {
 } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { attachLoop, type Backing, describeBacking, openLoopOf } from '../../../src/platform/index.ts';
-import { loopsBelow } from '../../support/loops.ts';
+import { loopsBelow } from '../../support/machine/loops.ts';
+import { unmountBelow } from '../../support/machine/mounts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { unmountBelow } from '../../support/mounts.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
 
-const PEER = new URL('../../support/layer-mount-peer.ts', import.meta.url).pathname;
+const PEER = new URL('../../support/entries/layer-mount-peer.ts', import.meta.url).pathname;
 const BLOCK = 4096;
 
 let scratch: Scratch;

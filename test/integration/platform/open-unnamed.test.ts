@@ -13,8 +13,8 @@ import {
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { closeFd, openBeneath, openUnnamedShared } from '../../../src/platform/index.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
 
 let scratch: Scratch;
 beforeEach(() => {

@@ -42,8 +42,8 @@ import {
   tryFlock,
   umount,
 } from '../../../src/platform/index.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
 
 let directory: string;
 

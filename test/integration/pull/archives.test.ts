@@ -7,15 +7,21 @@ import type { ErrorCode } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { hostPlatform, type Reference } from '../../../src/oci/index.ts';
 import { inspectImage, type PullResult, type PullTarget } from '../../../src/pull/index.ts';
-import { countDescriptors } from '../../support/archive-bed.ts';
-import { blobFile, dockerConfig, dockerMembers, tarFolder, writeLayout } from '../../support/archive-builder.ts';
-import { IS_ROOT } from '../../support/commands.ts';
-import { type BuiltImage, buildImage, buildLayer } from '../../support/image-builder.ts';
+import { countDescriptors } from '../../support/beds/archive-bed.ts';
+import { PullBed } from '../../support/beds/pull-bed.ts';
+import {
+  blobFile,
+  dockerConfig,
+  dockerMembers,
+  tarFolder,
+  writeLayout,
+} from '../../support/builders/archive-builder.ts';
+import { type BuiltImage, buildImage, buildLayer } from '../../support/builders/image-builder.ts';
+import { buildSmallImage, pseudoRandom } from '../../support/builders/small-image.ts';
+import { dir, file, hardlink, symlink, tar } from '../../support/builders/tar-builder.ts';
+import { IS_ROOT } from '../../support/machine/commands.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { PullBed } from '../../support/pull-bed.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { buildSmallImage, pseudoRandom } from '../../support/small-image.ts';
-import { dir, file, hardlink, symlink, tar } from '../../support/tar-builder.ts';
 
 const rootIt = it.skipIf(!IS_ROOT);
 const WITHOUT_ROOT = IS_ROOT ? '' : ' (skipped: needs root for a store)';

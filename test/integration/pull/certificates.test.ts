@@ -1,15 +1,15 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { composeCli } from '../../../src/compose.ts';
-import { runCommand } from '../../support/commands.ts';
-import { startDockerRegistry } from '../../support/docker-registry.ts';
-import { type BuiltImage, pushImage } from '../../support/image-builder.ts';
+import { type BuiltImage, pushImage } from '../../support/builders/image-builder.ts';
+import { buildSmallImage } from '../../support/builders/small-image.ts';
+import { runCommand } from '../../support/machine/commands.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { buildSmallImage } from '../../support/small-image.ts';
-import { makeTestCertificates } from '../../support/test-certificates.ts';
-import { startTlsFront } from '../../support/tls-front.ts';
+import { startTlsFront } from '../../support/proxies/tls-front.ts';
+import { startDockerRegistry } from '../../support/registries/docker-registry.ts';
+import { makeTestCertificates } from '../../support/registries/test-certificates.ts';
 
 describeWith(['docker-registry'], 'a registry with a private authority that wants a client certificate', () => {
   const scratch = new Scratch('certificates');

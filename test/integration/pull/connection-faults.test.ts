@@ -3,12 +3,12 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SettingValues } from '../../../src/config/index.ts';
 import type { ErrorCode, ErrorKind } from '../../../src/errors/index.ts';
-import { IS_ROOT } from '../../support/commands.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
-import { FaultBed, type FaultOutcome, NOTHING_LEFT } from '../../support/fault-bed.ts';
-import { buildFaultImage, serveFaultImage } from '../../support/fault-image.ts';
-import { ForwardProxy } from '../../support/forward-proxy.ts';
-import { makeTestCertificates, type TestCertificates } from '../../support/test-certificates.ts';
+import { FaultBed, type FaultOutcome, NOTHING_LEFT } from '../../support/faults/fault-bed.ts';
+import { buildFaultImage, serveFaultImage } from '../../support/faults/fault-image.ts';
+import { IS_ROOT } from '../../support/machine/commands.ts';
+import { ForwardProxy } from '../../support/proxies/forward-proxy.ts';
+import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
 
 const WITHOUT_ROOT = IS_ROOT ? '' : ' (skipped: needs root for a store)';
 const TRIES = 3;

@@ -2,10 +2,10 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { composeCli } from '../../../src/compose.ts';
 import type { SettingValues } from '../../../src/config/index.ts';
-import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
-import { ForwardProxy } from '../../support/forward-proxy.ts';
-import { PullBed } from '../../support/pull-bed.ts';
-import { file } from '../../support/tar-builder.ts';
+import { PullBed } from '../../support/beds/pull-bed.ts';
+import { file } from '../../support/builders/tar-builder.ts';
+import { ForwardProxy } from '../../support/proxies/forward-proxy.ts';
+import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 
 const LAYERS = [[file('one', 'at the storage of the mirror')], [file('two', 'at the registry only')]];
 

@@ -2,10 +2,10 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { composeCli } from '../../../src/compose.ts';
 import type { SettingValues } from '../../../src/config/index.ts';
-import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
+import { PullBed } from '../../support/beds/pull-bed.ts';
+import { file } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { PullBed } from '../../support/pull-bed.ts';
-import { file } from '../../support/tar-builder.ts';
+import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 
 const BASIC: FakeAuth = { kind: 'basic', username: 'me', password: 'secret' };
 const AS_ME = `Basic ${Buffer.from('me:secret').toString('base64')}`;

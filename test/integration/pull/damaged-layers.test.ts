@@ -16,15 +16,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { composeCli } from '../../../src/compose.ts';
 import { umount } from '../../../src/platform/index.ts';
 import { STAGED_IMAGE } from '../../../src/store/index.ts';
+import { PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';
+import { pseudoRandom } from '../../support/builders/small-image.ts';
+import { dir, file, tar } from '../../support/builders/tar-builder.ts';
+import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { mountsBelow, unmountBelow } from '../../support/mounts.ts';
-import { describeWith } from '../../support/needs.ts';
-import { PullBed, type ServedImage } from '../../support/pull-bed.ts';
-import type { LayerForm } from '../../support/pull-steps.ts';
-import { pseudoRandom } from '../../support/small-image.ts';
-import { contentsOf, emptyContents, halvesOf, listContents } from '../../support/store-contents.ts';
-import { dir, file, tar } from '../../support/tar-builder.ts';
-import { compareTrees, readTree, type Tree } from '../../support/tree.ts';
+import { compareTrees, readTree, type Tree } from '../../support/oracles/tree.ts';
+import type { LayerForm } from '../../support/programs/pull-steps.ts';
+import { contentsOf, emptyContents, halvesOf, listContents } from '../../support/stores/store-contents.ts';
 
 const FORMS: readonly LayerForm[] = ['erofs', 'directory'];
 const SHARED = [dir('./'), dir('etc'), file('etc/shared', pseudoRandom(50_000, 'shared'))];

@@ -5,15 +5,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { composeCli } from '../../../src/compose.ts';
 import type { ErrorCode } from '../../../src/errors/index.ts';
 import { umount } from '../../../src/platform/index.ts';
-import { alterFile, FILE_ALTERATIONS, type FileAlteration } from '../../support/alter-file.ts';
+import { PLATFORM, PullBed, type ServedDocument, type ServedImage } from '../../support/beds/pull-bed.ts';
+import { pseudoRandom } from '../../support/builders/small-image.ts';
+import { dir, file, tar } from '../../support/builders/tar-builder.ts';
+import { alterFile, FILE_ALTERATIONS, type FileAlteration } from '../../support/machine/alter-file.ts';
+import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { mountsBelow, unmountBelow } from '../../support/mounts.ts';
-import { describeWith } from '../../support/needs.ts';
-import { PLATFORM, PullBed, type ServedDocument, type ServedImage } from '../../support/pull-bed.ts';
-import { pseudoRandom } from '../../support/small-image.ts';
-import { emptyContents, halvesOf, listContents } from '../../support/store-contents.ts';
-import { dir, file, tar } from '../../support/tar-builder.ts';
-import { compareTrees, readTree, type Tree } from '../../support/tree.ts';
+import { compareTrees, readTree, type Tree } from '../../support/oracles/tree.ts';
+import { emptyContents, halvesOf, listContents } from '../../support/stores/store-contents.ts';
 
 const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 const PARTS = 4;

@@ -1,13 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { IS_ROOT } from '../../support/commands.ts';
-import { FAULT_ACTIONS, type FaultName, PLACES, type Place } from '../../support/fault-actions.ts';
-import { FaultBed, type FaultOutcome, NOTHING_LEFT } from '../../support/fault-bed.ts';
-import { buildFaultImage } from '../../support/fault-image.ts';
-import { FaultStage } from '../../support/fault-stage.ts';
-import { FAULT_TABLE, type FaultRow, TRIES } from '../../support/fault-table.ts';
-import { pseudoRandom } from '../../support/small-image.ts';
-import { dir, file, tar } from '../../support/tar-builder.ts';
+import { pseudoRandom } from '../../support/builders/small-image.ts';
+import { dir, file, tar } from '../../support/builders/tar-builder.ts';
+import { FAULT_ACTIONS, type FaultName, PLACES, type Place } from '../../support/faults/fault-actions.ts';
+import { FaultBed, type FaultOutcome, NOTHING_LEFT } from '../../support/faults/fault-bed.ts';
+import { buildFaultImage } from '../../support/faults/fault-image.ts';
+import { FaultStage } from '../../support/faults/fault-stage.ts';
+import { FAULT_TABLE, type FaultRow, TRIES } from '../../support/faults/fault-table.ts';
+import { IS_ROOT } from '../../support/machine/commands.ts';
 
 const WITHOUT_ROOT = IS_ROOT ? '' : ' (skipped: needs root for a store)';
 const SOAK = process.env['SEALIFT_SOAK'] !== undefined;

@@ -4,14 +4,14 @@ import type { SettingValues } from '../../../src/config/index.ts';
 import type { ErrorCode } from '../../../src/errors/index.ts';
 import { parseManifestDocument } from '../../../src/oci/index.ts';
 import type { PullResult } from '../../../src/pull/index.ts';
-import { withArchive } from '../../support/archive-bed.ts';
-import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
+import { withArchive } from '../../support/beds/archive-bed.ts';
+import { PullBed } from '../../support/beds/pull-bed.ts';
+import { digestOf, entryOf, type OddLayer, oddLayer, serveOddImage } from '../../support/builders/odd-image.ts';
+import { dir, file } from '../../support/builders/tar-builder.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
-import { digestOf, entryOf, type OddLayer, oddLayer, serveOddImage } from '../../support/odd-image.ts';
-import { PullBed } from '../../support/pull-bed.ts';
-import { dir, file } from '../../support/tar-builder.ts';
-import { makeTestCertificates, type TestCertificates } from '../../support/test-certificates.ts';
+import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
 
 const BASE = oddLayer([dir('./'), file('base', 'from elsewhere')], {
   mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ErrorCode, ErrorKind } from '../../../src/errors/index.ts';
-import { IS_ROOT } from '../../support/commands.ts';
-import { FaultBed, NOTHING_LEFT } from '../../support/fault-bed.ts';
-import { buildFaultImage, FAULT_ARCHIVE, type FaultImageOptions } from '../../support/fault-image.ts';
-import { FaultStage } from '../../support/fault-stage.ts';
+import { FaultBed, NOTHING_LEFT } from '../../support/faults/fault-bed.ts';
+import { buildFaultImage, FAULT_ARCHIVE, type FaultImageOptions } from '../../support/faults/fault-image.ts';
+import { FaultStage } from '../../support/faults/fault-stage.ts';
+import { IS_ROOT } from '../../support/machine/commands.ts';
 
 const WITHOUT_ROOT = IS_ROOT ? '' : ' (skipped: needs root for a store)';
 

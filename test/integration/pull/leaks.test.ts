@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { composeCli } from '../../../src/compose.ts';
-import { mustRun } from '../../support/commands.ts';
-import { mountsBelow, unmountBelow } from '../../support/mounts.ts';
-import { PullBed } from '../../support/pull-bed.ts';
-import { dir, file, hardlink, type TarMember } from '../../support/tar-builder.ts';
+import { PullBed } from '../../support/beds/pull-bed.ts';
+import { dir, file, hardlink, type TarMember } from '../../support/builders/tar-builder.ts';
+import { mustRun } from '../../support/machine/commands.ts';
+import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
 
 const isRoot = process.geteuid?.() === 0;
 const WITHOUT_ROOT = isRoot ? '' : ' (skipped: needs root for a store and for mounts)';

@@ -2,11 +2,11 @@ import { existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { composeCli } from '../../../src/compose.ts';
 import type { ProgressEvent, PullResult } from '../../../src/pull/index.ts';
-import { mustRun } from '../../support/commands.ts';
+import { PullBed } from '../../support/beds/pull-bed.ts';
+import { dir, file, hardlink, type TarMember } from '../../support/builders/tar-builder.ts';
+import { mustRun } from '../../support/machine/commands.ts';
+import { unmountBelow } from '../../support/machine/mounts.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { unmountBelow } from '../../support/mounts.ts';
-import { PullBed } from '../../support/pull-bed.ts';
-import { dir, file, hardlink, type TarMember } from '../../support/tar-builder.ts';
 
 const isRoot = process.geteuid?.() === 0;
 const rootIt = it.skipIf(!isRoot);

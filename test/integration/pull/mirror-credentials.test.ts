@@ -3,11 +3,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { composeCli } from '../../../src/compose.ts';
-import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
+import { PLATFORM } from '../../support/beds/pull-bed.ts';
+import { dir, file, tar } from '../../support/builders/tar-builder.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { PLATFORM } from '../../support/pull-bed.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { dir, file, tar } from '../../support/tar-builder.ts';
+import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip';

@@ -5,13 +5,18 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { composeCli } from '../../../src/compose.ts';
 import type { SettingValues } from '../../../src/config/index.ts';
 import type { PullResult } from '../../../src/pull/index.ts';
-import { startDockerRegistry } from '../../support/docker-registry.ts';
-import { type BuiltImage, pushImage } from '../../support/image-builder.ts';
+import { type BuiltImage, pushImage } from '../../support/builders/image-builder.ts';
+import { buildSmallImage } from '../../support/builders/small-image.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { buildSmallImage } from '../../support/small-image.ts';
-import { countFetches, startTamperProxy, type TamperProxy, type TamperRule } from '../../support/tamper-proxy.ts';
+import {
+  countFetches,
+  startTamperProxy,
+  type TamperProxy,
+  type TamperRule,
+} from '../../support/proxies/tamper-proxy.ts';
+import { startDockerRegistry } from '../../support/registries/docker-registry.ts';
 
 const LOGICAL = 'app.invalid/team';
 

@@ -2,8 +2,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PullTarget } from '../../../src/pull/index.ts';
-import { mountsBelow, unmountBelow } from '../../support/mounts.ts';
-import { describeWith } from '../../support/needs.ts';
+import { PLATFORM, PullBed } from '../../support/beds/pull-bed.ts';
 import {
   DOCKER,
   digestOf,
@@ -13,11 +12,12 @@ import {
   oddLayer,
   serveDocument,
   serveOddImage,
-} from '../../support/odd-image.ts';
-import { PLATFORM, PullBed } from '../../support/pull-bed.ts';
-import { dir, file, symlink, type TarMember, tar, whiteout, zeroBlocks } from '../../support/tar-builder.ts';
-import { compareTrees, readTree, type Tree } from '../../support/tree.ts';
-import { unpackWithUmoci } from '../../support/umoci.ts';
+} from '../../support/builders/odd-image.ts';
+import { dir, file, symlink, type TarMember, tar, whiteout, zeroBlocks } from '../../support/builders/tar-builder.ts';
+import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { compareTrees, readTree, type Tree } from '../../support/oracles/tree.ts';
+import { unpackWithUmoci } from '../../support/oracles/umoci.ts';
 
 const A = [dir('./'), dir('etc'), file('etc/f', 'of a'), file('etc/only-a', 'a'), symlink('link', 'etc/f')];
 const B = [dir('./'), dir('etc', { mode: 0o700 }), whiteout('etc/f'), file('etc/only-b', 'b')];

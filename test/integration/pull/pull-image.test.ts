@@ -1,8 +1,8 @@
 import { existsSync, linkSync, lstatSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { PLATFORM, PullBed } from '../../support/beds/pull-bed.ts';
+import { dir, file, hardlink, symlink, whiteout } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { PLATFORM, PullBed } from '../../support/pull-bed.ts';
-import { dir, file, hardlink, symlink, whiteout } from '../../support/tar-builder.ts';
 
 const isRoot = process.geteuid?.() === 0;
 const rootIt = it.skipIf(!isRoot);

@@ -2,8 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../../src/errors/index.ts';
-import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
+import { PLATFORM, PullBed } from '../../support/beds/pull-bed.ts';
 import {
   DOCKER,
   digestOf,
@@ -14,9 +13,10 @@ import {
   oddLayer,
   serveDocument,
   serveOddImage,
-} from '../../support/odd-image.ts';
-import { PLATFORM, PullBed } from '../../support/pull-bed.ts';
-import { dir, file, tar } from '../../support/tar-builder.ts';
+} from '../../support/builders/odd-image.ts';
+import { dir, file, tar } from '../../support/builders/tar-builder.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { expectFailure } from '../../support/matchers.ts';
 
 const FILES = [dir('./'), file('f', 'f')];
 const LAYER = oddLayer(FILES);

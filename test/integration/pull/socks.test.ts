@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { composeCli } from '../../../src/compose.ts';
+import { PullBed } from '../../support/beds/pull-bed.ts';
+import { file } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { PullBed } from '../../support/pull-bed.ts';
-import { SocksProxy } from '../../support/socks-proxy.ts';
-import { file } from '../../support/tar-builder.ts';
+import { SocksProxy } from '../../support/proxies/socks-proxy.ts';
 
 const ACCOUNT = { username: 'mate', password: 'barnacle' };
 

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Descriptor, parseDigest } from '../../../src/oci/index.ts';
 import type { Credentials } from '../../../src/registry/index.ts';
-import { type FakeAuth, type FaultAction, startFakeRegistry } from '../../support/fake-registry.ts';
-import { collecting } from '../../support/http-fixture.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { handClock, openSource } from '../../support/registry-fixture.ts';
+import { type FakeAuth, type FaultAction, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import { collecting } from '../../support/registries/http-fixture.ts';
+import { handClock, openSource } from '../../support/registries/registry-fixture.ts';
 
 const MANIFEST = Buffer.from('{"schemaVersion":2}');
 const LAYER = Buffer.from('layer bytes');

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Descriptor, parseDigest } from '../../../src/oci/index.ts';
 import { fallBackAnonymously, type ImageSource } from '../../../src/registry/index.ts';
-import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { openSource } from '../../support/registry-fixture.ts';
+import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import { openSource } from '../../support/registries/registry-fixture.ts';
 
 const MANIFEST = Buffer.from('{}');
 const TYPE = 'application/vnd.oci.image.manifest.v1+json';

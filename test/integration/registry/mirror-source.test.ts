@@ -2,10 +2,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { hashBytes } from '../../../src/oci/index.ts';
 import { createRegistrySource, type RegistrySourceOptions } from '../../../src/registry/index.ts';
-import { type FakeRegistry, startFakeRegistry } from '../../support/fake-registry.ts';
-import { quickTransport } from '../../support/http-fixture.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { handClock } from '../../support/registry-fixture.ts';
+import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import { quickTransport } from '../../support/registries/http-fixture.ts';
+import { handClock } from '../../support/registries/registry-fixture.ts';
 
 const BLOB = {
   mediaType: 'application/octet-stream',

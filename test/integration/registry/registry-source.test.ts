@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Descriptor, parseDigest } from '../../../src/oci/index.ts';
+import { expectFailure } from '../../support/matchers.ts';
 import {
   type FakeRegistry,
   type FakeRegistryOptions,
   type FaultAction,
   startFakeRegistry,
-} from '../../support/fake-registry.ts';
-import { expectFailure } from '../../support/matchers.ts';
-import { openSource, type SourceFixtureOptions } from '../../support/registry-fixture.ts';
-import { makeTestCertificates, type TestCertificates } from '../../support/test-certificates.ts';
+} from '../../support/registries/fake-registry.ts';
+import { openSource, type SourceFixtureOptions } from '../../support/registries/registry-fixture.ts';
+import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
 
 const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 const MANIFEST = Buffer.from('{"schemaVersion":2}');

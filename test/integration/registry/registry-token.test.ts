@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Descriptor, parseDigest } from '../../../src/oci/index.ts';
 import type { Credentials } from '../../../src/registry/index.ts';
-import { type FakeRegistry, type FaultAction, startFakeRegistry } from '../../support/fake-registry.ts';
-import { collecting } from '../../support/http-fixture.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { openSource } from '../../support/registry-fixture.ts';
+import { type FakeRegistry, type FaultAction, startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import { collecting } from '../../support/registries/http-fixture.ts';
+import { openSource } from '../../support/registries/registry-fixture.ts';
 
 const TOKEN = 'registry.token-of_somebody';
 const LAYER = Buffer.from('layer bytes');

@@ -19,15 +19,15 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { lgetxattr } from '../../../src/platform/index.ts';
 import { mountLayerImages, sweepLayerMounts, unmountLayerImage } from '../../../src/snapshot/mount-layer-image.ts';
 import { probeLayerFormats } from '../../../src/snapshot/probe-layer-formats.ts';
-import { loopsBelow } from '../../support/loops.ts';
+import { dir, file, opaque, type TarMember, whiteout } from '../../support/builders/tar-builder.ts';
+import { loopsBelow } from '../../support/machine/loops.ts';
+import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { mountsBelow, unmountBelow } from '../../support/mounts.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { makeImageLayer } from '../../support/snapshot-fixtures.ts';
-import { dir, file, opaque, type TarMember, whiteout } from '../../support/tar-builder.ts';
+import { makeImageLayer } from '../../support/stores/snapshot-fixtures.ts';
 
-const PEER = new URL('../../support/layer-mount-peer.ts', import.meta.url).pathname;
+const PEER = new URL('../../support/entries/layer-mount-peer.ts', import.meta.url).pathname;
 const NEEDS = ['root', 'mkfs.erofs'];
 const ROUNDS = 60;
 

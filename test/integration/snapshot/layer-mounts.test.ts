@@ -8,14 +8,19 @@ import {
   type SnapshotOperation,
 } from '../../../src/snapshot/index.ts';
 import type { Store } from '../../../src/store/index.ts';
-import { loopsBelow } from '../../support/loops.ts';
+import { dir, file, type TarMember, whiteout } from '../../support/builders/tar-builder.ts';
+import { loopsBelow } from '../../support/machine/loops.ts';
+import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { mountsBelow, unmountBelow } from '../../support/mounts.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { inlineSnapshotRunner, makeImageLayer, makeLayer, testLayerMounts } from '../../support/snapshot-fixtures.ts';
-import { openTestStore } from '../../support/store-fixtures.ts';
-import { dir, file, type TarMember, whiteout } from '../../support/tar-builder.ts';
+import {
+  inlineSnapshotRunner,
+  makeImageLayer,
+  makeLayer,
+  testLayerMounts,
+} from '../../support/stores/snapshot-fixtures.ts';
+import { openTestStore } from '../../support/stores/store-fixtures.ts';
 
 const IMAGE = `sha256:${'ab'.repeat(32)}`;
 const STICKY = { mode: 0o1777, uid: 7, gid: 8 };

@@ -18,10 +18,10 @@ import { mount } from '../../../src/platform/index.ts';
 import { mountSnapshot, unmountSnapshot } from '../../../src/snapshot/mount-overlay.ts';
 import { formatOverlayOptions } from '../../../src/snapshot/overlay-options.ts';
 import type { MountRequest } from '../../../src/snapshot/types.ts';
+import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { mountsBelow, unmountBelow } from '../../support/mounts.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
 
 let scratch: Scratch;
 

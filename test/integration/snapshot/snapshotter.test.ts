@@ -6,13 +6,13 @@ import { SealiftError } from '../../../src/errors/index.ts';
 import { createSnapshotter, type SnapshotLayer, type SnapshotOperation } from '../../../src/snapshot/index.ts';
 import { isUpperMounted, mountsUpper } from '../../../src/snapshot/mounted-elsewhere.ts';
 import type { Store } from '../../../src/store/index.ts';
+import { dir, file, opaque, type TarMember, whiteout } from '../../support/builders/tar-builder.ts';
+import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { mountsBelow, unmountBelow } from '../../support/mounts.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { inlineSnapshotRunner, makeLayer, testLayerMounts } from '../../support/snapshot-fixtures.ts';
-import { openTestStore } from '../../support/store-fixtures.ts';
-import { dir, file, opaque, type TarMember, whiteout } from '../../support/tar-builder.ts';
+import { inlineSnapshotRunner, makeLayer, testLayerMounts } from '../../support/stores/snapshot-fixtures.ts';
+import { openTestStore } from '../../support/stores/store-fixtures.ts';
 
 /** A namespace that keeps the mount on $0 and lets those of tests beside this one go. */
 const FORGET_OTHERS =

@@ -11,10 +11,10 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Digest } from '../../../src/oci/index.ts';
 import type { Store, StoreOptions } from '../../../src/store/index.ts';
-import { alterFile, FILE_ALTERATIONS, flipBit } from '../../support/alter-file.ts';
+import { alterFile, FILE_ALTERATIONS, flipBit } from '../../support/machine/alter-file.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { BOOT, DIFF_ID, digestOf, FACTS, layerKey, openTestStore } from '../../support/store-fixtures.ts';
+import { BOOT, DIFF_ID, digestOf, FACTS, layerKey, openTestStore } from '../../support/stores/store-fixtures.ts';
 
 const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 /** Permissions keep nobody out who may read everything. */

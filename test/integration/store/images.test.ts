@@ -1,9 +1,16 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatLayerKey, type LayerKey, type Store, type StoreOptions } from '../../../src/store/index.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { DIFF_ID, digestOf, FACTS, inlineRunner, layerKey, openTestStore } from '../../support/store-fixtures.ts';
+import {
+  DIFF_ID,
+  digestOf,
+  FACTS,
+  inlineRunner,
+  layerKey,
+  openTestStore,
+} from '../../support/stores/store-fixtures.ts';
 
 const LAYER_BYTES = 64 * 1024;
 

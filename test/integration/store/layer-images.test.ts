@@ -8,9 +8,9 @@ import {
   type Store,
   type StoreOperation,
 } from '../../../src/store/index.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { DIFF_ID, FACTS, inlineRunner, layerKey, openTestStore } from '../../support/store-fixtures.ts';
+import { DIFF_ID, FACTS, inlineRunner, layerKey, openTestStore } from '../../support/stores/store-fixtures.ts';
 
 const KEY = formatLayerKey({
   format: 'erofs',

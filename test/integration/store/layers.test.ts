@@ -11,9 +11,9 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import type { KnownLayer, Staging, Store, StoreOperation, StoreOptions } from '../../../src/store/index.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { DIFF_ID, FACTS, inlineRunner, layerKey, openTestStore } from '../../support/store-fixtures.ts';
+import { DIFF_ID, FACTS, inlineRunner, layerKey, openTestStore } from '../../support/stores/store-fixtures.ts';
 
 const KEY = layerKey();
 

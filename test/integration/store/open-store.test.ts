@@ -12,9 +12,9 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Store, StoreOptions } from '../../../src/store/index.ts';
 import { tryLockFile } from '../../../src/store/lock-file.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { BOOT, DIFF_ID, FACTS, layerKey, openTestStore } from '../../support/store-fixtures.ts';
+import { BOOT, DIFF_ID, FACTS, layerKey, openTestStore } from '../../support/stores/store-fixtures.ts';
 
 const OTHER_BOOT = '99999999-2222-3333-4444-555555555555';
 const KEY = layerKey();

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tryLockFile } from '../../../src/store/lock-file.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { layerKey, openTestStore } from '../../support/store-fixtures.ts';
-import { type StorePeer, startStorePeer } from '../../support/store-peer.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
+import { layerKey, openTestStore } from '../../support/stores/store-fixtures.ts';
+import { type StorePeer, startStorePeer } from '../../support/stores/store-peer.ts';
 
 const KEY = layerKey();
 

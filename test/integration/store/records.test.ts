@@ -13,9 +13,9 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseDigest } from '../../../src/oci/index.ts';
 import { countRecords, type Store } from '../../../src/store/index.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { openTestStore } from '../../support/store-fixtures.ts';
+import { openTestStore } from '../../support/stores/store-fixtures.ts';
 
 let scratch: Scratch;
 let store: Store;

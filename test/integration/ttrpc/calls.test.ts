@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { callOnce, openTtrpcClient, STATUS, type TtrpcClient } from '../../../src/ttrpc/index.ts';
+import { field, rawFrame } from '../../support/daemons/raw-peer.ts';
+import { TtrpcFixture } from '../../support/daemons/ttrpc-fixture.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { field, rawFrame } from '../../support/raw-peer.ts';
-import { TtrpcFixture } from '../../support/ttrpc-fixture.ts';
 
 const SERVICE = 'test.Service';
 const NOTHING = new Uint8Array(0);

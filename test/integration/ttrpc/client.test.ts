@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { callOnce, openTtrpcClient, type TtrpcClient } from '../../../src/ttrpc/index.ts';
+import { field, rawFrame } from '../../support/daemons/raw-peer.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { field, rawFrame } from '../../support/raw-peer.ts';
-import { Scratch } from '../../support/scratch.ts';
 
 const MAX = DEFAULT_LIMITS.maxTtrpcMessageBytes;
 

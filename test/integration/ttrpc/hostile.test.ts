@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { ResponseEnvelope } from '../../../src/ttrpc/envelope.ts';
 import { callOnce, STATUS } from '../../../src/ttrpc/index.ts';
-import { field, type RawFrame, type RawPeer, rawCall, rawFrame } from '../../support/raw-peer.ts';
-import { TtrpcFixture } from '../../support/ttrpc-fixture.ts';
+import { field, type RawFrame, type RawPeer, rawCall, rawFrame } from '../../support/daemons/raw-peer.ts';
+import { TtrpcFixture } from '../../support/daemons/ttrpc-fixture.ts';
 
 const MIB = 1_024 * 1_024;
 const MAX = DEFAULT_LIMITS.maxTtrpcMessageBytes;

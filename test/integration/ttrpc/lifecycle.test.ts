@@ -6,10 +6,10 @@ import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { callOnce, openTtrpcServer, type Services, succeed } from '../../../src/ttrpc/index.ts';
+import { rawCall } from '../../support/daemons/raw-peer.ts';
+import { TtrpcFixture } from '../../support/daemons/ttrpc-fixture.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { rawCall } from '../../support/raw-peer.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { TtrpcFixture } from '../../support/ttrpc-fixture.ts';
 
 const SERVICES: Services = new Map([['test.Service', new Map([['Echo', async ({ payload }) => succeed(payload)]])]]);
 

@@ -12,10 +12,10 @@ import {
   type Member,
   member,
   symlink,
-} from '../../support/entries.ts';
+} from '../../support/builders/entries.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
 
 /** Applies each layer in overlay form on a view of those before it; gives the last one's directory and facts. */
 function stack(scratch: Scratch, layers: readonly (readonly Member[])[]): { top: string; facts: LayerFacts } {

@@ -4,7 +4,6 @@ import { toByteString } from '../../../src/bytes/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { lsetxattr, mount, umount } from '../../../src/platform/index.ts';
 import { createDirectoryWriter, type DirectoryWriterOptions, type LayerFacts } from '../../../src/unpack/index.ts';
-import { IS_ROOT } from '../../support/commands.ts';
 import {
   directory,
   feed,
@@ -15,10 +14,11 @@ import {
   type Member,
   member,
   symlink,
-} from '../../support/entries.ts';
+} from '../../support/builders/entries.ts';
+import { IS_ROOT } from '../../support/machine/commands.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
 
 type Options = Partial<Omit<DirectoryWriterOptions, 'root'>>;
 

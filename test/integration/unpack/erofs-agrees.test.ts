@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { directory, feed, file, hardlink, type Member, member, symlink } from '../../support/entries.ts';
-import { compareForms, type Layer } from '../../support/layer-forms.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
+import { directory, feed, file, hardlink, type Member, member, symlink } from '../../support/builders/entries.ts';
+import { compareForms, type Layer } from '../../support/builders/layer-forms.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 
 const NEEDS = ['root', 'fsck.erofs', 'getfattr'];
 const from =

@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { readTar } from '../../../src/unpack/index.ts';
-import { loadRichImage } from '../../support/debian-image.ts';
-import { compareForms, type Layer } from '../../support/layer-forms.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { tarStream } from '../../support/tar-builder.ts';
+import { loadRichImage } from '../../support/builders/debian-image.ts';
+import { compareForms, type Layer } from '../../support/builders/layer-forms.ts';
+import { tarStream } from '../../support/builders/tar-builder.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 
 const NEEDS = ['root', 'fsck.erofs', 'getfattr'];
 

@@ -4,9 +4,9 @@ import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { mount, umount } from '../../../src/platform/index.ts';
 import { readTar } from '../../../src/unpack/index.ts';
 import { CORPUS } from '../../conformance/tar/corpus.ts';
-import { compareForms, type Layer } from '../../support/layer-forms.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
+import { compareForms, type Layer } from '../../support/builders/layer-forms.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 
 /** Where one of the forms has an end that the other has not. */
 const DIFFERENT = [

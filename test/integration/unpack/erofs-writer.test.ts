@@ -18,8 +18,7 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { lgetxattr, mount, umount } from '../../../src/platform/index.ts';
 import { createErofsWriter, type VerityFacts } from '../../../src/unpack/index.ts';
-import { mustRun, runCommand } from '../../support/commands.ts';
-import { directory, file, hardlink, symlink } from '../../support/entries.ts';
+import { directory, file, hardlink, symlink } from '../../support/builders/entries.ts';
 import {
   fsckImage,
   mountImage,
@@ -28,11 +27,12 @@ import {
   writeLayerImage,
   writeVerityImage,
   writeVerityLayerImage,
-} from '../../support/erofs-image.ts';
+} from '../../support/builders/erofs-image.ts';
+import { file as tarFile, tarStream } from '../../support/builders/tar-builder.ts';
+import { mustRun, runCommand } from '../../support/machine/commands.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
-import { file as tarFile, tarStream } from '../../support/tar-builder.ts';
 
 const BLOCK = 4096;
 const GIB = 2 ** 30;

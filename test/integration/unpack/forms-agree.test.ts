@@ -5,9 +5,18 @@ import { SealiftError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { mount, umount } from '../../../src/platform/index.ts';
 import { createDirectoryWriter, createLowerView } from '../../../src/unpack/index.ts';
-import { directory, feed, file, hardlink, listTree, type Member, member, symlink } from '../../support/entries.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
+import {
+  directory,
+  feed,
+  file,
+  hardlink,
+  listTree,
+  type Member,
+  member,
+  symlink,
+} from '../../support/builders/entries.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 
 /** Few names, so that entries meet: over each other, below each other, through each other's links. */
 const name = fc.constantFrom('a', 'b', 'c', 'dir', 'lib');

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectFailure } from '../../support/matchers.ts';
-import { type ListedEntry, listTar } from '../../support/tar-listing.ts';
+import { type ListedEntry, listTar } from '../../support/oracles/tar-listing.ts';
 
 const LONG = Array.from({ length: 6 }, (_, index) => `${index}-${'long-component-'.repeat(3)}`).join('/');
 const NOT_UTF8 = Buffer.from([0x6e, 0xff, 0xe4, 0x80]);

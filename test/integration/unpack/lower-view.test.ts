@@ -2,9 +2,9 @@ import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { lsetxattr, mknod, S_IFMT } from '../../../src/platform/index.ts';
 import { createLowerView } from '../../../src/unpack/index.ts';
-import { bytes } from '../../support/entries.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
+import { bytes } from '../../support/builders/entries.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
 
 const whiteout = (path: string) => mknod(path, S_IFMT.CHAR, { major: 0, minor: 0 });
 

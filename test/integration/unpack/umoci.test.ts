@@ -3,10 +3,7 @@ import { expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { mount, umount } from '../../../src/platform/index.ts';
 import { createDirectoryWriter, createLowerView, type EntrySink, readTar } from '../../../src/unpack/index.ts';
-import { mustRun } from '../../support/commands.ts';
-import { buildImage, buildLayer } from '../../support/image-builder.ts';
-import { describeWith } from '../../support/needs.ts';
-import { Scratch } from '../../support/scratch.ts';
+import { buildImage, buildLayer } from '../../support/builders/image-builder.ts';
 import {
   block,
   char,
@@ -19,8 +16,11 @@ import {
   type TarMember,
   tar,
   whiteout,
-} from '../../support/tar-builder.ts';
-import { compareTrees, readTree } from '../../support/tree.ts';
+} from '../../support/builders/tar-builder.ts';
+import { mustRun } from '../../support/machine/commands.ts';
+import { describeWith } from '../../support/machine/needs.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
+import { compareTrees, readTree } from '../../support/oracles/tree.ts';
 
 const CAPABILITY = Buffer.from('0100000200200000000000000000000000000000', 'hex');
 const mtime = (seconds: number, nanoseconds = 0) => ({ mtime: { seconds, nanoseconds } });

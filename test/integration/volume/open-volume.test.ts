@@ -11,8 +11,8 @@ import {
   type VolumeRequest,
   type VolumeSettings,
 } from '../../../src/volume/index.ts';
+import { memoryFolder } from '../../support/machine/memory-folder.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { memoryFolder } from '../../support/memory-folder.ts';
 
 const REQUEST: VolumeRequest = { source: { kind: 'deviceId', major: 254, minor: 0 }, mountPoint: '/run/image' };
 const DEVICE = { deviceId: '254:0', path: '/dev/vda', bytes: 2 ** 30, sectorBytes: 512, diskseq: '9' };

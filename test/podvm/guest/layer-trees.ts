@@ -1,7 +1,7 @@
 import { performSnapshotOperation, type SnapshotOperation } from '../../../src/snapshot/index.ts';
 import { createLowerView } from '../../../src/unpack/index.ts';
-import { writeVerityLayerImage } from '../../support/erofs-image.ts';
-import { file, tarStream } from '../../support/tar-builder.ts';
+import { writeVerityLayerImage } from '../../support/builders/erofs-image.ts';
+import { file, tarStream } from '../../support/builders/tar-builder.ts';
 
 /** A program in the guest. Its wish is the parameter, as JSON; its answer is JSON on standard output. */
 type Wish =

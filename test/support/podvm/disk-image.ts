@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { mustRun } from '../commands.ts';
+import { mustRun } from '../machine/commands.ts';
 
 export interface Extent {
   readonly start: number;

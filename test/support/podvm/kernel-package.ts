@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { mustRun } from '../commands.ts';
+import { mustRun } from '../machine/commands.ts';
 import { CACHE_FOLDER } from './cache-folder.ts';
 import { ReapedFolder } from './supervised-process.ts';
 

@@ -1,5 +1,5 @@
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { RawPeer, rawFrame } from '../raw-peer.ts';
+import { RawPeer, rawFrame } from '../daemons/raw-peer.ts';
 
 const NANOS_PER_MS = 1_000_000n;
 

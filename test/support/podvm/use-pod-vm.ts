@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll } from 'vitest';
-import type { Need } from '../needs.ts';
+import type { Need } from '../machine/needs.ts';
 import { startPodVm } from './start-pod-vm.ts';
 import type { PodVm, PodVmOptions } from './types.ts';
 

@@ -1,7 +1,7 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 import { detectCompression } from '../../../src/archive/detect-compression.ts';
-import { file, tar } from '../../support/tar-builder.ts';
+import { file, tar } from '../../support/builders/tar-builder.ts';
 
 const plain = tar([file('a', 'content')]);
 

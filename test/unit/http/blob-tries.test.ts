@@ -3,8 +3,8 @@ import { SealiftError } from '../../../src/errors/index.ts';
 import { BlobTries } from '../../../src/http/blob-tries.ts';
 import type { Failed } from '../../../src/http/retry.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { type RecordingClock, recordingClock } from '../../support/http-fixture.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { type RecordingClock, recordingClock } from '../../support/registries/http-fixture.ts';
 
 const FAILED: Failed = {
   kind: 'failed',

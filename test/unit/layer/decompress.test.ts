@@ -6,8 +6,8 @@ import { SLOT_BYTES, type SlotWriter } from '../../../src/layer/ring.ts';
 import { createWindowGate, createWindowTokenMemory } from '../../../src/layer/window-token.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/limits/index.ts';
 import type { LayerCompression } from '../../../src/oci/index.ts';
+import { file, tar } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { file, tar } from '../../support/tar-builder.ts';
 
 const ENGINES = ['sync-handle', 'stream'] as const;
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRangeBudget, createRangeBudgetMemory, SLICE_BYTES } from '../../../src/http/index.ts';
 import { HeldBytes } from '../../../src/layer/held-bytes.ts';
-import { pseudoRandom } from '../../support/small-image.ts';
+import { pseudoRandom } from '../../support/builders/small-image.ts';
 
 const MIB = 1024 * 1024;
 const bytes = pseudoRandom(5 * MIB, 'held');

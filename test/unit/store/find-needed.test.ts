@@ -3,7 +3,7 @@ import { findNeeded, neededImages, oldestUnmounted } from '../../../src/store/fi
 import { planRemoval } from '../../../src/store/remove-images.ts';
 import type { StoreIndex } from '../../../src/store/store-index.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { DIFF_ID, digestOf, layerKey } from '../../support/store-fixtures.ts';
+import { DIFF_ID, digestOf, layerKey } from '../../support/stores/store-fixtures.ts';
 
 const [A, B] = [layerKey('0a'), layerKey('0b')];
 const EMPTY: StoreIndex = { names: [], images: [], mounts: [], layers: [] };

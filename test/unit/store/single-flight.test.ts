@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { HeldLock } from '../../../src/store/lock-file.ts';
 import { createSingleFlight } from '../../../src/store/single-flight.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { jumpingClock } from '../../support/store-fixtures.ts';
+import { jumpingClock } from '../../support/stores/store-fixtures.ts';
 
 const LOCK_TIMEOUT_MS = 1_000;
 

@@ -6,7 +6,7 @@ import {
   rawHeader,
   type TarMember,
   tar,
-} from '../../../support/tar-builder.ts';
+} from '../../../support/builders/tar-builder.ts';
 
 /** Archives by name; the names are file names too. */
 export type Cases = Record<string, Buffer>;

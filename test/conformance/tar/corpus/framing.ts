@@ -8,7 +8,7 @@ import {
   symlink,
   tar,
   zeroBlocks,
-} from '../../../support/tar-builder.ts';
+} from '../../../support/builders/tar-builder.ts';
 import { beforeTail, type Cases, LATIN1_NAME, rawFile, sweep, TAIL } from './cases.ts';
 
 const MIB = 1024 * 1024;

@@ -1,4 +1,12 @@
-import { type Bytes, base256, file, rawHeader, sealHeader, symlink, tar } from '../../../support/tar-builder.ts';
+import {
+  type Bytes,
+  base256,
+  file,
+  rawHeader,
+  sealHeader,
+  symlink,
+  tar,
+} from '../../../support/builders/tar-builder.ts';
 import { beforeTail, type Cases, LATIN1_NAME, rawFile, sweep, TAIL } from './cases.ts';
 
 type NumericField = 'mode' | 'uid' | 'gid' | 'size' | 'mtime' | 'devmajor' | 'devminor';

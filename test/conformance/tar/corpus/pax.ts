@@ -10,7 +10,7 @@ import {
   rawHeader,
   symlink,
   tar,
-} from '../../../support/tar-builder.ts';
+} from '../../../support/builders/tar-builder.ts';
 import { beforeTail, type Cases, LATIN1_NAME, rawFile, sweep } from './cases.ts';
 
 const MIB = 1024 * 1024;

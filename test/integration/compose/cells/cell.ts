@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../../../src/errors/index.ts';
-import type { CellPlaces, CellTexts, ImageKind, Observation } from '../../../support/cell-bed.ts';
+import type { CellPlaces, CellTexts, ImageKind, Observation } from '../../../support/beds/cell-bed.ts';
 
 export type Seen = Partial<Observation>;
 /** `honoured`: the row's effect was seen. `ignored`: all is as if nobody had said it. A code: refused with it. */

@@ -1,4 +1,4 @@
-import type { CellPlaces } from '../../../support/cell-bed.ts';
+import type { CellPlaces } from '../../../support/beds/cell-bed.ts';
 import {
   HONOURED,
   homeWith,

@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { mustRun } from '../../../support/commands.ts';
-import { describeWith } from '../../../support/needs.ts';
+import { pseudoRandom } from '../../../support/builders/small-image.ts';
+import { mustRun } from '../../../support/machine/commands.ts';
+import { describeWith } from '../../../support/machine/needs.ts';
+import { Scratch } from '../../../support/machine/scratch.ts';
 import { type CpioEntry, writeCpio } from '../../../support/podvm/cpio-archive.ts';
-import { Scratch } from '../../../support/scratch.ts';
-import { pseudoRandom } from '../../../support/small-image.ts';
 
 let scratch: Scratch;
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { describeWith } from '../../../support/needs.ts';
+import { describeWith } from '../../../support/machine/needs.ts';
+import { Scratch } from '../../../support/machine/scratch.ts';
 import { DiskImage } from '../../../support/podvm/disk-image.ts';
-import { Scratch } from '../../../support/scratch.ts';
 
 const MIB = 1 << 20;
 const WORDS = Buffer.from('known words');

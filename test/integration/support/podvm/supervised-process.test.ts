@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { describeWith } from '../../../support/needs.ts';
+import { describeWith } from '../../../support/machine/needs.ts';
 import { ReapedFolder } from '../../../support/podvm/supervised-process.ts';
 import { POD_VM_NEEDS } from '../../../support/podvm/use-pod-vm.ts';
 
-const PEER = fileURLToPath(new URL('../../../support/podvm/killed-peer.ts', import.meta.url));
+const PEER = fileURLToPath(new URL('../../../support/entries/killed-peer.ts', import.meta.url));
 
 /** Not there, or ended and not yet collected. */
 function isGone(pid: number): boolean {

@@ -2,9 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadDaemonRegistries, resolveEndpoints } from '../../../../src/config/index.ts';
 import { formatReference, parseReference } from '../../../../src/oci/index.ts';
-import { resolveSample } from '../../../support/daemon-texts.ts';
+import { resolveSample } from '../../../support/daemons/daemon-texts.ts';
+import { Scratch } from '../../../support/machine/scratch.ts';
 import { expectFailure } from '../../../support/matchers.ts';
-import { Scratch } from '../../../support/scratch.ts';
 
 const MAX_BYTES = 1 << 20;
 

@@ -5,7 +5,7 @@ import {
   configureRegistry,
   overridesFor,
 } from '../../../../src/config/index.ts';
-import { resolveSample } from '../../../support/daemon-texts.ts';
+import { resolveSample } from '../../../support/daemons/daemon-texts.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 
 const PEM = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { HealthAddress } from '../../../../src/config/index.ts';
-import { resolveSample } from '../../../support/daemon-texts.ts';
+import { resolveSample } from '../../../support/daemons/daemon-texts.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 
 const resolve = (health: string) =>

@@ -5,7 +5,7 @@ import {
   obstacleError,
   resolveDaemonConfiguration,
 } from '../../../../src/config/index.ts';
-import { type DaemonSample, resolveSample } from '../../../support/daemon-texts.ts';
+import { type DaemonSample, resolveSample } from '../../../support/daemons/daemon-texts.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 
 const PEM = '-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n';

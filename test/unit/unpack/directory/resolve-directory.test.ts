@@ -3,7 +3,7 @@ import type { ByteString } from '../../../../src/bytes/index.ts';
 import { resolveDirectory } from '../../../../src/unpack/directory/resolve-directory.ts';
 import { createDirectoryNode, type DirectoryNode, type TrieNode } from '../../../../src/unpack/directory/trie.ts';
 import type { LowerNode, LowerView } from '../../../../src/unpack/index.ts';
-import { bytes } from '../../../support/entries.ts';
+import { bytes } from '../../../support/builders/entries.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 
 const link = (target: string): TrieNode => ({ kind: 'symlink', layer: 0, target: bytes(target) });

@@ -7,7 +7,7 @@ import { planImage, writeMetadata } from '../../../../src/unpack/erofs/layout-im
 import { createInode, encodeInode, type Inode } from '../../../../src/unpack/erofs/layout-inode.ts';
 import { encodeSuperblock } from '../../../../src/unpack/erofs/layout-superblock.ts';
 import { encodeXattrs, indexXattrName } from '../../../../src/unpack/erofs/layout-xattrs.ts';
-import { bytes } from '../../../support/entries.ts';
+import { bytes } from '../../../support/builders/entries.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 
 const ATTRIBUTES = { mode: 0o644, uid: 0, gid: 0, mtime: { seconds: 0, nanoseconds: 0 }, xattrs: new Map() } as const;

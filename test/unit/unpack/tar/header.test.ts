@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import {
+  base256,
+  type HeaderFields,
+  padded,
+  rawHeader,
+  sealHeader,
+  tar,
+} from '../../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../../support/matchers.ts';
-import { base256, type HeaderFields, padded, rawHeader, sealHeader, tar } from '../../../support/tar-builder.ts';
-import { type ListedEntry, listTar } from '../../../support/tar-listing.ts';
+import { type ListedEntry, listTar } from '../../../support/oracles/tar-listing.ts';
 
 function read(fields: HeaderFields): ListedEntry {
   const [entry] = listTar(tar([rawHeader(fields)]));

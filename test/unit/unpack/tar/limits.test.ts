@@ -1,8 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS, LIMITS, type RefusingLimit } from '../../../../src/limits/index.ts';
+import {
+  base256,
+  file,
+  gnuLong,
+  hardlink,
+  paxHeader,
+  rawHeader,
+  symlink,
+  tar,
+} from '../../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../../support/matchers.ts';
-import { base256, file, gnuLong, hardlink, paxHeader, rawHeader, symlink, tar } from '../../../support/tar-builder.ts';
-import { listTar } from '../../../support/tar-listing.ts';
+import { listTar } from '../../../support/oracles/tar-listing.ts';
 
 interface Row {
   readonly limit: RefusingLimit;

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { expectFailure } from '../../../support/matchers.ts';
 import {
   type Bytes,
   file,
@@ -10,8 +9,9 @@ import {
   rawHeader,
   symlink,
   tar,
-} from '../../../support/tar-builder.ts';
-import { type ListedEntry, listTar } from '../../../support/tar-listing.ts';
+} from '../../../support/builders/tar-builder.ts';
+import { expectFailure } from '../../../support/matchers.ts';
+import { type ListedEntry, listTar } from '../../../support/oracles/tar-listing.ts';
 
 function described(records: PaxRecords): ListedEntry {
   const [entry] = listTar(tar([paxHeader(records), file('a', 'hello', { uid: 1, gid: 2 })]));

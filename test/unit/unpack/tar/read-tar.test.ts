@@ -3,7 +3,6 @@ import { SealiftError } from '../../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../../src/limits/index.ts';
 import type { EntrySink } from '../../../../src/unpack/index.ts';
 import { readTar } from '../../../../src/unpack/tar/index.ts';
-import { expectFailure } from '../../../support/matchers.ts';
 import {
   block,
   char,
@@ -17,8 +16,9 @@ import {
   tar,
   whiteout,
   zeroBlocks,
-} from '../../../support/tar-builder.ts';
-import { ListingSink, listTar, writeInChunks } from '../../../support/tar-listing.ts';
+} from '../../../support/builders/tar-builder.ts';
+import { expectFailure } from '../../../support/matchers.ts';
+import { ListingSink, listTar, writeInChunks } from '../../../support/oracles/tar-listing.ts';
 
 const IGNORE: EntrySink = { entry() {}, data() {}, end() {} };
 const ONE_FILE = tar([file('a', 'hello')]);

@@ -1,0 +1,77 @@
+import { mkdirSync } from 'node:fs';
+import { composeDaemon, type DaemonServices } from '../../../src/compose-daemon.ts';
+import type { DaemonConfiguration } from '../../../src/config/index.ts';
+import { SILENT_LOGGER } from '../../../src/log/index.ts';
+import { umount } from '../../../src/platform/index.ts';
+import { type DaemonSample, resolveSample } from '../daemons/daemon-texts.ts';
+import { mustRun } from '../machine/commands.ts';
+import { unmountBelow } from '../machine/mounts.ts';
+import { PullBed } from './pull-bed.ts';
+
+/** The daemon without its sockets, its memory a tmpfs of the test's own, and a registry in this process. Takes root. */
+export class DaemonBed implements AsyncDisposable {
+  readonly bed: PullBed;
+  readonly daemon: DaemonServices;
+  #configuration: DaemonConfiguration;
+  #bundles = 0;
+
+  private constructor(bed: PullBed, memory: string, sample: DaemonSample) {
+    this.bed = bed;
+    this.#configuration = resolveIn(bed, sample);
+    this.daemon = composeDaemon({
+      version: 'test',
+      log: SILENT_LOGGER,
+      configuration: () => this.#configuration,
+      failure: () => undefined,
+      currentPlace: async () => ({ kind: 'memory', directory: memory, reason: 'test' }),
+      reportStall: () => undefined,
+      measure: async () => {},
+      checkpoint: () => {},
+    });
+  }
+
+  /** The tables of the sample's file come behind `[store]` and `[api]`. */
+  static async open(sample: DaemonSample = {}, bed?: PullBed): Promise<DaemonBed> {
+    const used = bed ?? (await PullBed.open());
+    const memory = used.path('memory');
+    mkdirSync(memory);
+    mkdirSync(used.path('bundles'));
+    await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=256m,mode=0700', 'tmpfs', memory]);
+    return new DaemonBed(used, memory, sample);
+  }
+
+  get configuration(): DaemonConfiguration {
+    return this.#configuration;
+  }
+
+  /** As a reload: for the pulls from now on. Limits stay those of the start. Answers the warnings. */
+  configure(sample: DaemonSample): readonly string[] {
+    this.#configuration = resolveIn(this.bed, sample);
+    return this.#configuration.warnings;
+  }
+
+  /** As the agent: the directory first. Answers the digest of the manifest. */
+  async pull(imageUrl: string): Promise<string> {
+    this.#bundles += 1;
+    const bundlePath = this.bed.path(`bundles/c${this.#bundles}`);
+    mkdirSync(bundlePath);
+    const signal = new AbortController().signal;
+    return (await this.daemon.pulls.pullImage({ imageUrl, bundlePath, requestId: 'r', signal })).manifestDigest;
+  }
+
+  /** As the agent does with the container of the last pull. */
+  removeLast(): void {
+    umount(this.bed.path(`bundles/c${this.#bundles}/rootfs`));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.daemon.stop();
+    await unmountBelow(this.bed.directory);
+    await this.bed.close();
+  }
+}
+
+function resolveIn(bed: PullBed, { toml = '', ...others }: DaemonSample): DaemonConfiguration {
+  const tables = `[store]\nstate = "${bed.path('state')}"\n[api]\nbundle_roots = ["${bed.path('bundles')}"]\n`;
+  return resolveSample({ toml: `${tables}${toml}`, ...others });
+}

@@ -1,0 +1,81 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { composeCli } from '../../../src/compose.ts';
+import { type SettingValues, snakeCase } from '../../../src/config/index.ts';
+import type { LimitName } from '../../../src/limits/index.ts';
+import type { PullResult, PullTarget } from '../../../src/pull/index.ts';
+import { unmountBelow } from '../machine/mounts.ts';
+import { type FakeAuth, startFakeRegistry } from '../registries/fake-registry.ts';
+import { PullBed } from './pull-bed.ts';
+
+export type LimitSettings = Readonly<Partial<Record<LimitName, number>>>;
+
+export interface LimitedPull {
+  readonly reference?: string;
+  readonly target?: 'store' | 'bundle';
+  readonly settings?: SettingValues;
+}
+
+/** The table of a configuration file. */
+export function limitsTable(limits: LimitSettings): string {
+  return `[pull.limits]\n${Object.entries(limits)
+    .map(([name, value]) => `${snakeCase(name)} = ${value}\n`)
+    .join('')}`;
+}
+
+/** The CLI with limits from a file given with -c, against a registry in this process. */
+export class LimitBed implements AsyncDisposable {
+  readonly bed: PullBed;
+  readonly #cleanups: (() => unknown)[] = [];
+
+  private constructor(bed: PullBed) {
+    this.bed = bed;
+  }
+
+  static async open(auth: FakeAuth = { kind: 'none' }): Promise<LimitBed> {
+    return new LimitBed(new PullBed(await startFakeRegistry({ auth })));
+  }
+
+  get stateDir(): string {
+    return this.bed.path('store/state');
+  }
+
+  /** `app:latest` unless there is a reference. */
+  pull(limits: LimitSettings, { reference, target = 'store', settings = {} }: LimitedPull = {}): Promise<PullResult> {
+    const configFile = this.bed.path('sealift.toml');
+    writeFileSync(configFile, limitsTable(limits));
+    const directory = this.bed.path('bundle');
+    const wanted: PullTarget = target === 'store' ? { kind: 'store' } : { kind: 'bundle', directory };
+    return composeCli({ environment: {}, version: 'test' }).pull(
+      {
+        reference: reference ?? this.bed.reference('latest'),
+        target: wanted,
+        settings: {
+          'store.root': this.bed.path('store'),
+          'pull.tls_verify': false,
+          'pull.insecure_policy': true,
+          ...settings,
+        },
+        credentials: undefined,
+        configFile,
+        debug: false,
+      },
+      { signal: new AbortController().signal, onProgress: () => {} },
+    );
+  }
+
+  /** Where a store keeps its locks, before anybody has used it. */
+  makeLocks(): string {
+    mkdirSync(`${this.stateDir}/lock`, { recursive: true });
+    return `${this.stateDir}/lock/store`;
+  }
+
+  onDispose(cleanup: () => unknown): void {
+    this.#cleanups.push(cleanup);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const cleanup of this.#cleanups) await cleanup();
+    await unmountBelow(this.bed.directory);
+    await this.bed.close();
+  }
+}

@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { memoryFolder } from '../machine/memory-folder.ts';
+import { unmountBelow } from '../machine/mounts.ts';
+
+const MIB = 1 << 20;
+
+/** What `make build` left. */
+export const SEALIFTD = fileURLToPath(new URL('../../../dist/sealiftd', import.meta.url));
+
+/** A program as the kata agent starts it, and a folder in memory for all that it makes. */
+export class DaemonProcess implements AsyncDisposable {
+  readonly folder: string;
+  readonly #program: string;
+  #child: ChildProcess | undefined;
+  #log = '';
+
+  constructor(program = SEALIFTD) {
+    this.#program = program;
+    this.folder = mkdtempSync(join(memoryFolder(), 'sealiftd-'));
+    mkdirSync(this.path('bundles'));
+  }
+
+  path(...names: string[]): string {
+    return join(this.folder, ...names);
+  }
+
+  get socket(): string {
+    return this.path('cdh.sock');
+  }
+
+  get config(): string {
+    return this.path('cdh.toml');
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  get log(): string {
+    return this.#log;
+  }
+
+  /** No device, everything below the folder, a registry that speaks http. */
+  writeConfig({ api = '', more = '', memoryBytes = 256 * MIB } = {}): void {
+    writeFileSync(
+      this.config,
+      `[api]
+sockets = [{ path = "${this.socket}" }]
+bundle_roots = ["${this.path('bundles')}"]
+aa_socket = "${this.path('aa.sock')}"
+${api}
+[store]
+state = "${this.path('state')}"
+[volume]
+devices = []
+mount_point = "${this.path('image')}"
+memory_mount_point = "${this.path('image-memory')}"
+memory_size = ${memoryBytes}
+[pull]
+tls_verify = false
+${more}`,
+    );
+  }
+
+  /** Milliseconds from the call to the socket. */
+  async start(): Promise<number> {
+    // As the agent does: what is left of an earlier one is none.
+    rmSync(this.socket, { force: true });
+    const appeared = this.#awaitSocket();
+    const startedMs = performance.now();
+    const child = spawn(this.#program, ['-c', this.config], {
+      env: { PATH: process.env['PATH'] },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.#child = child;
+    this.#log = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#log += chunk.toString();
+    });
+    const ended = once(child, 'exit').then(([code]) => {
+      throw new Error(`${this.#program} ended with ${code}: ${this.#log}`);
+    });
+    ended.catch(() => undefined);
+    await Promise.race([appeared, ended]);
+    return performance.now() - startedMs;
+  }
+
+  /** The kernel tells of the name; nobody looks for it meanwhile, which would take a core from the program. */
+  async #awaitSocket(): Promise<void> {
+    const watcher = watch(this.folder);
+    try {
+      while (!existsSync(this.socket)) await once(watcher, 'change');
+    } finally {
+      watcher.close();
+    }
+  }
+
+  /** Resident bytes now, how many of them are pages of files, and the most so far. */
+  memory(): { readonly rssBytes: number; readonly fileBytes: number; readonly peakBytes: number } {
+    const status = readFileSync(`/proc/${this.pid}/status`, 'latin1');
+    const bytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024;
+    return { rssBytes: bytes('VmRSS'), fileBytes: bytes('RssFile'), peakBytes: bytes('VmHWM') };
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    const [code] = await ended;
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop('SIGKILL');
+    await unmountBelow(this.folder);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

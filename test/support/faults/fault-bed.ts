@@ -1,0 +1,173 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { cliEndpoints } from '../../../src/compose-endpoints.ts';
+import { loadPolicy, openPool, type Parts, pullPorts, type StorePlace } from '../../../src/compose-parts.ts';
+import {
+  type Configuration,
+  limitsOf,
+  loadConfiguration,
+  NO_REGISTRIES,
+  type Registries,
+  type SettingValues,
+} from '../../../src/config/index.ts';
+import { SealiftError } from '../../../src/errors/index.ts';
+import { type PullResult, pullImage } from '../../../src/pull/index.ts';
+
+/** One place that an image is asked for at; the last of several is its own registry. */
+export interface FaultPlace {
+  /** As in a reference. */
+  readonly host: string;
+  /** Plain http and certificates that nobody vouches for will do. */
+  readonly insecure: boolean;
+}
+
+export interface FaultPullOptions {
+  /** Behind `host/`. */
+  readonly name: string;
+  readonly places: readonly FaultPlace[];
+  /** Beside those of the bed; no limits, which the threads were given at their start. */
+  readonly settings?: SettingValues;
+}
+
+export interface FaultOutcome {
+  readonly result: PullResult | undefined;
+  readonly error: SealiftError | undefined;
+  readonly durationMs: number;
+  /** What the store has afterwards. */
+  readonly left: StoreContents;
+}
+
+/** Files and directories in the places where a pull leaves what it has made or was making. */
+export interface StoreContents {
+  readonly layers: readonly string[];
+  readonly staging: readonly string[];
+  readonly trash: readonly string[];
+  readonly names: readonly string[];
+  readonly images: readonly string[];
+  readonly locks: readonly string[];
+}
+
+export const NOTHING_LEFT: StoreContents = {
+  ...{ layers: [], staging: [], trash: [], names: [], images: [] },
+  // The one that every user of the store holds shared stays as a file.
+  locks: ['store'],
+};
+
+/** What the command line is made of, with the worker threads kept from pull to pull as the daemon keeps them. */
+export class FaultBed implements AsyncDisposable {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'sealift-fault-'));
+  readonly #parts: Parts;
+  readonly #settings: SettingValues;
+  readonly #idle = Promise.withResolvers<void>();
+  #pulls = 0;
+
+  constructor(settings: SettingValues) {
+    this.#settings = { 'pull.insecure_policy': true, ...settings };
+    const configuration = configured(this.#settings);
+    const limits = limitsOf(configuration);
+    const pool = openPool(limits, 60_000, () => this.#idle.resolve());
+    this.#parts = { configuration, limits, pool, userAgent: 'sealift/test', checkpoint: () => {} };
+  }
+
+  /** Into a store of its own. */
+  async pull({ name, places, settings = {} }: FaultPullOptions): Promise<FaultOutcome> {
+    this.#pulls += 1;
+    const root = this.path(`store-${this.#pulls}`);
+    const place = this.#place(root);
+    const parts = this.#with(settings);
+    const ports = pullPorts(parts, {
+      place,
+      policy: loadPolicy(parts.configuration, parts.limits),
+      endpointsOf: cliEndpoints(parts, {
+        ...{ environment: {}, credentials: undefined, certDir: undefined },
+        registries: registriesOf(places),
+      }),
+      onProgress: () => {},
+      sweepsStore: true,
+    });
+    const reference = `${places.at(-1)?.host}/${name}`;
+    const startedMs = performance.now();
+    try {
+      const result = await pullImage({ reference, target: { kind: 'store' } }, ports, new AbortController().signal);
+      return { result, error: undefined, durationMs: performance.now() - startedMs, left: contentsOf(place) };
+    } catch (error) {
+      if (!(error instanceof SealiftError)) throw error;
+      return { result: undefined, error, durationMs: performance.now() - startedMs, left: contentsOf(place) };
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
+  }
+
+  /** What lies beside the stores. */
+  leftovers(): readonly string[] {
+    return readdirSync(this.#directory);
+  }
+
+  path(name: string): string {
+    return join(this.#directory, name);
+  }
+
+  /** Ends the threads, and with them what they have open. */
+  end(): void {
+    this.#parts.pool.close();
+  }
+
+  /** Resolves when the last thread has ended. */
+  threadsGone(): Promise<void> {
+    return this.#idle.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.end();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #with(settings: SettingValues): Parts {
+    if (Object.keys(settings).length === 0) return this.#parts;
+    return { ...this.#parts, configuration: configured({ ...this.#settings, ...settings }) };
+  }
+
+  #place(root: string): StorePlace {
+    mkdirSync(root);
+    return {
+      ...{ dataDir: join(root, 'data'), stateDir: join(root, 'state'), minFreeBytes: 0 },
+      ...{ layerFormat: 'auto', verity: 'auto', trees: 'unused', allowDirectories: true },
+    };
+  }
+}
+
+function configured(flags: SettingValues): Configuration {
+  return loadConfiguration({ program: 'cli', flags, environment: {}, file: undefined });
+}
+
+/** The first ones are mirrors of the last. */
+function registriesOf(places: readonly FaultPlace[]): Registries {
+  const own = places.at(-1);
+  if (own === undefined) return NO_REGISTRIES;
+  const mirrors = places.slice(0, -1).map(({ host, insecure }) => ({ location: host, insecure, use: 'all' as const }));
+  const rule = {
+    prefix: own.host,
+    location: undefined,
+    insecure: own.insecure,
+    blocked: false,
+    mirrors,
+    origin: 'test',
+  };
+  return { ...NO_REGISTRIES, rules: [rule] };
+}
+
+function contentsOf({ dataDir, stateDir }: StorePlace): StoreContents {
+  return {
+    layers: [...listIfAny(join(dataDir, 'layers')), ...listIfAny(join(stateDir, 'layers'))],
+    staging: listIfAny(join(dataDir, 'staging')),
+    trash: listIfAny(join(dataDir, 'trash')),
+    names: listIfAny(join(stateDir, 'names')),
+    images: listIfAny(join(stateDir, 'images')),
+    locks: listIfAny(join(stateDir, 'lock')),
+  };
+}
+
+function listIfAny(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory) : [];
+}

@@ -1,0 +1,75 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import {
+  createLayerMounts,
+  type LayerMountPorts,
+  type LayerMounts,
+  performSnapshotOperation,
+  type RunSnapshotOperation,
+  type SnapshotLayer,
+  type SnapshotOperation,
+} from '../../../src/snapshot/index.ts';
+import type { Store } from '../../../src/store/index.ts';
+import { createDirectoryWriter, createLowerView, readTar } from '../../../src/unpack/index.ts';
+import { type TarMember, tar } from '../builders/tar-builder.ts';
+import { realClock } from './store-fixtures.ts';
+
+/** Has every operation done at once in this thread; `before` sees it first, and may refuse it. */
+export function inlineSnapshotRunner(
+  before: (operation: SnapshotOperation) => void = () => undefined,
+): RunSnapshotOperation {
+  return async (kind, request) => {
+    // Cloned as a message to a worker would be. The kind ties the result to the request, which TypeScript cannot see.
+    const operation = structuredClone({ kind, request }) as SnapshotOperation;
+    before(operation);
+    return structuredClone(performSnapshotOperation(operation, createLowerView)) as never;
+  };
+}
+
+/** Unpacks members into a new layer directory, in the form that overlayfs reads. */
+export function makeLayer(directory: string, members: readonly TarMember[]): SnapshotLayer {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const writer = createDirectoryWriter({
+    root: directory,
+    form: 'overlay',
+    privileged: true,
+    limits: DEFAULT_LIMITS,
+  });
+  const reader = readTar(DEFAULT_LIMITS, writer);
+  try {
+    reader.write(tar(members));
+    reader.end();
+    return { path: directory, record: { key: directory.slice(directory.lastIndexOf('/') + 1), facts: writer.facts() } };
+  } finally {
+    writer.close();
+  }
+}
+
+/** The same as an EROFS image of Debian's mkfs.erofs. */
+export function makeImageLayer(directory: string, members: readonly TarMember[]): SnapshotLayer {
+  const { record } = makeLayer(directory, members);
+  const path = `${directory}.erofs`;
+  execFileSync('mkfs.erofs', ['-x1', '--quiet', path, directory]);
+  rmSync(directory, { recursive: true });
+  return { path, record };
+}
+
+/** As the program composes them, all in this thread. */
+export function testLayerMounts(
+  store: Store,
+  runOperation: RunSnapshotOperation,
+  change: Partial<LayerMountPorts> = {},
+): LayerMounts {
+  const { layerMountsDir: mountsDir, tryMountLock: tryLock } = store;
+  return createLayerMounts({
+    runOperation,
+    shelf: store,
+    mountsDir,
+    tryLock,
+    clock: realClock,
+    lockTimeoutMs: 1_000,
+    verity: 'unused',
+    ...change,
+  });
+}

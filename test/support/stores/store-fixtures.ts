@@ -1,0 +1,95 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Digest, hashBytes, parseDigest } from '../../../src/oci/index.ts';
+import {
+  type Clock,
+  formatLayerKey,
+  type LayerKey,
+  openStore,
+  performStoreOperation,
+  type RunStoreOperation,
+  type Store,
+  type StoreOperation,
+  type StoreOptions,
+} from '../../../src/store/index.ts';
+import type { LayerFacts } from '../../../src/unpack/index.ts';
+
+export const BOOT = '11111111-2222-3333-4444-555555555555';
+
+export const DIFF_ID = parseDigest(`sha256:${'0a'.repeat(32)}`);
+
+/** The digest of some text, for things whose content does not matter. */
+export function digestOf(text: string): Digest {
+  return hashBytes(text);
+}
+
+export const FACTS: LayerFacts = {
+  entries: 1,
+  contentBytes: 5,
+  implied: [],
+  unresolvedLinks: [],
+  marked: [],
+  opaqueRoot: false,
+  dropped: {},
+};
+
+/** A key made of one repeated byte. */
+export function layerKey(byte = '0a'): LayerKey {
+  return formatLayerKey({
+    format: 'directory',
+    writerVersion: 1,
+    kind: 'diffid',
+    hex: byte.repeat(32),
+    domain: undefined,
+  });
+}
+
+export const realClock: Clock = {
+  nowMs: () => performance.now(),
+  sleep: async (ms, signal) => {
+    await Promise.allSettled([delay(ms, undefined, signal === undefined ? {} : { signal })]);
+  },
+};
+
+/** Time that passes only by sleeping. */
+export function jumpingClock(): Clock {
+  let now = 0;
+  return {
+    nowMs: () => now,
+    sleep: async (ms) => {
+      now += ms;
+      await new Promise(setImmediate);
+    },
+  };
+}
+
+/** Has every operation done at once in this thread; `before` sees it first, and may refuse it. */
+export function inlineRunner(before: (operation: StoreOperation) => void = () => undefined): RunStoreOperation {
+  return async (kind, request) => {
+    // Cloned as a message to a worker would be. The kind ties the result to the request, which TypeScript cannot see.
+    const operation = structuredClone({ kind, request }) as StoreOperation;
+    before(operation);
+    return structuredClone(performStoreOperation(operation)) as never;
+  };
+}
+
+export function storeOptions(directory: string, change: Partial<StoreOptions> = {}): StoreOptions {
+  return {
+    stateDir: `${directory}/state`,
+    dataDir: `${directory}/data`,
+    bootId: BOOT,
+    durable: false,
+    lockTimeoutMs: 1_000,
+    clock: jumpingClock(),
+    epochMs: () => 0,
+    minFreeBytes: 0,
+    checkpoint: () => undefined,
+    runOperation: inlineRunner(),
+    findMountedUppers: () => new Set(),
+    sweepLayerMounts: async () => undefined,
+    ...change,
+  };
+}
+
+export function openTestStore(directory: string, change: Partial<StoreOptions> = {}): Promise<Store> {
+  return openStore(storeOptions(directory, change));
+}
