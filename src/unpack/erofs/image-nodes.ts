@@ -27,10 +27,10 @@ import type { ImageFile } from './image-file.ts';
 import { judgeXattrs } from './judge-xattrs.ts';
 import { encodeDevice, S_IF } from './layout-format.ts';
 import { planImage, writeMetadata } from './layout-image.ts';
-import { createInode, type Inode } from './layout-inode.ts';
+import { createInode } from './layout-inode.ts';
 import { encodeSuperblock } from './layout-superblock.ts';
 import { encodeXattrs } from './layout-xattrs.ts';
-import type { ErofsImage } from './types.ts';
+import type { ErofsImage, Inode } from './types.ts';
 
 const OPAQUE_XATTR = 'trusted.overlay.opaque' as ByteString;
 const OPAQUE_VALUE = Buffer.from('y');

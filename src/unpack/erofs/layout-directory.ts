@@ -1,17 +1,6 @@
 import type { ByteString } from '../../bytes/index.ts';
 import { BLOCK_BYTES, DIRENT_BYTES, fileTypeOf, writeUint64 } from './layout-format.ts';
-import type { Inode } from './layout-inode.ts';
-
-/** The names of a directory, `.` and `..` among them, in the order of their bytes, cut into blocks. */
-export interface DirectoryContent {
-  readonly names: readonly ByteString[];
-  /** The inode behind a name. */
-  readonly lookup: (name: ByteString) => Inode;
-  /** For each block the index of its first name. */
-  readonly starts: readonly number[];
-  /** Bytes used in the last block. */
-  readonly tailBytes: number;
-}
+import type { DirectoryContent, Inode } from './types.ts';
 
 const DOTS = ['.', '..'] as ByteString[];
 

@@ -2,7 +2,8 @@ import { type ByteString, fromByteString } from '../../bytes/index.ts';
 import type { DirectoryNode, TrieNode } from '../directory/index.ts';
 import { encodeDirectoryBlock, layoutDirectory } from './layout-directory.ts';
 import { BLOCK_BYTES, blocksOf, INODE_BYTES, SLOT_BYTES } from './layout-format.ts';
-import { encodeInode, type Inode } from './layout-inode.ts';
+import { encodeInode } from './layout-inode.ts';
+import type { Inode } from './types.ts';
 
 /** Slot 0 stays empty: a program may take inode number 0 for a name that is gone. */
 const FIRST_OFFSET = 64;

@@ -1,30 +1,6 @@
-import type { ByteString } from '../../bytes/index.ts';
 import type { Attributes } from '../directory/index.ts';
-import type { DirectoryContent } from './layout-directory.ts';
 import { DATA_LAYOUT, INODE_BYTES, writeUint64 } from './layout-format.ts';
-
-/** One object of the image; its names are elsewhere. All that is kept for a file while its layer streams by. */
-export interface Inode {
-  /** Type and permission bits. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly seconds: number;
-  readonly nanoseconds: number;
-  /** Encoded; undefined when there are none. */
-  readonly xattrs: Uint8Array | undefined;
-  /** What the layout writes: names of a directory, text of a link. That of a file is in the image already. */
-  content: DirectoryContent | ByteString | undefined;
-  size: number;
-  /** `i_u`: the first block, or the number of a device. */
-  unit: number;
-  /** Names that lead here, as far as they were counted. */
-  links: number;
-  /** Where it lies; 0 while nothing is known. */
-  slot: number;
-  /** The last part of the content lies behind the inode. */
-  inline: boolean;
-}
+import type { Inode } from './types.ts';
 
 interface Substance {
   readonly type: number;
@@ -40,8 +16,18 @@ export function createInode(
 ): Inode {
   const { seconds, nanoseconds } = mtime;
   return {
-    ...{ mode: type | mode, uid, gid, seconds, nanoseconds, xattrs, content, size, unit },
-    ...{ links: 0, slot: 0, inline: false },
+    mode: type | mode,
+    uid,
+    gid,
+    seconds,
+    nanoseconds,
+    xattrs,
+    content,
+    size,
+    unit,
+    links: 0,
+    slot: 0,
+    inline: false,
   };
 }
 

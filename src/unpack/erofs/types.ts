@@ -1,4 +1,4 @@
-import type { ByteSink } from '../../bytes/index.ts';
+import type { ByteSink, ByteString } from '../../bytes/index.ts';
 import type { TreeLimits } from '../directory/index.ts';
 import type { EntrySink, LayerFacts, LowerView } from '../types.ts';
 
@@ -55,4 +55,38 @@ export interface ErofsWriter extends EntrySink {
   result(): ErofsImage;
   /** Closes the file, whatever state it is in. */
   close(): void;
+}
+
+/** One object of the image; its names are elsewhere. Nothing more is kept for a file while its layer streams by. */
+export interface Inode {
+  /** Type and permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly seconds: number;
+  readonly nanoseconds: number;
+  /** Encoded; undefined when the object has none. */
+  readonly xattrs: Uint8Array | undefined;
+  /** What the layout writes: a directory's names or a link's text. A file's bytes are in the image already. */
+  content: DirectoryContent | ByteString | undefined;
+  size: number;
+  /** `i_u`: the first block, or the number of a device. */
+  unit: number;
+  /** The number of names that lead here, as far as they have been counted. */
+  links: number;
+  /** The position in the inode table, in units of 32 bytes; 0 until it is known. */
+  slot: number;
+  /** True when the last part of the content follows the inode directly. */
+  inline: boolean;
+}
+
+/** The names of a directory, `.` and `..` among them, in the order of their bytes, cut into blocks. */
+export interface DirectoryContent {
+  readonly names: readonly ByteString[];
+  /** Returns the inode behind a name. */
+  readonly lookup: (name: ByteString) => Inode;
+  /** For each block, the index of its first name. */
+  readonly starts: readonly number[];
+  /** The number of bytes used in the last block. */
+  readonly tailBytes: number;
 }

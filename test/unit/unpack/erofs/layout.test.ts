@@ -4,9 +4,10 @@ import { createDirectoryNode, type DirectoryNode, type TrieNode } from '../../..
 import { encodeDirectoryBlock, layoutDirectory } from '../../../../src/unpack/erofs/layout-directory.ts';
 import { encodeDevice, S_IF } from '../../../../src/unpack/erofs/layout-format.ts';
 import { planImage, writeMetadata } from '../../../../src/unpack/erofs/layout-image.ts';
-import { createInode, encodeInode, type Inode } from '../../../../src/unpack/erofs/layout-inode.ts';
+import { createInode, encodeInode } from '../../../../src/unpack/erofs/layout-inode.ts';
 import { encodeSuperblock } from '../../../../src/unpack/erofs/layout-superblock.ts';
 import { encodeXattrs, indexXattrName } from '../../../../src/unpack/erofs/layout-xattrs.ts';
+import type { Inode } from '../../../../src/unpack/erofs/types.ts';
 import { bytes } from '../../../support/builders/entries.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 
