@@ -30,7 +30,7 @@ export async function buildProgram(root: string, output: string): Promise<BuiltP
     absWorkingDir: root,
     entryPoints: {
       ...Object.fromEntries(PROGRAMS.map(({ name }) => [name, `src/bin/${name}.ts`])),
-      worker: 'src/layer/worker.ts',
+      worker: 'src/compose/worker.ts',
     },
     outdir: lib,
     outExtension: { '.js': '.mjs' },

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { askPassword, type CliIo, runCli } from '../cli/index.ts';
-import { composeCli } from '../compose.ts';
+import { composeCli } from '../compose/cli.ts';
 import { VERSION } from './version.ts';
 
 /** `once`: a second signal finds the default action and ends a process whose cleaning up hangs. */

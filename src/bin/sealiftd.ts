@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
+import { runDaemon } from '../compose/run-daemon.ts';
 import { asSealiftError, KINDS } from '../errors/index.ts';
-import { runDaemon } from '../run-daemon.ts';
 import { VERSION } from './version.ts';
 
 const USAGE = `sealiftd: the image pull agent of a confidential pod VM

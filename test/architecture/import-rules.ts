@@ -30,42 +30,19 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   health: ['errors', 'limits', 'ttrpc'],
   api: ['errors', 'limits', 'log', 'ttrpc'],
   // What workers do for the rooms that touch a disk.
-  'perform-operation': [
+  operations: [
     ...['bytes', 'errors', 'limits', 'oci', 'platform'],
     ...['unpack', 'store', 'snapshot', 'bundle', 'doctor', 'volume', 'archive'],
   ],
   // The entry of the worker threads is a composition root like `compose`.
-  worker: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http', 'decrypt', 'unpack', 'layer', 'perform-operation'],
-  // What the programs compose alike.
-  'compose-parts': [
-    ...['bytes', 'errors', 'limits', 'oci', 'http', 'platform', 'config'],
-    ...['registry', 'signature', 'layer', 'store', 'snapshot', 'pull', 'perform-operation'],
-  ],
-  // What the doctor is given to look at.
-  'compose-doctor': [
-    ...['compose-parts', 'compose-endpoints', 'compose-doctor-network'],
-    ...['errors', 'config', 'api', 'doctor', 'layer', 'snapshot', 'volume'],
-  ],
-  'compose-doctor-network': ['compose-parts', 'errors', 'oci', 'http', 'config', 'registry', 'doctor'],
-  // The places of an image, for either program.
-  'compose-endpoints': ['compose-parts', 'limits', 'oci', 'http', 'platform', 'config', 'registry'],
+  worker: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http', 'decrypt', 'unpack', 'layer', 'operations'],
+  // The only room that ties the others together.
   compose: [
-    ...['compose-parts', 'compose-endpoints'],
-    ...['compose-doctor', 'compose-doctor-network'],
     ...['bytes', 'errors', 'limits', 'oci', 'http', 'platform', 'keybroker', 'config', 'log'],
     ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack', 'decrypt'],
-    ...['pull', 'cli', 'api', 'doctor', 'volume', 'perform-operation'],
+    ...['pull', 'cli', 'api', 'daemon', 'doctor', 'health', 'volume', 'operations'],
   ],
-  'compose-daemon': [
-    ...['compose-parts', 'compose-endpoints'],
-    ...['bytes', 'errors', 'limits', 'oci', 'platform', 'config', 'log', 'daemon', 'pull', 'signature', 'volume'],
-  ],
-  // The daemon's life, and what ties its sockets, its volume and its pulls together.
-  'run-daemon': [
-    ...['compose-parts', 'compose-daemon'],
-    ...['errors', 'limits', 'config', 'log', 'platform', 'api', 'health', 'volume', 'perform-operation'],
-  ],
-  bin: ['compose', 'run-daemon', 'cli', 'config', 'errors', 'log'],
+  bin: ['compose', 'cli', 'config', 'errors', 'log'],
 };
 
 /** What a room may take as types only, on top of the table above: the data and the ports of those who use it. */
@@ -78,7 +55,6 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   doctor: ['api', 'config', 'snapshot', 'volume'],
   cli: ['doctor', 'volume'],
   health: ['daemon', 'volume'],
-  'compose-parts': ['volume'],
 };
 
 /** Folders that are rooms of their own inside a room. Their index may be imported from outside. */
@@ -93,6 +69,12 @@ export const SUB_ROOMS: readonly string[] = [
 export const OPEN_FILES: readonly string[] = [
   // undici costs 38 MB of memory where it is loaded, so the worker's transport is not part of the index.
   'src/http/transport.ts',
+  // The worker's loop, which only the entry of the worker threads loads.
+  'src/layer/serve-worker.ts',
+  'src/layer/messages.ts',
+  // Each program loads its own wiring, and the other's with everything behind it stays out of memory.
+  'src/compose/cli.ts',
+  'src/compose/run-daemon.ts',
 ];
 
 /** These decide and never do: nothing in them reaches the outside. */
@@ -142,9 +124,9 @@ export const SYNCHRONOUS_FOLDERS: readonly string[] = [
   'src/archive',
 ];
 
-/** `src/store/x.ts` → `store`, `src/compose.ts` → `compose`. */
+/** `src/store/x.ts` → `store`, `src/compose/cli.ts` → `compose`. */
 export function roomOf(path: string): string {
-  if (path === 'src/layer/worker.ts') return 'worker';
+  if (path === 'src/compose/worker.ts') return 'worker';
   const [, first = ''] = path.split('/');
   return first.replace(/\.ts$/, '');
 }

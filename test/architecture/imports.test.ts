@@ -15,7 +15,7 @@ import {
 } from './import-rules.ts';
 import { type ImportStatement, loadSources, type SourceFile } from './source-files.ts';
 
-const ENTRIES = ['src/bin/sealift.ts', 'src/layer/worker.ts'];
+const ENTRIES = ['src/bin/sealift.ts', 'src/bin/sealiftd.ts', 'src/compose/worker.ts'];
 
 let sources: SourceFile[];
 let byPath: Map<string, SourceFile>;

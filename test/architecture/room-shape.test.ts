@@ -5,7 +5,8 @@ import { listFiles, PROJECT_ROOT } from './source-files.ts';
 
 /** Entries are no room, and the leaves are a table or a type each: nothing to explain beside the code. */
 const WITHOUT_README = ['bin', 'errors', 'bytes', 'limits'];
-const WITHOUT_INDEX = ['bin'];
+/** A program loads one file of the wiring, and an index would bring them all. */
+const WITHOUT_INDEX = ['bin', 'compose'];
 const MAX_README_LINES = 40;
 
 const rooms = readdirSync(join(PROJECT_ROOT, 'src'), { withFileTypes: true })

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cliEndpoints } from '../../../src/compose-endpoints.ts';
-import { openPool, type Parts } from '../../../src/compose-parts.ts';
+import { cliEndpoints } from '../../../src/compose/endpoints.ts';
+import { openPool, type Parts } from '../../../src/compose/parts.ts';
 import {
   mergeRegistries,
   parseRegistries,

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose.ts';
+import { composeCli } from '../../../src/compose/cli.ts';
 import { TestBed } from '../../support/beds/test-bed.ts';
 import { buildCrashImage, IMAGE_KINDS, type ImageKind, KEPT, ownBytes } from '../../support/builders/crash-images.ts';
 import type { BuiltImage } from '../../support/builders/image-builder.ts';

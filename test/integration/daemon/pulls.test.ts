@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { composeDaemon, type DaemonServices } from '../../../src/compose-daemon.ts';
+import { composeDaemon, type DaemonServices } from '../../../src/compose/daemon.ts';
 import { resolveDaemonConfiguration } from '../../../src/config/index.ts';
 import { SILENT_LOGGER } from '../../../src/log/index.ts';
 import { umount } from '../../../src/platform/index.ts';

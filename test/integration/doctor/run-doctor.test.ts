@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose.ts';
+import { composeCli } from '../../../src/compose/cli.ts';
 import { type DoctorPorts, performDoctorOperation, runDoctor } from '../../../src/doctor/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { chooseLayerFormat } from '../../../src/snapshot/index.ts';

@@ -10,7 +10,7 @@ import { type Digest, hashBytes } from '../../../src/oci/index.ts';
 import { file, tar } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
-const ENTRY = new URL('../../../src/layer/worker.ts', import.meta.url);
+const ENTRY = new URL('../../../src/compose/worker.ts', import.meta.url);
 const BEFORE = Buffer.alloc(777, 'before');
 const AFTER = Buffer.alloc(777, 'after');
 

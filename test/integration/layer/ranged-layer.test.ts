@@ -14,7 +14,7 @@ import { askedRanges, FRONT, RANGE, SMALL_RANGES } from '../../support/registrie
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const BLOBS = /\/blobs\//;
-const ENTRY = new URL('../../../src/layer/worker.ts', import.meta.url);
+const ENTRY = new URL('../../../src/compose/worker.ts', import.meta.url);
 const CONTENT = randomBytes(6 * MIB);
 const ARCHIVE = tar([file('content', CONTENT)]);
 const DIGEST = `sha256:${createHash('sha256').update(ARCHIVE).digest('hex')}` as Digest;

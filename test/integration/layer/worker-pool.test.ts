@@ -14,7 +14,7 @@ import { file, tar } from '../../support/builders/tar-builder.ts';
 import { mustRun } from '../../support/machine/commands.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
-const PLAIN_ENTRY = new URL('../../../src/layer/worker.ts', import.meta.url);
+const PLAIN_ENTRY = new URL('../../../src/compose/worker.ts', import.meta.url);
 const FAULTY_ENTRY = new URL('../../support/entries/layer-worker-entry.ts', import.meta.url);
 
 const content = Buffer.alloc(6 << 20);

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose.ts';
+import { composeCli } from '../../../src/compose/cli.ts';
 import { type BuiltImage, pushImage } from '../../support/builders/image-builder.ts';
 import { buildSmallImage } from '../../support/builders/small-image.ts';
 import { runCommand } from '../../support/machine/commands.ts';

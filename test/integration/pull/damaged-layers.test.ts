@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose.ts';
+import { composeCli } from '../../../src/compose/cli.ts';
 import { umount } from '../../../src/platform/index.ts';
 import { STAGED_IMAGE } from '../../../src/store/index.ts';
 import { PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose.ts';
+import { composeCli } from '../../../src/compose/cli.ts';
 import type { ErrorCode } from '../../../src/errors/index.ts';
 import { umount } from '../../../src/platform/index.ts';
 import { PLATFORM, PullBed, type ServedDocument, type ServedImage } from '../../support/beds/pull-bed.ts';

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose.ts';
+import { composeCli } from '../../../src/compose/cli.ts';
 import { PullBed } from '../../support/beds/pull-bed.ts';
 import { dir, file, hardlink, type TarMember } from '../../support/builders/tar-builder.ts';
 import { mustRun } from '../../support/machine/commands.ts';

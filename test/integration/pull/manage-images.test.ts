@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose.ts';
+import { composeCli } from '../../../src/compose/cli.ts';
 import type { ProgressEvent, PullResult } from '../../../src/pull/index.ts';
 import { PullBed } from '../../support/beds/pull-bed.ts';
 import { dir, file, hardlink, type TarMember } from '../../support/builders/tar-builder.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose.ts';
+import { composeCli } from '../../../src/compose/cli.ts';
 import { PLATFORM } from '../../support/beds/pull-bed.ts';
 import { dir, file, tar } from '../../support/builders/tar-builder.ts';
 import { Scratch } from '../../support/machine/scratch.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose.ts';
+import { composeCli } from '../../../src/compose/cli.ts';
 import { PullBed } from '../../support/beds/pull-bed.ts';
 import { file } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { composeDaemon, type DaemonServices } from '../../../src/compose-daemon.ts';
+import { composeDaemon, type DaemonServices } from '../../../src/compose/daemon.ts';
 import type { DaemonConfiguration } from '../../../src/config/index.ts';
 import { SILENT_LOGGER } from '../../../src/log/index.ts';
 import { umount } from '../../../src/platform/index.ts';

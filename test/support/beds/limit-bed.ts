@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { composeCli } from '../../../src/compose.ts';
+import { composeCli } from '../../../src/compose/cli.ts';
 import { type SettingValues, snakeCase } from '../../../src/config/index.ts';
 import type { LimitName } from '../../../src/limits/index.ts';
 import type { PullResult, PullTarget } from '../../../src/pull/index.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { composeCli } from '../../../src/compose.ts';
+import { composeCli } from '../../../src/compose/cli.ts';
 import type { SettingValues } from '../../../src/config/index.ts';
 import type { ProgressEvent, PullResult, PullTarget } from '../../../src/pull/index.ts';
 import { type TarMember, tar } from '../builders/tar-builder.ts';

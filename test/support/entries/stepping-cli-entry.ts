@@ -1,5 +1,5 @@
 import { runCli } from '../../../src/cli/index.ts';
-import { composeCli } from '../../../src/compose.ts';
+import { composeCli } from '../../../src/compose/cli.ts';
 import { createCheckpoint } from '../programs/checkpoint-folder.ts';
 
 /** sealift as it is shipped, but for its checkpoints and what a terminal would need. */

@@ -1,8 +1,8 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { runDaemon } from '../../../src/compose/run-daemon.ts';
 import { collectAllGarbage } from '../../../src/platform/index.ts';
-import { runDaemon } from '../../../src/run-daemon.ts';
 import { CHECKPOINT_VARIABLE, createCheckpoint, LIVE_BYTES } from '../programs/checkpoint-folder.ts';
 
 /** What is alive in the main thread: with what is dead and not collected yet nobody would see how it grows. */

@@ -8,7 +8,7 @@ if (parentPort !== null) {
   const checkpoint = createCheckpoint(process.env);
   serveWorker(parentPort, workerData as WorkerStart, {
     performOperation: async (operation) =>
-      (await import('../../../src/perform-operation.ts')).performOperation(operation, checkpoint),
+      (await import('../../../src/operations/index.ts')).performOperation(operation, checkpoint),
     checkpoint,
   });
 }

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cliEndpoints } from '../../../src/compose-endpoints.ts';
-import { loadPolicy, openPool, type Parts, pullPorts, type StorePlace } from '../../../src/compose-parts.ts';
+import { cliEndpoints } from '../../../src/compose/endpoints.ts';
+import { loadPolicy, openPool, type Parts, pullPorts, type StorePlace } from '../../../src/compose/parts.ts';
 import {
   type Configuration,
   limitsOf,

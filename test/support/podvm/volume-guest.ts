@@ -14,7 +14,7 @@ const FOLDER = '/tmp/volume-guest';
 export async function installVolumeGuest(vm: PodVm): Promise<void> {
   const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
   const { outputFiles } = await build({
-    entryPoints: { entry: path('../entries/volume-guest-entry.ts'), worker: path('../../../src/layer/worker.ts') },
+    entryPoints: { entry: path('../entries/volume-guest-entry.ts'), worker: path('../../../src/compose/worker.ts') },
     outdir: FOLDER,
     outExtension: { '.js': '.mjs' },
     bundle: true,

@@ -1,9 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { identifyServer } from './api/index.ts';
-import { credentialHelpers, type DoctoredNetwork, doctorNetwork } from './compose-doctor-network.ts';
-import { daemonEndpoints } from './compose-endpoints.ts';
-import { callIn, daemonPlace, isRoot, type Parts, runSnapshotIn } from './compose-parts.ts';
+import { identifyServer } from '../api/index.ts';
 import {
   assertQualified,
   type DaemonConfiguration,
@@ -12,12 +9,15 @@ import {
   obstacleError,
   overridesFor,
   resolveAgentTimeouts,
-} from './config/index.ts';
-import type { DoctorPorts, RunDoctorOperation } from './doctor/index.ts';
-import { SealiftError } from './errors/index.ts';
-import { canUseSyncHandle } from './layer/index.ts';
-import { chooseLayerFormat } from './snapshot/index.ts';
-import type { VolumeStatus } from './volume/index.ts';
+} from '../config/index.ts';
+import type { DoctorPorts, RunDoctorOperation } from '../doctor/index.ts';
+import { SealiftError } from '../errors/index.ts';
+import { canUseSyncHandle } from '../layer/index.ts';
+import { chooseLayerFormat } from '../snapshot/index.ts';
+import type { VolumeStatus } from '../volume/index.ts';
+import { credentialHelpers, type DoctoredNetwork, doctorNetwork } from './doctor-network.ts';
+import { daemonEndpoints } from './endpoints.ts';
+import { callIn, daemonPlace, isRoot, type Parts, runSnapshotIn } from './parts.ts';
 
 /** A daemon that answers at all does so at once. */
 const IDENTIFY_TIMEOUT_MS = 2_000;

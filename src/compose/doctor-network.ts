@@ -1,6 +1,5 @@
 import { isIP } from 'node:net';
-import { type EndpointAccess, type EndpointsOf, findCredentialSources, type Parts } from './compose-parts.ts';
-import { type Classified, type Configuration, loadTextFile, type Registries } from './config/index.ts';
+import { type Classified, type Configuration, loadTextFile, type Registries } from '../config/index.ts';
 import type {
   AuthfileView,
   ImagePlace,
@@ -11,11 +10,12 @@ import type {
   ProxySetting,
   RegistryAnswer,
   WantedHost,
-} from './doctor/index.ts';
-import { asSealiftError, redact, SealiftError } from './errors/index.ts';
-import { createProxyChoice, type DocumentResponse, parseProxy, unreadableExceptions } from './http/index.ts';
-import { formatRepositoryName, parseReference } from './oci/index.ts';
-import { apiUrl, type CredentialSource, parseAuthFile, registryHost } from './registry/index.ts';
+} from '../doctor/index.ts';
+import { asSealiftError, redact, SealiftError } from '../errors/index.ts';
+import { createProxyChoice, type DocumentResponse, parseProxy, unreadableExceptions } from '../http/index.ts';
+import { formatRepositoryName, parseReference } from '../oci/index.ts';
+import { apiUrl, type CredentialSource, parseAuthFile, registryHost } from '../registry/index.ts';
+import { type EndpointAccess, type EndpointsOf, findCredentialSources, type Parts } from './parts.ts';
 
 /** Somebody waits in front of a terminal; pulls are more patient. */
 const ASK_TIMEOUT_MS = 10_000;

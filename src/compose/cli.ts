@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { requestPull } from './api/index.ts';
-import type { RunArchiveOperation } from './archive/index.ts';
+import { requestPull } from '../api/index.ts';
+import type { RunArchiveOperation } from '../archive/index.ts';
 import type {
   Commands,
   CommonOptions,
@@ -9,10 +9,42 @@ import type {
   PullOptions,
   StoreCommandOptions,
   StoreStatusResult,
-} from './cli/index.ts';
-import { daemonDoctorPorts, doctorPorts } from './compose-doctor.ts';
-import type { DoctoredNetwork } from './compose-doctor-network.ts';
-import { type CliEndpointOptions, cliEndpoints } from './compose-endpoints.ts';
+} from '../cli/index.ts';
+import {
+  type Configuration,
+  type DaemonConfiguration,
+  type Environment,
+  findAuthfiles,
+  findRegistries,
+  limitsOf,
+  loadConfiguration,
+  loadDaemonConfiguration,
+  loadRegistries,
+  type Registries,
+  resolveShortName,
+} from '../config/index.ts';
+import { runDoctor } from '../doctor/index.ts';
+import { fromPlainError, SealiftError } from '../errors/index.ts';
+import { raceCancellation } from '../http/index.ts';
+import { openLogger } from '../log/index.ts';
+import { fileTransportOf, registryNameOf } from '../oci/index.ts';
+import {
+  firstName,
+  type ImagePorts,
+  inspectImage,
+  listImages,
+  type ProgressEvent,
+  pruneStore,
+  pullImage,
+  removeImages,
+  unmountBundle,
+} from '../pull/index.ts';
+import { mountedUppers } from '../snapshot/index.ts';
+import { countRecords } from '../store/index.ts';
+import { readVolumeStatus, type VolumeStatus } from '../volume/index.ts';
+import { daemonDoctorPorts, doctorPorts } from './doctor.ts';
+import type { DoctoredNetwork } from './doctor-network.ts';
+import { type CliEndpointOptions, cliEndpoints } from './endpoints.ts';
 import {
   daemonPlace,
   daemonStateDir,
@@ -26,39 +58,7 @@ import {
   storePorts,
   transportSettings,
   volumeSettings,
-} from './compose-parts.ts';
-import {
-  type Configuration,
-  type DaemonConfiguration,
-  type Environment,
-  findAuthfiles,
-  findRegistries,
-  limitsOf,
-  loadConfiguration,
-  loadDaemonConfiguration,
-  loadRegistries,
-  type Registries,
-  resolveShortName,
-} from './config/index.ts';
-import { runDoctor } from './doctor/index.ts';
-import { fromPlainError, SealiftError } from './errors/index.ts';
-import { raceCancellation } from './http/index.ts';
-import { openLogger } from './log/index.ts';
-import { fileTransportOf, registryNameOf } from './oci/index.ts';
-import {
-  firstName,
-  type ImagePorts,
-  inspectImage,
-  listImages,
-  type ProgressEvent,
-  pruneStore,
-  pullImage,
-  removeImages,
-  unmountBundle,
-} from './pull/index.ts';
-import { mountedUppers } from './snapshot/index.ts';
-import { countRecords } from './store/index.ts';
-import { readVolumeStatus, type VolumeStatus } from './volume/index.ts';
+} from './parts.ts';
 
 /** A CLI run is short; threads that idle longer only hold memory. */
 const WORKER_IDLE_MS = 2_000;
@@ -146,7 +146,7 @@ function archivePort({ pool, limits }: Parts, options: Named): Pick<ImagePorts, 
   if (!namesFiles(options)) return {};
   return {
     openArchive: async (reference, { scratchDir = LARGE_FILES, signal }) => {
-      const { openArchive } = await import('./archive/index.ts');
+      const { openArchive } = await import('../archive/index.ts');
       // However long it takes: an archive may be large, and the user can cancel.
       const runOperation = ((kind, request) =>
         raceCancellation(

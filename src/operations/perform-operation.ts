@@ -1,11 +1,11 @@
-import type { ArchiveOperation } from './archive/index.ts';
-import { type BundleOperation, performBundleOperation } from './bundle/index.ts';
-import { type DoctorOperation, performDoctorOperation } from './doctor/index.ts';
-import { assertNever } from './errors/index.ts';
-import { performSnapshotOperation, type SnapshotOperation } from './snapshot/index.ts';
-import { performStoreOperation, type StoreOperation } from './store/index.ts';
-import { createLowerView } from './unpack/index.ts';
-import { performVolumeOperation, type VolumeOperation } from './volume/index.ts';
+import type { ArchiveOperation } from '../archive/index.ts';
+import { type BundleOperation, performBundleOperation } from '../bundle/index.ts';
+import { type DoctorOperation, performDoctorOperation } from '../doctor/index.ts';
+import { assertNever } from '../errors/index.ts';
+import { performSnapshotOperation, type SnapshotOperation } from '../snapshot/index.ts';
+import { performStoreOperation, type StoreOperation } from '../store/index.ts';
+import { createLowerView } from '../unpack/index.ts';
+import { performVolumeOperation, type VolumeOperation } from '../volume/index.ts';
 
 /** Work of a room on something that may stall, as it travels to a worker. */
 export type RoomOperation =
@@ -32,7 +32,7 @@ export function performOperation(message: unknown, checkpoint: (name: string) =>
       return performVolumeOperation(operation);
     case 'archive':
       // Few pulls need it, and it brings a package along.
-      return import('./archive/index.ts').then(async ({ performArchiveOperation }) =>
+      return import('../archive/index.ts').then(async ({ performArchiveOperation }) =>
         performArchiveOperation(operation),
       );
     default:

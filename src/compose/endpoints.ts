@@ -1,11 +1,4 @@
 import {
-  type EndpointAccess,
-  type EndpointsOf,
-  findCredentialSources,
-  type Parts,
-  transportSettings,
-} from './compose-parts.ts';
-import {
   addHostMirrors,
   assertCredentialsAllowed,
   type Classified,
@@ -21,11 +14,11 @@ import {
   overridesFor,
   type Registries,
   resolveEndpoints,
-} from './config/index.ts';
-import type { TransportSettings } from './http/index.ts';
-import type { Limits } from './limits/index.ts';
-import type { Reference } from './oci/index.ts';
-import { createCommandRunner } from './platform/index.ts';
+} from '../config/index.ts';
+import type { TransportSettings } from '../http/index.ts';
+import type { Limits } from '../limits/index.ts';
+import type { Reference } from '../oci/index.ts';
+import { createCommandRunner } from '../platform/index.ts';
 import {
   askHelper,
   type CredentialSource,
@@ -33,7 +26,14 @@ import {
   type LookUpCredentials,
   type RunHelper,
   registryHost,
-} from './registry/index.ts';
+} from '../registry/index.ts';
+import {
+  type EndpointAccess,
+  type EndpointsOf,
+  findCredentialSources,
+  type Parts,
+  transportSettings,
+} from './parts.ts';
 
 type HelperSource = Extract<CredentialSource, { kind: 'helper' }>;
 

@@ -1,22 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { daemonEndpoints } from './compose-endpoints.ts';
-import {
-  CLOCK,
-  daemonPlace,
-  loadPolicy,
-  openPool,
-  type Parts,
-  pullPorts,
-  type StorePlace,
-  storePorts,
-} from './compose-parts.ts';
 import {
   assertQualified,
   type DaemonConfiguration,
   limitsOf,
   loadDaemonRegistries,
   obstacleError,
-} from './config/index.ts';
+} from '../config/index.ts';
 import {
   countPulls,
   createMountWatch,
@@ -27,10 +16,10 @@ import {
   type PullService,
   type PullServicePorts,
   PullStatistics,
-} from './daemon/index.ts';
-import { SealiftError } from './errors/index.ts';
-import type { Logger } from './log/index.ts';
-import { releaseMemory } from './platform/index.ts';
+} from '../daemon/index.ts';
+import { SealiftError } from '../errors/index.ts';
+import type { Logger } from '../log/index.ts';
+import { releaseMemory } from '../platform/index.ts';
 import {
   type LayerFormat,
   type ProgressEvent,
@@ -38,9 +27,20 @@ import {
   pullImage,
   sweepStore,
   unmountBundle,
-} from './pull/index.ts';
-import { type PolicyChoice, parsePolicy } from './signature/index.ts';
-import { explainShortage, type StorePlace as VolumePlace } from './volume/index.ts';
+} from '../pull/index.ts';
+import { type PolicyChoice, parsePolicy } from '../signature/index.ts';
+import { explainShortage, type StorePlace as VolumePlace } from '../volume/index.ts';
+import { daemonEndpoints } from './endpoints.ts';
+import {
+  CLOCK,
+  daemonPlace,
+  loadPolicy,
+  openPool,
+  type Parts,
+  pullPorts,
+  type StorePlace,
+  storePorts,
+} from './parts.ts';
 
 /** Layers come in bursts, when a pod starts; afterwards threads, and what they have left behind, only hold memory. */
 const WORKER_IDLE_MS = 15_000;

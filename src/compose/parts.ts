@@ -9,11 +9,11 @@ import {
   type LayerFormatChoice,
   loadTextFile,
   type VerityMode,
-} from './config/index.ts';
-import { SealiftError } from './errors/index.ts';
-import type { TransportSettings } from './http/index.ts';
-import { WorkerPool } from './layer/index.ts';
-import type { Limits } from './limits/index.ts';
+} from '../config/index.ts';
+import { SealiftError } from '../errors/index.ts';
+import type { TransportSettings } from '../http/index.ts';
+import { WorkerPool } from '../layer/index.ts';
+import type { Limits } from '../limits/index.ts';
 import {
   formatReference,
   formatRepositoryName,
@@ -21,10 +21,10 @@ import {
   isFileReference,
   parsePlatform,
   type Reference,
-} from './oci/index.ts';
-import type { RoomOperation } from './perform-operation.ts';
-import { hasShaInstructions, isInMemory } from './platform/index.ts';
-import type { ImagePorts, LayerFormat, ProgressEvent, PullPorts, RunBundleOperation } from './pull/index.ts';
+} from '../oci/index.ts';
+import type { RoomOperation } from '../operations/index.ts';
+import { hasShaInstructions, isInMemory } from '../platform/index.ts';
+import type { ImagePorts, LayerFormat, ProgressEvent, PullPorts, RunBundleOperation } from '../pull/index.ts';
 import {
   type CredentialSource,
   type Credentials,
@@ -37,15 +37,15 @@ import {
   parseAuthFile,
   type RepositoryName,
   type SupplyEndpoint,
-} from './registry/index.ts';
-import { type AuthorizedImage, type PolicyChoice, parsePolicy } from './signature/index.ts';
+} from '../registry/index.ts';
+import { type AuthorizedImage, type PolicyChoice, parsePolicy } from '../signature/index.ts';
 import {
   chooseLayerFormat,
   createLayerMounts,
   createSnapshotter,
   mountedUppers,
   type RunSnapshotOperation,
-} from './snapshot/index.ts';
+} from '../snapshot/index.ts';
 import {
   type Clock,
   type MountShelf,
@@ -54,13 +54,13 @@ import {
   type RunStoreOperation,
   type Store,
   type StoreOptions,
-} from './store/index.ts';
+} from '../store/index.ts';
 
-import type { RunVolumeOperation, StorePlace as VolumePlace, VolumeSettings } from './volume/index.ts';
+import type { RunVolumeOperation, StorePlace as VolumePlace, VolumeSettings } from '../volume/index.ts';
 
 /** From source the worker is a module of this tree, in a build its bundle lies beside ours. */
 const WORKER_ENTRY = import.meta.url.endsWith('.ts')
-  ? new URL('./layer/worker.ts', import.meta.url)
+  ? new URL('./worker.ts', import.meta.url)
   : new URL('./worker.mjs', import.meta.url);
 
 export const CLOCK: Clock = {

@@ -6,21 +6,21 @@ import {
   extendRuntimeMeasurement,
   openApiServer,
   pulledImageEvent,
-} from './api/index.ts';
-import { composeDaemon, type DaemonServices } from './compose-daemon.ts';
-import { CLOCK, runVolumeIn, volumeSettings } from './compose-parts.ts';
+} from '../api/index.ts';
 import {
   type DaemonConfiguration,
   type Environment,
   limitsOf,
   loadDaemonConfiguration,
   resolveDaemonConfiguration,
-} from './config/index.ts';
-import { asSealiftError, type SealiftError } from './errors/index.ts';
-import type { HealthFacts, HealthServer } from './health/index.ts';
-import { type Logger, openLogger } from './log/index.ts';
-import { createCommandRunner, notifySupervisor, releaseMemory } from './platform/index.ts';
-import { openVolume, parseSecureMount, type Volume, type VolumeStatus } from './volume/index.ts';
+} from '../config/index.ts';
+import { asSealiftError, type SealiftError } from '../errors/index.ts';
+import type { HealthFacts, HealthServer } from '../health/index.ts';
+import { type Logger, openLogger } from '../log/index.ts';
+import { createCommandRunner, notifySupervisor, releaseMemory } from '../platform/index.ts';
+import { openVolume, parseSecureMount, type Volume, type VolumeStatus } from '../volume/index.ts';
+import { composeDaemon, type DaemonServices } from './daemon.ts';
+import { CLOCK, runVolumeIn, volumeSettings } from './parts.ts';
 
 export interface DaemonSurroundings {
   /** Given with -c. */
@@ -137,7 +137,7 @@ class RunningDaemon {
     if (address === undefined) return;
     try {
       // Not before it is wanted: the HTTP server takes memory.
-      const { openHealthServer } = await import('./health/index.ts');
+      const { openHealthServer } = await import('../health/index.ts');
       this.#health = await openHealthServer({
         address,
         limits: limitsOf(configuration),

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { WorkerStart } from './messages.ts';
-import { serveWorker } from './serve-worker.ts';
+import type { WorkerStart } from '../layer/messages.ts';
+import { serveWorker } from '../layer/serve-worker.ts';
 
 /** The entry of every layer worker: a composition root of its own. */
 if (parentPort !== null) {
@@ -8,7 +8,7 @@ if (parentPort !== null) {
   serveWorker(parentPort, workerData as WorkerStart, {
     // Only workers that are asked for such work load the rooms that do it.
     performOperation: async (operation) =>
-      (await import('../perform-operation.ts')).performOperation(operation, checkpoint),
+      (await import('../operations/index.ts')).performOperation(operation, checkpoint),
     checkpoint,
   });
 }

@@ -1,0 +1,1 @@
+export { performOperation, type RoomOperation } from './perform-operation.ts';
