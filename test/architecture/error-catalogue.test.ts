@@ -21,7 +21,7 @@ describe('the error catalogue', () => {
   });
 
   it('has no code that the sources never use', () => {
-    const used = quotedCodes(listFiles('src').filter((path) => !path.startsWith('src/errors/codes')));
+    const used = quotedCodes(listFiles('src').filter((path) => path !== 'src/errors/codes.ts'));
     expect(codes.filter((code) => !used.has(code))).toEqual([]);
   });
 

@@ -12,6 +12,7 @@ import {
   ROOM_TYPE_IMPORTS,
   roomOf,
   SUB_ROOMS,
+  TABLE_FILES,
 } from './import-rules.ts';
 import { type ImportStatement, loadSources, type SourceFile } from './source-files.ts';
 
@@ -195,8 +196,8 @@ describe('every source file', () => {
     expect(complaints.map(({ path }) => path)).toEqual([]);
   });
 
-  it('is at most 400 lines long', () => {
-    const complaints = sources.filter(({ text }) => text.split('\n').length > 401);
+  it('is at most 400 lines long unless it is a table', () => {
+    const complaints = sources.filter(({ path, text }) => text.split('\n').length > 401 && !TABLE_FILES.includes(path));
     expect(complaints.map(({ path }) => path)).toEqual([]);
   });
 
