@@ -6,14 +6,14 @@ const GENERATED = '<!-- Written by `make docs` from the table in the sources. Ch
 
 const KIND_MEANINGS: Readonly<Record<keyof typeof KINDS, string>> = {
   invalid: 'what the caller gave is malformed: a reference, a file, an option',
-  denied: 'policy refused; final, nothing else is tried',
-  corrupt: 'bytes are not what their name, digest or format says; nothing was published',
-  unsupported: 'well-formed, but not something Sealift can or will do',
-  missing: 'what was asked for is not there',
+  denied: 'a policy refused; this is final, and no other source is tried',
+  corrupt: 'bytes do not match their name, digest or format; nothing was published',
+  unsupported: 'well-formed, but Sealift does not support it',
+  missing: 'what was requested does not exist',
   unavailable: 'it may work later; all tries were used up',
   exhausted: 'a limit or a resource ran out',
-  unauthorized: 'a registry refused the credentials, or wants some',
-  internal: 'a bug in Sealift, or a system that behaves as none should',
+  unauthorized: 'a registry refused the credentials, or requires credentials',
+  internal: 'a bug in Sealift, or a system that behaves in a way it should not',
 };
 
 /** docs/errors.md */
@@ -47,10 +47,10 @@ export function renderLimits(): string {
   return `${[
     '# Limits',
     GENERATED,
-    'Every bound on input that somebody else chose. A setting stands in the table `[pull.limits]` of the file given with `-c` or of `/etc/sealift/sealift.toml`, or in the environment of the command line as `SEALIFT_PULL_LIMITS_…`; what the host may have written sets none. It is a whole number: of bytes, of milliseconds, or a count. The error of a breach names the limit as `limit` in its `context`.',
+    'Every bound on input that comes from outside. A limit is set in the table `[pull.limits]` of the file given with `-c` or of `/etc/sealift/sealift.toml`, or in the environment of the command line as `SEALIFT_PULL_LIMITS_…`; sources that the host can write cannot set limits. The value is a whole number: of bytes, of milliseconds, or a count. The error of a breach names the limit as `limit` in its `context`.',
     ['| limit | setting | default | at most | a breach is | why |', '|---|---|---|---|---|---|', ...rows].join('\n'),
-    '*cuts*: what is beyond it is dropped, and nothing is refused. *paces*: it says how something goes on, and nothing breaks it.',
-    'Some bounds are no settings, since nobody needs to change them: 16 KiB for the head of a response, the challenge for credentials included; 1024 characters for a reference and for the scope of a token; 24 hours for the life of a token; 40 links on the way to a working directory, and 255 in a layer. Labels, variables and history of an image have no bounds of their own: `maxConfigBytes` holds for all together. Layers are checked against the free space of the store before the first of them is asked for.',
+    '*cuts*: what exceeds the limit is dropped, and nothing is refused. *paces*: the limit controls how work proceeds, and cannot be exceeded.',
+    'Some bounds cannot be set, since there is no need to change them: 16 KiB for the head of a response, including the challenge for credentials; 1024 characters for a reference and for the scope of a token; 24 hours for the lifetime of a token; 40 links on the path to a working directory, and 255 in a layer. Labels, variables and history of an image have no bounds of their own: `maxConfigBytes` limits them together. Layers are checked against the free space of the store before the first of them is requested.',
   ].join('\n\n')}\n`;
 }
 

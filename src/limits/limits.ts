@@ -6,18 +6,18 @@ interface Bound {
   readonly reason: string;
   /** 1 when absent. */
   readonly least?: number;
-  /** What the code behind it can hold; a setting beyond it is refused. */
+  /** The largest value that the code can handle; a larger setting is refused. */
   readonly greatest?: number;
 }
 
 type Limit = Bound &
   (
     | {
-        /** The code of the refusal. */
+        /** The code of the error that a breach throws. */
         readonly code: ErrorCode;
       }
     | {
-        /** Nothing is refused: what is beyond it is cut off, or it says how something goes on. */
+        /** A breach is no error: `cuts` drops what exceeds the limit, `paces` controls how work proceeds. */
         readonly effect: 'cuts' | 'paces';
       }
   );
@@ -25,10 +25,10 @@ type Limit = Bound &
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
-/** A Map holds no more. */
+/** The largest number of entries that a Map can hold. */
 const MAP_ENTRIES = 2 ** 24;
 
-/** Every bound on untrusted input, with its reason and the code that a breach answers with. */
+/** Every bound on untrusted input, with its reason and the code of the error that a breach throws. */
 export const LIMITS = {
   maxManifestBytes: {
     default: 4 * MIB,
@@ -40,28 +40,28 @@ export const LIMITS = {
   maxConfigBytes: {
     default: 4 * MIB,
     unit: 'bytes',
-    reason: 'a config is held in memory whole',
+    reason: 'a config is held in memory as a whole',
     code: 'HTTP_RESPONSE_INVALID',
     greatest: 256 * MIB,
   },
   maxTokenBytes: {
     default: MIB,
     unit: 'bytes',
-    reason: 'token answers are held in memory',
+    reason: 'token responses are held in memory',
     code: 'HTTP_RESPONSE_INVALID',
     greatest: 256 * MIB,
   },
   maxJsonDepth: {
     default: 64,
     unit: 'count',
-    reason: 'the strict reader recurses',
+    reason: 'the strict JSON parser is recursive',
     code: 'JSON_INVALID',
     greatest: 1_000,
   },
   maxIndexDepth: {
     default: 2,
     unit: 'count',
-    reason: 'an index inside an index, and no further',
+    reason: 'an index may contain an index, and no deeper nesting',
     code: 'MANIFEST_INVALID',
   },
   maxLayers: {
@@ -74,7 +74,7 @@ export const LIMITS = {
   maxLayerUrls: {
     default: 8,
     unit: 'count',
-    reason: 'addresses of one foreign layer; each is asked when those before it have failed',
+    reason: 'URLs of one foreign layer; each is tried after those before it have failed',
     code: 'LAYER_LIMIT_EXCEEDED',
   },
   maxRedirects: {
@@ -83,8 +83,13 @@ export const LIMITS = {
     reason: 'registries redirect once, to their blob storage',
     code: 'HTTP_REDIRECT_REFUSED',
   },
-  maxTries: { default: 5, unit: 'count', reason: 'first try and four repetitions', code: 'HTTP_UNAVAILABLE' },
-  connectTimeoutMs: { default: 10_000, unit: 'ms', reason: 'TCP and TLS handshake', code: 'HTTP_UNAVAILABLE' },
+  maxTries: { default: 5, unit: 'count', reason: 'the first try and four more', code: 'HTTP_UNAVAILABLE' },
+  connectTimeoutMs: {
+    default: 10_000,
+    unit: 'ms',
+    reason: 'time for the TCP and TLS handshakes',
+    code: 'HTTP_UNAVAILABLE',
+  },
   headersTimeoutMs: {
     default: 30_000,
     unit: 'ms',
@@ -94,69 +99,78 @@ export const LIMITS = {
   stallTimeoutMs: {
     default: 30_000,
     unit: 'ms',
-    reason: 'time without one body byte, without the time that our own back-pressure took',
+    reason:
+      'time without a single byte of the body; time in which Sealift itself held the connection back does not count',
     code: 'HTTP_UNAVAILABLE',
   },
   documentTimeoutMs: {
     default: 120_000,
     unit: 'ms',
-    reason: 'one try for a manifest, config or token; a byte now and then would keep the stall clock quiet for ever',
+    reason:
+      'time for one try to fetch a manifest, config or token; a server that sends a byte now and then does not stall',
     code: 'HTTP_UNAVAILABLE',
   },
   maxTotalTries: {
     default: 100,
     unit: 'count',
-    reason: 'tries are counted anew after progress; this bounds a server that always breaks off a little further on',
+    reason:
+      'progress resets the count of tries; this bounds a server that closes each connection after a little progress',
     code: 'HTTP_UNAVAILABLE',
   },
   minRetryProgressBytes: {
     default: MIB,
     unit: 'bytes',
-    reason: 'what counts as progress between two breaks of a download',
+    reason: 'bytes that a download must gain between two failures to count as progress',
     effect: 'paces',
   },
-  retryDelayMs: { default: 500, unit: 'ms', reason: 'first pause, then doubled', effect: 'paces' },
+  retryDelayMs: {
+    default: 500,
+    unit: 'ms',
+    reason: 'the pause before the second try; each later pause is twice as long',
+    effect: 'paces',
+  },
   maxRetryDelayMs: {
     default: 60_000,
     unit: 'ms',
-    reason: 'longest pause, whatever Retry-After says',
+    reason: 'the longest pause, even if Retry-After asks for more',
     effect: 'paces',
   },
   maxRangeConnections: {
     default: 8,
     unit: 'count',
-    reason: 'connections at once for one blob, while each one more brings more; 1 asks for no ranges',
+    reason:
+      'connections at the same time for one blob, added only while they raise throughput; 1 turns range requests off',
     effect: 'paces',
   },
   minRangedBytes: {
     default: 16 * MIB,
     unit: 'bytes',
-    reason: 'with less of a blob to come a second connection is not worth its handshake',
+    reason: 'when less of a blob is left, a second connection does not repay its handshake',
     effect: 'paces',
   },
   rangeBytes: {
     default: 4 * MIB,
     unit: 'bytes',
-    reason: 'asked for at once on one more connection, and held in memory until its turn; at least a quarter of it',
+    reason:
+      'bytes requested at once on an additional connection, at least a quarter of it; held in memory until written',
     effect: 'paces',
   },
   maxRangedInFlightBytes: {
     default: 32 * MIB,
     unit: 'bytes',
-    reason:
-      'ranges, and beginnings of blobs before their turn, that the process holds in memory; beyond it nothing is read ahead',
+    reason: 'ranges and beginnings of queued blobs that the process holds in memory; above this nothing is read ahead',
     effect: 'paces',
   },
   rangeWindowMs: {
     default: 150,
     unit: 'ms',
-    reason: 'how long throughput is watched before the number of connections of a blob changes',
+    reason: 'how long throughput is measured before the number of connections for a blob changes',
     effect: 'paces',
   },
   maxErrorBodyBytes: {
     default: 64 * KIB,
     unit: 'bytes',
-    reason: 'error answers are cut off here; only their first lines are of use',
+    reason: 'bodies of error responses are cut off here; only their first lines are useful',
     effect: 'cuts',
   },
   maxProxyHeadBytes: {
@@ -174,13 +188,13 @@ export const LIMITS = {
   maxExpansionRatio: {
     default: 1_100,
     unit: 'ratio',
-    reason: 'deflate cannot expand further than 1032:1; above the first 64 MiB a zstd bomb is stopped here',
+    reason: 'deflate cannot expand by more than 1032:1; beyond the first 64 MiB, a zstd bomb is stopped here',
     code: 'LAYER_LIMIT_EXCEEDED',
   },
   maxZstdWindowLog: {
     default: 27,
     unit: 'log2 bytes',
-    reason: 'the decoder allocates the window; 128 MiB is what RFC 8878 decoders are asked to bear at most',
+    reason: 'the decoder allocates the window; RFC 8878 asks decoders to support at most 128 MiB',
     code: 'LAYER_LIMIT_EXCEEDED',
     least: 10,
     greatest: 31,
@@ -188,7 +202,7 @@ export const LIMITS = {
   maxEntries: {
     default: 2_000_000,
     unit: 'count',
-    reason: 'memory of the writer grows with entries',
+    reason: 'the memory of the writer grows with the number of entries',
     code: 'LAYER_LIMIT_EXCEEDED',
     greatest: MAP_ENTRIES,
   },
@@ -200,8 +214,13 @@ export const LIMITS = {
     greatest: 4_095,
   },
   maxNameBytes: { default: 255, unit: 'bytes', reason: 'NAME_MAX', code: 'TAR_INVALID', greatest: 255 },
-  maxPathDepth: { default: 1_024, unit: 'count', reason: 'the trie is walked by component', code: 'TAR_INVALID' },
-  maxPaxBytes: { default: MIB, unit: 'bytes', reason: 'as Go archive/tar', code: 'TAR_INVALID' },
+  maxPathDepth: {
+    default: 1_024,
+    unit: 'count',
+    reason: 'the trie of directories is walked one component at a time',
+    code: 'TAR_INVALID',
+  },
+  maxPaxBytes: { default: MIB, unit: 'bytes', reason: 'the same limit as in archive/tar of Go', code: 'TAR_INVALID' },
   maxXattrBytes: {
     default: 64 * KIB,
     unit: 'bytes',
@@ -218,7 +237,7 @@ export const LIMITS = {
   maxArchiveMembers: {
     default: 100_000,
     unit: 'count',
-    reason: 'names and places of the members of an archive are held in memory',
+    reason: 'names and offsets of the members of an archive are held in memory',
     code: 'ARCHIVE_LIMIT_EXCEEDED',
     greatest: MAP_ENTRIES,
   },
@@ -237,7 +256,7 @@ export const LIMITS = {
   maxAdditionalGroups: {
     default: 65_536,
     unit: 'count',
-    reason: 'NGROUPS_MAX: setgroups takes no more',
+    reason: 'NGROUPS_MAX: setgroups accepts no more',
     code: 'BUNDLE_USER_INVALID',
     greatest: 65_536,
   },
@@ -250,13 +269,13 @@ export const LIMITS = {
   maxConfigurationBytes: {
     default: MIB,
     unit: 'bytes',
-    reason: 'a configuration file is held in memory and parsed whole',
+    reason: 'a configuration file is held in memory and parsed as a whole',
     code: 'CONFIG_FILE_INVALID',
   },
   maxTreeBytes: {
     default: 256 * MIB,
     unit: 'bytes',
-    reason: 'names, link targets and attributes of directories are held in memory until the layer ends',
+    reason: 'names, link targets and attributes of directories are held in memory until the end of the layer',
     code: 'LAYER_LIMIT_EXCEEDED',
   },
   maxRecordBytes: {
@@ -269,50 +288,50 @@ export const LIMITS = {
   maxTtrpcMessageBytes: {
     default: 4 * MIB,
     unit: 'bytes',
-    reason: 'the protocol has no larger message; the bytes of one are thrown away',
+    reason: 'the protocol has no larger message; the bytes of a larger one are read and discarded',
     code: 'TTRPC_MESSAGE_TOO_LARGE',
     greatest: 4 * MIB,
   },
   maxTtrpcConnections: {
     default: 2_048,
     unit: 'count',
-    reason: 'connections to one socket; further ones take the place of one that never called',
+    reason: 'connections to one socket; a further one replaces a connection on which no call was made',
     code: 'TTRPC_CLOSED',
   },
   maxTtrpcRequests: {
     default: 1_024,
     unit: 'count',
-    reason: 'calls in flight on one socket, those included whose client is gone and whose work has not ended',
+    reason: 'calls in progress on one socket, including unfinished calls of clients that have disconnected',
     code: 'TTRPC_OVERLOADED',
   },
   maxTtrpcConnectionRequests: {
     default: 256,
     unit: 'count',
-    reason: 'calls in flight on one connection, so that one client leaves room for others',
+    reason: 'calls in progress on one connection, so that one client leaves capacity for others',
     code: 'TTRPC_OVERLOADED',
   },
   maxTtrpcBufferedBytes: {
     default: 32 * MIB,
     unit: 'bytes',
-    reason: 'calls over 16 KiB of one socket that are held in memory; also answers that one client does not take',
+    reason: 'calls over 16 KiB of one socket that are held in memory; also responses that one client does not read',
     code: 'TTRPC_OVERLOADED',
   },
   ttrpcFrameTimeoutMs: {
     default: 30_000,
     unit: 'ms',
-    reason: 'a message that has begun, and an answer that is sent, must get through; then the connection is closed',
+    reason: 'time to receive a message that has begun, or to send a response; after it the connection is closed',
     code: 'TTRPC_CLOSED',
   },
   maxHealthConnections: {
     default: 16,
     unit: 'count',
-    reason: 'on loopback any container of the pod may connect; further connections are closed at once',
+    reason: 'any container of the pod can connect over loopback; further connections are closed at once',
     code: 'HEALTH_REQUEST_REFUSED',
   },
   healthTimeoutMs: {
     default: 5_000,
     unit: 'ms',
-    reason: 'a request for health or metrics is one line and a few headers; then its connection is closed',
+    reason: 'a request for health or metrics is one line and a few headers; after this time its connection is closed',
     code: 'HEALTH_REQUEST_REFUSED',
   },
   maxApiTextBytes: {
@@ -330,37 +349,37 @@ export const LIMITS = {
   storeTimeoutMs: {
     default: 60_000,
     unit: 'ms',
-    reason: 'one operation on the file system of the store, from its request to its answer',
+    reason: 'one operation on the file system of the store, from request to result',
     code: 'STORE_STALLED',
   },
   volumeTimeoutMs: {
     default: 45_000,
     unit: 'ms',
-    reason: 'making the image store; the kata agent waits 50 s for it',
+    reason: 'preparing the image store; the kata agent waits 50 s for it',
     code: 'VOLUME_STALLED',
   },
   maxProgramOutputBytes: {
     default: 64 * KIB,
     unit: 'bytes',
-    reason: 'what cryptsetup, mkfs.ext4 and credential helpers say is held in memory; the rest is dropped',
+    reason: 'output of cryptsetup, mkfs.ext4 and credential helpers is held in memory; the rest is dropped',
     effect: 'cuts',
   },
   credentialHelperTimeoutMs: {
     default: 60_000,
     unit: 'ms',
-    reason: 'a credential helper may ask its user to unlock a keychain, or a cloud for a token',
+    reason: 'a credential helper may ask the user to unlock a keychain, or request a token from a cloud',
     code: 'AUTHFILE_HELPER_FAILED',
   },
   lockTimeoutMs: {
     default: 20 * 60_000,
     unit: 'ms',
-    reason: 'as long as the kata agent lets a pull run',
+    reason: 'the longest time that the kata agent gives a pull',
     code: 'STORE_LOCK_TIMEOUT',
   },
 } as const satisfies Record<string, Limit>;
 
 export type LimitName = keyof typeof LIMITS;
-/** Those whose breach is an error. */
+/** The limits whose breach is an error. */
 export type RefusingLimit = {
   [Name in LimitName]: (typeof LIMITS)[Name] extends { readonly code: ErrorCode } ? Name : never;
 }[LimitName];
@@ -370,13 +389,16 @@ export const DEFAULT_LIMITS = Object.freeze(
   Object.fromEntries(Object.entries(LIMITS).map(([name, limit]) => [name, limit.default])),
 ) as Limits;
 
-/** What a setting of a limit may be. */
+/** The smallest and the largest value that a limit may be set to. */
 export interface Bounds {
   readonly least: number;
   readonly greatest: number;
 }
 
-/** As long as a timer runs; a longer one fires at once. https://nodejs.org/api/timers.html#settimeoutcallback-delay-args */
+/**
+ * The longest delay of a timer; a timer with a longer delay fires at once.
+ * https://nodejs.org/api/timers.html#settimeoutcallback-delay-args
+ */
 const LONGEST_MS = 2 ** 31 - 1;
 
 export function boundsOf(name: LimitName): Bounds {
