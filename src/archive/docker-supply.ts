@@ -20,8 +20,8 @@ import {
   formatDockerManifest,
   pairLayers,
 } from './docker-manifest.ts';
+import { findExisting, readDocument } from './file-tree.ts';
 import { type DockerManifestItem, dockerManifestSchema } from './schema.ts';
-import { findExisting, readDocument } from './shelf.ts';
 import type { ArchivePorts, FileOffer, FileShelf, FileSupply } from './types.ts';
 import { verifyDocument } from './verify-document.ts';
 

@@ -12,8 +12,8 @@ import {
 } from '../oci/index.ts';
 import type { FetchedDocument } from '../registry/index.ts';
 import { chooseEntry } from './choose-image.ts';
+import { type DocumentBound, findExisting, readDocument } from './file-tree.ts';
 import { layoutSchema } from './schema.ts';
-import { type DocumentBound, findExisting, readDocument } from './shelf.ts';
 import type { ArchivePorts, FileOffer, FileShelf, FileSupply } from './types.ts';
 import { verifyDocument } from './verify-document.ts';
 

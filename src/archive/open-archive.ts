@@ -1,8 +1,8 @@
 import { SealiftError } from '../errors/index.ts';
 import type { FileReference } from '../oci/index.ts';
 import { DockerSupply } from './docker-supply.ts';
+import { createDirectoryShelf, createTarShelf } from './file-tree.ts';
 import { LayoutSupply } from './layout-supply.ts';
-import { createDirectoryShelf, createTarShelf } from './shelf.ts';
 import type { ArchivePorts, OpenArchive } from './types.ts';
 
 /**

@@ -2,7 +2,7 @@ import { assertNever } from '../errors/index.ts';
 import { closeFd } from '../platform/index.ts';
 import { examineLayer } from './examine-layer.ts';
 import { listMembers } from './list-members.ts';
-import { openInside, openPlace } from './open-place.ts';
+import { openInside, openPlace } from './open-path.ts';
 import { openTar } from './open-tar.ts';
 import { readRange } from './read-range.ts';
 import type { ArchiveOperation, ArchiveOperations } from './types.ts';

@@ -1,6 +1,6 @@
 import { fstatSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openInside, openPlace } from '../../../src/archive/open-place.ts';
+import { openInside, openPlace } from '../../../src/archive/open-path.ts';
 import { closeFd } from '../../../src/platform/index.ts';
 import { IS_ROOT, mustRun } from '../../support/machine/commands.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
