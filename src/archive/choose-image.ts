@@ -6,18 +6,18 @@ import type { DockerManifestItem } from './schema.ts';
 const REF_NAME = 'org.opencontainers.image.ref.name';
 const MAX_LISTED = 20;
 
-/** The image of a layout's index that a reference means. Throws `ARCHIVE_IMAGE_UNKNOWN`, `ARCHIVE_IMAGE_AMBIGUOUS`. */
+/** Returns the entry of a layout's index that the reference selects. Throws `ARCHIVE_IMAGE_UNKNOWN`, `ARCHIVE_IMAGE_AMBIGUOUS`. */
 export function chooseEntry(entries: readonly IndexEntry[], selector: ImageSelector): IndexEntry {
   const nameOf = ({ annotations }: IndexEntry) => annotations[REF_NAME];
   const named = (name: string): IndexEntry[] => {
     const found = entries.filter((entry) => nameOf(entry) === name);
-    // One image under one name, however often it is listed.
+    // Entries with one name and one digest are the same image.
     return [...new Map(found.map((entry) => [entry.digest, entry])).values()];
   };
   return choose(entries, selector, { named, names: entries.map((entry) => nameOf(entry)) });
 }
 
-/** The same for the items of a docker-archive's manifest.json, whose names are references. */
+/** Does the same for the items of a docker-archive's manifest.json, whose names are references. */
 export function chooseItem(items: readonly DockerManifestItem[], selector: ImageSelector): DockerManifestItem {
   const named = (name: string) => items.filter(({ RepoTags: tags }) => tags.some((tag) => expandTag(tag) === name));
   return choose(items, selector, { named, names: items.map(({ RepoTags: [tag] }) => tag) });
@@ -68,5 +68,5 @@ function describe(selector: ImageSelector): string {
 function list(names: readonly (string | undefined)[]): string {
   const shown = names.slice(0, MAX_LISTED).map((name, position) => name ?? `@${position}`);
   const more = names.length > MAX_LISTED ? ` and ${names.length - MAX_LISTED} more` : '';
-  return shown.length === 0 ? 'there is none' : `${shown.join(', ')}${more}`;
+  return shown.length === 0 ? 'the archive has none' : `${shown.join(', ')}${more}`;
 }

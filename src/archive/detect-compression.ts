@@ -1,6 +1,6 @@
 import type { WrapperCompression } from './types.ts';
 
-/** As many bytes as tell a tar from what it may be wrapped in. */
+/** The number of bytes that are enough to tell a tar from a compressed file. */
 export const HEAD_BYTES = 512;
 
 // https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1, https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1
@@ -11,14 +11,14 @@ const MAGICS: readonly (readonly [compression: WrapperCompression, magic: readon
   ['bzip2', [0x42, 0x5a, 0x68]],
 ];
 
-/** https://www.rfc-editor.org/rfc/rfc8878#section-3.1.2: of sixteen kinds, told by the low half of the first byte. */
+/** https://www.rfc-editor.org/rfc/rfc8878#section-3.1.2: the low half of the first byte may be anything, so there are sixteen magic numbers. */
 const SKIPPABLE_FRAME = [0x2a, 0x4d, 0x18];
 
 const USTAR = { offset: 257, magic: 'ustar' } as const;
 
-/** What the first bytes of a file say that it is. */
+/** Returns how a file is compressed, from its first {@link HEAD_BYTES} bytes. */
 export function detectCompression(head: Buffer): WrapperCompression {
-  // The name of a tar's first member may begin with anything.
+  // Checked first, because the name of a tar's first member may begin with one of the magic numbers.
   if (head.toString('latin1', USTAR.offset, USTAR.offset + USTAR.magic.length) === USTAR.magic) return 'none';
   const known = MAGICS.find(([, magic]) => magic.every((byte, position) => head[position] === byte));
   if (known !== undefined) return known[0];

@@ -8,23 +8,26 @@ export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+
 const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
 const DOCKER_LAYER = 'application/vnd.docker.image.rootfs.diff.tar';
 
-/** A layer of a docker-archive: where it lies, and what is known of its bytes. */
+/** A layer of a docker-archive: the part of a file that holds it, and what is known about its bytes. */
 export interface DockerLayer {
   readonly file: FileRange;
   readonly compression: LayerCompression;
   readonly digest: Digest;
 }
 
-/** What is not compressed is named by its diffID, and whether it is that is seen when its bytes come. */
+/**
+ * Describes a layer. An uncompressed layer is named by its diffID, which is verified when its bytes are read; a
+ * compressed one by the digest that was computed from its bytes.
+ */
 export function describeLayer(file: FileRange, examined: ExaminedLayer, diffId: Digest): DockerLayer {
   const digest = examined.compression === 'none' ? diffId : examined.digest;
   return { file, compression: examined.compression, digest };
 }
 
 /**
- * The manifest that a docker-archive lacks, byte for byte the one that containers/image makes of layers that are not
- * compressed, so that its digest is the same; it calls those gzip, too. A compressed layer is described as it lies
- * there, where containers/image would decompress it first.
+ * Makes the manifest that a docker-archive lacks. For uncompressed layers it equals the one of containers/image byte for
+ * byte, including the media type that says gzip, so that its digest is the same. A compressed layer is described as it is
+ * in the archive, whereas containers/image decompresses it first.
  * https://github.com/containers/image/blob/v5.30.2/docker/internal/tarfile/src.go (GetManifest)
  */
 export function formatDockerManifest(
@@ -43,7 +46,7 @@ export function formatDockerManifest(
   });
 }
 
-/** Throws `CONFIG_INVALID` when the two lists do not fit together. */
+/** Pairs each layer's path with its diffID. Throws `CONFIG_INVALID` when the lists differ in length. */
 export function pairLayers(
   paths: readonly string[],
   diffIds: readonly Digest[],

@@ -22,29 +22,29 @@ import {
 } from './docker-manifest.ts';
 import { findExisting, readDocument } from './file-tree.ts';
 import { type DockerManifestItem, dockerManifestSchema } from './schema.ts';
-import type { ArchivePorts, FileOffer, FileShelf, FileSupply } from './types.ts';
+import type { ArchivePorts, FileOffer, FileSupply, FileTree } from './types.ts';
 import { verifyDocument } from './verify-document.ts';
 
 const MANIFEST = 'manifest.json';
 const ITEM_KEYS = ['Config', 'RepoTags', 'Layers'];
 
-/** One image of the archive, with the manifest that was made for it. */
+/** One image of the archive, with the manifest that Sealift makes for it. */
 interface DockerImage {
   readonly rawManifest: Uint8Array;
   readonly rawConfig: Uint8Array;
   readonly layers: ReadonlyMap<Digest, DockerLayer>;
 }
 
-/** What `docker save` writes. https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md */
+/** Reads what `docker save` writes. https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md */
 export class DockerSupply implements FileSupply {
   readonly #reference: FileReference;
-  readonly #shelf: FileShelf;
+  readonly #files: FileTree;
   readonly #ports: ArchivePorts;
   #image: Promise<DockerImage> | undefined;
 
-  constructor(reference: FileReference, shelf: FileShelf, ports: ArchivePorts) {
+  constructor(reference: FileReference, files: FileTree, ports: ArchivePorts) {
     this.#reference = reference;
-    this.#shelf = shelf;
+    this.#files = files;
     this.#ports = ports;
   }
 
@@ -65,7 +65,7 @@ export class DockerSupply implements FileSupply {
   async offerBlob({ digest }: Descriptor): Promise<FileOffer> {
     const layer = (await this.#open()).layers.get(digest);
     if (layer !== undefined) return layer;
-    throw new SealiftError('ARCHIVE_MEMBER_MISSING', `layer ${digest}: expected it, but it is not there`, {
+    throw new SealiftError('ARCHIVE_MEMBER_MISSING', `layer ${digest}: expected a file with it, got none`, {
       context: { digest },
     });
   }
@@ -83,7 +83,7 @@ export class DockerSupply implements FileSupply {
     const { limits } = this.#ports;
     const { Config: configPath, Layers: paths } = chooseItem(await this.#readItems(), this.#reference.selector);
     const configBound = { limit: 'maxConfigBytes', maxBytes: limits.maxConfigBytes } as const;
-    const rawConfig = await readDocument(this.#shelf, configPath, configBound, this.#ports);
+    const rawConfig = await readDocument(this.#files, { path: configPath, bound: configBound }, this.#ports);
     const layers = await this.#findLayers(paths, rawConfig);
     const config = { digest: hashBytes(rawConfig), size: rawConfig.length };
     const rawManifest = Buffer.from(formatDockerManifest(config, layers));
@@ -92,7 +92,7 @@ export class DockerSupply implements FileSupply {
 
   async #readItems(): Promise<readonly DockerManifestItem[]> {
     const bound = { limit: 'maxManifestBytes', maxBytes: this.#ports.limits.maxManifestBytes } as const;
-    const raw = await readDocument(this.#shelf, MANIFEST, bound, this.#ports);
+    const raw = await readDocument(this.#files, { path: MANIFEST, bound }, this.#ports);
     try {
       return parseItems(raw, this.#ports.limits.maxJsonDepth);
     } catch (error) {
@@ -111,7 +111,7 @@ export class DockerSupply implements FileSupply {
     const found = new Map<Digest, DockerLayer>();
     const layers: DockerLayer[] = [];
     for (const { path, diffId } of pairLayers(paths, diffIds)) {
-      // A layer that is there twice is one, wherever its second path leads.
+      // The same diffID twice is the same layer, so the second path is not read.
       const layer = found.get(diffId) ?? (await this.#findLayer(path, diffId));
       found.set(diffId, layer);
       layers.push(layer);
@@ -120,7 +120,7 @@ export class DockerSupply implements FileSupply {
   }
 
   async #findLayer(path: string, diffId: Digest): Promise<DockerLayer> {
-    const file = await findExisting(this.#shelf, path);
+    const file = await findExisting(this.#files, path);
     try {
       return describeLayer(file, await this.#ports.runOperation('examineLayer', { file }), diffId);
     } catch (error) {

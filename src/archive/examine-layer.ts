@@ -19,9 +19,13 @@ export const examineLayer: ArchiveOperations['examineLayer'] = ({ file }) => {
     case 'zstd':
       return { compression, digest: hashRange(file) };
     default:
-      throw new SealiftError('ARCHIVE_UNSUPPORTED', `layer: expected a tar, plain, gzip or zstd, got ${compression}`, {
-        context: { actual: compression },
-      });
+      throw new SealiftError(
+        'ARCHIVE_UNSUPPORTED',
+        `layer: expected a tar, uncompressed or compressed with gzip or zstd, got ${compression}`,
+        {
+          context: { actual: compression },
+        },
+      );
   }
 };
 

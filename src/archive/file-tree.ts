@@ -1,16 +1,16 @@
 import { SealiftError } from '../errors/index.ts';
 import type { FileRange } from '../layer/index.ts';
 import { MemberTable } from './member-table.ts';
-import type { ArchivePorts, FileShelf } from './types.ts';
+import type { ArchivePorts, FileTree } from './types.ts';
 
-/** A bound on a document that is held in memory whole, and the setting that it comes from. */
+/** The largest document that is held in memory whole, and the setting that says so. */
 export interface DocumentBound {
   readonly limit: 'maxManifestBytes' | 'maxConfigBytes';
   readonly maxBytes: number;
 }
 
-/** The files of a directory. Each is opened once and stays open. */
-export function createDirectoryShelf(fd: number, { runOperation }: ArchivePorts, fds: number[]): FileShelf {
+/** The files of the open directory `fd`. Each is opened once, stays open, and is added to `fds`, which the caller closes. */
+export function createDirectoryTree(fd: number, { runOperation }: ArchivePorts, fds: number[]): FileTree {
   const opened = new Map<string, Promise<FileRange | undefined>>();
   const open = async (path: string): Promise<FileRange | undefined> => {
     const file = await runOperation('openInside', { fd, path });
@@ -26,8 +26,11 @@ export function createDirectoryShelf(fd: number, { runOperation }: ArchivePorts,
   };
 }
 
-/** The files of a tar, which is listed when the first one is asked for. */
-export function createTarShelf(fd: number, ports: ArchivePorts, fds: number[]): FileShelf {
+/**
+ * The members of the open tar `fd`, which is listed when the first one is asked for. The temporary file of a compressed
+ * tar is added to `fds`, which the caller closes.
+ */
+export function createTarTree(fd: number, ports: ArchivePorts, fds: number[]): FileTree {
   const { runOperation, limits, scratchDir: directory } = ports;
   let listed: Promise<{ readonly fd: number; readonly table: MemberTable }> | undefined;
   const list = async () => {
@@ -45,21 +48,21 @@ export function createTarShelf(fd: number, ports: ArchivePorts, fds: number[]): 
   };
 }
 
-/** A file that must be there. Throws `ARCHIVE_MEMBER_MISSING`. */
-export async function findExisting(shelf: FileShelf, path: string): Promise<FileRange> {
-  const file = await shelf.find(path);
+/** Returns a file that must exist. Throws `ARCHIVE_MEMBER_MISSING`. */
+export async function findExisting(files: FileTree, path: string): Promise<FileRange> {
+  const file = await files.find(path);
   if (file !== undefined) return file;
-  throw new SealiftError('ARCHIVE_MEMBER_MISSING', `${path}: expected it, but it is not there`, { context: { path } });
+  throw new SealiftError('ARCHIVE_MEMBER_MISSING', `${path}: expected this file, got none`, { context: { path } });
 }
 
-/** A small file, whole. Throws `ARCHIVE_MEMBER_MISSING`, `ARCHIVE_LIMIT_EXCEEDED`. */
+/** Reads a small file whole. Throws `ARCHIVE_MEMBER_MISSING`, `ARCHIVE_LIMIT_EXCEEDED`. */
 export async function readDocument(
-  shelf: FileShelf,
-  path: string,
-  { limit, maxBytes }: DocumentBound,
+  files: FileTree,
+  { path, bound }: { readonly path: string; readonly bound: DocumentBound },
   { runOperation }: Pick<ArchivePorts, 'runOperation'>,
 ): Promise<Uint8Array> {
-  const file = await findExisting(shelf, path);
+  const { limit, maxBytes } = bound;
+  const file = await findExisting(files, path);
   if (file.length <= maxBytes) return runOperation('readWhole', { file });
   const context = { limit, expected: maxBytes, actual: file.length };
   throw new SealiftError('ARCHIVE_LIMIT_EXCEEDED', `${path}: expected at most ${maxBytes} bytes, got ${file.length}`, {

@@ -2,7 +2,6 @@ export { openArchive } from './open-archive.ts';
 export { performArchiveOperation } from './perform-operation.ts';
 export type {
   ArchiveOperation,
-  ArchivePorts,
   FileOffer,
   FileSupply,
   OpenArchive,

@@ -14,7 +14,7 @@ import type { FetchedDocument } from '../registry/index.ts';
 import { chooseEntry } from './choose-image.ts';
 import { type DocumentBound, findExisting, readDocument } from './file-tree.ts';
 import { layoutSchema } from './schema.ts';
-import type { ArchivePorts, FileOffer, FileShelf, FileSupply } from './types.ts';
+import type { ArchivePorts, FileOffer, FileSupply, FileTree } from './types.ts';
 import { verifyDocument } from './verify-document.ts';
 
 const VERSION = '1.0.0';
@@ -24,17 +24,17 @@ function blobPath(digest: Digest): string {
   return `blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`;
 }
 
-/** An OCI image layout, in a directory or in a tar. https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md */
+/** Reads an OCI image layout, in a directory or in a tar. https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md */
 export class LayoutSupply implements FileSupply {
   readonly #reference: FileReference;
-  readonly #shelf: FileShelf;
+  readonly #files: FileTree;
   readonly #ports: ArchivePorts;
   readonly #manifestBound: DocumentBound;
   #checked: Promise<void> | undefined;
 
-  constructor(reference: FileReference, shelf: FileShelf, ports: ArchivePorts) {
+  constructor(reference: FileReference, files: FileTree, ports: ArchivePorts) {
     this.#reference = reference;
-    this.#shelf = shelf;
+    this.#files = files;
     this.#ports = ports;
     this.#manifestBound = { limit: 'maxManifestBytes', maxBytes: ports.limits.maxManifestBytes };
   }
@@ -57,17 +57,13 @@ export class LayoutSupply implements FileSupply {
   }
 
   async offerBlob({ digest, unsafeUrls = [] }: Descriptor): Promise<FileOffer> {
-    if (unsafeUrls.length > 0 && (await this.#shelf.find(blobPath(digest))) === undefined) {
-      throw new SealiftError(
-        'LAYER_FOREIGN_REFUSED',
-        `foreign layer ${digest}: expected it among the files, it is not`,
-        {
-          context: { digest },
-          hint: 'nothing of an image in files is fetched over a network; pull it from its registry',
-        },
-      );
+    if (unsafeUrls.length > 0 && (await this.#files.find(blobPath(digest))) === undefined) {
+      throw new SealiftError('LAYER_FOREIGN_REFUSED', `foreign layer ${digest}: expected a file with it, got none`, {
+        context: { digest },
+        hint: 'an image in files is never completed over the network; pull this image from its registry',
+      });
     }
-    return { file: await findExisting(this.#shelf, blobPath(digest)), compression: undefined };
+    return { file: await findExisting(this.#files, blobPath(digest)), compression: undefined };
   }
 
   remarks(): readonly string[] {
@@ -76,8 +72,8 @@ export class LayoutSupply implements FileSupply {
 
   async #fetchByDigest(digest: Digest): Promise<FetchedDocument> {
     const isPinned = digest === this.#reference.digest;
-    if (isPinned && (await this.#shelf.find(blobPath(digest))) === undefined) {
-      throw new SealiftError('ARCHIVE_IMAGE_UNKNOWN', `expected the image ${digest}, but it is not there`, {
+    if (isPinned && (await this.#files.find(blobPath(digest))) === undefined) {
+      throw new SealiftError('ARCHIVE_IMAGE_UNKNOWN', `expected the image ${digest}, got none with that digest`, {
         context: { expected: digest },
       });
     }
@@ -87,7 +83,7 @@ export class LayoutSupply implements FileSupply {
   }
 
   async #assertLayout(): Promise<void> {
-    const raw = await readDocument(this.#shelf, 'oci-layout', this.#manifestBound, this.#ports);
+    const raw = await readDocument(this.#files, { path: 'oci-layout', bound: this.#manifestBound }, this.#ports);
     const marker = layoutSchema.safeParse(parseMarker(raw));
     if (!marker.success) {
       throw new SealiftError('ARCHIVE_INVALID', 'oci-layout: expected an object with imageLayoutVersion');
@@ -100,7 +96,7 @@ export class LayoutSupply implements FileSupply {
   }
 
   async #readIndex(): Promise<ImageIndex> {
-    const raw = await readDocument(this.#shelf, 'index.json', this.#manifestBound, this.#ports);
+    const raw = await readDocument(this.#files, { path: 'index.json', bound: this.#manifestBound }, this.#ports);
     try {
       const parsed = parseManifestDocument(raw, '', this.#ports.limits);
       if (parsed.kind === 'index') return parsed.index;
@@ -111,7 +107,7 @@ export class LayoutSupply implements FileSupply {
   }
 
   #readBlob(digest: Digest, bound: DocumentBound): Promise<Uint8Array> {
-    return readDocument(this.#shelf, blobPath(digest), bound, this.#ports);
+    return readDocument(this.#files, { path: blobPath(digest), bound }, this.#ports);
   }
 }
 

@@ -6,7 +6,7 @@ import { readInto } from './read-range.ts';
 import type { ArchiveLimits, ArchiveOperations, TarMember } from './types.ts';
 
 const BLOCK_BYTES = 512;
-/** Stands for content that nobody has to read to find the next header. */
+/** Given to tar-stream in place of content, which does not matter for finding the next header. */
 const NOTHING = Buffer.alloc(1024 * 1024);
 
 const KINDS: ReadonlyMap<Header['type'], TarMember['kind']> = new Map([
@@ -21,13 +21,13 @@ function invalid(what: string, cause?: unknown): SealiftError {
 }
 
 /**
- * tar-stream under our own pump: it gets every header as it is, one block at a time, and zeros for the contents, which
- * are skipped in the file. An archive of gigabytes is listed by reading its headers.
+ * Feeds tar-stream with the headers of an archive, one block at a time, and with zeros for the contents, which are skipped
+ * in the file. An archive of gigabytes is listed by reading its headers only.
  */
 class MemberReader {
   readonly #file: FileRange;
   readonly #limits: ArchiveLimits;
-  // A mark of one byte: each write is done when `drain` comes.
+  // With a high-water mark of one byte, `drain` means that the last write was taken whole.
   readonly #parser = extract({ highWaterMark: 1 });
   readonly #members: TarMember[] = [];
   #position = 0;
@@ -46,8 +46,8 @@ class MemberReader {
   async read(): Promise<readonly TarMember[]> {
     const block = Buffer.alloc(BLOCK_BYTES);
     let zeroBlocks = 0;
-    // https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html: two blocks of zeros end an archive. One
-    // that ends without them may lack members, which is told when one of them is wanted.
+    // https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html: two blocks of zeros end an archive. An archive
+    // without them may lack members; that is reported when one of those is asked for.
     while (zeroBlocks < 2 && this.#readBlock(block)) {
       zeroBlocks = block.every((byte) => byte === 0) ? zeroBlocks + 1 : 0;
       await this.#give(Buffer.from(block));
@@ -69,12 +69,12 @@ class MemberReader {
 
   #enter(header: Header): void {
     const { name, type, linkname, size } = header;
-    // What a directory has as its size is not followed by content.
+    // The size of a directory is not followed by content.
     this.#contentBytes = type === 'directory' ? 0 : size;
     this.#members.push({
       name,
       kind: KINDS.get(type) ?? 'other',
-      // Null where there is none, whatever its type says.
+      // tar-stream gives null for a member without a target, contrary to its types.
       target: linkname ?? '',
       offset: this.#file.offset + this.#position,
       size: this.#contentBytes,
@@ -95,7 +95,7 @@ class MemberReader {
     const padded = Math.ceil(this.#contentBytes / BLOCK_BYTES) * BLOCK_BYTES;
     if (this.#position + padded > this.#file.length) {
       const { name } = this.#members.at(-1) ?? { name: '' };
-      throw invalid(`member ${name}: expected ${this.#contentBytes} bytes, but the archive ends before`);
+      throw invalid(`member ${name}: expected ${this.#contentBytes} bytes, got fewer before the end of the archive`);
     }
     this.#contentBytes = 0;
     for (let left = padded; left > 0; left -= NOTHING.length) await this.#give(NOTHING.subarray(0, left));

@@ -5,7 +5,7 @@ function invalid(name: string, what: string): SealiftError {
   return new SealiftError('ARCHIVE_INVALID', `archive: member ${name}: ${what}`, { context: { member: name } });
 }
 
-/** `./a//b/` → `a/b`; undefined for a path that climbs above where it begins. */
+/** Returns `a/b` for `./a//b/`, and undefined for a path whose `..` leads above its start. */
 function cleanPath(path: string): string | undefined {
   const parts: string[] = [];
   for (const part of path.split('/')) {
@@ -17,8 +17,8 @@ function cleanPath(path: string): string | undefined {
 }
 
 /**
- * What a tar has, by name. A name that is there twice means one thing to whoever unpacks it and another to whoever stops
- * at the first, so that it is refused when it is asked for.
+ * The members of a tar by name. A name that occurs twice is refused when it is asked for: a program that unpacks the tar
+ * uses the last member, a program that stops early uses the first.
  */
 export class MemberTable {
   readonly #byName = new Map<string, TarMember[]>();
@@ -35,8 +35,8 @@ export class MemberTable {
   }
 
   /**
-   * The file that a path names, by way of one link at most, as containers/image has it: what `docker save` writes for a
-   * layer that several images share. Undefined where there is none; throws `ARCHIVE_INVALID`.
+   * Returns the file that a path names, undefined for none. At most one link is followed, as containers/image does:
+   * `docker save` writes one for a layer that several images share. Throws `ARCHIVE_INVALID`.
    */
   findFile(path: string): TarMember | undefined {
     const name = cleanPath(path);
@@ -51,11 +51,11 @@ export class MemberTable {
   #find(name: string): TarMember | undefined {
     const [member, ...others] = this.#byName.get(name) ?? [];
     if (others.length === 0) return member;
-    throw invalid(name, `expected one of that name, got ${others.length + 1}`);
+    throw invalid(name, `expected one member of that name, got ${others.length + 1}`);
   }
 }
 
-/** A symlink's target begins at its directory, a hard link's at the root. */
+/** Resolves a link: a symlink's target is relative to its directory, a hard link's to the root of the archive. */
 function linkTarget(name: string, { kind, target }: TarMember): string {
   if (kind === 'other') throw invalid(name, 'expected a regular file');
   const folder = kind === 'symlink' ? name.slice(0, name.lastIndexOf('/') + 1) : '';

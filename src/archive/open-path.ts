@@ -4,9 +4,9 @@ import { closeFd, errnoOf, openBeneath, openInRoot } from '../platform/index.ts'
 import { archiveFailed } from './archive-failed.ts';
 import type { ArchiveOperations } from './types.ts';
 
-/** O_PATH of <fcntl.h>, which node:fs has no name for. */
+/** O_PATH of <fcntl.h>; node:fs has no constant for it. */
 const O_PATH = 0o10000000;
-/** A FIFO that took a file's place must not block the thread. */
+/** O_NONBLOCK, because a FIFO that replaced a file must not block the thread. */
 const READ = constants.O_RDONLY | constants.O_NONBLOCK;
 
 const ABSENT: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR']);
@@ -14,7 +14,7 @@ const LEAVES: ReadonlySet<string | undefined> = new Set(['EXDEV', 'ELOOP']);
 
 type Open = (flags: number) => number;
 
-/** Looks before it reads: no device and no FIFO is opened. Undefined for what is not as wanted. */
+/** Opens for reading only what `fits`, which is checked before, so that no device or FIFO is opened. Else undefined. */
 function openFitting(open: Open, fits: (stats: Stats) => boolean): number | undefined {
   const pathFd = open(O_PATH);
   try {
@@ -41,12 +41,12 @@ function openAbsolute(path: string, kind: 'directory' | 'file'): number | undefi
   }
 }
 
-/** See `ArchiveOperations`. The path is that of the open thing: no link can be swapped between the two. */
-export const openPlace: ArchiveOperations['openPlace'] = ({ path, kind }) => {
+/** See `ArchiveOperations`. The path is read from the open descriptor, so that no link can be swapped in between. */
+export const openPath: ArchiveOperations['openPath'] = ({ path, kind }) => {
   const fd = openAbsolute(path, kind);
   if (fd !== undefined) return { fd, path: readlinkSync(`/proc/self/fd/${fd}`) };
   const expected = kind === 'directory' ? 'a directory' : 'a regular file';
-  throw new SealiftError('ARCHIVE_NOT_FOUND', `open ${path}: expected ${expected}, but there is none`, {
+  throw new SealiftError('ARCHIVE_NOT_FOUND', `open ${path}: expected ${expected}, got none`, {
     context: { path, expected },
   });
 };

@@ -10,16 +10,16 @@ import { readInto, readPieces } from './read-range.ts';
 import type { ArchiveLimits, ArchiveOperations } from './types.ts';
 
 const CHUNK_BYTES = 64 * 1024;
-/** Garbage is collected each time that so much has come out. */
+/** Garbage is collected each time this many bytes were decompressed. */
 const COLLECT_BYTES = 4 * 1024 * 1024;
-/** Below this the ratio says nothing: a small archive of zeros is not an attack. */
+/** The expansion ratio is not checked below this size: a small archive of zeros is not an attack. */
 const RATIO_FREE_BYTES = 64 * 1024 * 1024;
 
 const FULL: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /**
- * See `ArchiveOperations`. Only a file that can be read at any place is of use: a compressed one is unpacked whole, into
- * a file without a name, which is gone when its descriptor is closed, however the process ends.
+ * See `ArchiveOperations`. The members of a tar are read at their offsets, so a compressed tar is first unpacked whole into
+ * an unnamed file, which disappears when its descriptor is closed, however the process ends.
  */
 export const openTar: ArchiveOperations['openTar'] = async ({ fd, directory, limits }) => {
   const file = { fd, offset: 0, length: fstatSync(fd).size };
@@ -30,11 +30,11 @@ export const openTar: ArchiveOperations['openTar'] = async ({ fd, directory, lim
       return file;
     case 'gzip':
     case 'zstd':
-      return unpack(file, createInflate(compression, limits), directory, limits);
+      return unpack({ file, inflate: createInflate(compression, limits), directory, limits });
     default:
       throw new SealiftError(
         'ARCHIVE_UNSUPPORTED',
-        `archive: expected a tar, plain, gzip or zstd, got ${compression}`,
+        `archive: expected a tar, uncompressed or compressed with gzip or zstd, got ${compression}`,
         {
           context: { actual: compression },
           hint: `decompress it first, e.g. with ${compression} -d`,
@@ -51,19 +51,21 @@ function createInflate(compression: 'gzip' | 'zstd', { maxZstdWindowLog }: Archi
   });
 }
 
-async function unpack(
-  file: FileRange,
-  inflate: NodeJS.ReadWriteStream,
-  directory: string,
-  limits: ArchiveLimits,
-): Promise<FileRange> {
+interface Unpacking {
+  readonly file: FileRange;
+  readonly inflate: NodeJS.ReadWriteStream;
+  readonly directory: string;
+  readonly limits: ArchiveLimits;
+}
+
+async function unpack({ file, inflate, directory, limits }: Unpacking): Promise<FileRange> {
   const fd = openScratch(directory);
   let length = 0;
   let collectedAt = 0;
   const take = async (output: AsyncIterable<Buffer>): Promise<void> => {
     for await (const chunk of output) {
       assertBounded(length + chunk.length, file.length, limits);
-      writeWhole(fd, chunk, length, directory);
+      writeWhole({ fd, directory }, chunk, length);
       length += chunk.length;
       if (length - collectedAt < COLLECT_BYTES) continue;
       collectedAt = length;
@@ -76,11 +78,11 @@ async function unpack(
   } catch (error) {
     closeFd(fd);
     if (error instanceof SealiftError) throw error;
-    throw new SealiftError('ARCHIVE_INVALID', 'archive: expected it to decompress to its end', { cause: error });
+    throw new SealiftError('ARCHIVE_INVALID', 'archive: expected data that decompresses to its end', { cause: error });
   }
 }
 
-/** A stream keeps what it was given for a while. */
+/** Copies each piece, because a stream keeps what it was given for a while. */
 function* ownedPieces(file: FileRange): Generator<Buffer> {
   for (const piece of readPieces(file, Buffer.allocUnsafe(CHUNK_BYTES))) yield Buffer.from(piece);
 }
@@ -93,7 +95,13 @@ function openScratch(directory: string): number {
   }
 }
 
-function writeWhole(fd: number, chunk: Buffer, position: number, directory: string): void {
+interface Scratch {
+  readonly fd: number;
+  /** Where the file without a name lies, for messages. */
+  readonly directory: string;
+}
+
+function writeWhole({ fd, directory }: Scratch, chunk: Buffer, position: number): void {
   try {
     for (let done = 0; done < chunk.length; ) {
       done += writeSync(fd, chunk, done, chunk.length - done, position + done);
@@ -107,10 +115,14 @@ function scratchFailed(directory: string, cause: unknown): unknown {
   const errno = errnoOf(cause);
   if (errno === undefined) return cause;
   if (!FULL.has(errno)) return archiveFailed(`unpack archive into ${directory}`, cause);
-  return new SealiftError('ARCHIVE_SPACE_EXHAUSTED', `unpack archive into ${directory}: expected room, got ${errno}`, {
-    context: { path: directory, errno },
-    cause,
-  });
+  return new SealiftError(
+    'ARCHIVE_SPACE_EXHAUSTED',
+    `unpack archive into ${directory}: expected free space, got ${errno}`,
+    {
+      context: { path: directory, errno },
+      cause,
+    },
+  );
 }
 
 function assertBounded(output: number, input: number, limits: ArchiveLimits): void {

@@ -2,18 +2,18 @@ import { assertNever } from '../errors/index.ts';
 import { closeFd } from '../platform/index.ts';
 import { examineLayer } from './examine-layer.ts';
 import { listMembers } from './list-members.ts';
-import { openInside, openPlace } from './open-path.ts';
+import { openInside, openPath } from './open-path.ts';
 import { openTar } from './open-tar.ts';
 import { readRange } from './read-range.ts';
 import type { ArchiveOperation, ArchiveOperations } from './types.ts';
 
-/** The worker's side of `RunArchiveOperation`: may block on the disk, throws `SealiftError`. */
+/** Performs an operation in a worker, for `RunArchiveOperation`. It may block on the disk and throws `SealiftError`. */
 export function performArchiveOperation(
   operation: ArchiveOperation,
 ): ReturnType<ArchiveOperations[keyof ArchiveOperations]> {
   switch (operation.kind) {
-    case 'openPlace':
-      return openPlace(operation.request);
+    case 'openPath':
+      return openPath(operation.request);
     case 'openInside':
       return openInside(operation.request);
     case 'openTar':

@@ -2,7 +2,7 @@ import { readSync } from 'node:fs';
 import type { FileRange } from '../layer/index.ts';
 import { archiveFailed } from './archive-failed.ts';
 
-/** Reads into all of `room` from `position` on; answers how much there was. */
+/** Fills `room` with bytes from `position` on and returns how many there were; fewer only at the end of the file. */
 export function readInto(fd: number, room: Buffer, position: number): number {
   let length = 0;
   try {
@@ -17,13 +17,13 @@ export function readInto(fd: number, room: Buffer, position: number): number {
   return length;
 }
 
-/** The bytes of a small range; fewer where the file ends earlier. */
+/** Reads a small range whole; the result is shorter where the file ends earlier. */
 export function readRange({ fd, offset, length }: FileRange): Uint8Array {
   const room = Buffer.alloc(length);
   return room.subarray(0, readInto(fd, room, offset));
 }
 
-/** Passes a range on in pieces of at most `chunk.length`; the buffer is used again for each. */
+/** Yields a range in pieces of at most `chunk.length` bytes; each piece lies in `chunk`, which the next one overwrites. */
 export function* readPieces({ fd, offset, length }: FileRange, chunk: Buffer): Generator<Buffer> {
   for (let done = 0; done < length; ) {
     const count = readInto(fd, chunk.subarray(0, Math.min(chunk.length, length - done)), offset + done);

@@ -3,55 +3,56 @@ import type { Limits } from '../limits/index.ts';
 import type { Descriptor, Digest, FileReference, LayerCompression } from '../oci/index.ts';
 import type { FetchedDocument } from '../registry/index.ts';
 
-/** What a worker needs to read a layer's blob. */
+/** The part of a file from which a worker reads a layer's blob. */
 export interface FileOffer {
   readonly file: FileRange;
-  /** What the blob's first bytes say, where the media type says nothing. */
+  /** The compression that the blob's first bytes show, where the media type does not say it; else undefined. */
   readonly compression: LayerCompression | undefined;
 }
 
-/** An image's bytes out of files, as those of a registry: nothing that is asked for by digest comes with another. */
+/** Supplies an image from files, as a registry does. Bytes that are asked for by digest are verified against it. */
 export interface FileSupply {
-  /** By digest, or the image that the reference names, whatever else is given. */
+  /** Returns the manifest of this digest; anything but a digest means the image that the reference selects. */
   fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<FetchedDocument>;
   fetchSmallBlob(descriptor: Descriptor, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array>;
   offerBlob(descriptor: Descriptor, signal?: AbortSignal): Promise<FileOffer>;
-  /** Nothing is ever passed over. */
+  /** Always empty: unlike a registry with mirrors, files have nothing that is skipped. */
   remarks(): readonly string[];
 }
 
-/** A directory or file that is open. */
+/** A directory or archive that is open. */
 export interface OpenArchive {
-  /** With the path of what was opened, all links resolved. */
+  /** The reference with the real path of what was opened: all links are resolved. */
   readonly reference: FileReference;
   readonly supply: FileSupply;
-  /** Closes all that was opened, and with it the temporary file of a compressed archive. */
+  /** Closes everything that was opened; this also removes the temporary file of a compressed archive. */
   close(): Promise<void>;
 }
 
 export interface ArchivePorts {
   readonly runOperation: RunArchiveOperation;
-  /** Where a compressed archive is unpacked to. */
+  /** The directory into which a compressed archive is unpacked. */
   readonly scratchDir: string;
   readonly limits: Limits;
 }
 
-/** Files below one root, whatever holds them. Paths are relative, clean, and separated by slashes. */
-export interface FileShelf {
-  /** Undefined where there is none. Throws `ARCHIVE_INVALID` for what is no regular file inside the root. */
+/** The files below the root of a directory or tar. Paths are relative, clean, and separated by slashes. */
+export interface FileTree {
+  /** Undefined when nothing has this path. Throws `ARCHIVE_INVALID` for anything but a regular file inside the root. */
   find(path: string): Promise<FileRange | undefined>;
 }
 
 export type WrapperCompression = LayerCompression | 'bzip2' | 'xz';
 
-/** A member of a tar that has a name, as it stands there. */
+/** A named member of a tar, as its header says; nothing is checked yet. */
 export interface TarMember {
   readonly name: string;
   readonly kind: 'file' | 'symlink' | 'hardlink' | 'other';
-  /** Of a link. */
+  /** The target of a link, else empty. */
   readonly target: string;
-  /** Of the content. */
+  /** The position of the content in the file. */
   readonly offset: number;
+  /** The size of the content. */
   readonly size: number;
 }
 
@@ -60,27 +61,30 @@ export type ArchiveLimits = Pick<
   'maxArchiveBytes' | 'maxArchiveMembers' | 'maxExpansionRatio' | 'maxZstdWindowLog'
 >;
 
-/** What is done in a worker, since a path may lie on a disk that does not answer. Descriptors are the process's. */
+/**
+ * What workers do, since a path may lie on a disk that does not answer. Descriptors belong to the process: they outlive
+ * the worker, and the caller closes them with `closeAll`.
+ */
 export interface ArchiveOperations {
-  /** Throws `ARCHIVE_NOT_FOUND` when the path leads to nothing of that kind. */
-  openPlace(request: { readonly path: string; readonly kind: 'directory' | 'file' }): {
+  /** Opens a path, following links. Throws `ARCHIVE_NOT_FOUND` when it leads to nothing of that kind. */
+  openPath(request: { readonly path: string; readonly kind: 'directory' | 'file' }): {
     readonly fd: number;
-    /** Of what was opened, all links resolved. */
+    /** The real path of what was opened. */
     readonly path: string;
   };
-  /** A regular file below an open directory; undefined where there is none. Throws `ARCHIVE_INVALID`. */
+  /** Opens a regular file below an open directory; undefined when nothing has this path. Throws `ARCHIVE_INVALID`. */
   openInside(request: { readonly fd: number; readonly path: string }): FileRange | undefined;
-  /** The tar in an open file: the file itself, or an unnamed one in `directory` with what it holds compressed. */
+  /** Returns the tar in an open file: the file itself, or an unnamed file in `directory` with the decompressed tar. */
   openTar(request: {
     readonly fd: number;
     readonly directory: string;
     readonly limits: ArchiveLimits;
   }): Promise<FileRange>;
-  /** All members that have a name. Throws `ARCHIVE_INVALID`, `ARCHIVE_LIMIT_EXCEEDED`. */
+  /** Lists all members that have a name. Throws `ARCHIVE_INVALID`, `ARCHIVE_LIMIT_EXCEEDED`. */
   listMembers(request: { readonly file: FileRange; readonly limits: ArchiveLimits }): Promise<readonly TarMember[]>;
-  /** Less than the range where the file ends earlier. */
+  /** Reads a range; the result is shorter where the file ends earlier. */
   readWhole(request: { readonly file: FileRange }): Uint8Array;
-  /** How a layer lies there; of a compressed one also its digest, which nothing else tells. */
+  /** Returns how a layer is compressed, and the digest of a compressed one, which nothing in the archive states. */
   examineLayer(request: { readonly file: FileRange }): ExaminedLayer;
   closeAll(request: { readonly fds: readonly number[] }): void;
 }
@@ -93,7 +97,7 @@ export type ArchiveOperation = {
   [Kind in keyof ArchiveOperations]: { readonly kind: Kind; readonly request: Parameters<ArchiveOperations[Kind]>[0] };
 }[keyof ArchiveOperations];
 
-/** Has an operation done in a worker; rejects with the `SealiftError` that it threw there. */
+/** Runs an operation in a worker; rejects with the `SealiftError` that it threw there. */
 export type RunArchiveOperation = <Kind extends keyof ArchiveOperations>(
   kind: Kind,
   request: Parameters<ArchiveOperations[Kind]>[0],

@@ -1,7 +1,7 @@
 import { SealiftError } from '../errors/index.ts';
 import { type Digest, digestAlgorithm, hashBytes } from '../oci/index.ts';
 
-/** Throws `BLOB_SIZE_MISMATCH`, and `code` when the bytes are others than the digest names. */
+/** Throws `BLOB_SIZE_MISMATCH` for bytes of another size, and `code` for bytes with another digest. */
 export function verifyDocument(
   bytes: Uint8Array,
   expected: { readonly digest: Digest; readonly size?: number | undefined },
@@ -15,7 +15,7 @@ export function verifyDocument(
   }
   const actual = hashBytes(bytes, digestAlgorithm(digest));
   if (actual === digest) return;
-  throw new SealiftError(code, `${digest}: expected bytes of that digest, got ${actual}`, {
+  throw new SealiftError(code, `${digest}: expected bytes with this digest, got ${actual}`, {
     context: { expected: digest, actual },
   });
 }

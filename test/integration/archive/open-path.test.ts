@@ -1,6 +1,6 @@
 import { fstatSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openInside, openPlace } from '../../../src/archive/open-path.ts';
+import { openInside, openPath } from '../../../src/archive/open-path.ts';
 import { closeFd } from '../../../src/platform/index.ts';
 import { IS_ROOT, mustRun } from '../../support/machine/commands.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
@@ -9,7 +9,7 @@ import { expectFailure } from '../../support/matchers.ts';
 let scratch: Scratch;
 let opened: number[];
 beforeEach(() => {
-  scratch = new Scratch('place');
+  scratch = new Scratch('open-path');
   opened = [];
 });
 afterEach(() => {
@@ -18,9 +18,9 @@ afterEach(() => {
 });
 
 function openAt(path: string, kind: 'directory' | 'file'): { readonly fd: number; readonly path: string } {
-  const place = openPlace({ path, kind });
-  opened.push(place.fd);
-  return place;
+  const result = openPath({ path, kind });
+  opened.push(result.fd);
+  return result;
 }
 
 function readInside(fd: number, path: string): string | undefined {
@@ -31,8 +31,8 @@ function readInside(fd: number, path: string): string | undefined {
   return readFileSync(`/proc/self/fd/${file.fd}`, 'utf8');
 }
 
-describe('openPlace', () => {
-  it('tells the real path of what it opened, and keeps to it', () => {
+describe('openPath', () => {
+  it('returns the real path of what it opened, and keeps to it', () => {
     mkdirSync(scratch.join('real'));
     writeFileSync(scratch.join('real/file'), 'first');
     symlinkSync('real', scratch.join('link'));
@@ -55,17 +55,17 @@ describe('openPlace', () => {
     mkdirSync(scratch.join('folder'));
     await mustRun('mkfifo', [scratch.join('fifo')]);
     symlinkSync('absent', scratch.join('dangling'));
-    await expectFailure('ARCHIVE_NOT_FOUND', () => openPlace({ path: scratch.join(name), kind }));
+    await expectFailure('ARCHIVE_NOT_FOUND', () => openPath({ path: scratch.join(name), kind }));
   });
 
   it('refuses a device', async () => {
-    await expectFailure('ARCHIVE_NOT_FOUND', () => openPlace({ path: '/dev/null', kind: 'file' }));
+    await expectFailure('ARCHIVE_NOT_FOUND', () => openPath({ path: '/dev/null', kind: 'file' }));
   });
 
   it('says why it cannot be opened', async () => {
     // Refused whoever asks: magic links of procfs lead past every check.
     const error = await expectFailure('ARCHIVE_READ_FAILED', () =>
-      openPlace({ path: '/proc/self/cwd', kind: 'directory' }),
+      openPath({ path: '/proc/self/cwd', kind: 'directory' }),
     );
     expect(error.context['errno']).toBe('ELOOP');
   });
