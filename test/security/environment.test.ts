@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Scratch } from '../support/machine/scratch.ts';
+import { SOURCE_ENVIRONMENT } from '../support/programs/source-environment.ts';
 import { type FakeRegistry, startFakeRegistry } from '../support/registries/fake-registry.ts';
 import { makeTestCertificates } from '../support/registries/test-certificates.ts';
 
@@ -27,7 +28,7 @@ afterAll(async () => {
 /** The error of `sealift inspect` for an image that the registry does not have. */
 async function inspect(environment: Readonly<Record<string, string>>): Promise<{ code: string; message: string }> {
   const reference = `${new URL(registry.origin).host}/team/app:1`;
-  const env = { PATH: process.env['PATH'], HOME: '/nonexistent', ...environment };
+  const env = { ...SOURCE_ENVIRONMENT, ...environment };
   const child = spawn(process.execPath, [ENTRY, 'inspect', reference, '--json'], {
     env,
     stdio: ['ignore', 'pipe', 'ignore'],

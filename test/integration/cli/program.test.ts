@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PullBed } from '../../support/beds/pull-bed.ts';
 import { file } from '../../support/builders/tar-builder.ts';
+import { SOURCE_ENVIRONMENT } from '../../support/programs/source-environment.ts';
 import type { FaultAction } from '../../support/registries/fake-registry.ts';
 
 const ENTRY = fileURLToPath(new URL('../../../src/bin/sealift.ts', import.meta.url));
@@ -18,7 +19,7 @@ afterEach(() => bed.close());
 
 function start(parameters: readonly string[]) {
   const child = spawn(process.execPath, [ENTRY, ...parameters], {
-    env: { PATH: process.env['PATH'], HOME: '/nonexistent' },
+    env: SOURCE_ENVIRONMENT,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const chunks: Buffer[] = [];
