@@ -10,11 +10,11 @@ import {
   lutimes,
   type SystemPath,
 } from '../../platform/index.ts';
+import { refuseXattr } from '../tree/refuse-xattr.ts';
+import type { Tally } from '../tree/tally.ts';
+import type { Attributes } from '../tree/trie.ts';
 import type { EntryType } from '../types.ts';
-import { refuseXattr } from './refuse-xattr.ts';
 import { toSystemPath } from './system-path.ts';
-import type { Tally } from './tally.ts';
-import type { Attributes } from './trie.ts';
 
 const CAPABILITY = 'security.capability';
 const DEFAULT_ACL = 'system.posix_acl_default';

@@ -2,12 +2,12 @@ import { type BigIntStats, closeSync, constants, copyFileSync, lstatSync, openSy
 import { type ByteString, showByteString, toByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import { lgetxattr, llistxattr, type SystemPath } from '../../platform/index.ts';
+import { joinPath } from '../tree/entry-path.ts';
+import type { Place } from '../tree/layer-tree.ts';
+import type { Attributes } from '../tree/trie.ts';
 import type { LowerNode } from '../types.ts';
-import { joinPath } from './entry-path.ts';
-import { createFile, finishFile, makeDevice, makeSymlink, type Target } from './place-entry.ts';
-import type { Place } from './staged-tree.ts';
+import { createFile, finishFile, makeDevice, makeSymlink, type Target } from './make-node.ts';
 import { toSystemPath } from './system-path.ts';
-import type { Attributes } from './trie.ts';
 
 const NANOSECONDS = 1_000_000_000n;
 

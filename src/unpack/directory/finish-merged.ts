@@ -1,10 +1,10 @@
 import { chmodSync } from 'node:fs';
 import type { ByteString } from '../../bytes/index.ts';
 import { lutimes } from '../../platform/index.ts';
+import type { Change } from '../tree/layer-tree.ts';
+import { type DirectoryNode, IMPLIED_ATTRIBUTES } from '../tree/trie.ts';
 import type { ImpliedDirectory } from '../types.ts';
-import type { Target } from './place-entry.ts';
-import type { Change } from './staged-tree.ts';
-import { type DirectoryNode, IMPLIED_ATTRIBUTES } from './trie.ts';
+import type { Target } from './make-node.ts';
 
 const DEFAULT_ACL = 'system.posix_acl_default' as ByteString;
 const SETGID = 0o2000;

@@ -1,8 +1,8 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { type ByteString, toByteString } from '../../bytes/index.ts';
 import { lgetxattr, type SystemPath } from '../../platform/index.ts';
+import { joinPath, parseEntryPath } from '../tree/entry-path.ts';
 import type { LowerNode, LowerView } from '../types.ts';
-import { joinPath, parseEntryPath } from './entry-path.ts';
 import { toSystemPath } from './system-path.ts';
 
 const ROOT = '' as ByteString;

@@ -1,8 +1,8 @@
 import { linkSync, mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { type ByteString, toByteString } from '../../bytes/index.ts';
 import type { SystemPath } from '../../platform/index.ts';
+import { IMPLIED_ATTRIBUTES } from '../tree/trie.ts';
 import { toSystemPath } from './system-path.ts';
-import { IMPLIED_ATTRIBUTES } from './trie.ts';
 
 /** Where the names of a staged tree are kept besides the tree itself. Paths are those of the tree. */
 export interface NameStore {

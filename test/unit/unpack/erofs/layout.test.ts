@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import type { ByteString } from '../../../../src/bytes/index.ts';
-import { createDirectoryNode, type DirectoryNode, type TrieNode } from '../../../../src/unpack/directory/trie.ts';
 import { encodeDirectoryBlock, layoutDirectory } from '../../../../src/unpack/erofs/layout-directory.ts';
 import { encodeDevice, S_IF } from '../../../../src/unpack/erofs/layout-format.ts';
 import { planImage, writeMetadata } from '../../../../src/unpack/erofs/layout-image.ts';
@@ -8,6 +7,7 @@ import { createInode, encodeInode } from '../../../../src/unpack/erofs/layout-in
 import { encodeSuperblock } from '../../../../src/unpack/erofs/layout-superblock.ts';
 import { encodeXattrs, indexXattrName } from '../../../../src/unpack/erofs/layout-xattrs.ts';
 import type { Inode } from '../../../../src/unpack/erofs/types.ts';
+import { createDirectoryNode, type DirectoryNode, type TrieNode } from '../../../../src/unpack/tree/trie.ts';
 import { bytes } from '../../../support/builders/entries.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 

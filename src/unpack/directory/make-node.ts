@@ -2,13 +2,13 @@ import { closeSync, constants, openSync, symlinkSync } from 'node:fs';
 import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import { mknod, S_IFMT } from '../../platform/index.ts';
+import { joinPath } from '../tree/entry-path.ts';
+import type { Location, StagedTree } from '../tree/layer-tree.ts';
+import type { Attributes } from '../tree/trie.ts';
 import type { TarEntry } from '../types.ts';
 import type { AttributeApplier } from './apply-attributes.ts';
-import { joinPath } from './entry-path.ts';
-import type { Location, StagedTree } from './staged-tree.ts';
 import { toSystemPath } from './system-path.ts';
 import type { TreeDisk } from './tree-disk.ts';
-import type { Attributes } from './trie.ts';
 
 const CREATE_FILE = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_WRONLY;
 const PERMISSIONS = 0o777;

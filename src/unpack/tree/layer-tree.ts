@@ -1,10 +1,10 @@
 import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import type { Limits } from '../../limits/index.ts';
+import type { NameStore } from '../directory/tree-disk.ts';
 import type { LowerView } from '../types.ts';
 import { joinPath, splitComponents } from './entry-path.ts';
 import { hidesChild, resolveDirectory, type Step } from './resolve-directory.ts';
-import type { NameStore } from './tree-disk.ts';
 import { type Attributes, createDirectoryNode, type DirectoryNode, type TrieNode } from './trie.ts';
 import { isIgnoredDirectory } from './whiteout-name.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { ByteString } from '../../../../src/bytes/index.ts';
-import { resolveDirectory } from '../../../../src/unpack/directory/resolve-directory.ts';
-import { createDirectoryNode, type DirectoryNode, type TrieNode } from '../../../../src/unpack/directory/trie.ts';
 import type { LowerNode, LowerView } from '../../../../src/unpack/index.ts';
+import { resolveDirectory } from '../../../../src/unpack/tree/resolve-directory.ts';
+import { createDirectoryNode, type DirectoryNode, type TrieNode } from '../../../../src/unpack/tree/trie.ts';
 import { bytes } from '../../../support/builders/entries.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { parseEntryPath } from '../../../../src/unpack/directory/entry-path.ts';
-import { isIgnoredDirectory, parseWhiteoutName } from '../../../../src/unpack/directory/whiteout-name.ts';
+import { parseEntryPath } from '../../../../src/unpack/tree/entry-path.ts';
+import { isIgnoredDirectory, parseWhiteoutName } from '../../../../src/unpack/tree/whiteout-name.ts';
 import { bytes } from '../../../support/builders/entries.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 

@@ -2,9 +2,9 @@ import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import type { LowerView } from '../types.ts';
 import { joinPath, parseEntryPath } from './entry-path.ts';
+import type { FoundLeaf, Place, StagedTree } from './layer-tree.ts';
 import type { NodeMaker } from './node-maker.ts';
 import { hidesChild } from './resolve-directory.ts';
-import type { FoundLeaf, Place, StagedTree } from './staged-tree.ts';
 
 interface LinkRequest {
   readonly tree: StagedTree;

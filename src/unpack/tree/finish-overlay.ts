@@ -1,9 +1,9 @@
 import type { ByteString } from '../../bytes/index.ts';
 import type { ImpliedDirectory } from '../types.ts';
 import { joinPath } from './entry-path.ts';
+import { isDirectory, type Place, type StagedTree } from './layer-tree.ts';
 import type { NodeMaker } from './node-maker.ts';
 import { hidesChild } from './resolve-directory.ts';
-import { isDirectory, type Place, type StagedTree } from './staged-tree.ts';
 import type { TrieNode } from './trie.ts';
 
 interface FinishOptions {
