@@ -60,6 +60,7 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 /** Folders that are rooms of their own inside a room. Their index may be imported from outside. */
 export const SUB_ROOMS: readonly string[] = [
   'src/unpack/tar',
+  'src/unpack/tree',
   'src/unpack/directory',
   'src/unpack/erofs',
   'src/signature/policy',
@@ -87,6 +88,7 @@ export const PURE_FOLDERS: readonly string[] = [
   'src/bytes',
   'src/limits',
   'src/unpack/tar',
+  'src/unpack/tree',
   'src/signature/policy',
 ];
 

@@ -10,9 +10,7 @@ import {
   lutimes,
   type SystemPath,
 } from '../../platform/index.ts';
-import { refuseXattr } from '../tree/refuse-xattr.ts';
-import type { Tally } from '../tree/tally.ts';
-import type { Attributes } from '../tree/trie.ts';
+import { type Attributes, refuseXattr, type Tally } from '../tree/index.ts';
 import type { EntryType } from '../types.ts';
 import { toSystemPath } from './system-path.ts';
 

@@ -2,9 +2,7 @@ import { type BigIntStats, closeSync, constants, copyFileSync, lstatSync, openSy
 import { type ByteString, showByteString, toByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import { lgetxattr, llistxattr, type SystemPath } from '../../platform/index.ts';
-import { joinPath } from '../tree/entry-path.ts';
-import type { Place } from '../tree/layer-tree.ts';
-import type { Attributes } from '../tree/trie.ts';
+import { type Attributes, joinPath, type Place } from '../tree/index.ts';
 import type { LowerNode } from '../types.ts';
 import { createFile, finishFile, makeDevice, makeSymlink, type Target } from './make-node.ts';
 import { toSystemPath } from './system-path.ts';

@@ -2,17 +2,24 @@ import { closeSync, writeSync } from 'node:fs';
 import type { ByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import { lsetxattr, mknod, S_IFMT } from '../../platform/index.ts';
-import { joinPath } from '../tree/entry-path.ts';
-import { finishOverlay } from '../tree/finish-overlay.ts';
-import type { Location, Place, StagedTree } from '../tree/layer-tree.ts';
-import type { NodeMaker } from '../tree/node-maker.ts';
-import type { Tally } from '../tree/tally.ts';
-import { type Attributes, IMPLIED_ATTRIBUTES, type LeafNode } from '../tree/trie.ts';
+import {
+  type Attributes,
+  type Device,
+  finishOverlay,
+  IMPLIED_ATTRIBUTES,
+  joinPath,
+  type LeafNode,
+  type Location,
+  type NodeMaker,
+  type Place,
+  type StagedTree,
+  type Tally,
+} from '../tree/index.ts';
 import type { ImpliedDirectory, LowerNode, TarEntry } from '../types.ts';
 import { AttributeApplier } from './apply-attributes.ts';
 import { copyLower } from './copy-lower.ts';
 import { finishMerged, reopenMerged } from './finish-merged.ts';
-import { createFile, type Device, finishFile, makeDevice, makeSymlink, type Target } from './make-node.ts';
+import { createFile, finishFile, makeDevice, makeSymlink, type Target } from './make-node.ts';
 import type { TreeDisk } from './tree-disk.ts';
 import { describeWriteFailure } from './write-failure.ts';
 

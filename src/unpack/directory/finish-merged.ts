@@ -1,8 +1,7 @@
 import { chmodSync } from 'node:fs';
 import type { ByteString } from '../../bytes/index.ts';
 import { lutimes } from '../../platform/index.ts';
-import type { Change } from '../tree/layer-tree.ts';
-import { type DirectoryNode, IMPLIED_ATTRIBUTES } from '../tree/trie.ts';
+import { type Change, type DirectoryNode, IMPLIED_ATTRIBUTES } from '../tree/index.ts';
 import type { ImpliedDirectory } from '../types.ts';
 import type { Target } from './make-node.ts';
 

@@ -1,7 +1,7 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { type ByteString, toByteString } from '../../bytes/index.ts';
 import { lgetxattr, type SystemPath } from '../../platform/index.ts';
-import { joinPath, parseEntryPath } from '../tree/entry-path.ts';
+import { joinPath, parseEntryPath } from '../tree/index.ts';
 import type { LowerNode, LowerView } from '../types.ts';
 import { toSystemPath } from './system-path.ts';
 

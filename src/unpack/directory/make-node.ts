@@ -1,11 +1,14 @@
 import { closeSync, constants, openSync, symlinkSync } from 'node:fs';
-import { type ByteString, showByteString } from '../../bytes/index.ts';
-import { SealiftError } from '../../errors/index.ts';
+import type { ByteString } from '../../bytes/index.ts';
 import { mknod, S_IFMT } from '../../platform/index.ts';
-import { joinPath } from '../tree/entry-path.ts';
-import type { Location, StagedTree } from '../tree/layer-tree.ts';
-import type { Attributes } from '../tree/trie.ts';
-import type { TarEntry } from '../types.ts';
+import {
+  type Attributes,
+  assertLinkText,
+  type Device,
+  joinPath,
+  type Location,
+  type StagedTree,
+} from '../tree/index.ts';
 import type { AttributeApplier } from './apply-attributes.ts';
 import { toSystemPath } from './system-path.ts';
 import type { TreeDisk } from './tree-disk.ts';
@@ -13,16 +16,6 @@ import type { TreeDisk } from './tree-disk.ts';
 const CREATE_FILE = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_WRONLY;
 const PERMISSIONS = 0o777;
 const OWNER_WRITES = 0o600;
-
-/** What a dev_t of the kernel holds: 12 bits and 20 bits (include/linux/kdev_t.h). */
-const MAX_MAJOR = 0xfff;
-const MAX_MINOR = 0xfffff;
-
-export interface Device {
-  readonly type: 'char' | 'block' | 'fifo';
-  readonly major: number;
-  readonly minor: number;
-}
 
 /** The tree, the directory it is made in, and what sets attributes there. */
 export interface Target {
@@ -60,13 +53,6 @@ export function makeSymlink(target: Target, at: Location, link: SymlinkText): vo
   at.place.node.children.set(at.name, { kind: 'symlink', layer: target.tree.layer, target: link.text });
 }
 
-/** Throws UNPACK_ENTRY_INVALID for a text that no link can have. */
-export function assertLinkText(text: ByteString): void {
-  if (text.length > 0 && !text.includes('\0')) return;
-  const shown = showByteString(text);
-  throw new SealiftError('UNPACK_ENTRY_INVALID', `expected a link target without NUL, got "${shown}"`);
-}
-
 interface SymlinkText {
   readonly text: ByteString;
   readonly attributes: Attributes;
@@ -83,19 +69,4 @@ export function makeDevice(target: Target, at: Location, device: Device & { attr
 function deviceType(type: Device['type']): number {
   if (type === 'fifo') return S_IFMT.FIFO;
   return type === 'char' ? S_IFMT.CHAR : S_IFMT.BLOCK;
-}
-
-/** Throws UNPACK_ENTRY_INVALID for numbers that no device has, and for 0:0, which is overlayfs's own whiteout. */
-export function parseDevice(entry: TarEntry, type: Device['type']): Device {
-  const { devmajor: major, devminor: minor } = entry;
-  if (type !== 'fifo' && (major > MAX_MAJOR || minor > MAX_MINOR || major < 0 || minor < 0)) {
-    throw new SealiftError(
-      'UNPACK_ENTRY_INVALID',
-      `expected a device up to ${MAX_MAJOR}:${MAX_MINOR}, got ${major}:${minor}`,
-    );
-  }
-  if (type === 'char' && major === 0 && minor === 0) {
-    throw new SealiftError('UNPACK_ENTRY_INVALID', 'expected a character device, got 0:0, the mark of a whiteout');
-  }
-  return { type, major, minor };
 }

@@ -1,18 +1,8 @@
 import { linkSync, mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { type ByteString, toByteString } from '../../bytes/index.ts';
 import type { SystemPath } from '../../platform/index.ts';
-import { IMPLIED_ATTRIBUTES } from '../tree/trie.ts';
+import { IMPLIED_ATTRIBUTES, type NameStore } from '../tree/index.ts';
 import { toSystemPath } from './system-path.ts';
-
-/** Where the names of a staged tree are kept besides the tree itself. Paths are those of the tree. */
-export interface NameStore {
-  makeDirectory(path: ByteString): void;
-  /** Removes a directory that is empty by then. */
-  removeDirectory(path: ByteString): void;
-  removeLeaf(path: ByteString): void;
-  /** Gives what lies at `from`, itself and not what it may lead to, a second name. */
-  link(from: ByteString, to: ByteString): void;
-}
 
 /** A directory of the file system that nobody else can reach. */
 export class TreeDisk implements NameStore {

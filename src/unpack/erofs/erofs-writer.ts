@@ -1,7 +1,8 @@
 import type { ByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import { errnoOf } from '../../platform/index.ts';
-import { describeWriteFailure, type NameStore, type StagedTree, type Tally, TreeWriter } from '../directory/index.ts';
+import { describeWriteFailure } from '../directory/index.ts';
+import { type NameStore, type StagedTree, type Tally, TreeWriter } from '../tree/index.ts';
 import type { LayerFacts, TarEntry } from '../types.ts';
 import { assertPlaceFits } from './assert-fits.ts';
 import { ImageFile } from './image-file.ts';

@@ -1,25 +1,22 @@
 import { lstatSync } from 'node:fs';
 import type { ByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
+import { describeWriteFailure, deviceOf, readAttributes, toSystemPath } from '../directory/index.ts';
 import {
   type Attributes,
   assertLinkText,
   type Device,
   type DirectoryNode,
-  describeWriteFailure,
-  deviceOf,
   finishOverlay,
   IMPLIED_ATTRIBUTES,
   isDirectory,
   type Location,
   type NodeMaker,
   type Place,
-  readAttributes,
   type StagedTree,
   type Tally,
   type TrieNode,
-  toSystemPath,
-} from '../directory/index.ts';
+} from '../tree/index.ts';
 import type { EntryType, ImpliedDirectory, LowerNode, TarEntry } from '../types.ts';
 import { assertPlaceFits, assertTextFits } from './assert-fits.ts';
 import { copyFileContent } from './copy-file-content.ts';

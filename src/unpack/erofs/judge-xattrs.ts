@@ -1,6 +1,6 @@
 import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { prefixError, SealiftError } from '../../errors/index.ts';
-import { refuseXattr, type Tally } from '../directory/index.ts';
+import { refuseXattr, type Tally } from '../tree/index.ts';
 import type { EntryType } from '../types.ts';
 import { encodeAcl, fitToMode, isModeOnly, parseAcl } from './layout-acl.ts';
 import { indexXattrName } from './layout-xattrs.ts';

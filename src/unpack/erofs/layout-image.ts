@@ -1,5 +1,5 @@
 import { type ByteString, fromByteString } from '../../bytes/index.ts';
-import type { DirectoryNode, TrieNode } from '../directory/index.ts';
+import type { DirectoryNode, TrieNode } from '../tree/index.ts';
 import { encodeDirectoryBlock, layoutDirectory } from './layout-directory.ts';
 import { BLOCK_BYTES, blocksOf, INODE_BYTES, SLOT_BYTES } from './layout-format.ts';
 import { encodeInode } from './layout-inode.ts';

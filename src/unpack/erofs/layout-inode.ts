@@ -1,4 +1,4 @@
-import type { Attributes } from '../directory/index.ts';
+import type { Attributes } from '../tree/index.ts';
 import { DATA_LAYOUT, INODE_BYTES, writeUint64 } from './layout-format.ts';
 import type { Inode } from './types.ts';
 

@@ -1,5 +1,5 @@
 import type { ByteSink, ByteString } from '../../bytes/index.ts';
-import type { TreeLimits } from '../directory/index.ts';
+import type { TreeLimits } from '../tree/index.ts';
 import type { EntrySink, LayerFacts, LowerView } from '../types.ts';
 
 export interface ErofsWriterOptions {

@@ -1,7 +1,6 @@
 import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import type { Limits } from '../../limits/index.ts';
-import type { NameStore } from '../directory/tree-disk.ts';
 import type { LowerView } from '../types.ts';
 import { joinPath, splitComponents } from './entry-path.ts';
 import { hidesChild, resolveDirectory, type Step } from './resolve-directory.ts';
@@ -32,6 +31,16 @@ export interface Change extends Place {
 
 /** What bounds the time and memory that a tree takes. */
 export type TreeLimits = Pick<Limits, 'maxEntries' | 'maxPathDepth' | 'maxTreeBytes' | 'maxRecordBytes'>;
+
+/** Where the names of a staged tree are kept besides the tree itself. Paths are those of the tree. */
+export interface NameStore {
+  makeDirectory(path: ByteString): void;
+  /** Removes a directory that is empty by then. */
+  removeDirectory(path: ByteString): void;
+  removeLeaf(path: ByteString): void;
+  /** Gives what lies at `from`, itself and not what it may lead to, a second name. */
+  link(from: ByteString, to: ByteString): void;
+}
 
 interface TreeOptions {
   readonly names: NameStore;

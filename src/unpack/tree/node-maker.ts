@@ -1,7 +1,7 @@
 import type { ByteString } from '../../bytes/index.ts';
-import type { Device } from '../directory/make-node.ts';
 import type { ImpliedDirectory, LowerNode, TarEntry } from '../types.ts';
 import type { Location, Place } from './layer-tree.ts';
+import type { Device } from './parse-device.ts';
 import type { Attributes } from './trie.ts';
 
 /**

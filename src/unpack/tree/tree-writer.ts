@@ -1,22 +1,16 @@
-import { readdirSync } from 'node:fs';
 import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { assertNever, prefixError, SealiftError } from '../../errors/index.ts';
-import { llistxattr, lremovexattr } from '../../platform/index.ts';
-import { DiskNodes } from '../directory/disk-nodes.ts';
-import { parseDevice } from '../directory/make-node.ts';
-import { type NameStore, TreeDisk } from '../directory/tree-disk.ts';
 import type { EntrySink, ImpliedDirectory, LayerFacts, LowerView, TarEntry, UnresolvedLink } from '../types.ts';
 import { joinPath, parseEntryPath } from './entry-path.ts';
 import { applyHardLink } from './hard-link.ts';
-import { isDirectory, type Location, type Place, StagedTree, type TreeLimits } from './layer-tree.ts';
+import { isDirectory, type Location, type NameStore, type Place, StagedTree, type TreeLimits } from './layer-tree.ts';
 import type { NodeMaker } from './node-maker.ts';
+import { parseDevice } from './parse-device.ts';
 import { Tally } from './tally.ts';
 import type { Attributes, DirectoryNode, TrieNode } from './trie.ts';
 import { isIgnoredDirectory, parseWhiteoutName } from './whiteout-name.ts';
 
-export interface DirectoryWriterOptions {
-  /** An existing, empty directory that nobody else can reach. */
-  readonly root: string;
+export interface TreeWriterOptions {
   /** `overlay`: one layer, whiteouts and opaque marks as overlayfs reads them. `merged`: layers in order, marks delete. */
   readonly form: 'overlay' | 'merged';
   /** Without it, owners, devices and attributes that need root are left out and counted; `merged` only. */
@@ -24,51 +18,6 @@ export interface DirectoryWriterOptions {
   /** The layers below, where parents and hard links of an `overlay` layer may lead. */
   readonly lower?: LowerView | undefined;
   readonly limits: TreeLimits;
-}
-
-/** Unpacks entries into a directory. After a call has thrown only `close` may follow. */
-export interface DirectoryWriter extends EntrySink {
-  /** `merged` only, after an `end`: the entries that follow are those of the next layer. */
-  beginLayer(): void;
-  /** What is known of the layer that ended last; throws INTERNAL while one is being applied. */
-  facts(): LayerFacts;
-  /** Gives back what an unfinished layer holds open. Removing the directory is the caller's. */
-  close(): void;
-}
-
-/** Throws UNPACK_TARGET_INVALID unless the root is an empty directory. */
-export function createDirectoryWriter(options: DirectoryWriterOptions): DirectoryWriter {
-  if (options.form === 'overlay' && !options.privileged) {
-    throw new SealiftError(
-      'PRIVILEGE_REQUIRED',
-      'unpack layer: expected root for the overlay form, got an ordinary user',
-    );
-  }
-  if (options.form === 'merged' && options.lower !== undefined) {
-    throw new SealiftError('INTERNAL', 'unpack layer: expected no lower view in the merged form, got one');
-  }
-  const present = readdirSync(options.root).length;
-  if (present > 0) {
-    throw new SealiftError(
-      'UNPACK_TARGET_INVALID',
-      `unpack into ${options.root}: expected it empty, got ${present} names`,
-    );
-  }
-  dropInheritedAcl(options.root);
-  const disk = new TreeDisk(options.root);
-  const createNodes = (tree: StagedTree, tally: Tally) => new DiskNodes({ ...options, tree, tally, disk });
-  return new TreeWriter({ ...options, names: disk, createNodes });
-}
-
-/** What the root has from the directory around it would pass on to all that is made inside. */
-function dropInheritedAcl(root: string): void {
-  for (const name of llistxattr(root)) {
-    if (name.toString('latin1').startsWith('system.posix_acl_')) lremovexattr(root, name);
-  }
-}
-
-/** What the rules of a layer work with. */
-export interface TreeWriterOptions extends Omit<DirectoryWriterOptions, 'root'> {
   readonly names: NameStore;
   readonly createNodes: (tree: StagedTree, tally: Tally) => NodeMaker;
 }
@@ -78,8 +27,11 @@ interface OpenFile {
   remaining: number;
 }
 
-/** The rules of a layer: judges names, finds the place of each entry and keeps count; a `NodeMaker` does the rest. */
-export class TreeWriter implements DirectoryWriter {
+/**
+ * The rules of a layer: judges names, finds the directory of each entry and keeps count; a `NodeMaker` makes the nodes.
+ * After a call has thrown only `close` may follow.
+ */
+export class TreeWriter implements EntrySink {
   readonly #options: TreeWriterOptions;
   readonly #tree: StagedTree;
   readonly #tally = new Tally();
@@ -103,6 +55,7 @@ export class TreeWriter implements DirectoryWriter {
     this.#nodes = options.createNodes(this.#tree, this.#tally);
   }
 
+  /** `merged` only, after an `end`: the entries that follow are those of the next layer. */
   beginLayer(): void {
     if (this.#options.form === 'overlay') {
       throw new SealiftError('INTERNAL', 'begin layer: expected the merged form, got the overlay form');
@@ -159,6 +112,7 @@ export class TreeWriter implements DirectoryWriter {
     });
   }
 
+  /** Returns what is known of the layer that ended last; throws INTERNAL while one is being applied. */
   facts(): LayerFacts {
     if (this.#implied === undefined) {
       throw new SealiftError('INTERNAL', 'layer facts: expected the layer to have ended, got one that goes on');
@@ -174,6 +128,7 @@ export class TreeWriter implements DirectoryWriter {
     };
   }
 
+  /** Closes what an unfinished layer holds open. */
   close(): void {
     this.#nodes.close();
     this.#file = undefined;
