@@ -6,7 +6,10 @@ import type { DockerManifestItem } from './schema.ts';
 const REF_NAME = 'org.opencontainers.image.ref.name';
 const MAX_LISTED = 20;
 
-/** Returns the entry of a layout's index that the reference selects. Throws `ARCHIVE_IMAGE_UNKNOWN`, `ARCHIVE_IMAGE_AMBIGUOUS`. */
+/**
+ * Returns the entry of a layout's index that the reference selects. Throws `ARCHIVE_IMAGE_UNKNOWN`,
+ * `ARCHIVE_IMAGE_AMBIGUOUS`.
+ */
 export function chooseEntry(entries: readonly IndexEntry[], selector: ImageSelector): IndexEntry {
   const nameOf = ({ annotations }: IndexEntry) => annotations[REF_NAME];
   const named = (name: string): IndexEntry[] => {

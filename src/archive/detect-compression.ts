@@ -11,7 +11,10 @@ const MAGICS: readonly (readonly [compression: WrapperCompression, magic: readon
   ['bzip2', [0x42, 0x5a, 0x68]],
 ];
 
-/** https://www.rfc-editor.org/rfc/rfc8878#section-3.1.2: the low half of the first byte may be anything, so there are sixteen magic numbers. */
+/**
+ * https://www.rfc-editor.org/rfc/rfc8878#section-3.1.2: the low half of the first byte may be anything, so there are
+ * sixteen magic numbers.
+ */
 const SKIPPABLE_FRAME = [0x2a, 0x4d, 0x18];
 
 const USTAR = { offset: 257, magic: 'ustar' } as const;

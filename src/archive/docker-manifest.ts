@@ -25,9 +25,9 @@ export function describeLayer(file: FileRange, examined: ExaminedLayer, diffId: 
 }
 
 /**
- * Makes the manifest that a docker-archive lacks. For uncompressed layers it equals the one of containers/image byte for
- * byte, including the media type that says gzip, so that its digest is the same. A compressed layer is described as it is
- * in the archive, whereas containers/image decompresses it first.
+ * Makes the manifest that a docker-archive lacks. For uncompressed layers it equals the one of containers/image byte
+ * for byte, including the media type that says gzip, so that its digest is the same. A compressed layer is described as
+ * it is in the archive, whereas containers/image decompresses it first.
  * https://github.com/containers/image/blob/v5.30.2/docker/internal/tarfile/src.go (GetManifest)
  */
 export function formatDockerManifest(

@@ -9,7 +9,10 @@ export interface DocumentBound {
   readonly maxBytes: number;
 }
 
-/** The files of the open directory `fd`. Each is opened once, stays open, and is added to `fds`, which the caller closes. */
+/**
+ * The files of the open directory `fd`. Each is opened once, stays open, and is added to `fds`, which the caller
+ * closes.
+ */
 export function createDirectoryTree(fd: number, { runOperation }: ArchivePorts, fds: number[]): FileTree {
   const opened = new Map<string, Promise<FileRange | undefined>>();
   const open = async (path: string): Promise<FileRange | undefined> => {

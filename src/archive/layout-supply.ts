@@ -24,7 +24,10 @@ function blobPath(digest: Digest): string {
   return `blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`;
 }
 
-/** Reads an OCI image layout, in a directory or in a tar. https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md */
+/**
+ * Reads an OCI image layout, in a directory or in a tar.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
+ */
 export class LayoutSupply implements FileSupply {
   readonly #reference: FileReference;
   readonly #files: FileTree;

@@ -21,8 +21,8 @@ function invalid(what: string, cause?: unknown): SealiftError {
 }
 
 /**
- * Feeds tar-stream with the headers of an archive, one block at a time, and with zeros for the contents, which are skipped
- * in the file. An archive of gigabytes is listed by reading its headers only.
+ * Feeds tar-stream with the headers of an archive, one block at a time, and with zeros for the contents, which are
+ * skipped in the file. An archive of gigabytes is listed by reading its headers only.
  */
 class MemberReader {
   readonly #file: FileRange;
@@ -46,8 +46,8 @@ class MemberReader {
   async read(): Promise<readonly TarMember[]> {
     const block = Buffer.alloc(BLOCK_BYTES);
     let zeroBlocks = 0;
-    // https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html: two blocks of zeros end an archive. An archive
-    // without them may lack members; that is reported when one of those is asked for.
+    // https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html: two blocks of zeros end an archive. An
+    // archive without them may lack members; that is reported when one of those is asked for.
     while (zeroBlocks < 2 && this.#readBlock(block)) {
       zeroBlocks = block.every((byte) => byte === 0) ? zeroBlocks + 1 : 0;
       await this.#give(Buffer.from(block));

@@ -17,8 +17,8 @@ function cleanPath(path: string): string | undefined {
 }
 
 /**
- * The members of a tar by name. A name that occurs twice is refused when it is asked for: a program that unpacks the tar
- * uses the last member, a program that stops early uses the first.
+ * The members of a tar by name. A name that occurs twice is refused when it is asked for: a program that unpacks the
+ * tar uses the last member, a program that stops early uses the first.
  */
 export class MemberTable {
   readonly #byName = new Map<string, TarMember[]>();

@@ -6,9 +6,9 @@ import { LayoutSupply } from './layout-supply.ts';
 import type { ArchivePorts, OpenArchive } from './types.ts';
 
 /**
- * Opens the directory or file that a reference names. Everything is read through the open descriptor, so later changes to
- * the path have no effect; contents are first read when a document is asked for. The caller closes the result. Throws
- * `ARCHIVE_*`. ADR 0020 says why images in files are read like this, docs/adr/0020-images-in-files.md.
+ * Opens the directory or file that a reference names. Everything is read through the open descriptor, so later changes
+ * to the path have no effect; contents are first read when a document is asked for. The caller closes the result.
+ * Throws `ARCHIVE_*`. ADR 0020 says why images in files are read like this, docs/adr/0020-images-in-files.md.
  */
 export async function openArchive(unresolved: FileReference, ports: ArchivePorts): Promise<OpenArchive> {
   const kind = unresolved.transport === 'oci' ? 'directory' : 'file';

@@ -18,8 +18,8 @@ const RATIO_FREE_BYTES = 64 * 1024 * 1024;
 const FULL: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /**
- * See `ArchiveOperations`. The members of a tar are read at their offsets, so a compressed tar is first unpacked whole into
- * an unnamed file, which disappears when its descriptor is closed, however the process ends.
+ * See `ArchiveOperations`. The members of a tar are read at their offsets, so a compressed tar is first unpacked whole
+ * into an unnamed file, which disappears when its descriptor is closed, however the process ends.
  */
 export const openTar: ArchiveOperations['openTar'] = async ({ fd, directory, limits }) => {
   const file = { fd, offset: 0, length: fstatSync(fd).size };

@@ -23,7 +23,9 @@ export function readRange({ fd, offset, length }: FileRange): Uint8Array {
   return room.subarray(0, readInto(fd, room, offset));
 }
 
-/** Yields a range in pieces of at most `chunk.length` bytes; each piece lies in `chunk`, which the next one overwrites. */
+/**
+ * Yields a range in pieces of at most `chunk.length` bytes; each piece lies in `chunk`, which the next one overwrites.
+ */
 export function* readPieces({ fd, offset, length }: FileRange, chunk: Buffer): Generator<Buffer> {
   for (let done = 0; done < length; ) {
     const count = readInto(fd, chunk.subarray(0, Math.min(chunk.length, length - done)), offset + done);

@@ -1,4 +1,4 @@
-/** A number of bytes or places that many share. */
+/** A number of bytes or slots that several connections share. */
 export class Budget {
   #left: number;
 
@@ -6,7 +6,7 @@ export class Budget {
     this.#left = size;
   }
 
-  /** False, and nothing taken, when there is not as much left. */
+  /** Takes `amount`, or returns false and takes nothing when less is left. */
   take(amount: number): boolean {
     if (amount > this.#left) return false;
     this.#left -= amount;

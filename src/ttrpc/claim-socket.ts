@@ -6,17 +6,18 @@ import { SealiftError } from '../errors/index.ts';
 
 /** `sun_path` of https://man7.org/linux/man-pages/man7/unix.7.html without its NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
-/** Clients that connect at the same moment; with too few places the kernel turns some away. It takes no more than this. */
+/** The number of clients that may wait for accept(2); the kernel refuses further ones. It takes no larger number. */
 const MAX_BACKLOG = 4_096;
 
 export interface SocketClaim {
-  /** Removes the socket from its path if it is still this one. */
+  /** Removes the socket file, unless another file has taken its path. */
   release(): void;
 }
 
 /**
- * Has `server` listen at `path`. The socket gets that name when it takes connections and not before: clients wait for
- * the file. A socket that nobody answers on is replaced, nothing else is. Throws `TTRPC_SOCKET_INVALID`.
+ * Makes `server` listen at `path`. The socket file appears only when the server accepts connections, because clients
+ * wait for the file. A socket that no server answers on is replaced; any other file is refused. Throws
+ * `TTRPC_SOCKET_INVALID`.
  */
 export async function claimSocket(server: Server, path: string): Promise<SocketClaim> {
   const temporary = join(dirname(path), `.${randomBytes(3).toString('hex')}`);
@@ -27,7 +28,7 @@ export async function claimSocket(server: Server, path: string): Promise<SocketC
     await listen(server, temporary);
     try {
       chmodSync(temporary, 0o600);
-      // Unlike a rename, a link replaces nothing that came in between.
+      // Unlike a rename, a link does not replace a file that was created meanwhile.
       linkSync(temporary, path);
     } finally {
       rmSync(temporary, { force: true });
@@ -53,7 +54,7 @@ async function removeStale(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isSocket()) throw refused(path, 'expected a socket or nothing, got another file');
-  if (await isAnswered(path)) throw refused(path, 'expected nobody there, but a server is listening');
+  if (await isAnswered(path)) throw refused(path, 'expected no running server, got one that accepts connections');
   removeOwn(path, found);
 }
 
@@ -62,7 +63,7 @@ function removeOwn(path: string, own: Stats): void {
   if (found?.ino === own.ino && found.dev === own.dev) rmSync(path, { force: true });
 }
 
-/** Any answer but a refusal is one: a server that is too busy to accept lives, too. */
+/** True unless the connection is refused: a server that is too busy to accept it is running, too. */
 function isAnswered(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createConnection(path);

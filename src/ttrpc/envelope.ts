@@ -10,12 +10,12 @@ import {
 } from './message.ts';
 import type { Metadata, RpcStatus } from './types.ts';
 
-/** Names of services, methods and metadata, which a client makes up. */
+/** The longest name of a service, method or metadata key; clients may send any text. */
 const MAX_NAME_BYTES = 1_024;
 const MAX_VALUE_BYTES = 16 * 1_024;
 const MAX_METADATA = 64;
 const MAX_STATUS_DETAILS = 64;
-/** The message of a status; one of ours is at most as long. */
+/** The longest message of a status; the server's own messages are never longer. */
 export const MAX_STATUS_BYTES = 64 * 1_024;
 
 const metadata = defineMessage('KeyValue', {
@@ -39,7 +39,7 @@ const status = defineMessage('Status', {
   details: bytesListField(3, MAX_STATUS_DETAILS),
 });
 
-/** https://github.com/containerd/ttrpc/blob/v1.2.7/request.proto: without a status all is well. */
+/** https://github.com/containerd/ttrpc/blob/v1.2.7/request.proto: a response without a status is a success. */
 export const ResponseEnvelope = defineMessage('Response', {
   status: messageField<RpcStatus>(1, status),
   payload: bytesField(2),

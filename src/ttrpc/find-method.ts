@@ -1,10 +1,10 @@
 import { redact, SealiftError } from '../errors/index.ts';
 import type { Method, Services } from './types.ts';
 
-/** As much of a name that a client made up as a message shows. */
+/** The number of characters of a client's text that a message shows. */
 const MAX_SHOWN = 128;
 
-/** Throws `TTRPC_METHOD_UNKNOWN`, in the words of containerd's server. */
+/** Returns the method that a client calls. Throws `TTRPC_METHOD_UNKNOWN` with the words of containerd's server. */
 export function findMethod(services: Services, service: string, method: string): Method {
   const methods = services.get(service);
   if (methods === undefined) throw unknown(`service ${shown(service)}`);

@@ -1,31 +1,31 @@
 import type { Budget } from './budget.ts';
 import { FRAME_HEADER_BYTES, type FrameHeader, parseFrameHeader } from './frame.ts';
 
-/** Frames up to this size are always read, so that big ones in the making keep nobody from small calls. */
+/** Frames up to this size are always read, so that unfinished large frames never block small calls. */
 export const FREE_FRAME_BYTES = 16 * 1_024;
-/** What a frame is given before more of it has come. */
+/** The first size of a frame's buffer, which grows as bytes arrive. */
 const FIRST_BYTES = 1_024;
 
-/** What a socket without an encoding emits, which its types do not know. */
+/** Narrows the type of a chunk: a socket without an encoding emits buffers, which its types do not say. */
 export function asBytes(chunk: Buffer | string): Buffer {
   return typeof chunk === 'string' ? Buffer.from(chunk, 'latin1') : chunk;
 }
 
-/** Why the data of a frame was thrown away. */
+/** Why the data of a frame was discarded. */
 export type Refusal = 'tooLarge' | 'overloaded';
 
 export interface FrameReaderOptions {
   readonly maxBytes: number;
   readonly budget: Budget;
-  /** A whole frame; `data` belongs to the callee, who calls `release` when it is done with it. */
+  /** Receives a whole frame and owns `data`; it must call `release` once it no longer needs them. */
   readonly onFrame: (header: FrameHeader, data: Buffer, release: () => void) => void;
-  /** Called once for a frame that is too much, as soon as that is clear; the rest of it is skipped. */
+  /** Called once for a frame that is refused, as soon as that is known; the rest of the frame is skipped. */
   readonly onRefused: (header: FrameHeader, refusal: Refusal) => void;
 }
 
 /**
- * Cuts a stream of bytes into frames, however it is chopped up. What is held grows with the bytes that came, never with
- * the length that a header claims. All bytes are attacker-controlled.
+ * Cuts a stream of bytes into frames, whatever its chunks are. Memory grows with the bytes that arrived, never with the
+ * length that a header claims. All bytes are attacker-controlled.
  */
 export class FrameReader {
   readonly #options: FrameReaderOptions;
@@ -42,12 +42,12 @@ export class FrameReader {
     this.#options = options;
   }
 
-  /** Frames begun so far: the same number as before means that still the same frame is in the making. */
+  /** The number of frames begun so far. While it does not change, the same frame is still unfinished. */
   get frames(): number {
     return this.#frames;
   }
 
-  /** Part of a frame has come, and the rest has not. */
+  /** True while a part of a frame has arrived and the rest has not. */
   get isMidFrame(): boolean {
     return this.#headerFill > 0;
   }
@@ -57,7 +57,7 @@ export class FrameReader {
     while (rest.byteLength > 0) rest = this.#header === undefined ? this.#readHeader(rest) : this.#readData(rest);
   }
 
-  /** Gives back what a frame in the making holds. Nothing may be pushed afterwards. */
+  /** Gives the memory of an unfinished frame back to the budget. Nothing may be pushed afterwards. */
   close(): void {
     this.#drop();
   }
@@ -102,7 +102,7 @@ export class FrameReader {
     piece.copy(this.#data, this.#fill);
   }
 
-  /** Doubles, so that a frame that comes byte by byte is not copied as often. */
+  /** Doubles the buffer, so that a frame that arrives byte by byte is not copied for each of them. */
   #grow(header: FrameHeader, needed: number): boolean {
     const size = Math.min(header.length, Math.max(needed, 2 * this.#data.byteLength, FIRST_BYTES));
     const wanted = size > FREE_FRAME_BYTES ? size - this.#taken : 0;

@@ -5,14 +5,14 @@ export const FRAME_HEADER_BYTES = 10;
 export const FRAME_TYPE = { request: 1, response: 2, data: 3 } as const;
 
 export interface FrameHeader {
-  /** Of the data that follows. */
+  /** The number of data bytes that follow the header. */
   readonly length: number;
   readonly streamId: number;
   readonly type: number;
   readonly flags: number;
 }
 
-/** `header` has the ten bytes. */
+/** `header` holds exactly ten bytes. */
 export function parseFrameHeader(header: Buffer): FrameHeader {
   return {
     length: header.readUInt32BE(0),

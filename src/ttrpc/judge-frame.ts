@@ -1,7 +1,7 @@
 import { SealiftError } from '../errors/index.ts';
 import { FRAME_TYPE, type FrameHeader } from './frame.ts';
 
-/** What a server knows of the streams of one connection. */
+/** What a server remembers about the streams of one connection. */
 export interface StreamState {
   readonly lastStreamId: number;
   readonly isOpen: (streamId: number) => boolean;
@@ -10,14 +10,15 @@ export interface StreamState {
 export type Verdict =
   | { readonly kind: 'call' }
   | { readonly kind: 'ignore' }
-  /** Answered on the stream of the frame, which is then closed. */
+  /** The error is sent on the frame's stream, which is closed by it. */
   | { readonly kind: 'refuse'; readonly error: SealiftError };
 
 const IGNORE: Verdict = { kind: 'ignore' };
 
 /**
- * What a server does with a frame, by https://github.com/containerd/ttrpc/blob/v1.2.7/PROTOCOL.md#streaming; where that
- * is silent, as containerd's server does. Types that are unknown are for later versions of the protocol.
+ * Decides what a server does with a frame, by https://github.com/containerd/ttrpc/blob/v1.2.7/PROTOCOL.md#streaming;
+ * where that is silent, as containerd's server does. Unknown types are ignored: later versions of the protocol may use
+ * them.
  */
 export function judgeFrame({ streamId, type, flags }: FrameHeader, state: StreamState): Verdict {
   if (streamId % 2 === 0) return invalid(streamId, 'StreamID must be odd for client initiated streams');
@@ -29,7 +30,7 @@ export function judgeFrame({ streamId, type, flags }: FrameHeader, state: Stream
   return { kind: 'refuse', error: new SealiftError('TTRPC_STREAM_REFUSED', message) };
 }
 
-/** No stream here takes data. What is still under way to one that was refused has had its answer. */
+/** Refuses data, which no method takes. Data for a refused stream is ignored: its client has the refusal already. */
 function judgeData(streamId: number, { lastStreamId, isOpen }: StreamState): Verdict {
   if (isOpen(streamId)) return invalid(streamId, 'a unary stream takes no data');
   return streamId <= lastStreamId ? IGNORE : invalid(streamId, 'StreamID is no longer active');

@@ -1,15 +1,15 @@
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { SealiftError } from '../errors/index.ts';
 
-/** One field of a message: how its bytes are read and written. */
+/** Reads and writes one field of a message. */
 export interface Field<Value> {
   readonly number: number;
   readonly wireType: WireType;
-  /** What an absent field means. */
+  /** The value of a field that is absent. */
   readonly empty: Value;
-  /** `soFar` is what earlier occurrences of the field left. */
+  /** Reads one occurrence of the field; `soFar` is the value that earlier occurrences gave. */
   read(reader: BinaryReader, soFar: Value): Value;
-  /** Writes tag and value as often as it takes; nothing where the value says no more than an absent field. */
+  /** Writes tag and value, once for each item; writes nothing for the value of an absent field. */
   write(writer: BinaryWriter, value: Value): void;
 }
 
@@ -25,7 +25,7 @@ type MessageOf<Table extends Fields> = {
   readonly [Name in keyof Table]: Table[Name] extends Field<infer Value> ? Value : never;
 };
 
-/** A codec from a table of fields, which are written in the order of the table. */
+/** Creates a codec from a table of fields, which are written in the order of the table. */
 export function defineMessage<Table extends Fields>(name: string, table: Table): MessageCodec<MessageOf<Table>> {
   const entries = Object.entries<Field<unknown>>(table);
   const byNumber = new Map(entries.map(([key, field]) => [field.number, { key, field }]));
@@ -98,7 +98,7 @@ function readText(reader: BinaryReader, number: number, maxBytes: number): strin
   return reader.string(true);
 }
 
-/** The bytes lie in the message's own. */
+/** The decoded bytes are a view of the message's bytes, not a copy. */
 export function bytesField(number: number): Field<Uint8Array> {
   return {
     number,
@@ -135,7 +135,7 @@ export function int64Field(number: number): Field<bigint> {
   };
 }
 
-/** `optional` in the definition: zero is written, and is not the same as absent. */
+/** For a field that the definition calls `optional`: zero is written and differs from absent. */
 export function optionalUint64Field(number: number): Field<bigint | undefined> {
   return {
     number,
@@ -148,7 +148,7 @@ export function optionalUint64Field(number: number): Field<bigint | undefined> {
   };
 }
 
-/** Occurrences of one message are not merged, as no program that we talk to splits one. */
+/** Of several occurrences the last one counts: they are not merged, since no known peer splits a message. */
 export function messageField<Message>(number: number, codec: MessageCodec<Message>): Field<Message | undefined> {
   return {
     number,
@@ -206,7 +206,9 @@ export function messageListField<Message>(
   });
 }
 
-/** https://protobuf.dev/programming-guides/encoding/#maps: messages of key and value; the last of a key counts. */
+/**
+ * https://protobuf.dev/programming-guides/encoding/#maps: messages of key and value; the last value of a key counts.
+ */
 export function textMapField(
   number: number,
   max: { items: number; bytes: number },
@@ -221,7 +223,7 @@ export function textMapField(
       if (soFar.size >= max.items && !soFar.has(key)) {
         throw refuse(`field ${number}: expected at most ${max.items} entries`);
       }
-      // One map for all entries: copying it for each of a million is seconds.
+      // One map is filled by all entries: copying it for each of a million entries takes seconds.
       const entries = soFar.size === 0 ? new Map<string, string>() : (soFar as Map<string, string>);
       return entries.set(key, value);
     },

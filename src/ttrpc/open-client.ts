@@ -12,7 +12,7 @@ export type ClientLimits = Pick<TtrpcLimits, 'maxTtrpcMessageBytes' | 'maxTtrpcB
 const MAX_STREAM_ID = 0xffff_ffff;
 const OK = { code: 0, message: '', details: [] };
 
-/** Connects to a unix socket. Throws `TTRPC_CLOSED`, with the errno as context, or what the signal was aborted with. */
+/** Connects to a unix socket. Throws `TTRPC_CLOSED` with the errno as context, or the signal's reason. */
 export async function openTtrpcClient(
   socketPath: string,
   limits: ClientLimits,
@@ -29,7 +29,7 @@ export async function openTtrpcClient(
 
 function notConnected(socketPath: string, cause: NodeJS.ErrnoException): SealiftError {
   const errno = cause.code ?? 'unknown';
-  return new SealiftError('TTRPC_CLOSED', `connect to ${socketPath}: ${errno}`, {
+  return new SealiftError('TTRPC_CLOSED', `connect to ${socketPath}: expected a connection, got ${errno}`, {
     context: { path: socketPath, errno },
     cause,
   });
@@ -37,7 +37,7 @@ function notConnected(socketPath: string, cause: NodeJS.ErrnoException): Sealift
 
 function abortError({ reason }: AbortSignal): SealiftError {
   if (reason instanceof SealiftError) return reason;
-  return new SealiftError('TTRPC_CLOSED', 'call: expected an answer, but it was cancelled', { cause: reason });
+  return new SealiftError('TTRPC_CLOSED', 'call: cancelled before its response came', { cause: reason });
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {
@@ -69,7 +69,7 @@ class Client implements TtrpcClient {
         release();
       },
       onRefused: ({ streamId, length }) => {
-        const message = `answer of ${path}: expected at most ${limits.maxTtrpcMessageBytes} bytes, got ${length}`;
+        const message = `response from ${path}: expected at most ${limits.maxTtrpcMessageBytes} bytes, got ${length}`;
         this.#settle(streamId, new SealiftError('TTRPC_MESSAGE_TOO_LARGE', message));
       },
     });
@@ -116,11 +116,11 @@ class Client implements TtrpcClient {
     return setTimeout(() => this.#settle(streamId, deadlineExceeded(subject, timeoutNanos)), ms);
   }
 
-  /** An answer that nobody waits for any longer is none of our business. */
+  /** Settles the call of a response; a response to a call that has ended already is dropped. */
   #take({ streamId, type }: FrameHeader, data: Buffer): void {
     if (type === FRAME_TYPE.response) this.#settle(streamId, decodeReply(data));
     if (type !== FRAME_TYPE.data) return;
-    const message = `answer of ${this.#path}: expected a response on unary stream ${streamId}, got data`;
+    const message = `response from ${this.#path}: expected a response on unary stream ${streamId}, got data`;
     this.#settle(streamId, new SealiftError('TTRPC_FRAME_INVALID', message));
   }
 
@@ -131,7 +131,7 @@ class Client implements TtrpcClient {
   }
 
   #finish(cause?: Error): void {
-    const message = `connection to ${this.#path}: closed before the answer came`;
+    const message = `connection to ${this.#path}: closed before the response came`;
     this.#end ??= new SealiftError('TTRPC_CLOSED', message, { cause });
     this.#socket.destroy();
     this.#reader.close();
@@ -139,7 +139,7 @@ class Client implements TtrpcClient {
   }
 }
 
-/** The status is absent where all went well. */
+/** Decodes a response; one without a status is a success. */
 function decodeReply(data: Buffer): Reply | SealiftError {
   try {
     const { status, payload } = ResponseEnvelope.decode(data);

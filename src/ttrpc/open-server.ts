@@ -6,22 +6,22 @@ import { claimSocket } from './claim-socket.ts';
 import { ServerConnection } from './server-connection.ts';
 import type { ServerOptions, TtrpcServer } from './types.ts';
 
-/** What methods get to clean up in after they were aborted. */
+/** How long methods may clean up after they were aborted. */
 const ABORT_GRACE_MS = 1_000;
 
 /** Serves `services` on a unix socket. Throws `TTRPC_SOCKET_INVALID`. */
 export async function openTtrpcServer(options: ServerOptions): Promise<TtrpcServer> {
   const clients = new Clients(options);
-  // As with containerd's server there are no half-closed connections: a client that ends its side has gone.
+  // Like containerd's server: a client that closes its side of the connection is gone.
   const server = createServer({ allowHalfOpen: false }, (socket) => clients.add(socket));
   const claim = await claimSocket(server, options.path);
   // An error of accept(2) concerns one connection.
-  server.on('error', (cause) => options.onFault(closed('a connection could not be accepted', cause)));
+  server.on('error', (cause) => options.onFault(closed('could not be accepted', cause)));
   const stop = async (graceMs: number): Promise<void> => {
     try {
       claim.release();
     } catch (cause) {
-      options.onFault(closed('the socket could not be removed', cause as Error));
+      options.onFault(closed('the socket file could not be removed', cause as Error));
     }
     server.close();
     await clients.stop(graceMs);
@@ -39,8 +39,8 @@ export async function openTtrpcServer(options: ServerOptions): Promise<TtrpcServ
 class Clients {
   readonly #options: ServerOptions;
   readonly #bytes: Budget;
-  readonly #places: Budget;
-  /** In the order in which they came. */
+  readonly #slots: Budget;
+  /** Open connections, oldest first. */
   readonly #connections = new Set<ServerConnection>();
   readonly #works = new Set<Promise<void>>();
   #onEmpty: (() => void) | undefined;
@@ -48,18 +48,22 @@ class Clients {
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#bytes = new Budget(options.limits.maxTtrpcBufferedBytes);
-    this.#places = new Budget(options.limits.maxTtrpcRequests);
+    this.#slots = new Budget(options.limits.maxTtrpcRequests);
   }
 
   add(socket: Socket): void {
     if (this.#connections.size >= this.#options.limits.maxTtrpcConnections && !this.#makeRoom()) {
-      this.#options.onFault(closed('a connection too many was refused'));
+      this.#options.onFault(closed(`refused, because ${this.#connections.size} others are open`));
       socket.destroy();
       return;
     }
     const { services, limits, onFault } = this.#options;
     const connection = new ServerConnection(socket, {
-      ...{ services, limits, onFault, bytes: this.#bytes, places: this.#places },
+      services,
+      limits,
+      onFault,
+      bytes: this.#bytes,
+      slots: this.#slots,
       onWork: (work) => this.#track(work),
       onClosed: (gone) => this.#remove(gone),
     });
@@ -74,12 +78,15 @@ class Clients {
     for (const connection of this.#connections) connection.close();
   }
 
-  /** The kata agent keeps one connection for its life and does not open another: who has called, stays. */
+  /**
+   * Closes the oldest connection that never made a call. One with calls stays: the kata agent opens one connection and
+   * keeps it for its whole life.
+   */
   #makeRoom(): boolean {
     for (const connection of this.#connections) {
       if (connection.hasCalled) continue;
       this.#connections.delete(connection);
-      this.#options.onFault(closed('it never called, and another took its place'));
+      this.#options.onFault(closed('closed for a newer one, because it never made a call'));
       connection.close();
       return true;
     }

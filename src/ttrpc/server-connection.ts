@@ -10,24 +10,26 @@ import { judgeFrame } from './judge-frame.ts';
 import { failWith } from './status.ts';
 import type { Method, MethodCall, Reply, ServerOptions } from './types.ts';
 
-/** An answer that leaves at the last moment comes too late for a client that counts the same time. */
+/** How long before the deadline a call is answered, because the client counts the same time. */
 const ANSWER_MARGIN = { share: 0.05, maxMs: 200 };
 
 export interface ConnectionOptions extends Omit<ServerOptions, 'path'> {
-  /** Of the whole server. */
+  /** Bytes of unfinished messages, shared by all connections of the server. */
   readonly bytes: Budget;
-  readonly places: Budget;
-  /** A method is at work; settles when it has ended, and never rejects. */
+  /** Calls in flight, shared by all connections of the server. */
+  readonly slots: Budget;
+  /** Called when a method starts; `work` settles when the method has ended, and never rejects. */
   readonly onWork: (work: Promise<void>) => void;
   readonly onClosed: (connection: ServerConnection) => void;
 }
 
 interface OpenCall {
+  readonly streamId: number;
   readonly controller: AbortController;
   readonly deadline: NodeJS.Timeout | undefined;
 }
 
-/** One client. Everything that it sends is attacker-controlled; nothing that it sends throws. */
+/** The connection of one client. Everything that it sends is attacker-controlled; nothing that it sends throws. */
 export class ServerConnection {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
@@ -50,22 +52,22 @@ export class ServerConnection {
     });
     socket.on('data', (chunk) => this.#read(asBytes(chunk)));
     socket.on('drain', () => this.#drained());
-    socket.on('error', (cause) => this.#report('connection broke', cause));
+    socket.on('error', (cause) => this.#report('failed', cause));
     socket.on('close', () => this.#closed());
   }
 
-  /** It has called something: not just somebody who holds a connection. */
+  /** True once the client has made a call, whatever its outcome. */
   get hasCalled(): boolean {
     return this.#lastStreamId > 0;
   }
 
-  /** Takes no further calls, and closes the connection when those at work are answered. */
+  /** Refuses further calls, and closes the connection when the calls in flight are answered. */
   drain(): void {
     this.#isStopping = true;
     this.#closeWhenDone();
   }
 
-  /** Answers every call with `error`, and tells its method. */
+  /** Answers every call in flight with `error`, and aborts its method with it. */
   abort(error: SealiftError): void {
     for (const streamId of [...this.#calls.keys()]) this.#end(streamId, error);
   }
@@ -80,7 +82,7 @@ export class ServerConnection {
     this.#watchFrame();
   }
 
-  /** A frame that was begun has to be finished, however slowly its bytes drop in. */
+  /** Closes the connection when one frame takes too long, however slowly its bytes arrive. */
   #watchFrame(): void {
     if (this.#reader.isMidFrame && this.#frame.timer !== undefined && this.#frame.number === this.#reader.frames)
       return;
@@ -88,7 +90,7 @@ export class ServerConnection {
     this.#frame.timer = undefined;
     if (!this.#reader.isMidFrame || this.#isClosed) return;
     this.#frame.number = this.#reader.frames;
-    this.#frame.timer = this.#closeLater('a message was begun and not finished');
+    this.#frame.timer = this.#closeLater('the client began a message and did not finish it in time');
   }
 
   #closeLater(reason: string): NodeJS.Timeout {
@@ -112,14 +114,17 @@ export class ServerConnection {
   }
 
   #answerRefused({ streamId, length }: FrameHeader, refusal: Refusal): void {
-    const { maxTtrpcMessageBytes } = this.#options.limits;
+    const { maxTtrpcMessageBytes, maxTtrpcBufferedBytes } = this.#options.limits;
     const error =
       refusal === 'tooLarge'
         ? new SealiftError(
             'TTRPC_MESSAGE_TOO_LARGE',
             `message length ${length} exceed maximum message size of ${maxTtrpcMessageBytes}`,
           )
-        : new SealiftError('TTRPC_OVERLOADED', `message of ${length} bytes: expected room for it, but there is none`);
+        : new SealiftError(
+            'TTRPC_OVERLOADED',
+            `message of ${length} bytes: expected at most ${maxTtrpcBufferedBytes} bytes of unfinished messages, got more`,
+          );
     this.#refuse(streamId, error);
   }
 
@@ -128,13 +133,13 @@ export class ServerConnection {
       const request = RequestEnvelope.decode(data);
       this.#assertOpen();
       const method = findMethod(this.#options.services, request.service, request.method);
-      this.#takePlace();
+      this.#takeSlot();
       const timeoutNanos = request.timeoutNanos === 0n ? undefined : request.timeoutNanos;
       const call = this.#openCall(streamId, `${request.service}/${request.method}`, timeoutNanos);
-      const work = this.#work(streamId, call, method, { ...request, timeoutNanos, signal: call.controller.signal });
+      const work = this.#work(call, method, { ...request, timeoutNanos, signal: call.controller.signal });
       this.#options.onWork(
         work.finally(() => {
-          this.#options.places.give(1);
+          this.#options.slots.give(1);
           release();
         }),
       );
@@ -145,13 +150,14 @@ export class ServerConnection {
   }
 
   #assertOpen(): void {
-    if (this.#isStopping) throw new SealiftError('TTRPC_CLOSED', 'call: expected a server, but this one is stopping');
+    if (this.#isStopping) throw new SealiftError('TTRPC_CLOSED', 'call: refused, because the server is stopping');
   }
 
-  #takePlace(): void {
-    const { limits, places } = this.#options;
-    if (this.#calls.size < limits.maxTtrpcConnectionRequests && places.take(1)) return;
-    const message = `call: expected fewer calls in flight, got ${this.#calls.size} on this connection`;
+  #takeSlot(): void {
+    const { limits, slots } = this.#options;
+    const { maxTtrpcConnectionRequests: perConnection, maxTtrpcRequests: all } = limits;
+    if (this.#calls.size < perConnection && slots.take(1)) return;
+    const message = `call: expected fewer than ${perConnection} calls in flight here and ${all} in all, got ${this.#calls.size} here`;
     throw new SealiftError('TTRPC_OVERLOADED', message);
   }
 
@@ -164,15 +170,16 @@ export class ServerConnection {
             () => this.#end(streamId, deadlineExceeded(subject, timeoutNanos)),
             ms - Math.min(ms * ANSWER_MARGIN.share, ANSWER_MARGIN.maxMs),
           );
-    const call = { controller: new AbortController(), deadline };
+    const call = { streamId, controller: new AbortController(), deadline };
     this.#calls.set(streamId, call);
     return call;
   }
 
-  async #work(streamId: number, call: OpenCall, method: Method, methodCall: MethodCall): Promise<void> {
+  async #work(call: OpenCall, method: Method, methodCall: MethodCall): Promise<void> {
+    const { streamId } = call;
     const reply = await this.#answer(method, methodCall);
     if (this.#calls.get(streamId) !== call) return;
-    this.#forget(streamId, call);
+    this.#forget(call);
     this.#send(streamId, reply);
     this.#closeWhenDone();
   }
@@ -187,22 +194,22 @@ export class ServerConnection {
     }
   }
 
-  #forget(streamId: number, { deadline }: OpenCall): void {
+  #forget({ streamId, deadline }: OpenCall): void {
     clearTimeout(deadline);
     this.#calls.delete(streamId);
   }
 
-  /** Answers first: the method may take its time to end, or never do. */
+  /** Ends a call with `error`. The response is sent first, because the method may take long to end, or never do. */
   #end(streamId: number, error: SealiftError): void {
     const call = this.#calls.get(streamId);
     if (call === undefined) return;
-    this.#forget(streamId, call);
+    this.#forget(call);
     this.#send(streamId, failWith(error));
     call.controller.abort(error);
     this.#closeWhenDone();
   }
 
-  /** One answer a stream: a call that is at work on it ends with this one. */
+  /** Answers a frame with `error`. A stream has one response, so this ends a call that is in flight on it. */
   #refuse(streamId: number, error: SealiftError): void {
     this.#options.onFault(error);
     if (this.#calls.has(streamId)) this.#end(streamId, error);
@@ -215,10 +222,10 @@ export class ServerConnection {
     const socket = this.#socket;
     if (!socket.write(formatFrame({ streamId, type: FRAME_TYPE.response, flags: 0 }, this.#encode(reply)))) {
       socket.pause();
-      this.#drainTimer ??= this.#closeLater('an answer was not taken');
+      this.#drainTimer ??= this.#closeLater('the client did not read a response in time');
     }
     if (socket.writableLength <= limits.maxTtrpcBufferedBytes) return;
-    this.#report('answers were not taken');
+    this.#report(`the client left more than ${limits.maxTtrpcBufferedBytes} bytes of responses unread`);
     this.close();
   }
 
@@ -226,7 +233,7 @@ export class ServerConnection {
     const { maxTtrpcMessageBytes } = this.#options.limits;
     const bytes = ResponseEnvelope.encode(reply);
     if (bytes.byteLength <= maxTtrpcMessageBytes) return bytes;
-    const message = `answer: expected at most ${maxTtrpcMessageBytes} bytes, got ${bytes.byteLength}`;
+    const message = `response: expected at most ${maxTtrpcMessageBytes} bytes, got ${bytes.byteLength}`;
     return ResponseEnvelope.encode(failWith(new SealiftError('TTRPC_MESSAGE_TOO_LARGE', message)));
   }
 
@@ -249,7 +256,7 @@ export class ServerConnection {
     clearTimeout(this.#frame.timer);
     clearTimeout(this.#drainTimer);
     this.#reader.close();
-    this.abort(new SealiftError('TTRPC_CLOSED', 'call: expected the client to wait, but its connection is closed'));
+    this.abort(new SealiftError('TTRPC_CLOSED', 'call: the connection was closed before the response'));
     this.#options.onClosed(this);
   }
 }

@@ -40,15 +40,15 @@ export function fail(code: number, message: string): Reply {
   return { status: { code, message, details: [] }, payload: NOTHING };
 }
 
-/** The status of the error's kind; a deadline has one of its own. */
+/** Answers with the status of the error's kind; an exceeded deadline has a status of its own. */
 export function failWith({ code, kind, message }: SealiftError): Reply {
   const status = code === 'TTRPC_DEADLINE_EXCEEDED' ? STATUS.DEADLINE_EXCEEDED : STATUS_OF_KIND[kind];
   return fail(status, `${message} [${code}]`);
 }
 
-/** The payload of an answer, or the server's error as ours: `TTRPC_CALL_FAILED`, with its own words. */
+/** Returns the payload of a response. Throws `TTRPC_CALL_FAILED` with the server's words for any status but 0. */
 export function payloadOf({ status, payload }: Reply, action: string): Uint8Array {
   if (status.code === STATUS.OK) return payload;
-  const message = `${action}: answered with status ${status.code}: ${status.message}`;
+  const message = `${action}: expected status 0, got ${status.code}: ${status.message}`;
   throw new SealiftError('TTRPC_CALL_FAILED', message, { context: { status: status.code } });
 }

@@ -1,7 +1,7 @@
 import type { SealiftError } from '../errors/index.ts';
 import type { Limits } from '../limits/index.ts';
 
-/** `google.rpc.Status`: code 0 is success. `details` are `google.protobuf.Any` messages, as they came. */
+/** `google.rpc.Status`: code 0 is success. `details` are encoded `google.protobuf.Any` messages. */
 export interface RpcStatus {
   readonly code: number;
   readonly message: string;
@@ -13,31 +13,31 @@ export interface Metadata {
   readonly value: string;
 }
 
-/** The payload counts only where the status is 0. */
+/** A response. The payload has a meaning only when the status is 0. */
 export interface Reply {
   readonly status: RpcStatus;
   readonly payload: Uint8Array;
 }
 
-/** A call as a method gets it. All of it was written by the client. */
+/** A call as its method receives it. All of it is attacker-controlled. */
 export interface MethodCall {
   readonly service: string;
   readonly method: string;
   readonly payload: Uint8Array;
   readonly metadata: readonly Metadata[];
-  /** What the client is willing to wait, from the moment it sent the call; undefined: for ever. */
+  /** How long the client waits, counted from when it sent the call; undefined means for ever. */
   readonly timeoutNanos: bigint | undefined;
   /**
-   * Aborts with a SealiftError when nobody waits any longer: `TTRPC_DEADLINE_EXCEEDED`, or `TTRPC_CLOSED` for a client
-   * that hung up and for a server that stops.
+   * Aborts with a SealiftError when the response is no longer needed: `TTRPC_DEADLINE_EXCEEDED`, or `TTRPC_CLOSED`
+   * when the client hung up or the server stops.
    */
   readonly signal: AbortSignal;
 }
 
-/** Answers a call. What it throws is answered with the status of its kind. */
+/** Answers a call. An error that it throws becomes a response with the status of its kind. */
 export type Method = (call: MethodCall) => Promise<Reply>;
 
-/** Methods by name, by the full name of their service. */
+/** The methods of each service: full name of the service, then name of the method. */
 export type Services = ReadonlyMap<string, ReadonlyMap<string, Method>>;
 
 export type TtrpcLimits = Pick<
@@ -51,19 +51,19 @@ export type TtrpcLimits = Pick<
 >;
 
 export interface ServerOptions {
-  /** Absolute. */
+  /** The absolute path of the socket. */
   readonly path: string;
   readonly services: Services;
   readonly limits: TtrpcLimits;
-  /** Told of calls and connections that were refused before a method saw them, and of methods that broke. */
+  /** Called for each call or connection that was refused before a method saw it, and for each internal error. */
   readonly onFault: (fault: SealiftError) => void;
 }
 
 export interface TtrpcServer {
   readonly path: string;
   /**
-   * Takes the socket away and accepts nothing more, lets the methods at work end within `graceMs`, aborts the rest and
-   * closes all connections. Never rejects, and never takes much longer than `graceMs`.
+   * Removes the socket, accepts nothing more, waits up to `graceMs` for calls in flight, aborts the rest and closes all
+   * connections. Never rejects, and takes at most about one second longer than `graceMs`.
    */
   stop(graceMs: number): Promise<void>;
 }
@@ -73,18 +73,18 @@ export interface CallOptions {
   readonly method: string;
   readonly payload: Uint8Array;
   readonly metadata?: readonly Metadata[];
-  /** Sent along, and obeyed here as well. */
+  /** The deadline, which is sent to the server and also enforced by the client. */
   readonly timeoutNanos?: bigint | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface TtrpcClient {
   /**
-   * Any number at a time. Resolves with whatever the server answered, errors included. Throws
-   * `TTRPC_DEADLINE_EXCEEDED`, `TTRPC_CLOSED`, `TTRPC_MESSAGE_TOO_LARGE`, `TTRPC_FRAME_INVALID`, `TTRPC_MESSAGE_INVALID`
-   * or what the signal was aborted with, where that is a SealiftError.
+   * Makes a call; any number may be in flight. Resolves with the server's response, errors included. Throws
+   * `TTRPC_DEADLINE_EXCEEDED`, `TTRPC_CLOSED`, `TTRPC_MESSAGE_TOO_LARGE`, `TTRPC_FRAME_INVALID`,
+   * `TTRPC_MESSAGE_INVALID` or the signal's reason, if that is a SealiftError.
    */
   call(options: CallOptions): Promise<Reply>;
-  /** Ends what is in flight with `TTRPC_CLOSED`. Idempotent. */
+  /** Ends the calls in flight with `TTRPC_CLOSED`. Idempotent. */
   close(): void;
 }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { callOnce, openTtrpcClient, STATUS, type TtrpcClient } from '../../../src/ttrpc/index.ts';
+import { callOnce, STATUS } from '../../../src/ttrpc/index.ts';
+import { openTtrpcClient } from '../../../src/ttrpc/open-client.ts';
+import type { TtrpcClient } from '../../../src/ttrpc/types.ts';
 import { field, rawFrame } from '../../support/daemons/raw-peer.ts';
 import { TtrpcFixture } from '../../support/daemons/ttrpc-fixture.ts';
 import { expectFailure } from '../../support/matchers.ts';

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { openTtrpcClient, type Reply, type TtrpcClient } from '../../../src/ttrpc/index.ts';
+import type { Reply } from '../../../src/ttrpc/index.ts';
+import { openTtrpcClient } from '../../../src/ttrpc/open-client.ts';
+import type { TtrpcClient } from '../../../src/ttrpc/types.ts';
 import { forwardSocket } from './forward-socket.ts';
 import type { PodVm } from './types.ts';
 

@@ -32,7 +32,7 @@ describe('payloadOf', () => {
     const reply = fail(STATUS.NOT_FOUND, 'no https://me:secret@host.test/x');
     const error = await expectFailure('TTRPC_CALL_FAILED', () => payloadOf(reply, 'ask'));
     expect(error.context).toEqual({ status: 5 });
-    expect(error.message).toContain('ask: answered with status 5');
+    expect(error.message).toContain('ask: expected status 0, got 5');
     expect(error.message).not.toContain('secret');
   });
 });
