@@ -60,7 +60,7 @@ demo: build ## boot a pod VM whose disk becomes the image store, pull as the kat
 demo-local: build ## the same images without a VM: pull, mount and run; needs root
 	@node scripts/demo-local.ts
 
-bench: ## compare with skopeo + umoci, podman and containerd, and write docs/performance.md (BENCH_*: see there); needs root
+bench: ## compare with skopeo + umoci, podman and containerd, and write docs/performance.md; needs root (BENCH_*: scripts/bench/README.md)
 	@node scripts/bench.ts
 
 bench-dm-crypt: build ## ways to encrypt the store's disk, in a pod VM, and write docs/performance.md; needs root

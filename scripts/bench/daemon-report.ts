@@ -4,7 +4,7 @@ import { BIG_BYTES, type CachedPullFigures, LAYERS, type PullTimes } from './mea
 import { type DaemonFigures, PULLS, STARTS, type StartFigures } from './measure-daemon.ts';
 import { describeStrangers } from './watch-strangers.ts';
 
-/** The hub that the kata agent starts otherwise, written in Rust, on such a machine. */
+/** confidential-data-hub, written in Rust, which the kata agent starts otherwise; measured once on a similar machine. */
 const HUB = { socketMs: 17, rssBytes: 11e6, diskBytes: 33e6 } as const;
 const TARGETS = { socketMs: 400, rssBytes: 60e6, idleRssBytes: 95e6 } as const;
 
@@ -20,7 +20,7 @@ export function formatDaemonReport(figures: DaemonFigures, machine: Machine): st
       `${megabytes(unpackedBytes)} (archive ${megabytes(archiveBytes)})`,
     ],
     ['sealiftd with api.health', ...starts(withHealth), '', ''],
-    ['Node by itself', ...starts(node), '', megabytes(nodeBytes)],
+    ['Node alone', ...starts(node), '', megabytes(nodeBytes)],
     [
       'targets',
       `≤ ${TARGETS.socketMs} ms`,
@@ -38,13 +38,13 @@ export function formatDaemonReport(figures: DaemonFigures, machine: Machine): st
   ];
   const facts =
     `Measured on ${machine.cores} cores (${machine.processor}), Linux ${machine.kernel}, Node ${machine.node.slice(1)}; ` +
-    `medians of ${STARTS} starts with the program in the page cache. ${PULLS} images of two layers, one after the other, ` +
-    `all still mounted, all threads ended again; VmHWM until then ${megabytes(peakRssBytes)}. ${verdicts.join(', ')}. ${describeStrangers(figures.strangersShare)}`;
+    `medians of ${STARTS} starts with the program in the page cache. Then ${PULLS} images of two layers were pulled one ` +
+    `after the other and stayed mounted, and all threads ended; VmHWM until then: ${megabytes(peakRssBytes)}. ${verdicts.join(', ')}. ${describeStrangers(figures.strangersShare)}`;
   return [facts, formatTable(HEAD, rows), explain(figures), ...cachedSection(figures.cachedPulls)].join('\n\n');
 }
 
-/** What a hub takes that has one lock for all pulls: the whole of the big one. */
-const HUB_CACHED = { aloneMs: 80, besideMs: 'after it' } as const;
+/** confidential-data-hub has one lock for all pulls, so a pull beside a big one takes as long as the big one. */
+const HUB_CACHED = { aloneMs: 80, besideMs: 'waits for it' } as const;
 const CACHED_TARGETS = { aloneMs: 30, besideMs: 60 } as const;
 const CACHED_HEAD = ['', 'alone', '90 % within', 'beside a big pull', '90 % within'];
 
@@ -59,9 +59,9 @@ function cachedSection({ aloneMs, besideMs, strangersShare }: CachedPullFigures)
     verdict('beside', besideMs.medianMs <= CACHED_TARGETS.besideMs),
   ];
   const facts =
-    `An image of ${LAYERS} layers that is there already, pulled over the socket into a new container, policy judged each ` +
-    `time and all containers kept: medians of ${aloneMs.count} pulls alone and ${besideMs.count} while a layer of ` +
-    `${BIG_BYTES / 2 ** 30} GiB is pulled. ${verdicts.join(', ')}. ${describeStrangers(strangersShare)}`;
+    `An image of ${LAYERS} layers that is in the store already, pulled over the socket into a new container; the policy ` +
+    `judges it each time, and all containers stay mounted. Medians of ${aloneMs.count} pulls alone and ` +
+    `${besideMs.count} while a layer of ${BIG_BYTES / 2 ** 30} GiB is pulled. ${verdicts.join(', ')}. ${describeStrangers(strangersShare)}`;
   return [facts, formatTable(CACHED_HEAD, rows)];
 }
 
@@ -69,19 +69,19 @@ function times({ medianMs, p90Ms }: PullTimes): string[] {
   return [`${Math.round(medianMs)} ms`, `${Math.round(p90Ms)} ms`];
 }
 
-/** What is Node's, what is ours, and which of both could go. */
+/** Says which part of the figures is Node's, which is Sealift's, and which could shrink. */
 function explain({ node, daemon, withHealth, idleRssBytes, unpackedBytes, nodeBytes }: DaemonFigures): string {
   const ownMs = Math.round(daemon.socketMs - node.socketMs);
   const ownBytes = daemon.rssBytes - node.rssBytes;
   const healthBytes = withHealth.rssBytes - daemon.rssBytes;
   return (
-    `Of ${Math.round(daemon.socketMs)} ms to the socket Node takes ${Math.round(node.socketMs)}, our code ${ownMs}: ` +
-    `it is compiled anew at each start, and the schemas of the configuration are built. Of ${megabytes(daemon.rssBytes)} ` +
-    `at start ${megabytes(node.rssBytes)} are Node’s own; ${megabytes(daemon.fileBytes)} are pages of its binary and ` +
-    `libraries, which the kernel can drop and read again; our code and data are ${megabytes(ownBytes)}. After pulls ${megabytes(idleRssBytes - daemon.rssBytes)} more ` +
-    `stay, though the heap is small by then: pages that V8 and malloc keep of threads that have ended, and more of the ` +
-    `binary that was read. Health and metrics take ${megabytes(Math.max(0, healthBytes))} ` +
-    `when they are configured, and nothing otherwise. On disk ${megabytes(unpackedBytes - nodeBytes)} of ` +
+    `Of ${Math.round(daemon.socketMs)} ms to the socket, Node takes ${Math.round(node.socketMs)} and Sealift’s code ${ownMs}: ` +
+    `it is compiled at each start, and the schemas of the configuration are built. Of ${megabytes(daemon.rssBytes)} ` +
+    `at start, ${megabytes(node.rssBytes)} are Node’s own; ${megabytes(daemon.fileBytes)} are pages of its binary and ` +
+    `libraries, which the kernel can drop and read again; Sealift’s code and data are ${megabytes(ownBytes)}. After pulls, ` +
+    `${megabytes(idleRssBytes - daemon.rssBytes)} more stay resident although the heap is small by then: pages that V8 and ` +
+    `malloc keep from threads that have ended, and more pages of the binary. Health and metrics take ${megabytes(Math.max(0, healthBytes))} ` +
+    `when they are configured, and nothing otherwise. On disk, ${megabytes(unpackedBytes - nodeBytes)} of ` +
     `${megabytes(unpackedBytes)} are not Node.`
   );
 }

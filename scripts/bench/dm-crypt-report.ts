@@ -9,14 +9,14 @@ const MIB = 2 ** 20;
 
 export interface VariantResult {
   readonly name: string;
-  /** Of the rounds that worked. */
+  /** The figures of the rounds that worked. */
   readonly figures: readonly VariantFigures[];
   readonly cannot: string | undefined;
 }
 
 export interface SizeResult {
   readonly diskBytes: number;
-  /** Of the machine, used by others. */
+  /** The share of the machine that other processes used. */
   readonly strangersShare: number;
   readonly variants: readonly VariantResult[];
 }
@@ -32,8 +32,9 @@ export function formatDmCryptReport(sizes: readonly SizeResult[], machine: Machi
   const facts =
     `In a pod VM under QEMU’s software emulation on ${machine.cores} cores (${machine.processor}, ` +
     `${machine.hasShaInstructions ? 'with' : 'without'} SHA instructions), one boot for each size, a new sparse disk for ` +
-    `each row, ${rounds === 1 ? 'one round' : `medians of ${rounds} rounds`}. Seconds; in brackets over ${HUB_NAME} in ` +
-    `the same boot. Host: MiB of its disk when the store is mounted. Rates: ${FILE_MIB} MiB in one file, caches dropped.`;
+    `each row, ${rounds === 1 ? 'one round' : `medians of ${rounds} rounds`}. Times are in seconds; in brackets, the ratio to ` +
+    `${HUB_NAME} in the same boot. Host: MiB allocated of the disk when the store is mounted. Write and read: one file of ` +
+    `${FILE_MIB} MiB, caches dropped.`;
   const tables = sizes.map(
     ({ diskBytes, strangersShare, variants }) =>
       `**${diskBytes / 2 ** 30} GiB**. ${describeStrangers(strangersShare)}\n\n${formatSize(variants)}`,

@@ -23,10 +23,10 @@ export interface VariantNames {
 }
 
 export const HUB_NAME = 'confidential-data-hub’s recipe';
-/** These two make the kernel load all that any of them needs, which the first one would pay for. */
-export const WARM_UP_NAMES = [HUB_NAME, 'aegis128, our mkfs'] as const;
+/** These two make the kernel load every module that a variant needs, so that the first variant does not pay for it. */
+export const WARM_UP_NAMES = [HUB_NAME, 'aegis128, our mkfs options'] as const;
 
-/** mke2fs as it comes; the VM has no mke2fs.conf. */
+/** The defaults of mke2fs; the VM has no mke2fs.conf. */
 const DEFAULT_FILESYSTEM = ['-q', '-F'] as const;
 
 /** What is compared, on one size of disk. */
@@ -44,11 +44,11 @@ export function listVariants(device: VariantDevice, names: VariantNames): readon
   return [
     hubRecipe(names),
     guarded('hmac-sha256, as shipped', hmac, filesystem),
-    guarded('hmac-sha256, mkfs as it comes', hmac, DEFAULT_FILESYSTEM),
-    guarded('aegis128, our mkfs', aegis, aegis.filesystem),
-    guarded('aegis128, mkfs as it comes', aegis, DEFAULT_FILESYSTEM),
-    withoutIntegrity('no integrity, our mkfs', hmac, filesystem),
-    withoutIntegrity('no integrity, mkfs as it comes', hmac, DEFAULT_FILESYSTEM),
+    guarded('hmac-sha256, mkfs defaults', hmac, DEFAULT_FILESYSTEM),
+    guarded('aegis128, our mkfs options', aegis, aegis.filesystem),
+    guarded('aegis128, mkfs defaults', aegis, DEFAULT_FILESYSTEM),
+    withoutIntegrity('no integrity, our mkfs options', hmac, filesystem),
+    withoutIntegrity('no integrity, mkfs defaults', hmac, DEFAULT_FILESYSTEM),
   ];
 }
 
@@ -58,7 +58,7 @@ function planFor(device: VariantDevice, names: VariantNames, integrity: PlanOpti
   return planVolume(facts, { ...names, integrity });
 }
 
-/** What is shipped, less what makes changed blocks an error. */
+/** The shipped options without those that make changed blocks an error. */
 function withoutIntegrity(name: string, plan: VolumePlan, filesystem: readonly string[]): Variant {
   const format = plan.format.slice(0, -1);
   const at = format.indexOf('--integrity');

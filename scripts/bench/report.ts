@@ -13,14 +13,14 @@ export interface BenchReport {
   readonly scale: number;
 }
 
-/** Ratios first: times are those of one machine, ratios come near to what another would see. */
+/** Puts ratios first: times hold for one machine, ratios are close to what another machine would show. */
 export function formatReport({ results, machine, packages, rounds, scale }: BenchReport): string {
-  const scaled = scale === 1 ? '' : ` **Images ${scale} times their size**: nothing to quote.`;
+  const scaled = scale === 1 ? '' : ` **Images scaled by ${scale}**: do not quote these figures.`;
   const facts = `Measured on ${machine.cores} cores (${machine.processor}) **${machine.hasShaInstructions ? 'with' : 'without'}** SHA instructions, ${gigabytes(machine.memoryBytes)} of memory, Linux ${machine.kernel}, Node ${machine.node.slice(1)}; ${packages.join(', ')}. Medians of ${rounds} interleaved rounds.${scaled}`;
   const places = Map.groupBy(results, ({ place }) => place.title);
   return [
     '### Ratios',
-    'Wall time of Sealift (EROFS without tree) over that of the others: 0.25 is four times as fast.',
+    'Wall time of Sealift (EROFS without tree) divided by that of the other program: 0.25 means four times as fast.',
     ...[...places].map(([title, cases]) => `**${title}**\n\n${formatRatios(cases)}`),
     '### Targets',
     formatTargets(results, machine),
@@ -30,7 +30,7 @@ export function formatReport({ results, machine, packages, rounds, scale }: Benc
   ].join('\n\n');
 }
 
-/** The variant whose ratios are told: EROFS where it is to be had. */
+/** The variant whose ratios are reported: EROFS if it could be measured. */
 export function findOurs({ cells }: CaseResult): Cell | undefined {
   const measured = cells.filter(({ kind, samples }) => kind === 'ours' && samples.length > 0);
   return measured.find(({ contender }) => contender === SEALIFT_NAMES.erofs) ?? measured.at(-1);
@@ -75,13 +75,13 @@ function formatCase(result: CaseResult): string {
   });
   const remarks = [
     ...cells.filter(({ cannot }) => cannot !== undefined).map((cell) => `${cell.contender}: ${cell.cannot}.`),
-    ...(setAside > 0 ? [`Rounds set aside since other processes used the CPU: ${setAside}.`] : []),
+    ...(setAside > 0 ? [`Rounds repeated because other processes used the CPU: ${setAside}.`] : []),
     ...(isDisturbed
-      ? ['**Disturbed**: other processes used the CPU in rounds that count, as there were no others.']
+      ? ['**Disturbed**: other processes used the CPU in rounds that count, because there was no quiet round.']
       : []),
   ];
-  const layers = `${image.image.layers.length} ${image.image.layers.length === 1 ? 'layer' : 'layers'}`;
-  const title = `**${image.title}**: ${layers}, ${image.content.files} files, ${megabytes(image.tarBytes)}, ${megabytes(image.blobBytes)} compressed.`;
+  const layers = counted(image.image.layers.length, 'layer');
+  const title = `**${image.title}**: ${layers}, ${counted(image.content.files, 'file')}, ${megabytes(image.tarBytes)}, ${megabytes(image.blobBytes)} compressed.`;
   const head = ['', 'wall', 'min–max', 'CPU', 'peak RSS', 'on disk', `${ours?.contender ?? 'Sealift'} / it`];
   return [[title, ...remarks].join(' '), formatTable(head, rows)].join('\n\n');
 }
@@ -106,6 +106,10 @@ function ratio(ours: number | undefined, cell: Cell | undefined): string {
   const theirs = cell && summarize(cell)?.wall.median;
   if (theirs === undefined) return 'cannot';
   return ours === undefined ? '–' : (ours / theirs).toFixed(2);
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 function megabytes(bytes: number): string {

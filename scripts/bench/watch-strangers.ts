@@ -4,7 +4,7 @@ import { processTree, readBusyTime, totalCpuTime } from './process-tree.ts';
 /** A tenth of the machine. */
 const DISTURBED_SHARE = 0.1;
 
-/** Begins to count; the answer tells which share of the machine everybody else has used until it is called. */
+/** Starts counting; the returned function gives the share of the machine that other processes have used since then. */
 export function watchStrangers(): () => number {
   const begun = readUse();
   return () => {
@@ -15,13 +15,13 @@ export function watchStrangers(): () => number {
   };
 }
 
-/** Ours is what this process and all below it have used, those included that have ended. */
+/** `own` is the CPU time of this process and all its descendants, including those that have ended. */
 function readUse() {
   const own = processTree(process.pid).reduce((sum, pid) => sum + cpuTimeOf(pid), 0);
   return { ms: performance.now(), busy: readBusyTime(), own };
 }
 
-/** Nothing for one that has just ended: its parent has the time. */
+/** 0 for a process that has just ended: its time is counted for its parent. */
 function cpuTimeOf(pid: number): number {
   try {
     return totalCpuTime(pid);
@@ -30,9 +30,9 @@ function cpuTimeOf(pid: number): number {
   }
 }
 
-/** In a report, behind the facts. */
+/** The sentence that a report ends its facts with. */
 export function describeStrangers(share: number): string {
   const percent = `${Math.round(share * 100)} %`;
-  if (share <= DISTURBED_SHARE) return `Others used ${percent} of the machine meanwhile.`;
-  return `**Disturbed**: others used ${percent} of the machine meanwhile; times are nothing to quote.`;
+  if (share <= DISTURBED_SHARE) return `Other processes used ${percent} of the machine.`;
+  return `**Disturbed**: other processes used ${percent} of the machine; do not quote these times.`;
 }
