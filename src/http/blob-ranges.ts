@@ -314,6 +314,6 @@ export class BlobRanges {
 }
 
 function drop(segments: Iterable<RangeSegment>): void {
-  const reason = new SealiftError('PULL_CANCELLED', 'range is not needed any further');
+  const reason = new SealiftError('PULL_CANCELLED', 'range is no longer needed');
   for (const segment of segments) segment.drop(reason);
 }

@@ -102,7 +102,7 @@ function refuseStatus(url: string, status: number): never {
     throw new SealiftError('REGISTRY_AUTH_REJECTED', `${subject}: status ${status}`);
   if (status === 404) throw new SealiftError('REGISTRY_BLOB_UNKNOWN', `${subject}: status 404`);
   if (status === 416 || status === 206) {
-    throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: status ${status} does not answer what was asked`);
+    throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: status ${status} does not fit the request`);
   }
   throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: status ${status}`, { context: { status } });
 }

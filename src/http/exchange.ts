@@ -217,7 +217,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #complete(): void {
     const head = this.#head;
     if (head === undefined) throw new SealiftError('INTERNAL', 'exchange completed without a response head');
-    this.#settle(() => this.#result.resolve({ kind: 'complete', head }), 'response is not needed any further');
+    this.#settle(() => this.#result.resolve({ kind: 'complete', head }), 'response is no longer needed');
   }
 
   #break(cause: unknown): void {

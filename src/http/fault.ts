@@ -35,9 +35,12 @@ export function isUntrusted(cause: unknown): boolean {
 const HANDSHAKE_ALERT = /ALERT_(?:HANDSHAKE_FAILURE|CERTIFICATE_REQUIRED)$/;
 
 function hintFor(cause: unknown): { readonly hint?: string } {
-  if (isUntrusted(cause)) return { hint: 'give the certificate authority of the registry as an extra root' };
+  if (isUntrusted(cause))
+    return { hint: 'add the certificate authority of the registry to the extra root certificates' };
   if (!HANDSHAKE_ALERT.test(errorCode(cause))) return {};
-  return { hint: 'if the registry wants a client certificate, put NAME.cert and NAME.key into its folder in certs.d' };
+  return {
+    hint: 'if the registry requires a client certificate, put NAME.cert and NAME.key into its directory in certs.d',
+  };
 }
 
 function isProtocolViolation(cause: unknown): boolean {

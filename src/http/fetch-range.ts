@@ -55,11 +55,14 @@ function judgeEnd(
 ): Failed | undefined {
   const subject = `GET ${asked.url}`;
   if (head.status !== 206) {
-    throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: expected a range, got status ${head.status}`);
+    throw new SealiftError(
+      'HTTP_STATUS_UNEXPECTED',
+      `${subject}: expected status 206 for a range, got status ${head.status}`,
+    );
   }
   if (segment.missingBytes === 0) return undefined;
   if (hasFraming(head)) {
-    throw new SealiftError('BLOB_SIZE_MISMATCH', `${subject}: expected ${segment.missingBytes} bytes more of a range`);
+    throw new SealiftError('BLOB_SIZE_MISMATCH', `${subject}: expected ${segment.missingBytes} more bytes of a range`);
   }
   const cause = new SealiftError('HTTP_UNAVAILABLE', 'connection was closed before the end of the body');
   return brokenConnection(asked, asked.url, cause, 0);

@@ -44,7 +44,7 @@ const SOCKS_PORT = '1080';
 const MAX_SOCKS_FIELD = 255;
 
 function refuseSocks4(setting: string): never {
-  throw new SealiftError('CONFIG_UNSUPPORTED', `${setting}: expected SOCKS 5, got SOCKS 4, which knows no passwords`, {
+  throw new SealiftError('CONFIG_UNSUPPORTED', `${setting}: expected SOCKS 5, got SOCKS 4, which has no passwords`, {
     context: { setting },
     hint: 'write socks5://, which nearly every such proxy speaks as well, or name an HTTP proxy',
   });

@@ -3,7 +3,9 @@ import { describeFault, errorCode, faultContext, isUntrusted } from './fault.ts'
 import type { ProxyServer, SocksProxy } from './parse-proxy.ts';
 import { isRetryableStatus } from './retry.ts';
 
-const CHECK_PROXY = 'check that the proxy runs and is reachable, or add the host of the registry to no_proxy';
+const CHECK_PROXY = 'check that the proxy is running and reachable, or add the host of the registry to no_proxy';
+const CHECK_ROUTE =
+  'the proxy may be unable to reach the registry; check that on the proxy, or add the host of the registry to no_proxy';
 
 /** What Node's parser says when the connection ends inside a head. */
 const EARLY_END = 'HPE_INVALID_EOF_STATE';
@@ -15,7 +17,9 @@ function subjectOf(proxy: ProxyServer): { readonly subject: string; readonly con
 /** The proxy was not reached, or is not whom it should be. */
 export function proxyUnreachable(proxy: ProxyServer, cause: unknown): SealiftError {
   const { subject, context } = subjectOf(proxy);
-  const hint = isUntrusted(cause) ? 'give the certificate authority of the proxy as an extra root' : CHECK_PROXY;
+  const hint = isUntrusted(cause)
+    ? 'add the certificate authority of the proxy to the extra root certificates'
+    : CHECK_PROXY;
   return new SealiftError('HTTP_UNAVAILABLE', `${subject}: ${describeFault(cause)}`, {
     context: { ...context, ...faultContext(cause) },
     hint,
@@ -36,7 +40,8 @@ export function brokenTunnel(proxy: ProxyServer, cause: unknown): SealiftError {
 /** The proxy has done its part as far as can be seen; what failed is the connection to the server inside of the tunnel. */
 export function brokenInTunnel(proxy: ProxyServer, cause: unknown): SealiftError {
   const { subject, context } = subjectOf(proxy);
-  const untrusted = 'give the certificate authority of the registry, or of a proxy that opens TLS, as an extra root';
+  const untrusted =
+    'add the certificate authority of the registry, or of a proxy that intercepts TLS, to the extra root certificates';
   return new SealiftError('HTTP_UNAVAILABLE', `through ${subject}: ${describeFault(cause)}`, {
     context: { ...context, ...faultContext(cause) },
     cause,
@@ -46,7 +51,7 @@ export function brokenInTunnel(proxy: ProxyServer, cause: unknown): SealiftError
 
 export function unexpectedBytes(proxy: ProxyServer): SealiftError {
   const { subject, context } = subjectOf(proxy);
-  return new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: sent bytes of its own into the tunnel`, { context });
+  return new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: sent data of its own into the tunnel`, { context });
 }
 
 /** The proxy answered and gave no tunnel. The status is the proxy's, so the context does not call it `status`. */
@@ -56,8 +61,7 @@ export function proxyRefusal(proxy: ProxyServer, status: number): SealiftError {
   const message = `${subject}: status ${status}`;
   if (status === 407) return new SealiftError('HTTP_PROXY_AUTH_REQUIRED', message, { context });
   if (!isRetryableStatus(status)) return new SealiftError('HTTP_PROXY_REFUSED', message, { context });
-  const hint = 'the proxy may not reach the registry; check it there, or add the host of the registry to no_proxy';
-  return new SealiftError('HTTP_UNAVAILABLE', message, { context, hint });
+  return new SealiftError('HTTP_UNAVAILABLE', message, { context, hint: CHECK_ROUTE });
 }
 
 /** What came is not what SOCKS 5 allows here. */
@@ -71,7 +75,8 @@ export function brokenSocks(proxy: SocksProxy, what: string): SealiftError {
 
 export function socksAuthRefused(proxy: SocksProxy): SealiftError {
   const { subject, context } = subjectOf(proxy);
-  const what = proxy.account === undefined ? 'wants a user and a password' : 'refuses the user or the password';
+  const what =
+    proxy.account === undefined ? 'requires a user name and a password' : 'refused the user name or the password';
   return new SealiftError('HTTP_PROXY_AUTH_REQUIRED', `${subject}: ${what}`, { context });
 }
 
@@ -90,7 +95,7 @@ const SOCKS_REPLIES: ReadonlyMap<number, readonly [words: string, isLasting: boo
   [5, ['connection refused', false]],
   [6, ['time to live expired', false]],
   [7, ['command not supported', true]],
-  [8, ['kind of address not supported', true]],
+  [8, ['address type not supported', true]],
 ]);
 
 /** The proxy answered and gave no tunnel. */
@@ -99,6 +104,5 @@ export function socksRefusal(proxy: SocksProxy, reply: number): SealiftError {
   const [words, isLasting] = SOCKS_REPLIES.get(reply) ?? [`reply ${reply}`, true];
   const context = { ...where, proxyReply: reply };
   if (isLasting) return new SealiftError('HTTP_PROXY_REFUSED', `${subject}: ${words}`, { context });
-  const hint = 'the proxy may not reach the registry; check it there, or add the host of the registry to no_proxy';
-  return new SealiftError('HTTP_UNAVAILABLE', `${subject}: ${words}`, { context, hint });
+  return new SealiftError('HTTP_UNAVAILABLE', `${subject}: ${words}`, { context, hint: CHECK_ROUTE });
 }

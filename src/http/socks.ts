@@ -37,7 +37,7 @@ function read(socket: Socket, length: number): Promise<Buffer> {
     leave();
     if (bytes.length === length) resolve(bytes);
     // At the end what is left is given, however little.
-    else reject(new Error('the proxy broke off'));
+    else reject(new Error('the proxy closed the connection in the middle of an answer'));
   };
   const fail = (error: Error): void => {
     leave();
@@ -58,11 +58,11 @@ function read(socket: Socket, length: number): Promise<Buffer> {
 /** https://www.rfc-editor.org/rfc/rfc1929 */
 async function authenticate(socket: Socket, { proxy }: SocksRequest): Promise<void> {
   const { account } = proxy;
-  if (account === undefined) throw brokenSocks(proxy, 'wants a password although none was offered');
+  if (account === undefined) throw brokenSocks(proxy, 'requires a password although none was offered');
   const [user, password] = [Buffer.from(account.username), Buffer.from(account.password)];
   socket.write(Buffer.from([PASSWORD_VERSION, user.length, ...user, password.length, ...password]));
   const [version, status] = await read(socket, 2);
-  if (version !== PASSWORD_VERSION) throw brokenSocks(proxy, `answers a password with version ${version}`);
+  if (version !== PASSWORD_VERSION) throw brokenSocks(proxy, `answered a password with version ${version}`);
   if (status !== 0) throw socksAuthRefused(proxy);
 }
 
@@ -72,10 +72,11 @@ async function greet(socket: Socket, request: SocksRequest): Promise<void> {
   const methods = proxy.account === undefined ? [NO_PASSWORD] : [NO_PASSWORD, PASSWORD];
   socket.write(Buffer.from([VERSION, methods.length, ...methods]));
   const [version, method] = await read(socket, 2);
-  if (version !== VERSION) throw brokenSocks(proxy, `answers with version ${version}`);
+  if (version !== VERSION) throw brokenSocks(proxy, `answered with version ${version}`);
   if (method === NO_METHOD) throw socksAuthRefused(proxy);
   if (method === PASSWORD) await authenticate(socket, request);
-  else if (method !== NO_PASSWORD) throw brokenSocks(proxy, `chose the method ${method}, which was not offered`);
+  else if (method !== NO_PASSWORD)
+    throw brokenSocks(proxy, `chose the authentication method ${method}, which was not offered`);
 }
 
 function addressOf({ proxy, target }: SocksRequest): Buffer {
@@ -105,7 +106,7 @@ async function connectTo(socket: Socket, request: SocksRequest): Promise<void> {
     Buffer.concat([Buffer.from([VERSION, CONNECT, 0]), addressOf(request), Buffer.from([port >> 8, port & 0xff])]),
   );
   const [version, reply = 0xff, reserved, kind] = await read(socket, 4);
-  if (version !== VERSION || reserved !== 0) throw brokenSocks(proxy, 'answers with something else than SOCKS 5');
+  if (version !== VERSION || reserved !== 0) throw brokenSocks(proxy, 'answered with something other than SOCKS 5');
   if (reply !== 0) throw socksRefusal(proxy, reply);
   await read(socket, (await addressLength(socket, proxy, kind)) + 2);
 }
@@ -113,7 +114,7 @@ async function connectTo(socket: Socket, request: SocksRequest): Promise<void> {
 async function addressLength(socket: Socket, proxy: SocksProxy, kind: number | undefined): Promise<number> {
   if (kind === IPV4) return 4;
   if (kind === IPV6) return 16;
-  if (kind !== NAME) throw brokenSocks(proxy, `answers with an address of kind ${kind}`);
+  if (kind !== NAME) throw brokenSocks(proxy, `answered with an address of type ${kind}`);
   const [length = 0] = await read(socket, 1);
   return length;
 }

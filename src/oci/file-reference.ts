@@ -85,7 +85,7 @@ function parseSelector(text: string, transport: FileTransport, written: string):
   if (written === '') return { kind: 'only' };
   const position = POSITION.exec(written)?.[1];
   if (position !== undefined) return { kind: 'position', position: Number(position) };
-  if (written.startsWith('@')) return refuse(text, `image "${written}": expected @ and its position from 0 on`);
+  if (written.startsWith('@')) return refuse(text, `image "${written}": expected @ and a position counted from 0`);
   return { kind: 'name', name: parseName(text, transport, written) };
 }
 
@@ -99,7 +99,7 @@ export function parseFileReference(text: string): FileReference {
   const colon = place.indexOf(':');
   const path = colon < 0 ? place : place.slice(0, colon);
   if (path === '' || path.length > MAX_PATH_LENGTH || path.includes('\0')) {
-    refuse(text, `expected a path behind "${transport}:"`);
+    refuse(text, `expected a path after "${transport}:"`);
   }
   return { transport, path, selector: parseSelector(text, transport, colon < 0 ? '' : place.slice(colon + 1)), digest };
 }

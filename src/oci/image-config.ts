@@ -66,7 +66,7 @@ function assertImageConfig(document: unknown): void {
   if (!isJsonObject(document)) throw new SealiftError('CONFIG_INVALID', 'document: expected an object');
   if (REQUIRED_KEYS.some((key) => key in document)) return;
   throw new SealiftError('CONFIG_INVALID', `document: expected ${REQUIRED_KEYS.join(', ')}, got none of them`, {
-    hint: 'this is no image but an artifact that calls itself one; fetch it with the tool that it was made for',
+    hint: 'this is not an image but an artifact with the media types of one; fetch it with the tool that it was made for',
   });
 }
 

@@ -117,6 +117,8 @@ function kindByStructure(document: JsonObject): ManifestKind | undefined {
   return isManifest ? 'manifest' : undefined;
 }
 
+const MEMBERS_OF = { manifest: 'a manifest', index: 'an index', neither: 'neither' } as const;
+
 /** https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests: both must agree. */
 function agreedMediaType(document: JsonObject, contentType: string): string | undefined {
   const declared = document['mediaType'];
@@ -142,7 +144,9 @@ function identify(document: JsonObject, contentType: string): { kind: ManifestKi
   if (kind === undefined) throw unsupported('', 'a document with the members of neither');
   const mediaType = stated ?? (kind === 'manifest' ? OCI_MANIFEST : OCI_INDEX);
   if (structure !== kind)
-    throw invalid(`document: expected the members of "${mediaType}", got ${structure ?? 'others'}`);
+    throw invalid(
+      `document: expected the members of "${mediaType}", got those of ${MEMBERS_OF[structure ?? 'neither']}`,
+    );
   return { kind, mediaType };
 }
 

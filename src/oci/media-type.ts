@@ -66,7 +66,7 @@ export function layerCompression(mediaType: string): LayerCompression {
   if (compression !== undefined) return compression;
   const context = { actual: mediaType };
   if (mediaType.endsWith(ENCRYPTED_SUFFIX)) {
-    throw new SealiftError('LAYER_TYPE_UNSUPPORTED', `layer of type "${mediaType}": expected a layer in the clear`, {
+    throw new SealiftError('LAYER_TYPE_UNSUPPORTED', `layer of type "${mediaType}": expected an unencrypted layer`, {
       context,
       hint: 'this version has no keys and cannot decrypt layers; push the image unencrypted',
     });
@@ -74,7 +74,7 @@ export function layerCompression(mediaType: string): LayerCompression {
   const artifact = nameArtifact(mediaType);
   throw new SealiftError(
     'LAYER_TYPE_UNSUPPORTED',
-    `layer of type "${mediaType}": expected a tar, plain, gzip or zstd, got ${artifact?.name ?? 'something else'}`,
+    `layer of type "${mediaType}": expected a tar archive, plain or compressed with gzip or zstd, got ${artifact?.name ?? 'another type'}`,
     { context, ...(artifact === undefined ? {} : { hint: artifact.hint }) },
   );
 }

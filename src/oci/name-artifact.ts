@@ -4,16 +4,16 @@ export interface NamedArtifact {
   readonly hint: string;
 }
 
-const SUBJECT = 'it says something about an image and is none; pull the image that it belongs to';
-const OTHER_TOOL = 'it is no image; fetch it with the tool that it was made for, or with oras';
+const SUBJECT = 'it describes an image and is not an image itself; pull the image that it belongs to';
+const OTHER_TOOL = 'it is not an image; fetch it with the tool that it was made for, or with oras';
 
 /** By how their media types begin, in lower case. */
 const ARTIFACTS: readonly (readonly [prefix: string, name: string, hint: string])[] = [
   ['application/vnd.cncf.helm.', 'a Helm chart', 'install it with helm, and pull the images that it names'],
   ['application/vnd.dev.cosign.simplesigning.', 'a cosign signature', SUBJECT],
-  ['application/vnd.dev.cosign.', 'an artifact of cosign', SUBJECT],
+  ['application/vnd.dev.cosign.', 'a cosign artifact', SUBJECT],
   ['application/vnd.dev.sigstore.bundle', 'a Sigstore bundle', SUBJECT],
-  ['application/vnd.cncf.notary.', 'a signature of Notation', SUBJECT],
+  ['application/vnd.cncf.notary.', 'a Notation signature', SUBJECT],
   ['application/vnd.dsse.envelope.', 'an attestation', SUBJECT],
   ['application/vnd.in-toto', 'an attestation', SUBJECT],
   ['application/spdx', 'an SBOM', SUBJECT],
@@ -23,11 +23,11 @@ const ARTIFACTS: readonly (readonly [prefix: string, name: string, hint: string]
   [
     'application/vnd.wasm.',
     'a WebAssembly module',
-    'run it with a runtime for WebAssembly; in an ordinary layer of an image a .wasm file can be pulled',
+    'run it with a WebAssembly runtime, or put the .wasm file into an ordinary layer of an image',
   ],
   ['application/wasm', 'a WebAssembly module', 'put the .wasm file into an ordinary layer of an image'],
-  ['application/vnd.cncf.openpolicyagent.', 'a policy bundle of Open Policy Agent', OTHER_TOOL],
-  ['application/vnd.cncf.flux.', 'an artifact of Flux', OTHER_TOOL],
+  ['application/vnd.cncf.openpolicyagent.', 'an Open Policy Agent policy bundle', OTHER_TOOL],
+  ['application/vnd.cncf.flux.', 'a Flux artifact', OTHER_TOOL],
   ['application/vnd.cncf.model.', 'an AI model', OTHER_TOOL],
   ['application/vnd.docker.ai.', 'an AI model', OTHER_TOOL],
   ['application/vnd.docker.plugin.', 'a Docker plugin', 'install it with docker plugin install'],

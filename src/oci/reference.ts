@@ -92,7 +92,7 @@ export function parseReference(text: string): Reference {
   const scheme = SCHEME.exec(text)?.[0];
   if (scheme !== undefined) refuse(text, 'expected a name, got a URL', `leave out the leading ${scheme}`);
   const transport = BEFORE_PATH.exec(text)?.[0];
-  if (transport !== undefined) refuse(text, `expected a name in a registry, got a path behind "${transport}"`);
+  if (transport !== undefined) refuse(text, `expected a name in a registry, got a path after "${transport}"`);
   if (IMAGE_ID.test(text)) refuse(text, 'expected a name, got 64 hex digits, which look like an image ID');
 
   const { domain, remainder } = splitDomain(text);

@@ -119,7 +119,7 @@ export function refuseKeyVariants(value: unknown, knownKeys: readonly string[], 
     if (known !== undefined && !exact.has(key)) {
       throw new SealiftError(
         code,
-        `${where}: expected the key "${known}", got "${key}", which some readers take for it`,
+        `${where}: expected the key "${known}", got "${key}", which some JSON readers treat as the same key`,
       );
     }
   }

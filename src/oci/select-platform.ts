@@ -52,7 +52,7 @@ export function selectPlatform(entries: readonly IndexEntry[], wanted: Platform)
   if (unlabelled !== undefined) return unlabelled;
 
   const available = runnable.map((entry) => (entry.platform === undefined ? '' : formatPlatform(entry.platform)));
-  const listed = available.slice(0, MAX_LISTED).join(', ') || 'nothing that can be run';
+  const listed = available.slice(0, MAX_LISTED).join(', ') || 'no image that can be run';
   const more = available.length > MAX_LISTED ? ` and ${available.length - MAX_LISTED} more` : '';
   throw new SealiftError(
     'PLATFORM_NOT_FOUND',

@@ -357,7 +357,7 @@ describe('a proxy that fails', () => {
     for (const target of ['https://registry.example/v2/', 'http://registry.example/v2/']) {
       const error = await expectFailure('HTTP_UNAVAILABLE', () => transport.fetchDocument(get(target), 1000));
       expect(error.message).toContain(`GET ${target}: proxy ${host}: `);
-      expect(error.hint).toContain('check that the proxy runs');
+      expect(error.hint).toContain('check that the proxy is running');
       expectNoCredentials(error);
     }
     expect(clock.pauses).toEqual([500, 500]);

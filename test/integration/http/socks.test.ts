@@ -142,8 +142,8 @@ describe('through a SOCKS proxy', () => {
 
 describe('a SOCKS proxy with accounts', () => {
   it.each([
-    ['the wrong password', 'm%40te:wrong@', 'refuses the user or the password'],
-    ['nobody', '', 'wants a user and a password'],
+    ['the wrong password', 'm%40te:wrong@', 'refused the user name or the password'],
+    ['nobody', '', 'requires a user name and a password'],
   ])('does not let in %s, which is not tried again', async (_, userinfo, words) => {
     const proxy = await startProxy({ account: ACCOUNT });
     const transport = open(`socks5://${userinfo}${proxy.host}`);
@@ -175,7 +175,7 @@ describe('a SOCKS proxy that answers oddly', () => {
       'HTTP_RESPONSE_INVALID',
       'version 72',
     ],
-    ['takes no method', { to: 'greeting', bytes: [5, 255] }, 'HTTP_PROXY_AUTH_REQUIRED', 'refuses the user'],
+    ['takes no method', { to: 'greeting', bytes: [5, 255] }, 'HTTP_PROXY_AUTH_REQUIRED', 'refused the user name'],
     ['wants GSSAPI', { to: 'greeting', bytes: [5, 1] }, 'HTTP_RESPONSE_INVALID', 'method 1, which was not offered'],
     [
       'speaks another protocol about passwords',
@@ -183,7 +183,7 @@ describe('a SOCKS proxy that answers oddly', () => {
       'HTTP_RESPONSE_INVALID',
       'version 5',
     ],
-    ['denies the password', { to: 'password', bytes: [1, 7] }, 'HTTP_PROXY_AUTH_REQUIRED', 'refuses the user'],
+    ['denies the password', { to: 'password', bytes: [1, 7] }, 'HTTP_PROXY_AUTH_REQUIRED', 'refused the user name'],
     [
       'answers the request with SOCKS 4',
       { to: 'request', bytes: [0, 90, 0, 0, 0, 0, 0, 0] },
@@ -191,7 +191,7 @@ describe('a SOCKS proxy that answers oddly', () => {
       'SOCKS 5',
     ],
     ['sets what is reserved', { to: 'request', bytes: [5, 0, 1, ...NO_MORE] }, 'HTTP_RESPONSE_INVALID', 'SOCKS 5'],
-    ['has an address of no kind', { to: 'request', bytes: [5, 0, 0, 2, 0, 0] }, 'HTTP_RESPONSE_INVALID', 'kind 2'],
+    ['has an address of no kind', { to: 'request', bytes: [5, 0, 0, 2, 0, 0] }, 'HTTP_RESPONSE_INVALID', 'type 2'],
     [
       'speaks before the server',
       { to: 'request', bytes: [5, 0, 0, ...NO_MORE, 72] },
@@ -200,7 +200,7 @@ describe('a SOCKS proxy that answers oddly', () => {
     ],
     ['forbids it', { to: 'request', bytes: [5, 2, 0, ...NO_MORE] }, 'HTTP_PROXY_REFUSED', 'not allowed by its rules'],
     ['knows no such command', { to: 'request', bytes: [5, 7, 0, ...NO_MORE] }, 'HTTP_PROXY_REFUSED', 'command'],
-    ['knows no such address', { to: 'request', bytes: [5, 8, 0, ...NO_MORE] }, 'HTTP_PROXY_REFUSED', 'kind of address'],
+    ['knows no such address', { to: 'request', bytes: [5, 8, 0, ...NO_MORE] }, 'HTTP_PROXY_REFUSED', 'address type'],
     ['has a reply of its own', { to: 'request', bytes: [5, 99, 0, ...NO_MORE] }, 'HTTP_PROXY_REFUSED', 'reply 99'],
     ['fails', { to: 'request', bytes: [5, 1, 0, ...NO_MORE] }, 'HTTP_UNAVAILABLE', 'general failure'],
     ['sees no network', { to: 'request', bytes: [5, 3, 0, ...NO_MORE] }, 'HTTP_UNAVAILABLE', 'network unreachable'],
@@ -208,18 +208,23 @@ describe('a SOCKS proxy that answers oddly', () => {
     ['is refused', { to: 'request', bytes: [5, 5, 0, ...NO_MORE] }, 'HTTP_UNAVAILABLE', 'connection refused'],
     ['is too far away', { to: 'request', bytes: [5, 6, 0, ...NO_MORE] }, 'HTTP_UNAVAILABLE', 'time to live'],
     ['goes at once', { to: 'greeting', bytes: [], close: true }, 'HTTP_UNAVAILABLE', 'closed the connection'],
-    ['goes within its first answer', { to: 'greeting', bytes: [5], close: true }, 'HTTP_UNAVAILABLE', 'broke off'],
+    [
+      'goes within its first answer',
+      { to: 'greeting', bytes: [5], close: true },
+      'HTTP_UNAVAILABLE',
+      'in the middle of an answer',
+    ],
     [
       'goes within its last answer',
       { to: 'request', bytes: [5, 0, 0, 1, 0], close: true },
       'HTTP_UNAVAILABLE',
-      'broke off',
+      'in the middle of an answer',
     ],
     [
       'goes within the name in it',
       { to: 'request', bytes: [5, 0, 0, 3, 255, 97], close: true },
       'HTTP_UNAVAILABLE',
-      'broke off',
+      'in the middle of an answer',
     ],
   ];
 
@@ -269,7 +274,7 @@ describe('a SOCKS proxy that answers oddly', () => {
     const transport = open(`socks5://${USERINFO}@${host}`, { limits: { maxTries: 1 } });
     const error = await expectFailure('HTTP_UNAVAILABLE', () => transport.fetchDocument(get('http://r.example/'), 9));
     expect(error.message).toContain(`proxy ${host}: `);
-    expect(error.hint).toContain('check that the proxy runs');
+    expect(error.hint).toContain('check that the proxy is running');
     expectNoCredentials(error);
   });
 

@@ -64,7 +64,7 @@ const ARTIFACTS: readonly Row[] = [
     },
     code: 'CONFIG_INVALID',
     says: 'expected os, architecture, rootfs, got none of them',
-    hints: 'no image',
+    hints: 'not an image',
   },
   {
     title: 'a cosign signature',
@@ -126,7 +126,7 @@ const ARTIFACTS: readonly Row[] = [
     image: artifact('application/vnd.wasm.config.v0+json', 'application/wasm'),
     code: 'MANIFEST_UNSUPPORTED',
     says: 'a WebAssembly module',
-    hints: 'runtime for WebAssembly',
+    hints: 'WebAssembly runtime',
   },
 ];
 
@@ -336,7 +336,7 @@ describe('is refused', () => {
     });
 
     it.each([
-      ['no entries', [], 'nothing that can be run'],
+      ['no entries', [], 'no image that can be run'],
       [
         'others’ machines',
         [
@@ -345,7 +345,7 @@ describe('is refused', () => {
         ],
         'linux/s390x, windows/amd64',
       ],
-      ['attestations only', [{ os: 'unknown', architecture: 'unknown' }], 'nothing that can be run'],
+      ['attestations only', [{ os: 'unknown', architecture: 'unknown' }], 'no image that can be run'],
     ])('an index with %s, naming what it has', async (_, platforms, listed) => {
       const image = serveOddImage(bed, { layers: [LAYER] });
       index(

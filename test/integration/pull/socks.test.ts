@@ -46,7 +46,7 @@ describe('a pull through a SOCKS proxy', () => {
 
   it('tells what the proxy has against it, and not the password', async () => {
     const error = await expectFailure('HTTP_PROXY_AUTH_REQUIRED', () => pull(`socks5://mate:hunter2@${proxy.host}`));
-    expect(error.message).toContain(`proxy ${proxy.host}: refuses the user or the password`);
+    expect(error.message).toContain(`proxy ${proxy.host}: refused the user name or the password`);
     expect(error.message).not.toContain('hunter2');
     expect(bed.registry.requests).toEqual([]);
   });

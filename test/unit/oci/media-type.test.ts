@@ -72,7 +72,7 @@ describe('nameArtifact', () => {
   it.each([
     ['application/vnd.cncf.helm.config.v1+json', 'a Helm chart'],
     ['application/vnd.dev.cosign.simplesigning.v1+json', 'a cosign signature'],
-    ['application/vnd.dev.cosign.artifact.sbom.v1+json', 'an artifact of cosign'],
+    ['application/vnd.dev.cosign.artifact.sbom.v1+json', 'a cosign artifact'],
     ['application/vnd.docker.distribution.manifest.v1+prettyjws', 'a Docker schema 1 manifest'],
     ['Application/SPDX+json', 'an SBOM'],
     ['application/vnd.docker.plugin.v1+json', 'a Docker plugin'],
