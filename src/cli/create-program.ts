@@ -1,10 +1,9 @@
 import { Argument, Command, Option } from 'commander';
-import { addStoreCommands, parseDoctorOptions } from './add-store-commands.ts';
-import { addCommonFlags } from './common-flags.ts';
+import { addStoreCommands, parseDoctorOptions } from './commands/store-commands.ts';
 import { describeProgram } from './completion/describe-program.ts';
 import { formatCompletion } from './completion/format-completion.ts';
 import { SHELLS, type Shell } from './completion/types.ts';
-import { parseImage, parseRemoteImage } from './parse-image.ts';
+import { addCommonFlags } from './flags/common-flags.ts';
 import {
   type AskPassword,
   parseCommonOptions,
@@ -14,7 +13,8 @@ import {
   parseTarget,
   parseView,
   type RawFlags,
-} from './parse-options.ts';
+} from './flags/parse-options.ts';
+import { parseImage, parseRemoteImage } from './parse-image.ts';
 import type { CommandIo, CommandOutcome, Commands } from './types.ts';
 
 export interface ProgramOptions {

@@ -7,7 +7,7 @@ import {
   parseFileReference,
   registryNameOf,
 } from '../oci/index.ts';
-import { usage } from './parse-options.ts';
+import { usage } from './flags/parse-options.ts';
 
 function assertKnownTransport(text: string): void {
   const foreign = foreignTransportOf(text);

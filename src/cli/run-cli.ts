@@ -1,14 +1,14 @@
 import { CommanderError } from 'commander';
 import { KINDS, type PlainError, redact, SealiftError, toPlainError } from '../errors/index.ts';
 import { createProgram } from './create-program.ts';
+import { type AskPassword, bindTlsVerify, type RawFlags } from './flags/parse-options.ts';
 import {
   formatError,
   formatErrorDocument,
   formatOutput,
   formatRemarks,
   formatResultDocument,
-} from './format-outcome.ts';
-import { type AskPassword, bindTlsVerify, type RawFlags } from './parse-options.ts';
+} from './print-outcome.ts';
 import { createProgress, type Progress } from './progress.ts';
 import type { CliIo, CommandIo, CommandOutcome, Commands } from './types.ts';
 

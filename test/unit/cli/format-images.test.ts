@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatImages } from '../../../src/cli/format-images.ts';
+import { formatImages } from '../../../src/cli/commands/images.ts';
 import { DIGEST, IMAGE } from './cli-bench.ts';
 
 const columns = (text: string) =>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatImages } from '../../../src/cli/format-images.ts';
+import { formatImages } from '../../../src/cli/commands/images.ts';
 import type { DoctorReport } from '../../../src/doctor/index.ts';
 import { CODES, type ErrorCode, KINDS, SealiftError } from '../../../src/errors/index.ts';
 import {

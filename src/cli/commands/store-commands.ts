@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { addCommonFlags } from './common-flags.ts';
-import type { ProgramOptions } from './create-program.ts';
-import { parseRegistryImage } from './parse-image.ts';
-import { parseCommonOptions, parsePath, type RawFlags, usage } from './parse-options.ts';
-import type { Commands, DoctorOptions, StoreCommandOptions } from './types.ts';
+import type { ProgramOptions } from '../create-program.ts';
+import { addCommonFlags } from '../flags/common-flags.ts';
+import { parseCommonOptions, parsePath, type RawFlags, usage } from '../flags/parse-options.ts';
+import { parseRegistryImage } from '../parse-image.ts';
+import type { Commands, DoctorOptions, StoreCommandOptions } from '../types.ts';
 
 const IMAGES_EXAMPLES = `
 SIZE is what the layers of an image take of the disk, SHARED the part that other images use as well.

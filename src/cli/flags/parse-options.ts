@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
-import type { SettingValues } from '../config/index.ts';
-import { SealiftError } from '../errors/index.ts';
-import type { InspectResult, PullTarget } from '../pull/index.ts';
-import type { CommonOptions, Credentials, RequestPullOptions } from './types.ts';
+import type { SettingValues } from '../../config/index.ts';
+import { SealiftError } from '../../errors/index.ts';
+import type { InspectResult, PullTarget } from '../../pull/index.ts';
+import type { CommonOptions, Credentials, RequestPullOptions } from '../types.ts';
 
 /** Values of the flags as commander collects them; absent flags are undefined. */
 export interface RawFlags {

@@ -1,6 +1,6 @@
-import { redact } from '../errors/index.ts';
-import { formatBytes } from './format-bytes.ts';
-import type { StoreStatusResult } from './types.ts';
+import { redact } from '../../errors/index.ts';
+import { formatBytes } from '../format-bytes.ts';
+import type { StoreStatusResult } from '../types.ts';
 
 const LABEL_WIDTH = 11;
 

@@ -1,6 +1,6 @@
-import { formatRepositoryName, parseReference } from '../oci/index.ts';
-import type { ListedImage, Removal } from '../pull/index.ts';
-import { formatBytes } from './format-bytes.ts';
+import { formatRepositoryName, parseReference } from '../../oci/index.ts';
+import type { ListedImage, Removal } from '../../pull/index.ts';
+import { formatBytes } from '../format-bytes.ts';
 
 const HEADINGS = ['NAME', 'TAG/DIGEST', 'PLATFORM', 'SIZE', 'SHARED', 'USED'] as const;
 const NAMELESS = '<none>';

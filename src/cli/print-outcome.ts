@@ -1,9 +1,9 @@
 import type { DoctorReport, ReportedCheck } from '../doctor/index.ts';
 import { assertNever, type PlainError, redact } from '../errors/index.ts';
 import type { InspectSummary, PullResult } from '../pull/index.ts';
+import { formatImages, formatRemovalRemark, formatRemoved } from './commands/images.ts';
+import { formatStoreStatus } from './commands/store-status.ts';
 import { formatBytes } from './format-bytes.ts';
-import { formatImages, formatRemovalRemark, formatRemoved } from './format-images.ts';
-import { formatStoreStatus } from './format-store-status.ts';
 import type { CommandOutcome } from './types.ts';
 
 /** Version of the documents that --json prints. */
