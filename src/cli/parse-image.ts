@@ -7,7 +7,10 @@ import {
   parseFileReference,
   registryNameOf,
 } from '../oci/index.ts';
-import { usage } from './flags/parse-options.ts';
+import { usage } from './flags/usage.ts';
+
+export const IMAGE_ARGUMENT =
+  'image: [docker://][host[:port]/]name[:tag][@digest], or {oci|oci-archive|docker-archive}:path[:name|:@position][@digest]';
 
 function assertKnownTransport(text: string): void {
   const foreign = foreignTransportOf(text);
@@ -15,11 +18,11 @@ function assertKnownTransport(text: string): void {
   const known = ['docker://', ...FILE_TRANSPORTS.map((transport) => `${transport}:`)];
   usage(
     `transport "${foreign}": expected ${known.join(', ')} or a name without one`,
-    'in front of the name of a registry’s image that looks like a transport put docker://',
+    'write docker:// before an image name that looks like a transport',
   );
 }
 
-/** The reference of an image, as it was written but for a path, which becomes absolute. Throws `USAGE`. */
+/** The reference as the user wrote it, except that a path in it becomes absolute. Throws `USAGE`. */
 export function parseImage(text: string, io: { readonly cwd: string }): string {
   assertKnownTransport(text);
   if (fileTransportOf(text) === undefined) return text;
@@ -29,7 +32,7 @@ export function parseImage(text: string, io: { readonly cwd: string }): string {
   return formatImageReference({ ...reference, path });
 }
 
-/** A daemon pulls from registries only, and knows no transports. Throws `USAGE`. */
+/** The reference for the daemon, which pulls from registries only and knows no transports. Throws `USAGE`. */
 export function parseRemoteImage(text: string): string {
   assertKnownTransport(text);
   const transport = fileTransportOf(text);
@@ -37,7 +40,7 @@ export function parseRemoteImage(text: string): string {
   return registryNameOf(text) ?? text;
 }
 
-/** An image that some registry is asked for, as it was written. Throws `USAGE`. */
+/** The reference of an image in a registry, as the user wrote it. Throws `USAGE`. */
 export function parseRegistryImage(text: string): string {
   assertKnownTransport(text);
   const transport = fileTransportOf(text);

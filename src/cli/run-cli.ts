@@ -1,20 +1,15 @@
 import { CommanderError } from 'commander';
 import { KINDS, type PlainError, redact, SealiftError, toPlainError } from '../errors/index.ts';
-import { createProgram } from './create-program.ts';
-import { type AskPassword, bindTlsVerify, type RawFlags } from './flags/parse-options.ts';
-import {
-  formatError,
-  formatErrorDocument,
-  formatOutput,
-  formatRemarks,
-  formatResultDocument,
-} from './print-outcome.ts';
+import { type Commands, createProgram } from './create-program.ts';
+import type { CommonFlags } from './flags/common-flags.ts';
+import { bindTlsVerify } from './flags/parse-settings.ts';
+import { formatError, formatErrorDocument, formatResultDocument } from './format-document.ts';
 import { createProgress, type Progress } from './progress.ts';
-import type { CliIo, CommandIo, CommandOutcome, Commands } from './types.ts';
+import type { AskPassword, CliIo, CommandIo, CommandOutcome } from './types.ts';
 
 const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
-/** Help asked for is an outcome; all else that commander throws is a wrong command line. */
+/** True for help that the user asked for, which is an outcome. All other errors of commander are wrong command lines. */
 function isHelp(error: unknown): boolean {
   return (
     error instanceof CommanderError && (error.code === 'commander.helpDisplayed' || error.code === 'commander.help')
@@ -46,16 +41,6 @@ function wantsJson(argv: readonly string[]): boolean {
   return (end < 0 ? argv : argv.slice(0, end)).includes('--json');
 }
 
-/** A result means success, but for a report of something that does not work. */
-function exitCodeOf(outcome: CommandOutcome): number {
-  if (outcome.command === 'store status') {
-    const { place, error } = outcome.result;
-    return place === undefined ? KINDS[error?.kind ?? 'unavailable'].exitCode : 0;
-  }
-  const fails = outcome.command === 'doctor' && outcome.result.checks.some(({ status }) => status === 'fail');
-  return fails ? KINDS.unsupported.exitCode : 0;
-}
-
 /** One run of the program: what it prints and which code it ends with. */
 class CliRun {
   readonly #io: CliIo;
@@ -75,7 +60,7 @@ class CliRun {
     this.#abort.abort(new SealiftError('PULL_CANCELLED', `cancelled by ${signal}`));
   }
 
-  /** Undefined where there is nobody to ask. An interrupt at the prompt is a SIGINT that the terminal did not send. */
+  /** Undefined without a terminal. An interrupt at the prompt is a SIGINT that the terminal did not send. */
   get askPassword(): AskPassword {
     const { askPassword } = this.#io;
     if (askPassword === undefined) return undefined;
@@ -87,21 +72,20 @@ class CliRun {
     };
   }
 
-  begin(flags: RawFlags): CommandIo {
+  begin({ quiet }: CommonFlags): CommandIo {
     const { stderr: stream, now } = this.#io;
-    const progress = createProgress({ stream, now, quiet: flags.quiet ?? false });
+    const progress = createProgress({ stream, now, quiet: quiet ?? false });
     this.#progress = progress;
     return { signal: this.#abort.signal, onProgress: progress.onEvent };
   }
 
-  finish(outcome: CommandOutcome, flags: RawFlags): void {
-    this.#exitCode = exitCodeOf(outcome);
-    if (outcome.command === 'pull' && !this.#json) {
-      for (const message of outcome.result.warnings) this.#progress?.onEvent({ type: 'warning', message });
-    }
+  finish(outcome: CommandOutcome, { quiet }: CommonFlags): void {
+    const { result, output, remarks, warnings = [], exitCode = 0 } = outcome;
+    this.#exitCode = exitCode;
+    if (!this.#json) for (const message of warnings) this.#progress?.onEvent({ type: 'warning', message });
     this.#progress?.close();
-    if (!flags.quiet && !this.#json) this.#io.stderr.write(formatRemarks(outcome));
-    this.#io.stdout.write(this.#json ? formatResultDocument(outcome) : formatOutput(outcome));
+    if (!quiet && !this.#json && remarks !== undefined) this.#io.stderr.write(remarks());
+    this.#io.stdout.write(this.#json ? formatResultDocument(result) : output());
   }
 
   fail(error: PlainError): void {
@@ -110,7 +94,7 @@ class CliRun {
     else this.#io.stderr.write(formatError(error));
   }
 
-  /** Of a command that was done, whatever signal came then. */
+  /** The exit code of a command that has succeeded, even if a signal arrived afterwards. */
   get exitCode(): number {
     return this.#exitCode;
   }
@@ -149,7 +133,7 @@ export async function runCli(options: {
     return run.exitCode;
   } catch (error) {
     if (isHelp(error) && help !== '') {
-      run.finish({ command: 'help', result: { help } }, {});
+      run.finish({ result: { help }, output: () => help }, {});
       return 0;
     }
     const plain = toPlainError(error instanceof CommanderError ? usageError(error, namesOf(program)) : error);

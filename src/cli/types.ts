@@ -1,94 +1,8 @@
-import type { SettingValues } from '../config/index.ts';
-import type { DoctorReport } from '../doctor/index.ts';
-import type { InspectResult, ListedImage, ProgressEvent, PullResult, PullTarget, Removal } from '../pull/index.ts';
-import type { VolumeStatus } from '../volume/index.ts';
+import type { ProgressEvent } from '../pull/index.ts';
+import type { CommonFlags } from './flags/common-flags.ts';
 
-/** For one registry, the one that the reference names. Never logged, never part of a message. */
-export interface Credentials {
-  readonly username: string;
-  readonly password: string;
-}
-
-export interface CommonOptions {
-  /** Flags as settings; they win over every other source. */
-  readonly settings: SettingValues;
-  /** Given with -c. */
-  readonly configFile: string | undefined;
-  /** Log lines on standard error are wanted. */
-  readonly debug: boolean;
-}
-
-export interface PullOptions extends CommonOptions {
-  readonly reference: string;
-  readonly target: PullTarget;
-  readonly credentials: Credentials | undefined;
-  /** Certificates for the registry that the reference names. */
-  readonly certDir?: string | undefined;
-}
-
-/** A pull that the daemon behind a socket is asked for, as the kata agent asks. */
-export interface RequestPullOptions {
-  readonly reference: string;
-  /** Absolute. */
-  readonly socketPath: string;
-  /** Made when it is not there. */
-  readonly bundle: string;
-}
-
-export interface RequestPullResult {
-  readonly manifestDigest: string;
-  readonly bundle: string;
-}
-
-export interface InspectOptions extends CommonOptions {
-  readonly reference: string;
-  readonly view: InspectResult['view'];
-  readonly credentials: Credentials | undefined;
-  readonly certDir?: string | undefined;
-}
-
-export interface UmountOptions extends CommonOptions {
-  readonly directory: string;
-}
-
-export interface ImagesResult {
-  /** The one that was pulled last comes first. */
-  readonly images: readonly ListedImage[];
-}
-
-export interface StoreCommandOptions extends CommonOptions {
-  /** The daemon's store and what it stands on; the configuration is the daemon's. */
-  readonly ofDaemon: boolean;
-}
-
-export interface DoctorOptions extends StoreCommandOptions {
-  /** Of registries, as the user wrote them; without any nobody is connected to. */
-  readonly images: readonly string[];
-  readonly certDir: string | undefined;
-}
-
-export interface RmOptions extends StoreCommandOptions {
-  /** References and digests as the user wrote them. */
-  readonly targets: readonly string[];
-}
-
-export interface PruneOptions extends StoreCommandOptions {
-  readonly all: boolean;
-}
-
-export interface UmountResult {
-  readonly directory: string;
-  /** False when only the remains of a bundle were removed. */
-  readonly wasMounted: boolean;
-}
-
-/** The daemon's image store: where it lies and why, and what is in it. */
-export interface StoreStatusResult extends VolumeStatus {
-  readonly images: number;
-  readonly layers: number;
-  /** Containers that run from it. */
-  readonly mounts: number;
-}
+/** Asks for the password of a user. Undefined where standard input is no terminal. */
+export type AskPassword = ((user: string) => Promise<string>) | undefined;
 
 /** What a running command gets from the program. */
 export interface CommandIo {
@@ -97,17 +11,29 @@ export interface CommandIo {
   readonly onProgress: (event: ProgressEvent) => void;
 }
 
-/** The commands as functions of data; they print nothing. */
-export interface Commands {
-  pull(options: PullOptions, io: CommandIo): Promise<PullResult>;
-  requestPull(options: RequestPullOptions, io: CommandIo): Promise<RequestPullResult>;
-  inspect(options: InspectOptions, io: CommandIo): Promise<InspectResult>;
-  umount(options: UmountOptions, io: CommandIo): Promise<UmountResult>;
-  images(options: StoreCommandOptions, io: CommandIo): Promise<ImagesResult>;
-  rm(options: RmOptions, io: CommandIo): Promise<Removal>;
-  prune(options: PruneOptions, io: CommandIo): Promise<Removal>;
-  storeStatus(options: CommonOptions, io: CommandIo): Promise<StoreStatusResult>;
-  doctor(options: DoctorOptions, io: CommandIo): Promise<DoctorReport>;
+/** What a command hands over when it has succeeded. Nothing is printed before. */
+export interface CommandOutcome {
+  /** The `result` of the document that `--json` prints. */
+  readonly result: unknown;
+  /** Standard output without `--json`: what a script can use, and nothing else. */
+  readonly output: () => string | Uint8Array;
+  /** Remarks on standard error, without `--json` and `--quiet`; they end with a newline. */
+  readonly remarks?: () => string;
+  /** Printed once each on standard error without `--json`, if the progress has not shown them yet. */
+  readonly warnings?: readonly string[];
+  /** 0 unless the result reports that something does not work. */
+  readonly exitCode?: number;
+}
+
+/** What a command gets while the command line is parsed, and what it calls to start and to end. */
+export interface CommandContext {
+  /** Relative paths in flags start here. */
+  readonly cwd: string;
+  readonly askPassword: AskPassword;
+  /** Called once, when the command line is understood and the command starts. */
+  readonly begin: (flags: CommonFlags) => CommandIo;
+  /** Called once, when the command has succeeded. */
+  readonly finish: (outcome: CommandOutcome, flags: CommonFlags) => void;
 }
 
 export interface OutputStream {
@@ -130,16 +56,3 @@ export interface CliIo {
   /** Calls `listener` for each SIGINT and SIGTERM until the returned function is called. */
   readonly onSignal: (listener: (signal: 'SIGINT' | 'SIGTERM') => void) => () => void;
 }
-
-export type CommandOutcome =
-  | { readonly command: 'pull'; readonly result: PullResult }
-  | { readonly command: 'pull --socket'; readonly result: RequestPullResult }
-  | { readonly command: 'inspect'; readonly result: InspectResult }
-  | { readonly command: 'umount'; readonly result: UmountResult }
-  | { readonly command: 'images'; readonly result: ImagesResult }
-  | { readonly command: 'rm' | 'prune'; readonly result: Removal }
-  | { readonly command: 'store status'; readonly result: StoreStatusResult }
-  | { readonly command: 'doctor'; readonly result: DoctorReport }
-  | { readonly command: 'completion'; readonly result: { readonly script: string } }
-  | { readonly command: 'version'; readonly result: { readonly version: string } }
-  | { readonly command: 'help'; readonly result: { readonly help: string } };

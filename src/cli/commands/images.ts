@@ -1,6 +1,36 @@
+import type { Command } from 'commander';
 import { formatRepositoryName, parseReference } from '../../oci/index.ts';
-import type { ListedImage, Removal } from '../../pull/index.ts';
+import type { ListedImage } from '../../pull/index.ts';
+import { addStoreFlags, parseStoreOptions, type StoreCommandOptions, type StoreFlags } from '../flags/store-flags.ts';
 import { formatBytes } from '../format-bytes.ts';
+import type { CommandContext, CommandIo } from '../types.ts';
+
+export interface ImagesResult {
+  /** The image that was pulled last comes first. */
+  readonly images: readonly ListedImage[];
+}
+
+export interface ImagesCommands {
+  images(options: StoreCommandOptions, io: CommandIo): Promise<ImagesResult>;
+}
+
+const EXAMPLES = `
+SIZE is what the layers of an image take of the disk, SHARED the part that other images use as well.
+
+Examples:
+  sealift images
+  sealift images --store /mnt/layers --json
+  sealift images --daemon -c /run/confidential-containers/initdata/cdh.toml
+`;
+
+export function addImages(program: Command, commands: ImagesCommands, context: CommandContext): void {
+  addStoreFlags(program.command('images').description('list the images of the store'))
+    .addHelpText('after', EXAMPLES)
+    .action(async (flags: StoreFlags) => {
+      const result = await commands.images(parseStoreOptions(flags, context), context.begin(flags));
+      context.finish({ result, output: () => formatImages(result.images) }, flags);
+    });
+}
 
 const HEADINGS = ['NAME', 'TAG/DIGEST', 'PLATFORM', 'SIZE', 'SHARED', 'USED'] as const;
 const NAMELESS = '<none>';
@@ -28,23 +58,4 @@ function formatColumns(rows: readonly (readonly string[])[]): string {
   const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ');
   return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
-}
-
-/** What went by name and digest, one on a line. */
-export function formatRemoved({ names, images }: Removal): string {
-  return [...names, ...images].map((thing) => `${thing}\n`).join('');
-}
-
-export function formatRemovalRemark({ names, images, layers, uppers, freedBytes }: Removal): string {
-  const counts = [
-    count(names.length, 'name'),
-    count(images.length, 'image'),
-    count(layers.length, 'layer'),
-    count(uppers, 'writable layer'),
-  ];
-  return `removed ${counts.join(', ')}; ${formatBytes(freedBytes)} freed\n`;
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }

@@ -1,19 +1,57 @@
-import { redact } from '../../errors/index.ts';
+import type { Command } from 'commander';
+import { KINDS, redact } from '../../errors/index.ts';
+import type { VolumeStatus } from '../../volume/index.ts';
+import { addCommonFlags, type CommonFlags, type CommonOptions, parseCommonOptions } from '../flags/common-flags.ts';
 import { formatBytes } from '../format-bytes.ts';
-import type { StoreStatusResult } from '../types.ts';
+import type { CommandContext, CommandIo } from '../types.ts';
+
+/** The daemon's image store: where it lies and why, and what is in it. */
+export interface StoreStatusResult extends VolumeStatus {
+  readonly images: number;
+  readonly layers: number;
+  /** The number of containers that run from the store. */
+  readonly mounts: number;
+}
+
+export interface StoreStatusCommands {
+  storeStatus(options: CommonOptions, io: CommandIo): Promise<StoreStatusResult>;
+}
+
+const EXAMPLES = `
+The store is that of sealiftd, whose configuration is given with -c. The exit code says whether the store can be used.
+
+Examples:
+  sealift store status
+  sealift store status -c /run/confidential-containers/initdata/cdh.toml --json
+`;
+
+export function addStoreStatus(program: Command, commands: StoreStatusCommands, context: CommandContext): void {
+  const store = program.command('store').description('look at the image store of the daemon');
+  addCommonFlags(store.command('status').description('where the image store lies and why, and what is in it'))
+    .addHelpText('after', EXAMPLES)
+    .action(async (flags: CommonFlags) => {
+      const result = await commands.storeStatus(parseCommonOptions(flags, context), context.begin(flags));
+      context.finish({ result, output: () => formatStoreStatus(result), exitCode: exitCodeOf(result) }, flags);
+    });
+}
+
+/** A store that pulls cannot go to is a failure of the kind that its error has. */
+function exitCodeOf({ place, error }: StoreStatusResult): number {
+  return place === undefined ? KINDS[error?.kind ?? 'unavailable'].exitCode : 0;
+}
 
 const LABEL_WIDTH = 11;
 
-/** One fact on a line, those that there are. */
-export function formatStoreStatus(status: StoreStatusResult): string {
-  const facts = [...placeFacts(status), ...deviceFacts(status), ...contentFacts(status)];
-  // Texts of errors and paths are in it.
+/** One fact on a line; a fact that is not known has no line. */
+function formatStoreStatus(status: StoreStatusResult): string {
+  const facts = [...backingFacts(status), ...deviceFacts(status), ...contentFacts(status)];
+  // The texts of errors and paths may hold anything.
   return facts.map(([label, text]) => `${label.padEnd(LABEL_WIDTH)}${redact(text)}\n`).join('');
 }
 
 type Fact = readonly [label: string, text: string];
 
-function placeFacts({ state, place, error }: StoreStatusResult): Fact[] {
+function backingFacts({ state, place, error }: StoreStatusResult): Fact[] {
   const where = place === undefined ? 'none: pulls are refused' : `${place.kind}, ${place.directory}`;
   return [
     ['state', state],

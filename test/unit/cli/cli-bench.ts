@@ -1,4 +1,5 @@
-import { type CliIo, type CommandIo, type Commands, runCli, type StoreStatusResult } from '../../../src/cli/index.ts';
+import { type CliIo, type Commands, runCli, type StoreStatusResult } from '../../../src/cli/index.ts';
+import type { CommandIo } from '../../../src/cli/types.ts';
 import type { DoctorReport } from '../../../src/doctor/index.ts';
 import { type Digest, parseDigest } from '../../../src/oci/index.ts';
 import type { InspectResult, ListedImage, PullResult, Removal } from '../../../src/pull/index.ts';
