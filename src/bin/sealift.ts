@@ -3,7 +3,7 @@ import { askPassword, type CliIo, runCli } from '../cli/index.ts';
 import { composeCli } from '../compose/cli.ts';
 import { VERSION } from './version.ts';
 
-/** `once`: a second signal finds the default action and ends a process whose cleaning up hangs. */
+/** Listens once, so that a second signal ends a process whose cleaning up hangs. */
 function onSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void {
   process.once('SIGINT', listener);
   process.once('SIGTERM', listener);
@@ -13,12 +13,12 @@ function onSignal(listener: (signal: 'SIGINT' | 'SIGTERM') => void): () => void 
   };
 }
 
-/** `sealift inspect … | head`: the reader has seen enough, which is no failure of ours. */
+/** In `sealift inspect … | head` the reader may close the pipe early, which is not an error. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
 
-/** Remarks and progress that nobody takes must not end a pull half-way. */
+/** A closed standard error must not end a pull: only remarks and progress are lost. */
 process.stderr.on('error', () => undefined);
 
 const io: CliIo = {

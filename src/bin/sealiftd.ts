@@ -13,7 +13,7 @@ Usage: sealiftd [-c FILE]
   -h, --help     print this
 `;
 
-/** Undefined: everything is said. As confidential-data-hub, whose place it takes, it knows these and no others. */
+/** Returns the options, or an exit code when all is printed. The flags are those of confidential-data-hub. */
 function readArguments(argv: readonly string[]): { readonly configFile: string | undefined } | number {
   try {
     const { values } = parseArgs({
@@ -34,12 +34,12 @@ function readArguments(argv: readonly string[]): { readonly configFile: string |
   }
 }
 
-/** One bad pull never ends the process: nobody starts it again, and nobody connects to it again. */
+/** A bug in one pull must not end the process: the kata agent neither restarts the daemon nor reconnects to it. */
 function survive(error: unknown): void {
   process.stderr.write(`${JSON.stringify({ level: 'error', error: String(error), msg: 'unforeseen error' })}\n`);
 }
 
-/** The exit code; what keeps the daemon from serving at all is its last word. */
+/** Serves until it is stopped and returns the exit code. An error that prevents serving is printed last. */
 async function run(configFile: string | undefined): Promise<number> {
   try {
     return await runDaemon({
@@ -62,7 +62,7 @@ else {
   process.stderr.on('error', () => undefined);
   process.on('uncaughtException', survive);
   process.on('unhandledRejection', survive);
-  // Whatever the one who started us had: directories and sockets are for the owner.
+  // The parent's umask does not count: directories and sockets are for the owner.
   process.umask(0o022);
   process.exit(await run(read.configFile));
 }

@@ -1,6 +1,6 @@
 import type { OutputStream } from './types.ts';
 
-/** What is used of a terminal's `tty.ReadStream`. */
+/** The part of `tty.ReadStream` that the prompt uses. */
 export interface TerminalInput {
   setRawMode(raw: boolean): unknown;
   setEncoding(encoding: 'utf8'): unknown;
@@ -43,7 +43,7 @@ export function askPassword(
         else if (characters.length < MAX_CHARACTERS) characters.push(character);
       }
     };
-    // A terminal left in raw mode would show nothing of what is typed next.
+    // A terminal left in raw mode would not show what the user types next.
     const onAbort = (): void => finish(undefined);
     signal?.addEventListener('abort', onAbort);
     output.write(prompt);

@@ -10,7 +10,7 @@ const DEFAULT_COLUMNS = 80;
 const DEFAULT_ROWS = 24;
 const DIGEST_CHARACTERS = 12;
 
-/** One layer as one line of at most `columns` − 1 characters, so that no terminal wraps it. */
+/** Draws one layer as a line of at most `columns` − 1 characters, so that no terminal wraps it. */
 export function renderLayer(event: LayerEvent, columns: number): string {
   const name = event.digest.slice(event.digest.indexOf(':') + 1).slice(0, DIGEST_CHARACTERS);
   const head = `${name} ${event.state.padEnd(9)}`;
@@ -22,7 +22,7 @@ export function renderLayer(event: LayerEvent, columns: number): string {
   return `${head} [${'='.repeat(filled).padEnd(width)}] ${tail}`;
 }
 
-/** Layers in their order; when they do not fit, those that are under way, and a count of the others. */
+/** Draws the layers in their order. When they do not fit, it draws the layers under way and counts the finished ones. */
 export function renderLayers(layers: readonly LayerEvent[], columns: number, rows: number): readonly string[] {
   const room = Math.max(rows - 2, 1);
   if (layers.length <= room) return layers.map((layer) => renderLayer(layer, columns));
@@ -34,11 +34,11 @@ export function renderLayers(layers: readonly LayerEvent[], columns: number, row
 
 export interface Progress {
   readonly onEvent: (event: ProgressEvent) => void;
-  /** Draws the last state; nothing is drawn afterwards. */
+  /** Draws the last state. Later events draw nothing. */
   readonly close: () => void;
 }
 
-/** Bars on a terminal, warnings anywhere and each of them once. `quiet` leaves warnings only. */
+/** Draws bars on a terminal, and prints each warning once on any stream. With `quiet` it prints warnings only. */
 export function createProgress(options: {
   readonly stream: OutputStream;
   readonly quiet: boolean;
@@ -54,7 +54,7 @@ export function createProgress(options: {
 
   const erase = (): string => (drawnLines > 0 ? `\u001b[${drawnLines}A\u001b[J` : '');
   const draw = (above = ''): void => {
-    // A pseudo-terminal that nobody sized says 0.
+    // A pseudo-terminal without a size reports 0.
     const [columns, rows] = [stream.columns || DEFAULT_COLUMNS, stream.rows || DEFAULT_ROWS];
     const lines = visible ? renderLayers([...layers.values()], columns, rows) : [];
     const text = erase() + above + lines.map((line) => `${line}\n`).join('');

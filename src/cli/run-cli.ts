@@ -17,8 +17,8 @@ function isHelp(error: unknown): boolean {
 }
 
 /**
- * A message of commander as ours. Values are cut off: what stands behind `=` of an unknown option, or in place of an
- * unexpected argument, may be a password that was typed at the wrong place.
+ * Turns a message of commander into an error with a code. Values are cut off: the text after `=` of an unknown option,
+ * or an unexpected argument, may be a password that was typed at the wrong position.
  */
 function usageError(error: CommanderError, commands: readonly string[]): SealiftError {
   if (error.code === 'commander.help') {
@@ -41,7 +41,7 @@ function wantsJson(argv: readonly string[]): boolean {
   return (end < 0 ? argv : argv.slice(0, end)).includes('--json');
 }
 
-/** One run of the program: what it prints and which code it ends with. */
+/** One run of the program: it prints the outcome and holds the exit code. */
 class CliRun {
   readonly #io: CliIo;
   readonly #json: boolean;

@@ -59,7 +59,7 @@ function exitCodeOf({ checks }: DoctorReport): number {
 /** The longest name of a check. */
 const NAME_WIDTH = 'daemon-configuration'.length;
 
-/** A heading for each group, and a line for each check with what to do below. */
+/** Prints a heading for each group, a line for each check, and below it the remedy. */
 function formatReport({ checks }: DoctorReport): string {
   return checks
     .map((check, index) => {

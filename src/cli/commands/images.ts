@@ -35,7 +35,7 @@ export function addImages(program: Command, commands: ImagesCommands, context: C
 const HEADINGS = ['NAME', 'TAG/DIGEST', 'PLATFORM', 'SIZE', 'SHARED', 'USED'] as const;
 const NAMELESS = '<none>';
 
-/** One line for each name, and one for an image that has none. */
+/** Prints a line for each name, and a line for an image without a name. */
 export function formatImages(images: readonly ListedImage[]): string {
   const rows = images.flatMap((image) => {
     const names = image.names.length > 0 ? image.names.map(splitName) : [[NAMELESS, image.manifestDigest]];

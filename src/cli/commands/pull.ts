@@ -25,9 +25,9 @@ export interface PullOptions extends RegistryOptions {
 /** A pull that the daemon behind a socket performs, requested as the kata agent requests it. */
 export interface RequestPullOptions {
   readonly reference: string;
-  /** Absolute. */
+  /** An absolute path. */
   readonly socketPath: string;
-  /** Made when it is absent. */
+  /** The bundle directory, which is made when it is absent. */
   readonly bundle: string;
 }
 
@@ -65,7 +65,7 @@ Examples:
   sealift pull --insecure-policy docker-archive:saved.tar:example.org/app:1.2
 `;
 
-/** The daemon's own configuration decides these, and never a caller. */
+/** Flags whose settings the daemon takes from its own configuration, never from a caller. */
 const FLAGS_WITHOUT_SOCKET = [
   'unpack',
   'store',

@@ -7,7 +7,7 @@ export function describeRemoval(result: Removal): CommandOutcome {
   return { result, output: () => formatRemoved(result), remarks: () => formatRemovalRemark(result) };
 }
 
-/** The removed names and digests, one on a line. */
+/** Prints the removed names and digests, one on a line. */
 function formatRemoved({ names, images }: Removal): string {
   return [...names, ...images].map((thing) => `${thing}\n`).join('');
 }

@@ -35,14 +35,14 @@ export function addStoreStatus(program: Command, commands: StoreStatusCommands, 
     });
 }
 
-/** A store that pulls cannot go to is a failure of the kind that its error has. */
+/** Without a usable store the exit code is that of the store's error. */
 function exitCodeOf({ place, error }: StoreStatusResult): number {
   return place === undefined ? KINDS[error?.kind ?? 'unavailable'].exitCode : 0;
 }
 
 const LABEL_WIDTH = 11;
 
-/** One fact on a line; a fact that is not known has no line. */
+/** Prints one fact on a line; an unknown fact has no line. */
 function formatStoreStatus(status: StoreStatusResult): string {
   const facts = [...backingFacts(status), ...deviceFacts(status), ...contentFacts(status)];
   // The texts of errors and paths may hold anything.

@@ -1,7 +1,7 @@
 import type { Argument, Command, Option } from 'commander';
 import type { CompletedCommand, CompletedFlag, ValueKind } from './types.ts';
 
-/** By the placeholders of flags and arguments, as the help shows them. */
+/** Kinds of values by the placeholders that the help shows for flags and arguments. */
 const KINDS: ReadonlyMap<string, ValueKind> = new Map<string, ValueKind>([
   ['file', { kind: 'file' }],
   ['path', { kind: 'file' }],
@@ -10,7 +10,7 @@ const KINDS: ReadonlyMap<string, ValueKind> = new Map<string, ValueKind>([
   ['ref|digest', { kind: 'image' }],
 ]);
 
-/** The commands as commander knows them: what its help shows, and nothing else. */
+/** Describes the commands and flags that commander's help shows; hidden ones are left out. */
 export function describeProgram(program: Command): CompletedCommand {
   return describeCommand(program, '');
 }
@@ -21,7 +21,7 @@ function describeCommand(command: Command, path: string): CompletedCommand {
   const names = commands.map((each) => each.name());
   const describeNested = (each: Command): CompletedCommand => {
     const nested = describeCommand(each, `${path} ${each.name()}`.trim());
-    // `help [command]` takes the others' names.
+    // `help [command]` takes the name of another command.
     const isHelp = each.registeredArguments[0]?.name() === 'command';
     return isHelp ? { ...nested, argument: { value: { kind: 'choice', choices: names }, isVariadic: false } } : nested;
   };
@@ -54,7 +54,7 @@ function kindOf(placeholder: string, choices: readonly string[] | undefined): Va
   return KINDS.get(placeholder) ?? { kind: 'any' };
 }
 
-/** The command itself and all below it. */
+/** Lists the command itself and all its subcommands. */
 export function listCommands(command: CompletedCommand): readonly CompletedCommand[] {
   return [command, ...command.commands.flatMap(listCommands)];
 }

@@ -2,7 +2,7 @@ import { listCommands } from './describe-program.ts';
 import { NAMES_OF_IMAGES, quote } from './quote.ts';
 import type { CompletedCommand, CompletedFlag, ValueKind } from './types.ts';
 
-/** The tables, and below them what looks into them. https://www.gnu.org/software/bash/manual/bash.html#Programmable-Completion */
+/** The tables come first, and below them the functions that read them. https://www.gnu.org/software/bash/manual/bash.html#Programmable-Completion */
 export function formatBash(program: CompletedCommand): string {
   const commands = listCommands(program);
   return `# Completes sealift in bash. For this shell: source <(sealift completion bash); for all: put it into

@@ -4,7 +4,7 @@ import { formatFish } from './format-fish.ts';
 import { formatZsh } from './format-zsh.ts';
 import type { CompletedCommand, Shell } from './types.ts';
 
-/** A script that completes the command line of `program` in a shell. */
+/** Returns a script that completes the command line of `program` in a shell. */
 export function formatCompletion(program: CompletedCommand, shell: Shell): string {
   switch (shell) {
     case 'bash':

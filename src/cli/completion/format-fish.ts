@@ -2,7 +2,7 @@ import { listCommands } from './describe-program.ts';
 import { NAMES_OF_IMAGES } from './quote.ts';
 import type { CompletedCommand, CompletedFlag, ValueKind } from './types.ts';
 
-/** A table of conditions. https://fishshell.com/docs/current/cmds/complete.html */
+/** The script is a list of conditions. https://fishshell.com/docs/current/cmds/complete.html */
 export function formatFish(program: CompletedCommand): string {
   const commands = listCommands(program);
   const paths = commands
@@ -43,7 +43,7 @@ ${commands.flatMap(formatCommand).join('\n')}
 `;
 }
 
-/** One word of fish, which knows two escapes between single quotes. */
+/** Quotes one word for fish, which knows two escapes between single quotes. */
 function quote(text: string): string {
   return `'${text.replace(/['\\]/g, '\\$&')}'`;
 }
@@ -71,7 +71,7 @@ function formatFlag({ names, description, value, isBound }: CompletedFlag, start
   const written = names.map((name) => (name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`));
   const flag = `${start} ${written.join(' ')} -d ${quote(description)}`;
   if (value === undefined) return [flag];
-  // Without -f files would be offered beside.
+  // Without -f, fish would offer files as well.
   if (!isBound) return [`${flag} ${value.kind === 'file' ? '-r' : '-x'} ${candidates(value)}`.trimEnd()];
   const choices = value.kind === 'choice' ? value.choices : [];
   return [flag, `${start} -a ${quote(choices.map((choice) => `${names.at(-1)}=${choice}`).join(' '))}`];

@@ -2,7 +2,7 @@ import { listCommands } from './describe-program.ts';
 import { NAMES_OF_IMAGES, quote } from './quote.ts';
 import type { CompletedCommand, CompletedFlag, ValueKind } from './types.ts';
 
-/** One function for each command. https://zsh.sourceforge.io/Doc/Release/Completion-System.html */
+/** The script has one function for each command. https://zsh.sourceforge.io/Doc/Release/Completion-System.html */
 export function formatZsh(program: CompletedCommand): string {
   return `#compdef sealift
 # Completes sealift in zsh. For this shell: source <(sealift completion zsh); for all: put it as _sealift into a folder
@@ -72,7 +72,7 @@ ${cases.join('\n')}
 `;
 }
 
-/** Brackets and colons end its parts. */
+/** Escapes brackets and colons, which end the parts of a specification. */
 function escapeSpec(text: string): string {
   return text.replace(/[[\]:\\]/g, '\\$&');
 }

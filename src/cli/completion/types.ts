@@ -1,25 +1,25 @@
-/** What may stand in a place of a command line. */
+/** The values that a flag or an argument takes. */
 export type ValueKind =
   | { readonly kind: 'file' | 'directory' | 'image' | 'any' }
   | { readonly kind: 'choice'; readonly choices: readonly string[] };
 
 export interface CompletedFlag {
-  /** `-c`, `--config-file` */
+  /** The spellings, such as `-c` and `--config-file`. */
   readonly names: readonly string[];
   readonly description: string;
-  /** Undefined: it takes none. */
+  /** Undefined when the flag takes no value. */
   readonly value: ValueKind | undefined;
-  /** The value stands behind `=` and nowhere else, and may be left out. */
+  /** True when the value is optional and may only follow `=`. */
   readonly isBound: boolean;
 }
 
 export interface CompletedCommand {
-  /** Words behind the program: empty for the program itself, else `store status`. */
+  /** The words after the program's name, such as `store status`; empty for the program itself. */
   readonly path: string;
   readonly description: string;
   readonly flags: readonly CompletedFlag[];
   readonly commands: readonly CompletedCommand[];
-  /** Of every argument; undefined: there are none. */
+  /** What every argument is; undefined when the command takes none. */
   readonly argument: { readonly value: ValueKind; readonly isVariadic: boolean } | undefined;
 }
 

@@ -27,7 +27,7 @@ export function addTransportFlags(command: Command): Command {
   return command
     .option('--authfile <path>', 'credentials file in the auth.json format')
     .option('--cert-dir <dir>', 'certificates for the registry of REF: *.crt authorities, NAME.cert and NAME.key pairs')
-    .option('--registries-conf <file>', 'registries.conf with mirrors and remaps; default: where podman looks')
+    .option('--registries-conf <file>', 'registries.conf with mirrors and remapped names; default: where podman looks')
     .option('--registries-conf-d <dir>', 'drop-ins to it; default: where podman looks')
     .option('--tls-verify <bool>', 'written --tls-verify[=BOOL]; false: allow http and unknown certificates');
 }
