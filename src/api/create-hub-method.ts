@@ -4,7 +4,7 @@ import type { Logger } from '../log/index.ts';
 import type { Method, MethodCall, Reply } from '../ttrpc/index.ts';
 import { failAsHub, type HubOperation } from './fail-as-hub.ts';
 
-/** A method with a request id, whose failures are logged and answered as confidential-data-hub's. */
+/** Creates a method that gives each call a request id, and logs and answers failures as confidential-data-hub does. */
 export function createHubMethod(
   operation: HubOperation,
   run: (call: MethodCall, requestId: string) => Promise<Reply>,

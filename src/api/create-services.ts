@@ -17,7 +17,7 @@ const CREATE: Readonly<Record<ServiceName, (options: ServicePorts) => Methods>> 
   'keyprovider.KeyProviderService': (options) => new Map([['UnWrapKey', pass('unwrapKey', options)]]),
 };
 
-/** The named services, and no others. */
+/** Creates the named services. */
 export function createServices(names: readonly ServiceName[], options: ServicePorts): Services {
   return new Map(names.map((name) => [name, CREATE[name](options)]));
 }
@@ -53,7 +53,7 @@ function pass(operation: HubOperation, { ports, log }: ServicePorts): Method {
     operation,
     async (call) => {
       if (ports.passThrough !== undefined) return await ports.passThrough(call);
-      const message = `${call.service}/${call.method}: expected a confidential-data-hub to ask, but none is configured`;
+      const message = `${call.service}/${call.method}: expected a confidential-data-hub to pass it on to, got none in the configuration`;
       throw new SealiftError('API_PASS_THROUGH_MISSING', message);
     },
     log,

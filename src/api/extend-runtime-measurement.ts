@@ -6,7 +6,7 @@ import type { Measurement, MeasurementResult } from './types.ts';
 
 const SERVICE = 'attestation_agent.AttestationAgentService';
 const METHOD = 'ExtendRuntimeMeasurement';
-/** As long as confidential-data-hub waits. */
+/** The same timeout as confidential-data-hub's. */
 const TIMEOUT_NANOS = 10_000_000_000n;
 /** https://github.com/confidential-containers/guest-components/blob/main/protos/protos/attestation-agent/attestation-agent.proto */
 const RESULTS: readonly MeasurementResult[] = ['extended', 'notSupported', 'notEnabled'];
@@ -14,8 +14,9 @@ const RESULTS: readonly MeasurementResult[] = ['extended', 'notSupported', 'notE
 const { request, response } = defineMeasurementMessages(DEFAULT_LIMITS);
 
 /**
- * Tells the attestation agent of an event, which goes into its log and a measurement register. `absent`: there is no
- * socket, so no agent runs in this guest. Throws `API_MEASUREMENT_FAILED`, or what the signal was aborted with.
+ * Sends an event to the attestation agent, which adds it to its log and to a measurement register. Returns `absent`
+ * when the socket does not exist, because then this guest has no agent. Throws `API_MEASUREMENT_FAILED`, or the
+ * signal's reason.
  */
 export async function extendRuntimeMeasurement(measurement: Measurement): Promise<MeasurementResult> {
   const { socketPath, domain, operation, content, registerIndex, signal } = measurement;
@@ -26,7 +27,7 @@ export async function extendRuntimeMeasurement(measurement: Measurement): Promis
     const { result } = response.decode(payloadOf(reply, 'attestation agent'));
     const known = RESULTS[result];
     if (known !== undefined) return known;
-    throw new SealiftError('TTRPC_MESSAGE_INVALID', `attestation agent: unknown result ${result}`);
+    throw new SealiftError('TTRPC_MESSAGE_INVALID', `attestation agent: expected result 0 to 2, got ${result}`);
   } catch (cause) {
     if (signal.aborted && signal.reason === cause) throw cause;
     if (cause instanceof SealiftError && cause.context['errno'] === 'ENOENT') return 'absent';
@@ -37,7 +38,8 @@ export async function extendRuntimeMeasurement(measurement: Measurement): Promis
 }
 
 /**
- * The event of a pulled image, in the words of confidential-data-hub to the last blank: verifiers compare the text.
+ * Returns the event for a pulled image. It equals that of confidential-data-hub in every character, since verifiers
+ * compare the text.
  */
 export function pulledImageEvent(image: string, digest: string): Pick<Measurement, 'domain' | 'operation' | 'content'> {
   return {

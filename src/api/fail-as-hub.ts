@@ -1,7 +1,7 @@
 import { type ErrorCode, type SealiftError, toPlainError } from '../errors/index.ts';
 import { fail, failWith, type Reply, STATUS } from '../ttrpc/index.ts';
 
-/** What confidential-data-hub's errors begin with, by what was asked. */
+/** How confidential-data-hub's errors begin, by operation. */
 export const HUB_OPERATIONS = {
   pullImage: 'Image Pull error',
   secureMount: 'Secure Mount failed',
@@ -12,14 +12,14 @@ export const HUB_OPERATIONS = {
 
 export type HubOperation = keyof typeof HUB_OPERATIONS;
 
-/** Not the hub's errors, but those of its server: they keep the status of their own. */
+/** Errors of the ttrpc server rather than of the hub: they keep the status of their kind. */
 const SERVER_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TTRPC_DEADLINE_EXCEEDED',
   'TTRPC_MESSAGE_INVALID',
   'API_PASS_THROUGH_MISSING',
 ]);
 
-/** Words of a failed pull that people and scripts around kata look for. */
+/** What people and scripts around kata search for in the message of a failed pull. */
 const PULL_PHRASES: ReadonlyMap<ErrorCode, string> = new Map<ErrorCode, string>([
   ['REFERENCE_INVALID', 'Illegal image reference'],
   ['POLICY_DENIED', 'Image policy rejected: Denied by policy'],
@@ -28,12 +28,13 @@ const PULL_PHRASES: ReadonlyMap<ErrorCode, string> = new Map<ErrorCode, string>(
   ['POLICY_INVALID', 'Image policy rejected: Invalid image policy file'],
 ]);
 
-/** The nearest ones; the last say little more than that something failed. */
+/** How many causes are shown, nearest first; the deepest ones add little. */
 const MAX_CAUSES = 4;
 
 /**
- * An error as confidential-data-hub answers it: always INTERNAL, with the words in front that its clients know, and
- * behind them what ours has to say. Secrets were removed when the error was made.
+ * Answers an error as confidential-data-hub does: with status INTERNAL and a message that begins with the words that
+ * its clients know, followed by our own. Secrets were removed when the error was created. ADR 0016 says why the hub's
+ * words are kept, docs/adr/0016-the-hubs-place.md.
  */
 export function failAsHub(operation: HubOperation, error: SealiftError): Reply {
   if (SERVER_CODES.has(error.code)) return failWith(error);

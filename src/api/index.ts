@@ -3,17 +3,4 @@ export { extendRuntimeMeasurement, pulledImageEvent } from './extend-runtime-mea
 export { identifyServer, type ServerIdentity } from './identify-server.ts';
 export { openApiServer } from './open-api-server.ts';
 export { requestPull } from './request-pull.ts';
-export type {
-  ApiLimits,
-  ApiPorts,
-  ApiServer,
-  ApiServerOptions,
-  ApiSocket,
-  Measurement,
-  MeasurementResult,
-  PassedCall,
-  PullImageCall,
-  PullRequestOptions,
-  SecureMountCall,
-  ServiceName,
-} from './types.ts';
+export type { ApiPorts, ApiServer } from './types.ts';

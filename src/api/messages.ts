@@ -24,7 +24,7 @@ export function defineApiMessages({ maxApiTextBytes: bytes, maxApiItems: items }
       flags: textListField(3, { items, bytes }),
       mountPoint: textField(4, bytes),
     }),
-    // Definitions differ: of the kata agent's and the hub's, some have the field and some an empty message.
+    // Versions of the definition differ: in some of the kata agent and the hub this message has no field.
     secureMountResponse: defineMessage('SecureMountResponse', { mountPath: textField(1, bytes) }),
   };
 }

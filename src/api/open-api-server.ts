@@ -2,7 +2,9 @@ import { openTtrpcServer, type TtrpcServer } from '../ttrpc/index.ts';
 import { createServices } from './create-services.ts';
 import type { ApiServer, ApiServerOptions } from './types.ts';
 
-/** Serves each socket's services; none when one of them cannot be made. Throws `TTRPC_SOCKET_INVALID`. */
+/**
+ * Serves each socket's services. Throws `TTRPC_SOCKET_INVALID` when one socket cannot be created; then none stays open.
+ */
 export async function openApiServer({ sockets, ports, limits, log }: ApiServerOptions): Promise<ApiServer> {
   const servers: TtrpcServer[] = [];
   const stop = async (graceMs: number): Promise<void> => {

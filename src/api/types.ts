@@ -12,11 +12,11 @@ export type ServiceName =
 
 export type ApiLimits = TtrpcLimits & Pick<Limits, 'maxApiTextBytes' | 'maxApiItems'>;
 
-/** What the kata agent asks to be pulled. The texts are its own words. */
+/** A pull that the kata agent asks for. The texts are unchecked. */
 export interface PullImageCall {
   readonly imageUrl: string;
   readonly bundlePath: string;
-  /** Unique in this process; the lines of one call carry it. */
+  /** Unique in this process; every log line of the call has it. */
   readonly requestId: string;
   readonly signal: AbortSignal;
 }
@@ -30,7 +30,7 @@ export interface SecureMountCall {
   readonly signal: AbortSignal;
 }
 
-/** A call for somebody else, unread. */
+/** A call that is passed on to confidential-data-hub undecoded. */
 export interface PassedCall {
   readonly service: string;
   readonly method: string;
@@ -40,54 +40,61 @@ export interface PassedCall {
   readonly signal: AbortSignal;
 }
 
-/** Who does the work. Each throws a SealiftError, and ends soon after its signal aborts. */
+/** What the services call. Each port throws a SealiftError, and ends soon after its signal aborts. */
 export interface ApiPorts {
-  /** Answers the digest of the manifest. */
+  /** Returns the digest of the manifest. */
   pullImage(call: PullImageCall): Promise<{ readonly manifestDigest: string }>;
-  /** Answers where the volume is mounted. */
+  /** Returns the path where the volume is mounted. */
   secureMount(call: SecureMountCall): Promise<{ readonly mountPath: string }>;
-  /** Resources, sealed secrets and wrapped keys; undefined: nobody answers these here. */
+  /**
+   * Answers calls for resources, sealed secrets and wrapped keys; undefined when no confidential-data-hub is
+   * configured.
+   */
   readonly passThrough: ((call: PassedCall) => Promise<Reply>) | undefined;
 }
 
-export interface ApiSocket {
-  /** Absolute. */
+/** A socket and what is served on it. */
+export interface ServedSocket {
+  /** An absolute path. */
   readonly path: string;
   readonly services: readonly ServiceName[];
 }
 
 export interface ApiServerOptions {
-  readonly sockets: readonly ApiSocket[];
+  readonly sockets: readonly ServedSocket[];
   readonly ports: ApiPorts;
   readonly limits: ApiLimits;
   readonly log: Logger;
 }
 
 export interface ApiServer {
-  /** As `TtrpcServer.stop`, for all sockets at once. */
+  /** Stops all sockets at once, each as `TtrpcServer.stop` does. */
   stop(graceMs: number): Promise<void>;
 }
 
-/** Something that happened in the guest, for the log of the attestation agent. */
+/** An event in the guest, for the log of the attestation agent. */
 export interface Measurement {
   readonly socketPath: string;
   readonly domain: string;
   readonly operation: string;
   readonly content: string;
-  /** Absent: the attestation agent chooses the register. */
+  /** The measurement register; the attestation agent chooses one when undefined. */
   readonly registerIndex?: bigint | undefined;
   readonly signal: AbortSignal;
 }
 
-/** `notSupported`: the platform has no registers; `notEnabled`: the log is off; `absent`: there is no such agent. */
+/**
+ * `notSupported`: the platform has no registers; `notEnabled`: the log is off; `absent`: no agent runs in this guest.
+ */
 export type MeasurementResult = 'extended' | 'notSupported' | 'notEnabled' | 'absent';
 
-export interface PullRequestOptions {
+/** A pull that this process asks of another server. */
+export interface RequestedPull {
   readonly socketPath: string;
   readonly imageUrl: string;
-  /** Absolute, and made already. */
+  /** An absolute path of a directory that exists. */
   readonly bundlePath: string;
-  /** Whole milliseconds; undefined waits for ever. */
+  /** In whole milliseconds; undefined waits for ever. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -30,7 +30,7 @@ function judgeSocket({ path, facts, server }: SocketFinding): Verdict | undefine
 
 function judgeServer(path: string, server: SocketFinding['server']): Verdict | undefined {
   switch (server) {
-    case 'nobody':
+    case 'none':
       return warn(
         `${path} is left of a daemon that was killed: nobody answers`,
         'start sealiftd again, which takes its place; a kata agent does not, so that its pod has to be started anew',

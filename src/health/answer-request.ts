@@ -3,12 +3,12 @@ import { formatMetrics, METRICS_TYPE } from './format-metrics.ts';
 import { rememberFor } from './remember-for.ts';
 import type { HealthFacts, HealthPorts } from './types.ts';
 
-/** Each measurement takes a thread, which is not kept for the sake of a number. */
+/** How old a measurement may be; each one starts a worker, so they are not taken for every request. */
 const SPACE_MAX_AGE_MS = 30_000;
 
 export interface HealthRequest {
   readonly method: string | undefined;
-  /** Path with query, as it came. */
+  /** The path with its query, unchecked. */
   readonly target: string | undefined;
 }
 
@@ -21,7 +21,7 @@ export interface HealthAnswer {
 const TEXT = 'text/plain; charset=utf-8';
 const JSON_TYPE = 'application/json';
 
-/** What to answer; never rejects for what a client sends. */
+/** Creates the function that answers requests; nothing that a client sends makes it reject. */
 export function createAnswers(ports: HealthPorts): (request: HealthRequest) => Promise<HealthAnswer> {
   const { measureSpace: make, nowMs } = ports;
   const measureSpace = rememberFor({ make, nowMs, maxAgeMs: SPACE_MAX_AGE_MS });
@@ -40,7 +40,7 @@ export function createAnswers(ports: HealthPorts): (request: HealthRequest) => P
   };
 }
 
-/** Another one: a pull has ended, or the store is another. */
+/** Returns a text that changes when a pull ends or the state of the volume changes. */
 function markOf({ pulls, volume }: HealthFacts): string {
   return `${pulls.ok.count} ${pulls.failed.count} ${volume.state}`;
 }

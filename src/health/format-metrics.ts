@@ -23,50 +23,63 @@ interface Metric {
 
 const STATES: readonly VolumeState[] = ['absent', 'preparing', 'ready', 'failed', 'stalled'];
 
-/** All metrics; those that nothing is known of are left out. */
+/** Formats all metrics; those of the store's space are omitted when it was not measured. */
 export function formatMetrics({ facts, space, rssBytes }: MetricsInput): string {
   const { version, uptimeSeconds, pulls, volume, stuckThreads } = facts;
   const metrics: readonly Metric[] = [
-    gauge('sealift_build_info', 'Always 1; the version is the label.', 1, { version }),
-    gauge('sealift_uptime_seconds', 'Since the daemon was started.', uptimeSeconds),
+    gauge({
+      name: 'sealift_build_info',
+      help: 'Always 1; the version is the label.',
+      value: 1,
+      labels: { version },
+    }),
+    gauge({ name: 'sealift_uptime_seconds', help: 'Seconds since the daemon started.', value: uptimeSeconds }),
     ...pullMetrics(pulls),
     {
       name: 'sealift_store_state',
       type: 'gauge',
-      help: 'State of the image store’s device: 1 for the one that it is in.',
+      help: 'State of the image store’s device: 1 for the current state, 0 for the others.',
       samples: STATES.map((state) => ['', { state }, state === volume.state ? 1 : 0]),
     },
-    ...(space === undefined ? [] : spaceMetrics(space, volume.place?.kind ?? 'none')),
-    gauge('sealift_stuck_threads', 'Threads that wait for a disk that does not answer.', stuckThreads),
-    gauge('sealift_stuck_programs', 'Programs that wait for a disk that does not answer.', volume.stuckPrograms),
-    gauge('process_resident_memory_bytes', 'Resident memory of the daemon.', rssBytes),
+    ...(space === undefined ? [] : spaceMetrics(space, { place: volume.place?.kind ?? 'none' })),
+    gauge({
+      name: 'sealift_stuck_threads',
+      help: 'Threads that wait for a disk that does not answer.',
+      value: stuckThreads,
+    }),
+    gauge({
+      name: 'sealift_stuck_programs',
+      help: 'Programs that wait for a disk that does not answer.',
+      value: volume.stuckPrograms,
+    }),
+    gauge({ name: 'process_resident_memory_bytes', help: 'Resident memory of the daemon.', value: rssBytes }),
   ];
   return metrics.map(formatMetric).join('');
 }
 
 function pullMetrics({ underWay, outcomes, ok, failed, fetchedBytes }: PullCounts): Metric[] {
   return [
-    gauge(
-      'sealift_pulls_under_way',
-      'Pulls that were asked for and are not answered, waiting ones included.',
-      underWay,
-    ),
+    gauge({
+      name: 'sealift_pulls_under_way',
+      help: 'Pulls that are not answered yet, including those that wait to start.',
+      value: underWay,
+    }),
     {
       name: 'sealift_pulls_total',
       type: 'counter',
-      help: 'Pulls that were answered, by ok or the code of the error.',
+      help: 'Answered pulls by outcome: ok, or the code of the error.',
       samples: [...outcomes].map(([outcome, count]) => ['', { outcome }, count]),
     },
     {
       name: 'sealift_pull_seconds',
       type: 'histogram',
-      help: 'From the call to the answer.',
+      help: 'Seconds from the call of a pull to its response.',
       samples: [...histogram(ok, { result: 'ok' }), ...histogram(failed, { result: 'error' })],
     },
     {
       name: 'sealift_fetched_bytes_total',
       type: 'counter',
-      help: 'Layers that came over the network and were accepted, compressed as they came.',
+      help: 'Compressed bytes of layers that were fetched and verified.',
       samples: [['', {}, fetchedBytes]],
     },
   ];
@@ -82,15 +95,37 @@ function histogram({ bounds, counts, sum, count }: PullTimes, labels: Labels): S
   return [...buckets, ['_bucket', { ...labels, le: '+Inf' }, count], ['_sum', labels, sum], ['_count', labels, count]];
 }
 
-function spaceMetrics({ sizeBytes, usedBytes, availableBytes }: SpaceFacts, place: string): Metric[] {
+function spaceMetrics({ sizeBytes, usedBytes, availableBytes }: SpaceFacts, labels: Labels): Metric[] {
   return [
-    gauge('sealift_store_size_bytes', 'Of the file system that images go to.', sizeBytes, { place }),
-    gauge('sealift_store_used_bytes', 'Of that, what layers and containers have taken.', usedBytes, { place }),
-    gauge('sealift_store_available_bytes', 'Of that, what is left for them.', availableBytes, { place }),
+    gauge({
+      name: 'sealift_store_size_bytes',
+      help: 'Size of the file system that holds the image store.',
+      value: sizeBytes,
+      labels,
+    }),
+    gauge({
+      name: 'sealift_store_used_bytes',
+      help: 'Bytes of that file system that layers and containers use.',
+      value: usedBytes,
+      labels,
+    }),
+    gauge({
+      name: 'sealift_store_available_bytes',
+      help: 'Bytes of that file system that are left for layers and containers.',
+      value: availableBytes,
+      labels,
+    }),
   ];
 }
 
-function gauge(name: string, help: string, value: number, labels: Labels = {}): Metric {
+interface Gauge {
+  readonly name: string;
+  readonly help: string;
+  readonly value: number;
+  readonly labels?: Labels;
+}
+
+function gauge({ name, help, value, labels = {} }: Gauge): Metric {
   return { name, type: 'gauge', help, samples: [['', labels, value]] };
 }
 
@@ -99,7 +134,7 @@ function formatMetric({ name, type, help, samples }: Metric): string {
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`;
 }
 
-/** Values are codes and words of ours, without anything to escape. */
+/** Formats labels. Values are codes and words of ours, so none needs escaping. */
 function formatLabels(labels: Labels): string {
   const pairs = Object.entries(labels).map(([name, value]) => `${name}="${value}"`);
   return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;

@@ -3,13 +3,13 @@ import type { Socket } from 'node:net';
 import { SealiftError } from '../errors/index.ts';
 import { claimSocket } from '../ttrpc/index.ts';
 import { createAnswers, type HealthAnswer } from './answer-request.ts';
-import type { HealthAddress, HealthServer, HealthServerOptions } from './types.ts';
+import type { HealthServer, HealthServerOptions, ListenAddress } from './types.ts';
 
-/** A probe sends one line and a few headers. */
+/** The largest request head; a probe sends one line and a few headers. */
 const MAX_HEAD_BYTES = 4_096;
 const CHECK_INTERVAL_MS = 1_000;
 
-/** Answers until it is stopped. Throws `HEALTH_SOCKET_INVALID`. */
+/** Answers requests until it is stopped. Throws `HEALTH_SOCKET_INVALID`. */
 export async function openHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const { address, ports, limits, onFault } = options;
   const answer = createAnswers(ports);
@@ -48,7 +48,7 @@ export async function openHealthServer(options: HealthServerOptions): Promise<He
   };
 }
 
-/** A connection each: nobody who is done keeps one of the few. */
+/** Sends the response and closes the connection, so that idle clients do not hold one of the few. */
 function send(response: ServerResponse, { status, type, body }: HealthAnswer): void {
   response.writeHead(status, {
     'content-type': type,
@@ -59,8 +59,8 @@ function send(response: ServerResponse, { status, type, body }: HealthAnswer): v
   response.end(body);
 }
 
-/** Answers what gives the name of a unix socket back. */
-async function listen(server: Server, address: HealthAddress): Promise<() => void> {
+/** Starts to listen. Returns a function that removes the file of a unix socket. */
+async function listen(server: Server, address: ListenAddress): Promise<() => void> {
   try {
     if (address.kind === 'unix') return (await claimSocket(server, address.path)).release;
     await new Promise<void>((resolve, reject) => {

@@ -1,12 +1,15 @@
 export interface Memory<Value> {
-  /** Undefined is not remembered. */
+  /** Makes a value; undefined is not remembered. */
   readonly make: () => Promise<Value | undefined>;
   readonly maxAgeMs: number;
-  /** Milliseconds that never go back. */
+  /** A monotonic clock in milliseconds. */
   readonly nowMs: () => number;
 }
 
-/** The last value for so long, and for the same `mark`; who asks while one is being made waits for that one. */
+/**
+ * Returns a function that makes a value, or returns the last one while it is younger than `maxAgeMs` and was made for
+ * the same `mark`. Callers that ask while a value is being made share it.
+ */
 export function rememberFor<Value>(memory: Memory<Value>): (mark: string) => Promise<Value | undefined> {
   const { make, maxAgeMs, nowMs } = memory;
   let known: { readonly value: Promise<Value | undefined>; readonly mark: string; readonly madeMs: number } | undefined;

@@ -3,43 +3,43 @@ import type { SealiftError } from '../errors/index.ts';
 import type { Limits } from '../limits/index.ts';
 import type { SpaceFacts, VolumeSummary } from '../volume/index.ts';
 
-/** Where to be asked: this machine and nowhere else. */
-export type HealthAddress =
+/** The address of the server: a unix socket or a port of the loopback interface. */
+export type ListenAddress =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
 
-/** What is known at once, without a look at the disk. */
+/** What is known without reading from the disk. */
 export interface HealthFacts {
   readonly version: string;
   readonly uptimeSeconds: number;
   readonly pulls: PullCounts;
   readonly volume: VolumeSummary;
-  /** Threads that the kernel does not let go of. */
+  /** The number of threads that hang in a system call. */
   readonly stuckThreads: number;
-  /** Why no pull is served now. */
+  /** Why pulls are refused now; undefined when they are served. */
   readonly obstacle: SealiftError | undefined;
 }
 
 export interface HealthPorts {
   readonly facts: () => HealthFacts;
-  /** Asks the store's file system, in a worker; undefined: it did not answer, or nothing is mounted. */
+  /** Measures the store's file system in a worker; undefined when it does not answer or nothing is mounted. */
   readonly measureSpace: () => Promise<SpaceFacts | undefined>;
   readonly rssBytes: () => number;
-  /** Milliseconds that never go back. */
+  /** A monotonic clock in milliseconds. */
   readonly nowMs: () => number;
 }
 
 export type HealthLimits = Pick<Limits, 'maxHealthConnections' | 'healthTimeoutMs'>;
 
 export interface HealthServerOptions {
-  readonly address: HealthAddress;
+  readonly address: ListenAddress;
   readonly ports: HealthPorts;
   readonly limits: HealthLimits;
-  /** A client that was turned away; `HEALTH_REQUEST_REFUSED`. */
+  /** Called with `HEALTH_REQUEST_REFUSED` for each request that was refused. */
   readonly onFault: (error: SealiftError) => void;
 }
 
 export interface HealthServer {
-  /** Ends every connection. */
+  /** Stops listening and closes every connection. */
   stop(): void;
 }

@@ -7,20 +7,20 @@ export interface StreamState {
   readonly isOpen: (streamId: number) => boolean;
 }
 
-export type Verdict =
+export type FrameVerdict =
   | { readonly kind: 'call' }
   | { readonly kind: 'ignore' }
   /** The error is sent on the frame's stream, which is closed by it. */
   | { readonly kind: 'refuse'; readonly error: SealiftError };
 
-const IGNORE: Verdict = { kind: 'ignore' };
+const IGNORE: FrameVerdict = { kind: 'ignore' };
 
 /**
  * Decides what a server does with a frame, by https://github.com/containerd/ttrpc/blob/v1.2.7/PROTOCOL.md#streaming;
  * where that is silent, as containerd's server does. Unknown types are ignored: later versions of the protocol may use
  * them.
  */
-export function judgeFrame({ streamId, type, flags }: FrameHeader, state: StreamState): Verdict {
+export function judgeFrame({ streamId, type, flags }: FrameHeader, state: StreamState): FrameVerdict {
   if (streamId % 2 === 0) return invalid(streamId, 'StreamID must be odd for client initiated streams');
   if (type === FRAME_TYPE.data) return judgeData(streamId, state);
   if (type !== FRAME_TYPE.request) return IGNORE;
@@ -31,11 +31,11 @@ export function judgeFrame({ streamId, type, flags }: FrameHeader, state: Stream
 }
 
 /** Refuses data, which no method takes. Data for a refused stream is ignored: its client has the refusal already. */
-function judgeData(streamId: number, { lastStreamId, isOpen }: StreamState): Verdict {
+function judgeData(streamId: number, { lastStreamId, isOpen }: StreamState): FrameVerdict {
   if (isOpen(streamId)) return invalid(streamId, 'a unary stream takes no data');
   return streamId <= lastStreamId ? IGNORE : invalid(streamId, 'StreamID is no longer active');
 }
 
-function invalid(streamId: number, reason: string): Verdict {
+function invalid(streamId: number, reason: string): FrameVerdict {
   return { kind: 'refuse', error: new SealiftError('TTRPC_FRAME_INVALID', `stream ${streamId}: ${reason}`) };
 }

@@ -5,7 +5,7 @@ import { deadlineExceeded, deadlineMs } from './deadline.ts';
 import { RequestEnvelope, ResponseEnvelope } from './envelope.ts';
 import { FRAME_TYPE, type FrameHeader, formatFrame } from './frame.ts';
 import { asBytes, FrameReader } from './frame-reader.ts';
-import type { CallOptions, Reply, TtrpcClient, TtrpcLimits } from './types.ts';
+import type { ClientCall, Reply, TtrpcClient, TtrpcLimits } from './types.ts';
 
 export type ClientLimits = Pick<TtrpcLimits, 'maxTtrpcMessageBytes' | 'maxTtrpcBufferedBytes'>;
 
@@ -78,7 +78,7 @@ class Client implements TtrpcClient {
     socket.on('close', () => this.#finish());
   }
 
-  async call(options: CallOptions): Promise<Reply> {
+  async call(options: ClientCall): Promise<Reply> {
     const { signal, timeoutNanos } = options;
     throwIfAborted(signal);
     if (this.#nextStreamId > MAX_STREAM_ID) this.#finish();
@@ -102,7 +102,7 @@ class Client implements TtrpcClient {
     this.#finish();
   }
 
-  #encode({ service, method, payload, metadata = [], timeoutNanos = 0n }: CallOptions): Uint8Array {
+  #encode({ service, method, payload, metadata = [], timeoutNanos = 0n }: ClientCall): Uint8Array {
     const { maxTtrpcMessageBytes } = this.#limits;
     const bytes = RequestEnvelope.encode({ service, method, payload, timeoutNanos, metadata });
     if (bytes.byteLength <= maxTtrpcMessageBytes) return bytes;

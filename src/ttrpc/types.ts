@@ -68,7 +68,7 @@ export interface TtrpcServer {
   stop(graceMs: number): Promise<void>;
 }
 
-export interface CallOptions {
+export interface ClientCall {
   readonly service: string;
   readonly method: string;
   readonly payload: Uint8Array;
@@ -84,7 +84,7 @@ export interface TtrpcClient {
    * `TTRPC_DEADLINE_EXCEEDED`, `TTRPC_CLOSED`, `TTRPC_MESSAGE_TOO_LARGE`, `TTRPC_FRAME_INVALID`,
    * `TTRPC_MESSAGE_INVALID` or the signal's reason, if that is a SealiftError.
    */
-  call(options: CallOptions): Promise<Reply>;
+  call(options: ClientCall): Promise<Reply>;
   /** Ends the calls in flight with `TTRPC_CLOSED`. Idempotent. */
   close(): void;
 }

@@ -53,7 +53,7 @@ describe('identifyServer', () => {
     });
     expect(await identifyServer(path(), TIMEOUT_MS)).toBe('sealift');
     await server.stop(0);
-    expect(await identifyServer(path(), TIMEOUT_MS)).toBe('nobody');
+    expect(await identifyServer(path(), TIMEOUT_MS)).toBe('none');
   });
 
   it.each<[string, (socket: Socket) => void]>([
@@ -72,7 +72,7 @@ describe('identifyServer', () => {
 
   it('finds nobody behind a socket that was left', async () => {
     execFileSync('perl', ['-MSocket', '-e', LEAVE, path()]);
-    expect(await identifyServer(path(), TIMEOUT_MS)).toBe('nobody');
+    expect(await identifyServer(path(), TIMEOUT_MS)).toBe('none');
   });
 });
 

@@ -4,7 +4,8 @@ import { request } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SealiftError } from '../../../src/errors/index.ts';
-import { type HealthAddress, type HealthServer, openHealthServer } from '../../../src/health/index.ts';
+import { type HealthServer, openHealthServer } from '../../../src/health/index.ts';
+import type { ListenAddress } from '../../../src/health/types.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -25,9 +26,9 @@ afterEach(() => {
   scratch[Symbol.dispose]();
 });
 
-const unix = (): HealthAddress => ({ kind: 'unix', path: scratch.join('health.sock') });
+const unix = (): ListenAddress => ({ kind: 'unix', path: scratch.join('health.sock') });
 
-async function open(address: HealthAddress, limits: Partial<typeof DEFAULT_LIMITS> = {}): Promise<void> {
+async function open(address: ListenAddress, limits: Partial<typeof DEFAULT_LIMITS> = {}): Promise<void> {
   server = await openHealthServer({
     address,
     limits: { ...DEFAULT_LIMITS, ...limits },
@@ -41,7 +42,7 @@ async function open(address: HealthAddress, limits: Partial<typeof DEFAULT_LIMIT
   });
 }
 
-async function ask(address: HealthAddress, path: string, method = 'GET') {
+async function ask(address: ListenAddress, path: string, method = 'GET') {
   const where = address.kind === 'unix' ? { socketPath: address.path } : { host: address.host, port: address.port };
   const asked = request({ ...where, path, method, agent: false });
   asked.end();

@@ -43,7 +43,7 @@ describe('judgeDaemon', () => {
     ['daemon-store', 'warn', { store: { ...store, state: 'failed', place: MEMORY, error: ERROR } }],
     ['daemon-sockets', 'warn', socket({ facts: { kind: 'absent' }, server: undefined })],
     ['daemon-sockets', 'fail', socket({ facts: { kind: 'other' }, server: undefined })],
-    ['daemon-sockets', 'warn', socket({ server: 'nobody' })],
+    ['daemon-sockets', 'warn', socket({ server: 'none' })],
     ['daemon-sockets', 'fail', socket({ server: 'silent' })],
     ['daemon-sockets', 'fail', socket({ server: 'other' })],
     ['daemon-sockets', 'warn', socket({ facts: { kind: 'socket', owner: 0, mode: 0o666 } })],
@@ -101,7 +101,7 @@ describe('judgeDaemon', () => {
   it('tells of the worst socket', () => {
     const [healthy] = HEALTHY_DAEMON.sockets;
     const worse = { path: '/run/other.sock', facts: { kind: 'other' }, server: undefined } as const;
-    const stale = { ...(healthy as SocketFinding), server: 'nobody' } as const;
+    const stale = { ...(healthy as SocketFinding), server: 'none' } as const;
     expect(check('daemon-sockets', { sockets: [stale, worse] })?.detail).toBe('/run/other.sock is no socket');
     expect(check('daemon-sockets')?.detail).toBe(`sealiftd answers on ${SOCKET}`);
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { PullStatistics } from '../../../src/daemon/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { createAnswers } from '../../../src/health/answer-request.ts';
-import type { HealthFacts, HealthPorts } from '../../../src/health/index.ts';
+import type { HealthFacts, HealthPorts } from '../../../src/health/types.ts';
 import { healthFacts } from './health-sample.ts';
 
 function world(facts: HealthFacts = healthFacts()) {
