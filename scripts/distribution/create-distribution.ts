@@ -7,7 +7,7 @@ import { buildProgram } from '../build-program.ts';
 import { formatLicences } from './format-licences.ts';
 import { writeArchive } from './write-archive.ts';
 
-const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'LICENSE'];
+const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE'];
 
 /** Go's names, which are those of images and Kubernetes nodes. */
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
