@@ -1,2 +1,1 @@
-export type { ByteSink } from './byte-sink.ts';
-export { type ByteString, fromByteString, showByteString, toByteString } from './byte-string.ts';
+export { type ByteSink, type ByteString, fromByteString, showByteString, toByteString } from './bytes.ts';
