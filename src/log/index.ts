@@ -1,3 +1,2 @@
-export { type LogDestination, openLogger } from './open-logger.ts';
-export { SILENT_LOGGER } from './silent-logger.ts';
-export type { LogFields, Logger } from './types.ts';
+export { openLogger } from './open-logger.ts';
+export type { Logger } from './types.ts';

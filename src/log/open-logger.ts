@@ -22,14 +22,14 @@ function wrapPino(pino: PinoLogger): Logger {
 }
 
 /**
- * JSON lines on standard error, written at once: a line is out before the next step begins, and no thread is started.
- * pino is loaded here and nowhere else, so that a program that does not log does not pay for it.
+ * Opens a logger that writes JSON lines to standard error. Each line is written before the call returns, and no thread
+ * is started. Only this function loads pino, so that a program that does not log does not pay for it.
  */
 export async function openLogger(options: {
   readonly level: string;
   readonly destination?: LogDestination;
 }): Promise<Logger> {
-  // A CommonJS package: in a bundle it has no other export.
+  // pino is a CommonJS package: in a bundle it has only the default export.
   const { default: pino } = await import('pino');
   const destination = options.destination ?? pino.destination({ fd: 2, sync: true });
   return wrapPino(

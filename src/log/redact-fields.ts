@@ -1,7 +1,7 @@
 import { redact, toPlainError } from '../errors/index.ts';
 import type { LogFields } from './types.ts';
 
-/** Names whose values are never logged, whatever they hold. */
+/** Field names whose values are never logged. */
 const SECRET_NAME = /authorization|cookie|passw|secret|token|credential|creds|auth$|passphrase|private_?key/i;
 const MAX_DEPTH = 4;
 const MAX_ITEMS = 100;
@@ -28,7 +28,7 @@ function redactEntries(fields: object, depth: number): Readonly<Record<string, u
   );
 }
 
-/** Fields as they may leave the process: bounded, no secrets, no control characters, errors as data. */
+/** Returns the fields as they may be logged: bounded, without secrets and control characters, errors as data. */
 export function redactFields(fields: LogFields): LogFields {
   return redactEntries(fields, 0);
 }

@@ -1,6 +1,6 @@
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** One line: fields for machines and a constant lower-case message. Secrets are removed on the way out. */
+/** Writes one line: fields for machines and a constant lower-case message. Secrets are removed before it is written. */
 type LogLine = (fields: LogFields, message: string) => void;
 
 export interface Logger {
@@ -9,6 +9,6 @@ export interface Logger {
   readonly info: LogLine;
   readonly warn: LogLine;
   readonly error: LogLine;
-  /** A logger whose lines all carry `fields`, e.g. those of one request. */
+  /** Returns a logger that adds `fields` to every line, e.g. those of one request. */
   child(fields: LogFields): Logger;
 }

@@ -6,12 +6,12 @@ import { defineApiMessages } from '../../../src/api/messages.ts';
 import type { ApiPorts, PassedCall } from '../../../src/api/types.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { SILENT_LOGGER } from '../../../src/log/index.ts';
 import { RequestEnvelope, ResponseEnvelope } from '../../../src/ttrpc/envelope.ts';
 import { formatFrame, parseFrameHeader } from '../../../src/ttrpc/frame.ts';
 import { defineMessage, fail } from '../../../src/ttrpc/index.ts';
 import { bytesField } from '../../../src/ttrpc/message.ts';
 import { RawPeer } from '../../support/daemons/raw-peer.ts';
+import { SILENT_LOGGER } from '../../support/daemons/silent-logger.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { failure } from '../../support/matchers.ts';
 

@@ -11,9 +11,9 @@ import { defineApiMessages } from '../../../src/api/messages.ts';
 import type { ServiceName } from '../../../src/api/types.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { SILENT_LOGGER } from '../../../src/log/index.ts';
 import { callOnce, type MethodCall, openTtrpcServer, type Reply, STATUS, succeed } from '../../../src/ttrpc/index.ts';
 import { openTtrpcClient } from '../../../src/ttrpc/open-client.ts';
+import { SILENT_LOGGER } from '../../support/daemons/silent-logger.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 

@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { composeDaemon, type DaemonServices } from '../../../src/compose/daemon.ts';
 import { resolveDaemonConfiguration } from '../../../src/config/index.ts';
-import { SILENT_LOGGER } from '../../../src/log/index.ts';
 import { umount } from '../../../src/platform/index.ts';
 import { PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';
 import { dir, file } from '../../support/builders/tar-builder.ts';
+import { SILENT_LOGGER } from '../../support/daemons/silent-logger.ts';
 import { mustRun } from '../../support/machine/commands.ts';
 import { loopsBelow } from '../../support/machine/loops.ts';
 import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';

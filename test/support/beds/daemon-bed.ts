@@ -1,9 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { composeDaemon, type DaemonServices } from '../../../src/compose/daemon.ts';
 import type { DaemonConfiguration } from '../../../src/config/index.ts';
-import { SILENT_LOGGER } from '../../../src/log/index.ts';
 import { umount } from '../../../src/platform/index.ts';
 import { type DaemonSample, resolveSample } from '../daemons/daemon-texts.ts';
+import { SILENT_LOGGER } from '../daemons/silent-logger.ts';
 import { mustRun } from '../machine/commands.ts';
 import { unmountBelow } from '../machine/mounts.ts';
 import { PullBed } from './pull-bed.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
-import { openLogger, SILENT_LOGGER } from '../../../src/log/index.ts';
+import { openLogger } from '../../../src/log/index.ts';
+import { SILENT_LOGGER } from '../../support/daemons/silent-logger.ts';
 
 async function logged(level: string, use: (logger: Awaited<ReturnType<typeof openLogger>>) => void) {
   const lines: string[] = [];
