@@ -1,7 +1,7 @@
 import type { CodeEntry } from './kinds.ts';
 
 /**
- * Every code that Sealift can answer with, grouped by room. A released code is never renamed or given another kind.
+ * Every error code of Sealift, grouped by room. A released code is never renamed and never gets another kind.
  * docs/errors.md is generated from this table.
  */
 export const CODES = {

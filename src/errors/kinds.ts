@@ -1,4 +1,4 @@
-/** What a failure means for the caller; decides retry, mirror, RPC status and exit code. */
+/** What a failure means for the caller. It decides about retries, mirrors, the RPC status and the exit code. */
 export const KINDS = {
   invalid: { exitCode: 2 },
   denied: { exitCode: 3 },
@@ -17,6 +17,6 @@ export interface CodeEntry {
   readonly kind: ErrorKind;
   /** One sentence for docs/errors.md. */
   readonly summary: string;
-  /** What the operator does next. */
+  /** The next step for the operator. */
   readonly hint: string;
 }

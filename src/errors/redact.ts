@@ -1,18 +1,18 @@
 const MAX_TEXT_LENGTH = 2048;
 
 /**
- * Query parameters that say nothing secret. All others are replaced, since presigned URLs carry signatures; their names
- * too, since a query may be one token with a padding of `=`.
+ * Query parameters whose values are not secret. All others are replaced, since presigned URLs carry signatures. Their
+ * names are replaced too, since a query may be a single token that ends with a padding of `=`.
  */
 const OPEN_QUERY_PARAMETERS = new Set(['scope', 'service', 'ns', 'n', 'last', 'digest']);
 
-/** What an open parameter looks like; a separator inside could begin another one. */
+/** Allowed values of an open parameter; a separator inside a value could begin another parameter. */
 const OPEN_VALUE = /^[\w:/.,%+*~-]*$/;
 
-/** What follows the at sign of a pinned reference, where that of a userinfo has a host. */
+/** The text after the at sign of a pinned reference. After the at sign of a userinfo comes a host. */
 const DIGEST_START = /^(?:sha[0-9]{1,3}|md5):/i;
 
-/** A user name; with a slash in front of the colon it is a path. */
+/** A user name with its colon. Text with a slash before the colon is a path. */
 const USER_START = /^[^/:@]+:/;
 
 function redactQuery(query: string): string {
@@ -26,7 +26,7 @@ function redactQuery(query: string): string {
     .join('&');
 }
 
-/** Where a userinfo ends, a password with unescaped delimiters included; 0 if there is none. */
+/** Returns the end of the userinfo, which may have a password with unescaped delimiters; 0 if there is no userinfo. */
 function endOfUserinfo(text: string): number {
   let at = text.lastIndexOf('@');
   while (at >= 0 && DIGEST_START.test(text.slice(at + 1, at + 8))) at = at === 0 ? -1 : text.lastIndexOf('@', at - 1);
@@ -45,7 +45,7 @@ function redactUrl(scheme: string, rest: string): string {
   return scheme + path.slice(endOfUserinfo(path)) + (query === '' ? '' : `?${redactQuery(query)}`);
 }
 
-/** One word of a text: a URL, or a reference in front of which somebody has written `user:password@`. */
+/** Redacts one word of a text: a URL, or a reference with `user:password@` in front of it. */
 function redactWord(word: string): string {
   // The bounded scheme keeps this linear.
   const [scheme] = /[a-z][a-z0-9+.-]{0,31}:\/\//i.exec(word) ?? [];
@@ -59,8 +59,8 @@ function redactWord(word: string): string {
 }
 
 /**
- * Makes text from outside fit for an error or a log line, in linear time: URLs lose userinfo and secret query values,
- * credentials in header form go, control characters become spaces, and the length is bounded.
+ * Makes text from outside safe for an error or a log line, in linear time. Userinfo and secret query values of URLs and
+ * credentials in the form of a header are removed, control characters become spaces, and the length is bounded.
  */
 export function redact(text: string): string {
   const clean = text

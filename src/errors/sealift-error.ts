@@ -7,12 +7,12 @@ export type ErrorContext = Readonly<Record<string, string | number>>;
 export interface ErrorOptions {
   /** Values for machines: expected, actual, path, limit … */
   readonly context?: ErrorContext;
-  /** Replaces the hint of the code table where the site knows better. */
+  /** Replaces the hint of the code table where the throwing code has a more precise one. */
   readonly hint?: string;
   readonly cause?: unknown;
 }
 
-/** A failure as plain data, to cross a thread or to be printed as JSON. */
+/** A failure as plain data, which can be sent to another thread or printed as JSON. */
 export interface PlainError {
   readonly code: ErrorCode;
   readonly kind: ErrorKind;
@@ -29,8 +29,8 @@ function redactContext(context: ErrorContext): ErrorContext {
 }
 
 /**
- * The one error class. `message` is a lower-case sentence fragment: action, subject, expected against actual; secrets
- * are removed here, so that no message, context or cause can carry one further.
+ * The only error class. `message` is a lower-case sentence fragment: action, subject, expected and actual value. The
+ * constructor removes secrets from message and context; {@link toPlainError} removes them from the causes.
  */
 export class SealiftError extends Error {
   readonly code: ErrorCode;
@@ -55,14 +55,14 @@ function describeCause(cause: unknown): string[] {
   return [redact(String(cause))];
 }
 
-/** Flattens an error and its chain of causes to data. */
+/** Turns an error and its chain of causes into plain data. */
 export function toPlainError(error: unknown): PlainError {
   const known = asSealiftError(error);
   const { code, kind, message, hint, context } = known;
   return { code, kind, message, hint, context, causes: describeCause(known.cause) };
 }
 
-/** Inverse of {@link toPlainError}; the causes come back as texts. */
+/** Inverse of {@link toPlainError}. The causes become plain errors that have only a message. */
 export function fromPlainError(plain: PlainError): SealiftError {
   const [first, ...rest] = plain.causes;
   const cause = first === undefined ? undefined : causeFromTexts(first, rest);
@@ -74,7 +74,7 @@ function causeFromTexts(text: string, rest: readonly string[]): Error {
   return next === undefined ? new Error(text) : new Error(text, { cause: causeFromTexts(next, others) });
 }
 
-/** The error itself when it is one of ours; otherwise a bug of ours, wrapped as `INTERNAL`. */
+/** Returns a SealiftError as it is. Any other error is a bug in Sealift and is wrapped as `INTERNAL`. */
 export function asSealiftError(error: unknown): SealiftError {
   if (error instanceof SealiftError) return error;
   const message = error instanceof Error ? error.message : String(error);
@@ -82,8 +82,8 @@ export function asSealiftError(error: unknown): SealiftError {
 }
 
 /**
- * Puts the action of an outer room before the message of an inner error, keeping code, kind, hint and context, so that
- * the chain reads as a path of actions: `pull image x: unpack layer 3: entry usr/bin/su: …`.
+ * Puts the action of an outer room before the message of an inner error and keeps code, kind, hint and context. The
+ * message then reads as a path of actions: `pull image x: unpack layer 3: entry usr/bin/su: …`.
  */
 export function prefixError(action: string, error: unknown): SealiftError {
   const inner = asSealiftError(error);
@@ -91,7 +91,7 @@ export function prefixError(action: string, error: unknown): SealiftError {
   return new SealiftError(code, `${action}: ${inner.message}`, { context, hint, cause: inner.cause });
 }
 
-/** Makes an unhandled member of a closed union a compile error, and a coded failure when the types were lied to. */
+/** Makes an unhandled member of a closed union a compile error, and a coded failure if a value contradicts its type. */
 export function assertNever(value: never, what: string): never {
   throw new SealiftError('INTERNAL', `${what}: unexpected value ${String(value)}`);
 }

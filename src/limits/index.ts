@@ -1,10 +1,2 @@
-export { type Excess, limitExceeded } from './limit-exceeded.ts';
-export {
-  type Bounds,
-  boundsOf,
-  DEFAULT_LIMITS,
-  LIMITS,
-  type LimitName,
-  type Limits,
-  type RefusingLimit,
-} from './limits.ts';
+export { limitExceeded } from './limit-exceeded.ts';
+export { boundsOf, DEFAULT_LIMITS, LIMITS, type LimitName, type Limits, type RefusingLimit } from './limits.ts';
