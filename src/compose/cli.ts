@@ -106,7 +106,7 @@ export function composeCli(surroundings: CliSurroundings): Commands {
         const registryPorts = imagePorts(parts, endpointsOf, (message) => onProgress({ type: 'warning', message }));
         const ports = { ...registryPorts, ...archivePort(parts, options) };
         return firstName(namesOf(options, registries), (reference) =>
-          inspectImage(reference, options.view, ports, signal),
+          inspectImage({ reference, view: options.view }, ports, signal),
         );
       }),
     umount: (options) =>

@@ -1,24 +1,26 @@
 import { formatImagePlace, formatPlatform, type Platform } from '../oci/index.ts';
+import type { LayerFacts } from '../unpack/index.ts';
 import type { LayerFormat } from './layer-format.ts';
 import type { PreparedImage } from './prepare-image.ts';
 import type { LayerChain } from './pull-layers.ts';
 import type { PullRequest, PullResult } from './types.ts';
 
-/** What a pull has done, by whichever way the target asked for. */
+/** What a pull has done, whatever its target. */
 export interface PullOutcome {
   readonly prepared: PreparedImage;
   readonly fetches: LayerChain['fetches'];
   /** Undefined for a plain tree. */
   readonly layerFormat: LayerFormat['format'] | undefined;
   readonly warnings: readonly string[];
+  /** On the clock of `PullPorts.nowMs`. Cleaning up afterwards is not part of the pull's time. */
+  readonly finishedMs: number;
 }
 
 /** The answer of a pull as plain data. */
 export function describePull(
   { target }: PullRequest,
-  { prepared, fetches, layerFormat, warnings }: PullOutcome,
-  platform: Platform,
-  durationMs: number,
+  { prepared, fetches, layerFormat, warnings, finishedMs }: PullOutcome,
+  { platform, startedMs }: { readonly platform: Platform; readonly startedMs: number },
 ): PullResult {
   const { image, layers } = prepared;
   return {
@@ -32,6 +34,15 @@ export function describePull(
     layerFormat,
     target,
     warnings,
-    durationMs,
+    durationMs: finishedMs - startedMs,
   };
+}
+
+/** One sentence for each reason for which something of the layers was left out on purpose. */
+export function droppedWarnings(layers: readonly Pick<LayerFacts, 'dropped'>[]): readonly string[] {
+  const totals = new Map<string, number>();
+  for (const { dropped } of layers) {
+    for (const [reason, count] of Object.entries(dropped)) totals.set(reason, (totals.get(reason) ?? 0) + count);
+  }
+  return [...totals].map(([reason, count]) => `left out ${count} times: ${reason}`);
 }

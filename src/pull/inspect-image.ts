@@ -1,6 +1,5 @@
 import { prefixError } from '../errors/index.ts';
 import {
-  type Digest,
   formatImagePlace,
   formatPlatform,
   type ImageConfig,
@@ -9,42 +8,31 @@ import {
   parseImageConfig,
   parseManifestDocument,
 } from '../oci/index.ts';
-import { firstDocumentName, type ImageBytes, type NamedImage, withNamedImage } from './named-image.ts';
+import { firstDocumentName, type NamedImage, openNamedImage } from './named-image.ts';
 import type { ImagePorts } from './ports.ts';
-import { type ResolvedImage, resolveImage } from './resolve-image.ts';
-import type { InspectResult, InspectSummary } from './types.ts';
+import { resolveImage } from './resolve-image.ts';
+import type { InspectRequest, InspectResult, InspectSummary } from './types.ts';
 
-/** Manifest and config only, no layer and no policy: nothing of it is run. */
+/**
+ * Fetches manifest and config only: no layer is asked for and no policy, since nothing of the image is run. The view
+ * `raw` is the document that the reference names, byte for byte.
+ */
 export async function inspectImage(
-  unsafeReference: string,
-  view: InspectResult['view'],
+  { reference: unsafeReference, view }: InspectRequest,
   ports: ImagePorts,
   signal: AbortSignal,
 ): Promise<InspectResult> {
   try {
-    const request = { unsafeReference, ports, scratchDir: undefined, signal };
-    return await withNamedImage(request, (image) => inspect(image, view, ports, signal));
+    await using image = await openNamedImage({ unsafeReference, ports, scratchDir: undefined, signal });
+    return await (view === 'raw' ? fetchRaw(image, ports, signal) : show(view, image, { ports, signal }));
   } catch (error) {
     throw prefixError(`inspect ${unsafeReference}`, error);
   }
 }
 
-async function inspect(
-  { reference, source }: NamedImage,
-  view: InspectResult['view'],
-  ports: ImagePorts,
-  signal: AbortSignal,
-): Promise<InspectResult> {
-  const { platform, limits } = ports;
-  if (view === 'raw') return fetchRaw(reference, source, ports, signal);
-  const resolved = await resolveImage({ source, reference, platform, limits, shelf: undefined, signal });
-  return show(view, reference, resolved, source, ports, signal);
-}
-
 /** The document itself, whatever machines an index is for. */
 async function fetchRaw(
-  reference: ImageReference,
-  source: ImageBytes,
+  { reference, source }: NamedImage,
   { limits }: ImagePorts,
   signal: AbortSignal,
 ): Promise<InspectResult> {
@@ -55,26 +43,26 @@ async function fetchRaw(
 
 async function show(
   view: Exclude<InspectResult['view'], 'raw'>,
-  reference: ImageReference,
-  resolved: ResolvedImage,
-  source: ImageBytes,
-  { limits }: ImagePorts,
-  signal: AbortSignal,
+  { reference, source }: NamedImage,
+  { ports: { platform, limits }, signal }: { readonly ports: ImagePorts; readonly signal: AbortSignal },
 ): Promise<InspectResult> {
+  const resolved = await resolveImage({ source, reference, platform, limits, documents: undefined, signal });
   const { indexes, manifest, untrustedManifest } = resolved;
   const rawConfig = await source.fetchSmallBlob(untrustedManifest.config, limits.maxConfigBytes, signal);
   const config = parseImageConfig(rawConfig, limits.maxJsonDepth);
   if (view === 'config') return { view, config: JSON.parse(Buffer.from(rawConfig).toString('utf8')) };
   const digests = { manifestDigest: manifest.digest, indexDigest: indexes[0]?.digest };
-  return { view, summary: summarize(reference, untrustedManifest, config, digests) };
+  return { view, summary: summarize({ reference, manifest: untrustedManifest, config, digests }) };
 }
 
-function summarize(
-  reference: ImageReference,
-  manifest: ImageManifest,
-  config: ImageConfig,
-  digests: { readonly manifestDigest: Digest; readonly indexDigest: Digest | undefined },
-): InspectSummary {
+interface InspectedDocuments {
+  readonly reference: ImageReference;
+  readonly manifest: ImageManifest;
+  readonly config: ImageConfig;
+  readonly digests: Pick<InspectSummary, 'manifestDigest' | 'indexDigest'>;
+}
+
+function summarize({ reference, manifest, config, digests }: InspectedDocuments): InspectSummary {
   const { os, architecture, variant, created } = config;
   return {
     name: formatImagePlace(reference),

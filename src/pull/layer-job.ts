@@ -1,46 +1,47 @@
 import type { FileOffer } from '../archive/index.ts';
 import type { BlobOrigin, LayerJob, LayerTarget, StageOptions } from '../layer/index.ts';
-import { type ImageLayer, layerCompression } from '../oci/index.ts';
+import type { Descriptor } from '../oci/index.ts';
 import type { BlobOffer } from '../registry/index.ts';
 import type { ImageBytes } from './named-image.ts';
+import type { LayerPlan } from './plan-layers.ts';
 import type { LayerProgressState, ProgressEvent } from './types.ts';
 
-export interface LayerJobPorts {
+/** Reports the progress of one layer. */
+export type LayerReport = (state: LayerProgressState, bytes: number) => void;
+
+export interface LayerJobOptions {
   readonly source: ImageBytes;
-  readonly onProgress: (event: ProgressEvent) => void;
+  readonly target: LayerTarget;
+  readonly report: LayerReport;
+  readonly signal: AbortSignal;
 }
 
-/** One layer as a worker gets it, with what the main thread does for it meanwhile. */
-export interface PlannedLayer {
+/** One layer as a worker gets it, with what the main thread does meanwhile. */
+export interface PreparedJob {
   readonly job: LayerJob;
   readonly hooks: Pick<StageOptions, 'onUnauthorized' | 'onProgress'>;
-  readonly tell: (state: LayerProgressState, bytes: number) => void;
-  /** Of the place that the job's bytes come from. */
+  /** As that of the offer that the bytes come from. */
   readonly passOver: BlobOffer['passOver'];
 }
 
-export async function layerJob(
-  layer: ImageLayer,
-  target: LayerTarget,
-  ports: LayerJobPorts,
-  signal: AbortSignal,
-): Promise<PlannedLayer> {
+/** Asks the source for the layer's bytes. Throws what `offerBlob` throws. */
+export async function prepareLayerJob(layer: LayerPlan, options: LayerJobOptions): Promise<PreparedJob> {
   const { descriptor, diffId } = layer;
-  const tell = tellLayer(layer, ports.onProgress);
-  const offer = await ports.source.offerBlob(descriptor, signal);
+  const { source, target, report, signal } = options;
+  const offer = await source.offerBlob(descriptor, signal);
   const { origin, compression, passOver, ...hooks } = takeOffer(offer, signal);
   const job: LayerJob = {
     blobDigest: descriptor.digest,
     blobSize: descriptor.size,
-    compression: compression ?? layerCompression(descriptor.mediaType),
+    compression: compression ?? layer.compression,
     diffId,
     target,
     ...origin,
   };
-  return { job, hooks: { ...hooks, onProgress: (bytes) => tell('fetching', bytes) }, tell, passOver };
+  return { job, hooks: { ...hooks, onProgress: (bytes) => report('fetching', bytes) }, passOver };
 }
 
-interface TakenOffer extends Pick<StageOptions, 'onUnauthorized'>, Pick<PlannedLayer, 'passOver'> {
+interface TakenOffer extends Pick<StageOptions, 'onUnauthorized'>, Pick<PreparedJob, 'passOver'> {
   readonly origin: BlobOrigin;
   readonly compression: FileOffer['compression'];
 }
@@ -48,7 +49,7 @@ interface TakenOffer extends Pick<StageOptions, 'onUnauthorized'>, Pick<PlannedL
 function takeOffer(offer: BlobOffer | FileOffer, signal: AbortSignal): TakenOffer {
   if ('file' in offer) {
     const { file, compression } = offer;
-    // There is no other place of the same bytes.
+    // The same bytes are nowhere else.
     return { origin: { file }, compression, passOver: () => false };
   }
   const { request, transport, renew, passOver } = offer;
@@ -60,7 +61,9 @@ function takeOffer(offer: BlobOffer | FileOffer, signal: AbortSignal): TakenOffe
   };
 }
 
-export function tellLayer({ descriptor }: ImageLayer, onProgress: LayerJobPorts['onProgress']): PlannedLayer['tell'] {
-  const { digest, size: total } = descriptor;
+export function reportLayer(
+  { digest, size: total }: Descriptor,
+  onProgress: (event: ProgressEvent) => void,
+): LayerReport {
   return (state, bytes) => onProgress({ type: 'layer', digest, state, bytes, total });
 }

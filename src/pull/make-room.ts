@@ -1,17 +1,51 @@
 import { SealiftError } from '../errors/index.ts';
 import type { Descriptor } from '../oci/index.ts';
 import type { Removal, Store } from '../store/index.ts';
+import { diffIdKey } from './layer-format.ts';
+import type { LayerPlan } from './plan-layers.ts';
+import type { PullStorage, StoringContext } from './pull-context.ts';
 import type { ProgressEvent } from './types.ts';
 
 /** Uncompressed layers are about this much larger than what is on the wire. */
-export const TYPICAL_EXPANSION = 3;
+const TYPICAL_EXPANSION = 3;
 
 const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT']);
 
 type Evicting = Pick<Store, 'evictFor' | 'dataDir'>;
 
+/**
+ * Checks before the first byte that the store has room for the layers it lacks, and returns warnings. Throws
+ * `STORE_SPACE_EXHAUSTED` when even their compressed bytes do not fit.
+ */
+export async function assertSpace(
+  layers: readonly LayerPlan[],
+  { ports: { onProgress }, storage }: StoringContext,
+): Promise<readonly string[]> {
+  const { store } = storage;
+  const missing = await missingLayers(layers, storage);
+  const compressedBytes = missing.reduce((total, { descriptor }) => total + descriptor.size, 0);
+  const estimatedBytes = compressedBytes * TYPICAL_EXPANSION;
+  const { verdict, availableBytes, removal } = await store.checkSpace({ compressedBytes, estimatedBytes });
+  const tight = `the layers may need ${estimatedBytes} bytes, ${availableBytes} are free in ${store.dataDir}`;
+  const warnings = [evictionWarning(removal), verdict === 'tight' ? tight : undefined].filter(
+    (message) => message !== undefined,
+  );
+  for (const message of warnings) onProgress({ type: 'warning', message });
+  return warnings;
+}
+
+/** The layers that have to be fetched, each key once, as far as can be told without a lock. */
+async function missingLayers(
+  layers: readonly LayerPlan[],
+  { store, layerFormat }: PullStorage,
+): Promise<readonly LayerPlan[]> {
+  const distinct = [...new Map(layers.map((layer) => [diffIdKey(layerFormat, layer), layer]))];
+  const known = await Promise.all(distinct.map(([key]) => store.findLayer(key)));
+  return distinct.flatMap(([, layer], position) => (known[position]?.kind === 'published' ? [] : [layer]));
+}
+
 /** What a user wants to know when images are gone; undefined when none is. */
-export function evictionWarning(removal: Removal | undefined): string | undefined {
+function evictionWarning(removal: Removal | undefined): string | undefined {
   if (removal === undefined || removal.images.length === 0) return undefined;
   return `removed to make room: ${[...removal.names, ...removal.images].join(', ')}`;
 }
@@ -54,4 +88,12 @@ async function makeRoom(estimatedBytes: number, store: Evicting, cause: unknown)
 
 function isFull(error: unknown): boolean {
   return error instanceof SealiftError && FULL.has(error.context['errno']);
+}
+
+/** Layers that were finished before the store ran full are of no use to a pull that failed, and of use to others. */
+export async function giveBackRoom(error: unknown, { store, lease }: PullStorage): Promise<void> {
+  if (!(error instanceof SealiftError) || error.code !== 'STORE_SPACE_EXHAUSTED') return;
+  lease.release();
+  // The failure to report is the first one.
+  await Promise.allSettled([store.prune({ all: false })]);
 }

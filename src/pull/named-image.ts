@@ -4,7 +4,7 @@ import { type ImageReference, parseFileReference, parseReference, withDefaultTag
 import type { ImageSupply } from '../registry/index.ts';
 import type { ImagePorts } from './ports.ts';
 
-/** Where an image's bytes come from: all the places of a name, or files of this machine. */
+/** Where an image's bytes come from: all endpoints of a name, or files of this machine. */
 export type ImageBytes = ImageSupply | FileSupply;
 
 /** What the user asked for, fully expanded, and its bytes. */
@@ -21,22 +21,20 @@ export interface NamedImageRequest {
   readonly signal: AbortSignal;
 }
 
-/** Opens what a reference names, for as long as `work` takes. */
-export async function withNamedImage<Result>(
-  { unsafeReference, ports, scratchDir, signal }: NamedImageRequest,
-  work: (image: NamedImage) => Promise<Result>,
-): Promise<Result> {
+/** Opens what a reference names. Disposing closes the files of an archive and never throws. */
+export async function openNamedImage(request: NamedImageRequest): Promise<NamedImage & AsyncDisposable> {
+  const { unsafeReference, ports, scratchDir, signal } = request;
   if (ports.openArchive === undefined) {
     const reference = withDefaultTag(parseReference(unsafeReference));
-    return work({ reference, source: ports.openSource(reference) });
+    return { reference, source: ports.openSource(reference), [Symbol.asyncDispose]: async () => {} };
   }
   const archive = await ports.openArchive(parseFileReference(unsafeReference), { scratchDir, signal });
-  try {
-    return await work({ reference: archive.reference, source: archive.supply });
-  } finally {
-    // The failure to tell is the work's; a disk that does not answer must not hold up a cancel.
-    await Promise.allSettled([raceCancellation(archive.close(), signal)]);
-  }
+  return {
+    reference: archive.reference,
+    source: archive.supply,
+    // What the caller failed with is to be reported; a disk that does not answer must not hold up a cancel.
+    [Symbol.asyncDispose]: async () => void (await Promise.allSettled([raceCancellation(archive.close(), signal)])),
+  };
 }
 
 /** What a source is asked for first. One of files knows itself which image is meant, unless a digest says so. */

@@ -3,19 +3,16 @@ import {
   type Descriptor,
   type Digest,
   type ImageConfig,
-  type ImageLayer,
   layerCompression,
-  matchDiffIds,
   normalizePlatform,
   type Platform,
   parseImageConfig,
 } from '../oci/index.ts';
 import { type AuthorizedImage, authoriseImage } from '../signature/index.ts';
-import type { Lease, Store } from '../store/index.ts';
-import type { LayerFormat } from './layer-format.ts';
 import type { ImageBytes, NamedImage } from './named-image.ts';
-import type { PullPorts } from './ports.ts';
-import { resolveImage } from './resolve-image.ts';
+import { type LayerPlan, planLayers } from './plan-layers.ts';
+import type { PullContext } from './pull-context.ts';
+import { type ResolvedImage, resolveImage } from './resolve-image.ts';
 
 /** An image that may run, all but its layers. */
 export interface PreparedImage {
@@ -24,31 +21,19 @@ export interface PreparedImage {
   readonly via: readonly Digest[];
   readonly config: ImageConfig;
   /** Bottom to top; every media type is one that can be unpacked. */
-  readonly layers: readonly ImageLayer[];
+  readonly layers: readonly LayerPlan[];
   readonly source: ImageBytes;
-}
-
-/** The store, with what a pull keeps from being removed while it works. */
-export interface PullShelf {
-  readonly store: Store;
-  readonly lease: Lease;
-  /** Of the layers that are made now. */
-  readonly layerFormat: LayerFormat;
 }
 
 /**
  * From the name that the user wrote to an authorised manifest and its verified config. No layer byte has been asked
  * for when this returns, and the store has learnt nothing before the gate opened.
  */
-export async function prepareImage(
-  { reference, source }: NamedImage,
-  ports: PullPorts,
-  shelf: PullShelf | undefined,
-  signal: AbortSignal,
-): Promise<PreparedImage> {
+export async function prepareImage({ reference, source }: NamedImage, context: PullContext): Promise<PreparedImage> {
+  const { ports, storage, signal } = context;
   const { limits, platform, policy, onProgress, checkpoint } = ports;
   onProgress({ type: 'stage', stage: 'resolve' });
-  const resolved = await resolveImage({ source, reference, platform, limits, shelf: shelf?.store, signal });
+  const resolved = await resolveImage({ source, reference, platform, limits, documents: storage?.store, signal });
   checkpoint('image-resolved');
   onProgress({ type: 'stage', stage: 'authorize' });
   const { indexes, manifest } = resolved;
@@ -57,30 +42,38 @@ export async function prepareImage(
   checkpoint('image-authorised');
   // Before the config is read: that of a signature or another artifact need not be one.
   for (const { mediaType } of image.manifest.layers) layerCompression(mediaType);
-  const { digest: configDigest } = image.manifest.config;
-  const via = indexes.map((index) => index.digest);
-  for (const digest of [...via, manifest.digest, configDigest]) {
-    await shelf?.lease.hold(digest, signal);
-  }
-  for (const document of [...indexes, manifest]) shelf?.store.putManifest(document.digest, document.rawBytes);
-  const config = await obtainConfig(image.manifest.config, source, ports, shelf?.store, signal);
+  await keepDocuments(resolved, image.manifest.config, context);
+  const config = await obtainConfig(image.manifest.config, source, context);
   checkpoint('documents-kept');
   assertPlatform(config, platform);
-  return { image, via, config, layers: matchDiffIds(image.manifest, config), source };
+  const via = indexes.map((index) => index.digest);
+  return { image, via, config, layers: planLayers(image.manifest, config), source };
+}
+
+/** Each is held before it is written, so that no removal can come between. */
+async function keepDocuments(
+  { indexes, manifest }: ResolvedImage,
+  { digest: configDigest }: Descriptor,
+  { storage, signal }: PullContext,
+): Promise<void> {
+  if (storage === undefined) return;
+  const documents = [...indexes, manifest];
+  for (const digest of [...documents.map((document) => document.digest), configDigest]) {
+    await storage.lease.hold(digest, signal);
+  }
+  for (const { digest, rawBytes } of documents) storage.store.putManifest(digest, rawBytes);
 }
 
 async function obtainConfig(
   descriptor: Descriptor,
   source: ImageBytes,
-  { limits }: PullPorts,
-  store: Store | undefined,
-  signal: AbortSignal,
+  { ports: { limits }, storage, signal }: PullContext,
 ): Promise<ImageConfig> {
-  const known = store?.getConfig(descriptor.digest);
+  const known = storage?.store.getConfig(descriptor.digest);
   const rawConfig = known ?? (await source.fetchSmallBlob(descriptor, limits.maxConfigBytes, signal));
   try {
     const config = parseImageConfig(rawConfig, limits.maxJsonDepth);
-    if (known === undefined) store?.putConfig(descriptor.digest, rawConfig);
+    if (known === undefined) storage?.store.putConfig(descriptor.digest, rawConfig);
     return config;
   } catch (error) {
     throw prefixError(descriptor.digest, error);

@@ -1,29 +1,15 @@
 import { prefixError, SealiftError } from '../errors/index.ts';
-import type { LayerJob, LayerTarget, StagedLayer, StageOptions } from '../layer/index.ts';
-import { type Digest, type ImageConfig, type ImageLayer, matchDiffIds } from '../oci/index.ts';
-import { type AuthorizedImage, assertAuthorized } from '../signature/index.ts';
-import type { LayerLease, LayerMounts, RunSnapshotOperation } from '../snapshot/index.ts';
-import {
-  type KnownLayer,
-  type LayerKey,
-  type Lease,
-  STAGED_IMAGE,
-  type Store,
-  type StoredLayer,
-} from '../store/index.ts';
-import { chainKey, diffIdKey, type LayerFormat } from './layer-format.ts';
-import { type LayerJobPorts, layerJob, type PlannedLayer, tellLayer } from './layer-job.ts';
+import type { LayerTarget, StagedLayer } from '../layer/index.ts';
+import type { Digest } from '../oci/index.ts';
+import { assertAuthorized } from '../signature/index.ts';
+import type { LayerLease } from '../snapshot/index.ts';
+import { type KnownLayer, type LayerKey, STAGED_IMAGE, type StoredLayer } from '../store/index.ts';
+import { chainKey, diffIdKey } from './layer-format.ts';
+import { type LayerReport, type PreparedJob, prepareLayerJob, reportLayer } from './layer-job.ts';
 import { makeWithRoom } from './make-room.ts';
-
-export interface LayerPorts extends LayerJobPorts {
-  readonly store: Store;
-  readonly lease: Lease;
-  readonly layerFormat: LayerFormat;
-  readonly layerMounts: LayerMounts;
-  readonly stage: (job: LayerJob, options: StageOptions) => Promise<StagedLayer>;
-  readonly runSnapshot: RunSnapshotOperation;
-  readonly checkpoint: (name: string) => void;
-}
+import type { LayerPlan } from './plan-layers.ts';
+import type { PreparedImage } from './prepare-image.ts';
+import type { StoringContext } from './pull-context.ts';
 
 /** The layers of an image as they are mounted, and what was fetched for them. */
 export interface LayerChain {
@@ -37,37 +23,36 @@ export interface LayerChain {
  * Brings every layer into the store: each by itself first, largest first; then, bottom up, those that only mean
  * something upon the layers below. The first failure stops the rest.
  */
-export async function pullLayers(
-  { image, config }: { readonly image: AuthorizedImage; readonly config: ImageConfig },
-  ports: LayerPorts,
-  signal: AbortSignal,
-): Promise<LayerChain> {
-  assertAuthorized(image);
-  return new LayerPull(matchDiffIds(image.manifest, config), ports, signal).run();
+export async function pullLayers(prepared: PreparedImage, context: StoringContext): Promise<LayerChain> {
+  assertAuthorized(prepared.image);
+  return new LayerPull(prepared, context).run();
 }
 
 /** How a layer is read: by itself, or upon the layers below, given topmost first. */
 interface Reading {
+  readonly layer: LayerPlan;
   readonly key: LayerKey;
   readonly lowers: readonly string[] | undefined;
+  readonly report: LayerReport;
 }
 
 class LayerPull {
-  readonly #layers: readonly ImageLayer[];
-  readonly #ports: LayerPorts;
+  readonly #prepared: PreparedImage;
+  readonly #context: StoringContext;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #fetches = new Map<Digest, number>();
 
-  constructor(layers: readonly ImageLayer[], ports: LayerPorts, signal: AbortSignal) {
-    this.#layers = layers;
-    this.#ports = ports;
-    this.#signal = AbortSignal.any([signal, this.#stop.signal]);
+  constructor(prepared: PreparedImage, context: StoringContext) {
+    this.#prepared = prepared;
+    this.#context = context;
+    this.#signal = AbortSignal.any([context.signal, this.#stop.signal]);
   }
 
   async run(): Promise<LayerChain> {
     const known = await this.#obtainAll();
-    const mounts = this.#ports.layerMounts.lease();
+    const { ports, storage } = this.#context;
+    const mounts = ports.openLayerMounts(storage.store).lease();
     try {
       return { layers: await this.#settleChain(known, mounts), fetches: this.#fetches };
     } finally {
@@ -75,40 +60,39 @@ class LayerPull {
     }
   }
 
-  /** Each distinct diffID once, as many at a time as there are pairs of threads. */
-  async #obtainAll(): Promise<ReadonlyMap<Digest, KnownLayer>> {
-    const distinct = new Map(this.#layers.map((layer) => [layer.diffId, layer]));
+  /** Each distinct layer once, as many at a time as there are pairs of threads. */
+  async #obtainAll(): Promise<ReadonlyMap<LayerKey, KnownLayer>> {
+    const distinct = new Map(this.#prepared.layers.map((layer) => [this.#keyOf(layer), layer]));
     // Largest first: what is left for the end is small, and no core waits long for the last one.
-    const largestFirst = [...distinct.values()].sort((one, other) => other.descriptor.size - one.descriptor.size);
-    const pending = largestFirst.map(async (layer) => {
-      const reading = { key: diffIdKey(this.#ports.layerFormat, layer.diffId), lowers: undefined };
-      return [layer.diffId, await this.#obtain(layer, reading)] as const;
-    });
+    const largestFirst = [...distinct].sort(([, one], [, other]) => other.descriptor.size - one.descriptor.size);
+    const pending = largestFirst.map(
+      async ([key, layer]) => [key, await this.#obtain({ layer, key, lowers: undefined })] as const,
+    );
     try {
       return new Map(await Promise.all(pending));
     } catch (error) {
       this.#stop.abort(new SealiftError('PULL_CANCELLED', 'layer: another layer of the image has failed'));
-      // The first failure is the answer; the others only followed. All have ended before anybody is told.
+      // The first failure is the answer; the others only followed. All have ended before it is thrown.
       await Promise.allSettled(pending);
       throw error;
     }
   }
 
-  async #settleChain(known: ReadonlyMap<Digest, KnownLayer>, mounts: LayerLease): Promise<readonly StoredLayer[]> {
+  async #settleChain(known: ReadonlyMap<LayerKey, KnownLayer>, mounts: LayerLease): Promise<readonly StoredLayer[]> {
     await this.#openLowers(known, mounts);
     const chain: StoredLayer[] = [];
-    for (const [position, layer] of this.#layers.entries()) {
-      const own = known.get(layer.diffId);
+    for (const [position, layer] of this.#prepared.layers.entries()) {
+      const own = known.get(this.#keyOf(layer));
       if (own?.kind === 'published' && (await this.#standsAlone(own.layer, chain, mounts))) chain.push(own.layer);
-      else chain.push(await this.#obtainChained(layer, position, await directoriesOf(chain, mounts)));
+      else chain.push(await this.#obtainChained(position, await directoriesOf(chain, mounts)));
     }
     return chain;
   }
 
   /** What will be looked through is mounted at once, and not layer after layer as the chain grows. */
-  async #openLowers(known: ReadonlyMap<Digest, KnownLayer>, mounts: LayerLease): Promise<void> {
-    const layers = this.#layers.flatMap(({ diffId }) => {
-      const own = known.get(diffId);
+  async #openLowers(known: ReadonlyMap<LayerKey, KnownLayer>, mounts: LayerLease): Promise<void> {
+    const layers = this.#prepared.layers.flatMap((layer) => {
+      const own = known.get(this.#keyOf(layer));
       return own?.kind === 'published' ? [own.layer] : [];
     });
     const topmost = layers.findLastIndex((layer) => !isPlain(layer));
@@ -120,14 +104,17 @@ class LayerPull {
     if (isPlain(layer)) return true;
     const { facts } = layer.record;
     const lowers = await directoriesOf(below, mounts);
-    const plan = await this.#ports.runSnapshot('planChain', { facts, lowers });
+    const plan = await this.#context.ports.runSnapshot('planChain', { facts, lowers });
     return plan.kind === 'independent';
   }
 
-  async #obtainChained(layer: ImageLayer, position: number, lowers: readonly string[]): Promise<StoredLayer> {
-    const diffIds = this.#layers.slice(0, position + 1).map(({ diffId }) => diffId);
-    const key = chainKey(this.#ports.layerFormat, diffIds);
-    const known = await this.#obtain(layer, { key, lowers });
+  /** The topmost of the first `position + 1` layers, written with those below in view. */
+  async #obtainChained(position: number, lowers: readonly string[]): Promise<StoredLayer> {
+    const layers = this.#prepared.layers.slice(0, position + 1);
+    const [layer] = layers.slice(-1);
+    if (layer === undefined) throw new SealiftError('INTERNAL', `layer ${position}: expected one, got none`);
+    const key = chainKey(this.#context.storage.layerFormat, layers);
+    const known = await this.#obtain({ layer, key, lowers });
     if (known.kind === 'published') return known.layer;
     const [link] = known.record.facts.unresolvedLinks;
     throw new SealiftError(
@@ -136,44 +123,47 @@ class LayerPull {
     );
   }
 
-  async #obtain(layer: ImageLayer, reading: Reading): Promise<KnownLayer> {
-    const { store, lease, onProgress } = this.#ports;
-    const tell = tellLayer(layer, onProgress);
-    tell('waiting', 0);
+  async #obtain({ layer, key, lowers }: Omit<Reading, 'report'>): Promise<KnownLayer> {
+    const { ports, storage } = this.#context;
+    const report = reportLayer(layer.descriptor, ports.onProgress);
+    report('waiting', 0);
     let isOurs = false;
     const make = (): Promise<KnownLayer> => {
       isOurs = true;
-      return makeWithRoom(layer.descriptor, this.#ports, () => this.#make(layer, reading));
+      const room = { store: storage.store, onProgress: ports.onProgress };
+      return makeWithRoom(layer.descriptor, room, () => this.#make({ layer, key, lowers, report }));
     };
     try {
-      // Before anybody looks for it: what is found then cannot be removed until the pull has ended.
-      await lease.hold(reading.key, this.#signal);
-      const known = await store.withLayer(reading.key, make, this.#signal);
-      tell(isOurs ? 'done' : 'cached', layer.descriptor.size);
+      // Held before it is looked for: what is found then cannot be removed until the pull has ended.
+      await storage.lease.hold(key, this.#signal);
+      const known = await storage.store.withLayer(key, make, this.#signal);
+      report(isOurs ? 'done' : 'cached', layer.descriptor.size);
       return known;
     } catch (error) {
-      tell('failed', 0);
+      report('failed', 0);
       throw prefixError(`layer ${layer.descriptor.digest}`, error);
     }
   }
 
   /** From place to place, until one has sent the bytes that the image's documents name. */
-  async #make(layer: ImageLayer, reading: Reading): Promise<KnownLayer> {
+  async #make(reading: Reading): Promise<KnownLayer> {
     for (;;) {
-      const made = await this.#makeOnce(layer, reading);
+      const made = await this.#makeOnce(reading);
       if (made !== undefined) return made;
     }
   }
 
-  async #makeOnce(layer: ImageLayer, { key, lowers }: Reading): Promise<KnownLayer | undefined> {
-    const { store, checkpoint } = this.#ports;
+  async #makeOnce({ layer, key, lowers, report }: Reading): Promise<KnownLayer | undefined> {
+    const { ports, storage } = this.#context;
+    const { store } = storage;
     const staging = await store.stageLayer(key, layer.diffId);
     try {
       const target = this.#target(staging.directory, lowers);
-      const staged = await this.#stage(await layerJob(layer, target, this.#ports, this.#signal));
+      const { source } = this.#prepared;
+      const staged = await this.#stage(await prepareLayerJob(layer, { source, target, report, signal: this.#signal }));
       if (staged === undefined) return undefined;
       const { facts, image } = staged;
-      checkpoint('layer-staged');
+      ports.checkpoint('layer-staged');
       if (facts.unresolvedLinks.length > 0) return store.rememberNeedsChain(key, layer.diffId, facts);
       return await staging.publish(facts, image);
     } finally {
@@ -182,18 +172,22 @@ class LayerPull {
   }
 
   /** Undefined: the place had nothing good, and another one is left. */
-  async #stage({ job, hooks, passOver }: PlannedLayer): Promise<StagedLayer | undefined> {
+  async #stage({ job, hooks, passOver }: PreparedJob): Promise<StagedLayer | undefined> {
     this.#fetches.set(job.blobDigest, (this.#fetches.get(job.blobDigest) ?? 0) + 1);
     try {
-      return await this.#ports.stage(job, { ...hooks, signal: this.#signal });
+      return await this.#context.ports.pool.stage(job, { ...hooks, signal: this.#signal });
     } catch (error) {
       if (passOver(error)) return undefined;
       throw error;
     }
   }
 
+  #keyOf(layer: LayerPlan): LayerKey {
+    return diffIdKey(this.#context.storage.layerFormat, layer);
+  }
+
   #target(directory: string, lowers: Reading['lowers']): LayerTarget {
-    const { format, verity } = this.#ports.layerFormat;
+    const { format, verity } = this.#context.storage.layerFormat;
     if (format === 'directory') return { kind: 'overlay', directory, lowers };
     return { kind: 'image', path: `${directory}/${STAGED_IMAGE}`, lowers, verity };
   }

@@ -14,7 +14,7 @@ import {
 import type { FetchedDocument } from '../registry/index.ts';
 import { firstDocumentName, type ImageBytes } from './named-image.ts';
 
-/** What the reference stands for, before anybody has judged it. */
+/** What the reference stands for, before the policy has judged it. */
 export interface ResolvedImage {
   /** The indexes on the way, outermost first. */
   readonly indexes: readonly FetchedDocument[];
@@ -22,8 +22,8 @@ export interface ResolvedImage {
   readonly untrustedManifest: ImageManifest;
 }
 
-/** Addressed documents that a store has; whatever it gives was hashed again on the way out. */
-export interface DocumentShelf {
+/** Documents that a store has by digest; they are hashed again when they are read. */
+export interface KnownDocuments {
   getManifest(digest: Digest): Uint8Array | undefined;
 }
 
@@ -33,7 +33,7 @@ export interface ResolveRequest {
   readonly reference: ImageReference;
   readonly platform: Platform;
   readonly limits: Limits;
-  readonly shelf: DocumentShelf | undefined;
+  readonly documents: KnownDocuments | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -67,9 +67,9 @@ function parseDocument(document: FetchedDocument, limits: Limits) {
 }
 
 async function fetchDocument(request: ResolveRequest, tagOrDigest: string): Promise<FetchedDocument> {
-  const { source, shelf, signal } = request;
+  const { source, documents, signal } = request;
   if (!isDigest(tagOrDigest)) return source.fetchManifest(tagOrDigest, signal);
-  const rawBytes = shelf?.getManifest(tagOrDigest);
+  const rawBytes = documents?.getManifest(tagOrDigest);
   if (rawBytes !== undefined) return { rawBytes, digest: tagOrDigest, contentType: '' };
   return source.fetchManifest(tagOrDigest, signal);
 }

@@ -76,6 +76,12 @@ export type ProgressEvent =
   | { readonly type: 'stage'; readonly stage: 'resolve' | 'authorize' | 'layers' | 'mount' | 'bundle' }
   | { readonly type: 'warning'; readonly message: string };
 
+export interface InspectRequest {
+  /** As the user wrote it. */
+  readonly reference: string;
+  readonly view: InspectResult['view'];
+}
+
 export interface InspectedLayer {
   readonly digest: Digest;
   readonly mediaType: string;

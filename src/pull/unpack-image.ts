@@ -1,16 +1,16 @@
 import { dirname } from 'node:path';
 import { prefixError } from '../errors/index.ts';
 import type { LayerLine, LayerTarget } from '../layer/index.ts';
-import type { Digest, ImageLayer } from '../oci/index.ts';
+import type { Digest } from '../oci/index.ts';
 import { assertAuthorized } from '../signature/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
-import type { PullOutcome } from './describe-pull.ts';
-import { droppedWarnings } from './dropped-warnings.ts';
-import { type LayerJobPorts, layerJob } from './layer-job.ts';
-import { type NamedImage, withNamedImage } from './named-image.ts';
-import type { PullPorts } from './ports.ts';
+import { droppedWarnings, type PullOutcome } from './describe-pull.ts';
+import { prepareLayerJob, reportLayer } from './layer-job.ts';
+import { openNamedImage } from './named-image.ts';
+import type { LayerPlan } from './plan-layers.ts';
 import { type PreparedImage, prepareImage } from './prepare-image.ts';
-import { type StagedTree, stageTree } from './stage-tree.ts';
+import type { PullContext } from './pull-context.ts';
+import { stageTree } from './stage-tree.ts';
 
 /**
  * Unpacks an image into one plain directory: the layers in order through one writer, which keeps what it made in mind,
@@ -19,62 +19,52 @@ import { type StagedTree, stageTree } from './stage-tree.ts';
 export async function unpackImage(
   unsafeReference: string,
   directory: string,
-  ports: PullPorts,
-  signal: AbortSignal,
+  context: PullContext,
 ): Promise<PullOutcome> {
-  const tree = stageTree(directory);
+  const { ports, signal } = context;
+  let tree = stageTree(directory);
   try {
     // Beside the target, which needs much more room.
-    const request = { unsafeReference, ports, scratchDir: dirname(tree.directory), signal };
-    return await withNamedImage(request, (image) => unpackInto(directory, tree, image, { ports, signal }));
+    const scratchDir = dirname(tree.directory);
+    await using image = await openNamedImage({ unsafeReference, ports, scratchDir, signal });
+    const prepared = await prepareImage(image, context);
+    ports.onProgress({ type: 'stage', stage: 'layers' });
+    let facts = await applyLayers(prepared, tree.directory, context);
+    while (facts === undefined) {
+      // What a place got wrong lies in the tree already.
+      tree.discard();
+      tree = stageTree(directory);
+      facts = await applyLayers(prepared, tree.directory, context);
+    }
+    tree.publish();
+    const warnings = [...prepared.source.remarks(), ...droppedWarnings(facts)];
+    return { prepared, fetches: countFetches(prepared), layerFormat: undefined, warnings, finishedMs: ports.nowMs() };
   } finally {
     tree.discard();
   }
 }
 
-async function unpackInto(
-  directory: string,
-  firstTree: StagedTree,
-  image: NamedImage,
-  { ports, signal }: { readonly ports: PullPorts; readonly signal: AbortSignal },
-): Promise<PullOutcome> {
-  let tree = firstTree;
-  try {
-    const prepared = await prepareImage(image, ports, undefined, signal);
-    ports.onProgress({ type: 'stage', stage: 'layers' });
-    let facts = await applyLayers(prepared, tree, ports, signal);
-    while (facts === undefined) {
-      // What a place got wrong lies in the tree already.
-      tree.discard();
-      tree = stageTree(directory);
-      facts = await applyLayers(prepared, tree, ports, signal);
-    }
-    tree.publish();
-    const warnings = [...prepared.source.remarks(), ...droppedWarnings(facts)];
-    const fetches = new Map<Digest, number>();
-    for (const { descriptor } of prepared.layers) {
-      fetches.set(descriptor.digest, (fetches.get(descriptor.digest) ?? 0) + 1);
-    }
-    return { prepared, fetches, layerFormat: undefined, warnings };
-  } finally {
-    tree.discard();
-  }
+/** Each layer is fetched, also one that is there twice. */
+function countFetches({ layers }: PreparedImage): PullOutcome['fetches'] {
+  const fetches = new Map<Digest, number>();
+  for (const { descriptor } of layers) fetches.set(descriptor.digest, (fetches.get(descriptor.digest) ?? 0) + 1);
+  return fetches;
 }
 
 /** Undefined: a place had no good copy of a layer, and another one is left. */
 async function applyLayers(
   prepared: PreparedImage,
-  { directory }: StagedTree,
-  ports: PullPorts,
-  signal: AbortSignal,
+  directory: string,
+  context: PullContext,
 ): Promise<readonly LayerFacts[] | undefined> {
   assertAuthorized(prepared.image);
+  const { ports, signal } = context;
   const line = await ports.pool.openLine(directory, signal);
   const target = { kind: 'merged', directory, privileged: ports.isPrivileged } as const;
   const facts: LayerFacts[] = [];
   try {
     for (const layer of prepared.layers) {
-      const applied = await applyLayer(layer, target, line, { ...ports, source: prepared.source }, signal);
+      const applied = await applyLayer(layer, { line, target, source: prepared.source }, context);
       if (applied === undefined) return undefined;
       facts.push(applied);
     }
@@ -84,21 +74,25 @@ async function applyLayers(
   }
 }
 
+interface Writing extends Pick<PreparedImage, 'source'> {
+  readonly line: LayerLine;
+  readonly target: LayerTarget;
+}
+
 async function applyLayer(
-  layer: ImageLayer,
-  target: LayerTarget,
-  line: LayerLine,
-  ports: LayerJobPorts,
-  signal: AbortSignal,
+  layer: LayerPlan,
+  { line, target, source }: Writing,
+  { ports, signal }: PullContext,
 ): Promise<LayerFacts | undefined> {
-  const { job, hooks, tell, passOver } = await layerJob(layer, target, ports, signal);
+  const report = reportLayer(layer.descriptor, ports.onProgress);
+  const { job, hooks, passOver } = await prepareLayerJob(layer, { source, target, report, signal });
   try {
     const { facts } = await line.stage(job, { ...hooks, signal });
-    tell('done', layer.descriptor.size);
+    report('done', layer.descriptor.size);
     return facts;
   } catch (error) {
     if (passOver(error)) return undefined;
-    tell('failed', 0);
+    report('failed', 0);
     throw prefixError(`layer ${layer.descriptor.digest}`, error);
   }
 }

@@ -282,7 +282,8 @@ describe('who has no port for files', () => {
       platform: hostPlatform(process.arch),
       limits: DEFAULT_LIMITS,
     };
-    const inspect = (reference: string) => inspectImage(reference, 'summary', ports, new AbortController().signal);
+    const inspect = (reference: string) =>
+      inspectImage({ reference, view: 'summary' }, ports, new AbortController().signal);
     await expectFailure('REFERENCE_INVALID', () => inspect(`oci:${layout}`));
     await expectFailure('REFERENCE_INVALID', () => inspect('oci-archive:./layout.tar'));
     await expectFailure('INTERNAL', () => inspect('oci:layout'));
