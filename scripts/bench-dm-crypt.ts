@@ -16,12 +16,12 @@ const GIB = 2 ** 30;
 const SIZES = [10 * GIB, 250 * GIB] as const;
 const DOCS = fileURLToPath(new URL('../docs', import.meta.url));
 
-/** On a small disk, and not counted. */
+/** This run warms the caches on a small disk and is not counted. */
 async function warmUp(vm: PodVm): Promise<void> {
   for (const name of WARM_UP_NAMES) await measureVariant(vm, name, GIB);
 }
 
-/** Every variant once, then every variant again. */
+/** Each round runs every variant once. */
 async function measureSize(diskBytes: number, rounds: number, signal: AbortSignal): Promise<SizeResult> {
   await using vm = await startPodVm({ name: `bench-dm-crypt-${diskBytes / GIB}` });
   console.error(`${diskBytes / GIB} GiB: pod VM up in ${vm.bootSeconds.toFixed(1)} s`);
@@ -33,14 +33,16 @@ async function measureSize(diskBytes: number, rounds: number, signal: AbortSigna
       signal.throwIfAborted();
       const measured = await measureVariant(vm, name, diskBytes);
       seen.push(measured);
-      console.error(`    ${name.padEnd(34)}${'cannot' in measured ? `cannot: ${measured.cannot}` : tell(measured)}`);
+      console.error(
+        `    ${name.padEnd(34)}${'cannot' in measured ? `cannot: ${measured.cannot}` : formatFigures(measured)}`,
+      );
     }
   }
   const variants = [...results].map(([name, seen]) => collectRounds(name, seen));
   return { diskBytes, strangersShare: strangersShare(), variants };
 }
 
-function tell({ format, open, mkfs, mount, writeSeconds, readSeconds }: VariantFigures): string {
+function formatFigures({ format, open, mkfs, mount, writeSeconds, readSeconds }: VariantFigures): string {
   const ready = format + open + mkfs + mount;
   return `ready ${ready.toFixed(2)} s, write ${writeSeconds.toFixed(1)} s, read ${readSeconds.toFixed(1)} s`;
 }

@@ -17,12 +17,12 @@ import { installPackages, packageVersions } from './bench/packages.ts';
 import { buildPrograms } from './bench/programs.ts';
 import { formatReport } from './bench/report.ts';
 import { type CaseResult, runRounds } from './bench/rounds.ts';
-import { type BenchSettings, findObstacle, type Place, readSettings } from './bench/settings.ts';
+import { type BenchSettings, findObstacle, readSettings, type Scenario } from './bench/settings.ts';
 import { writeSection } from './bench/write-section.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const DOCS = join(ROOT, 'docs');
-/** podman's locks; it makes them for the machine, wherever its storage lies. */
+/** podman's locks, which it makes once for the machine, independent of where its storage lies. */
 const PODMAN_LOCK = '/dev/shm/libpod_lock';
 
 async function bench(settings: BenchSettings, signal: AbortSignal): Promise<void> {
@@ -34,12 +34,12 @@ async function bench(settings: BenchSettings, signal: AbortSignal): Promise<void
   const contenders = listContenders(programs, settings.contenders);
   const images = await publishImages(settings, registry.url, scratch, signal);
   const results: CaseResult[] = [];
-  for (const place of settings.places) {
-    for (const image of images.filter(({ key }) => place.images.includes(key))) {
-      if (!hasRoom(place, image)) continue;
-      console.error(`${place.title}: ${image.title}`);
-      await using proxy = place.wire && (await startSlowProxy(registry.host, place.wire));
-      results.push(await runInPlace(place, image, proxy?.host ?? registry.host));
+  for (const scenario of settings.scenarios) {
+    for (const image of images.filter(({ key }) => scenario.images.includes(key))) {
+      if (!hasRoom(scenario, image)) continue;
+      console.error(`${scenario.title}: ${image.title}`);
+      await using proxy = scenario.wire && (await startSlowProxy(registry.host, scenario.wire));
+      results.push(await runScenario(scenario, image, proxy?.host ?? registry.host));
     }
   }
   await publish(settings, results);
@@ -51,12 +51,12 @@ async function bench(settings: BenchSettings, signal: AbortSignal): Promise<void
     publishSection(settings, 'bench-daemon', formatDaemonReport(figures, describeMachine()));
   }
 
-  async function runInPlace(place: Place, image: BenchImage, host: string): Promise<CaseResult> {
-    using runs = new PlacedScratch(place.folder);
-    using states = new PlacedScratch('/dev/shm');
+  async function runScenario(scenario: Scenario, image: BenchImage, host: string): Promise<CaseResult> {
+    using runs = new FolderScratch(scenario.folder);
+    using states = new FolderScratch('/dev/shm');
     try {
       return await runRounds({
-        place,
+        scenario,
         image,
         registry: host,
         rounds: settings.rounds,
@@ -72,8 +72,8 @@ async function bench(settings: BenchSettings, signal: AbortSignal): Promise<void
   }
 }
 
-/** A scratch directory in a folder that is named, not in the one for temporary files. */
-class PlacedScratch extends Scratch {
+/** A scratch directory below a given folder instead of the folder for temporary files. */
+class FolderScratch extends Scratch {
   constructor(folder: string) {
     const before = process.env['TMPDIR'];
     process.env['TMPDIR'] = folder;
@@ -88,7 +88,7 @@ async function publishImages(
   scratch: Scratch,
   signal: AbortSignal,
 ): Promise<BenchImage[]> {
-  const keys = new Set<ImageKey>(settings.places.flatMap(({ images }) => images));
+  const keys = new Set<ImageKey>(settings.scenarios.flatMap(({ images }) => images));
   const images: BenchImage[] = [];
   for (const key of keys) {
     console.error(`making image: ${key}`);
@@ -97,8 +97,8 @@ async function publishImages(
   return images;
 }
 
-/** The hungriest peer keeps blobs, a copy of them and what is unpacked. */
-function hasRoom({ folder }: Place, { tarBytes, blobBytes, title }: BenchImage): boolean {
+/** The peer that needs most room keeps the blobs, a copy of them and the unpacked files. */
+function hasRoom({ folder }: Scenario, { tarBytes, blobBytes, title }: BenchImage): boolean {
   const { bavail, bsize } = statfsSync(folder);
   const wanted = 1.2 * tarBytes + 2 * blobBytes;
   if (bavail * bsize >= wanted) return true;
@@ -117,8 +117,8 @@ async function publish(settings: BenchSettings, results: readonly CaseResult[]):
   const { outputFolder } = settings;
   publishSection(settings, 'bench', report);
   if (outputFolder === undefined) return;
-  const [first] = settings.places;
-  const charted = results.filter(({ place }) => place === first);
+  const [first] = settings.scenarios;
+  const charted = results.filter(({ scenario }) => scenario === first);
   writeFileSync(join(outputFolder, 'performance.svg'), drawChart(charted));
 }
 

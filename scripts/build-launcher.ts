@@ -1,12 +1,12 @@
-/** A program, `src/bin/NAME.ts`, and whether its environment is its user's or may be the host's. */
+/** A program, `src/bin/NAME.ts`, and whether the user sets its environment or the host may. */
 export interface Program {
   readonly name: string;
   readonly environment: 'measured' | 'unmeasured';
 }
 
 /**
- * What makes Node load code, trust authorities, take a channel or write files. The kernel passes words of its command
- * line that it does not know to init as environment, and an agent that is init passes it on.
+ * Variables that make Node load code, trust authorities, open a channel or write files. The kernel passes unknown words
+ * of its command line to init as environment, and an agent that runs as init passes them on.
  * https://nodejs.org/api/cli.html#environment-variables
  * https://docs.kernel.org/admin-guide/kernel-parameters.html
  */
@@ -45,16 +45,17 @@ export const NODE_VARIABLES = [
   'UV_USE_IO_URING',
 ] as const;
 
-/** Where /bin/sh is bash it takes functions from the environment, and prefers them to all but special built-ins. */
+/** A /bin/sh that is bash takes functions from the environment and prefers them to all but special built-ins. */
 const CLEANING = `unset -f test readlink
 unset ${NODE_VARIABLES.join(' ')}
 `;
 
 /**
- * Starts no process on its way: a kata agent executes it by its full path, and `readlink` only runs when that is a link.
+ * The launcher starts no process before Node: a kata agent executes it by its full path, and `readlink` runs only when
+ * that path is a link.
  *
- * Memory is what users pay for: one malloc arena instead of one a thread (−10 MB), a young generation of 1 MB for each
- * thread's heap (−20 MB at the peak of a pull; neither costs time that can be measured).
+ * Two settings save memory without measurable cost in time: one malloc arena instead of one a thread (−10 MB), and a
+ * young generation of 1 MB for each thread's heap (−20 MB at the peak of a pull).
  */
 export function formatLauncher({ name, environment }: Program): string {
   return `#!/bin/sh

@@ -9,11 +9,11 @@ const PROGRAMS: readonly Program[] = [
   { name: 'sealiftd', environment: 'unmeasured' },
 ];
 
-// Packages in CommonJS call `require` for Node's own modules; in an ES module there is none unless it is made.
+// Packages in CommonJS call `require` for Node's own modules, which an ES module lacks unless it is created.
 const BANNER = `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);`;
 
 export interface BuiltProgram {
-  /** Folders of the npm packages that are in the output: what was bundled, and Node. */
+  /** Folders of the npm packages in the output: the bundled ones, and Node's. */
   readonly packages: readonly string[];
 }
 
@@ -48,9 +48,9 @@ export async function buildProgram(root: string, output: string): Promise<BuiltP
     metafile: true,
   });
   const nodePackage = locateNodePackage(root);
-  place(join(nodePackage, 'bin/node'), join(lib, 'node'));
+  linkOrCopy(join(nodePackage, 'bin/node'), join(lib, 'node'));
   for (const program of PROGRAMS) {
-    // Its first line names a Node that is not ours.
+    // The first line of the entry names the machine's Node, not the shipped one.
     chmodSync(join(lib, `${program.name}.mjs`), 0o644);
     writeFileSync(join(output, program.name), formatLauncher(program));
     chmodSync(join(output, program.name), 0o755);
@@ -68,11 +68,11 @@ function locateNodePackage(root: string): string {
   return dirname(createRequire(join(root, 'package.json')).resolve(`${packageName}/package.json`));
 }
 
-function place(source: string, target: string): void {
+function linkOrCopy(source: string, target: string): void {
   try {
     linkSync(source, target);
   } catch {
-    // Another file system, or one without hard links.
+    // The target is on another file system, or the file system has no hard links.
     copyFileSync(source, target);
   }
 }

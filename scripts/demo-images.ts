@@ -8,11 +8,11 @@ export interface DemoImage {
   readonly repository: string;
   readonly image: BuiltImage;
   readonly files: number;
-  /** How the reference is written: pinned, or a tag and then with --insecure-policy. */
+  /** The reference is pinned, or it is a tag that is pulled with --insecure-policy. */
   readonly pinned: boolean;
 }
 
-/** Made on the spot: busybox, and programs and files of real Debian packages in both compressions. */
+/** Builds the images: busybox, and programs and files of real Debian packages in both compressions. */
 export async function buildDemoImages(folder: string): Promise<DemoImage[]> {
   const busybox = [
     dir('bin'),

@@ -15,7 +15,7 @@ const say = (text = ''): void => console.log(text);
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(2)} s`;
 
-/** Shows the command, runs it and returns how long it took; on a terminal its progress is seen. */
+/** Shows the command, runs it and returns its duration. On a terminal the user sees its progress. */
 async function runStep(parameters: readonly string[]): Promise<number> {
   say(`$ sealift ${parameters.join(' ')}`);
   const isTerminal = process.stderr.isTTY === true;
@@ -83,7 +83,7 @@ if (obstacle !== undefined) {
   process.exit(1);
 }
 
-// The children get the terminal's signal too and end; what was begun is then undone on the way out.
+// The terminal sends the signal to the children as well. They end, and everything begun is undone on exit.
 let interrupted: number | undefined;
 process.on('SIGINT', () => {
   interrupted = 130;

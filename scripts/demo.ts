@@ -17,7 +17,7 @@ const SOCKET = '/run/confidential-containers/cdh.sock';
 const STORE = '/run/kata-containers/image';
 /** The registry of the demo speaks http, and one image is named by a tag. */
 const SETTINGS = '[pull]\ntls_verify = false\ninsecure_policy = true\n';
-/** In every image, and too long to turn up in noise by chance: a search for them on the disk must find nothing. */
+/** Bytes in every image, too long to occur in noise by chance: a search of the disk must not find them. */
 const KNOWN_WORDS = ['BusyBox', 'GNU General Public License', '\x7fELF\x02\x01\x01\x00\x00'] as const;
 
 const say = (text = ''): void => console.log(text);
@@ -29,7 +29,7 @@ async function timed<Value>(work: () => Promise<Value>): Promise<readonly [Value
   return [value, `${((performance.now() - start) / 1000).toFixed(2)} s`];
 }
 
-/** As the kata agent: the daemon is started, and its socket waited for. */
+/** Starts the daemon and waits for its socket, as the kata agent does. */
 async function startDaemon(vm: PodVm): Promise<string> {
   const [, time] = await timed(async () => {
     const daemon = await vm.spawn([DAEMON, '-c', CONFIG]);
@@ -61,7 +61,7 @@ async function showImage(vm: PodVm, agent: AgentClient, demo: DemoImage, host: s
   return [title, String(image.layers.length), String(files), megabytes(fetched), megabytes(unpacked), first, second];
 }
 
-/** What the host holds: bytes are allocated, and nothing of the images can be found in them. */
+/** Shows the host's side: bytes are allocated, and no content of the images is found in them. */
 async function showHostSide(vm: PodVm, disk: GuestDisk): Promise<void> {
   await vm.dropCaches();
   say(`\nThe host's side of the disk: ${megabytes(disk.image.allocatedBytes())} allocated.`);
@@ -104,7 +104,7 @@ async function demo(): Promise<void> {
   }
 }
 
-/** The VM is an x86-64 one; elsewhere the same is shown without it, and says so. */
+/** The VM is an x86-64 machine. Other machines run the demo without it and say so. */
 function runLocally(reason: string): void {
   console.error(`No pod VM here (${reason}): showing pull, mount and run on this machine instead.\n`);
   execFileSync(process.execPath, [...process.execArgv, new URL('./demo-local.ts', import.meta.url).pathname], {

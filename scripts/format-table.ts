@@ -1,4 +1,4 @@
-/** A Markdown table whose columns also line up as plain text; all but the first are aligned to the right. */
+/** Formats a Markdown table whose columns also line up as plain text. All columns but the first are aligned right. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[]): string => {

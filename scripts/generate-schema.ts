@@ -1,6 +1,6 @@
 /**
- * Writes what follows from the tables in src: the schemas in config/schema/, and the limits at the end of
- * config/sealift.toml. Tests compare all with the tables.
+ * Writes the files that are derived from the tables in src: the schemas in config/schema/, and the limits at the end of
+ * config/sealift.toml. Tests compare them with the tables.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configurationJsonSchema, daemonJsonSchema, LIMIT_NAMES, snakeCase } from '../src/config/index.ts';

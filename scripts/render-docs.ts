@@ -16,7 +16,7 @@ const KIND_MEANINGS: Readonly<Record<keyof typeof KINDS, string>> = {
   internal: 'a bug in Sealift, or a system that behaves in a way it should not',
 };
 
-/** docs/errors.md */
+/** Renders docs/errors.md. */
 export function renderErrors(): string {
   const kinds = Object.entries(KINDS).map(
     ([kind, { exitCode }]) => `| \`${kind}\` | ${exitCode} | ${KIND_MEANINGS[kind as keyof typeof KINDS]} |`,
@@ -37,7 +37,7 @@ export function renderErrors(): string {
   ].join('\n\n')}\n`;
 }
 
-/** docs/limits.md */
+/** Renders docs/limits.md. */
 export function renderLimits(): string {
   const rows = LIMIT_NAMES.map((name) => {
     const { default: value, unit, reason } = LIMITS[name];

@@ -9,7 +9,7 @@ const ROW_HEIGHT = 19;
 const TITLE_HEIGHT = 34;
 const GAP = 12;
 
-/** Colours with enough contrast on white and on near-black; the viewer says which it shows. */
+/** Colours with enough contrast on white and on near-black; the viewer chooses by its colour scheme. */
 const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #24292f }
   .title { font-weight: 600; font-size: 13px }
@@ -21,7 +21,7 @@ const STYLE = `
     .note { fill: #9198a1 }
   }`;
 
-/** Horizontal bars of the median wall times, one group an image, each group on its own scale. */
+/** Draws the median wall times as horizontal bars, one group for each image, each group on its own scale. */
 export function drawChart(cases: readonly CaseResult[]): string {
   const groups: string[] = [];
   let top = GAP;
@@ -29,7 +29,7 @@ export function drawChart(cases: readonly CaseResult[]): string {
     groups.push(drawGroup(result, top));
     top += TITLE_HEIGHT + result.cells.length * ROW_HEIGHT + GAP;
   }
-  const title = cases[0]?.place.title ?? '';
+  const title = cases[0]?.scenario.title ?? '';
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${top}" role="img" aria-label="${escapeXml(`Median wall times. ${title}`)}">
 <style>${STYLE}
 </style>

@@ -10,7 +10,7 @@ const STOP_MS = 5000;
 
 const socketOf = ({ folder }: Run): string => join(folder, 'containerd.sock');
 
-/** Debian's configuration with every path below `folder`. */
+/** Returns Debian's configuration with every path below `folder`. */
 function configure(folder: string): string {
   return `version = 2
 root = "${folder}/root"
@@ -27,7 +27,7 @@ state = "${folder}/state"
 `;
 }
 
-/** A daemon for one run: nothing is left of the run before, neither in its store nor in its memory. */
+/** A daemon for one run, so that nothing of an earlier run is left in its store or its memory. */
 async function startDaemon(run: Run): Promise<Daemon> {
   const { folder, signal } = run;
   const temporary = join(folder, 'tmp');
@@ -59,7 +59,7 @@ async function startDaemon(run: Run): Promise<Daemon> {
   throw new Error('containerd did not start to answer');
 }
 
-/** `ctr images pull` unpacks into the default snapshotter, overlayfs; the work is done by the daemon. */
+/** `ctr images pull` unpacks into the default snapshotter, overlayfs; the daemon does the work. */
 export const containerd: Contender = {
   name: 'ctr (containerd)',
   kind: 'peer',

@@ -4,7 +4,7 @@ import type { BuiltPrograms } from './programs.ts';
 
 export const FLOOR_NAME = 'floor (output dropped)';
 
-/** What no pull in this runtime can get below on two threads: see floor.ts. */
+/** The lower bound of any pull in this runtime on two threads: see floor.ts. */
 export function createFloor({ node, floor }: BuiltPrograms): Contender {
   return {
     name: FLOOR_NAME,
@@ -19,7 +19,7 @@ export function createFloor({ node, floor }: BuiltPrograms): Contender {
         compression: compression === 'zstd' ? ('zstd' as const) : ('gzip' as const),
       }));
       const plan: FloorPlan = { host, port: Number(port), repository: image.repository, layers };
-      // The launcher's flags.
+      // These are the launcher's flags.
       const flags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1'];
       return [{ command: [node, ...flags, floor, JSON.stringify(plan)], env: { MALLOC_ARENA_MAX: '1' } }];
     },

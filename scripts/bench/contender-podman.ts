@@ -2,14 +2,14 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Contender, pinnedReference } from './contender.ts';
 
-/** Its default overlay storage, at a root of its own. */
+/** podman with its default overlay storage at a separate root. */
 export const podman: Contender = {
   name: 'podman',
   kind: 'peer',
   needs: ['podman'],
   steps(run) {
     const storage = join(run.folder, 'storage');
-    // Blobs are put down here first; by default /var/tmp, which may be another file system than the storage.
+    // podman stores blobs here first. The default, /var/tmp, may be on another file system than the storage.
     const temporary = join(run.folder, 'tmp');
     mkdirSync(temporary);
     return [

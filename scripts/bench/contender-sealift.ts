@@ -10,7 +10,7 @@ export const SEALIFT_NAMES: Readonly<Record<SealiftVariant, string>> = {
   directory: 'Sealift, directory',
 };
 
-/** The program as it is built, with bundle and mounted root; state in memory, where it lies in a guest. */
+/** The built program with bundle and mounted root. The state is in memory, as in a guest. */
 export function createSealift(program: string, variant: SealiftVariant): Contender {
   const format = variant === 'directory' ? 'directory' : 'erofs';
   return {
@@ -44,7 +44,7 @@ export function createSealift(program: string, variant: SealiftVariant): Contend
   };
 }
 
-/** A build that does not say its format knows only the directory. */
+/** A build that does not report its layer format knows only the directory format. */
 function assertFormat(output: string, wanted: 'erofs' | 'directory'): void {
   const { result } = JSON.parse(output) as { readonly result?: { readonly layerFormat?: string } };
   const format = result?.layerFormat ?? 'directory';
@@ -54,7 +54,7 @@ function assertFormat(output: string, wanted: 'erofs' | 'directory'): void {
 function assertTrees(run: Run, wanted: boolean): void {
   const folder = join(run.stateFolder, 'state/layers');
   for (const name of readdirSync(folder).filter((each) => each.endsWith('.json'))) {
-    // The line behind the document is its check.
+    // The line after the document is its checksum.
     const [document = ''] = readFileSync(join(folder, name)).toString().split('\n');
     const record = JSON.parse(document) as { readonly image?: { verity?: unknown } };
     const hasTree = record.image?.verity !== undefined && record.image.verity !== null;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Contender, pinnedReference } from './contender.ts';
 
-/** Fetches into an OCI layout, then unpacks a bundle from it; umoci also writes an mtree manifest of what it unpacked. */
+/** skopeo fetches into an OCI layout; umoci unpacks a bundle from it, and also writes an mtree manifest. */
 export const skopeoAndUmoci: Contender = {
   name: 'skopeo + umoci',
   kind: 'peer',

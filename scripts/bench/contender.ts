@@ -2,9 +2,9 @@ import type { BenchImage } from './images.ts';
 
 /** One pull by one contender. */
 export interface Run {
-  /** New and empty; all that is left behind lies in here. */
+  /** A new, empty folder for everything that the contender leaves behind. */
   readonly folder: string;
-  /** The same, always in memory, as /run is. */
+  /** The same, but always in memory, like /run. */
   readonly stateFolder: string;
   readonly registry: string;
   readonly image: BenchImage;
@@ -17,7 +17,7 @@ export interface Step {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Something that has to run before the clock starts. */
+/** A service that has to run before the clock starts. */
 export interface Daemon {
   readonly pid: number;
   stop(): Promise<void>;
@@ -29,16 +29,16 @@ export interface Contender {
   /** Commands that have to be installed. */
   readonly needs: readonly string[];
   prepare?(run: Run): Promise<Daemon>;
-  /** One after the other; all of them are timed. */
+  /** The commands run one after the other, and all of them are timed. */
   steps(run: Run): readonly Step[];
   /**
-   * Folders whose files together have to be those of the image; undefined where output is dropped on purpose. Throws
-   * {@link CannotTakePart}.
+   * Folders whose files together must be those of the image; undefined when the contender drops its output on purpose.
+   * Throws {@link CannotTakePart}.
    */
   results(run: Run, output: string): readonly string[] | undefined;
 }
 
-/** The contender cannot do this at all, which is no failure of the bench. */
+/** Thrown when the contender cannot do this at all, which is no failure of the bench. */
 export class CannotTakePart extends Error {}
 
 export function pinnedReference({ registry, image }: Pick<Run, 'registry' | 'image'>): string {

@@ -7,7 +7,7 @@ import { createSealift } from './contender-sealift.ts';
 import { skopeoAndUmoci } from './contender-skopeo-umoci.ts';
 import type { BuiltPrograms } from './programs.ts';
 
-/** Those that `wanted` matches and whose commands are there, in the order in which they run. */
+/** Returns the contenders that `wanted` matches and whose commands are installed, in the order in which they run. */
 export function listContenders(programs: BuiltPrograms, wanted: RegExp): Contender[] {
   const all: readonly Contender[] = [
     createSealift(programs.sealift, 'erofs'),

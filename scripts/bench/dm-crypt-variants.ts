@@ -7,7 +7,7 @@ export interface VariantDevice {
   readonly bytes: number;
 }
 
-/** One way to make a disk the store: parameters of cryptsetup and mkfs.ext4, without their last, the device. */
+/** One way to make a disk the store: the parameters of cryptsetup and mkfs.ext4 without the last one, the device. */
 export interface Variant {
   readonly name: string;
   readonly format: readonly string[];
@@ -29,7 +29,7 @@ export const WARM_UP_NAMES = [HUB_NAME, 'aegis128, our mkfs options'] as const;
 /** The defaults of mke2fs; the VM has no mke2fs.conf. */
 const DEFAULT_FILESYSTEM = ['-q', '-F'] as const;
 
-/** What is compared, on one size of disk. */
+/** The compared variants on one size of disk. */
 export function listVariants(device: VariantDevice, names: VariantNames): readonly Variant[] {
   const hmac = planFor(device, names, 'hmac-sha256');
   const aegis = planFor(device, names, 'aegis128');
@@ -74,7 +74,7 @@ function withoutIntegrity(name: string, plan: VolumePlan, filesystem: readonly s
 }
 
 /**
- * With the fast derivation of the key that we have; the hub leaves cryptsetup's slow default.
+ * Uses Sealift's fast key derivation; confidential-data-hub leaves cryptsetup's slow default.
  * https://github.com/confidential-containers/guest-components/tree/main/confidential-data-hub/hub/src/storage/volume_type/blockdevice
  */
 function hubRecipe({ headerPath }: VariantNames): Variant {

@@ -32,8 +32,8 @@ const RECEIVE_BYTES = 256 * 1024;
 const HEAD_END = '\r\n\r\n';
 
 /**
- * The floor: what every pull that verifies has to do, in this runtime and with the layer room's own digest, inflate and
- * ring. This thread downloads, hashes blobs and inflates; the other one hashes layers, and drops them. No manifest, no
+ * The floor does what every verifying pull has to do, in this runtime and with the layer room's own digest, inflate and
+ * ring. This thread downloads, hashes blobs and inflates; the other thread hashes layers and drops them. No manifest, no
  * archive, no file. All requests go out at once on one connection, whose bytes arrive in one buffer.
  */
 function fetchAll({ host, port, repository, layers }: FloorPlan): void {
@@ -65,7 +65,7 @@ function fetchAll({ host, port, repository, layers }: FloorPlan): void {
   });
 }
 
-/** Takes the answers apart; true once the last layer is through. */
+/** Parses the responses. Returns true once the last layer is complete. */
 function createReceiver(layers: readonly FloorLayer[], slots: SlotWriter): (bytes: Buffer) => boolean {
   const waiting = [...layers];
   const nextLine = (): ByteSink | undefined => {
@@ -131,7 +131,7 @@ function createFetchLine({ digest, compression }: FloorLayer, slots: SlotWriter)
   return { write: (chunk) => void line.write(chunk), end: () => void line.end() };
 }
 
-/** One ring for all layers: a slot never holds bytes of two, and their sizes are known. */
+/** All layers use one ring: a slot never holds bytes of two layers, and the sizes are known. */
 function hashAll({ memory, layers }: HasherStart): void {
   const remaining = layers.values();
   let layer = remaining.next().value;

@@ -12,7 +12,7 @@ import { dir, file, type TarMember, tarStream } from '../../test/support/builder
 export const IMAGE_KEYS = ['one', 'four', 'forty', 'zstd', 'file'] as const;
 export type ImageKey = (typeof IMAGE_KEYS)[number];
 
-/** An image in the registry, and what has to be there once it is unpacked. */
+/** An image in the registry, and the files that must exist once it is unpacked. */
 export interface BenchImage {
   readonly key: ImageKey;
   readonly title: string;
@@ -59,7 +59,7 @@ const RECIPES: Readonly<Record<ImageKey, ImageRecipe>> = {
   file: { title: 'One file of 3 GiB, gzip', compression: 'gzip', layers: [{ files: 1, bytes: 3 * 2 ** 30 }] },
 };
 
-/** Makes an image and pushes it; its blobs are then in the registry only. The same bytes in every run. */
+/** Makes an image, the same bytes in every run, and pushes it. Its blobs are then in the registry only. */
 export async function publishImage(
   key: ImageKey,
   scale: number,
@@ -98,7 +98,7 @@ export async function publishImage(
 
 async function loadPackageFiles(): Promise<readonly TarMember[]> {
   const packages = await loadDebianFiles();
-  // podman refuses archives that name a path twice, and which of two hard links is the file depends on who counts.
+  // podman refuses archives that name a path twice, and tools differ in which of two hard links they count as the file.
   const members = packages.flatMap((each) => each.members).filter(({ type }) => type !== '1');
   const paths = new Set<string>();
   return members.filter(({ name }) => {
@@ -109,7 +109,7 @@ async function loadPackageFiles(): Promise<readonly TarMember[]> {
   });
 }
 
-/** Files of Debian packages, as often as it takes, then large programs up to the wanted size. */
+/** Repeats files of Debian packages, then adds large programs up to the wanted size. */
 function* manyFiles(recipe: LayerRecipe, packageFiles: readonly TarMember[], layer: number): Generator<TarMember> {
   let [bytes, files] = [0, 0];
   for (let copy = 0; files < recipe.files; copy += 1) {

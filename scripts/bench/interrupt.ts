@@ -1,4 +1,4 @@
-/** Aborts on Ctrl-C and the like, so that everything begun is undone on the way out; `exitCode` then tells. */
+/** Aborts on SIGINT and SIGTERM, so that everything begun is undone on exit; `exitCode` then reports the signal. */
 export function createInterrupt(): { readonly signal: AbortSignal; exitCode(): number | undefined } {
   const controller = new AbortController();
   let code: number | undefined;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 
-/** What a reader needs to compare with another machine. */
+/** Facts that a reader needs to compare the figures with those of another machine. */
 export interface Machine {
   readonly cores: number;
   readonly processor: string;
@@ -15,7 +15,7 @@ export function describeMachine(): Machine {
   return {
     cores: cpus().length,
     processor: cpus()[0]?.model.trim() ?? 'unknown processor',
-    // x86 and arm64 say it in other words.
+    // x86 and arm64 use different words for this.
     hasShaInstructions: /^(flags|Features)\s*:.*\b(sha_ni|sha2)\b/m.test(readFileSync('/proc/cpuinfo', 'utf8')),
     memoryBytes: totalmem(),
     kernel: release(),
@@ -23,7 +23,7 @@ export function describeMachine(): Machine {
   };
 }
 
-/** Type of the file system that `folder` lies on, as the kernel names it. */
+/** Returns the kernel's name for the type of the file system that holds `folder`. */
 export function fileSystemOf(folder: string): string {
   let [found, longest] = ['unknown', -1];
   for (const line of readFileSync('/proc/self/mounts', 'latin1').trim().split('\n')) {

@@ -23,17 +23,17 @@ const FILE_BYTES = 4 * MIB;
 export interface PullBench {
   readonly programs: BuiltPrograms;
   readonly registry: { readonly host: string; readonly url: string };
-  /** New and empty, for what is built. */
+  /** A new, empty folder for the build. */
   readonly folder: string;
   readonly signal: AbortSignal;
 }
 
-/** Pulls over the socket of an image that is there already, judged and mounted anew each time. */
+/** Pulls of a cached image over the socket. Each pull evaluates the policy and mounts again. */
 export interface CachedPullFigures {
   readonly aloneMs: PullTimes;
-  /** While a layer of `BIG_BYTES` is pulled. */
+  /** The same pulls while a layer of `BIG_BYTES` is being pulled. */
   readonly besideMs: PullTimes;
-  /** Of the machine, used by others than the bench while it measured. */
+  /** The share of the machine that other processes used during the measurement. */
   readonly strangersShare: number;
 }
 
@@ -70,7 +70,7 @@ export async function measureCachedPulls(bench: PullBench): Promise<CachedPullFi
   });
   while (isRunning) {
     const tookMs = await pull(forty, 'forty');
-    // The last one may have had the machine to itself for a part of its time.
+    // The last pull may have had the machine to itself for part of its time.
     if (isRunning) beside.push(tookMs);
   }
   await bigPull;
@@ -92,7 +92,7 @@ async function fortyLayers(folder: string): Promise<BuiltLayer[]> {
   return layers;
 }
 
-/** Half noise, half text. */
+/** The content is half noise, half text. */
 function* bigMembers(): Generator<TarMember> {
   const noise = pseudoRandom(8 * MIB, 'noise');
   const text = Buffer.alloc(FILE_BYTES / 2, 'a layer that takes a while\n');

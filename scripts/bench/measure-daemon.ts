@@ -15,18 +15,18 @@ import { watchStrangers } from './watch-strangers.ts';
 export const STARTS = 10;
 export const PULLS = 20;
 
-/** What a program takes before it is asked for anything. */
+/** The resources that a program uses before its first request. */
 export interface StartFigures {
   readonly socketMs: number;
   readonly minMs: number;
   readonly maxMs: number;
   readonly rssBytes: number;
-  /** Of these, pages of the binary and of libraries. */
+  /** The part of them that is pages of the binary and of libraries. */
   readonly fileBytes: number;
 }
 
 export interface DaemonFigures {
-  /** Node with the same flags, and a socket. */
+  /** Node with the same flags and a socket, and no program. */
   readonly node: StartFigures;
   readonly daemon: StartFigures;
   readonly withHealth: StartFigures;
@@ -36,7 +36,7 @@ export interface DaemonFigures {
   readonly archiveBytes: number;
   readonly nodeBytes: number;
   readonly cachedPulls: CachedPullFigures;
-  /** Of the machine, used by others than the bench while it measured starts. */
+  /** The share of the machine that other processes used while starts were measured. */
   readonly strangersShare: number;
 }
 
@@ -44,7 +44,7 @@ export interface DaemonBench extends PullBench {
   readonly root: string;
 }
 
-/** What the daemon costs while nobody pulls, and what pulls leave behind. */
+/** The daemon's cost while no pull runs, and what pulls leave behind. */
 export async function measureDaemon(bench: DaemonBench): Promise<DaemonFigures> {
   const { programs, folder, signal } = bench;
   mkdirSync(folder);
@@ -65,7 +65,7 @@ export async function measureDaemon(bench: DaemonBench): Promise<DaemonFigures> 
   return { node, daemon, withHealth, ...pulls, cachedPulls, archiveBytes, unpackedBytes, nodeBytes, strangersShare };
 }
 
-/** The launcher of the daemon, with a program behind it that only opens the socket. */
+/** The daemon's launcher with a program that only opens the socket. */
 function writeBareNode({ node }: BuiltPrograms, folder: string): string {
   const script = join(folder, 'bare.mjs');
   const launcher = join(folder, 'bare');
@@ -88,7 +88,7 @@ async function measureStarts(
 ): Promise<StartFigures> {
   const times: number[] = [];
   const memory: ReturnType<DaemonProcess['memory']>[] = [];
-  // The first one reads the program from the disk.
+  // The first start reads the program from the disk.
   for (let start = 0; start <= STARTS; start += 1) {
     signal.throwIfAborted();
     await using daemon = new DaemonProcess(program);
@@ -108,7 +108,7 @@ async function measureStarts(
   };
 }
 
-/** What a start has begun is done, and what it has thrown away is collected. */
+/** Waits until background work of the start has ended and its garbage has been collected. */
 async function settle(signal: AbortSignal): Promise<void> {
   await sleep(1_000, undefined, { signal });
 }
@@ -127,14 +127,14 @@ async function measurePulls({ programs, registry, folder, signal }: DaemonBench)
     const imageUrl = `${registry.host}/daemon/image-${number}@${image.top.digest}`;
     await requestPull({ socketPath: daemon.socket, imageUrl, bundlePath, signal });
   }
-  // They end when they have idled for a while.
+  // Worker threads end when they have been idle for a while.
   while (threads() > threadsAtStart) await settle(signal);
   await settle(signal);
   const { rssBytes, peakBytes } = daemon.memory();
   return { idleRssBytes: rssBytes, peakRssBytes: peakBytes };
 }
 
-/** Two layers of 5 MB, most of which does not compress; no other image has them. */
+/** Two layers of 5 MB, mostly incompressible, that no other image has. */
 async function publishImage(number: number, registryUrl: string, folder: string): Promise<BuiltImage> {
   const members = [
     [file('random', pseudoRandom(4_000_000, `image ${number}`))],

@@ -3,19 +3,19 @@ import { rmSync } from 'node:fs';
 import type { GuestDisk, PodVm } from '../../test/support/podvm/types.ts';
 import { listVariants, type Variant } from './dm-crypt-variants.ts';
 
-/** Seconds of each step, and what they left. */
+/** Seconds of each step, and the bytes allocated afterwards. */
 export interface VariantFigures {
   readonly format: number;
   readonly open: number;
   readonly mkfs: number;
   readonly mount: number;
-  /** Of the host's disk, before the files. */
+  /** Allocated bytes of the host's disk before files are written. */
   readonly allocatedBytes: number;
   readonly writeSeconds: number;
   readonly readSeconds: number;
 }
 
-/** Why there are no figures. */
+/** The reason for missing figures. */
 export interface Impossible {
   readonly cannot: string;
 }
@@ -28,7 +28,7 @@ const MAPPED = `/dev/mapper/${MAPPER}`;
 const MOUNT_POINT = '/run/bench-mount';
 const HEADER_BYTES = '16M';
 
-/** As `prepare-volume` does it: a dry run names the blocks, and zeros are written past the page cache. */
+/** Works like `prepare-volume`: a dry run lists the blocks, and zeros are written past the page cache. */
 const MAKE_FILESYSTEM = `
 set -e
 clears=$1; device=$2; shift 2
@@ -53,7 +53,7 @@ function variantsOf({ devicePath, deviceId }: Pick<GuestDisk, 'devicePath' | 'de
   return listVariants({ path: devicePath, deviceId, bytes }, { headerPath: HEADER, mapperName: MAPPER });
 }
 
-/** On a new disk, which goes afterwards. */
+/** Measures on a new disk, which is removed afterwards. */
 export async function measureVariant(vm: PodVm, name: string, diskBytes: number): Promise<VariantFigures | Impossible> {
   const disk = await vm.plugDisk({ serial: 'bench', size: diskBytes });
   try {
@@ -98,7 +98,7 @@ async function timed(action: () => Promise<unknown>): Promise<number> {
   return (performance.now() - startedMs) / 1000;
 }
 
-/** The command is known; what it said is at the end. */
+/** The command is known, so that only the end of its output matters. */
 function firstWords(message: string): string {
   const said = message.slice(message.indexOf('--- stderr') + '--- stderr'.length).trim();
   return (said.split('\n')[0] ?? message).slice(0, 160);

@@ -1,6 +1,6 @@
 import { hasCommand, runCommand } from '../../test/support/machine/commands.ts';
 
-/** Debian package → a command that it brings. Only the bench needs the peers, so only it installs them. */
+/** Debian package → a command in it. Only the bench needs the peers, so only the bench installs them. */
 const PACKAGES = new Map([
   ['docker-registry', 'docker-registry'],
   ['skopeo', 'skopeo'],
@@ -9,7 +9,7 @@ const PACKAGES = new Map([
   ['containerd', 'containerd'],
 ]);
 
-/** Installs what is missing, one by one, so that a peer that cannot be had costs only itself. */
+/** Installs missing packages one by one, so that an unavailable peer does not affect the others. */
 export async function installPackages(): Promise<void> {
   const missing = [...PACKAGES].filter(([, command]) => !hasCommand(command)).map(([name]) => name);
   if (missing.length === 0) return;
@@ -26,7 +26,7 @@ export async function installPackages(): Promise<void> {
   }
 }
 
-/** `skopeo 1.9.3+ds1-1`, for those that are installed as packages. */
+/** Returns texts like `skopeo 1.9.3+ds1-1` for the installed packages. */
 export async function packageVersions(): Promise<string[]> {
   const parameters = ['-W', `-f=\${Package} \${Version}\n`, ...PACKAGES.keys()];
   const { stdout } = await runCommand('dpkg-query', parameters).catch(() => ({ stdout: Buffer.alloc(0) }));

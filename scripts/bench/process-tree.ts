@@ -5,9 +5,9 @@ const TICKS_PER_SECOND = 100;
 const SAMPLE_MS = 10;
 
 export interface CpuTime {
-  /** Of the process itself. */
+  /** CPU time of the process itself. */
   readonly own: number;
-  /** Of its descendants that ended and were waited for. */
+  /** CPU time of its descendants that have ended and were waited for. */
   readonly waitedFor: number;
 }
 
@@ -27,14 +27,14 @@ export function totalCpuTime(pid: number): number {
   return own + waitedFor;
 }
 
-/** Seconds that all cores together were not idle; what the hypervisor took away counts as busy. */
+/** Seconds that all cores together were not idle; time taken by the hypervisor counts as busy. */
 export function readBusyTime(): number {
   const [line = ''] = readFileSync('/proc/stat', 'latin1').split('\n');
   const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line.split(/ +/).slice(1).map(Number);
   return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND;
 }
 
-/** A process and all below it. Children belong to threads, and a Go program starts them on any. */
+/** Lists a process and its descendants. Children belong to threads, and a Go program starts them on any thread. */
 export function processTree(pid: number): number[] {
   const threads = readFolder(`/proc/${pid}/task`);
   const children = threads.flatMap((thread) =>
@@ -73,7 +73,7 @@ function readHighWater(pid: number): number | undefined {
   return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
 }
 
-/** Processes end while they are looked at. */
+/** Processes may end while they are read. */
 function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'latin1');

@@ -12,7 +12,7 @@ export interface BuiltPrograms {
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Builds into a folder of the bench's own, so that nobody's build changes under it. */
+/** Builds into a separate folder, so that no other build changes the programs during the bench. */
 export async function buildPrograms(folder: string): Promise<BuiltPrograms> {
   await buildProgram(ROOT, folder);
   const floor = join(folder, 'lib/floor.mjs');

@@ -17,16 +17,16 @@ export interface BenchReport {
 export function formatReport({ results, machine, packages, rounds, scale }: BenchReport): string {
   const scaled = scale === 1 ? '' : ` **Images scaled by ${scale}**: do not quote these figures.`;
   const facts = `Measured on ${machine.cores} cores (${machine.processor}) **${machine.hasShaInstructions ? 'with' : 'without'}** SHA instructions, ${gigabytes(machine.memoryBytes)} of memory, Linux ${machine.kernel}, Node ${machine.node.slice(1)}; ${packages.join(', ')}. Medians of ${rounds} interleaved rounds.${scaled}`;
-  const places = Map.groupBy(results, ({ place }) => place.title);
+  const scenarios = Map.groupBy(results, ({ scenario }) => scenario.title);
   return [
     '### Ratios',
     'Wall time of Sealift (EROFS without tree) divided by that of the other program: 0.25 means four times as fast.',
-    ...[...places].map(([title, cases]) => `**${title}**\n\n${formatRatios(cases)}`),
+    ...[...scenarios].map(([title, cases]) => `**${title}**\n\n${formatRatios(cases)}`),
     '### Targets',
     formatTargets(results, machine),
     '### Figures',
     facts,
-    ...[...places].flatMap(([title, cases]) => [`#### ${title}`, ...cases.map(formatCase)]),
+    ...[...scenarios].flatMap(([title, cases]) => [`#### ${title}`, ...cases.map(formatCase)]),
   ].join('\n\n');
 }
 
@@ -48,9 +48,9 @@ function formatRatios(cases: readonly CaseResult[]): string {
 }
 
 function formatTargets(results: readonly CaseResult[], machine: Machine): string {
-  const first = results[0]?.place.title;
+  const first = results[0]?.scenario.title;
   const rows = results
-    .filter(({ place }) => place.title === first)
+    .filter(({ scenario }) => scenario.title === first)
     .flatMap((result) => compareWithTargets(result, machine.hasShaInstructions))
     .map(({ what, target, measured }) => [
       what,

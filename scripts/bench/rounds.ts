@@ -2,49 +2,49 @@ import { join } from 'node:path';
 import { CannotTakePart, type Contender } from './contender.ts';
 import type { BenchImage } from './images.ts';
 import { runOnce, type Sample } from './run-once.ts';
-import type { Place } from './settings.ts';
+import type { Scenario } from './settings.ts';
 
 export interface Cell {
   readonly contender: string;
   readonly kind: Contender['kind'];
-  /** Of the rounds that count. */
+  /** Figures of the rounds that count. */
   readonly samples: readonly Sample[];
-  /** Why there are none. */
+  /** The reason for missing figures. */
   readonly cannot?: string;
 }
 
 export interface CaseResult {
-  readonly place: Place;
+  readonly scenario: Scenario;
   readonly image: BenchImage;
   readonly cells: readonly Cell[];
   /** Rounds that do not count, because something else took part of the machine. */
   readonly setAside: number;
-  /** True: rounds with strangers had to count, as no others came. */
+  /** True when disturbed rounds had to count because there were no quiet ones. */
   readonly isDisturbed: boolean;
 }
 
 export interface RoundsOptions {
-  readonly place: Place;
+  readonly scenario: Scenario;
   readonly image: BenchImage;
   readonly registry: string;
   readonly rounds: number;
   readonly contenders: readonly Contender[];
-  /** Where runs lie; in `place`. */
+  /** The folder of the runs, which belongs to `scenario`. */
   readonly folder: string;
   readonly stateFolder: string;
   readonly signal: AbortSignal;
 }
 
-/** A tenth of the machine; what the kernel does in threads of its own for a contender stays below in memory. */
+/** A tenth of the machine. Kernel threads that work for a contender stay below this when files are in memory. */
 const STRANGERS_SHARE = 0.1;
 
 /**
- * One after the other and again, so that whatever else the machine does hits all alike; after a first round that warms
- * caches and shows who can take part at all. A round that strangers disturbed, whatever it measured, is run again, up to
- * twice the rounds in all.
+ * Runs the contenders in turn, round after round, so that other load on the machine affects all alike. A first round
+ * warms caches and shows which contenders can take part. A round that other processes disturbed is run again, up to
+ * twice the number of rounds in all.
  */
 export async function runRounds(options: RoundsOptions): Promise<CaseResult> {
-  const { place, image, rounds, contenders } = options;
+  const { scenario, image, rounds, contenders } = options;
   const cannot = await warmUp(options);
   const able = contenders.filter(({ name }) => !cannot.has(name));
   const quiet: Map<string, Sample>[] = [];
@@ -65,7 +65,7 @@ export async function runRounds(options: RoundsOptions): Promise<CaseResult> {
       ? { contender: name, kind, samples }
       : { contender: name, kind, samples, cannot: reason };
   });
-  return { place, image, cells, setAside: quiet.length + noisy.length - counted.length, isDisturbed };
+  return { scenario, image, cells, setAside: quiet.length + noisy.length - counted.length, isDisturbed };
 }
 
 async function warmUp(options: RoundsOptions): Promise<Map<string, string>> {

@@ -9,26 +9,26 @@ import { processTree, readBusyTime, readCpuTime, totalCpuTime, watchPeakMemory }
 import { runStep } from './run-step.ts';
 import { verifyResults } from './verify-results.ts';
 
-/** What one pull took. */
+/** The resources that one pull used. */
 export interface Sample {
   readonly wallSeconds: number;
   readonly cpuSeconds: number;
   readonly peakBytes: number;
   readonly diskBytes: number;
-  /** Part of the machine's CPU time that went to processes which are no part of the bench. */
+  /** The share of the machine's CPU time that processes outside the bench used. */
   readonly strangersShare: number;
 }
 
 const LOOP_FREE_MS = 5000;
 
-/** Runs one contender once from nothing, checks what it made, and takes it away again, whatever happens. */
+/** Runs one contender once with empty storage, checks its output, and removes it in any case. */
 export async function runOnce(contender: Contender, run: Run): Promise<Sample> {
   mkdirSync(run.folder);
   mkdirSync(run.stateFolder);
   let daemon: Daemon | undefined;
   try {
     daemon = await contender.prepare?.(run);
-    // What others left to be written must not be written on this one's time.
+    // Pending writes of earlier runs must not take time of this run.
     await mustRun('sync', []);
     const { output, ...measured } = await measure(contender, run, daemon);
     verifyResults(contender.results(run, output), run.image.content);
@@ -46,7 +46,7 @@ async function measure(
 ): Promise<Omit<Sample, 'diskBytes'> & { readonly output: string }> {
   const steps = contender.steps(run);
   const daemonCpu = (): number => (daemon === undefined ? 0 : totalCpuTime(daemon.pid));
-  // Registry and proxy, the bench's own children: they serve everybody, so they belong to nobody.
+  // Registry and proxy are children of the bench and serve all contenders, so that their time is not counted.
   const servers = processTree(process.pid).filter((pid) => pid !== daemon?.pid);
   const serversCpu = (): number => servers.reduce((sum, pid) => sum + readCpuTime(pid).own, 0);
   const memory = watchPeakMemory();
@@ -66,14 +66,14 @@ async function measure(
   } finally {
     peakBytes = memory.stop();
   }
-  // The children that ended are the contender's: nothing else is started and waited for in between.
+  // All children that ended belong to the contender: nothing else is started and waited for in between.
   const cpuSeconds = waitedFor() - before.children + daemonCpu() - before.daemon;
   const strangers = readBusyTime() - before.busy - cpuSeconds - (serversCpu() - before.servers);
   const strangersShare = Math.max(0, strangers / (wallSeconds * cpus().length));
   return { wallSeconds, cpuSeconds, peakBytes, strangersShare, output };
 }
 
-/** A peer may be unable to take an image; that we are would be a bug. */
+/** A peer may be unable to pull an image. For Sealift that would be a bug. */
 function refusal({ kind }: Contender, message: string): Error {
   return kind === 'peer' ? new CannotTakePart(message) : new Error(message);
 }
@@ -86,7 +86,7 @@ function lastLine(text: string): string {
   return text.trim().split('\n').at(-1)?.slice(0, 300) ?? '';
 }
 
-/** Allocated blocks, without what is mounted in between. */
+/** Counts allocated blocks, without mounted file systems below. */
 async function diskUsage({ folder, stateFolder }: Run): Promise<number> {
   const listed = await mustRun('du', ['-sx', '--block-size=1', folder, stateFolder]);
   return listed

@@ -40,7 +40,7 @@ export function runStep(step: Step, onStart: (pid: number) => void, signal: Abor
   });
 }
 
-/** Whatever somebody has set for Sealift must not change what is compared. */
+/** The user's own Sealift settings must not change the comparison. */
 function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !/^(SEALIFT|NODE)_/.test(name)));
 }

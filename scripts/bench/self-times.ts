@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { formatTable } from '../format-table.ts';
 
-/** As V8 writes it: https://chromedevtools.github.io/devtools-protocol/tot/Profiler/#type-Profile */
+/** The profile as V8 writes it: https://chromedevtools.github.io/devtools-protocol/tot/Profiler/#type-Profile */
 interface CpuProfile {
   readonly nodes: readonly ProfileNode[];
   readonly samples: readonly number[];
@@ -23,7 +23,7 @@ export interface ThreadProfile {
 
 const SHOWN = 14;
 
-/** What only this thread calls names it. */
+/** A function that only one kind of thread calls identifies the thread. */
 const THREADS = new Map([
   ['runFetchLine', 'fetch thread'],
   ['drainTo', 'apply thread'],
@@ -48,7 +48,7 @@ export function toThreadProfile(name: string, { nodes, samples, timeDeltas }: Cp
   };
 }
 
-/** One table a thread; the profiler's own cost is in it. */
+/** Prints one table for each thread, including the profiler's own cost. */
 export function formatProfiles(profiles: readonly ThreadProfile[], seconds: number): string {
   const tables = profiles.map(({ title, totalMs, selfMs }) => {
     const rows = [...selfMs]

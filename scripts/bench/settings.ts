@@ -4,12 +4,12 @@ import type { SlowWire } from '../../test/support/proxies/slow-proxy.ts';
 import { IMAGE_KEYS, type ImageKey } from './images.ts';
 import { fileSystemOf } from './machine.ts';
 
-/** Where a contender's results lie, and how it reaches the registry. */
-export interface Place {
+/** One part of the bench: where a contender's results lie, and how it reaches the registry. */
+export interface Scenario {
   readonly title: string;
   readonly folder: string;
   readonly network: 'local' | 'slow';
-  /** What is between it and a slow registry. */
+  /** The wire to a slow registry. */
   readonly wire?: SlowWire;
   readonly images: readonly ImageKey[];
 }
@@ -20,69 +20,69 @@ export type BenchPart = (typeof PARTS)[number];
 export interface BenchSettings {
   readonly parts: readonly BenchPart[];
   readonly rounds: number;
-  /** 1 is the real thing; smaller makes smaller images, to see whether everything works. */
+  /** 1 measures full-size images; a smaller value makes smaller images, to check that everything works. */
   readonly scale: number;
-  readonly places: readonly Place[];
+  readonly scenarios: readonly Scenario[];
   readonly contenders: RegExp;
-  /** Where images are made and the registry lies, the same for all. */
+  /** The folder where images are made and the registry lies, the same for all contenders. */
   readonly imagesFolder: string;
-  /** Undefined: print only. */
+  /** Undefined to print only. */
   readonly outputFolder: string | undefined;
 }
 
 const MEMORY = '/dev/shm';
 const DISK = '/var/tmp';
 
-/** Throws with a sentence when a variable makes no sense. */
+/** Throws an error with a sentence when a variable is malformed. */
 export function readSettings(environment: NodeJS.ProcessEnv, docsFolder: string): BenchSettings {
   const rounds = readNumber(environment, 'BENCH_ROUNDS', 5);
   const scale = readNumber(environment, 'BENCH_SCALE', 1);
   const images = chooseImages(environment['BENCH_IMAGES']);
   const isWhole = scale === 1 && !environment['BENCH_IMAGES'] && !environment['BENCH_CONTENDERS'];
-  const places = choosePlaces(environment['BENCH_DIR'], images).filter(
+  const scenarios = chooseScenarios(environment['BENCH_DIR'], images).filter(
     ({ network }) => (environment['BENCH_NETWORK'] ?? network) === network,
   );
-  if (places.length === 0) throw new Error('BENCH_NETWORK: expected local or slow');
+  if (scenarios.length === 0) throw new Error('BENCH_NETWORK: expected local or slow');
   return {
     parts: chooseParts(environment['BENCH_PARTS']),
     rounds,
     scale,
-    places,
+    scenarios,
     contenders: new RegExp(environment['BENCH_CONTENDERS'] || '.', 'i'),
     imagesFolder: environment['BENCH_DIR'] || DISK,
-    // Part of a bench must not take the place of a whole one.
+    // Part of a bench must not replace a whole one.
     outputFolder: environment['BENCH_OUTPUT'] || (isWhole && !environment['BENCH_NETWORK'] ? docsFolder : undefined),
   };
 }
 
-/** What a wire changes shows in these two: its rate in the one, its delay in the other. */
+/** These two images show the effect of a wire: one its rate, the other its delay. */
 const SLOW_WIRE: SlowWire = { bytesPerSecond: 50e6, roundTripMs: 10 };
 const SLOW_IMAGES: readonly ImageKey[] = ['one', 'forty'];
 
-/** What many a registry gives one connection; here it shows who has more than one, for a layer and for many. */
+/** The rate that many registries give one connection. It shows which contenders use several, for one layer and for many. */
 const SLOWER_WIRE: SlowWire = { bytesPerSecond: 20e6, roundTripMs: 10 };
 const SLOWER_IMAGES: readonly ImageKey[] = ['one', 'forty'];
 
-/** A disk's own moods are larger than most of what is compared: the one image that shows what it changes. */
+/** A disk varies more than most differences compared here, so that one image has to show its effect. */
 const DISK_IMAGES: readonly ImageKey[] = ['one'];
 
-/** Everything in memory, as in a guest without a volume; part of it over a slow wire, and on a disk. */
-function choosePlaces(folder: string | undefined, images: readonly ImageKey[]): Place[] {
+/** All images in memory, as in a guest without a volume; some of them also over a slow wire, and on a disk. */
+function chooseScenarios(folder: string | undefined, images: readonly ImageKey[]): Scenario[] {
   const inMemory = existsSync(MEMORY) && fileSystemOf(MEMORY) === 'tmpfs';
   const path = folder || (inMemory ? MEMORY : DISK);
   const onlySome = (some: readonly ImageKey[]) => images.filter((key) => some.includes(key));
-  const places: Place[] = [
+  const scenarios: Scenario[] = [
     { title: titleOf(undefined, path), folder: path, network: 'local', images },
-    slowPlace(path, SLOW_WIRE, onlySome(SLOW_IMAGES)),
-    slowPlace(path, SLOWER_WIRE, onlySome(SLOWER_IMAGES)),
+    slowScenario(path, SLOW_WIRE, onlySome(SLOW_IMAGES)),
+    slowScenario(path, SLOWER_WIRE, onlySome(SLOWER_IMAGES)),
   ];
   if (path === MEMORY) {
-    places.push({ title: titleOf(undefined, DISK), folder: DISK, network: 'local', images: onlySome(DISK_IMAGES) });
+    scenarios.push({ title: titleOf(undefined, DISK), folder: DISK, network: 'local', images: onlySome(DISK_IMAGES) });
   }
-  return places.filter((place) => place.images.length > 0);
+  return scenarios.filter((scenario) => scenario.images.length > 0);
 }
 
-function slowPlace(folder: string, wire: SlowWire, images: readonly ImageKey[]): Place {
+function slowScenario(folder: string, wire: SlowWire, images: readonly ImageKey[]): Scenario {
   return { title: titleOf(wire, folder), folder, network: 'slow', wire, images };
 }
 
@@ -116,7 +116,7 @@ function readNumber(environment: NodeJS.ProcessEnv, name: string, fallback: numb
   return value;
 }
 
-/** What cannot be done without, whoever takes part. */
+/** Requirements of the bench that do not depend on the contenders. */
 export function findObstacle(): string | undefined {
   if (!IS_ROOT) return 'the bench mounts file systems and starts daemons: run it as root';
   return hasCommand('docker-registry') ? undefined : 'the bench needs docker-registry';

@@ -8,7 +8,7 @@ export interface Summary {
   readonly diskBytes: number;
 }
 
-/** Medians; for the wall time also how far the rounds lay apart. Undefined where nothing was measured. */
+/** Returns medians, and the spread of the wall times. Undefined when nothing was measured. */
 export function summarize({ samples }: Pick<Cell, 'samples'>): Summary | undefined {
   if (samples.length === 0) return undefined;
   const of = (pick: (sample: Sample) => number): number => median(samples.map(pick));
@@ -16,7 +16,7 @@ export function summarize({ samples }: Pick<Cell, 'samples'>): Summary | undefin
   return {
     wall: { median: median(walls), min: Math.min(...walls), max: Math.max(...walls) },
     cpuSeconds: of(({ cpuSeconds }) => cpuSeconds),
-    // The worst, not the middle: it is what has to be there.
+    // The maximum, not the median: that much memory has to be available.
     peakBytes: Math.max(...samples.map(({ peakBytes }) => peakBytes)),
     diskBytes: of(({ diskBytes }) => diskBytes),
   };

@@ -4,7 +4,7 @@ import type { ImageKey } from './images.ts';
 import type { CaseResult } from './rounds.ts';
 import { summarize } from './statistics.ts';
 
-/** At most so much of a peer's wall time, on two cores with a local registry and results in memory. */
+/** The greatest share of a peer's wall time, on two cores with a local registry and results in memory. */
 const RATIO_TARGETS: Readonly<Partial<Record<ImageKey, Readonly<Record<string, number>>>>> = {
   one: { 'skopeo + umoci': 0.3, podman: 0.35, 'ctr (containerd)': 0.55, [FLOOR_NAME]: 1.3 },
   zstd: { podman: 0.4 },
@@ -12,7 +12,7 @@ const RATIO_TARGETS: Readonly<Partial<Record<ImageKey, Readonly<Record<string, n
   forty: { 'ctr (containerd)': 0.5 },
 };
 
-/** What the verity tree may add, without and with SHA instructions. */
+/** The time that the verity tree may add, without and with SHA instructions. */
 const TREE_TARGETS = { without: 1.6, with: 1.25 } as const;
 
 /** Peak RSS in every case. */
@@ -24,7 +24,7 @@ export interface TargetRow {
   readonly measured: number;
 }
 
-/** Every target that a case can be held to, met or not. */
+/** Returns every target that applies to a case, met or not. */
 export function compareWithTargets(result: CaseResult, hasShaInstructions: boolean): TargetRow[] {
   const wallOf = (name: string): number | undefined =>
     summarize(result.cells.find(({ contender }) => contender === name) ?? { samples: [] })?.wall.median;

@@ -3,7 +3,7 @@ import type { TreeSize } from './images.ts';
 
 const SLASH = Buffer.from('/');
 
-/** Nobody wins by leaving work out: the files of the image have to be there, all of them and at their sizes. */
+/** Checks that all files of the image exist with their sizes, so that no contender gains by leaving work out. */
 export function verifyResults(folders: readonly string[] | undefined, expected: TreeSize): void {
   if (folders === undefined) return;
   const found = folders.map((folder) => sizeOfTree(Buffer.from(folder)));

@@ -4,7 +4,7 @@ import { processTree, readBusyTime, totalCpuTime } from './process-tree.ts';
 /** A tenth of the machine. */
 const DISTURBED_SHARE = 0.1;
 
-/** Starts counting; the returned function gives the share of the machine that other processes have used since then. */
+/** Starts counting. The returned function returns the share of the machine that other processes have used since then. */
 export function watchStrangers(): () => number {
   const begun = readUse();
   return () => {
@@ -30,7 +30,7 @@ function cpuTimeOf(pid: number): number {
   }
 }
 
-/** The sentence that a report ends its facts with. */
+/** The last sentence of a report's facts. */
 export function describeStrangers(share: number): string {
   const percent = `${Math.round(share * 100)} %`;
   if (share <= DISTURBED_SHARE) return `Other processes used ${percent} of the machine.`;

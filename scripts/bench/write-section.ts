@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
-/** Replaces what lies between `<!-- NAME:begin -->` and `<!-- NAME:end -->`; the rest of the document is people's. */
+/** Replaces the text between `<!-- NAME:begin -->` and `<!-- NAME:end -->`; the rest of the document stays as it is. */
 export function writeSection(path: string, name: string, text: string): void {
   const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];
   const document = readFileSync(path, 'utf8');

@@ -9,10 +9,10 @@ import { writeArchive } from './write-archive.ts';
 
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE'];
 
-/** Go's names, which are those of images and Kubernetes nodes. */
+/** Go's names of architectures, which images and Kubernetes nodes use as well. */
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 
-/** As Debian has them below /usr. */
+/** The folders follow Debian's layout below /usr. */
 const COMPLETIONS: Readonly<Record<string, string>> = {
   bash: 'share/bash-completion/completions/sealift',
   zsh: 'share/zsh/vendor-completions/_sealift',
@@ -29,7 +29,7 @@ export interface DistributionOptions {
 
 export interface Distribution {
   readonly archive: string;
-  /** The one folder in the archive. */
+  /** The name of the only folder in the archive. */
   readonly name: string;
   readonly archiveBytes: number;
   readonly unpackedBytes: number;

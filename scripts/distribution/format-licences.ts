@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 const LICENCE_FILE = /^(licen[cs]e|copying|notice)([.-].*)?$/i;
 
-/** Packages without a file for it: Apache-2.0 is our own text, and the rest stands in the sources it is about. */
+/** Licences of packages without a licence file: Apache-2.0 is Sealift's own text, the others are in the sources. */
 const TEXTS_ELSEWHERE: Readonly<Record<string, (folder: string) => readonly string[]>> = {
   '@bufbuild/protobuf': (folder) => [
     readFileSync(new URL('../../LICENSE', import.meta.url), 'utf8'),
@@ -35,7 +35,7 @@ export function formatLicences(packages: readonly string[]): string {
   ].join('\n');
 }
 
-/** Indented, so that nothing in it is markup. */
+/** Indents a text, so that no part of it is markup. */
 function formatText(text: string): string[] {
   const lines = text.replaceAll('\r\n', '\n').trimEnd().split('\n');
   return ['', ...lines.map((line) => (line === '' ? '' : `    ${line}`))];
@@ -54,7 +54,7 @@ function readLicence(folder: string): Licence {
   };
 }
 
-/** The comment that a source file begins with. */
+/** Returns the comment at the beginning of a source file. */
 function leadingComment(path: string): string {
   const lines = readFileSync(path, 'utf8').split('\n');
   const end = lines.findIndex((line) => !line.startsWith('//'));

@@ -45,7 +45,7 @@ function listBelow(folder: string): string[] {
   return names.map((name) => join(basename(folder), name));
 }
 
-/** Modes do not depend on the umask of the one who builds. */
+/** Modes do not depend on the umask of the build. */
 function describeEntry(name: string, path: string, mtime: Date): Partial<Header> & Pick<Header, 'name'> {
   const status = lstatSync(path);
   const owner = { mtime, uid: 0, gid: 0, uname: 'root', gname: 'root' };
