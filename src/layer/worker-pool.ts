@@ -66,7 +66,7 @@ export class WorkerPool {
   #living = 0;
   readonly #idle = new Map<WorkerHandle, NodeJS.Timeout>();
   readonly #rings: SharedArrayBuffer[] = [];
-  readonly #pairs: LinePairs;
+  readonly #pairs: LinePairs<WorkerHandle>;
   readonly #shared = new Map<SharedLane, { readonly worker: WorkerHandle; tasks: number }>();
   /** Threads that were ended and have not gone: the kernel keeps them, as a rule for a disk that does not answer. */
   readonly #stuck = new Set<WorkerHandle>();
@@ -295,7 +295,7 @@ export class WorkerPool {
   }
 
   /** The third part of a line, where it has a thread of its own. */
-  #openTree({ target }: LayerJob, pair: LinePair) {
+  #openTree({ target }: LayerJob, pair: LinePair<WorkerHandle>) {
     if (!this.#options.treeThread || target.kind !== 'image' || !target.verity) return undefined;
     pair.hasher ??= this.#acquire('plain');
     return { hasher: pair.hasher, path: target.path, ring: this.#takeRing() };
@@ -340,7 +340,7 @@ export class WorkerPool {
 }
 
 /** The part of a turn that a line tells of its progress. */
-type LineTurn = Pick<PairTurn, 'pair' | 'missing' | 'fetched'>;
+type LineTurn = Pick<PairTurn<WorkerHandle>, 'pair' | 'missing' | 'fetched'>;
 
 const NO_NEXT = { missing: (): void => {}, fetched: (): void => {} };
 

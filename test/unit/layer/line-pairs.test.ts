@@ -1,32 +1,34 @@
 import { describe, expect, it } from 'vitest';
-import { type LinePair, LinePairs, type PairTurn } from '../../../src/layer/line-pairs.ts';
+import { LinePairs, type PairTurn } from '../../../src/layer/line-pairs.ts';
 
 const SMALL = 1024 * 1024;
 const BIG = 100 * SMALL;
 
-interface FakePair extends LinePair {
+interface FakeThread {
   readonly number: number;
+  readonly isDead: boolean;
 }
 
 function setUp(count: number) {
   const open: number[] = [];
   let opened = 0;
   const dead = new Set<number>();
-  const pairs = new LinePairs(count, {
+  const pairs = new LinePairs<FakeThread>(count, {
     open: () => {
       opened += 1;
       open.push(opened);
       const number = opened;
-      const worker = {
+      const thread: FakeThread = {
+        number,
         get isDead() {
           return dead.has(number);
         },
       };
-      return { number, fetcher: worker, applier: worker } as never;
+      return { fetcher: thread, applier: thread };
     },
-    close: (pair) => open.splice(open.indexOf((pair as FakePair).number), 1),
+    close: ({ fetcher }) => open.splice(open.indexOf(fetcher.number), 1),
   });
-  const numberOf = ({ pair }: PairTurn) => (pair as FakePair).number;
+  const numberOf = ({ pair }: PairTurn<FakeThread>) => pair.fetcher.number;
   return { pairs, open, dead, numberOf };
 }
 
