@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { WorkerStart } from '../layer/messages.ts';
-import { serveWorker } from '../layer/serve-worker.ts';
+import type { WorkerStart } from '../workers/messages.ts';
+import { serveWorker } from '../workers/serve-worker.ts';
 
 /** The entry of every layer worker: a composition root of its own. */
 if (parentPort !== null) {

@@ -1,5 +1,3 @@
-export { canUseSyncHandle } from './decompress/index.ts';
-export type { BlobOrigin, FileRange, LayerJob, LayerTarget, StagedLayer } from './types.ts';
 export {
   type CallLane,
   type CallOptions,
@@ -7,4 +5,6 @@ export {
   type StageOptions,
   WorkerPool,
   type WorkerPoolOptions,
-} from './worker-pool.ts';
+} from '../workers/worker-pool.ts';
+export { canUseSyncHandle } from './decompress/index.ts';
+export type { BlobOrigin, FileRange, LayerJob, LayerTarget, StagedLayer } from './types.ts';

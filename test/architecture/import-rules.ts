@@ -70,8 +70,8 @@ export const OPEN_FILES: readonly string[] = [
   // undici costs 38 MB of memory where it is loaded, so the worker's transport is not part of the index.
   'src/http/transport.ts',
   // The worker's loop, which only the entry of the worker threads loads.
-  'src/layer/serve-worker.ts',
-  'src/layer/messages.ts',
+  'src/workers/serve-worker.ts',
+  'src/workers/messages.ts',
   // Each program loads its own wiring, and the other's with everything behind it stays out of memory.
   'src/compose/cli.ts',
   'src/compose/run-daemon.ts',

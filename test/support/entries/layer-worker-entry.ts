@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { WorkerStart } from '../../../src/layer/messages.ts';
-import { serveWorker } from '../../../src/layer/serve-worker.ts';
+import type { WorkerStart } from '../../../src/workers/messages.ts';
+import { serveWorker } from '../../../src/workers/serve-worker.ts';
 
 /**
  * A layer worker with a fault, named by SEALIFT_TEST_FAULT: `slow=NAME` sleeps half a second at the checkpoint NAME,

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { WorkerStart } from '../../../src/layer/messages.ts';
-import { serveWorker } from '../../../src/layer/serve-worker.ts';
+import type { WorkerStart } from '../../../src/workers/messages.ts';
+import { serveWorker } from '../../../src/workers/serve-worker.ts';
 import { createCheckpoint } from '../programs/checkpoint-folder.ts';
 
 /** The worker of layer/worker.ts, but for its checkpoints. */

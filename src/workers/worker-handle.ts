@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { assertNever, fromPlainError, SealiftError, toPlainError } from '../errors/index.ts';
 import { type AuthChallenge, freeRangeBudget, type HttpRequest } from '../http/index.ts';
+import { freeWindowToken } from '../layer/window-token.ts';
 import type { FromWorker, Task, ToWorker, WorkerStart } from './messages.ts';
-import { freeWindowToken } from './window-token.ts';
 
 /** What a task may ask or tell while it runs. */
 export interface TaskHooks {

@@ -1,7 +1,7 @@
 import type { PlainError } from '../errors/index.ts';
 import type { AuthChallenge, DocumentResponse, HttpRequest, TransportSettings } from '../http/index.ts';
+import type { LayerJob, StagedImage, StagedLayer } from '../layer/types.ts';
 import type { Limits } from '../limits/index.ts';
-import type { LayerJob, StagedImage, StagedLayer } from './types.ts';
 
 /** Work that is done whole in one worker and answered once. `operation` is plain data that the entry's table knows. */
 export type Task =

@@ -7,6 +7,15 @@ import {
   type Transport,
   type TransportSettings,
 } from '../http/index.ts';
+import { createApplyLine } from '../layer/apply-line.ts';
+import { type FetchLinePorts, runFetchLine } from '../layer/fetch-line.ts';
+import { FetchTurns } from '../layer/fetch-turns.ts';
+import { HeldBytes } from '../layer/held-bytes.ts';
+import { Ring, RingAborted, SLOT_BYTES } from '../layer/ring.ts';
+import { streamFile } from '../layer/stream-file.ts';
+import type { BlobOrigin, LayerTarget, StagedImage, StagedLayer } from '../layer/types.ts';
+import { createWindowGate } from '../layer/window-token.ts';
+import { createWireGauge } from '../layer/wire-gauge.ts';
 import { collectAllGarbage, collectYoungGarbage } from '../platform/index.ts';
 import {
   type BlockFeed,
@@ -19,16 +28,7 @@ import {
   type LowerView,
   type VerityTreeWriter,
 } from '../unpack/index.ts';
-import { createApplyLine } from './apply-line.ts';
-import { type FetchLinePorts, runFetchLine } from './fetch-line.ts';
-import { FetchTurns } from './fetch-turns.ts';
-import { HeldBytes } from './held-bytes.ts';
 import type { FromWorker, Task, ToWorker, WorkerStart } from './messages.ts';
-import { Ring, RingAborted, SLOT_BYTES } from './ring.ts';
-import { streamFile } from './stream-file.ts';
-import type { BlobOrigin, LayerTarget, StagedImage, StagedLayer } from './types.ts';
-import { createWindowGate } from './window-token.ts';
-import { createWireGauge } from './wire-gauge.ts';
 
 /** Progress is told, and young garbage collected, each time so many bytes have come. */
 const STEP_BYTES = 1024 * 1024;

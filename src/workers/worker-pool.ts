@@ -5,12 +5,12 @@ import {
   type HttpClient,
   type TransportSettings,
 } from '../http/index.ts';
+import { type LinePair, LinePairs, type PairTurn } from '../layer/line-pairs.ts';
+import { createRingMemory, Ring, type RingAbortReason } from '../layer/ring.ts';
+import type { LayerJob, StagedLayer } from '../layer/types.ts';
+import { createWindowTokenMemory } from '../layer/window-token.ts';
 import type { Limits } from '../limits/index.ts';
-import { type LinePair, LinePairs, type PairTurn } from './line-pairs.ts';
 import type { Task } from './messages.ts';
-import { createRingMemory, Ring, type RingAbortReason } from './ring.ts';
-import type { LayerJob, StagedLayer } from './types.ts';
-import { createWindowTokenMemory } from './window-token.ts';
 import { PeerFailure, type TaskAnswer, type TaskHooks, WorkerHandle } from './worker-handle.ts';
 
 export interface WorkerPoolOptions {
