@@ -12,7 +12,6 @@ import {
 } from '../config/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import type { TransportSettings } from '../http/index.ts';
-import { WorkerPool } from '../layer/index.ts';
 import type { Limits } from '../limits/index.ts';
 import {
   formatReference,
@@ -55,8 +54,8 @@ import {
   type Store,
   type StoreOptions,
 } from '../store/index.ts';
-
 import type { RunVolumeOperation, StorePlace as VolumePlace, VolumeSettings } from '../volume/index.ts';
+import { WorkerPool } from '../workers/index.ts';
 
 /** From source the worker is a module of this tree, in a build its bundle lies beside ours. */
 const WORKER_ENTRY = import.meta.url.endsWith('.ts')

@@ -1,10 +1,21 @@
-export {
-  type CallLane,
-  type CallOptions,
-  type LayerLine,
-  type StageOptions,
-  WorkerPool,
-  type WorkerPoolOptions,
-} from '../workers/worker-pool.ts';
 export { canUseSyncHandle } from './decompress/index.ts';
-export type { BlobOrigin, FileRange, LayerJob, LayerTarget, StagedLayer } from './types.ts';
+export { type CancellableWork, LayerLines, layerCancelled } from './layer-lines.ts';
+export { PeerFailure } from './peer-failure.ts';
+export type {
+  ApplyTask,
+  BlobOrigin,
+  FetchHooks,
+  FetchTask,
+  FileRange,
+  LayerJob,
+  LayerLine,
+  LayerStager,
+  LayerTarget,
+  LineThread,
+  RunningTask,
+  StagedImage,
+  StagedLayer,
+  StageOptions,
+  TreeTask,
+} from './types.ts';
+export { createWindowTokenMemory, freeWindowToken } from './window-token.ts';

@@ -1,4 +1,4 @@
-/** What is to be known of a thread that pairs are made of. */
+/** The state of a thread that `LinePairs` looks at. */
 export interface PairedThread {
   readonly isDead: boolean;
 }
@@ -7,7 +7,7 @@ export interface PairedThread {
 export interface LinePair<Thread extends PairedThread> {
   readonly fetcher: Thread;
   readonly applier: Thread;
-  /** Hashes what the applier writes; there from the first layer on that wants a tree. */
+  /** Hashes what the applier writes. Set when the first layer that needs a hash tree arrives. */
   hasher?: Thread;
 }
 
@@ -20,39 +20,42 @@ interface HeldPair<Thread extends PairedThread> {
   readonly pair: LinePair<Thread>;
   /** Layers whose fetching or applying has not ended. */
   layers: number;
-  /** Layers that are not fetched yet, in turn: one, and those whose requests are open ahead. */
+  /** Layers that are not fetched yet, in order: the one being fetched, and those whose requests are open ahead. */
   readonly fetching: Fetching[];
 }
 
 interface Waiting<Thread extends PairedThread> {
   readonly blobBytes: number;
-  readonly start: (turn: PairTurn<Thread>) => void;
+  readonly start: (slot: LineSlot<Thread>) => void;
 }
 
 interface Fetching {
-  /** Of the blob, that have not been taken. */
+  /** Bytes of the blob that have not been received yet. */
   missingBytes: number;
 }
 
-/** With so little to come, the next request goes out: more than four connections of 50 MB/s bring in 80 ms. */
+/**
+ * The next request is sent when at most this much is still to come of all blobs begun: more than four connections of
+ * 50 MB/s bring in 80 ms.
+ */
 const AHEAD_BYTES = 16 * 1024 * 1024;
-/** Requests of one pair that are open at a time, the one in its turn among them; as many as skopeo sends. */
+/** Requests of one pair that are open at a time, the current one included; as many as skopeo sends. */
 const MAX_REQUESTS = 6;
 
-/** A layer's place on a pair. That it is fetched, or ended, is told once; telling again does nothing. */
-export interface PairTurn<Thread extends PairedThread> {
+/** A layer's slot on a pair of threads. `fetched` and `ended` are idempotent. */
+export interface LineSlot<Thread extends PairedThread> {
   readonly pair: LinePair<Thread>;
-  /** Of this layer's blob, that are still to come: with little left of all that were begun, the next one's is sent. */
-  missing(bytes: number): void;
-  /** The next layer may be fetched. */
+  /** Reports how many bytes of this layer's blob are still to come, which decides when the next request is sent. */
+  noteMissing(bytes: number): void;
+  /** Call when this layer is fetched, so that the next one may be. */
   fetched(): void;
-  /** Nothing of this layer runs any more. */
+  /** Call when no thread works on this layer any more. */
   ended(): void;
 }
 
 /**
- * Shares out the pairs of the process, as many as pairs of cores, whatever the number of pulls; first come, first
- * served. A pair is opened when it is wanted and closed when nothing is left to do on it.
+ * Shares out the pairs of the process, one for every two cores whatever the number of pulls, in the order of the
+ * requests. A pair is opened when it is needed and closed when nothing is left to do on it.
  */
 export class LinePairs<Thread extends PairedThread> {
   readonly #count: number;
@@ -65,8 +68,8 @@ export class LinePairs<Thread extends PairedThread> {
     this.#ports = ports;
   }
 
-  /** Waits for a pair whose fetcher is free, or will be in a moment. Rejects with the signal's reason. */
-  async take(blobBytes: number, signal: AbortSignal | undefined): Promise<PairTurn<Thread>> {
+  /** Waits for a pair whose fetcher is free, or soon will be. Rejects with the signal's reason. */
+  async reserve(blobBytes: number, signal: AbortSignal | undefined): Promise<LineSlot<Thread>> {
     signal?.throwIfAborted();
     const held = this.#free();
     return held === undefined ? this.#wait(blobBytes, signal) : this.#begin(held, blobBytes);
@@ -77,7 +80,7 @@ export class LinePairs<Thread extends PairedThread> {
     for (const held of this.#held) if (isDead(held)) this.#held.delete(held);
     const idle = [...this.#held].find(({ fetching }) => fetching.length === 0);
     if (idle !== undefined) return idle;
-    // A pair of one's own is better than the next place on another.
+    // A pair of its own serves a layer better than the next slot on a busy pair.
     return this.#held.size < this.#count ? this.#open() : [...this.#held].find(hasRoom);
   }
 
@@ -87,11 +90,11 @@ export class LinePairs<Thread extends PairedThread> {
     return held;
   }
 
-  #wait(blobBytes: number, signal: AbortSignal | undefined): Promise<PairTurn<Thread>> {
+  #wait(blobBytes: number, signal: AbortSignal | undefined): Promise<LineSlot<Thread>> {
     return new Promise((resolve, reject) => {
-      const start = (turn: PairTurn<Thread>): void => {
+      const start = (slot: LineSlot<Thread>): void => {
         signal?.removeEventListener('abort', onAbort);
-        resolve(turn);
+        resolve(slot);
       };
       const waiting = { blobBytes, start };
       const onAbort = (): void => {
@@ -105,19 +108,19 @@ export class LinePairs<Thread extends PairedThread> {
     });
   }
 
-  #begin(held: HeldPair<Thread>, blobBytes: number): PairTurn<Thread> {
+  #begin(held: HeldPair<Thread>, blobBytes: number): LineSlot<Thread> {
     const own: Fetching = { missingBytes: blobBytes };
     held.fetching.push(own);
     held.layers += 1;
     let isOpen = true;
-    const missing = (bytes: number): void => {
+    const noteMissing = (bytes: number): void => {
       own.missingBytes = bytes;
       this.#serve(held);
     };
     const fetched = (): void => {
-      const place = held.fetching.indexOf(own);
-      if (place === -1) return;
-      held.fetching.splice(place, 1);
+      const position = held.fetching.indexOf(own);
+      if (position === -1) return;
+      held.fetching.splice(position, 1);
       this.#serve(held);
     };
     const ended = (): void => {
@@ -127,7 +130,7 @@ export class LinePairs<Thread extends PairedThread> {
       fetched();
       this.#closeIfIdle(held);
     };
-    return { pair: held.pair, missing, fetched, ended };
+    return { pair: held.pair, noteMissing, fetched, ended };
   }
 
   #serve(held: HeldPair<Thread>): void {

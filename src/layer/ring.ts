@@ -1,5 +1,6 @@
 import type { ByteSink } from '../bytes/index.ts';
 import { SealiftError } from '../errors/index.ts';
+import { PeerFailure } from './peer-failure.ts';
 
 export const RING_SLOTS = 4;
 export const SLOT_BYTES = 256 * 1024;
@@ -16,8 +17,8 @@ const CONTROL_BYTES = 4096;
 export const RING_ABORT_REASONS = ['cancelled', 'peer-failed'] as const;
 export type RingAbortReason = (typeof RING_ABORT_REASONS)[number];
 
-/** The other side, or the main thread, has given up on this line. Never leaves the layer room. */
-export class RingAborted extends Error {
+/** The other side of the ring, or the main thread, has given up on this line. */
+export class RingAborted extends PeerFailure {
   readonly reason: RingAbortReason;
   constructor(reason: RingAbortReason) {
     super(`ring aborted: ${reason}`);

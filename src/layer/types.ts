@@ -1,4 +1,4 @@
-import type { HttpRequest, TransportSettings } from '../http/index.ts';
+import type { AuthChallenge, HttpRequest, TransportSettings } from '../http/index.ts';
 import type { Digest, LayerCompression } from '../oci/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 
@@ -6,7 +6,7 @@ import type { LayerFacts } from '../unpack/index.ts';
 export type LayerTarget =
   /** A new directory in overlay form; `lowers` are the layer directories below, topmost first, for a chained layer. */
   | { readonly kind: 'overlay'; readonly directory: string; readonly lowers: readonly string[] | undefined }
-  /** A new EROFS image; lowers as above. */
+  /** A new EROFS image; `lowers` as above. */
   | {
       readonly kind: 'image';
       readonly path: string;
@@ -28,7 +28,7 @@ export type BlobOrigin =
   | { readonly request: HttpRequest; readonly transport: TransportSettings }
   | { readonly file: FileRange };
 
-/** All that a worker needs to turn one blob into one staged layer; plain data. */
+/** Everything a worker needs to turn one blob into one staged layer; plain data. */
 export type LayerJob = LayerWork & BlobOrigin;
 
 interface LayerWork {
@@ -39,16 +39,81 @@ interface LayerWork {
   readonly target: LayerTarget;
 }
 
-/** A worker line has accepted the whole: size, blob digest, diffID and end of archive all held. Nothing is published. */
+/** A layer that a line has accepted whole: size, blob digest, diffID and end of archive all held. It is not published. */
 export interface StagedLayer {
   readonly facts: LayerFacts;
   readonly layerBytes: number;
-  /** Of an image only. */
+  /** Set if the target is an image. */
   readonly image?: StagedImage;
 }
 
-/** The length of an image's file, its tree included, and what is to be known of that tree. */
+/** The length of an image's file, including its hash tree, and what a mount needs to know about that tree. */
 export interface StagedImage {
   readonly bytes: number;
   readonly verity?: { readonly rootHash: string; readonly hashOffset: number };
+}
+
+/** Callbacks of a layer's fetch role. */
+export interface FetchHooks {
+  /** Returns the request to go on with after a 401. When absent, a 401 fails with `REGISTRY_AUTH_REJECTED`. */
+  readonly onUnauthorized?: (challenge: AuthChallenge) => Promise<HttpRequest>;
+  /** Called now and then with the number of bytes received so far. */
+  readonly onProgress?: (bytes: number) => void;
+}
+
+export interface StageOptions extends FetchHooks {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Turns the blobs of authorised images into staged layers. */
+export interface LayerStager {
+  /**
+   * Fetches, verifies and applies one layer as soon as a pair of threads has a slot for it. Throws the failure of the
+   * role where it began, or `PULL_CANCELLED`.
+   */
+  stage(job: LayerJob, options: StageOptions): Promise<StagedLayer>;
+  /** Opens a line for all layers of one merged target, one after the other. The caller closes it. */
+  openLine(directory: string, signal: AbortSignal): Promise<LayerLine>;
+}
+
+/** A pair of threads kept for the layers of one merged target, whose writer lives in the pair's applier. */
+export interface LayerLine {
+  stage(job: LayerJob, options: StageOptions): Promise<StagedLayer>;
+  close(): void;
+}
+
+/** What the fetch role is started with: the blob, and the ring that it fills. */
+export interface FetchTask {
+  readonly job: LayerJob;
+  readonly ring: SharedArrayBuffer;
+}
+
+/** What the apply role is started with: the layer, and the ring that it drains. */
+export interface ApplyTask {
+  readonly job: LayerJob;
+  readonly ring: SharedArrayBuffer;
+  /** Receives the image's blocks when a thread of its own makes the hash tree. */
+  readonly treeRing: SharedArrayBuffer | undefined;
+}
+
+/** What the tree role is started with: the image at `path`, behind which the tree goes, and the ring with its blocks. */
+export interface TreeTask {
+  readonly path: string;
+  readonly ring: SharedArrayBuffer;
+}
+
+export interface RunningTask<Result> {
+  readonly answer: Promise<Result>;
+  /** Asks the task to stop, which it answers by failing. */
+  cancel(): void;
+}
+
+/** A worker thread that can take any role of a line. A role that fails because of another rejects with `PeerFailure`. */
+export interface LineThread {
+  readonly isDead: boolean;
+  fetchLayer(task: FetchTask, hooks: FetchHooks): RunningTask<void>;
+  applyLayer(task: ApplyTask): RunningTask<StagedLayer>;
+  hashImage(task: TreeTask): RunningTask<StagedImage>;
+  /** No further layer goes into this directory of a merged target. */
+  releaseTarget(directory: string): void;
 }

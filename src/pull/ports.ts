@@ -1,6 +1,6 @@
 import type { OpenArchive } from '../archive/index.ts';
 import type { BundleOperation, BundleOutcome } from '../bundle/index.ts';
-import type { WorkerPool } from '../layer/index.ts';
+import type { LayerStager } from '../layer/index.ts';
 import type { Limits } from '../limits/index.ts';
 import type { FileReference, Platform, Reference } from '../oci/index.ts';
 import type { ImageSupply } from '../registry/index.ts';
@@ -43,7 +43,7 @@ export interface PullPorts extends ImagePorts {
   readonly policy: PolicyChoice;
   /** Throws `CONFIG_CLASS_REFUSED` when the image's proof is too weak for the transport that was configured. */
   readonly assertTransport: (image: AuthorizedImage) => void;
-  readonly pool: Pick<WorkerPool, 'stage' | 'openLine'>;
+  readonly pool: LayerStager;
   readonly onProgress: (event: ProgressEvent) => void;
   /** Called at named moments, so that crash tests hit them exactly. */
   readonly checkpoint: (name: string) => void;

@@ -1,30 +1,24 @@
 import type { PlainError } from '../errors/index.ts';
 import type { AuthChallenge, DocumentResponse, HttpRequest, TransportSettings } from '../http/index.ts';
-import type { LayerJob, StagedImage, StagedLayer } from '../layer/types.ts';
+import type { ApplyTask, FetchTask, StagedImage, StagedLayer, TreeTask } from '../layer/index.ts';
 import type { Limits } from '../limits/index.ts';
 
-/** Work that is done whole in one worker and answered once. `operation` is plain data that the entry's table knows. */
+/** A small document to fetch whole. */
+export interface DocumentTask {
+  readonly request: HttpRequest;
+  readonly transport: TransportSettings;
+  readonly maxBytes: number;
+}
+
+/** Work that one worker does whole and answers once. */
 export type Task =
-  /** One part of a line: the network's or the layer's. */
-  | { readonly type: 'line'; readonly role: 'fetch'; readonly job: LayerJob; readonly ring: SharedArrayBuffer }
-  | {
-      readonly type: 'line';
-      readonly role: 'apply';
-      readonly job: LayerJob;
-      readonly ring: SharedArrayBuffer;
-      /** Where the blocks of an image go besides its file, when it is to have a tree. */
-      readonly treeRing: SharedArrayBuffer | undefined;
-    }
-  /** The blocks of the image at `path` come through the ring; their tree goes behind the image. */
-  | { readonly type: 'tree'; readonly path: string; readonly ring: SharedArrayBuffer }
-  | {
-      readonly type: 'document';
-      readonly request: HttpRequest;
-      readonly transport: TransportSettings;
-      readonly maxBytes: number;
-    }
-  /** Loads the HTTP client ahead of the first request. */
+  | ({ readonly type: 'fetch' } & FetchTask)
+  | ({ readonly type: 'apply' } & ApplyTask)
+  | ({ readonly type: 'tree' } & TreeTask)
+  | ({ readonly type: 'document' } & DocumentTask)
+  /** Loads the HTTP client before the first request needs it. */
   | { readonly type: 'warm'; readonly transport: TransportSettings }
+  /** `operation` is plain data that the entry's table knows. */
   | { readonly type: 'call'; readonly operation: unknown };
 
 export type ToWorker =
@@ -36,24 +30,29 @@ export type ToWorker =
   /** No further layer goes into this directory of a merged target. */
   | { readonly type: 'release'; readonly directory: string };
 
+/** The result of a task, named after the task. */
+export type TaskAnswer =
+  | { readonly type: 'fetch' }
+  | { readonly type: 'apply'; readonly staged: StagedLayer }
+  | { readonly type: 'tree'; readonly image: StagedImage }
+  | { readonly type: 'document'; readonly response: DocumentResponse }
+  | { readonly type: 'warm' }
+  | { readonly type: 'call'; readonly result: unknown };
+
 export type FromWorker =
   | { readonly type: 'unauthorized'; readonly id: number; readonly challenge: AuthChallenge }
   | { readonly type: 'progress'; readonly id: number; readonly bytes: number }
-  | { readonly type: 'staged'; readonly id: number; readonly staged: StagedLayer }
-  | { readonly type: 'hashed'; readonly id: number; readonly image: StagedImage }
-  | { readonly type: 'fetched'; readonly id: number }
-  | { readonly type: 'answered'; readonly id: number; readonly response: DocumentResponse }
-  | { readonly type: 'called'; readonly id: number; readonly result: unknown }
-  /** `byPeer`: this side only noticed that the other one had failed or that all was cancelled. */
+  | { readonly type: 'answered'; readonly id: number; readonly answer: TaskAnswer }
+  /** `byPeer`: this role of a line stopped only because another had failed, or because the line was cancelled. */
   | { readonly type: 'failed'; readonly id: number; readonly error: PlainError; readonly byPeer: boolean };
 
 /** What every worker is started with. */
 export interface WorkerStart {
   readonly windowToken: SharedArrayBuffer;
-  /** What all workers have taken of the memory for ranges, and what this one has. */
+  /** How much of the memory for ranges all workers have taken, and how much of it this worker has. */
   readonly rangesTaken: SharedArrayBuffer;
   readonly rangesShare: SharedArrayBuffer;
-  /** Positive, and of no other worker of the process. */
+  /** Positive, and unique in the process. */
   readonly workerId: number;
   readonly limits: Limits;
 }

@@ -1,36 +1,42 @@
 import { Worker } from 'node:worker_threads';
 import { assertNever, fromPlainError, SealiftError, toPlainError } from '../errors/index.ts';
-import { type AuthChallenge, freeRangeBudget, type HttpRequest } from '../http/index.ts';
-import { freeWindowToken } from '../layer/window-token.ts';
-import type { FromWorker, Task, ToWorker, WorkerStart } from './messages.ts';
-
-/** What a task may ask or tell while it runs. */
-export interface TaskHooks {
-  readonly onUnauthorized?: (challenge: AuthChallenge) => Promise<HttpRequest>;
-  readonly onProgress?: (bytes: number) => void;
-}
-
-export type TaskAnswer = Exclude<FromWorker, { type: 'unauthorized' | 'progress' | 'failed' }>;
-
-/** The failure of one side of a line whose cause lies on the other side. */
-export class PeerFailure extends Error {}
+import {
+  type AuthChallenge,
+  type DocumentResponse,
+  freeRangeBudget,
+  type HttpRequest,
+  type TransportSettings,
+} from '../http/index.ts';
+import {
+  type ApplyTask,
+  type FetchHooks,
+  type FetchTask,
+  freeWindowToken,
+  type LineThread,
+  PeerFailure,
+  type RunningTask,
+  type StagedImage,
+  type StagedLayer,
+  type TreeTask,
+} from '../layer/index.ts';
+import type { DocumentTask, FromWorker, Task, TaskAnswer, ToWorker, WorkerStart } from './messages.ts';
 
 interface PendingTask {
-  readonly hooks: TaskHooks;
+  readonly hooks: FetchHooks;
   isCancelled: boolean;
   readonly resolve: (answer: TaskAnswer) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** One worker thread seen from the main thread. A crash fails its tasks with `LAYER_WORKER_FAILED`, and nothing else. */
-export class WorkerHandle {
+/** One worker thread as the main thread sees it. A crash fails only its own tasks, with `LAYER_WORKER_FAILED`. */
+export class WorkerHandle implements LineThread {
   readonly #worker: Worker;
   readonly #start: WorkerStart;
   readonly #pending = new Map<number, PendingTask>();
   #nextId = 1;
   #isDead = false;
   readonly #exit = Promise.withResolvers<void>();
-  /** It has loaded the HTTP client, which is worth keeping. */
+  /** True once the thread has loaded, or is about to load, the HTTP client, which is worth keeping. */
   isNetworked = false;
 
   constructor(entry: URL, start: WorkerStart) {
@@ -49,18 +55,56 @@ export class WorkerHandle {
     return this.#isDead;
   }
 
-  /** Resolves when the thread is gone; one that the kernel does not let go of stays. */
+  /** Resolves when the thread is gone. A thread that hangs in the kernel is not gone, even after `terminate`. */
   get exited(): Promise<void> {
     return this.#exit.promise;
   }
 
-  /** Whether somebody still wants what the thread is at. */
+  /** True while the thread has a task that was not cancelled. */
   get isWanted(): boolean {
     return [...this.#pending.values()].some(({ isCancelled }) => !isCancelled);
   }
 
-  /** Starts a task; `cancel` asks it to stop, which it answers by failing. */
-  start(task: Task, hooks: TaskHooks = {}): { readonly answer: Promise<TaskAnswer>; cancel(): void } {
+  fetchLayer(task: FetchTask, hooks: FetchHooks): RunningTask<void> {
+    return this.#run({ type: 'fetch', ...task }, () => undefined, hooks);
+  }
+
+  applyLayer(task: ApplyTask): RunningTask<StagedLayer> {
+    return this.#run({ type: 'apply', ...task }, ({ staged }) => staged);
+  }
+
+  hashImage(task: TreeTask): RunningTask<StagedImage> {
+    return this.#run({ type: 'tree', ...task }, ({ image }) => image);
+  }
+
+  fetchDocument(task: DocumentTask): RunningTask<DocumentResponse> {
+    return this.#run({ type: 'document', ...task }, ({ response }) => response);
+  }
+
+  /** Loads the HTTP client before the first request needs it. */
+  warm(transport: TransportSettings): RunningTask<void> {
+    return this.#run({ type: 'warm', transport }, () => undefined);
+  }
+
+  call(operation: unknown): RunningTask<unknown> {
+    return this.#run({ type: 'call', operation }, ({ result }) => result);
+  }
+
+  releaseTarget(directory: string): void {
+    this.#post({ type: 'release', directory });
+  }
+
+  /** Ends the thread. Its tasks fail at once, even if the thread hangs in the kernel and stays until that lets it go. */
+  terminate(reason = new Error('the thread was ended')): void {
+    void this.#worker.terminate();
+    this.#die(reason);
+  }
+
+  #run<Type extends Task['type'], Result>(
+    task: Task & { readonly type: Type },
+    read: (answer: Extract<TaskAnswer, { type: Type }>) => Result,
+    hooks: FetchHooks = {},
+  ): RunningTask<Result> {
     const id = this.#nextId++;
     const answer = new Promise<TaskAnswer>((resolve, reject) => {
       if (this.#isDead) return reject(new SealiftError('LAYER_WORKER_FAILED', 'layer worker: has ended'));
@@ -68,20 +112,8 @@ export class WorkerHandle {
       this.#worker.ref();
       this.#post({ ...task, id });
     });
-    return { answer, cancel: () => this.#cancel(id) };
-  }
-
-  releaseTarget(directory: string): void {
-    this.#post({ type: 'release', directory });
-  }
-
-  /**
-   * Ends the thread. Its tasks fail at once: one that is stuck in the kernel ends when the kernel lets go of it, and
-   * nobody waits for that.
-   */
-  terminate(reason = new Error('the thread was ended')): void {
-    void this.#worker.terminate();
-    this.#die(reason);
+    const { type } = task;
+    return { answer: answer.then((each) => read(expectAnswer(each, type))), cancel: () => this.#cancel(id) };
   }
 
   #cancel(id: number): void {
@@ -108,16 +140,12 @@ export class WorkerHandle {
         this.#finish(message.id);
         task.reject(message.byPeer ? new PeerFailure(message.error.message) : fromPlainError(message.error));
         break;
-      case 'staged':
-      case 'hashed':
-      case 'fetched':
       case 'answered':
-      case 'called':
         this.#finish(message.id);
-        task.resolve(message);
+        task.resolve(message.answer);
         break;
       default:
-        assertNever(message, 'message from a layer worker');
+        assertNever(message, 'message from a worker');
     }
   }
 
@@ -126,7 +154,8 @@ export class WorkerHandle {
       if (task.hooks.onUnauthorized === undefined) {
         throw new SealiftError('REGISTRY_AUTH_REJECTED', 'registry: asked for credentials again');
       }
-      this.#post({ type: 'authorized', id, request: await task.hooks.onUnauthorized(challenge) });
+      const request: HttpRequest = await task.hooks.onUnauthorized(challenge);
+      this.#post({ type: 'authorized', id, request });
     } catch (error) {
       this.#post({ type: 'refused', id, error: toPlainError(error) });
     }
@@ -149,4 +178,19 @@ export class WorkerHandle {
         : new SealiftError('LAYER_WORKER_FAILED', `layer worker: ${error.message}`, { cause: error });
     for (const task of pending) task.reject(failure);
   }
+}
+
+function isAnswerTo<Type extends TaskAnswer['type']>(
+  answer: TaskAnswer,
+  type: Type,
+): answer is Extract<TaskAnswer, { type: Type }> {
+  return answer.type === type;
+}
+
+function expectAnswer<Type extends TaskAnswer['type']>(
+  answer: TaskAnswer,
+  type: Type,
+): Extract<TaskAnswer, { type: Type }> {
+  if (isAnswerTo(answer, type)) return answer;
+  throw new SealiftError('INTERNAL', `worker: expected the answer to the task ${type}, got one to ${answer.type}`);
 }

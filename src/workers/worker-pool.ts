@@ -5,107 +5,87 @@ import {
   type HttpClient,
   type TransportSettings,
 } from '../http/index.ts';
-import { type LinePair, LinePairs, type PairTurn } from '../layer/line-pairs.ts';
-import { createRingMemory, Ring, type RingAbortReason } from '../layer/ring.ts';
-import type { LayerJob, StagedLayer } from '../layer/types.ts';
-import { createWindowTokenMemory } from '../layer/window-token.ts';
+import {
+  type CancellableWork,
+  createWindowTokenMemory,
+  type LayerJob,
+  type LayerLine,
+  LayerLines,
+  type LayerStager,
+  layerCancelled,
+  type StagedLayer,
+  type StageOptions,
+} from '../layer/index.ts';
 import type { Limits } from '../limits/index.ts';
-import type { Task } from './messages.ts';
-import { PeerFailure, type TaskAnswer, type TaskHooks, WorkerHandle } from './worker-handle.ts';
+import type { DocumentTask } from './messages.ts';
+import { WorkerHandle } from './worker-handle.ts';
 
 export interface WorkerPoolOptions {
-  /** The worker's module: layer/worker.ts from source, its bundle in a build. */
+  /** The worker's module: compose/worker.ts from source, its bundle in a build. */
   readonly entry: URL;
   /** Cores to keep busy; every two of them share a pair of layer threads. */
   readonly cores: number;
-  /** How long a worker without work is kept; its memory goes with it. */
+  /** How long a worker without work is kept. Its memory is freed when it ends. */
   readonly idleMs: number;
   readonly limits: Limits;
   /** Hash trees are made in a thread of their own, which costs its memory, and not by the one that writes the image. */
   readonly treeThread: boolean;
-  /** The last thread is gone. */
+  /** Called when the last thread is gone. */
   readonly onIdle?: () => void;
 }
 
-/** A cancelled task that has not answered by then is stuck in the kernel or in code; its thread is ended. */
+/** A cancelled task that has not answered by then is stuck in the kernel or in code, and its thread is ended. */
 const CANCEL_GRACE_MS = 5_000;
 
-/** `background`: work that may take long and that nobody waits for. */
+/** `background`: work that may take long and that no pull waits for. */
 export type CallLane = 'foreground' | 'background';
 
 /**
- * What one thread does for all that ask at a time: calls of a lane in turn, and documents side by side. A thread each
- * would cost 25 MB for each of many pulls that begin together.
+ * The work that one thread does for all callers at a time: the calls of a lane one after the other, and documents side by
+ * side. A thread for each caller would cost 25 MB for each of many pulls that begin together.
  */
 type SharedLane = CallLane | 'network';
 
 export interface CallOptions {
   readonly lane?: CallLane;
-  /** From the request to the answer, the calls before it in its lane included; undefined: however long it takes. */
+  /** From the request to the answer, including the calls before it in its lane; undefined: no deadline. */
   readonly timeoutMs?: number;
 }
 
-export interface StageOptions extends TaskHooks {
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** A pair of threads kept for the layers of one merged target, whose writer lives on its applier. */
-export interface LayerLine {
-  stage(job: LayerJob, options: StageOptions): Promise<StagedLayer>;
-  close(): void;
-}
-
-/** All worker threads of the process. Owns them, lends them, and ends those that idle. */
-export class WorkerPool {
+/** All worker threads of the process. Owns them, lends them, and ends those that are idle. */
+export class WorkerPool implements LayerStager {
   readonly #options: WorkerPoolOptions;
   readonly #windowToken = createWindowTokenMemory();
   readonly #rangesTaken = createRangeBudgetMemory();
   #nextWorkerId = 1;
   readonly #workers = new Set<WorkerHandle>();
-  /** Threads that have not ended, whether they still get work or not. */
+  /** How many threads have not ended, including those that get no more work. */
   #living = 0;
   readonly #idle = new Map<WorkerHandle, NodeJS.Timeout>();
-  readonly #rings: SharedArrayBuffer[] = [];
-  readonly #pairs: LinePairs<WorkerHandle>;
+  readonly #lines: LayerLines<WorkerHandle>;
   readonly #shared = new Map<SharedLane, { readonly worker: WorkerHandle; tasks: number }>();
-  /** Threads that were ended and have not gone: the kernel keeps them, as a rule for a disk that does not answer. */
+  /** Threads that were told to end and have not: the kernel holds them, usually for a disk that does not answer. */
   readonly #stuck = new Set<WorkerHandle>();
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
-    this.#pairs = new LinePairs(Math.max(1, Math.floor(options.cores / 2)), {
-      open: () => ({ fetcher: this.#acquire('networked'), applier: this.#acquire('plain') }),
-      close: ({ fetcher, applier, hasher }) => {
-        for (const worker of [fetcher, applier, hasher]) if (worker !== undefined) this.#release(worker);
+    this.#lines = new LayerLines({
+      cores: options.cores,
+      treeThread: options.treeThread,
+      threads: {
+        acquire: (kind) => this.#acquire(kind),
+        release: (worker) => this.#release(worker),
+        awaitCancellable: (work) => this.#awaitCancellable(work),
       },
     });
   }
 
-  /**
-   * Fetches, verifies and applies one layer as soon as a pair of threads has its turn. Throws the failure of the side
-   * where it began, or `PULL_CANCELLED`.
-   */
-  async stage(job: LayerJob, options: StageOptions): Promise<StagedLayer> {
-    const turn = await this.#takeTurn(job.blobSize, options.signal);
-    try {
-      return await this.#runLine(job, turn, options);
-    } finally {
-      turn.ended();
-    }
+  stage(job: LayerJob, options: StageOptions): Promise<StagedLayer> {
+    return this.#lines.stage(job, options);
   }
 
-  /** A line for all layers of one merged target, one after the other. The caller closes it. */
-  async openLine(directory: string, signal: AbortSignal): Promise<LayerLine> {
-    // Nobody else's layer has room beside it.
-    const turn = await this.#takeTurn(Number.POSITIVE_INFINITY, signal);
-    return {
-      // The turn is kept: nobody else's layer comes between.
-      stage: (job, options) => this.#runLine(job, { pair: turn.pair, ...NO_NEXT }, options),
-      close: () => {
-        turn.pair.applier.releaseTarget(directory);
-        turn.ended();
-      },
-    };
+  openLine(directory: string, signal: AbortSignal): Promise<LayerLine> {
+    return this.#lines.openLine(directory, signal);
   }
 
   /**
@@ -118,46 +98,44 @@ export class WorkerPool {
     const caller = this.#enter(lane);
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.#giveUp(caller, timeoutMs), timeoutMs);
     try {
-      const answer = await caller.start({ type: 'call', operation }).answer;
-      return expectAnswer(answer, 'called').result;
+      return await caller.call(operation).answer;
     } finally {
       clearTimeout(timer);
       this.#leave(lane, caller);
     }
   }
 
-  /** Threads that the kernel does not let go of. While there are any, nothing should be begun that needs the disk. */
+  /** How many threads the kernel does not let go. While there are any, no work that needs the disk should begin. */
   get stuckThreads(): number {
     return this.#stuck.size;
   }
 
-  /** Has a worker load the HTTP client now, beside what the main thread does; the first request finds it there. */
+  /** Makes a worker load the HTTP client while the main thread does other work, so that the first request finds it. */
   warm(transport: TransportSettings): void {
     const worker = this.#acquire('networked');
-    // The first request tells of a failure; this one is nobody's.
-    worker.start({ type: 'warm', transport }).answer.catch(() => {});
+    // No caller waits for this task; if loading fails, the first request fails with the same error.
+    worker.warm(transport).answer.catch(() => {});
     this.#release(worker);
   }
 
-  /** The HTTP client of the main thread: requests travel to a worker, so that undici is loaded once, and there. */
+  /** The HTTP client of the main thread. Requests are made in a worker, so that only that thread loads undici. */
   httpClient(transport: TransportSettings): HttpClient {
     return {
-      fetchDocument: (request, maxBytes, signal) =>
-        this.#fetchDocument({ type: 'document', request, transport, maxBytes }, signal),
+      fetchDocument: (request, maxBytes, signal) => this.#fetchDocument({ request, transport, maxBytes }, signal),
     };
   }
 
-  /** Ends all threads; tasks still running fail. Each is among `stuckThreads` until it is gone. */
+  /** Ends all threads; tasks still running fail. A thread counts as stuck until it is gone. */
   close(): void {
     for (const worker of this.#workers) this.#abandon(worker);
   }
 
   /** Lends a worker until `#release`. */
-  #acquire(wanted: 'networked' | 'plain'): WorkerHandle {
+  #acquire(kind: 'networked' | 'plain'): WorkerHandle {
     for (const [worker] of this.#idle) if (worker.isDead) this.#forget(worker);
     const idle = [...this.#idle.keys()];
-    const isNetworked = wanted === 'networked';
-    // A networked worker is kept for the network: another that learns it costs 20 MB, a plain one 5.
+    const isNetworked = kind === 'networked';
+    // Networked workers are kept for the network: one more costs 20 MB, a plain one 5.
     const fitting = idle.find((worker) => worker.isNetworked === isNetworked) ?? (isNetworked ? idle[0] : undefined);
     const worker = fitting ?? this.#spawn();
     clearTimeout(this.#idle.get(worker));
@@ -192,7 +170,7 @@ export class WorkerPool {
       if (entered.tasks > 0) return;
       this.#shared.delete(lane);
     }
-    // Otherwise it died and was replaced by another, whose tasks are not ours to count.
+    // Otherwise the worker died and another serves the lane, whose tasks are not counted here.
     this.#release(worker);
   }
 
@@ -202,7 +180,7 @@ export class WorkerPool {
     this.#abandon(worker, new SealiftError('STORE_STALLED', message, { context }));
   }
 
-  /** Never waited for: a thread that hangs in the kernel ends when the kernel lets go of it. */
+  /** Does not wait for the thread's end: one that hangs in the kernel ends only when the kernel lets it go. */
   #abandon(worker: WorkerHandle, reason?: Error): void {
     this.#stuck.add(worker);
     void worker.exited.then(() => this.#stuck.delete(worker));
@@ -220,7 +198,7 @@ export class WorkerPool {
     });
     this.#workers.add(worker);
     this.#living += 1;
-    void worker.exited.then(() => this.#settleDown());
+    void worker.exited.then(() => this.#noteExit());
     return worker;
   }
 
@@ -231,143 +209,47 @@ export class WorkerPool {
     worker.terminate(reason);
   }
 
-  #settleDown(): void {
+  #noteExit(): void {
     this.#living -= 1;
     if (this.#living > 0) return;
-    this.#rings.length = 0;
+    this.#lines.dropRings();
     this.#options.onIdle?.();
   }
 
-  async #fetchDocument(task: Task, signal: AbortSignal | undefined): Promise<DocumentResponse> {
+  async #fetchDocument(task: DocumentTask, signal: AbortSignal | undefined): Promise<DocumentResponse> {
     const worker = this.#enter('network');
     try {
-      const running = worker.start(task);
-      const answer = await this.#cancellable(signal, [worker], running.cancel, running.answer);
-      return expectAnswer(answer, 'answered').response;
+      const { answer, cancel } = worker.fetchDocument(task);
+      return await this.#awaitCancellable({ signal, threads: [worker], cancel, answer });
     } finally {
       this.#leave('network', worker);
     }
   }
 
-  async #takeTurn(blobBytes: number, signal: AbortSignal | undefined) {
-    try {
-      return await this.#pairs.take(blobBytes, signal);
-    } catch (error) {
-      throw signal?.aborted === true ? cancelled(signal) : error;
-    }
-  }
-
-  async #runLine(job: LayerJob, turn: LineTurn, options: StageOptions): Promise<StagedLayer> {
-    const { fetcher, applier } = turn.pair;
-    const tree = this.#openTree(job, turn.pair);
-    const ring = this.#takeRing();
-    const rings = tree === undefined ? [ring] : [ring, tree.ring];
-    const workers = tree === undefined ? [fetcher, applier] : [fetcher, applier, tree.hasher];
-    const hooks = { ...options, onProgress: (bytes: number) => noteProgress(bytes, job, turn, options) };
-    const fetching = fetcher.start({ type: 'line', role: 'fetch', job, ring }, hooks);
-    const applying = applier.start({ type: 'line', role: 'apply', job, ring, treeRing: tree?.ring });
-    const hashing = tree === undefined ? [] : [tree.hasher.start({ type: 'tree', path: tree.path, ring: tree.ring })];
-    const abortRings = (reason: RingAbortReason): void => {
-      for (const memory of rings) new Ring(memory).abort(reason);
-    };
-    const cancel = (): void => {
-      abortRings('cancelled');
-      for (const task of [fetching, applying, ...hashing]) task.cancel();
-    };
-    const wakePeers = (error: unknown): never => {
-      abortRings('peer-failed');
-      throw error;
-    };
-    const fetched = fetching.answer.catch(wakePeers);
-    void fetched.then(turn.fetched, turn.fetched);
-    const others = [applying, ...hashing].map(({ answer }) => answer.catch(wakePeers));
-    const all = Promise.allSettled([fetched, ...others]);
-    try {
-      const results = await this.#cancellable(options.signal, workers, cancel, all);
-      throwFirstCause(results);
-      const [, applied, hashed] = results.map((each) => (each.status === 'fulfilled' ? each.value : undefined));
-      const { staged } = expectAnswer(applied, 'staged');
-      return tree === undefined ? staged : { ...staged, image: expectAnswer(hashed, 'hashed').image };
-    } finally {
-      // A worker that was ended may still be on its way out of the ring: such memory is not used again.
-      if (!workers.some(({ isDead }) => isDead)) this.#rings.push(...rings);
-    }
-  }
-
-  /** The third part of a line, where it has a thread of its own. */
-  #openTree({ target }: LayerJob, pair: LinePair<WorkerHandle>) {
-    if (!this.#options.treeThread || target.kind !== 'image' || !target.verity) return undefined;
-    pair.hasher ??= this.#acquire('plain');
-    return { hasher: pair.hasher, path: target.path, ring: this.#takeRing() };
-  }
-
-  #takeRing(): SharedArrayBuffer {
-    const memory = this.#rings.pop() ?? createRingMemory();
-    new Ring(memory).reset();
-    return memory;
-  }
-
-  /** A thread that others still wait for may only be slow with theirs: it is given the time that they give it. */
+  /** A thread with tasks of other callers may only be slow with theirs, so it is left alone. */
   #endStuck(workers: readonly WorkerHandle[]): void {
     for (const worker of workers) if (!worker.isWanted && !worker.isDead) this.#abandon(worker);
   }
 
-  /** Waits for `answer` while `signal` may cancel it; threads that do not answer a cancel in time are ended. */
-  async #cancellable<T>(
-    signal: AbortSignal | undefined,
-    workers: readonly WorkerHandle[],
-    cancel: () => void,
-    answer: Promise<T>,
-  ): Promise<T> {
+  /** Waits for the answer while the signal may cancel it; threads that do not obey a cancel in time are ended. */
+  async #awaitCancellable<Result>(work: CancellableWork<WorkerHandle, Result>): Promise<Result> {
+    const { signal, threads, cancel, answer } = work;
     let grace: NodeJS.Timeout | undefined;
     const onAbort = (): void => {
       cancel();
-      grace = setInterval(() => this.#endStuck(workers), CANCEL_GRACE_MS);
+      grace = setInterval(() => this.#endStuck(threads), CANCEL_GRACE_MS);
     };
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted === true) onAbort();
     try {
       const value = await answer;
-      if (signal?.aborted === true) throw cancelled(signal);
+      if (signal?.aborted === true) throw layerCancelled(signal);
       return value;
     } catch (error) {
-      throw signal?.aborted === true ? cancelled(signal) : error;
+      throw signal?.aborted === true ? layerCancelled(signal) : error;
     } finally {
       clearInterval(grace);
       signal?.removeEventListener('abort', onAbort);
     }
   }
-}
-
-/** The part of a turn that a line tells of its progress. */
-type LineTurn = Pick<PairTurn<WorkerHandle>, 'pair' | 'missing' | 'fetched'>;
-
-const NO_NEXT = { missing: (): void => {}, fetched: (): void => {} };
-
-function noteProgress(bytes: number, { blobSize }: LayerJob, turn: LineTurn, { onProgress }: StageOptions): void {
-  onProgress?.(bytes);
-  turn.missing(blobSize - bytes);
-}
-
-function cancelled(signal: AbortSignal): SealiftError {
-  return new SealiftError('PULL_CANCELLED', 'pull: cancelled', { cause: signal.reason });
-}
-
-/** Of two failed sides one has only noticed the other; the digest of the blob, on the fetch side, speaks first. */
-function throwFirstCause(results: readonly PromiseSettledResult<TaskAnswer>[]): void {
-  const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
-  const cause = errors.find((error) => !(error instanceof PeerFailure)) ?? errors[0];
-  if (cause === undefined) return;
-  if (cause instanceof PeerFailure) throw new SealiftError('LAYER_WORKER_FAILED', `layer: ${cause.message}`);
-  throw cause;
-}
-
-function expectAnswer<Type extends TaskAnswer['type']>(
-  answer: TaskAnswer | undefined,
-  type: Type,
-): Extract<TaskAnswer, { type: Type }> {
-  if (answer?.type !== type) {
-    throw new SealiftError('INTERNAL', `layer worker: expected the answer ${type}, got ${answer?.type ?? 'none'}`);
-  }
-  return answer as Extract<TaskAnswer, { type: Type }>;
 }

@@ -11,6 +11,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   decrypt: ['bytes', 'errors', 'limits', 'oci'],
   unpack: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   layer: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http', 'decrypt', 'unpack'],
+  workers: ['errors', 'limits', 'http', 'layer'],
   registry: ['bytes', 'errors', 'limits', 'oci', 'http'],
   archive: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   signature: ['bytes', 'errors', 'limits', 'oci'],
@@ -35,12 +36,24 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...['unpack', 'store', 'snapshot', 'bundle', 'doctor', 'volume', 'archive'],
   ],
   // The entry of the worker threads is a composition root like `compose`.
-  worker: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http', 'decrypt', 'unpack', 'layer', 'operations'],
+  worker: [
+    'bytes',
+    'errors',
+    'limits',
+    'oci',
+    'platform',
+    'http',
+    'decrypt',
+    'unpack',
+    'layer',
+    'workers',
+    'operations',
+  ],
   // The only room that ties the others together.
   compose: [
     ...['bytes', 'errors', 'limits', 'oci', 'http', 'platform', 'keybroker', 'config', 'log'],
     ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack', 'decrypt'],
-    ...['pull', 'cli', 'api', 'daemon', 'doctor', 'health', 'volume', 'operations'],
+    ...['pull', 'cli', 'api', 'daemon', 'doctor', 'health', 'volume', 'operations', 'workers'],
   ],
   bin: ['compose', 'cli', 'config', 'errors', 'log'],
 };
@@ -62,6 +75,8 @@ export const SUB_ROOMS: readonly string[] = [
   'src/unpack/tree',
   'src/unpack/directory',
   'src/unpack/erofs',
+  // What a worker does with a layer. The main thread loads the room's index only.
+  'src/layer/roles',
   'src/signature/policy',
 ];
 
@@ -122,6 +137,7 @@ export const SYNCHRONOUS_FOLDERS: readonly string[] = [
   'src/snapshot',
   'src/unpack',
   'src/layer',
+  'src/workers',
   'src/bundle',
   'src/doctor',
   'src/volume',

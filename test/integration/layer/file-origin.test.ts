@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type FileRange, type LayerJob, WorkerPool } from '../../../src/layer/index.ts';
+import type { FileRange, LayerJob } from '../../../src/layer/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { type Digest, hashBytes } from '../../../src/oci/index.ts';
+import { WorkerPool } from '../../../src/workers/index.ts';
 import { file, tar } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
 

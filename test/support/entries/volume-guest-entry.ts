@@ -2,10 +2,10 @@ import { existsSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { toPlainError } from '../../../src/errors/index.ts';
-import { WorkerPool } from '../../../src/layer/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { createCommandRunner, readMapping } from '../../../src/platform/index.ts';
 import { openVolume, type RunVolumeOperation, readVolumeStatus } from '../../../src/volume/index.ts';
+import { WorkerPool } from '../../../src/workers/index.ts';
 import type { GuestOptions, VolumeCall } from '../podvm/volume-guest-protocol.ts';
 
 /** A program in the pod VM that holds a volume as the daemon will: a call a line in, an answer a line out. */

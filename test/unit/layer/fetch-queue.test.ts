@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { type FetchTurn, FetchTurns } from '../../../src/layer/fetch-turns.ts';
+import { FetchQueue, type FetchSlot } from '../../../src/layer/fetch-queue.ts';
 
-async function begunOf(turns: readonly FetchTurn[]): Promise<boolean[]> {
+async function begunOf(slots: readonly FetchSlot[]): Promise<boolean[]> {
   await new Promise((resolve) => setImmediate(resolve));
-  return turns.map((turn) => turn.hasBegun());
+  return slots.map((slot) => slot.hasBegun());
 }
 
-describe('FetchTurns', () => {
+describe('FetchQueue', () => {
   it('begins the first at once, without waiting for the event loop', () => {
-    expect(new FetchTurns().take().hasBegun()).toBe(true);
+    expect(new FetchQueue().join().hasBegun()).toBe(true);
   });
 
   it('begins each when the one before has ended', async () => {
-    const turns = new FetchTurns();
-    const [one, two, three] = [turns.take(), turns.take(), turns.take()];
+    const queue = new FetchQueue();
+    const [one, two, three] = [queue.join(), queue.join(), queue.join()];
     expect(await begunOf([one, two, three])).toEqual([true, false, false]);
     one.end();
     one.end();
@@ -22,12 +22,12 @@ describe('FetchTurns', () => {
     two.end();
     await three.begun;
     three.end();
-    expect(turns.take().hasBegun()).toBe(true);
+    expect(queue.join().hasBegun()).toBe(true);
   });
 
   it('lets nobody pass the first when the second is given up', async () => {
-    const turns = new FetchTurns();
-    const [one, two, three] = [turns.take(), turns.take(), turns.take()];
+    const queue = new FetchQueue();
+    const [one, two, three] = [queue.join(), queue.join(), queue.join()];
     two.end();
     expect(await begunOf([one, three])).toEqual([true, false]);
     one.end();
