@@ -2,7 +2,7 @@ import { type BigIntStats, closeSync, constants, copyFileSync, lstatSync, openSy
 import { type ByteString, showByteString, toByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import { lgetxattr, llistxattr, type SystemPath } from '../../platform/index.ts';
-import { type Attributes, joinPath, type Place } from '../tree/index.ts';
+import { type Attributes, joinPath, type TreeName } from '../tree/index.ts';
 import type { LowerNode } from '../types.ts';
 import { createFile, finishFile, makeDevice, makeSymlink, type Target } from './make-node.ts';
 import { toSystemPath } from './system-path.ts';
@@ -13,34 +13,33 @@ const NANOSECONDS = 1_000_000_000n;
  * Copies what is no directory from a layer below into the tree, with all its attributes, so that the layer being applied
  * can link to it. Returns the bytes of content written.
  */
-export function copyLower(target: Target, from: LowerNode, place: Place, name: ByteString): number {
+export function copyLower(target: Target, from: LowerNode, at: TreeName): number {
   const source = toSystemPath(from.realPath);
   const stat = lstatSync(source, { bigint: true });
   const attributes = readAttributes(source, stat);
-  if (stat.isFile()) return copyFile(target, source, { place, name, stat, attributes });
+  if (stat.isFile()) return copyFile(target, source, { at, stat, attributes });
   if (from.type === 'symlink' && from.target !== undefined) {
-    makeSymlink(target, { place, name }, { text: from.target, attributes });
+    makeSymlink(target, at, { text: from.target, attributes });
     return 0;
   }
-  makeDevice(target, { place, name }, { ...deviceOf(stat, from), attributes });
-  place.node.children.set(name, { kind: 'other', layer: target.tree.layer });
+  makeDevice(target, at, { ...deviceOf(stat, from), attributes });
+  at.parent.node.children.set(at.name, { kind: 'other', layer: target.tree.layer });
   return 0;
 }
 
 interface FileCopy {
-  readonly place: Place;
-  readonly name: ByteString;
+  readonly at: TreeName;
   readonly stat: BigIntStats;
   readonly attributes: Attributes;
 }
 
-function copyFile(target: Target, source: SystemPath, { place, name, stat, attributes }: FileCopy): number {
-  const path = joinPath(place.path, name);
+function copyFile(target: Target, source: SystemPath, { at, stat, attributes }: FileCopy): number {
+  const path = joinPath(at.parent.path, at.name);
   const destination = target.disk.systemPath(path);
   closeSync(createFile(target, path, attributes));
   copyFileSync(source, destination, constants.COPYFILE_FICLONE);
-  place.node.children.set(name, { kind: 'other', layer: target.tree.layer });
-  finishFile(target, openSync(destination, constants.O_WRONLY | constants.O_NOFOLLOW), path, attributes);
+  at.parent.node.children.set(at.name, { kind: 'other', layer: target.tree.layer });
+  finishFile(target, openSync(destination, constants.O_WRONLY | constants.O_NOFOLLOW), { path, attributes });
   return Number(stat.size);
 }
 

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { SealiftError } from '../../errors/index.ts';
 import { llistxattr, lremovexattr } from '../../platform/index.ts';
-import { type StagedTree, type Tally, TreeWriter, type TreeWriterOptions } from '../tree/index.ts';
+import { type LayerTree, type Tally, TreeWriter, type TreeWriterOptions } from '../tree/index.ts';
 import type { EntrySink, LayerFacts } from '../types.ts';
 import { DiskNodes } from './disk-nodes.ts';
 import { TreeDisk } from './tree-disk.ts';
@@ -41,7 +41,7 @@ export function createDirectoryWriter(options: DirectoryWriterOptions): Director
   }
   dropInheritedAcl(options.root);
   const disk = new TreeDisk(options.root);
-  const createNodes = (tree: StagedTree, tally: Tally) => new DiskNodes({ ...options, tree, tally, disk });
+  const createNodes = (tree: LayerTree, tally: Tally) => new DiskNodes({ ...options, tree, tally, disk });
   return new TreeWriter({ ...options, names: disk, createNodes });
 }
 

@@ -8,12 +8,12 @@ import {
   finishOverlay,
   IMPLIED_ATTRIBUTES,
   joinPath,
+  type LayerTree,
   type LeafNode,
-  type Location,
   type NodeMaker,
-  type Place,
-  type StagedTree,
   type Tally,
+  type TreeDirectory,
+  type TreeName,
 } from '../tree/index.ts';
 import type { ImpliedDirectory, LowerNode, TarEntry } from '../types.ts';
 import { AttributeApplier } from './apply-attributes.ts';
@@ -30,7 +30,7 @@ interface DiskOptions {
   readonly root: string;
   readonly form: 'overlay' | 'merged';
   readonly privileged: boolean;
-  readonly tree: StagedTree;
+  readonly tree: LayerTree;
   readonly tally: Tally;
   readonly disk: TreeDisk;
 }
@@ -49,10 +49,10 @@ export class DiskNodes implements NodeMaker {
     this.#target = { tree, disk, attributes: new AttributeApplier({ privileged, tally }) };
   }
 
-  openFile({ place, name }: Location, entry: TarEntry): void {
-    const path = joinPath(place.path, name);
+  openFile({ parent, name }: TreeName, entry: TarEntry): void {
+    const path = joinPath(parent.path, name);
     const fd = createFile(this.#target, path, entry);
-    place.node.children.set(name, this.#leaf);
+    parent.node.children.set(name, this.#leaf);
     this.#file = { fd, path, entry };
   }
 
@@ -64,27 +64,27 @@ export class DiskNodes implements NodeMaker {
   finishFile(): void {
     const { fd, path, entry } = this.#opened();
     this.#file = undefined;
-    finishFile(this.#target, fd, path, entry);
+    finishFile(this.#target, fd, { path, attributes: entry });
   }
 
-  makeSymlink(at: Location, text: ByteString, attributes: Attributes): void {
+  makeSymlink(at: TreeName, text: ByteString, attributes: Attributes): void {
     makeSymlink(this.#target, at, { text, attributes });
   }
 
-  makeDevice(at: Location, device: Device, attributes: Attributes): void {
+  makeDevice(at: TreeName, device: Device, attributes: Attributes): void {
     makeDevice(this.#target, at, { ...device, attributes });
-    at.place.node.children.set(at.name, this.#leaf);
+    at.parent.node.children.set(at.name, this.#leaf);
   }
 
-  copyLower(from: LowerNode, { place, name }: Location): number {
-    return copyLower(this.#target, from, place, name);
+  copyLower(from: LowerNode, at: TreeName): number {
+    return copyLower(this.#target, from, at);
   }
 
-  makeWhiteout({ path }: Place, name: ByteString): void {
+  makeWhiteout({ path }: TreeDirectory, name: ByteString): void {
     mknod(this.#target.disk.systemPath(joinPath(path, name)), S_IFMT.CHAR, { major: 0, minor: 0 });
   }
 
-  finishDirectory({ node, path }: Place): void {
+  finishDirectory({ node, path }: TreeDirectory): void {
     const systemPath = this.#target.disk.systemPath(path);
     if (node.opaque) lsetxattr(systemPath, OPAQUE_XATTR, OPAQUE_VALUE);
     const made = {

@@ -6,8 +6,8 @@ import {
   assertLinkText,
   type Device,
   joinPath,
-  type Location,
-  type StagedTree,
+  type LayerTree,
+  type TreeName,
 } from '../tree/index.ts';
 import type { AttributeApplier } from './apply-attributes.ts';
 import { toSystemPath } from './system-path.ts';
@@ -19,7 +19,7 @@ const OWNER_WRITES = 0o600;
 
 /** The tree, the directory it is made in, and what sets attributes there. */
 export interface Target {
-  readonly tree: StagedTree;
+  readonly tree: LayerTree;
   readonly disk: TreeDisk;
   readonly attributes: AttributeApplier;
 }
@@ -29,13 +29,18 @@ function creationMode({ mode, xattrs }: Attributes): number {
   return xattrs.size > 0 ? OWNER_WRITES : mode & PERMISSIONS;
 }
 
+interface FinishedFile {
+  readonly path: ByteString;
+  readonly attributes: Attributes;
+}
+
 /** Opens a new file for writing; the caller closes it. Never opens what is there already. */
 export function createFile(target: Target, path: ByteString, attributes: Attributes): number {
   return openSync(target.disk.systemPath(path), CREATE_FILE, creationMode(attributes));
 }
 
 /** Attributes of a file that is complete; closes it in any case. */
-export function finishFile(target: Target, fd: number, path: ByteString, attributes: Attributes): void {
+export function finishFile(target: Target, fd: number, { path, attributes }: FinishedFile): void {
   const made = { type: 'file', path: target.disk.systemPath(path), mode: creationMode(attributes) } as const;
   try {
     target.attributes.applyToFile(fd, made, attributes);
@@ -45,12 +50,12 @@ export function finishFile(target: Target, fd: number, path: ByteString, attribu
 }
 
 /** The text of the link is data and any text is kept; only what is resolved through it is confined. */
-export function makeSymlink(target: Target, at: Location, link: SymlinkText): void {
-  const path = target.disk.systemPath(joinPath(at.place.path, at.name));
+export function makeSymlink(target: Target, at: TreeName, link: SymlinkText): void {
+  const path = target.disk.systemPath(joinPath(at.parent.path, at.name));
   assertLinkText(link.text);
   symlinkSync(toSystemPath(link.text), path);
   target.attributes.applyToPath({ type: 'symlink', path, mode: link.attributes.mode }, link.attributes);
-  at.place.node.children.set(at.name, { kind: 'symlink', layer: target.tree.layer, target: link.text });
+  at.parent.node.children.set(at.name, { kind: 'symlink', layer: target.tree.layer, target: link.text });
 }
 
 interface SymlinkText {
@@ -58,9 +63,9 @@ interface SymlinkText {
   readonly attributes: Attributes;
 }
 
-export function makeDevice(target: Target, at: Location, device: Device & { attributes: Attributes }): void {
+export function makeDevice(target: Target, at: TreeName, device: Device & { attributes: Attributes }): void {
   const { type, attributes } = device;
-  const path = target.disk.systemPath(joinPath(at.place.path, at.name));
+  const path = target.disk.systemPath(joinPath(at.parent.path, at.name));
   const mode = attributes.mode & PERMISSIONS;
   mknod(path, deviceType(type) | mode, type === 'fifo' ? { major: 0, minor: 0 } : device);
   target.attributes.applyToPath({ type, path, mode }, attributes);

@@ -2,7 +2,7 @@ import type { ByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import { errnoOf } from '../../platform/index.ts';
 import { describeWriteFailure } from '../directory/index.ts';
-import { type NameStore, type StagedTree, type Tally, TreeWriter } from '../tree/index.ts';
+import { type LayerTree, type NameStore, type Tally, TreeWriter } from '../tree/index.ts';
 import type { LayerFacts, TarEntry } from '../types.ts';
 import { assertPlaceFits } from './assert-fits.ts';
 import { ImageFile } from './image-file.ts';
@@ -13,7 +13,7 @@ import type { BlockFeed, ErofsImage, ErofsWriter, ErofsWriterOptions } from './t
 export function createErofsWriter({ path, limits, lower, blocks }: ErofsWriterOptions): ErofsWriter {
   const file = openImage(path, blocks);
   let nodes: ImageNodes | undefined;
-  const createNodes = (tree: StagedTree, tally: Tally) => {
+  const createNodes = (tree: LayerTree, tally: Tally) => {
     nodes = new ImageNodes({ path, file, tree, tally });
     return nodes;
   };

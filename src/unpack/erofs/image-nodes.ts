@@ -10,11 +10,11 @@ import {
   finishOverlay,
   IMPLIED_ATTRIBUTES,
   isDirectory,
-  type Location,
+  type LayerTree,
   type NodeMaker,
-  type Place,
-  type StagedTree,
   type Tally,
+  type TreeDirectory,
+  type TreeName,
   type TrieNode,
 } from '../tree/index.ts';
 import type { EntryType, ImpliedDirectory, LowerNode, TarEntry } from '../types.ts';
@@ -36,7 +36,7 @@ const LINK_PERMISSIONS = 0o777;
 interface ImageNodesOptions {
   readonly path: string;
   readonly file: ImageFile;
-  readonly tree: StagedTree;
+  readonly tree: LayerTree;
   readonly tally: Tally;
 }
 
@@ -55,7 +55,7 @@ function inodeOfLeaf(node: TrieNode): Inode | undefined {
 export class ImageNodes implements NodeMaker {
   readonly #path: string;
   readonly #file: ImageFile;
-  readonly #tree: StagedTree;
+  readonly #tree: LayerTree;
   readonly #tally: Tally;
   readonly #directories = new Map<DirectoryNode, Inode>();
   #image: ErofsImage | undefined;
@@ -72,7 +72,7 @@ export class ImageNodes implements NodeMaker {
     return this.#image;
   }
 
-  openFile(at: Location, entry: TarEntry): void {
+  openFile(at: TreeName, entry: TarEntry): void {
     this.#addFile(at, entry.size, entry);
   }
 
@@ -84,7 +84,7 @@ export class ImageNodes implements NodeMaker {
     this.#file.padBlock();
   }
 
-  makeSymlink(at: Location, text: ByteString, attributes: Attributes): void {
+  makeSymlink(at: TreeName, text: ByteString, attributes: Attributes): void {
     assertLinkText(text);
     assertTextFits(text);
     const xattrs = this.#xattrsOf('symlink', attributes);
@@ -93,13 +93,13 @@ export class ImageNodes implements NodeMaker {
     this.#put(at, { kind: 'symlink', layer: 0, target: text, inode });
   }
 
-  makeDevice(at: Location, { type, major, minor }: Device, attributes: Attributes): void {
+  makeDevice(at: TreeName, { type, major, minor }: Device, attributes: Attributes): void {
     const unit = type === 'fifo' ? 0 : encodeDevice(major, minor);
     const inode = createInode({ type: S_IF[type], unit }, attributes, this.#xattrsOf(type, attributes));
     this.#put(at, { kind: 'other', layer: 0, inode });
   }
 
-  copyLower(from: LowerNode, at: Location): number {
+  copyLower(from: LowerNode, at: TreeName): number {
     const source = toSystemPath(from.realPath);
     const stat = lstatSync(source, { bigint: true });
     const attributes = readAttributes(source, stat);
@@ -114,12 +114,12 @@ export class ImageNodes implements NodeMaker {
     return 0;
   }
 
-  makeWhiteout(place: Place, name: ByteString): void {
+  makeWhiteout(parent: TreeDirectory, name: ByteString): void {
     const inode = createInode({ type: S_IF.char }, { ...IMPLIED_ATTRIBUTES, mode: 0 }, undefined);
-    this.#put({ place, name }, { kind: 'other', layer: 0, inode });
+    this.#put({ parent, name }, { kind: 'other', layer: 0, inode });
   }
 
-  finishDirectory({ node }: Place): void {
+  finishDirectory({ node }: TreeDirectory): void {
     const attributes = node.attributes ?? IMPLIED_ATTRIBUTES;
     const judged = judgeXattrs({ ...attributes, type: 'directory' }, this.#tally);
     const all = node.opaque ? new Map([...judged, [OPAQUE_XATTR, OPAQUE_VALUE]]) : judged;
@@ -160,7 +160,7 @@ export class ImageNodes implements NodeMaker {
     throw new SealiftError('INTERNAL', 'lay out image: expected an inode for a node, got none');
   }
 
-  #addFile(at: Location, size: number, attributes: Attributes): void {
+  #addFile(at: TreeName, size: number, attributes: Attributes): void {
     // A block that is never written must not be named.
     const unit = size === 0 ? 0 : this.#file.block;
     const inode = createInode({ type: S_IF.file, size, unit }, attributes, this.#xattrsOf('file', attributes));
@@ -171,8 +171,8 @@ export class ImageNodes implements NodeMaker {
     return encodeXattrs(judgeXattrs({ type, mode, xattrs }, this.#tally));
   }
 
-  #put({ place, name }: Location, leaf: ImageLeaf): void {
-    assertPlaceFits(place.path, name);
-    place.node.children.set(name, leaf);
+  #put({ parent, name }: TreeName, leaf: ImageLeaf): void {
+    assertPlaceFits(parent.path, name);
+    parent.node.children.set(name, leaf);
   }
 }

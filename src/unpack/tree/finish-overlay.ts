@@ -1,17 +1,17 @@
 import type { ByteString } from '../../bytes/index.ts';
 import type { ImpliedDirectory } from '../types.ts';
 import { joinPath } from './entry-path.ts';
-import { isDirectory, type Place, type StagedTree } from './layer-tree.ts';
+import { isDirectory, type LayerTree, type TreeDirectory } from './layer-tree.ts';
 import type { NodeMaker } from './node-maker.ts';
 import { hidesChild } from './resolve-directory.ts';
 import type { TrieNode } from './trie.ts';
 
 interface FinishOptions {
-  readonly tree: StagedTree;
+  readonly tree: LayerTree;
   readonly nodes: Pick<NodeMaker, 'makeWhiteout' | 'finishDirectory'>;
 }
 
-interface Unfinished extends Place {
+interface Unfinished extends TreeDirectory {
   /** The layer hides what lies below this directory's name. */
   readonly hidden: boolean;
 }
@@ -22,7 +22,7 @@ interface Unfinished extends Place {
  * attributes. Only now, because a setgid bit or a default ACL would pass on to what is made inside, and a time would
  * not last. Returns the directories that no entry names.
  */
-export function finishOverlay(tree: StagedTree, nodes: FinishOptions['nodes']): ImpliedDirectory[] {
+export function finishOverlay(tree: LayerTree, nodes: FinishOptions['nodes']): ImpliedDirectory[] {
   const { root } = tree;
   const path = '' as ByteString;
   const implied: ImpliedDirectory[] = root.attributes === undefined ? [{ path, cut: false }] : [];
@@ -57,7 +57,7 @@ function isSuperfluous({ node, hidden }: Unfinished): boolean {
   return hidden && node.attributes === undefined && node.children.size === 0;
 }
 
-function writeWhiteouts(place: Place, nodes: FinishOptions['nodes']): void {
-  const { whiteouts, children } = place.node;
-  for (const name of whiteouts ?? []) if (!children.has(name)) nodes.makeWhiteout(place, name);
+function writeWhiteouts(directory: TreeDirectory, nodes: FinishOptions['nodes']): void {
+  const { whiteouts, children } = directory.node;
+  for (const name of whiteouts ?? []) if (!children.has(name)) nodes.makeWhiteout(directory, name);
 }

@@ -2,17 +2,17 @@ import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import type { LowerView } from '../types.ts';
 import { joinPath, parseEntryPath } from './entry-path.ts';
-import type { FoundLeaf, Place, StagedTree } from './layer-tree.ts';
+import type { FoundLeaf, LayerTree, TreeName } from './layer-tree.ts';
 import type { NodeMaker } from './node-maker.ts';
 import { hidesChild } from './resolve-directory.ts';
 
 interface LinkRequest {
-  readonly tree: StagedTree;
+  readonly tree: LayerTree;
   readonly nodes: NodeMaker;
   readonly lower: LowerView | undefined;
   readonly unsafeLinkname: ByteString;
-  readonly place: Place;
-  readonly name: ByteString;
+  /** The name that the link gets. */
+  readonly at: TreeName;
 }
 
 export type LinkResult =
@@ -26,13 +26,13 @@ export type LinkResult =
  * above the root, and UNPACK_ENTRY_INVALID for a directory or for the link itself.
  */
 export function applyHardLink(request: LinkRequest): LinkResult {
-  const { tree, place, name, lower } = request;
+  const { tree, at, lower } = request;
   const components = parseEntryPath(request.unsafeLinkname);
   const targetName = components.pop();
   if (targetName === undefined) throw linksToDirectory('' as ByteString);
   const parent = tree.find(components);
   const path = joinPath(parent.path, targetName);
-  refuseOwnPath(path, joinPath(place.path, name));
+  refuseOwnPath(path, joinPath(at.parent.path, at.name));
 
   const node = parent.node?.children.get(targetName);
   if (node?.kind === 'directory') {
@@ -41,7 +41,7 @@ export function applyHardLink(request: LinkRequest): LinkResult {
     throw linksToDirectory(path);
   }
   if (node !== undefined) {
-    tree.link({ path, node }, { place, name });
+    tree.link({ path, node }, at);
     return { kind: 'linked', copiedBytes: 0 };
   }
   if (lower === undefined || hidesChild(parent, targetName)) return { kind: 'unresolved', target: path };
@@ -64,25 +64,25 @@ function linksToDirectory(path: ByteString): SealiftError {
 
 /** The copy takes every name that the file has below, or a set of links would be torn into two. */
 function linkToLower(request: LinkRequest, lower: LowerView, path: ByteString): LinkResult {
-  const { tree, nodes, place, name } = request;
+  const { tree, nodes, at } = request;
   const below = lower.lookup(path);
   if (below === undefined) return { kind: 'unresolved', target: path };
   if (below.type === 'directory') throw linksToDirectory(path);
-  const own = joinPath(place.path, name);
-  const [parent, targetName] = placeOf(request, path);
+  const own = joinPath(at.parent.path, at.name);
+  const target = makeParents(request, path);
   tree.countMade();
-  const copiedBytes = nodes.copyLower(below, { place: parent, name: targetName });
-  const node = borrow(parent, targetName);
+  const copiedBytes = nodes.copyLower(below, target);
+  const node = borrow(target);
   if (node === undefined) throw linksToDirectory(path);
   const from: FoundLeaf = { path, node };
   for (const other of lower.linksOf(path)) {
     if (other !== path && other !== own) linkOther(request, from, other);
   }
-  tree.link(from, { place, name });
+  tree.link(from, at);
   return { kind: 'linked', copiedBytes };
 }
 
-function borrow({ node }: Place, name: ByteString): FoundLeaf['node'] | undefined {
+function borrow({ parent: { node }, name }: TreeName): FoundLeaf['node'] | undefined {
   const made = node.children.get(name);
   if (made === undefined || made.kind === 'directory') return undefined;
   const borrowed = { ...made, borrowed: true } as const;
@@ -95,13 +95,13 @@ function linkOther(request: LinkRequest, from: FoundLeaf, path: ByteString): voi
   const components = parseEntryPath(path);
   const name = components.pop();
   if (name === undefined || !shows(request.tree, components, name)) return;
-  const place = request.tree.makeDirectories(components);
-  request.tree.link(from, { place, name });
-  borrow(place, name);
+  const at = { parent: request.tree.makeDirectories(components), name };
+  request.tree.link(from, at);
+  borrow(at);
 }
 
 /** Whether what the layers below have at a place is still there: all above it are directories in them. */
-function shows(tree: StagedTree, parents: readonly ByteString[], name: ByteString): boolean {
+function shows(tree: LayerTree, parents: readonly ByteString[], name: ByteString): boolean {
   let here: Parameters<typeof hidesChild>[0] = { node: tree.root, hidden: false };
   for (const parent of parents) {
     const hidden = hidesChild(here, parent);
@@ -112,9 +112,10 @@ function shows(tree: StagedTree, parents: readonly ByteString[], name: ByteStrin
   return !hidesChild(here, name) && here.node?.children.has(name) !== true;
 }
 
-function placeOf({ tree }: LinkRequest, path: ByteString): [Place, ByteString] {
+/** Makes what is missing above a path of the layers below. */
+function makeParents({ tree }: LinkRequest, path: ByteString): TreeName {
   const components = parseEntryPath(path);
   const name = components.pop();
   if (name === undefined) throw linksToDirectory(path);
-  return [tree.makeDirectories(components), name];
+  return { parent: tree.makeDirectories(components), name };
 }

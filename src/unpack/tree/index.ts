@@ -4,11 +4,11 @@ export { finishOverlay } from './finish-overlay.ts';
 export {
   type Change,
   isDirectory,
-  type Location,
+  type LayerTree,
   type NameStore,
-  type Place,
-  type StagedTree,
+  type TreeDirectory,
   type TreeLimits,
+  type TreeName,
 } from './layer-tree.ts';
 export type { NodeMaker } from './node-maker.ts';
 export type { Device } from './parse-device.ts';

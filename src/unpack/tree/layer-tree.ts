@@ -7,14 +7,14 @@ import { hidesChild, resolveDirectory, type Step } from './resolve-directory.ts'
 import { type Attributes, createDirectoryNode, type DirectoryNode, type TrieNode } from './trie.ts';
 import { isIgnoredDirectory } from './whiteout-name.ts';
 
-export interface Place {
+export interface TreeDirectory {
   readonly node: DirectoryNode;
   readonly path: ByteString;
 }
 
 /** A name in a directory of the tree. */
-export interface Location {
-  readonly place: Place;
+export interface TreeName {
+  readonly parent: TreeDirectory;
   readonly name: ByteString;
 }
 
@@ -25,7 +25,7 @@ export interface FoundLeaf {
 }
 
 /** A directory to finish: all its attributes, or only its times because something in it changed. */
-export interface Change extends Place {
+export interface Change extends TreeDirectory {
   readonly scope: 'all' | 'times';
 }
 
@@ -53,7 +53,7 @@ interface TreeOptions {
  * path is a directory that this tree made, and nobody else can reach the staging directory, no path can be redirected
  * between look and use.
  */
-export class StagedTree {
+export class LayerTree {
   readonly root = createDirectoryNode(0);
   /** Finished directories whose attributes would disturb the next layer's work in them. */
   readonly interfering = new Map<DirectoryNode, ByteString>();
@@ -84,23 +84,23 @@ export class StagedTree {
   }
 
   /** Notes that something in a directory changed, and with it its mtime. */
-  touch(place: Place): void {
-    const { node } = place;
+  touch(directory: TreeDirectory): void {
+    const { node } = directory;
     if (node.touchedIn === this.#layer) return;
     node.touchedIn = this.#layer;
-    if (!this.#changes.has(node)) this.#changes.set(node, { ...place, scope: 'times' });
+    if (!this.#changes.has(node)) this.#changes.set(node, { ...directory, scope: 'times' });
   }
 
   /** Gives a directory the attributes of its entry; undefined once no entry stands for it any more. */
-  setAttributes(place: Place, attributes: Attributes | undefined): void {
-    place.node.attributes = attributes;
-    place.node.layer = this.#layer;
-    this.changeAll(place);
+  setAttributes(directory: TreeDirectory, attributes: Attributes | undefined): void {
+    directory.node.attributes = attributes;
+    directory.node.layer = this.#layer;
+    this.changeAll(directory);
   }
 
   /** Notes that a directory needs all its attributes. */
-  changeAll(place: Place): void {
-    this.#changes.set(place.node, { ...place, scope: 'all' });
+  changeAll(directory: TreeDirectory): void {
+    this.#changes.set(directory.node, { ...directory, scope: 'all' });
   }
 
   /** The directories changed since the last call, the deepest first. */
@@ -123,7 +123,7 @@ export class StagedTree {
   }
 
   /** Whether a directory is still in the tree, and the layer hides nothing of what lies below it. */
-  merges({ node, path }: Place): boolean {
+  merges({ node, path }: TreeDirectory): boolean {
     let here: Pick<Step, 'node' | 'hidden'> = { node: this.root, hidden: false };
     for (const name of path === '' ? [] : splitComponents(path)) {
       const child = here.node?.children.get(name);
@@ -133,15 +133,15 @@ export class StagedTree {
   }
 
   /** Walks to a directory and makes what is missing, as implied directories. */
-  makeDirectories(components: readonly ByteString[]): Place {
-    let place: Place = { node: this.root, path: '' as ByteString };
+  makeDirectories(components: readonly ByteString[]): TreeDirectory {
+    let directory: TreeDirectory = { node: this.root, path: '' as ByteString };
     for (const { name, path, node } of this.resolve(components).slice(1)) {
-      place = { node: node ?? this.#makeImplied(place, name), path };
+      directory = { node: node ?? this.#makeImplied(directory, name), path };
     }
-    return place;
+    return directory;
   }
 
-  #makeImplied(parent: Place, name: ByteString): DirectoryNode {
+  #makeImplied(parent: TreeDirectory, name: ByteString): DirectoryNode {
     if (isIgnoredDirectory(name)) {
       const shown = showByteString(name);
       throw new SealiftError('UNPACK_ENTRY_INVALID', `expected a parent outside of aufs metadata, got ${shown}`);
@@ -180,7 +180,7 @@ export class StagedTree {
     });
   }
 
-  makeDirectory(parent: Place, name: ByteString): DirectoryNode {
+  makeDirectory(parent: TreeDirectory, name: ByteString): DirectoryNode {
     this.countMade();
     const path = joinPath(parent.path, name);
     this.#names.makeDirectory(path);
@@ -192,15 +192,15 @@ export class StagedTree {
   }
 
   /** A second name for what is no directory. */
-  link(from: FoundLeaf, { place, name }: Location): void {
+  link(from: FoundLeaf, { parent, name }: TreeName): void {
     this.countMade();
-    if (from.node.kind !== 'dropped') this.#names.link(from.path, joinPath(place.path, name));
+    if (from.node.kind !== 'dropped') this.#names.link(from.path, joinPath(parent.path, name));
     const { borrowed: _, ...node } = from.node;
-    place.node.children.set(name, { ...node, layer: this.#layer });
+    parent.node.children.set(name, { ...node, layer: this.#layer });
   }
 
   /** Removes a name, with all that is below it when it is a directory. */
-  remove(parent: Place, name: ByteString): void {
+  remove(parent: TreeDirectory, name: ByteString): void {
     const node = parent.node.children.get(name);
     if (node === undefined) return;
     const path = joinPath(parent.path, name);
@@ -217,14 +217,14 @@ export class StagedTree {
   }
 
   /** Removes what earlier layers put at a name; what the current layer put there or below stays. */
-  hide(parent: Place, name: ByteString): void {
+  hide(parent: TreeDirectory, name: ByteString): void {
     const node = parent.node.children.get(name);
     if (node === undefined) return;
     if (node.kind === 'directory') this.#hideDirectory(parent, name, node);
     else if (node.layer < this.#layer) this.remove(parent, name);
   }
 
-  #hideDirectory(parent: Place, name: ByteString, node: DirectoryNode): void {
+  #hideDirectory(parent: TreeDirectory, name: ByteString, node: DirectoryNode): void {
     if (node.bornIn === this.#layer) return;
     this.hideChildren({ node, path: joinPath(parent.path, name) });
     if (node.layer === this.#layer) return;
@@ -237,21 +237,21 @@ export class StagedTree {
   }
 
   /** Once for each directory and layer: all that comes later is the current layer's own. */
-  hideChildren(place: Place): void {
-    const { node } = place;
+  hideChildren(directory: TreeDirectory): void {
+    const { node } = directory;
     if (node.prunedIn === this.#layer) return;
     node.prunedIn = this.#layer;
-    for (const name of node.children.keys()) this.hide(place, name);
+    for (const name of node.children.keys()) this.hide(directory, name);
   }
 
   /** Removes copies of the layers below, now hidden. Once for each directory: none can be made there any more. */
-  returnBorrowed(place: Place): void {
-    const { node, path } = place;
+  returnBorrowed(directory: TreeDirectory): void {
+    const { node, path } = directory;
     if (node.prunedIn === this.#layer) return;
     node.prunedIn = this.#layer;
     for (const [name, child] of node.children) {
       if (isDirectory(child)) this.returnBorrowed({ node: child, path: joinPath(path, name) });
-      else if (child.borrowed) this.remove(place, name);
+      else if (child.borrowed) this.remove(directory, name);
     }
   }
 }

@@ -1,6 +1,6 @@
 import type { ByteString } from '../../bytes/index.ts';
 import type { ImpliedDirectory, LowerNode, TarEntry } from '../types.ts';
-import type { Location, Place } from './layer-tree.ts';
+import type { TreeDirectory, TreeName } from './layer-tree.ts';
 import type { Device } from './parse-device.ts';
 import type { Attributes } from './trie.ts';
 
@@ -10,17 +10,17 @@ import type { Attributes } from './trie.ts';
  */
 export interface NodeMaker {
   /** Exactly the entry's size follows through `write`, then `finishFile`. */
-  openFile(at: Location, entry: TarEntry): void;
+  openFile(at: TreeName, entry: TarEntry): void;
   write(chunk: Uint8Array): void;
   finishFile(): void;
-  makeSymlink(at: Location, text: ByteString, attributes: Attributes): void;
-  makeDevice(at: Location, device: Device, attributes: Attributes): void;
+  makeSymlink(at: TreeName, text: ByteString, attributes: Attributes): void;
+  makeDevice(at: TreeName, device: Device, attributes: Attributes): void;
   /** A node of the layers below with all its attributes; returns the bytes of content written. */
-  copyLower(from: LowerNode, at: Location): number;
+  copyLower(from: LowerNode, at: TreeName): number;
   /** A whiteout as overlayfs reads it. */
-  makeWhiteout(place: Place, name: ByteString): void;
+  makeWhiteout(parent: TreeDirectory, name: ByteString): void;
   /** A directory in which nothing changes any more: its marks and attributes. */
-  finishDirectory(place: Place): void;
+  finishDirectory(directory: TreeDirectory): void;
   beginLayer(): void;
   /** After the last entry of a layer; returns the directories that no entry names. */
   endLayer(): ImpliedDirectory[];

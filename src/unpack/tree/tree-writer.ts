@@ -3,7 +3,14 @@ import { assertNever, prefixError, SealiftError } from '../../errors/index.ts';
 import type { EntrySink, ImpliedDirectory, LayerFacts, LowerView, TarEntry, UnresolvedLink } from '../types.ts';
 import { joinPath, parseEntryPath } from './entry-path.ts';
 import { applyHardLink } from './hard-link.ts';
-import { isDirectory, type Location, type NameStore, type Place, StagedTree, type TreeLimits } from './layer-tree.ts';
+import {
+  isDirectory,
+  LayerTree,
+  type NameStore,
+  type TreeDirectory,
+  type TreeLimits,
+  type TreeName,
+} from './layer-tree.ts';
 import type { NodeMaker } from './node-maker.ts';
 import { parseDevice } from './parse-device.ts';
 import { Tally } from './tally.ts';
@@ -19,7 +26,7 @@ export interface TreeWriterOptions {
   readonly lower?: LowerView | undefined;
   readonly limits: TreeLimits;
   readonly names: NameStore;
-  readonly createNodes: (tree: StagedTree, tally: Tally) => NodeMaker;
+  readonly createNodes: (tree: LayerTree, tally: Tally) => NodeMaker;
 }
 
 interface OpenFile {
@@ -33,12 +40,12 @@ interface OpenFile {
  */
 export class TreeWriter implements EntrySink {
   readonly #options: TreeWriterOptions;
-  readonly #tree: StagedTree;
+  readonly #tree: LayerTree;
   readonly #tally = new Tally();
   readonly #nodes: NodeMaker;
   readonly #unresolved: UnresolvedLink[] = [];
   #implied: ImpliedDirectory[] | undefined;
-  readonly #marks = new Map<DirectoryNode, Place>();
+  readonly #marks = new Map<DirectoryNode, TreeDirectory>();
   #marked: readonly ByteString[] = [];
   #file: OpenFile | undefined;
   /** Bytes that belong to a mark and go nowhere. */
@@ -46,12 +53,12 @@ export class TreeWriter implements EntrySink {
   #entries = 0;
   #contentBytes = 0;
   /** The last parent, by the text that led there: entries come directory by directory. */
-  #lastParent: { readonly unsafeText: string; readonly place: Place } | undefined;
+  #lastParent: { readonly unsafeText: string; readonly directory: TreeDirectory } | undefined;
 
   constructor(options: TreeWriterOptions) {
     const { names, lower, limits } = options;
     this.#options = options;
-    this.#tree = new StagedTree({ names, lower, limits });
+    this.#tree = new LayerTree({ names, lower, limits });
     this.#nodes = options.createNodes(this.#tree, this.#tally);
   }
 
@@ -105,7 +112,7 @@ export class TreeWriter implements EntrySink {
 
   end(): void {
     this.#assertComplete();
-    const marked = [...this.#marks.values()].filter((place) => this.#tree.merges(place) && isMarked(place));
+    const marked = [...this.#marks.values()].filter((directory) => this.#tree.merges(directory) && isMarked(directory));
     this.#marked = marked.map(({ path }) => path);
     this.#guard(() => {
       this.#implied = this.#nodes.endLayer();
@@ -176,7 +183,7 @@ export class TreeWriter implements EntrySink {
     this.#tally.add('aufs-metadata');
   }
 
-  /** Anything but a directory here would take the place of the root itself (CVE-2021-29136). */
+  /** Anything but a directory here would replace the root itself (CVE-2021-29136). */
   #applyRoot(entry: TarEntry): void {
     if (entry.type !== 'directory') {
       throw new SealiftError('UNPACK_ENTRY_INVALID', `expected the root to be a directory, got a ${entry.type}`);
@@ -192,9 +199,9 @@ export class TreeWriter implements EntrySink {
     const found = this.#tree.find(components);
     if (form === 'merged') {
       if (found.node === undefined) return;
-      const place = { node: found.node, path: found.path };
-      if (name === undefined) this.#tree.hideChildren(place);
-      else this.#tree.hide(place, name);
+      const directory = { node: found.node, path: found.path };
+      if (name === undefined) this.#tree.hideChildren(directory);
+      else this.#tree.hide(directory, name);
       return;
     }
     // Where nothing lies below there is nothing to hide, and the mark would only show as something odd.
@@ -203,32 +210,32 @@ export class TreeWriter implements EntrySink {
     this.#markOverlay(this.#tree.makeDirectories(components), name);
   }
 
-  #markOverlay(place: Place, name: ByteString | undefined): void {
-    const { node, path } = place;
+  #markOverlay(directory: TreeDirectory, name: ByteString | undefined): void {
+    const { node, path } = directory;
     if (!this.#marks.has(node)) {
       this.#tree.countRecorded(path.length);
-      this.#marks.set(node, place);
+      this.#marks.set(node, directory);
     }
     if (name === undefined) {
       node.opaque = true;
-      this.#tree.returnBorrowed(place);
+      this.#tree.returnBorrowed(directory);
       return;
     }
     node.whiteouts = (node.whiteouts ?? new Set()).add(name);
     const child = node.children.get(name);
     if (isDirectory(child)) this.#tree.returnBorrowed({ node: child, path: joinPath(path, name) });
-    else if (child?.borrowed) this.#tree.remove(place, name);
+    else if (child?.borrowed) this.#tree.remove(directory, name);
   }
 
   #applyPlain(entry: TarEntry, components: readonly ByteString[], name: ByteString): void {
-    const place = this.#parentOf(entry, components, name);
-    this.#tree.touch(place);
-    const existing = place.node.children.get(name);
+    const parent = this.#parentOf(entry, components, name);
+    this.#tree.touch(parent);
+    const existing = parent.node.children.get(name);
     if (existing !== undefined && !(isDirectory(existing) && entry.type === 'directory')) {
-      this.#tree.remove(place, name);
+      this.#tree.remove(parent, name);
       this.#lastParent = undefined;
     }
-    const at = { place, name };
+    const at = { parent, name };
     switch (entry.type) {
       case 'file':
         this.#applyFile(entry, at);
@@ -252,19 +259,20 @@ export class TreeWriter implements EntrySink {
     }
   }
 
-  #parentOf(entry: TarEntry, components: readonly ByteString[], name: ByteString): Place {
+  #parentOf(entry: TarEntry, components: readonly ByteString[], name: ByteString): TreeDirectory {
     const { unsafeName } = entry;
     const slash = unsafeName.lastIndexOf('/') + 1;
     const unsafeText = unsafeName.slice(0, slash);
-    if (this.#lastParent?.unsafeText === unsafeText && unsafeName.slice(slash) === name) return this.#lastParent.place;
-    const place = this.#tree.makeDirectories(components);
+    if (this.#lastParent?.unsafeText === unsafeText && unsafeName.slice(slash) === name)
+      return this.#lastParent.directory;
+    const parent = this.#tree.makeDirectories(components);
     // With layers below, any new entry may change where the same text leads.
     const stable = this.#options.lower === undefined && unsafeName.slice(slash) === name;
-    this.#lastParent = stable ? { unsafeText, place } : undefined;
-    return place;
+    this.#lastParent = stable ? { unsafeText, directory: parent } : undefined;
+    return parent;
   }
 
-  #applyFile(entry: TarEntry, at: Location): void {
+  #applyFile(entry: TarEntry, at: TreeName): void {
     this.#nodes.openFile(at, entry);
     this.#file = { entry, remaining: entry.size };
     if (entry.size === 0) this.#finishFile();
@@ -276,24 +284,24 @@ export class TreeWriter implements EntrySink {
   }
 
   /** A directory over a directory gives it new attributes and keeps what is in it. */
-  #applyDirectory(entry: TarEntry, { place, name }: Location, existing: TrieNode | undefined): void {
-    const node = isDirectory(existing) ? existing : this.#tree.makeDirectory(place, name);
-    // What stood here before had already taken the place of a directory below, with all that is in it.
+  #applyDirectory(entry: TarEntry, { parent, name }: TreeName, existing: TrieNode | undefined): void {
+    const node = isDirectory(existing) ? existing : this.#tree.makeDirectory(parent, name);
+    // What stood here before had already replaced a directory below, with everything in it.
     if (existing !== undefined && !isDirectory(existing) && this.#options.form === 'overlay') node.opaque = true;
-    this.#tree.setAttributes({ node, path: joinPath(place.path, name) }, keepAttributes(entry));
+    this.#tree.setAttributes({ node, path: joinPath(parent.path, name) }, keepAttributes(entry));
   }
 
   /** A hard link has no attributes of its own; umoci leaves those of its entry aside as well. */
-  #applyHardLink(entry: TarEntry, { place, name }: Location): void {
+  #applyHardLink(entry: TarEntry, at: TreeName): void {
     const { lower, form } = this.#options;
     const { unsafeLinkname } = entry;
-    const result = applyHardLink({ tree: this.#tree, nodes: this.#nodes, lower, unsafeLinkname, place, name });
+    const result = applyHardLink({ tree: this.#tree, nodes: this.#nodes, lower, unsafeLinkname, at });
     if (result.kind === 'linked') {
       this.#contentBytes += result.copiedBytes;
       return;
     }
     if (form === 'overlay' && lower === undefined) {
-      const path = joinPath(place.path, name);
+      const path = joinPath(at.parent.path, at.name);
       this.#tree.countRecorded(path.length + result.target.length);
       this.#unresolved.push({ path, target: result.target });
       return;
@@ -304,9 +312,9 @@ export class TreeWriter implements EntrySink {
     });
   }
 
-  #applyDevice(entry: TarEntry, type: 'char' | 'block' | 'fifo', at: Location): void {
+  #applyDevice(entry: TarEntry, type: 'char' | 'block' | 'fifo', at: TreeName): void {
     const device = parseDevice(entry, type);
-    const { children } = at.place.node;
+    const { children } = at.parent.node;
     if (type !== 'fifo' && !this.#options.privileged) {
       this.#tally.add('device-without-root');
       children.set(at.name, { kind: 'dropped', layer: this.#tree.layer });
@@ -317,7 +325,7 @@ export class TreeWriter implements EntrySink {
 }
 
 /** Whether marks show in a directory, or are all that it has to show. */
-function isMarked({ node }: Place): boolean {
+function isMarked({ node }: TreeDirectory): boolean {
   if (node.opaque) return isBare(node);
   return [...(node.whiteouts ?? [])].some((name) => {
     const child = node.children.get(name);
