@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { SealiftError } from '../../../../src/errors/index.ts';
+import { DEFAULT_LIMITS } from '../../../../src/limits/index.ts';
+import {
+  type NodeMaker,
+  type TreeName,
+  TreeWriter,
+  type TreeWriterOptions,
+} from '../../../../src/unpack/tree/index.ts';
+import { directory, feed, file, hardlink, type Member, member, symlink } from '../../../support/builders/entries.ts';
+import { expectFailure } from '../../../support/matchers.ts';
+
+/** A writer whose nodes are lines of text, in the order in which they are made. */
+function openWriter(form: TreeWriterOptions['form'] = 'overlay', endLayer: NodeMaker['endLayer'] = () => []) {
+  const made: string[] = [];
+  const createNodes = (): NodeMaker => {
+    const make = (what: string, { parent, name }: TreeName): void => {
+      made.push(`${what} ${parent.path}/${name}`);
+      parent.node.children.set(name, { kind: 'other', layer: 0 });
+    };
+    return {
+      openFile: (at) => make('file', at),
+      write: (chunk) => made.push(`${chunk.length} bytes`),
+      finishFile: () => made.push('file finished'),
+      makeSymlink: (at, target) => {
+        make('symlink', at);
+        at.parent.node.children.set(at.name, { kind: 'symlink', layer: 0, target });
+      },
+      makeDevice: (at, { type }) => make(type, at),
+      copyLower: () => 0,
+      makeWhiteout: (parent, name) => made.push(`whiteout ${parent.path}/${name}`),
+      finishDirectory: () => {},
+      beginLayer: () => made.push('next layer'),
+      endLayer,
+      describeFailure: (error) => error,
+      close: () => made.push('closed'),
+    };
+  };
+  const names = {
+    makeDirectory: (path: string) => made.push(`directory /${path}`),
+    removeDirectory: (path: string) => made.push(`gone /${path}/`),
+    removeLeaf: (path: string) => made.push(`gone /${path}`),
+    link: (from: string, to: string) => made.push(`link /${from} /${to}`),
+  };
+  const writer = new TreeWriter({ form, privileged: true, limits: DEFAULT_LIMITS, names, createNodes });
+  return { writer, made };
+}
+
+describe('TreeWriter', () => {
+  it('makes each node in a directory that it made itself, parents first', () => {
+    const { writer, made } = openWriter();
+    feed(writer, [symlink('lib', 'usr/lib'), file('lib/libc.so', '1234567'), hardlink('libc', 'lib/libc.so')]);
+    expect(made).toEqual([
+      'symlink /lib',
+      'directory /usr',
+      'directory /usr/lib',
+      'file usr/lib/libc.so',
+      '5 bytes',
+      '2 bytes',
+      'file finished',
+      'link /usr/lib/libc.so /libc',
+    ]);
+    expect(writer.facts()).toMatchObject({ entries: 3, contentBytes: 7, unresolvedLinks: [] });
+  });
+
+  it('removes what an entry replaces, with everything in it, before it makes the new node', () => {
+    const { writer, made } = openWriter();
+    feed(writer, [file('d/sub/f'), symlink('d', 'elsewhere')]);
+    expect(made.slice(-4)).toEqual(['gone /d/sub/f', 'gone /d/sub/', 'gone /d/', 'symlink /d']);
+  });
+
+  it('hands the content of a mark to no node', () => {
+    const { writer, made } = openWriter();
+    feed(writer, [file('d/.wh.gone', 'content'), file('d/.wh..wh.plnk', 'content')]);
+    expect(made).toEqual(['directory /d']);
+    expect(writer.facts()).toMatchObject({ contentBytes: 0, marked: ['d'], dropped: { 'aufs-metadata': 1 } });
+  });
+
+  it.each<[string, readonly Member[]]>([
+    ['a root that is a file', [file('.')]],
+    ['a root that is a symlink', [symlink('/', 'elsewhere')]],
+    ['a parent that a symlink leads into aufs metadata', [symlink('d', '.wh..wh.plnk'), file('d/f')]],
+    ['a parent that is a file', [file('d'), file('d/f')]],
+    ['a hard link to a directory', [directory('d'), hardlink('l', 'd')]],
+    ['a character device 0:0', [member('char', 'null')]],
+    ['a device number beyond the kernel’s', [member('block', 'disk', { major: 0x1000 })]],
+  ])('refuses %s and closes its nodes', async (_, members) => {
+    const { writer, made } = openWriter();
+    await expectFailure('UNPACK_ENTRY_INVALID', () => feed(writer, members));
+    expect(made.at(-1)).toBe('closed');
+  });
+
+  it('refuses calls out of order', async () => {
+    const { writer } = openWriter('merged');
+    const { entry } = file('f', 'content');
+    await expectFailure('INTERNAL', () => writer.facts());
+    await expectFailure('INTERNAL', () => writer.data(Buffer.from('x')));
+    writer.entry(entry);
+    await expectFailure('INTERNAL', () => writer.end());
+    await expectFailure('INTERNAL', () => writer.data(Buffer.from('too much content')));
+    writer.data(Buffer.from('content'));
+    writer.end();
+    await expectFailure('INTERNAL', () => writer.entry(entry));
+    writer.beginLayer();
+    await expectFailure('INTERNAL', () => openWriter('overlay').writer.beginLayer());
+  });
+
+  it('turns a failure at the end of a layer into the error that its nodes describe', async () => {
+    const { writer } = openWriter('overlay', () => {
+      throw new SealiftError('UNPACK_WRITE_FAILED', 'the disk is full');
+    });
+    await expectFailure('UNPACK_WRITE_FAILED', () => writer.end());
+  });
+});
