@@ -8,7 +8,7 @@ export interface Timestamp {
   readonly nanoseconds: number;
 }
 
-/** One member of an archive as the strict reader vouches for it: well-formed and bounded, its path not yet judged. */
+/** One member of an archive, checked by the strict reader: well-formed and bounded, but its path is not yet judged. */
 export interface TarEntry {
   readonly type: EntryType;
   /** As written in the archive, PAX and GNU overrides applied. Attacker-controlled. */
@@ -29,7 +29,10 @@ export interface TarEntry {
   readonly xattrs: ReadonlyMap<ByteString, Uint8Array>;
 }
 
-/** What the tar reader feeds: `entry`, then that entry's bytes in order, then the next entry; `end` after the end marker. */
+/**
+ * The tar reader calls `entry`, then `data` with that entry's bytes in order, then `entry` for the next one, and `end`
+ * after the end marker.
+ */
 export interface EntrySink {
   entry(entry: TarEntry): void;
   /** A part of the current file's content; the chunk is reused after the call. */
@@ -38,11 +41,12 @@ export interface EntrySink {
 }
 
 /**
- * A directory that the layer needs and has no entry for; the root has the empty path. At snapshot time it takes owner,
- * mode, times and xattrs of the topmost lower layer that names it, unless `cut` says that this layer hides all below.
+ * A directory that the layer needs and has no entry for; the root has the empty path. When the layers are mounted, it
+ * takes owner, mode, times and xattrs from the topmost lower layer that names it.
  */
 export interface ImpliedDirectory {
   readonly path: ByteString;
+  /** True when this layer hides what lower layers have at the path, so nothing is taken from them. */
   readonly cut: boolean;
 }
 
@@ -52,7 +56,7 @@ export interface UnresolvedLink {
   readonly target: ByteString;
 }
 
-/** What is known of a layer after it was applied; plain data, kept in the layer's record. */
+/** Facts about a layer that was applied: plain data, kept in the layer's record. */
 export interface LayerFacts {
   readonly entries: number;
   /** Bytes of file content written. */
@@ -60,29 +64,29 @@ export interface LayerFacts {
   readonly implied: readonly ImpliedDirectory[];
   readonly unresolvedLinks: readonly UnresolvedLink[];
   /**
-   * Directories in which marks stand for something below: where nothing is, overlayfs would list the whiteouts, or show
-   * a directory that only an opaque mark brought about.
+   * Directories that contain marks and merge with the layers below. Where the layers below have nothing, overlayfs would
+   * list the whiteouts, or show a directory that exists only because of an opaque mark.
    */
   readonly marked: readonly ByteString[];
   /** The layer hides everything below: an opaque mark on the root, which overlayfs does not look at there. */
   readonly opaqueRoot: boolean;
-  /** What was left out on purpose, by reason, e.g. `overlay-xattr`, `device-without-root`: how often. */
+  /** How often something was left out on purpose, by reason, e.g. `overlay-xattr`, `device-without-root`. */
   readonly dropped: Readonly<Record<string, number>>;
 }
 
 /** A node of the merged tree below the layer being applied; the final component is not followed. */
 export interface LowerNode {
   readonly type: 'directory' | 'symlink' | 'other';
-  /** Where the node lies in the file system, as bytes; every component up to it is a real directory of one layer. */
+  /** The node's path in the file system, as bytes; every component above it is a real directory of one layer. */
   readonly realPath: ByteString;
-  /** Symlinks only. */
+  /** The text of a symlink; absent for other nodes. */
   readonly target?: ByteString;
 }
 
-/** Read-only view of the layers below, whiteouts and opaque marks honoured. */
+/** Read-only view of the layers below that applies whiteouts and opaque marks. */
 export interface LowerView {
   /** `path` is relative, without dots, and its parents are not symlinks in the view. */
   lookup(path: ByteString): LowerNode | undefined;
-  /** Every path in the view that is the same file as the one at `path`, itself included. Slow: reads a whole layer. */
+  /** Returns every path in the view that names the same file as `path`, `path` included. Slow: reads a whole layer. */
   linksOf(path: ByteString): readonly ByteString[];
 }

@@ -19,11 +19,11 @@ const DEFAULT_ACL = 'system.posix_acl_default';
 const ACL_PREFIX = 'system.posix_acl_';
 const SPECIAL_BITS = 0o7000;
 
-/** What an object was made with, so that calls that change nothing can be left out. */
+/** How an object was created, so that calls that would change nothing can be skipped. */
 interface Made {
   readonly type: EntryType;
   readonly path: SystemPath;
-  /** Mode given when it was made, before the umask; undefined when nothing is known of owner and mode. */
+  /** The mode it was created with, before the umask; undefined when owner and mode are unknown. */
   readonly mode: number | undefined;
 }
 
@@ -43,7 +43,7 @@ export class AttributeApplier {
     this.#tally = options.tally;
   }
 
-  /** For an open file; quicker than by path. */
+  /** Sets the attributes of an open file; faster than by path. */
   applyToFile(fd: number, made: Made, attributes: Attributes): void {
     const { uid, gid, mode, mtime } = attributes;
     if (this.#needsOwner(made, attributes)) fchownSync(fd, uid, gid);
@@ -52,17 +52,17 @@ export class AttributeApplier {
     futimes(fd, mtime.seconds, mtime.nanoseconds);
   }
 
-  /** For everything else; the last component of the path is never followed. */
+  /** Sets the attributes of any other object; the last component of the path is never followed. */
   applyToPath(made: Made, attributes: Attributes): void {
     const { uid, gid, mode, mtime } = attributes;
     if (this.#needsOwner(made, attributes)) lchownSync(made.path, uid, gid);
     const hasAcl = this.#applyXattrs(made, attributes);
-    // chmod(2) follows links, which have no mode of their own; everything else here was made by us and is no link.
+    // chmod(2) follows symlinks, which have no mode of their own; every other object here was created by this writer.
     if (made.type !== 'symlink' && this.#needsMode(made, mode, hasAcl)) chmodSync(made.path, mode);
     lutimes(made.path, mtime.seconds, mtime.nanoseconds);
   }
 
-  /** Takes off what an earlier entry of the same directory put on. */
+  /** Removes the attributes that an earlier entry of the same directory set. */
   clearXattrs(path: SystemPath): void {
     for (const name of llistxattr(path)) {
       if (name.toString('latin1') !== 'security.selinux') lremovexattr(path, name);
@@ -117,7 +117,7 @@ function prefixXattr(name: ByteString, error: unknown): unknown {
   });
 }
 
-/** acl(5): only directories have one, and the kernel says so with EACCES. */
+/** acl(5): only directories have a default ACL; for anything else the kernel returns EACCES. */
 function defaultAclElsewhere(cause: unknown): SealiftError {
   return new SealiftError('UNPACK_ENTRY_INVALID', 'expected a default ACL on a directory, got one on something else', {
     context: { xattr: DEFAULT_ACL },
@@ -125,7 +125,7 @@ function defaultAclElsewhere(cause: unknown): SealiftError {
   });
 }
 
-/** A program without its capabilities is not the program of the image. */
+/** A program that loses its capabilities does not run as the image intends, so this is an error. */
 function capabilityUnsupported(cause: unknown): SealiftError {
   return new SealiftError(
     'UNPACK_FILESYSTEM_UNSUPPORTED',
@@ -134,7 +134,7 @@ function capabilityUnsupported(cause: unknown): SealiftError {
   );
 }
 
-/** Read and not asked for through umask(2), which can only be asked by changing it for every thread of the process. */
+/** Reads the umask from /proc, because umask(2) can only return it by changing it for every thread of the process. */
 function readUmask(): number {
   const digits = /^Umask:\s*([0-7]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
   return digits === undefined ? 0o777 : Number.parseInt(digits, 8);

@@ -10,8 +10,8 @@ import { toSystemPath } from './system-path.ts';
 const NANOSECONDS = 1_000_000_000n;
 
 /**
- * Copies what is no directory from a layer below into the tree, with all its attributes, so that the layer being applied
- * can link to it. Returns the bytes of content written.
+ * Copies a node other than a directory from a layer below into the tree, with all its attributes, so that the layer
+ * being applied can link to it. Returns the bytes of content written.
  */
 export function copyLower(target: Target, from: LowerNode, at: TreeName): number {
   const source = toSystemPath(from.realPath);

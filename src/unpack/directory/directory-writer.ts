@@ -15,9 +15,9 @@ export interface DirectoryWriterOptions extends Omit<TreeWriterOptions, 'names' 
 export interface DirectoryWriter extends EntrySink {
   /** `merged` only, after an `end`: the entries that follow are those of the next layer. */
   beginLayer(): void;
-  /** What is known of the layer that ended last; throws INTERNAL while one is being applied. */
+  /** Returns the facts about the layer that ended last; throws INTERNAL while one is being applied. */
   facts(): LayerFacts;
-  /** Gives back what an unfinished layer holds open. Removing the directory is the caller's. */
+  /** Closes what an unfinished layer holds open. The caller removes the directory. */
   close(): void;
 }
 
@@ -36,7 +36,7 @@ export function createDirectoryWriter(options: DirectoryWriterOptions): Director
   if (present > 0) {
     throw new SealiftError(
       'UNPACK_TARGET_INVALID',
-      `unpack into ${options.root}: expected it empty, got ${present} names`,
+      `unpack into ${options.root}: expected an empty directory, got ${present} names`,
     );
   }
   dropInheritedAcl(options.root);
@@ -45,7 +45,7 @@ export function createDirectoryWriter(options: DirectoryWriterOptions): Director
   return new TreeWriter({ ...options, names: disk, createNodes });
 }
 
-/** What the root has from the directory around it would pass on to all that is made inside. */
+/** Removes the ACLs that the root inherited from its parent; everything made inside would inherit them too. */
 function dropInheritedAcl(root: string): void {
   for (const name of llistxattr(root)) {
     if (name.toString('latin1').startsWith('system.posix_acl_')) lremovexattr(root, name);

@@ -10,8 +10,8 @@ const SETGID = 0o2000;
 const OWNER_ALL = 0o700;
 
 /**
- * Gives the directories that a layer made or changed their attributes, the deepest first: only now, because a setgid
- * bit or a default ACL would pass on to what is made inside, and a time would not last. A merged tree implies nothing.
+ * Sets the attributes of the directories that a layer made or changed, the deepest first. Earlier, a setgid bit or a
+ * default ACL would pass on to what is made inside, and a time would not last. A merged tree has no implied directories.
  */
 export function finishMerged(target: Target): ImpliedDirectory[] {
   for (const change of target.tree.takeChanges()) finishDirectory(target, change);
@@ -35,14 +35,14 @@ function finishDirectory({ tree, disk, attributes }: Target, { node, path, scope
   if (interferes(node)) tree.interfering.set(node, path);
 }
 
-/** Would keep the next layer out of the directory, or give to what it makes there more than the layer says. */
+/** True if the mode would keep the next layer out, or if what it makes there would inherit a group or an ACL. */
 function interferes({ attributes }: DirectoryNode): boolean {
   if (attributes === undefined) return false;
   const { mode, xattrs } = attributes;
   return (mode & SETGID) !== 0 || (mode & OWNER_ALL) !== OWNER_ALL || xattrs.has(DEFAULT_ACL);
 }
 
-/** Makes directories plain again, the outermost first, before the next layer works in them. */
+/** Resets the mode and attributes of interfering directories, the outermost first, before the next layer begins. */
 export function reopenMerged({ tree, disk, attributes }: Target): void {
   const reopened = [...tree.interfering].sort(([, one], [, other]) => one.length - other.length);
   tree.interfering.clear();

@@ -7,21 +7,21 @@ import { toSystemPath } from './system-path.ts';
 
 const ROOT = '' as ByteString;
 
-/** Paths that are remembered; with more, all are looked up again. */
+/** The number of look-ups that are cached; beyond it the cache is emptied. */
 const MAX_REMEMBERED = 50_000;
 
-/** What one layer has at a path. */
-type LayerNode = 'absent' | 'whiteout' | 'directory' | 'symlink' | 'other';
+/** The kind of node that one layer has at a path. */
+type NodeKind = 'absent' | 'whiteout' | 'directory' | 'symlink' | 'other';
 
-/** A merged directory, by its layers from the top; or the layer that has something else there. */
+/** A merged directory with its layers from the top, or the layer that has another node at the path. */
 type Merged =
   | { readonly kind: 'directory'; readonly top: ByteString; readonly layers: Iterable<ByteString> }
   | { readonly kind: 'symlink' | 'other'; readonly layer: ByteString }
   | undefined;
 
 /**
- * The merged tree of published layer directories, topmost first, as overlayfs would show it. Every component is looked
- * at in every layer by itself and nothing is resolved through a link. The layers must not change meanwhile.
+ * Creates a view of published layer directories, given topmost first, merged as overlayfs would show them. Every
+ * component is looked up in every layer separately and no symlink is followed. The layers must not change meanwhile.
  */
 export function createLowerView(lowers: readonly string[]): LowerView {
   const layers = lowers.map((path) => toByteString(Buffer.from(path)));
@@ -57,7 +57,7 @@ export function createLowerView(lowers: readonly string[]): LowerView {
   };
 }
 
-/** Dots would lead out of the layers. */
+/** Resolves dots lexically, because they would lead out of the layers. */
 function clean(path: ByteString): ByteString {
   return parseEntryPath(path).join('/') as ByteString;
 }
@@ -70,7 +70,7 @@ function systemPathOf(layer: ByteString, path: ByteString): SystemPath {
   return toSystemPath(within(layer, path));
 }
 
-/** What a source gives, taken from it once, however many walk along it. */
+/** A list that reads each item of its source once, however many iterators walk it. */
 class SharedList implements Iterable<ByteString> {
   readonly #taken: ByteString[] = [];
   readonly #source: Iterator<ByteString>;
@@ -92,7 +92,7 @@ class SharedList implements Iterable<ByteString> {
   }
 }
 
-/** What the topmost layer says that has anything there. */
+/** Returns the node of the topmost layer that has anything at the path. */
 function merge(layers: Iterable<ByteString>, path: ByteString): Merged {
   const below = layers[Symbol.iterator]();
   for (let next = below.next(); next.done !== true; next = below.next()) {
@@ -105,12 +105,12 @@ function merge(layers: Iterable<ByteString>, path: ByteString): Merged {
   return undefined;
 }
 
-/** Looked for only as far down as somebody asks: of 500 layers the topmost few answer most questions. */
+/** Reads layers only as far down as a caller asks: the topmost few of 500 layers answer most look-ups. */
 function mergedDirectory(top: ByteString, below: Iterator<ByteString>, path: ByteString): Merged {
   return { kind: 'directory', top, layers: new SharedList(openLayers(top, below, path)) };
 }
 
-/** `top` and those below that have a directory there, down to one that closes it. */
+/** Yields `top` and the layers below that have a directory at the path, down to an opaque one. */
 function* openLayers(top: ByteString, below: Iterator<ByteString>, path: ByteString): Generator<ByteString> {
   yield top;
   if (isOpaque(top, path)) return;
@@ -124,7 +124,7 @@ function* openLayers(top: ByteString, below: Iterator<ByteString>, path: ByteStr
   }
 }
 
-function look(layer: ByteString, path: ByteString): LayerNode {
+function look(layer: ByteString, path: ByteString): NodeKind {
   const stat = lstatSync(systemPathOf(layer, path), { throwIfNoEntry: false });
   if (stat === undefined) return 'absent';
   if (stat.isDirectory()) return 'directory';
@@ -149,7 +149,7 @@ function describe(merged: Merged, path: ByteString): LowerNode | undefined {
   return { type: 'symlink', realPath: at, target };
 }
 
-/** Paths by inode number, all 64 bits of it, of everything in one layer that has more than one name. */
+/** The paths of every file in one layer that has more than one name, by 64-bit inode number. */
 type LinkIndex = ReadonlyMap<bigint, readonly ByteString[]>;
 
 function indexLinks(layer: ByteString): LinkIndex {

@@ -17,14 +17,14 @@ const CREATE_FILE = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW 
 const PERMISSIONS = 0o777;
 const OWNER_WRITES = 0o600;
 
-/** The tree, the directory it is made in, and what sets attributes there. */
+/** The tree, the directory on disk that it is made in, and the applier of attributes. */
 export interface Target {
   readonly tree: LayerTree;
   readonly disk: TreeDisk;
   readonly attributes: AttributeApplier;
 }
 
-/** An ordinary user sets attributes only on files that are open to him, whatever the mode is to be in the end. */
+/** An ordinary user can set attributes only on files that they may write, whatever the final mode is. */
 function creationMode({ mode, xattrs }: Attributes): number {
   return xattrs.size > 0 ? OWNER_WRITES : mode & PERMISSIONS;
 }
@@ -34,12 +34,12 @@ interface FinishedFile {
   readonly attributes: Attributes;
 }
 
-/** Opens a new file for writing; the caller closes it. Never opens what is there already. */
+/** Opens a new file for writing; the caller closes it. Never opens a file that exists. */
 export function createFile(target: Target, path: ByteString, attributes: Attributes): number {
   return openSync(target.disk.systemPath(path), CREATE_FILE, creationMode(attributes));
 }
 
-/** Attributes of a file that is complete; closes it in any case. */
+/** Sets the attributes of a complete file and closes it, also when that fails. */
 export function finishFile(target: Target, fd: number, { path, attributes }: FinishedFile): void {
   const made = { type: 'file', path: target.disk.systemPath(path), mode: creationMode(attributes) } as const;
   try {
@@ -49,7 +49,7 @@ export function finishFile(target: Target, fd: number, { path, attributes }: Fin
   }
 }
 
-/** The text of the link is data and any text is kept; only what is resolved through it is confined. */
+/** Any text of a link is kept as it is; only paths that are resolved through it are confined to the root. */
 export function makeSymlink(target: Target, at: TreeName, link: SymlinkText): void {
   const path = target.disk.systemPath(joinPath(at.parent.path, at.name));
   assertLinkText(link.text);

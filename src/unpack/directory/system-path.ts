@@ -1,7 +1,7 @@
 import { type ByteString, fromByteString } from '../../bytes/index.ts';
 import type { SystemPath } from '../../platform/index.ts';
 
-/** For the kernel: text where that is the same bytes, which is quicker, else the bytes. */
+/** Returns a path for system calls: text where that has the same bytes, which is faster, otherwise the bytes. */
 export function toSystemPath(path: ByteString): SystemPath {
   return isAscii(path) ? path : fromByteString(path);
 }

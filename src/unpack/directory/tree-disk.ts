@@ -4,7 +4,7 @@ import type { SystemPath } from '../../platform/index.ts';
 import { IMPLIED_ATTRIBUTES, type NameStore } from '../tree/index.ts';
 import { toSystemPath } from './system-path.ts';
 
-/** A directory of the file system that nobody else can reach. */
+/** A directory of the file system that no other program can reach. */
 export class TreeDisk implements NameStore {
   readonly #rootPath: ByteString;
 

@@ -2,12 +2,12 @@ import { statfsSync } from 'node:fs';
 import { SealiftError } from '../../errors/index.ts';
 import { errnoOf } from '../../platform/index.ts';
 
-/** The file system is full or broken. */
+/** Errnos of a file system that is full or broken. */
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EFBIG']);
-/** The entry asks for what no Linux file system holds. */
+/** Errnos for an entry that no Linux file system can hold. */
 const IMPOSSIBLE = new Set(['ENAMETOOLONG', 'EINVAL', 'ERANGE', 'E2BIG', 'EEXIST', 'ELOOP', 'EMLINK', 'EOVERFLOW']);
 
-/** Gives a failed system call the code that says whether the disk, the entry or Sealift is at fault. */
+/** Turns a failed system call into the error whose code says whether the disk, the entry or Sealift is at fault. */
 export function describeWriteFailure(error: unknown, root: string): unknown {
   const errno = errnoOf(error);
   if (errno === undefined || !(error instanceof Error)) return error;

@@ -1,9 +1,12 @@
 import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 
-/** Throws UNPACK_ENTRY_INVALID for a text that no link can have. */
+/** Throws UNPACK_ENTRY_INVALID for an empty text and for one with a NUL, which no symlink can have. */
 export function assertLinkText(text: ByteString): void {
   if (text.length > 0 && !text.includes('\0')) return;
   const shown = showByteString(text);
-  throw new SealiftError('UNPACK_ENTRY_INVALID', `expected a link target without NUL, got "${shown}"`);
+  throw new SealiftError(
+    'UNPACK_ENTRY_INVALID',
+    `expected a link target of at least one byte and without NUL, got "${shown}"`,
+  );
 }

@@ -2,9 +2,9 @@ import type { ByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 
 /**
- * The components of an attacker-controlled name, taken lexically: leading slashes and `.` go, `..` takes back the
- * component before it. Empty for the root. Throws UNPACK_PATH_ESCAPE when `..` leads above the root, and
- * UNPACK_ENTRY_INVALID for a NUL, with which the kernel would see another name.
+ * Returns the components of an attacker-controlled name, taken lexically: leading slashes and `.` are dropped, `..`
+ * removes the component before it. Empty for the root. Throws UNPACK_PATH_ESCAPE when `..` leads above the root, and
+ * UNPACK_ENTRY_INVALID for a NUL, at which the kernel would end the name.
  */
 export function parseEntryPath(unsafePath: ByteString): ByteString[] {
   if (unsafePath.includes('\0')) throw new SealiftError('UNPACK_ENTRY_INVALID', 'expected a name without NUL, got one');
@@ -22,7 +22,7 @@ export function parseEntryPath(unsafePath: ByteString): ByteString[] {
   return components;
 }
 
-/** Splits at slashes and keeps everything, dots and empty parts too. */
+/** Splits at slashes and keeps every part, dots and empty parts included. */
 export function splitComponents(path: ByteString): ByteString[] {
   // A part of a byte string is a byte string.
   return path.split('/') as ByteString[];

@@ -12,15 +12,15 @@ interface FinishOptions {
 }
 
 interface Unfinished extends TreeDirectory {
-  /** The layer hides what lies below this directory's name. */
+  /** True when the layer hides what lower layers have at this directory's path. */
   readonly hidden: boolean;
 }
 
 /**
- * The last pass, deepest directories first: writes whiteouts and opaque marks as overlayfs reads them
+ * Makes the last pass, deepest directories first: writes whiteouts and opaque marks as overlayfs reads them
  * (https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories), then each directory's own
- * attributes. Only now, because a setgid bit or a default ACL would pass on to what is made inside, and a time would
- * not last. Returns the directories that no entry names.
+ * attributes. Earlier, a setgid bit or a default ACL would pass on to what is made inside, and a time would not last.
+ * Returns the directories that no entry names.
  */
 export function finishOverlay(tree: LayerTree, nodes: FinishOptions['nodes']): ImpliedDirectory[] {
   const { root } = tree;
@@ -47,12 +47,12 @@ function finishDirectory(at: Unfinished, options: FinishOptions, implied: Implie
   options.nodes.finishDirectory(at);
 }
 
-/** A name that the same layer has as well wins over its whiteout; a directory must not merge with what lies below. */
+/** A node of the same layer wins over its whiteout, but such a directory must not merge with the layers below. */
 function closeAgainstBelow(child: TrieNode | undefined): void {
   if (isDirectory(child)) child.opaque = true;
 }
 
-/** Nothing named it, nothing is in it, and what lies below is hidden: only marks brought it about. */
+/** True for a directory that only marks created: no entry names it, it is empty, and the layers below are hidden. */
 function isSuperfluous({ node, hidden }: Unfinished): boolean {
   return hidden && node.attributes === undefined && node.children.size === 0;
 }

@@ -17,11 +17,11 @@ interface LinkRequest {
 
 export type LinkResult =
   | { readonly kind: 'linked'; readonly copiedBytes: number }
-  /** The layer has no such name; `target` is where it would lie. */
+  /** The layer has no such name; `target` is its resolved path. */
   | { readonly kind: 'unresolved'; readonly target: ByteString };
 
 /**
- * Makes a second name for something that the layer, or the view below, has. The target is relative to the layer's root
+ * Makes a second name for a node of the layer or of the view below. The target is relative to the layer's root
  * and its parents are resolved inside it; its last component is not followed. Throws UNPACK_PATH_ESCAPE for a target
  * above the root, and UNPACK_ENTRY_INVALID for a directory or for the link itself.
  */
@@ -36,7 +36,7 @@ export function applyHardLink(request: LinkRequest): LinkResult {
 
   const node = parent.node?.children.get(targetName);
   if (node?.kind === 'directory') {
-    // Without an entry it may be a link in the layers below, which cannot be seen from here.
+    // Without an entry it may be a symlink in the layers below, which cannot be seen without a view.
     if (lower === undefined && node.attributes === undefined) return { kind: 'unresolved', target: path };
     throw linksToDirectory(path);
   }
@@ -53,7 +53,7 @@ function refuseOwnPath(target: ByteString, own: ByteString): void {
   const shown = showByteString(target);
   throw new SealiftError(
     'UNPACK_ENTRY_INVALID',
-    `expected a hard link to something else, got ${shown}, which it replaces`,
+    `expected a hard link to another path, got ${shown}, which the link itself replaces`,
   );
 }
 
@@ -62,7 +62,7 @@ function linksToDirectory(path: ByteString): SealiftError {
   return new SealiftError('UNPACK_ENTRY_INVALID', `expected a hard link to a file, got directory ${shown}`);
 }
 
-/** The copy takes every name that the file has below, or a set of links would be torn into two. */
+/** Copies a file with every name that it has below, so that a set of hard links is not split in two. */
 function linkToLower(request: LinkRequest, lower: LowerView, path: ByteString): LinkResult {
   const { tree, nodes, at } = request;
   const below = lower.lookup(path);
@@ -90,7 +90,7 @@ function borrow({ parent: { node }, name }: TreeName): FoundLeaf['node'] | undef
   return borrowed;
 }
 
-/** Another lower name of the same file, unless the layer being applied hides or has replaced it. */
+/** Links another lower name of the same file, unless the layer being applied hides or has replaced it. */
 function linkOther(request: LinkRequest, from: FoundLeaf, path: ByteString): void {
   const components = parseEntryPath(path);
   const name = components.pop();
@@ -100,7 +100,7 @@ function linkOther(request: LinkRequest, from: FoundLeaf, path: ByteString): voi
   borrow(at);
 }
 
-/** Whether what the layers below have at a place is still there: all above it are directories in them. */
+/** True if a name of the layers below still shows; every parent is a directory in them. */
 function shows(tree: LayerTree, parents: readonly ByteString[], name: ByteString): boolean {
   let here: Parameters<typeof hidesChild>[0] = { node: tree.root, hidden: false };
   for (const parent of parents) {
@@ -112,7 +112,7 @@ function shows(tree: LayerTree, parents: readonly ByteString[], name: ByteString
   return !hidesChild(here, name) && here.node?.children.has(name) !== true;
 }
 
-/** Makes what is missing above a path of the layers below. */
+/** Creates the missing directories above a path of the layers below. */
 function makeParents({ tree }: LinkRequest, path: ByteString): TreeName {
   const components = parseEntryPath(path);
   const name = components.pop();

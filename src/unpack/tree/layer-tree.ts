@@ -7,6 +7,7 @@ import { hidesChild, resolveDirectory, type Step } from './resolve-directory.ts'
 import { type Attributes, createDirectoryNode, type DirectoryNode, type TrieNode } from './trie.ts';
 import { isIgnoredDirectory } from './whiteout-name.ts';
 
+/** A directory of the tree with its path from the root, which is empty for the root itself. */
 export interface TreeDirectory {
   readonly node: DirectoryNode;
   readonly path: ByteString;
@@ -18,27 +19,27 @@ export interface TreeName {
   readonly name: ByteString;
 }
 
-/** Something other than a directory, and where it lies. */
+/** A node other than a directory, with its path. */
 export interface FoundLeaf {
   readonly path: ByteString;
   readonly node: Exclude<TrieNode, { kind: 'directory' }>;
 }
 
-/** A directory to finish: all its attributes, or only its times because something in it changed. */
+/** A directory to finish: `all` of its attributes, or only its `times` because something in it changed. */
 export interface Change extends TreeDirectory {
   readonly scope: 'all' | 'times';
 }
 
-/** What bounds the time and memory that a tree takes. */
+/** The limits on the time and memory that a tree takes. */
 export type TreeLimits = Pick<Limits, 'maxEntries' | 'maxPathDepth' | 'maxTreeBytes' | 'maxRecordBytes'>;
 
-/** Where the names of a staged tree are kept besides the tree itself. Paths are those of the tree. */
+/** Keeps the names of a tree outside of the tree itself, e.g. on a disk. Paths are those of the tree. */
 export interface NameStore {
   makeDirectory(path: ByteString): void;
-  /** Removes a directory that is empty by then. */
+  /** Removes an empty directory. */
   removeDirectory(path: ByteString): void;
   removeLeaf(path: ByteString): void;
-  /** Gives what lies at `from`, itself and not what it may lead to, a second name. */
+  /** Gives the node at `from` a second name; a symlink at `from` is not followed. */
   link(from: ByteString, to: ByteString): void;
 }
 
@@ -49,13 +50,13 @@ interface TreeOptions {
 }
 
 /**
- * The staging directory together with the tree of what was made in it. Both change only here. Since every component of a
- * path is a directory that this tree made, and nobody else can reach the staging directory, no path can be redirected
- * between look and use.
+ * The tree of everything that was made in the layer's target, together with the names in that target. Both change only
+ * here. Since every component of a path is a directory that this tree made, and no other program can reach the target,
+ * no path can be redirected between look and use.
  */
 export class LayerTree {
   readonly root = createDirectoryNode(0);
-  /** Finished directories whose attributes would disturb the next layer's work in them. */
+  /** Finished directories whose attributes would disturb the next layer's work in them, with their paths. */
   readonly interfering = new Map<DirectoryNode, ByteString>();
   readonly #names: NameStore;
   readonly #lower: LowerView | undefined;
@@ -83,7 +84,7 @@ export class LayerTree {
     this.#recordBytes = 0;
   }
 
-  /** Notes that something in a directory changed, and with it its mtime. */
+  /** Records that the contents of a directory, and with them its mtime, changed. */
   touch(directory: TreeDirectory): void {
     const { node } = directory;
     if (node.touchedIn === this.#layer) return;
@@ -91,38 +92,38 @@ export class LayerTree {
     if (!this.#changes.has(node)) this.#changes.set(node, { ...directory, scope: 'times' });
   }
 
-  /** Gives a directory the attributes of its entry; undefined once no entry stands for it any more. */
+  /** Gives a directory the attributes of its entry, or undefined when no entry describes it any more. */
   setAttributes(directory: TreeDirectory, attributes: Attributes | undefined): void {
     directory.node.attributes = attributes;
     directory.node.layer = this.#layer;
     this.changeAll(directory);
   }
 
-  /** Notes that a directory needs all its attributes. */
+  /** Records that all attributes of a directory must be set. */
   changeAll(directory: TreeDirectory): void {
     this.#changes.set(directory.node, { ...directory, scope: 'all' });
   }
 
-  /** The directories changed since the last call, the deepest first. */
+  /** Returns the directories changed since the last call, the deepest first. */
   takeChanges(): Change[] {
     const changes = [...this.#changes.values()].sort((one, other) => other.path.length - one.path.length);
     this.#changes.clear();
     return changes;
   }
 
-  /** Walks to a directory and makes nothing. */
+  /** Walks to a directory without creating anything, and returns the steps from the root. */
   resolve(components: readonly ByteString[]): Step[] {
     return resolveDirectory(components, { root: this.root, lower: this.#lower, maxDepth: this.#limits.maxPathDepth });
   }
 
-  /** The directory, existing or not, that the components lead to. */
+  /** Returns the last step to the directory, existing or not, that the components lead to. */
   find(components: readonly ByteString[]): Step {
     const last = this.resolve(components).at(-1);
     if (last === undefined) throw new SealiftError('INTERNAL', 'expected a walk to begin at the root, got no step');
     return last;
   }
 
-  /** Whether a directory is still in the tree, and the layer hides nothing of what lies below it. */
+  /** True if a directory is still in the tree and the layer hides nothing that lower layers have at its path. */
   merges({ node, path }: TreeDirectory): boolean {
     let here: Pick<Step, 'node' | 'hidden'> = { node: this.root, hidden: false };
     for (const name of path === '' ? [] : splitComponents(path)) {
@@ -132,7 +133,7 @@ export class LayerTree {
     return here.node === node && !here.hidden;
   }
 
-  /** Walks to a directory and makes what is missing, as implied directories. */
+  /** Walks to a directory and creates the missing ones as implied directories. */
   makeDirectories(components: readonly ByteString[]): TreeDirectory {
     let directory: TreeDirectory = { node: this.root, path: '' as ByteString };
     for (const { name, path, node } of this.resolve(components).slice(1)) {
@@ -150,7 +151,7 @@ export class LayerTree {
     return this.makeDirectory(parent, name);
   }
 
-  /** Counts everything that is made: one entry can imply a thousand directories. */
+  /** Counts every node that is made, because one entry can imply a thousand directories. */
   countMade(): void {
     this.#made += 1;
     const { maxEntries } = this.#limits;
@@ -160,13 +161,13 @@ export class LayerTree {
     });
   }
 
-  /** Counts bytes that stay in memory; those of earlier layers of a merged tree are still there. */
+  /** Counts bytes that stay in memory, those of earlier layers of a merged tree included. */
   countKept(bytes: number): void {
     this.#keptBytes += bytes;
     this.#refuseBeyond('maxTreeBytes', 'bytes of names and attributes', this.#keptBytes);
   }
 
-  /** Counts bytes of paths that go into the layer's facts: of a thousand nested directories they are a million. */
+  /** Counts bytes of paths in the layer's facts: a thousand nested directories have a million bytes of paths. */
   countRecorded(bytes: number): void {
     this.#recordBytes += bytes;
     this.#refuseBeyond('maxRecordBytes', 'bytes of paths to remember', this.#recordBytes);
@@ -191,7 +192,7 @@ export class LayerTree {
     return node;
   }
 
-  /** A second name for what is no directory. */
+  /** Gives a node other than a directory a second name. */
   link(from: FoundLeaf, { parent, name }: TreeName): void {
     this.countMade();
     if (from.node.kind !== 'dropped') this.#names.link(from.path, joinPath(parent.path, name));
@@ -199,7 +200,7 @@ export class LayerTree {
     parent.node.children.set(name, { ...node, layer: this.#layer });
   }
 
-  /** Removes a name, with all that is below it when it is a directory. */
+  /** Removes a name; a directory with everything in it. */
   remove(parent: TreeDirectory, name: ByteString): void {
     const node = parent.node.children.get(name);
     if (node === undefined) return;
@@ -216,7 +217,7 @@ export class LayerTree {
     this.touch(parent);
   }
 
-  /** Removes what earlier layers put at a name; what the current layer put there or below stays. */
+  /** Removes what earlier layers created at a name; what the current layer created there or below stays. */
   hide(parent: TreeDirectory, name: ByteString): void {
     const node = parent.node.children.get(name);
     if (node === undefined) return;
@@ -232,11 +233,14 @@ export class LayerTree {
       this.remove(parent, name);
       return;
     }
-    // The old directory is gone; what is left is one that the current layer implies.
+    // The old directory is gone; the one that is left is implied by the current layer.
     this.setAttributes({ node, path: joinPath(parent.path, name) }, undefined);
   }
 
-  /** Once for each directory and layer: all that comes later is the current layer's own. */
+  /**
+   * Removes what earlier layers created in a directory. Runs once for each directory and layer, because everything
+   * created later is the current layer's own.
+   */
   hideChildren(directory: TreeDirectory): void {
     const { node } = directory;
     if (node.prunedIn === this.#layer) return;
@@ -244,7 +248,10 @@ export class LayerTree {
     for (const name of node.children.keys()) this.hide(directory, name);
   }
 
-  /** Removes copies of the layers below, now hidden. Once for each directory: none can be made there any more. */
+  /**
+   * Removes copies of files of the layers below, which the layer now hides. Runs once for each directory, because no
+   * copy can be made there any more.
+   */
   returnBorrowed(directory: TreeDirectory): void {
     const { node, path } = directory;
     if (node.prunedIn === this.#layer) return;

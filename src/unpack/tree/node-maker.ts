@@ -5,8 +5,8 @@ import type { Device } from './parse-device.ts';
 import type { Attributes } from './trie.ts';
 
 /**
- * Makes what the rules of a layer have found a place for: in a directory of a disk, or in an image file. Each `make…`,
- * `openFile` and `copyLower` puts a node of its own into the tree at the place.
+ * Makes the nodes that the rules of a layer ask for, in a directory of a disk or in an image file. Each of `make…`,
+ * `openFile` and `copyLower` adds a node of its own to the tree at the given name.
  */
 export interface NodeMaker {
   /** Exactly the entry's size follows through `write`, then `finishFile`. */
@@ -15,17 +15,18 @@ export interface NodeMaker {
   finishFile(): void;
   makeSymlink(at: TreeName, text: ByteString, attributes: Attributes): void;
   makeDevice(at: TreeName, device: Device, attributes: Attributes): void;
-  /** A node of the layers below with all its attributes; returns the bytes of content written. */
+  /** Copies a node of the layers below with all its attributes; returns the bytes of content written. */
   copyLower(from: LowerNode, at: TreeName): number;
-  /** A whiteout as overlayfs reads it. */
+  /** Makes a whiteout as overlayfs reads it. */
   makeWhiteout(parent: TreeDirectory, name: ByteString): void;
-  /** A directory in which nothing changes any more: its marks and attributes. */
+  /** Sets the marks and attributes of a directory whose contents are complete. */
   finishDirectory(directory: TreeDirectory): void;
+  /** Prepares a merged tree for the entries of the next layer. */
   beginLayer(): void;
-  /** After the last entry of a layer; returns the directories that no entry names. */
+  /** Finishes a layer after its last entry; returns the directories that no entry names. */
   endLayer(): ImpliedDirectory[];
-  /** Gives a failed system call the code that says who is at fault. */
+  /** Turns a failed system call into the error whose code says whether the disk, the entry or Sealift is at fault. */
   describeFailure(error: unknown): unknown;
-  /** Gives back what an unfinished file holds open. */
+  /** Closes what an unfinished file holds open. */
   close(): void;
 }

@@ -4,31 +4,32 @@ import type { LowerView } from '../types.ts';
 import { joinPath, splitComponents } from './entry-path.ts';
 import type { DirectoryNode } from './trie.ts';
 
-/** One component of a resolved path: a directory of the tree, or one that has yet to be made. */
+/** One component of a resolved path: a directory of the tree, or one that must be created. */
 export interface Step {
   readonly name: ByteString;
   readonly path: ByteString;
+  /** Undefined when the directory must be created. */
   readonly node: DirectoryNode | undefined;
-  /** Nothing of the layers below shows here, because they have nothing or the layer being applied hides it. */
+  /** True when no lower layer shows here: they have nothing at this path, or the layer being applied hides it. */
   readonly hidden: boolean;
 }
 
 export interface ResolveOptions {
   readonly root: DirectoryNode;
   readonly lower: LowerView | undefined;
-  /** Directories that a path may lead through. */
+  /** The largest number of directories that a path may lead through. */
   readonly maxDepth: number;
 }
 
-/** As many links as github.com/cyphar/filepath-securejoin follows, with which umoci and runc resolve. */
+/** The limit of github.com/cyphar/filepath-securejoin, with which umoci and runc resolve. */
 const MAX_LINKS = 255;
-/** Components walked for one path, dots too; 255 links of 2 000 components each would otherwise take half a million. */
+/** Bounds the components walked for one path, dots included: 255 links of 2 000 components would be half a million. */
 const STEPS_PER_DEPTH = 4;
 
 /**
  * Walks to a directory inside the tree: links are followed with the layer's root as `/`, and `..` stops there. A missing
- * component stands for a directory to be made. Returns the steps from the root; asks the tree and the view below, never
- * the path itself. Throws UNPACK_ENTRY_INVALID when a component is no directory or the links do not end.
+ * component is a directory that must be created. Returns the steps from the root; reads the tree and the view below, and
+ * never a file system. Throws UNPACK_ENTRY_INVALID when a component is not a directory or the links do not end.
  */
 export function resolveDirectory(components: readonly ByteString[], options: ResolveOptions): Step[] {
   const { root, maxDepth } = options;
@@ -73,14 +74,14 @@ function lookup(here: Step, name: ByteString, { lower }: ResolveOptions): Found 
 
 function lookupBelow(step: Step, lower: LowerView | undefined): Found {
   const below = step.hidden ? undefined : lower?.lookup(step.path);
-  // Where nothing lies below, nothing lies further down either and need not be looked for.
+  // Where the lower layers have nothing, they have nothing further down either, so later steps need no look-up.
   if (below === undefined) return { kind: 'step', step: { ...step, hidden: true } };
   if (below.type === 'directory') return { kind: 'step', step };
   if (below.type === 'symlink' && below.target !== undefined) return { kind: 'link', target: below.target };
   throw noDirectory(step.path);
 }
 
-/** Whether the layer being applied hides what the layers below have under `name`, as far as it was read. */
+/** True if the entries read so far of the layer being applied hide what the layers below have under `name`. */
 export function hidesChild(here: Pick<Step, 'node' | 'hidden'>, name: ByteString): boolean {
   const { node, hidden } = here;
   return hidden || (node !== undefined && (node.opaque || node.whiteouts?.has(name) === true));
@@ -97,7 +98,7 @@ function tooManyLinks(here: Step, name: ByteString): SealiftError {
   const shown = showByteString(joinPath(here.path, name));
   return new SealiftError(
     'UNPACK_ENTRY_INVALID',
-    `expected at most ${MAX_LINKS} links on the way, got more at ${shown}`,
+    `expected a path through at most ${MAX_LINKS} symlinks, got more at ${shown}`,
     {
       context: { limit: MAX_LINKS },
     },
@@ -106,7 +107,11 @@ function tooManyLinks(here: Step, name: ByteString): SealiftError {
 
 function tooDeep(here: Step, maxDepth: number): SealiftError {
   const shown = showByteString(here.path).slice(0, 80);
-  return new SealiftError('UNPACK_ENTRY_INVALID', `expected at most ${maxDepth} directories, got more below ${shown}`, {
-    context: { limit: maxDepth },
-  });
+  return new SealiftError(
+    'UNPACK_ENTRY_INVALID',
+    `expected a path through at most ${maxDepth} directories, got more below ${shown}`,
+    {
+      context: { limit: maxDepth },
+    },
+  );
 }

@@ -1,4 +1,4 @@
-/** What was left out on purpose, by reason. */
+/** The reason why something was left out on purpose. */
 export type DropReason =
   | 'aufs-metadata'
   | 'device-without-root'
@@ -10,7 +10,7 @@ export type DropReason =
   | 'xattr-unsupported'
   | 'xattr-without-root';
 
-/** Counts what is left out; one for each writer. */
+/** Counts what a writer left out. */
 export class Tally {
   readonly #counts = new Map<DropReason, number>();
 

@@ -48,11 +48,11 @@ export class TreeWriter implements EntrySink {
   readonly #marks = new Map<DirectoryNode, TreeDirectory>();
   #marked: readonly ByteString[] = [];
   #file: OpenFile | undefined;
-  /** Bytes that belong to a mark and go nowhere. */
+  /** The number of content bytes still to come that belong to a mark and are discarded. */
   #skipping = 0;
   #entries = 0;
   #contentBytes = 0;
-  /** The last parent, by the text that led there: entries come directory by directory. */
+  /** The last parent and the text that led to it, because entries usually come directory by directory. */
   #lastParent: { readonly unsafeText: string; readonly directory: TreeDirectory } | undefined;
 
   constructor(options: TreeWriterOptions) {
@@ -122,7 +122,10 @@ export class TreeWriter implements EntrySink {
   /** Returns what is known of the layer that ended last; throws INTERNAL while one is being applied. */
   facts(): LayerFacts {
     if (this.#implied === undefined) {
-      throw new SealiftError('INTERNAL', 'layer facts: expected the layer to have ended, got one that goes on');
+      throw new SealiftError(
+        'INTERNAL',
+        'layer facts: expected a layer that has ended, got one that is still being applied',
+      );
     }
     return {
       entries: this.#entries,
@@ -183,7 +186,7 @@ export class TreeWriter implements EntrySink {
     this.#tally.add('aufs-metadata');
   }
 
-  /** Anything but a directory here would replace the root itself (CVE-2021-29136). */
+  /** Anything but a directory would replace the root itself (CVE-2021-29136). */
   #applyRoot(entry: TarEntry): void {
     if (entry.type !== 'directory') {
       throw new SealiftError('UNPACK_ENTRY_INVALID', `expected the root to be a directory, got a ${entry.type}`);
@@ -191,7 +194,7 @@ export class TreeWriter implements EntrySink {
     this.#tree.setAttributes({ node: this.#tree.root, path: '' as ByteString }, keepAttributes(entry));
   }
 
-  /** A whiteout of `name`, or without it the opaque mark. The mark itself is never a file. */
+  /** Applies a whiteout of `name`, or the opaque mark when there is no name. The mark itself never becomes a file. */
   #applyMark(entry: TarEntry, components: readonly ByteString[], name: ByteString | undefined): void {
     this.#skipping = entry.size;
     this.#lastParent = undefined;
@@ -204,7 +207,7 @@ export class TreeWriter implements EntrySink {
       else this.#tree.hide(directory, name);
       return;
     }
-    // Where nothing lies below there is nothing to hide, and the mark would only show as something odd.
+    // Where the lower layers have nothing, there is nothing to hide, and overlayfs would show the mark itself.
     const hides = name === undefined ? found.path : joinPath(found.path, name);
     if (lower !== undefined && lower.lookup(hides) === undefined) return;
     this.#markOverlay(this.#tree.makeDirectories(components), name);
@@ -283,7 +286,7 @@ export class TreeWriter implements EntrySink {
     this.#nodes.finishFile();
   }
 
-  /** A directory over a directory gives it new attributes and keeps what is in it. */
+  /** A directory over a directory replaces the attributes and keeps the contents. */
   #applyDirectory(entry: TarEntry, { parent, name }: TreeName, existing: TrieNode | undefined): void {
     const node = isDirectory(existing) ? existing : this.#tree.makeDirectory(parent, name);
     // What stood here before had already replaced a directory below, with everything in it.
@@ -291,7 +294,7 @@ export class TreeWriter implements EntrySink {
     this.#tree.setAttributes({ node, path: joinPath(parent.path, name) }, keepAttributes(entry));
   }
 
-  /** A hard link has no attributes of its own; umoci leaves those of its entry aside as well. */
+  /** A hard link has no attributes of its own; umoci ignores those of its entry too. */
   #applyHardLink(entry: TarEntry, at: TreeName): void {
     const { lower, form } = this.#options;
     const { unsafeLinkname } = entry;
@@ -307,9 +310,13 @@ export class TreeWriter implements EntrySink {
       return;
     }
     const target = showByteString(result.target);
-    throw new SealiftError('UNPACK_ENTRY_INVALID', `expected hard link target ${target} to exist, got nothing there`, {
-      context: { target },
-    });
+    throw new SealiftError(
+      'UNPACK_ENTRY_INVALID',
+      `expected hard link target ${target} to exist, but nothing has that name`,
+      {
+        context: { target },
+      },
+    );
   }
 
   #applyDevice(entry: TarEntry, type: 'char' | 'block' | 'fifo', at: TreeName): void {
@@ -324,7 +331,7 @@ export class TreeWriter implements EntrySink {
   }
 }
 
-/** Whether marks show in a directory, or are all that it has to show. */
+/** True if whiteouts would show in a directory, or if it exists only because of marks. */
 function isMarked({ node }: TreeDirectory): boolean {
   if (node.opaque) return isBare(node);
   return [...(node.whiteouts ?? [])].some((name) => {
@@ -333,7 +340,7 @@ function isMarked({ node }: TreeDirectory): boolean {
   });
 }
 
-/** A directory that only marks brought about. */
+/** True for a directory that only marks created. */
 function isBare(node: TrieNode): boolean {
   if (!isDirectory(node) || node.attributes !== undefined) return false;
   for (const child of node.children.values()) if (!isBare(child)) return false;
@@ -344,14 +351,17 @@ function surplus(actual: number, expected: number): SealiftError {
   return new SealiftError('INTERNAL', `unpack layer: expected ${expected} bytes of content, got ${actual}`);
 }
 
-/** What of an entry may stay in memory: a part of a name keeps all of it, attributes wait for the end of the layer. */
+/**
+ * Returns the number of bytes of an entry that may stay in memory: a part of a name keeps the whole string alive, and
+ * attributes are kept until the layer ends.
+ */
 function keptBytes({ unsafeName, unsafeLinkname, xattrs }: TarEntry): number {
   let bytes = unsafeName.length + unsafeLinkname.length;
   for (const [name, value] of xattrs) bytes += name.length + value.length;
   return bytes;
 }
 
-/** A copy: what the entry refers to may be gone when the directory gets its attributes. */
+/** Copies the attributes, because the entry's memory may be reused before they are set on the directory. */
 function keepAttributes({ mode, uid, gid, mtime, xattrs }: TarEntry): Attributes {
   return { mode, uid, gid, mtime, xattrs: new Map([...xattrs].map(([name, value]) => [name, Buffer.from(value)])) };
 }

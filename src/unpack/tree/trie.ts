@@ -4,7 +4,7 @@ import type { TarEntry } from '../types.ts';
 /** Owner, mode, time and extended attributes of a node. */
 export type Attributes = Pick<TarEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'xattrs'>;
 
-/** Of a directory that no layer names. */
+/** The attributes of a directory that no layer names. */
 export const IMPLIED_ATTRIBUTES: Attributes = {
   mode: 0o755,
   uid: 0,
@@ -14,8 +14,8 @@ export const IMPLIED_ATTRIBUTES: Attributes = {
 };
 
 /**
- * A directory that the writer made. What the file system says is never asked: this tree is the truth about which names
- * exist and which of them are links.
+ * A directory that the writer made. The file system is never asked which names exist and which of them are links: this
+ * tree decides.
  */
 export interface DirectoryNode {
   readonly kind: 'directory';
@@ -24,22 +24,22 @@ export interface DirectoryNode {
   readonly bornIn: number;
   /** The last layer that named it. */
   layer: number;
-  /** From its latest entry; undefined while no entry named it. */
+  /** The attributes of its latest entry; undefined while no entry has named it. */
   attributes: Attributes | undefined;
-  /** The layer hides what lies below this directory. */
+  /** True when the layer hides what lower layers have in this directory. */
   opaque: boolean;
   /** Names that the layer hides in this directory. */
   whiteouts: Set<ByteString> | undefined;
-  /** The layer that last changed what is in it, as far as that is followed. */
+  /** The last layer that `touch` was called for. */
   touchedIn: number;
-  /** Its attributes are on the disk. */
+  /** True once its attributes are on the disk. */
   finished: boolean;
-  /** The layer that last removed from it everything of earlier layers. */
+  /** The layer that last removed everything of earlier layers from it. */
   prunedIn: number;
 }
 
 interface Borrowed {
-  /** Copied from the layers below and named by no entry: it goes when the layer hides what lies below. */
+  /** The node was copied from a lower layer and no entry names it: it is removed when the layer hides that layer. */
   readonly borrowed?: true;
 }
 
@@ -49,7 +49,7 @@ export interface SymlinkNode extends Borrowed {
   readonly target: ByteString;
 }
 
-/** A file, device or fifo; or, as `dropped`, one that was left out, so that links to it are left out as well. */
+/** A file, device or fifo. `dropped` means that it was left out, so hard links to it are left out as well. */
 export interface LeafNode extends Borrowed {
   readonly kind: 'other' | 'dropped';
   readonly layer: number;

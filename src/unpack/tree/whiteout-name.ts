@@ -5,7 +5,7 @@ const PREFIX = '.wh.';
 const META_PREFIX = '.wh..wh.';
 const OPAQUE = '.wh..wh..opq';
 
-/** What the last component of a name asks for. */
+/** The meaning of the last component of a name. */
 export type NameMeaning =
   | { readonly kind: 'plain' }
   | { readonly kind: 'whiteout'; readonly name: ByteString }
@@ -15,8 +15,8 @@ export type NameMeaning =
 const PLAIN: NameMeaning = { kind: 'plain' };
 
 /**
- * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts; other `.wh..wh.` names are what aufs kept
- * for itself. Throws UNPACK_ENTRY_INVALID for a whiteout of nothing, of `.` or of `..`.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts; other `.wh..wh.` names are metadata of
+ * aufs. Throws UNPACK_ENTRY_INVALID for a whiteout of nothing, of `.` or of `..`.
  */
 export function parseWhiteoutName(name: ByteString): NameMeaning {
   if (!name.startsWith(PREFIX)) return PLAIN;
@@ -29,12 +29,12 @@ export function parseWhiteoutName(name: ByteString): NameMeaning {
   return { kind: 'whiteout', name: hidden };
 }
 
-/** True when the directory belongs to aufs; a whiteout prefix on any other directory throws UNPACK_ENTRY_INVALID. */
+/** True for a directory of aufs metadata; a whiteout prefix on any other directory throws UNPACK_ENTRY_INVALID. */
 export function isIgnoredDirectory(name: ByteString): boolean {
   if (!name.startsWith(PREFIX)) return false;
   if (name.startsWith(META_PREFIX)) return true;
   throw new SealiftError(
     'UNPACK_ENTRY_INVALID',
-    `expected a directory that is no whiteout, got ${showByteString(name)}`,
+    `expected a directory without the whiteout prefix, got ${showByteString(name)}`,
   );
 }
