@@ -1,17 +1,19 @@
 import { SealiftError } from '../errors/index.ts';
 import { errnoOf } from './syscalls.ts';
 
-/** What a probe found out about a part of the system. */
+/** Whether a part of the system can be used, and if not, why. */
 export type Usability = 'usable' | { readonly unusable: string };
 
-export interface Attempt<Value> {
-  /** Undefined when the system refused. */
+interface Attempted<Value> {
+  /** Undefined when the system call failed. */
   readonly value: Value | undefined;
   readonly usability: Usability;
 }
 
-/** For probes: what the system refuses is an answer. What is no error of a system call is a bug and passes through. */
-export function attempt<Value>(action: () => Value): Attempt<Value> {
+/**
+ * Runs `action` for a probe: a system call that fails is a result. Any other error is a bug and is thrown on.
+ */
+export function attempt<Value>(action: () => Value): Attempted<Value> {
   try {
     return { value: action(), usability: 'usable' };
   } catch (error) {

@@ -15,35 +15,35 @@ import { SealiftError } from '../errors/index.ts';
 import type { DeviceNumber } from './dm-control.ts';
 import { errnoOf, ioctl, mknod, S_IFMT } from './syscalls.ts';
 
-/** Of https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/fs.h */
-const BLKGETDISKSEQ = 0x80081280;
+/** https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/fs.h */
+const BLKGETDISKSEQ = { name: 'BLKGETDISKSEQ', number: 0x80081280 } as const;
 const SECTOR_BYTES = 512;
-/** Direct I/O wants memory, offset and length in whole sectors, of which none are larger. */
+/** Direct I/O needs memory, offset and length in whole sectors; no sector is larger than this. */
 const BLOCK_BYTES = 4096;
 
 /** A block device as the kernel describes it in https://docs.kernel.org/ABI/stable/sysfs-block.html */
 export interface BlockDevice {
   readonly number: DeviceNumber;
-  /** Such as `vda`. */
+  /** The kernel's name, such as `vda`. */
   readonly name: string;
-  /** `virtual`: made of other devices, of files or of memory, such as dm and loop devices. */
+  /** `virtual`: backed by other devices, files or memory, such as dm and loop devices. */
   readonly kind: 'disk' | 'partition' | 'virtual';
   readonly bytes: number;
-  /** Logical. */
+  /** The size of a logical sector. */
   readonly sectorBytes: number;
   readonly isReadOnly: boolean;
-  /** Of this disk and no other since the machine was started; undefined before Linux 5.15. */
+  /** A number that no other disk has had since the machine started; undefined before Linux 5.15. */
   readonly diskseq: string | undefined;
-  /** Names of the devices that are made of it. */
+  /** The names of the devices that use this one as their backing, such as mappings. */
   readonly holders: readonly string[];
 }
 
-/** `254:0` */
+/** Returns `254:0`. */
 export function formatDeviceNumber({ major, minor }: DeviceNumber): string {
   return `${major}:${minor}`;
 }
 
-/** The numbers of a block device's node; a symlink is not followed. Undefined for anything else. */
+/** Returns the device number of a block device's node; undefined for anything else. A symlink is not followed. */
 export function findBlockDevice(path: string): DeviceNumber | undefined {
   const status = lstatSync(path, { throwIfNoEntry: false });
   if (status === undefined || !status.isBlockDevice()) return undefined;
@@ -51,7 +51,7 @@ export function findBlockDevice(path: string): DeviceNumber | undefined {
   return { major: (rdev >> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >> 12) & 0xfff00) };
 }
 
-/** Undefined when the kernel has no device of that number. Asks sysfs: no disk is waited for. */
+/** Describes a device; undefined when the kernel has none of this number. Reads sysfs only, so no disk can block it. */
 export function describeBlockDevice(number: DeviceNumber): BlockDevice | undefined {
   const folder = unlessGone(() => realpathSync(`/sys/dev/block/${formatDeviceNumber(number)}`));
   if (folder === undefined) return undefined;
@@ -80,24 +80,30 @@ function unlessGone<Value>(read: () => Value): Value | undefined {
   }
 }
 
-/** The node of a device: devtmpfs makes it under the kernel's name, and a guest without makes do with one of ours. */
+/**
+ * Returns the path of a device's node. devtmpfs creates it under the kernel's name; without devtmpfs it is created
+ * here.
+ */
 export function blockDeviceNode({ name, number }: Pick<BlockDevice, 'name' | 'number'>): string {
   const path = `/dev/${name}`;
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) mknod(path, S_IFMT.BLOCK | 0o600, number);
   const found = findBlockDevice(path);
   if (found !== undefined && formatDeviceNumber(found) === formatDeviceNumber(number)) return path;
   const actual = found === undefined ? 'no block device' : formatDeviceNumber(found);
-  throw new SealiftError('PLATFORM_CALL_FAILED', `${path}: expected ${formatDeviceNumber(number)}, got ${actual}`);
+  throw new SealiftError(
+    'PLATFORM_CALL_FAILED',
+    `device node ${path}: expected ${formatDeviceNumber(number)}, got ${actual}`,
+  );
 }
 
-/** The sequence number of an open disk, as text. */
+/** Reads the sequence number of an open disk, as text. */
 export function readDiskseq(fd: number): string {
   const answer = Buffer.alloc(8);
-  ioctl(fd, BLKGETDISKSEQ, answer, 'BLKGETDISKSEQ');
+  ioctl(fd, BLKGETDISKSEQ, answer);
   return answer.readBigUInt64LE().toString();
 }
 
-/** One block of a device, past the page cache: what the disk says now. */
+/** Reads one block of a device, bypassing the page cache: what the disk returns now. */
 export function readDirect(path: string, block: number): Buffer {
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECT);
   try {
@@ -109,7 +115,7 @@ export function readDirect(path: string, block: number): Buffer {
   }
 }
 
-/** Writes zeros over whole blocks of 4096 bytes, past the page cache: each is on the device or has failed. */
+/** Writes zeros over blocks of 4096 bytes, bypassing the page cache: each is on the device, or this throws. */
 export function writeZerosDirect(path: string, blocks: readonly number[]): void {
   const fd = openSync(path, constants.O_WRONLY | constants.O_DIRECT);
   try {
@@ -125,7 +131,7 @@ export function writeZerosDirect(path: string, blocks: readonly number[]): void 
 }
 
 function alignedBlock(): Buffer {
-  // Memory outside of the garbage collector's heap, which stays where it is.
+  // A buffer of this size lies outside of the garbage collector's heap and is never moved.
   const room = Buffer.alloc(2 * BLOCK_BYTES);
   const offset = BLOCK_BYTES - Number(ffi.getRawPointer(room) % BigInt(BLOCK_BYTES));
   return room.subarray(offset, offset + BLOCK_BYTES);

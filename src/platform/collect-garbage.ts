@@ -13,17 +13,17 @@ function collector(): CollectGarbage {
   return collect;
 }
 
-/** Buffers of streams are small objects with large memory outside the heap; left alone, V8 lets 30 MB of them pile up. */
+/** Frees buffers of streams: small objects with large memory outside the heap. V8 alone lets 30 MB of them pile up. */
 export function collectYoungGarbage(): void {
   collector()({ type: 'minor' });
 }
 
-/** After much was remembered, and forgotten again: it would stay until the heap has doubled. */
+/** Frees large data that is no longer used; without this it would stay until the heap has doubled. */
 export function collectAllGarbage(): void {
   collector()({ type: 'major' });
 }
 
-/** As if memory had run out: pages of the heap that hold nothing go back to the system, too. */
+/** Collects as if memory had run out, which also returns empty pages of the heap to the system. */
 export function collectLastGarbage(): void {
   collector()({ type: 'major', flavor: 'last-resort' });
 }

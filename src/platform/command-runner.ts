@@ -6,17 +6,17 @@ import { DEFAULT_LIMITS } from '../limits/index.ts';
 import { attempt } from './attempt.ts';
 import type { Command, CommandEnd, CommandRunner } from './types.ts';
 
-/** Where distributions and minimal guests keep such programs. */
+/** The folders in which distributions and minimal guests keep system programs. */
 export const PROGRAM_FOLDERS = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin'] as const;
-/** The kernel ends a process that is killed at once, or it waits for a disk and cannot. */
+/** How long a killed process may take to end. The kernel ends it at once, unless it waits for a disk. */
 const GRACE_MS = 1_000;
 
 interface RunnerOptions {
-  /** Programs are looked for here and nowhere else, in this order. */
+  /** The only folders in which programs are searched, in this order. */
   readonly folders?: readonly string[];
-  /** Only a path and the C locale when absent. */
+  /** The default has only a path and the C locale. */
   readonly environment?: NodeJS.ProcessEnv;
-  /** Of each of the two outputs. */
+  /** How much is kept of each of the two outputs. */
   readonly maxOutputBytes?: number;
 }
 
@@ -48,7 +48,7 @@ export function createCommandRunner({ folders = PROGRAM_FOLDERS, ...options }: R
   };
 }
 
-/** Where the runner would find it. */
+/** Returns the path at which the runner finds a program; undefined when no folder has it. */
 export function findProgram(name: string, folders: readonly string[] = PROGRAM_FOLDERS): string | undefined {
   return folders
     .map((folder) => join(folder, name))
@@ -86,7 +86,7 @@ function waitFor({ child, command, maxOutputBytes }: RunningProgram, stuck: Set<
   return ended.promise;
 }
 
-/** Never waited for: it ends when the kernel lets go of it, and keeps its lock until then. */
+/** Gives a program up: it ends when the kernel lets it, holds its lock until then, and nothing waits for it. */
 function abandon(child: ChildProcess, stuck: Set<ChildProcess>): void {
   stuck.add(child);
   child.once('exit', () => stuck.delete(child));
@@ -94,13 +94,13 @@ function abandon(child: ChildProcess, stuck: Set<ChildProcess>): void {
   child.unref();
 }
 
-/** A program that ends without reading says more with its exit code than a broken pipe does. */
+/** Writes `bytes`. A broken pipe is ignored: the exit code of a program that does not read says more. */
 function feed(stdin: Writable | null, bytes: Uint8Array | undefined): void {
   stdin?.on('error', () => undefined);
   stdin?.end(bytes);
 }
 
-/** What does not fit is read and dropped, so that the program goes on. */
+/** Keeps the first `maxBytes`; the rest is read and dropped, so that the program does not block. */
 function collect(stream: Readable | null, maxBytes: number): () => string {
   const chunks: Buffer[] = [];
   let left = maxBytes;

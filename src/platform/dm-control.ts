@@ -17,19 +17,19 @@ const FLAGS = {
   READ_ONLY: 1 << 0,
   STATUS_TABLE: 1 << 4,
   BUFFER_FULL: 1 << 8,
-  /** The kernel wipes its copy of what is asked and answered. */
+  /** The kernel wipes its copies of the request and the result. */
   SECURE_DATA: 1 << 15,
   DEFERRED_REMOVE: 1 << 17,
 } as const;
 
-/** struct dm_ioctl: where its fields lie, and how long it is. */
+/** struct dm_ioctl: the offsets of its fields, and its size. */
 const HEAD = { version: 0, size: 12, start: 16, targets: 20, flags: 28, device: 40, name: 48, uuid: 176, bytes: 312 };
 const NAME_BYTES = 128;
 const UUID_BYTES = 129;
 /** struct dm_target_spec, which the parameters follow. */
 const SPEC = { start: 0, length: 8, next: 20, type: 24, bytes: 40 };
 const TYPE_BYTES = 16;
-/** Tables of ours have one target; a longer answer is not one of them. */
+/** The largest result that is read; our tables have one target and are much shorter. */
 const ANSWER_BYTES = 16 * 1024;
 
 export interface DeviceNumber {
@@ -37,10 +37,10 @@ export interface DeviceNumber {
   readonly minor: number;
 }
 
-/** struct dm_target_versions: the name follows. */
+/** struct dm_target_versions: offset of the next one and, behind it, the name. */
 const TARGET_VERSION = { next: 0, name: 16 };
 
-/** One target of a mapping; sectors of 512 bytes. */
+/** One target of a mapping; a sector has 512 bytes. */
 export interface DmTarget {
   readonly startSector: number;
   readonly sectors: number;
@@ -56,7 +56,7 @@ export interface NewMapping {
 }
 
 /**
- * Makes a mapping and lets I/O through; nothing is left of one that fails. Throws `PLATFORM_CALL_FAILED`, with `EBUSY`
+ * Creates a mapping and lets I/O through; one that fails is removed again. Throws `PLATFORM_CALL_FAILED`, with `EBUSY`
  * for a name or uuid in use.
  */
 export function createMapping(
@@ -68,7 +68,7 @@ export function createMapping(
     checkpoint('mapping-created');
     const flags = readOnly ? FLAGS.READ_ONLY : 0;
     control('DM_TABLE_LOAD', name, { flags, targets: 1, data: encodeTarget(target) });
-    // Without its flag, “suspend” is “resume”: the table that was loaded becomes the live one.
+    // Without a flag, “suspend” means “resume”: the loaded table becomes the live one.
     control('DM_DEV_SUSPEND', name, { flags });
     return device;
   } catch (error) {
@@ -80,11 +80,11 @@ export function createMapping(
 export interface LiveMapping {
   readonly device: DeviceNumber;
   readonly uuid: string;
-  /** Where dm-crypt shows its key, there is `#` and how many bytes it has. */
+  /** In the table of dm-crypt, `#` and the number of bytes replace the key. */
   readonly targets: readonly DmTarget[];
 }
 
-/** The live table; undefined when there is no such mapping. */
+/** Reads the live table; undefined when no mapping has this name. */
 export function readMapping(name: string): LiveMapping | undefined {
   try {
     const { device, uuid, targets, data } = control('DM_TABLE_STATUS', name, {
@@ -101,8 +101,8 @@ export function readMapping(name: string): LiveMapping | undefined {
 }
 
 /**
- * False when there is no such mapping. One that is in use goes with its last user if `deferred`, and is an error
- * (`EBUSY`) otherwise.
+ * Removes a mapping; returns false when none has this name. A mapping in use is removed with its last user if
+ * `deferred`, and otherwise throws `EBUSY`.
  */
 export function removeMapping(name: string, { deferred = false } = {}): boolean {
   try {
@@ -114,7 +114,7 @@ export function removeMapping(name: string, { deferred = false } = {}): boolean 
   }
 }
 
-/** Kinds of targets that the kernel has loaded: `crypt`, `verity`. Throws the errno of a machine without device-mapper. */
+/** Lists the target types that the kernel has loaded, such as `crypt` and `verity`. Throws without device-mapper. */
 export function listTargetTypes(): readonly string[] {
   const { data } = control('DM_LIST_VERSIONS', '', { answerBytes: ANSWER_BYTES });
   const types: string[] = [];
@@ -127,7 +127,7 @@ export function listTargetTypes(): readonly string[] {
   return types;
 }
 
-/** The node of a mapping. devtmpfs makes it; a guest without makes do with one of ours. */
+/** Returns the path of a mapping's node. devtmpfs creates it; without devtmpfs it is created here. */
 export function mappingNode({ major, minor }: DeviceNumber): string {
   const path = `/dev/dm-${minor}`;
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) {
@@ -166,12 +166,15 @@ function control(command: keyof typeof COMMANDS, name: string, request: Request)
   data.copy(buffer, HEAD.bytes);
   const fd = openSync('/dev/mapper/control', constants.O_RDWR);
   try {
-    ioctl(fd, COMMANDS[command], buffer, `${command} ${name}`);
+    ioctl(fd, { name: `${command} ${name}`, number: COMMANDS[command] }, buffer);
   } finally {
     closeSync(fd);
   }
   if ((buffer.readUInt32LE(HEAD.flags) & FLAGS.BUFFER_FULL) !== 0) {
-    throw new SealiftError('PLATFORM_CALL_FAILED', `${command} ${name}: expected at most ${answerBytes} bytes`);
+    throw new SealiftError(
+      'PLATFORM_CALL_FAILED',
+      `${command} ${name}: expected at most ${answerBytes} bytes, got more`,
+    );
   }
   return {
     device: decodeDevice(buffer.readBigUInt64LE(HEAD.device)),
@@ -181,10 +184,13 @@ function control(command: keyof typeof COMMANDS, name: string, request: Request)
   };
 }
 
-/** A text that is cut off would name something else. */
+/** Refuses a text that the structure would cut off, because it would then name something else. */
 function assertFits(text: string, bytes: number): void {
   if (Buffer.byteLength(text) < bytes && !text.includes('\0')) return;
-  throw new SealiftError('PLATFORM_CALL_FAILED', `device-mapper: expected less than ${bytes} bytes, got "${text}"`);
+  throw new SealiftError(
+    'PLATFORM_CALL_FAILED',
+    `device-mapper: expected fewer than ${bytes} bytes without NUL, got "${text}"`,
+  );
 }
 
 /** huge_encode_dev of include/linux/kdev_t.h */
@@ -204,7 +210,7 @@ function encodeTarget({ startSector, sectors, type, parameters }: DmTarget): Buf
   return buffer;
 }
 
-/** In answers `next` counts from the beginning of all targets. */
+/** Decodes the targets of a result, in which `next` counts from the start of the first target. */
 function decodeTargets(data: Buffer, count: number): readonly DmTarget[] {
   const targets: DmTarget[] = [];
   for (let at = 0; targets.length < count; at = data.readUInt32LE(at + SPEC.next)) {
@@ -220,8 +226,9 @@ function decodeTargets(data: Buffer, count: number): readonly DmTarget[] {
 }
 
 /**
- * https://docs.kernel.org/admin-guide/device-mapper/dm-crypt.html: cipher, key, the rest. A key in the kernel's keyring
- * has a colon and a name; another one stands there in hex, and must not become a text, which nobody can wipe.
+ * Reads the parameters of dm-crypt (https://docs.kernel.org/admin-guide/device-mapper/dm-crypt.html): cipher, key, the
+ * rest. A key in the kernel's keyring is a colon and a name. Any other key is in hexadecimal and must not become a
+ * string, which cannot be wiped.
  */
 function withoutKey(data: Buffer, start: number): string {
   const key = data.indexOf(0x20, start) + 1;

@@ -1,6 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 
-/** The name of the errno behind a failed call of this room or of node:fs, e.g. `EEXIST`; undefined for anything else. */
+/** Returns the errno of a failed call of this room or of node:fs, e.g. `EEXIST`; undefined for any other error. */
 export function errnoOf(error: unknown): string | undefined {
   if (error instanceof SealiftError) {
     const errno = error.context['errno'];

@@ -1,4 +1,5 @@
-export { type Attempt, attempt, type Usability } from './attempt.ts';
+export { assertSystemCalls } from './assert-system-calls.ts';
+export { attempt, type Usability } from './attempt.ts';
 export {
   type BlockDevice,
   blockDeviceNode,
@@ -13,7 +14,6 @@ export { collectAllGarbage, collectYoungGarbage } from './collect-garbage.ts';
 export { createCommandRunner, findProgram, PROGRAM_FOLDERS } from './command-runner.ts';
 export {
   type DeviceNumber,
-  type DmTarget,
   type LiveMapping,
   listTargetTypes,
   mappingNode,
@@ -24,22 +24,20 @@ export { isInMemory } from './in-memory.ts';
 export {
   type AttachedLoop,
   attachLoop,
-  type Backing,
-  describeBacking,
+  type BackingFile,
+  describeBackingFile,
   LoopIndex,
   openLoopOf,
 } from './loop.ts';
 export { readMemoryInfo } from './memory-info.ts';
-export { mountAt, mountPointsUnder, parseMountinfo, readMounts } from './mountinfo.ts';
+export { mountAt, mountPointsUnder, readMounts } from './mountinfo.ts';
 export { notifySupervisor } from './notify-supervisor.ts';
 export { openUnnamed, openUnnamedShared } from './open-unnamed.ts';
 export { releaseMemory } from './release-memory.ts';
 export { hasShaInstructions } from './sha-instructions.ts';
 export {
-  assertSystemCalls,
   closeFd,
   errnoOf,
-  flock,
   fsconfigCreate,
   fsconfigFlag,
   fsconfigString,
@@ -48,7 +46,6 @@ export {
   fsopen,
   futimes,
   isClockSynchronized,
-  LOCK,
   lgetxattr,
   llistxattr,
   lremovexattr,
@@ -69,5 +66,5 @@ export {
   umount,
 } from './syscalls.ts';
 export type { Command, CommandEnd, CommandRunner } from './types.ts';
-export { openVerity, type VerityDevice, type VerityOptions } from './verity-device.ts';
+export { openVerity } from './verity-device.ts';
 export { withinDirectory } from './within-directory.ts';

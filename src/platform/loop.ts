@@ -4,41 +4,41 @@ import { SealiftError } from '../errors/index.ts';
 import { errnoOf, ioctl } from './syscalls.ts';
 
 /** Requests of https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/loop.h */
-const LOOP_CTL_GET_FREE = 0x4c82;
-const LOOP_CLR_FD = 0x4c01;
-const LOOP_GET_STATUS64 = 0x4c05;
-const LOOP_CONFIGURE = 0x4c0a;
+const LOOP_CTL_GET_FREE = { name: 'LOOP_CTL_GET_FREE', number: 0x4c82 } as const;
+const LOOP_CLR_FD = { name: 'LOOP_CLR_FD', number: 0x4c01 } as const;
+const LOOP_GET_STATUS64 = { name: 'LOOP_GET_STATUS64', number: 0x4c05 } as const;
+const LOOP_CONFIGURE = { name: 'LOOP_CONFIGURE', number: 0x4c0a } as const;
 
 const LO_FLAGS = { READ_ONLY: 1, AUTOCLEAR: 4, DIRECT_IO: 16 } as const;
 
-/** struct loop_info64: where its fields lie, and how long it is. */
+/** struct loop_info64: the offsets of its fields, and its size. */
 const INFO = { device: 0, inode: 8, offset: 24, sizeLimit: 32, flags: 52, fileName: 56, bytes: 232 } as const;
 const FILE_NAME_BYTES = 64;
-/** struct loop_config: fd, block size, a loop_info64 and eight reserved words. */
+/** struct loop_config: fd, block size, a loop_info64 and eight reserved words; their offsets, and its size. */
 const CONFIG = { fd: 0, blockSize: 4, info: 8, bytes: 304 } as const;
 
-/** That of our images; direct I/O needs one that is not smaller than the sectors of the disk below. */
+/** The block size of our images. Direct I/O needs one that is not smaller than the sectors of the disk below. */
 const BLOCK_BYTES = 4096;
-/** Other processes take the free device first, one after the other. */
+/** How often a free device is searched, since other processes may take it first. */
 const MAX_TRIES = 200;
 const MAX_PAUSE_MS = 20;
 
-/** A file that a loop device shows. */
-export interface Backing {
+/** A file that a loop device shows, and how much of it. */
+export interface BackingFile {
   readonly fd: number;
-  /** Last component of its path. */
+  /** The last component of its path. */
   readonly name: string;
   readonly device: bigint;
   readonly inode: bigint;
-  /** How much of the file the device shows, a multiple of 4096; a verity tree may lie behind. */
+  /** How many bytes of the file the device shows, a multiple of 4096; a verity tree may follow them. */
   readonly bytes: number;
 }
 
-/** A loop device, held open: it lasts until the last descriptor of it and the last mount on it are gone. */
+/** An open loop device. It exists until its last descriptor and the last mount of it are gone. */
 export interface AttachedLoop {
   readonly path: string;
   readonly fd: number;
-  /** What the kernel made of our wish, which depends on the file system of the backing. */
+  /** True if the kernel uses direct I/O, which depends on the file system of the file. */
   readonly directIo: boolean;
 }
 
@@ -50,15 +50,17 @@ interface LoopStatus {
   readonly flags: number;
 }
 
-/** Describes an open file; `bytes` defaults to its whole blocks. Throws `PLATFORM_CALL_FAILED` when it is too short. */
-export function describeBacking(fd: number, path: string, bytes?: number): Backing {
+/**
+ * Describes an open file; `bytes` defaults to all its whole blocks. Throws `PLATFORM_CALL_FAILED` when it is too short.
+ */
+export function describeBackingFile(fd: number, path: string, bytes?: number): BackingFile {
   const { dev, ino, size } = fstatSync(fd, { bigint: true });
   const whole = Number(size) - (Number(size) % BLOCK_BYTES);
   const shown = bytes ?? whole;
   if (shown === 0 || shown > whole || shown % BLOCK_BYTES !== 0) {
     throw new SealiftError(
       'PLATFORM_CALL_FAILED',
-      `attach ${path}: expected ${bytes === undefined ? 'at least one block' : `${bytes} bytes in whole blocks`} of ${BLOCK_BYTES} bytes, got a file of ${size}`,
+      `attach ${path}: expected ${bytes === undefined ? 'at least one block' : `${bytes} bytes in whole blocks`} of ${BLOCK_BYTES} bytes, got a file of ${size} bytes`,
       { context: { path, actual: Number(size) } },
     );
   }
@@ -66,11 +68,11 @@ export function describeBacking(fd: number, path: string, bytes?: number): Backi
 }
 
 /**
- * Shows the file read-only on a loop device: the one that shows it already, so that mounts of it share one superblock
- * and one page cache, or a free one, with direct I/O where the file system can. The caller closes its `fd`; a device
- * that nobody mounted is free again then. Throws `PLATFORM_CALL_FAILED`.
+ * Shows the file read-only on a loop device: on the one that shows it already, so that its mounts share one superblock
+ * and one page cache, else on a free one, with direct I/O if the file system supports it. The caller closes `fd`, which
+ * frees a device that is not mounted. Throws `PLATFORM_CALL_FAILED`.
  */
-export function attachLoop(backing: Backing, index = new LoopIndex()): AttachedLoop {
+export function attachLoop(backing: BackingFile, index = new LoopIndex()): AttachedLoop {
   const found = index.find(backing);
   if (found !== undefined) return found;
   const loop = attachFree(backing);
@@ -79,9 +81,9 @@ export function attachLoop(backing: Backing, index = new LoopIndex()): AttachedL
 }
 
 /**
- * Which loop devices may show a file: by its name only, to leave other people's devices alone, since a path may be one
- * of another namespace or of a deleted file. Looks once, so that many files are attached without a look at all devices
- * for each; until it is given up, nobody else may attach them.
+ * Finds the loop devices that may show a file, by the file's name, so that devices of other programs are not opened;
+ * its path would not do, since it may be one of another namespace or of a deleted file. All devices are listed once,
+ * for the attaching of many files; while the index is in use, other processes must not attach these files.
  */
 export class LoopIndex {
   readonly #devices = new Map<string, string[]>();
@@ -99,7 +101,7 @@ export class LoopIndex {
     else devices.push(device);
   }
 
-  find(backing: Backing): AttachedLoop | undefined {
+  find(backing: BackingFile): AttachedLoop | undefined {
     for (const device of this.#devices.get(backing.name) ?? []) {
       const found = openLoopOf(device, backing);
       if (found !== undefined) return found;
@@ -108,7 +110,7 @@ export class LoopIndex {
   }
 }
 
-/** Undefined for a device that is free. */
+/** Returns the name of the file that a device shows; undefined for a free device. */
 function backingName(device: string): string | undefined {
   try {
     const path = readFileSync(`/sys/block/${device}/loop/backing_file`).toString('utf8').trimEnd();
@@ -119,12 +121,12 @@ function backingName(device: string): string | undefined {
   }
 }
 
-/** The loop device of this name, such as `loop3`, if it shows that file. The caller closes its `fd`. */
-export function openLoopOf(name: string, backing: Backing): AttachedLoop | undefined {
+/** Opens the loop device of this name, such as `loop3`, if it shows that file. The caller closes its `fd`. */
+export function openLoopOf(name: string, backing: BackingFile): AttachedLoop | undefined {
   const path = `/dev/${name}`;
   const fd = openUnlessGone(path);
   if (fd === undefined) return undefined;
-  // Looked at while it is open: from here on it can no longer be given to another file.
+  // While the device is open it cannot be given to another file, so that this check stays true.
   const status = readStatus(fd);
   if (status !== undefined && shows(status, backing)) return { path, fd, directIo: hasFlag(status, 'DIRECT_IO') };
   closeSync(fd);
@@ -140,7 +142,7 @@ function openUnlessGone(path: string): number | undefined {
   }
 }
 
-function shows(status: LoopStatus, backing: Backing): boolean {
+function shows(status: LoopStatus, backing: BackingFile): boolean {
   const { device, inode, bytes } = backing;
   return (
     status.device === device &&
@@ -155,11 +157,11 @@ function hasFlag(status: LoopStatus, flag: keyof typeof LO_FLAGS): boolean {
   return (status.flags & LO_FLAGS[flag]) !== 0;
 }
 
-/** Undefined for a device that shows nothing. */
+/** Reads what a device shows; undefined for a free device. */
 function readStatus(fd: number): LoopStatus | undefined {
   const info = Buffer.alloc(INFO.bytes);
   try {
-    ioctl(fd, LOOP_GET_STATUS64, info, 'LOOP_GET_STATUS64');
+    ioctl(fd, LOOP_GET_STATUS64, info);
   } catch (error) {
     if (errnoOf(error) === 'ENXIO') return undefined;
     throw error;
@@ -173,11 +175,11 @@ function readStatus(fd: number): LoopStatus | undefined {
   };
 }
 
-function attachFree(backing: Backing): AttachedLoop {
+function attachFree(backing: BackingFile): AttachedLoop {
   const control = openSync('/dev/loop-control', constants.O_RDWR);
   try {
     for (let attempt = 1; attempt <= MAX_TRIES; attempt += 1) {
-      const path = `/dev/loop${ioctl(control, LOOP_CTL_GET_FREE, null, 'LOOP_CTL_GET_FREE')}`;
+      const path = `/dev/loop${ioctl(control, LOOP_CTL_GET_FREE, null)}`;
       const loop = tryAttach(path, backing);
       if (loop !== undefined) return loop;
       pause(Math.min(attempt, MAX_PAUSE_MS));
@@ -192,8 +194,8 @@ function attachFree(backing: Backing): AttachedLoop {
   );
 }
 
-/** Undefined when another process has taken the device since it was free. */
-function tryAttach(path: string, backing: Backing): AttachedLoop | undefined {
+/** Attaches the file to a device; undefined when another process has taken the device. */
+function tryAttach(path: string, backing: BackingFile): AttachedLoop | undefined {
   const fd = openUnlessGone(path);
   if (fd === undefined) return undefined;
   try {
@@ -205,13 +207,16 @@ function tryAttach(path: string, backing: Backing): AttachedLoop | undefined {
   }
   const status = readStatus(fd);
   if (status !== undefined && shows(status, backing)) return { path, fd, directIo: hasFlag(status, 'DIRECT_IO') };
-  ioctl(fd, LOOP_CLR_FD, null, 'LOOP_CLR_FD');
+  ioctl(fd, LOOP_CLR_FD, null);
   closeSync(fd);
-  throw new SealiftError('PLATFORM_CALL_FAILED', `attach ${backing.name} to ${path}: it shows something else`);
+  throw new SealiftError(
+    'PLATFORM_CALL_FAILED',
+    `attach ${backing.name} to ${path}: expected the device to show this file, got another one`,
+  );
 }
 
-/** Newer kernels leave direct I/O out by themselves where it cannot be; older ones may refuse. */
-function configure(fd: number, backing: Backing): void {
+/** Configures a device. Where direct I/O is impossible, newer kernels ignore the flag and older ones may refuse it. */
+function configure(fd: number, backing: BackingFile): void {
   try {
     configureWith(fd, backing, LO_FLAGS.DIRECT_IO);
   } catch (error) {
@@ -220,17 +225,17 @@ function configure(fd: number, backing: Backing): void {
   }
 }
 
-function configureWith(fd: number, backing: Backing, moreFlags: number): void {
+function configureWith(fd: number, backing: BackingFile, moreFlags: number): void {
   const config = Buffer.alloc(CONFIG.bytes);
   config.writeUInt32LE(backing.fd, CONFIG.fd);
   config.writeUInt32LE(BLOCK_BYTES, CONFIG.blockSize);
   config.writeBigUInt64LE(BigInt(backing.bytes), CONFIG.info + INFO.sizeLimit);
   config.writeUInt32LE(LO_FLAGS.READ_ONLY | LO_FLAGS.AUTOCLEAR | moreFlags, CONFIG.info + INFO.flags);
   config.write(backing.name, CONFIG.info + INFO.fileName, FILE_NAME_BYTES - 1);
-  ioctl(fd, LOOP_CONFIGURE, config, 'LOOP_CONFIGURE');
+  ioctl(fd, LOOP_CONFIGURE, config);
 }
 
-/** Blocks the thread, as all of this does. */
+/** Blocks the thread, as every call in this file does. */
 function pause(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

@@ -1,23 +1,25 @@
 import { readFileSync } from 'node:fs';
 
-/** A mount as /proc/PID/mountinfo has it. */
+/** A mount, as /proc/PID/mountinfo lists it. */
 export interface MountEntry {
   /** `253:1` */
   readonly deviceId: string;
-  /** Unescaped, as seen from the process's root. */
+  /** The unescaped path, as seen from the process's root. */
   readonly mountPoint: string;
   readonly type: string;
   readonly source: string;
 }
 
-/** Of this mount namespace, in the order of mounting: a later one covers. Reads procfs only. */
+/**
+ * Lists the mounts of this mount namespace, in the order of mounting: later ones cover earlier ones. Reads procfs only.
+ */
 export function readMounts(): readonly MountEntry[] {
-  // Not decoded while it is read: that way Node 26.10 writes past its buffer when one line, such as that of an overlay of
-  // sixty layers, is longer than 8 KiB.
+  // Decoded after reading: with an encoding, readFileSync of Node 26.10 writes past its buffer when a line is longer
+  // than 8 KiB, such as that of an overlay of sixty layers.
   return parseMountinfo(readFileSync('/proc/self/mountinfo').toString('utf8'));
 }
 
-/** https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html; lines that are no mounts are left out. */
+/** https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html; lines of another form are ignored. */
 export function parseMountinfo(text: string): readonly MountEntry[] {
   return text.split('\n').flatMap((line) => {
     const [before = '', after = ''] = line.split(' - ');
@@ -28,12 +30,12 @@ export function parseMountinfo(text: string): readonly MountEntry[] {
   });
 }
 
-/** What a path leads to when something is mounted on it. */
+/** Returns the topmost mount on a path; undefined when nothing is mounted on it. */
 export function mountAt(mounts: readonly MountEntry[], mountPoint: string): MountEntry | undefined {
   return mounts.findLast((mount) => mount.mountPoint === mountPoint);
 }
 
-/** Mount points at `directory` and below it, the last mounted first: the order in which they can be unmounted. */
+/** Lists the mount points at and below `directory`, last mounted first: the order in which they can be unmounted. */
 export function mountPointsUnder(mounts: readonly MountEntry[], directory: string): readonly string[] {
   return mounts
     .map((mount) => mount.mountPoint)

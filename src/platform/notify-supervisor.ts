@@ -1,8 +1,9 @@
 import { sendDatagram } from './syscalls.ts';
 
 /**
- * Tells systemd of a state, such as `READY=1`, by https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html.
- * Without a supervisor (`NOTIFY_SOCKET` is not set) nothing happens. Throws `PLATFORM_CALL_FAILED`.
+ * Reports a state, such as `READY=1`, to systemd:
+ * https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html. Does nothing without a supervisor
+ * (`NOTIFY_SOCKET` is not set). Throws `PLATFORM_CALL_FAILED`.
  */
 export function notifySupervisor(notifySocket: string | undefined, ...assignments: readonly string[]): void {
   if (!notifySocket) return;

@@ -3,21 +3,21 @@ import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, openBeneath } from './syscalls.ts';
 
-/** O_TMPFILE holds O_DIRECTORY, whose bit differs between architectures (asm/fcntl.h), and a bit of its own. */
+/** O_TMPFILE is O_DIRECTORY, whose bit differs between architectures (asm/fcntl.h), plus a bit of its own. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
-/** File systems without O_TMPFILE, such as overlayfs before Linux 6.1. */
-const WITHOUT: ReadonlySet<string | undefined> = new Set(['EOPNOTSUPP', 'ENOTSUP', 'EISDIR', 'EINVAL']);
+/** What file systems without O_TMPFILE answer, such as overlayfs before Linux 6.1. */
+const UNSUPPORTED: ReadonlySet<string | undefined> = new Set(['EOPNOTSUPP', 'ENOTSUP', 'EISDIR', 'EINVAL']);
 
 /**
- * A new file for reading and writing on the file system of `directory`, without a name: it is gone when the descriptor
+ * Creates an unnamed file for reading and writing on the file system of `directory`. It disappears when its descriptor
  * is closed, however the process ends. The caller closes it.
  */
 export function openUnnamed(directory: string): number {
   try {
     return openSync(directory, O_TMPFILE | constants.O_RDWR, 0o600);
   } catch (error) {
-    if (!WITHOUT.has(errnoOf(error))) throw error;
+    if (!UNSUPPORTED.has(errnoOf(error))) throw error;
   }
   const path = join(directory, unusedName());
   const fd = openSync(path, NEW_FILE, 0o600);
@@ -26,15 +26,15 @@ export function openUnnamed(directory: string): number {
 }
 
 /**
- * The same for a descriptor that outlives the worker which opens it: Node closes what `openSync` opened in a thread when
- * that thread ends. The caller closes it with `closeFd`.
+ * Creates the same file with a descriptor that outlives its worker: Node closes what a thread opened with `openSync`
+ * when that thread ends. The caller closes it with `closeFd`.
  */
 export function openUnnamedShared(directory: string): number {
   const directoryFd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     return openBeneath(directoryFd, '.', O_TMPFILE | constants.O_RDWR);
   } catch (error) {
-    if (!WITHOUT.has(errnoOf(error))) throw error;
+    if (!UNSUPPORTED.has(errnoOf(error))) throw error;
     return reopenUnnamed(directory, directoryFd);
   } finally {
     closeSync(directoryFd);

@@ -1,7 +1,7 @@
 import { readSync } from 'node:fs';
 import { errnoOf } from './errno-of.ts';
 
-/** What the kernel has to say of a call of the mount API that failed. */
+/** Reads the kernel's messages about a failed call of the mount API from the descriptor of its context. */
 export function readKernelLog(fd: number): string {
   const room = Buffer.alloc(1024);
   const lines: string[] = [];

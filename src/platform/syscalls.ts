@@ -1,11 +1,10 @@
 import ffi from 'node:ffi';
-import { closeSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { SealiftError } from '../errors/index.ts';
 import { errnoOf } from './errno-of.ts';
 import { readKernelLog } from './read-kernel-log.ts';
-import { LOCK, S_IFMT } from './syscall-flags.ts';
+import { LOCK } from './syscall-flags.ts';
 
 export { errnoOf } from './errno-of.ts';
 export { LOCK, MNT, MOUNT_ATTR, MS, S_IFMT } from './syscall-flags.ts';
@@ -13,13 +12,13 @@ export { LOCK, MNT, MOUNT_ATTR, MS, S_IFMT } from './syscall-flags.ts';
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const MSG_NOSIGNAL = 0x4000;
-/** https://man7.org/linux/man-pages/man7/unix.7.html: the family, then at most 108 bytes. */
+/** https://man7.org/linux/man-pages/man7/unix.7.html: two bytes of family, then at most 108 bytes of path. */
 const SUN_PATH = { offset: 2, maxBytes: 108 } as const;
 
-/** A path without its NUL: text, or the very bytes where it may not be UTF-8. */
+/** A path without its NUL: text, or bytes where the path may not be UTF-8. */
 export type SystemPath = string | Buffer;
 
-/** Numbers since Linux 5.2 are the same on every architecture (asm-generic/unistd.h). */
+/** System call numbers added since Linux 5.2 are equal on every architecture (asm-generic/unistd.h). */
 const NR = { move_mount: 429n, fsopen: 430n, fsconfig: 431n, fsmount: 432n, openat2: 437n } as const;
 
 const CLONE_FS = 0x200;
@@ -34,10 +33,12 @@ const FSMOUNT_CLOEXEC = 1n;
 const FSCONFIG = { SET_FLAG: 0n, SET_STRING: 1n, CMD_CREATE: 6n } as const;
 const MOVE_MOUNT_F_EMPTY_PATH = 4n;
 
-/** struct timex of 64-bit machines, and what the call returns of a clock that nobody keeps. */
+/** The size of struct timex on 64-bit machines, and the result for a clock that is not synchronised. */
 const TIMEX_BYTES = 208;
 const TIME_ERROR = 5;
 
+// ADR 0006 says why system calls go through node:ffi and why all are in this file,
+// docs/adr/0006-system-calls-through-ffi.md.
 const POINTER = 'pointer';
 const { functions: libc } = ffi.dlopen(null, {
   __errno_location: { return: POINTER, arguments: [] },
@@ -64,7 +65,7 @@ const { functions: libc } = ffi.dlopen(null, {
   syscall: { return: 'i64', arguments: ['i64', POINTER, POINTER, POINTER, POINTER, POINTER] },
 });
 
-/** Fetched once per thread: asking for it after a failed call would find errno overwritten. */
+/** Fetched once per thread: asking for the address after a failed call could overwrite errno. */
 const errnoPointer = libc.__errno_location();
 
 function cString(path: SystemPath): Buffer {
@@ -72,25 +73,30 @@ function cString(path: SystemPath): Buffer {
   const terminated = Buffer.alloc(bytes + 1);
   if (typeof path === 'string') terminated.write(path);
   else path.copy(terminated);
-  // A NUL inside would make the kernel act on another, shorter path than the one that was checked.
-  if (terminated.indexOf(0) !== bytes) throw callFailed('cString', 'EINVAL', path);
+  // With a NUL inside, the kernel would act on a shorter path than the one that was checked.
+  if (terminated.indexOf(0) !== bytes) throw callFailed('cString', 'EINVAL', { path });
   return terminated;
 }
 
-function callFailed(call: string, errno: string, path?: SystemPath, detail = ''): SealiftError {
+interface CallDetails {
+  readonly path?: SystemPath | undefined;
+  readonly detail?: string;
+}
+
+function callFailed(call: string, errno: string, { path, detail = '' }: CallDetails = {}): SealiftError {
   const where = path === undefined ? '' : ` ${path.toString()}`;
   return new SealiftError('PLATFORM_CALL_FAILED', `${call}${where}: expected success, got ${errno}${detail}`, {
     context: path === undefined ? { call, errno } : { call, errno, path: path.toString() },
   });
 }
 
-/** Must directly follow the call: errno lives until the next one. */
+/** Throws for a negative result. Must directly follow the call, because the next one overwrites errno. */
 function check(result: number, call: string, path?: SystemPath): number {
-  if (result < 0) throw callFailed(call, getSystemErrorName(-ffi.getInt32(errnoPointer, 0)), path);
+  if (result < 0) throw callFailed(call, getSystemErrorName(-ffi.getInt32(errnoPointer, 0)), { path });
   return result;
 }
 
-/** mount(2); `data` is the comma-separated option text of the file system. */
+/** mount(2); `data` has the comma-separated options of the file system. */
 export function mount(options: {
   readonly source: string;
   readonly target: SystemPath;
@@ -108,7 +114,9 @@ export function umount(target: SystemPath, flags = 0): void {
   check(libc.umount2(cString(target), flags), 'umount2', target);
 }
 
-/** mknod(2): `mode` holds type and permission bits, which the umask cuts. EINVAL when the numbers do not fit a dev_t. */
+/**
+ * mknod(2): `mode` has type and permission bits; the umask applies. EINVAL when the numbers do not fit into a dev_t.
+ */
 export function mknod(
   path: SystemPath,
   mode: number,
@@ -132,7 +140,7 @@ export function fsetxattr(fd: number, name: SystemPath, value: Buffer): void {
   check(libc.fsetxattr(fd, cString(name), value, sizeOf(value), 0), 'fsetxattr', name);
 }
 
-/** lgetxattr(2): undefined when there is no such attribute, or none can exist here. */
+/** lgetxattr(2): undefined when the file has no such attribute, or the file system has no attributes. */
 export function lgetxattr(path: SystemPath, name: SystemPath): Buffer | undefined {
   return unlessAbsent(() =>
     readSized('lgetxattr', path, (room) => libc.lgetxattr(cString(path), cString(name), room, sizeOf(room))),
@@ -148,7 +156,7 @@ function unlessAbsent<Value>(read: () => Value): Value | undefined {
   }
 }
 
-/** llistxattr(2): attribute names as bytes; none where the file system has none. */
+/** llistxattr(2): attribute names as bytes; an empty list when the file system has no attributes. */
 export function llistxattr(path: SystemPath): Buffer[] {
   const list = unlessAbsent(() =>
     readSized('llistxattr', path, (room) => libc.llistxattr(cString(path), room, sizeOf(room))),
@@ -182,9 +190,9 @@ function readSized(call: string, path: SystemPath, read: (room: Buffer) => bigin
     const length = Number(read(room));
     if (length >= 0) return room.subarray(0, length);
     const errno = getSystemErrorName(-ffi.getInt32(errnoPointer, 0));
-    if (errno !== 'ERANGE' || size === XATTR_MAX_ROOM) throw callFailed(call, errno, path);
+    if (errno !== 'ERANGE' || size === XATTR_MAX_ROOM) throw callFailed(call, errno, { path });
   }
-  throw callFailed(call, 'ERANGE', path);
+  throw callFailed(call, 'ERANGE', { path });
 }
 
 /** flock(2) with operations of {@link LOCK}. Without `LOCK.NB` it blocks the thread. */
@@ -192,7 +200,7 @@ export function flock(fd: number, operation: number): void {
   check(libc.flock(fd, operation), 'flock');
 }
 
-/** Takes a lock without waiting; false when somebody else holds it. */
+/** Takes a lock without waiting; returns false when another open file holds it. */
 export function tryFlock(fd: number, mode: 'shared' | 'exclusive'): boolean {
   try {
     flock(fd, (mode === 'shared' ? LOCK.SH : LOCK.EX) | LOCK.NB);
@@ -215,38 +223,66 @@ function fillTimes(seconds: number, nanoseconds: number): Buffer {
   return timesBuffer;
 }
 
-/** utimensat(2) on the path itself, never on what a symlink names; atime and mtime, to the nanosecond. */
+/** utimensat(2): sets atime and mtime to the nanosecond; a symlink is not followed. */
 export function lutimes(path: SystemPath, seconds: number, nanoseconds: number): void {
   const times = fillTimes(seconds, nanoseconds);
   check(libc.utimensat(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW), 'utimensat', path);
 }
 
-/** futimens(3): atime and mtime of an open file, to the nanosecond. */
+/** futimens(3): sets atime and mtime of an open file to the nanosecond. */
 export function futimes(fd: number, seconds: number, nanoseconds: number): void {
   check(libc.futimens(fd, fillTimes(seconds, nanoseconds)), 'futimens');
 }
 
-/** Closes a descriptor that a call of this file opened: a worker keeps count of those that node:fs opens and closes. */
+/**
+ * close(2), for descriptors that calls of this file opened: Node tracks those that node:fs opens and closes in a
+ * worker.
+ */
 export function closeFd(fd: number): void {
   check(libc.close(fd), 'close');
 }
 
-/** ioctl(2); `name` is the request's in messages. Answers what the call returns. */
-export function ioctl(fd: number, request: number, argument: Buffer | null, name: string): number {
-  return check(libc.ioctl(fd, BigInt(request), argument), name);
+/** An ioctl request; the name is for messages. */
+export interface IoctlRequest {
+  readonly name: string;
+  readonly number: number;
 }
 
-/** syncfs(2): everything written to the file system of `fd` is on the disk. */
+/** ioctl(2); returns the result of the call. */
+export function ioctl(fd: number, { name, number }: IoctlRequest, argument: Buffer | null): number {
+  return check(libc.ioctl(fd, BigInt(number), argument), name);
+}
+
+/** syncfs(2): writes everything in the file system of `fd` to the disk. */
 export function syncfs(fd: number): void {
   check(libc.syncfs(fd), 'syncfs');
 }
 
-/** unshare(2) CLONE_FS: root, working directory and umask of this thread are its own from here on. */
+let trim: ((keptBytes: bigint) => number) | undefined;
+
+/**
+ * malloc_trim(3): returns memory that threads have freed to the system. It lies between memory in use, and glibc alone
+ * returns hardly any of it (https://man7.org/linux/man-pages/man3/malloc_trim.3.html). Other C libraries lack the call.
+ */
+export function trimHeap(): void {
+  trim ??= findTrim();
+  trim(0n);
+}
+
+function findTrim(): (keptBytes: bigint) => number {
+  try {
+    return ffi.dlopen(null, { malloc_trim: { return: 'i32', arguments: ['u64'] } }).functions.malloc_trim;
+  } catch {
+    return () => 0;
+  }
+}
+
+/** unshare(2) CLONE_FS: from now on this thread has a root, working directory and umask of its own. */
 export function leaveSharedFileSystem(): void {
   check(libc.unshare(CLONE_FS), 'unshare');
 }
 
-/** chdir(2) or fchdir(2), of every thread that shares its working directory with this one. */
+/** chdir(2) or fchdir(2); applies to every thread that shares its working directory with this one. */
 export function changeDirectory(to: string | number): void {
   if (typeof to === 'number') check(libc.fchdir(to), 'fchdir');
   else check(libc.chdir(cString(to)), 'chdir', to);
@@ -264,26 +300,31 @@ function word(value: number): bigint {
 }
 
 /**
- * openat2(2) with RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS: `rootFd` is the root that neither `..` nor an absolute
- * link leaves. `flags` as for open(2), without O_CREAT; O_CLOEXEC is added. The caller closes the descriptor.
+ * openat2(2) with RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS: `rootFd` is the root directory for `..` and absolute
+ * links. `flags` are those of open(2) without O_CREAT; O_CLOEXEC is added. The caller closes the descriptor.
  */
 export function openInRoot(rootFd: number, path: SystemPath, flags: number): number {
-  return openWithin(rootFd, path, flags, RESOLVE_IN_ROOT);
+  return openWithin(rootFd, path, { flags, resolve: RESOLVE_IN_ROOT });
 }
 
-/** The same with RESOLVE_BENEATH: whatever would leave `rootFd`, an absolute link among it, is EXDEV. */
+/** The same with RESOLVE_BENEATH: a path or link that would leave `rootFd`, and any absolute link, is EXDEV. */
 export function openBeneath(rootFd: number, path: SystemPath, flags: number): number {
-  return openWithin(rootFd, path, flags, RESOLVE_BENEATH);
+  return openWithin(rootFd, path, { flags, resolve: RESOLVE_BENEATH });
 }
 
-function openWithin(rootFd: number, path: SystemPath, flags: number, resolve: bigint): number {
+interface OpenHow {
+  readonly flags: number;
+  readonly resolve: bigint;
+}
+
+function openWithin(rootFd: number, path: SystemPath, { flags, resolve }: OpenHow): number {
   const how = Buffer.alloc(24);
   how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
   how.writeBigUInt64LE(resolve | RESOLVE_NO_MAGICLINKS, 16);
   return kernelCall('openat2', [word(rootFd), cString(path), how, word(how.length)], path);
 }
 
-/** fsopen(2): a file system context, to be closed by the caller. */
+/** fsopen(2): opens a file system context, which the caller closes. */
 export function fsopen(type: string): number {
   return kernelCall('fsopen', [cString(type), FSOPEN_CLOEXEC], type);
 }
@@ -300,23 +341,23 @@ export function fsconfigFlag(fd: number, key: string): void {
   withKernelLog(fd, () => kernelCall('fsconfig', [word(fd), FSCONFIG.SET_FLAG, cString(key), null, 0n], key));
 }
 
-/** fsconfig(2) FSCONFIG_CMD_CREATE: makes the superblock. */
+/** fsconfig(2) FSCONFIG_CMD_CREATE: creates the superblock. */
 export function fsconfigCreate(fd: number): void {
   withKernelLog(fd, () => kernelCall('fsconfig', [word(fd), FSCONFIG.CMD_CREATE, null, null, 0n]));
 }
 
-/** fsmount(2): a detached mount, to be closed by the caller; closing it before {@link moveMount} unmounts it. */
+/** fsmount(2): returns a detached mount, which the caller closes; closing it before {@link moveMount} unmounts it. */
 export function fsmount(fd: number, attributes = 0): number {
   return kernelCall('fsmount', [word(fd), FSMOUNT_CLOEXEC, word(attributes)]);
 }
 
-/** move_mount(2): attaches a detached mount at `target`, whose last component is not followed when it is a symlink. */
+/** move_mount(2): attaches a detached mount at `target`; a symlink as its last component is not followed. */
 export function moveMount(mountFd: number, target: SystemPath): void {
   const words = [word(mountFd), cString(''), word(AT_FDCWD), cString(target), MOVE_MOUNT_F_EMPTY_PATH];
   kernelCall('move_mount', words, target);
 }
 
-/** A file system context explains its refusals in a log that is read from its descriptor. */
+/** Adds to an error what the kernel wrote into the log of the file system context, which is read from `fd`. */
 function withKernelLog(fd: number, call: () => void): void {
   try {
     call();
@@ -324,17 +365,17 @@ function withKernelLog(fd: number, call: () => void): void {
     const log = readKernelLog(fd);
     const errno = errnoOf(error);
     if (log === '' || errno === undefined) throw error;
-    throw callFailed('fsconfig', errno, undefined, ` (${log})`);
+    throw callFailed('fsconfig', errno, { detail: ` (${log})` });
   }
 }
 
 /**
- * Sends one datagram to a unix socket, sendto(2); an address that begins with NUL is one of the abstract namespace.
- * `EINVAL`: the address is longer than the kernel takes.
+ * sendto(2): sends one datagram to a unix socket. An address that begins with NUL is in the abstract namespace.
+ * `EINVAL` when the address is empty or too long.
  */
 export function sendDatagram(address: Buffer, message: Buffer): void {
   const shown = address.toString().replaceAll('\0', '@');
-  if (address.length === 0 || address.length > SUN_PATH.maxBytes) throw callFailed('sendto', 'EINVAL', shown);
+  if (address.length === 0 || address.length > SUN_PATH.maxBytes) throw callFailed('sendto', 'EINVAL', { path: shown });
   const socketAddress = Buffer.alloc(SUN_PATH.offset + address.length);
   socketAddress.writeUInt16LE(AF_UNIX);
   address.copy(socketAddress, SUN_PATH.offset);
@@ -347,38 +388,7 @@ export function sendDatagram(address: Buffer, message: Buffer): void {
   }
 }
 
-/** adjtimex(2) that changes nothing: whether somebody keeps the clock right, as the kernel was told. */
+/** adjtimex(2) without changes: true if a program such as an NTP client has declared the clock synchronised. */
 export function isClockSynchronized(): boolean {
   return check(libc.adjtimex(Buffer.alloc(TIMEX_BYTES)), 'adjtimex') !== TIME_ERROR;
-}
-
-/**
- * Proves that calls reach the kernel with the right arguments and that errno is read from the right place; needs no
- * privilege. Throws PLATFORM_CALL_FAILED.
- */
-export function assertSystemCalls(directory = tmpdir()): void {
-  const probe = mkdtempSync(`${directory}/sealift-probe-`);
-  try {
-    const file = `${probe}/file`;
-    writeFileSync(file, '');
-    lutimes(file, -5, 123_456_789);
-    const { mtimeNs } = statSync(file, { bigint: true });
-    if (mtimeNs !== -4_876_543_211n) throw callFailed('self-test', `mtime ${mtimeNs}`, file);
-    expectErrno('ENOENT', () => lutimes(`${probe}/absent`, 0, 0));
-    expectErrno('EEXIST', () => mknod(file, S_IFMT.FIFO, { major: 0, minor: 0 }));
-    expectErrno('EBADF', () => closeSync(openInRoot(-1, 'absent', 0)));
-  } finally {
-    rmSync(probe, { recursive: true });
-  }
-}
-
-function expectErrno(expected: string, call: () => void): void {
-  let actual: string | undefined = 'success';
-  try {
-    call();
-  } catch (error) {
-    actual = errnoOf(error);
-    if (actual === undefined) throw error;
-  }
-  if (actual !== expected) throw callFailed('self-test', `${actual} instead of ${expected}`);
 }

@@ -9,28 +9,28 @@ const UUID_PREFIX = 'SEALIFT-VERITY-';
 
 /** A file system with its hash tree behind it, both on one block device. */
 export interface VerityOptions {
-  /** Of the mapping; the same name stands for the same bytes. */
+  /** The name of the mapping; the same name always means the same bytes. */
   readonly name: string;
-  /** Path of the block device. */
+  /** The path of the block device. */
   readonly device: string;
   /** 64 hex digits, SHA-256. */
   readonly rootHash: string;
-  /** Byte of the device at which the tree begins, a multiple of 4096: all before it is verified. */
+  /** The byte of the device at which the tree begins, a multiple of 4096: all bytes before it are verified. */
   readonly hashOffset: number;
 }
 
-/** A mapping whose reads are verified: what does not belong to the root hash is an I/O error. */
+/** A mapping whose reads are verified: a block that does not match the root hash is an I/O error. */
 export interface VerityDevice {
   readonly path: string;
-  /** From here on the mapping lives as long as somebody else uses it. */
+  /** Closes the mapping, which then exists only as long as it is in use elsewhere. */
   release(): void;
 }
 
 type Checkpoint = (name: string) => void;
 
 /**
- * Makes the mapping, or finds it: one of the same name has to be the same in every word of its table. It is held open,
- * and goes with its last user, so that a process that dies leaves none. Throws `PLATFORM_CALL_FAILED`.
+ * Creates the mapping, or finds one of the same name, whose table must be equal in every word. The mapping is held open
+ * and is removed with its last user, so that a process that dies leaves none. Throws `PLATFORM_CALL_FAILED`.
  */
 export function openVerity(options: VerityOptions, checkpoint: Checkpoint = () => {}): VerityDevice {
   const { name } = options;
@@ -39,7 +39,7 @@ export function openVerity(options: VerityOptions, checkpoint: Checkpoint = () =
   const fd = openSync(path, constants.O_RDONLY);
   const release = (): void => {
     closeSync(fd);
-    // Unused, it goes now; the kernel by itself would only begin to remove it.
+    // Removes an unused mapping now; the kernel alone would remove it later, asynchronously.
     removeMapping(name, { deferred: true });
   };
   try {
@@ -56,7 +56,7 @@ function createOrFind({ name, rootHash }: VerityOptions, target: DmTarget, check
   try {
     return createMapping({ name, uuid, readOnly: true, target }, checkpoint);
   } catch (error) {
-    // Another thread was first.
+    // Another thread has created it meanwhile.
     const found = errnoOf(error) === 'EBUSY' ? findMapping(name, target) : undefined;
     if (found === undefined) throw error;
     return found;
@@ -68,7 +68,7 @@ function findMapping(name: string, expected: DmTarget) {
   if (found === undefined) return undefined;
   const [actual] = found.targets;
   if (actual === undefined) {
-    // Who made it died before it had a table.
+    // The process that created it died before it loaded a table.
     removeMapping(name);
     return undefined;
   }
@@ -89,8 +89,8 @@ function describe({ startSector, sectors, type, parameters }: DmTarget): string 
 }
 
 /**
- * https://docs.kernel.org/admin-guide/device-mapper/verity.html: hash type 1, SHA-256, no salt. The device is named by
- * its number, as the kernel names it in its answers.
+ * Returns the table of https://docs.kernel.org/admin-guide/device-mapper/verity.html: hash type 1, SHA-256, no salt.
+ * The device is given by its number, as the kernel shows it in a live table.
  */
 export function verityTarget({ device, rootHash, hashOffset }: VerityOptions): DmTarget {
   const { rdev } = statSync(device);

@@ -2,8 +2,8 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { changeDirectory, leaveSharedFileSystem } from './syscalls.ts';
 
 /**
- * Runs `work` with `directory` as the working directory of this thread alone, which has its own from the first time on
- * (CLONE_FS of unshare(2)). Synchronous work only: what is relative must be over when this returns.
+ * Runs `work` with `directory` as the working directory of this thread alone; from the first call on the thread has its
+ * own (CLONE_FS of unshare(2)). `work` is synchronous: relative paths are valid only until this returns.
  */
 export function withinDirectory<Result>(directory: string, work: () => Result): Result {
   leaveSharedFileSystem();

@@ -3,9 +3,9 @@ import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
 import {
   attachLoop,
-  type Backing,
+  type BackingFile,
   closeFd,
-  describeBacking,
+  describeBackingFile,
   errnoOf,
   LoopIndex,
   MNT,
@@ -42,10 +42,10 @@ function mountLayerImage({ image, imageBytes, tree, key }: LayerImageRequest, sp
   }
 }
 
-function withBacking<Result>(image: string, bytes: number | undefined, use: (backing: Backing) => Result): Result {
+function withBacking<Result>(image: string, bytes: number | undefined, use: (backing: BackingFile) => Result): Result {
   const fd = openSync(image, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
-    return use(describeBacking(fd, image, bytes));
+    return use(describeBackingFile(fd, image, bytes));
   } finally {
     closeSync(fd);
   }
@@ -58,7 +58,7 @@ interface Spot {
   readonly checkpoint: Checkpoint;
 }
 
-function mountBacking(backing: Backing, spot: Spot): MountedLayerImage {
+function mountBacking(backing: BackingFile, spot: Spot): MountedLayerImage {
   const { place, loops, checkpoint } = spot;
   const present = mountedDevice(place);
   const loop = (present?.kind === 'loop' ? openLoopOf(present.name, backing) : undefined) ?? attachLoop(backing, loops);
@@ -75,7 +75,11 @@ function mountBacking(backing: Backing, spot: Spot): MountedLayerImage {
 }
 
 /** The mapping keeps the loop device, and the mount keeps the mapping: with the mount all of them go. */
-function mountVerified(backing: Backing, tree: LayerTree & { readonly key: string }, spot: Spot): MountedLayerImage {
+function mountVerified(
+  backing: BackingFile,
+  tree: LayerTree & { readonly key: string },
+  spot: Spot,
+): MountedLayerImage {
   const { place, loops, checkpoint } = spot;
   const { rootHash, hashOffset } = tree;
   const loop = attachLoop(backing, loops);

@@ -5,7 +5,7 @@ import {
   attachLoop,
   attempt,
   closeFd,
-  describeBacking,
+  describeBackingFile,
   lgetxattr,
   openUnnamed,
   type Usability,
@@ -18,7 +18,7 @@ import type { LayerFormatProbe } from './types.ts';
 export function probeLayerFormats({ directory }: { readonly directory: string }): LayerFormatProbe {
   const fd = writeProbe(directory);
   try {
-    const loop = attempt(() => attachLoop(describeBacking(fd, `${directory}/probe`)));
+    const loop = attempt(() => attachLoop(describeBackingFile(fd, `${directory}/probe`)));
     if (loop.value === undefined) return { loop: loop.usability, erofs: loop.usability, directIo: false };
     return probeLoop(loop.value);
   } finally {

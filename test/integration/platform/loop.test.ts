@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { attachLoop, type Backing, describeBacking, openLoopOf } from '../../../src/platform/index.ts';
+import { attachLoop, type BackingFile, describeBackingFile, openLoopOf } from '../../../src/platform/index.ts';
 import { loopsBelow } from '../../support/machine/loops.ts';
 import { unmountBelow } from '../../support/machine/mounts.ts';
 import { describeWith } from '../../support/machine/needs.ts';
@@ -35,10 +35,10 @@ afterEach(async () => {
   scratch[Symbol.dispose]();
 });
 
-function backing(path: string, bytes?: number): Backing {
+function backing(path: string, bytes?: number): BackingFile {
   const fd = openSync(path, 'r');
   opened.push(fd);
-  return describeBacking(fd, path, bytes);
+  return describeBackingFile(fd, path, bytes);
 }
 
 function file(name: string, content: string | Buffer = Buffer.alloc(2 * BLOCK, name)): string {

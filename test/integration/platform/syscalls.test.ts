@@ -17,14 +17,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   assertSystemCalls,
   errnoOf,
-  flock,
   fsconfigCreate,
   fsconfigFlag,
   fsconfigString,
   fsmount,
   fsopen,
   futimes,
-  LOCK,
   lgetxattr,
   llistxattr,
   lremovexattr,
@@ -42,6 +40,7 @@ import {
   tryFlock,
   umount,
 } from '../../../src/platform/index.ts';
+import { flock, LOCK } from '../../../src/platform/syscalls.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
 

@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync, readSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { attachLoop, describeBacking } from '../../../src/platform/index.ts';
+import { attachLoop, describeBackingFile } from '../../../src/platform/index.ts';
 import { createLayerMounts } from '../../../src/snapshot/index.ts';
 import { mountLayerImages } from '../../../src/snapshot/mount-layer-image.ts';
 import { tryLockFile } from '../../../src/store/lock-file.ts';
@@ -23,7 +23,7 @@ const { act, image, mountsDir, keys }: Wish = JSON.parse(process.argv[2] ?? '');
 
 function attach(): void {
   const fd = openSync(image, 'r');
-  attachLoop(describeBacking(fd, image));
+  attachLoop(describeBackingFile(fd, image));
   closeSync(fd);
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mountAt, mountPointsUnder, parseMountinfo } from '../../../src/platform/index.ts';
+import { mountAt, mountPointsUnder, parseMountinfo } from '../../../src/platform/mountinfo.ts';
 
 const TEXT = [
   '22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw',
