@@ -24,6 +24,7 @@ import {
   resolveShortName,
 } from '../config/index.ts';
 import { runDoctor } from '../doctor/index.ts';
+import { type CliEndpointOptions, cliEndpoints } from '../endpoints/cli-endpoints.ts';
 import { fromPlainError, SealiftError } from '../errors/index.ts';
 import { raceCancellation } from '../http/index.ts';
 import { openLogger } from '../log/index.ts';
@@ -44,7 +45,6 @@ import { countRecords } from '../store/index.ts';
 import { readVolumeStatus, type VolumeStatus } from '../volume/index.ts';
 import { daemonDoctorPorts, doctorPorts } from './doctor.ts';
 import type { DoctoredNetwork } from './doctor-network.ts';
-import { type CliEndpointOptions, cliEndpoints } from './endpoints.ts';
 import {
   daemonPlace,
   daemonStateDir,

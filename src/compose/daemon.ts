@@ -17,6 +17,7 @@ import {
   type PullServicePorts,
   PullStatistics,
 } from '../daemon/index.ts';
+import { daemonEndpoints } from '../endpoints/cli-endpoints.ts';
 import { SealiftError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
 import { releaseMemory } from '../platform/index.ts';
@@ -30,7 +31,6 @@ import {
 } from '../pull/index.ts';
 import { type PolicyChoice, parsePolicy } from '../signature/index.ts';
 import { explainShortage, type StorePlace as VolumePlace } from '../volume/index.ts';
-import { daemonEndpoints } from './endpoints.ts';
 import {
   CLOCK,
   daemonPlace,

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { daemonEndpoints } from '../../../src/compose/endpoints.ts';
 import type { EndpointAccess } from '../../../src/compose/parts.ts';
 import { loadDaemonRegistries } from '../../../src/config/index.ts';
+import { daemonEndpoints } from '../../../src/endpoints/cli-endpoints.ts';
 import { type ErrorCode, SealiftError } from '../../../src/errors/index.ts';
 import { parseReference } from '../../../src/oci/index.ts';
 import { dir, file } from '../builders/tar-builder.ts';

@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cliEndpoints } from '../../../src/compose/endpoints.ts';
 import { loadPolicy, openPool, type Parts, pullPorts, type StorePlace } from '../../../src/compose/parts.ts';
 import {
   type Configuration,
@@ -11,6 +10,7 @@ import {
   type Registries,
   type SettingValues,
 } from '../../../src/config/index.ts';
+import { cliEndpoints } from '../../../src/endpoints/cli-endpoints.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { type PullResult, pullImage } from '../../../src/pull/index.ts';
 

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { daemonEndpoints } from '../../../src/compose/endpoints.ts';
 import { openPool, type Parts } from '../../../src/compose/parts.ts';
 import { assertTransportAllowed, loadDaemonRegistries } from '../../../src/config/index.ts';
+import { daemonEndpoints } from '../../../src/endpoints/cli-endpoints.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { parseReference } from '../../../src/oci/index.ts';
 import { type DaemonSample, resolveSample } from '../../support/daemons/daemon-texts.ts';

@@ -1,4 +1,11 @@
 import {
+  type EndpointAccess,
+  type EndpointsOf,
+  findCredentialSources,
+  type Parts,
+  transportSettings,
+} from '../compose/parts.ts';
+import {
   addHostMirrors,
   assertCredentialsAllowed,
   type Classified,
@@ -27,13 +34,6 @@ import {
   type RunHelper,
   registryHost,
 } from '../registry/index.ts';
-import {
-  type EndpointAccess,
-  type EndpointsOf,
-  findCredentialSources,
-  type Parts,
-  transportSettings,
-} from './parts.ts';
 
 type HelperSource = Extract<CredentialSource, { kind: 'helper' }>;
 

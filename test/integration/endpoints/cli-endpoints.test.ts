@@ -1,6 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cliEndpoints } from '../../../src/compose/endpoints.ts';
 import { openPool, type Parts } from '../../../src/compose/parts.ts';
 import {
   mergeRegistries,
@@ -8,6 +7,7 @@ import {
   resolveConfiguration,
   type SettingValues,
 } from '../../../src/config/index.ts';
+import { cliEndpoints } from '../../../src/endpoints/cli-endpoints.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { parseReference } from '../../../src/oci/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
