@@ -14,7 +14,6 @@ import {
   type Configuration,
   type DaemonConfiguration,
   type Environment,
-  findAuthfiles,
   findRegistries,
   limitsOf,
   loadConfiguration,
@@ -24,11 +23,13 @@ import {
   resolveShortName,
 } from '../config/index.ts';
 import { runDoctor } from '../doctor/index.ts';
-import { type CliEndpointOptions, cliEndpoints } from '../endpoints/cli-endpoints.ts';
+import { type CliEndpointOptions, cliAuthfiles, cliEndpoints, transportSettings } from '../endpoints/index.ts';
 import { fromPlainError, SealiftError } from '../errors/index.ts';
 import { raceCancellation } from '../http/index.ts';
+import type { Limits } from '../limits/index.ts';
 import { openLogger } from '../log/index.ts';
 import { fileTransportOf, registryNameOf } from '../oci/index.ts';
+import { createCommandRunner } from '../platform/index.ts';
 import {
   firstName,
   type ImagePorts,
@@ -40,6 +41,8 @@ import {
   removeImages,
   unmountBundle,
 } from '../pull/index.ts';
+import type { RunHelper } from '../registry/index.ts';
+import { createResourceLoader } from '../resources/index.ts';
 import { mountedUppers } from '../snapshot/index.ts';
 import { countRecords } from '../store/index.ts';
 import { readVolumeStatus, type VolumeStatus } from '../volume/index.ts';
@@ -56,7 +59,6 @@ import {
   runVolumeIn,
   type StorePlace,
   storePorts,
-  transportSettings,
   volumeSettings,
 } from './parts.ts';
 
@@ -82,11 +84,11 @@ export function composeCli(surroundings: CliSurroundings): Commands {
         const { target } = options;
         // What is pinned may be in the store already.
         if (!options.reference.includes('@') && !namesFiles(options)) parts.pool.warm(transportSettings(parts));
-        const registries = cliRegistries(parts);
+        const registries = await cliRegistries(parts, signal);
         const registryPorts = pullPorts(parts, {
           place: cliPlace(parts.configuration),
-          policy: loadPolicy(parts.configuration, parts.limits),
-          endpointsOf: cliEndpoints(parts, endpointOptions(parts, options, registries)),
+          policy: await loadPolicy(parts, { signal }),
+          findEndpoints: cliEndpoints(parts, endpointOptions(parts, options, registries)),
           onProgress: progress,
           sweepsStore: true,
         });
@@ -99,11 +101,11 @@ export function composeCli(surroundings: CliSurroundings): Commands {
       return { bundle, ...(await requestPull({ socketPath, imageUrl, bundlePath: bundle, signal })) };
     },
     inspect: (options, { signal, onProgress }) =>
-      withParts(options, surroundings, (parts) => {
+      withParts(options, surroundings, async (parts) => {
         if (!namesFiles(options)) parts.pool.warm(transportSettings(parts));
-        const registries = cliRegistries(parts);
-        const endpointsOf = cliEndpoints(parts, endpointOptions(parts, options, registries));
-        const registryPorts = imagePorts(parts, endpointsOf, (message) => onProgress({ type: 'warning', message }));
+        const registries = await cliRegistries(parts, signal);
+        const findEndpoints = cliEndpoints(parts, endpointOptions(parts, options, registries));
+        const registryPorts = imagePorts(parts, findEndpoints, (message) => onProgress({ type: 'warning', message }));
         const ports = { ...registryPorts, ...archivePort(parts, options) };
         return firstName(namesOf(options, registries), (reference) =>
           inspectImage({ reference, view: options.view }, ports, signal),
@@ -124,7 +126,9 @@ export function composeCli(surroundings: CliSurroundings): Commands {
         ? withDaemon(options, surroundings, async (daemon) =>
             runDoctor(await daemonDoctorPorts(daemon, { images: options.images, signal })),
           )
-        : withParts(options, surroundings, (parts) => runDoctor(doctorPorts(cliNetwork(parts, options, signal)))),
+        : withParts(options, surroundings, async (parts) =>
+            runDoctor(await doctorPorts(cliNetwork(parts, options, signal))),
+          ),
   };
 }
 
@@ -203,7 +207,8 @@ async function withDaemon<T>(
     const settings = volumeSettings(configuration, limits);
     const status = await readVolumeStatus(settings, { runOperation: runVolumeIn(pool) });
     const userAgent = `sealift/${version}`;
-    const parts = { configuration, limits, pool, userAgent, checkpoint: () => {} };
+    const resources = createResourceLoader();
+    const parts = { configuration, limits, pool, userAgent, resources, checkpoint: () => {} };
     return await run({ parts, configuration, status });
   } finally {
     pool.close();
@@ -231,7 +236,8 @@ async function withParts<T>(
   const pool = openPool(limits, WORKER_IDLE_MS);
   try {
     const userAgent = `sealift/${version}`;
-    return await run({ configuration, environment, limits, pool, userAgent, checkpoint });
+    const resources = createResourceLoader();
+    return await run({ configuration, environment, limits, pool, userAgent, resources, checkpoint });
   } finally {
     pool.close();
   }
@@ -250,36 +256,53 @@ function cliPlace({ store }: Configuration): StorePlace {
   };
 }
 
-function cliRegistries({ configuration, environment, limits }: CliParts): Registries {
-  return loadRegistries(findRegistries(configuration, environment), limits.maxConfigurationBytes);
+function cliRegistries(
+  { configuration, environment, limits, resources }: CliParts,
+  signal: AbortSignal,
+): Promise<Registries> {
+  const load = { resources, maxBytes: limits.maxConfigurationBytes, signal };
+  return loadRegistries(findRegistries(configuration, environment), load);
 }
 
 function endpointOptions(
-  { environment }: CliParts,
+  { environment, limits }: CliParts,
   { credentials, certDir }: Pick<InspectOptions, 'credentials' | 'certDir'>,
   registries: Registries,
 ): CliEndpointOptions {
   return {
     ...{ environment, registries, certDir },
+    uid: uid(),
+    runHelper: helperRunner(environment, limits),
     credentials: credentials === undefined ? undefined : { kind: 'basic', ...credentials },
   };
 }
 
 /** What a pull of these images would ask, and whom. */
 function cliNetwork(parts: CliParts, options: DoctorOptions, signal: AbortSignal): DoctoredNetwork {
-  const { configuration, environment } = parts;
-  const { authfile } = configuration.pull;
+  const { environment } = parts;
   return {
     ...{ parts, images: options.images, signal },
-    loadRegistries: () => cliRegistries(parts),
+    loadRegistries: () => cliRegistries(parts, signal),
     namesOf: (image, registries) => namesOf({ reference: image }, registries),
-    endpointsOf: (registries) =>
+    findEndpoints: (registries) =>
       cliEndpoints(parts, endpointOptions(parts, { credentials: undefined, certDir: options.certDir }, registries)),
-    authfiles: authfile.value === undefined ? findAuthfiles(environment, process.getuid?.() ?? 0) : [authfile.value],
+    authfiles: cliAuthfiles(parts, { environment, uid: uid() }),
     helperPath: environment['PATH'] ?? '',
     secretsFrom: () => 'the command line',
     mirrorHosts: [],
   };
+}
+
+function uid(): number {
+  return process.getuid?.() ?? 0;
+}
+
+/** Programs are found as a shell finds them, and have the environment of the user whose keychain it is. */
+function helperRunner(environment: Environment, limits: Limits): RunHelper {
+  const { credentialHelperTimeoutMs: timeoutMs, maxProgramOutputBytes: maxOutputBytes } = limits;
+  const folders = (environment['PATH'] ?? '').split(':').filter((folder) => folder.startsWith('/'));
+  const commands = createCommandRunner({ folders, environment, maxOutputBytes });
+  return (program, stdin) => commands.start({ program, parameters: ['get'], stdin, timeoutMs }).end;
 }
 
 /** With --debug each stage of a pull is one log line. */

@@ -17,7 +17,7 @@ import {
   type PullServicePorts,
   PullStatistics,
 } from '../daemon/index.ts';
-import { daemonEndpoints } from '../endpoints/cli-endpoints.ts';
+import { daemonEndpoints } from '../endpoints/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
 import { releaseMemory } from '../platform/index.ts';
@@ -29,7 +29,7 @@ import {
   sweepStore,
   unmountBundle,
 } from '../pull/index.ts';
-import { type PolicyChoice, parsePolicy } from '../signature/index.ts';
+import { createResourceLoader } from '../resources/index.ts';
 import { explainShortage, type StorePlace as VolumePlace } from '../volume/index.ts';
 import {
   CLOCK,
@@ -81,7 +81,8 @@ export function composeDaemon(ports: DaemonPorts): DaemonServices {
   const configuration = ports.configuration();
   const limits = limitsOf(configuration);
   const pool = openPool(limits, WORKER_IDLE_MS, releaseMemory);
-  const parts: Parts = { configuration, limits, pool, userAgent: `sealift/${version}`, checkpoint };
+  const resources = createResourceLoader();
+  const parts: Parts = { configuration, limits, pool, userAgent: `sealift/${version}`, resources, checkpoint };
   const counts = new PullStatistics();
   const daemon = new Daemon(ports, parts, counts);
   const mountWatch = createMountWatch({
@@ -183,7 +184,7 @@ class Daemon {
       logProgress(event, log);
       if (event.type === 'layer' && event.state === 'done') this.#statistics.addFetched(event.total);
     };
-    const ports = this.#pullPorts(request.reference, place, onProgress);
+    const ports = await this.#pullPorts(request.reference, place, { onProgress, signal });
     try {
       return await pullImage(request, ports, signal);
     } catch (error) {
@@ -244,17 +245,23 @@ class Daemon {
     this.#places.set(place.stateDir, place);
   }
 
-  #pullPorts(reference: string, place: StorePlace, onProgress: (event: ProgressEvent) => void): PullPorts {
+  async #pullPorts(
+    reference: string,
+    place: StorePlace,
+    { onProgress, signal }: { readonly onProgress: PullPorts['onProgress']; readonly signal: AbortSignal },
+  ): Promise<PullPorts> {
     const configuration = this.#ports.configuration();
     const parts = { ...this.#parts, configuration };
-    const registries = loadDaemonRegistries(configuration, parts.limits.maxConfigurationBytes);
+    const { resources, limits } = parts;
+    const load = { resources, maxBytes: limits.maxConfigurationBytes, signal };
+    const registries = await loadDaemonRegistries(configuration, load);
     assertQualified(registries, reference);
     const pulling = pullPorts(parts, {
       ...{ place, onProgress },
       // The watch over mounts does, within a second.
       sweepsStore: false,
-      policy: policyOf(configuration, parts),
-      endpointsOf: daemonEndpoints(parts, configuration, registries),
+      policy: await loadPolicy(parts, { inline: configuration.inlinePolicy.value, signal }),
+      findEndpoints: daemonEndpoints(parts, registries),
     });
     const chooseLayerFormat = () => this.#chooseFormat(place, pulling);
     const maxLayers = configuration.maxLayerDownloads.value;
@@ -285,10 +292,6 @@ function explainSpace(error: unknown, { trees }: StorePlace): unknown {
   const figures = { needBytes: Number(expected), likelyBytes: Number(likely) };
   const hint = explainShortage({ kind, ...figures, sizeBytes: Number(size), availableBytes: Number(actual) });
   return new SealiftError(code, message, { context, hint, cause });
-}
-
-function policyOf({ inlinePolicy }: DaemonConfiguration, { configuration, limits }: Parts): PolicyChoice {
-  return inlinePolicy.value === undefined ? loadPolicy(configuration, limits) : parsePolicy(inlinePolicy.value);
 }
 
 function logProgress(event: ProgressEvent, log: Logger): void {

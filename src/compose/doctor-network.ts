@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { type Classified, type Configuration, loadTextFile, type Registries } from '../config/index.ts';
+import type { Classified, Configuration, Registries } from '../config/index.ts';
 import type {
   AuthfileView,
   ImagePlace,
@@ -11,11 +11,13 @@ import type {
   RegistryAnswer,
   WantedHost,
 } from '../doctor/index.ts';
+import { type EndpointAccess, type FindEndpoints, findCredentialSources } from '../endpoints/index.ts';
 import { asSealiftError, redact, SealiftError } from '../errors/index.ts';
 import { createProxyChoice, type DocumentResponse, parseProxy, unreadableExceptions } from '../http/index.ts';
 import { formatRepositoryName, parseReference } from '../oci/index.ts';
 import { apiUrl, type CredentialSource, parseAuthFile, registryHost } from '../registry/index.ts';
-import { type EndpointAccess, type EndpointsOf, findCredentialSources, type Parts } from './parts.ts';
+import { loadText } from '../resources/index.ts';
+import type { Parts } from './parts.ts';
 
 /** Somebody waits in front of a terminal; pulls are more patient. */
 const ASK_TIMEOUT_MS = 10_000;
@@ -25,10 +27,10 @@ export interface DoctoredNetwork {
   /** As they were written. */
   readonly images: readonly string[];
   /** Throws what is wrong with registries.conf and its likes. */
-  readonly loadRegistries: () => Registries;
+  readonly loadRegistries: () => Promise<Registries>;
   /** The full names that an image stands for. */
   readonly namesOf: (image: string, registries: Registries) => readonly string[];
-  readonly endpointsOf: (registries: Registries) => EndpointsOf;
+  readonly findEndpoints: (registries: Registries) => FindEndpoints;
   /** Where credentials may lie. */
   readonly authfiles: readonly string[];
   /** PATH, for the helpers that they name; undefined: nobody runs these. */
@@ -41,22 +43,26 @@ export interface DoctoredNetwork {
 }
 
 /** What the doctor looks at on the way to registries. Without images nobody is connected to. */
-export function doctorNetwork(network: DoctoredNetwork): NetworkPorts {
+export async function doctorNetwork(network: DoctoredNetwork): Promise<NetworkPorts> {
   const access: Access = new Map();
   const { proxy } = network.parts.configuration.pull;
-  const found = tryTo(network.loadRegistries);
+  const found = await tryTo(network.loadRegistries);
   const registries = 'trouble' in found ? undefined : found.value;
-  const images =
-    registries === undefined
-      ? []
-      : network.images.flatMap((image) => viewImage(image, network, { registries, access }));
+  const images: ImageView[] = [];
+  if (registries !== undefined) {
+    for (const image of network.images) images.push(...(await viewImage(image, network, { registries, access })));
+  }
+  const proxies = [
+    ...(await describeProxy('pull.proxy.https', proxy.https)),
+    ...(await describeProxy('pull.proxy.http', proxy.http)),
+  ];
   return {
     view: {
-      proxies: [describeProxy('pull.proxy.https', proxy.https), describeProxy('pull.proxy.http', proxy.http)].flat(),
+      proxies,
       exceptions: describeExceptions(proxy.noProxy),
       registries: 'trouble' in found ? found.trouble : countRules(found.value),
-      authfiles: viewAuthfiles(network),
-      hosts: hostsOf(network, registries, access),
+      authfiles: await viewAuthfiles(network),
+      hosts: await hostsOf(network, registries, access),
       images,
     },
     ask: async (place) => {
@@ -70,9 +76,9 @@ export function doctorNetwork(network: DoctoredNetwork): NetworkPorts {
 type Tried<T> = { readonly value: T } | { readonly trouble: { readonly message: string; readonly hint: string } };
 
 /** What is wrong with files and names is an answer. */
-function tryTo<T>(action: () => T): Tried<T> {
+async function tryTo<T>(action: () => T | Promise<T>): Promise<Tried<T>> {
   try {
-    return { value: action() };
+    return { value: await action() };
   } catch (error) {
     if (!(error instanceof SealiftError)) throw error;
     const { message, hint } = error;
@@ -84,12 +90,12 @@ function countRules({ rules }: Registries): NetworkView['registries'] {
   return { rules: rules.length, mirrors: rules.reduce((sum, { mirrors }) => sum + mirrors.length, 0) };
 }
 
-function describeProxy(
+async function describeProxy(
   setting: string,
   { value, class: source, origin }: Classified<string | undefined>,
-): ProxySetting[] {
+): Promise<ProxySetting[]> {
   if (value === undefined || value === '') return [];
-  const parsed = tryTo(() => parseProxy(value, setting).name);
+  const parsed = await tryTo(() => parseProxy(value, setting).name);
   return [{ setting, origin, class: source, proxy: 'trouble' in parsed ? parsed.trouble : parsed.value }];
 }
 
@@ -102,39 +108,57 @@ function describeExceptions({ value, origin }: Configuration['pull']['proxy']['n
 type Access = Map<ImagePlace, EndpointAccess>;
 
 /** Of each name that the image stands for; how its places are spoken to is put into `access`. */
-function viewImage(image: string, network: DoctoredNetwork, found: { registries: Registries; access: Access }) {
+async function viewImage(
+  image: string,
+  network: DoctoredNetwork,
+  found: { registries: Registries; access: Access },
+): Promise<readonly ImageView[]> {
   const { registries, access } = found;
-  const names = tryTo(() => network.namesOf(image, registries));
+  const names = await tryTo(() => network.namesOf(image, registries));
   if ('trouble' in names) return [{ image, refusal: names.trouble }];
-  return names.value.map((name): ImageView => {
-    const endpoints = tryTo(() => network.endpointsOf(registries)(parseReference(name)));
-    if ('trouble' in endpoints) return { image: name, refusal: endpoints.trouble };
-    const places = endpoints.value.map((endpoint, at): ImagePlace => {
-      const place = viewPlace(endpoint, at + 1 < endpoints.value.length, network);
+  const views: ImageView[] = [];
+  for (const name of names.value) {
+    const endpoints = await tryTo(() => network.findEndpoints(registries)(parseReference(name), network.signal));
+    if ('trouble' in endpoints) {
+      views.push({ image: name, refusal: endpoints.trouble });
+      continue;
+    }
+    const places: ImagePlace[] = [];
+    for (const [at, endpoint] of endpoints.value.entries()) {
+      const place = await viewPlace(endpoint, at + 1 < endpoints.value.length, network);
       access.set(place, endpoint);
-      return place;
-    });
-    return { image: name, places };
-  });
+      places.push(place);
+    }
+    views.push({ image: name, places });
+  }
+  return views;
 }
 
-function viewPlace(endpoint: EndpointAccess, isMirror: boolean, network: DoctoredNetwork): ImagePlace {
+async function viewPlace(endpoint: EndpointAccess, isMirror: boolean, network: DoctoredNetwork): Promise<ImagePlace> {
   const { reference } = endpoint;
   return {
     name: formatRepositoryName(reference),
     host: reference.domain,
     use: isMirror ? 'mirror' : 'registry',
-    credentials: originOfCredentials(endpoint, network),
+    credentials: await originOfCredentials(endpoint, network),
   };
 }
 
-function originOfCredentials({ reference, credentials }: EndpointAccess, network: DoctoredNetwork): string | undefined {
+async function originOfCredentials(
+  { reference, credentials }: EndpointAccess,
+  network: DoctoredNetwork,
+): Promise<string | undefined> {
   if (credentials === undefined) return undefined;
-  const { authfiles, secretsFrom, parts } = network;
-  const found = authfiles.flatMap((path) => {
-    return findCredentialSources(reference, [path], parts.limits).map((source) => describeSource(path, source));
-  });
-  return found[0] ?? secretsFrom(reference.domain);
+  const { authfiles, secretsFrom } = network;
+  for (const path of authfiles) {
+    const [source] = await findCredentialSources(reference, [path], loadOptions(network));
+    if (source !== undefined) return describeSource(path, source);
+  }
+  return secretsFrom(reference.domain);
+}
+
+function loadOptions({ parts, signal }: DoctoredNetwork) {
+  return { resources: parts.resources, maxBytes: parts.limits.maxConfigurationBytes, signal };
 }
 
 function describeSource(path: string, source: CredentialSource): string {
@@ -142,18 +166,19 @@ function describeSource(path: string, source: CredentialSource): string {
 }
 
 /** The programs that files with credentials name. Throws `AUTHFILE_INVALID`. */
-function helpersOf({ authfiles, parts }: DoctoredNetwork): readonly string[] {
-  const maxBytes = parts.limits.maxConfigurationBytes;
-  const names = authfiles.flatMap((path) => {
-    const text = loadTextFile({ path, what: 'credentials', maxBytes, code: 'AUTHFILE_INVALID' });
+async function helpersOf(network: DoctoredNetwork): Promise<readonly string[]> {
+  const { resources, maxBytes, signal } = loadOptions(network);
+  const names = new Set<string>();
+  for (const path of network.authfiles) {
+    const text = await loadText(resources, path, { what: 'credentials', maxBytes, code: 'AUTHFILE_INVALID', signal });
     const { helpers, store } = parseAuthFile(text);
-    return [...helpers.values(), ...(store === undefined ? [] : [store])];
-  });
-  return [...new Set(names)].map((name) => `docker-credential-${name}`);
+    for (const name of [...helpers.values(), ...(store === undefined ? [] : [store])]) names.add(name);
+  }
+  return [...names].map((name) => `docker-credential-${name}`);
 }
 
-function viewAuthfiles(network: DoctoredNetwork): NetworkView['authfiles'] {
-  const helpers = tryTo(() => helpersOf(network));
+async function viewAuthfiles(network: DoctoredNetwork): Promise<NetworkView['authfiles']> {
+  const helpers = await tryTo(() => helpersOf(network));
   if ('trouble' in helpers) return helpers.trouble;
   const view: AuthfileView = {
     paths: network.authfiles,
@@ -163,11 +188,11 @@ function viewAuthfiles(network: DoctoredNetwork): NetworkView['authfiles'] {
 }
 
 /** Which programs a pull would run for credentials, and where it looks for them. */
-export function credentialHelpers(network: DoctoredNetwork): {
+export async function credentialHelpers(network: DoctoredNetwork): Promise<{
   readonly names: readonly string[];
   readonly path: string;
-} {
-  const helpers = tryTo(() => helpersOf(network));
+}> {
+  const helpers = await tryTo(() => helpersOf(network));
   const { helperPath: path } = network;
   return path === undefined || 'trouble' in helpers ? { names: [], path: '' } : { names: helpers.value, path };
 }
@@ -177,12 +202,12 @@ function urlOf({ reference, mirrorApi }: EndpointAccess, scheme: 'https' | 'http
 }
 
 /** A proxy looks names up for those whom it serves. */
-function hostsOf(
+async function hostsOf(
   { parts, mirrorHosts }: DoctoredNetwork,
   registries: Registries | undefined,
   access: Access,
-): readonly WantedHost[] {
-  const choice = tryTo(() => createProxyChoice(proxySettings(parts)));
+): Promise<readonly WantedHost[]> {
+  const choice = await tryTo(() => createProxyChoice(proxySettings(parts)));
   const proxyOf = (url: URL) => ('trouble' in choice ? undefined : choice.value(url));
   const mirrors = (registries?.rules ?? []).flatMap((rule) => rule.mirrors.map(hostOfLocation));
   const wanted = [

@@ -11,7 +11,7 @@ import {
   resolveAgentTimeouts,
 } from '../config/index.ts';
 import type { DoctorPorts, RunDoctorOperation } from '../doctor/index.ts';
-import { daemonEndpoints } from '../endpoints/cli-endpoints.ts';
+import { daemonEndpoints } from '../endpoints/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import { canUseSyncHandle } from '../layer/index.ts';
 import { chooseLayerFormat } from '../snapshot/index.ts';
@@ -23,7 +23,7 @@ import { callIn, daemonPlace, isRoot, type Parts, runSnapshotIn } from './parts.
 const IDENTIFY_TIMEOUT_MS = 2_000;
 
 /** The doctor's look at the command line's own store, and at the way to the registries. */
-export function doctorPorts(network: DoctoredNetwork): DoctorPorts {
+export async function doctorPorts(network: DoctoredNetwork): Promise<DoctorPorts> {
   const { parts } = network;
   const { data, state, minFreeBytes, layerFormat } = parts.configuration.store;
   return {
@@ -37,8 +37,8 @@ export function doctorPorts(network: DoctoredNetwork): DoctorPorts {
     chooseLayerFormat: (probe) => chooseLayerFormat(probe, layerFormat.value),
     canInflateSynchronously: canUseSyncHandle,
     wallNowMs: () => Date.now(),
-    network: doctorNetwork(network),
-    credentialHelpers: credentialHelpers(network),
+    network: await doctorNetwork(network),
+    credentialHelpers: await credentialHelpers(network),
   };
 }
 
@@ -75,7 +75,7 @@ export async function daemonDoctorPorts(daemon: DoctoredDaemon, question: Daemon
     timeouts: await readTimeouts(runDoctorIn(parts)),
   };
   return {
-    ...doctorPorts(daemonNetwork(daemon, question)),
+    ...(await doctorPorts(daemonNetwork(daemon, question))),
     dataDir,
     chooseLayerFormat: (probe) => chooseLayerFormat(probe, wantedFormat),
     daemon: { view, identifyServer: (path) => identifyServer(path, IDENTIFY_TIMEOUT_MS) },
@@ -84,14 +84,16 @@ export async function daemonDoctorPorts(daemon: DoctoredDaemon, question: Daemon
 
 function daemonNetwork({ parts, configuration }: DoctoredDaemon, question: DaemonQuestion): DoctoredNetwork {
   const { authfile } = configuration.pull;
+  const { resources, limits } = parts;
+  const load = { resources, maxBytes: limits.maxConfigurationBytes, signal: question.signal };
   return {
     ...{ parts, ...question },
-    loadRegistries: () => loadDaemonRegistries(configuration, parts.limits.maxConfigurationBytes),
+    loadRegistries: () => loadDaemonRegistries(configuration, load),
     namesOf: (image, registries) => {
       assertQualified(registries, image);
       return [image];
     },
-    endpointsOf: (registries) => daemonEndpoints(parts, configuration, registries),
+    findEndpoints: (registries) => daemonEndpoints({ ...parts, configuration }, registries),
     authfiles: authfile.value === undefined ? [] : [authfile.value],
     helperPath: undefined,
     secretsFrom: (host) => overridesFor(configuration, host)?.origin ?? 'the configuration',

@@ -2,42 +2,16 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  assertTransportAllowed,
-  type Configuration,
-  type DaemonConfiguration,
-  type LayerFormatChoice,
-  loadTextFile,
-  type VerityMode,
-} from '../config/index.ts';
+import type { Configuration, DaemonConfiguration, LayerFormatChoice, VerityMode } from '../config/index.ts';
+import { type FindEndpoints, openImageEndpoints, transportSettings } from '../endpoints/index.ts';
 import { SealiftError } from '../errors/index.ts';
-import type { TransportSettings } from '../http/index.ts';
 import type { Limits } from '../limits/index.ts';
-import {
-  formatReference,
-  formatRepositoryName,
-  hostPlatform,
-  isFileReference,
-  parsePlatform,
-  type Reference,
-} from '../oci/index.ts';
+import { hostPlatform, parsePlatform } from '../oci/index.ts';
 import type { RoomOperation } from '../operations/index.ts';
 import { hasShaInstructions, isInMemory } from '../platform/index.ts';
 import type { ImagePorts, LayerFormat, ProgressEvent, PullPorts, RunBundleOperation } from '../pull/index.ts';
-import {
-  type CredentialSource,
-  type Credentials,
-  createImageSupply,
-  createRegistrySource,
-  credentialSourceFor,
-  fallBackAnonymously,
-  type LookUpCredentials,
-  type MirrorApi,
-  parseAuthFile,
-  type RepositoryName,
-  type SupplyEndpoint,
-} from '../registry/index.ts';
-import { type AuthorizedImage, type PolicyChoice, parsePolicy } from '../signature/index.ts';
+import { inlineUri, loadText, type ResourceLoader } from '../resources/index.ts';
+import { type PolicyChoice, parsePolicy } from '../signature/index.ts';
 import {
   chooseLayerFormat,
   createLayerMounts,
@@ -73,6 +47,7 @@ export interface Parts {
   readonly limits: Limits;
   readonly pool: WorkerPool;
   readonly userAgent: string;
+  readonly resources: ResourceLoader;
   /** Called at named moments, so that crash tests hit them exactly. */
   readonly checkpoint: (name: string) => void;
 }
@@ -144,60 +119,18 @@ export function openPool(limits: Limits, idleMs: number, onIdle = (): void => {}
   return new WorkerPool({ entry: WORKER_ENTRY, cores, idleMs, limits, treeThread, onIdle });
 }
 
-/** How one place that an image may come from is spoken to. */
-export interface EndpointAccess {
-  /** Its name there, which only leads to bytes. */
-  readonly reference: Reference;
-  readonly mirrorApi: MirrorApi | undefined;
-  readonly transport: TransportSettings;
-  readonly allowHttp: boolean;
-  readonly credentials: Credentials | LookUpCredentials | undefined;
-  /** Where these are refused, it is asked without any. */
-  readonly anonymousFallback?: boolean;
-  /** What its user ought to know. */
-  readonly remark?: string | undefined;
-  /** With the transport of this place, whose class decides what may come over it. */
-  readonly configuration: Configuration;
-}
-
-/** The places of an image in the order of asking. Throws `REGISTRY_BLOCKED`. */
-export type EndpointsOf = (reference: Reference) => readonly EndpointAccess[];
-
-interface EndpointUse {
-  /** Somebody else is asked if this one fails. */
-  readonly hasAlternative: boolean;
-  readonly onRemark: (remark: string) => void;
-}
-
-function openEndpoint({ pool, limits }: Parts, endpoint: EndpointAccess, use: EndpointUse): SupplyEndpoint {
-  const { reference, transport, allowHttp, mirrorApi, anonymousFallback = false } = endpoint;
-  const { hasAlternative, onRemark } = use;
-  const http = pool.httpClient(transport);
-  const name = formatRepositoryName(reference);
-  const sourceWith = (credentials: EndpointAccess['credentials']) =>
-    createRegistrySource({
-      ...{ reference, http, credentials, allowHttp, hasAlternative, mirrorApi, limits },
-      clock: { now: () => performance.now() },
-    });
-  const source = sourceWith(endpoint.credentials);
-  if (!anonymousFallback || endpoint.credentials === undefined) return { name, source, transport };
-  const remark = `${name}: the credentials for it were refused, asked without any`;
-  return { name, transport, source: fallBackAnonymously(source, sourceWith(undefined), () => onRemark(remark)) };
-}
-
-export function imagePorts(parts: Parts, endpointsOf: EndpointsOf, onRemark: (remark: string) => void): ImagePorts {
-  const { configuration, limits } = parts;
+export function imagePorts(parts: Parts, findEndpoints: FindEndpoints, onRemark: (remark: string) => void): ImagePorts {
+  const { configuration, limits, pool } = parts;
   const platform = configuration.pull.platform.value;
   return {
-    openSource: (reference) => {
-      const endpoints = endpointsOf(reference);
-      for (const { remark } of endpoints) if (remark !== undefined) onRemark(remark);
-      const places = endpoints.map((each, index) =>
-        openEndpoint(parts, each, { hasAlternative: index + 1 < endpoints.length, onRemark }),
-      );
-      const foreignTransport = configuration.pull.foreignLayerUrls.value ? transportSettings(parts) : undefined;
-      return createImageSupply(places, { limits, onRemark, foreignTransport });
-    },
+    openEndpoints: async (reference, signal) =>
+      openImageEndpoints(await findEndpoints(reference, signal), {
+        openHttp: (transport) => pool.httpClient(transport),
+        limits,
+        clock: { now: () => performance.now() },
+        foreignTransport: configuration.pull.foreignLayerUrls.value ? transportSettings(parts) : undefined,
+        onRemark,
+      }),
     platform: platform === undefined ? hostPlatform(process.arch) : parsePlatform(platform),
     limits,
   };
@@ -206,39 +139,21 @@ export function imagePorts(parts: Parts, endpointsOf: EndpointsOf, onRemark: (re
 export interface PullPortsOptions {
   readonly place: StorePlace;
   readonly policy: PolicyChoice;
-  readonly endpointsOf: EndpointsOf;
+  readonly findEndpoints: FindEndpoints;
   readonly onProgress: (event: ProgressEvent) => void;
   readonly sweepsStore: boolean;
 }
 
 export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
-  const { policy, onProgress, place, sweepsStore } = options;
-  const endpointsOf = rememberLast(options.endpointsOf);
+  const { policy, onProgress, place, sweepsStore, findEndpoints } = options;
   return {
-    ...imagePorts(parts, endpointsOf, (message) => onProgress({ type: 'warning', message })),
+    ...imagePorts(parts, findEndpoints, (message) => onProgress({ type: 'warning', message })),
     ...storePorts(parts, place),
     ...{ policy, onProgress, sweepsStore },
-    assertTransport: (image) => {
-      // Nothing of an image in files comes over a network.
-      if (isFileReference(image.reference)) return;
-      for (const { configuration } of endpointsOf(image.reference)) {
-        assertTransportAllowed(configuration, proofOf(image));
-      }
-    },
     pool: parts.pool,
     checkpoint: parts.checkpoint,
     nowMs: () => performance.now(),
     isPrivileged: isRoot(),
-  };
-}
-
-/** Files are read once for a pull. */
-function rememberLast(endpointsOf: EndpointsOf): EndpointsOf {
-  let last: { readonly name: string; readonly endpoints: readonly EndpointAccess[] } | undefined;
-  return (reference) => {
-    const name = formatReference(reference);
-    if (last?.name !== name) last = { name, endpoints: endpointsOf(reference) };
-    return last.endpoints;
   };
 }
 
@@ -327,43 +242,17 @@ async function openStoreAt(place: StorePlace, parts: Parts, { runStore, sweep }:
   });
 }
 
-export function transportSettings({ configuration, userAgent }: Parts): TransportSettings {
-  const { tlsVerify, extraRootCertificates, proxy } = configuration.pull;
-  return {
-    tlsVerify: tlsVerify.value,
-    extraRoots: extraRootCertificates.value,
-    userAgent,
-    proxy: { https: proxy.https.value, http: proxy.http.value, noProxy: proxy.noProxy.value },
-  };
-}
-
-/** A signature cannot be verified yet, so that a policy's word alone is no proof of the bytes. */
-function proofOf(image: AuthorizedImage): 'digest' | 'none' {
-  return image.reference.digest === undefined ? 'none' : 'digest';
-}
-
-export function loadPolicy({ pull }: Configuration, limits: Limits): PolicyChoice {
-  if (pull.insecurePolicy.value) return 'insecure-accept-anything';
-  const path = pull.policy.value;
-  if (path === undefined) return undefined;
+/** Loads the policy that decides on images; undefined: the configuration has none. Throws `POLICY_INVALID`. */
+export async function loadPolicy(
+  { configuration, resources, limits }: Pick<Parts, 'configuration' | 'resources' | 'limits'>,
+  { inline, signal }: { readonly inline?: string | undefined; readonly signal: AbortSignal },
+): Promise<PolicyChoice> {
+  const { insecurePolicy, policy } = configuration.pull;
+  if (inline === undefined && insecurePolicy.value) return 'insecure-accept-anything';
+  const uri = inline === undefined ? policy.value : inlineUri(inline);
+  if (uri === undefined) return undefined;
   const maxBytes = limits.maxConfigurationBytes;
-  return parsePolicy(loadTextFile({ path, what: 'policy', maxBytes, code: 'POLICY_INVALID' }));
-}
-
-/** What these files say of a repository, in their order, up to credentials that need nobody else. */
-export function findCredentialSources(
-  name: RepositoryName,
-  paths: readonly string[],
-  { maxConfigurationBytes: maxBytes }: Limits,
-): readonly CredentialSource[] {
-  const sources: CredentialSource[] = [];
-  for (const path of paths) {
-    const text = loadTextFile({ path, what: 'credentials', maxBytes, code: 'AUTHFILE_INVALID' });
-    const source = credentialSourceFor(parseAuthFile(text), name);
-    if (source !== undefined) sources.push(source);
-    if (source?.kind === 'known') break;
-  }
-  return sources;
+  return parsePolicy(await loadText(resources, uri, { what: 'policy', maxBytes, code: 'POLICY_INVALID', signal }));
 }
 
 export function isRoot(): boolean {

@@ -2,6 +2,7 @@ import type { FileSupply } from '../archive/index.ts';
 import { raceCancellation } from '../http/index.ts';
 import { type ImageReference, parseFileReference, parseReference, withDefaultTag } from '../oci/index.ts';
 import type { ImageSupply } from '../registry/index.ts';
+import type { AuthorizedImage } from '../signature/index.ts';
 import type { ImagePorts } from './ports.ts';
 
 /** Where an image's bytes come from: all endpoints of a name, or files of this machine. */
@@ -11,11 +12,13 @@ export type ImageBytes = ImageSupply | FileSupply;
 export interface NamedImage {
   readonly reference: ImageReference;
   readonly source: ImageBytes;
+  /** Throws `CONFIG_CLASS_REFUSED` when the image's proof is too weak for the transport that was configured. */
+  readonly assertTransport: (image: AuthorizedImage) => void;
 }
 
 export interface NamedImageRequest {
   readonly unsafeReference: string;
-  readonly ports: Pick<ImagePorts, 'openSource' | 'openArchive'>;
+  readonly ports: Pick<ImagePorts, 'openEndpoints' | 'openArchive'>;
   /** For a compressed archive; undefined: where the system has such files. */
   readonly scratchDir: string | undefined;
   readonly signal: AbortSignal;
@@ -26,12 +29,15 @@ export async function openNamedImage(request: NamedImageRequest): Promise<NamedI
   const { unsafeReference, ports, scratchDir, signal } = request;
   if (ports.openArchive === undefined) {
     const reference = withDefaultTag(parseReference(unsafeReference));
-    return { reference, source: ports.openSource(reference), [Symbol.asyncDispose]: async () => {} };
+    const { supply: source, assertTransport } = await ports.openEndpoints(reference, signal);
+    return { reference, source, assertTransport, [Symbol.asyncDispose]: async () => {} };
   }
   const archive = await ports.openArchive(parseFileReference(unsafeReference), { scratchDir, signal });
   return {
     reference: archive.reference,
     source: archive.supply,
+    // No byte of an image in files comes over a network.
+    assertTransport: () => {},
     // What the caller failed with is to be reported; a disk that does not answer must not hold up a cancel.
     [Symbol.asyncDispose]: async () => void (await Promise.allSettled([raceCancellation(archive.close(), signal)])),
   };

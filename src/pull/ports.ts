@@ -1,10 +1,10 @@
 import type { OpenArchive } from '../archive/index.ts';
 import type { BundleOperation, BundleOutcome } from '../bundle/index.ts';
+import type { ImageEndpoints } from '../endpoints/index.ts';
 import type { LayerStager } from '../layer/index.ts';
 import type { Limits } from '../limits/index.ts';
 import type { FileReference, Platform, Reference } from '../oci/index.ts';
-import type { ImageSupply } from '../registry/index.ts';
-import type { AuthorizedImage, PolicyChoice } from '../signature/index.ts';
+import type { PolicyChoice } from '../signature/index.ts';
 import type { LayerMounts, RunSnapshotOperation, Snapshotter } from '../snapshot/index.ts';
 import type { Store } from '../store/index.ts';
 import type { LayerFormat } from './layer-format.ts';
@@ -24,8 +24,8 @@ type OutcomeOf<Kind extends BundleOperation['kind']> = {
 
 /** What every command that looks at an image needs. */
 export interface ImagePorts {
-  /** Nothing is asked before its first call. Throws `REGISTRY_BLOCKED`. */
-  readonly openSource: (reference: Reference) => ImageSupply;
+  /** Called once for a pull. No endpoint is asked before the supply's first call. Throws `REGISTRY_BLOCKED`. */
+  readonly openEndpoints: (reference: Reference, signal: AbortSignal) => Promise<ImageEndpoints>;
   /**
    * There when the reference is one of files, and only then: who is asked by others never reads a path of theirs.
    * `scratchDir` as in `NamedImageRequest`. Throws `ARCHIVE_*`.
@@ -41,8 +41,6 @@ export interface ImagePorts {
 /** What a pull needs on top. */
 export interface PullPorts extends ImagePorts {
   readonly policy: PolicyChoice;
-  /** Throws `CONFIG_CLASS_REFUSED` when the image's proof is too weak for the transport that was configured. */
-  readonly assertTransport: (image: AuthorizedImage) => void;
   readonly pool: LayerStager;
   readonly onProgress: (event: ProgressEvent) => void;
   /** Called at named moments, so that crash tests hit them exactly. */

@@ -29,7 +29,10 @@ export interface PreparedImage {
  * From the name that the user wrote to an authorised manifest and its verified config. No layer byte has been asked
  * for when this returns, and the store has learnt nothing before the gate opened.
  */
-export async function prepareImage({ reference, source }: NamedImage, context: PullContext): Promise<PreparedImage> {
+export async function prepareImage(
+  { reference, source, assertTransport }: NamedImage,
+  context: PullContext,
+): Promise<PreparedImage> {
   const { ports, storage, signal } = context;
   const { limits, platform, policy, onProgress, checkpoint } = ports;
   onProgress({ type: 'stage', stage: 'resolve' });
@@ -38,7 +41,7 @@ export async function prepareImage({ reference, source }: NamedImage, context: P
   onProgress({ type: 'stage', stage: 'authorize' });
   const { indexes, manifest } = resolved;
   const image = await authoriseImage(policy, { reference, indexes, manifest }, limits);
-  ports.assertTransport(image);
+  assertTransport(image);
   checkpoint('image-authorised');
   // Before the config is read: that of a signature or another artifact need not be one.
   for (const { mediaType } of image.manifest.layers) layerCompression(mediaType);

@@ -6,7 +6,8 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   oci: ['errors', 'limits'],
   platform: ['bytes', 'errors', 'limits'],
   log: ['errors'],
-  config: ['bytes', 'errors', 'limits', 'oci'],
+  resources: ['errors'],
+  config: ['bytes', 'errors', 'limits', 'oci', 'resources'],
   http: ['errors', 'limits'],
   decrypt: ['bytes', 'errors', 'limits', 'oci'],
   unpack: ['bytes', 'errors', 'limits', 'oci', 'platform'],
@@ -14,6 +15,8 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   workers: ['errors', 'limits', 'http', 'layer'],
   registry: ['bytes', 'errors', 'limits', 'oci', 'http'],
   archive: ['bytes', 'errors', 'limits', 'oci', 'platform'],
+  // Where an image may be fetched, with which transport and credentials.
+  endpoints: ['errors', 'limits', 'oci', 'http', 'config', 'registry', 'resources'],
   signature: ['bytes', 'errors', 'limits', 'oci'],
   store: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   snapshot: ['bytes', 'errors', 'limits', 'oci', 'platform'],
@@ -54,6 +57,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...['bytes', 'errors', 'limits', 'oci', 'http', 'platform', 'keybroker', 'config', 'log'],
     ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack', 'decrypt'],
     ...['pull', 'cli', 'api', 'daemon', 'doctor', 'health', 'volume', 'operations', 'workers'],
+    ...['endpoints', 'resources'],
   ],
   bin: ['compose', 'cli', 'config', 'errors', 'log'],
 };
@@ -67,6 +71,8 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   doctor: ['api', 'config', 'snapshot', 'volume'],
   cli: ['doctor', 'volume'],
   health: ['daemon', 'volume'],
+  endpoints: ['signature'],
+  pull: ['endpoints'],
 };
 
 /** Folders that are rooms of their own inside a room. Their index may be imported from outside. */

@@ -1,4 +1,4 @@
-import { locateResource } from '../../resources/locate-resource.ts';
+import { locateResource } from '../../resources/index.ts';
 import type { PullObstacle } from './types.ts';
 
 interface NamedDocument {

@@ -1,9 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SealiftError } from '../../errors/index.ts';
 import type { ClientCertificate } from '../../http/index.ts';
-import { loadTextFile } from '../load-text-file.ts';
+import { type LoadOptions, loadText } from '../../resources/index.ts';
 import type { Environment } from '../parse-environment.ts';
 
 /** What a folder of certs.d holds for its registry. */
@@ -25,10 +25,10 @@ function refuse(path: string, problem: string, cause?: unknown): never {
   throw new SealiftError('CERTIFICATES_INVALID', `certificates ${path}: ${problem}`, { context: { path }, cause });
 }
 
-/** Undefined: there is no such folder, or it may not be looked into. */
-function namesIn(directory: string): readonly string[] | undefined {
+/** Undefined: there is no such folder, or this user may not read it. */
+async function namesIn(directory: string): Promise<readonly string[] | undefined> {
   try {
-    return readdirSync(directory).sort();
+    return (await readdir(directory)).sort();
   } catch (error) {
     if (error instanceof Error && 'code' in error && ABSENT.has(error.code)) return undefined;
     return refuse(directory, 'expected a directory that can be read', error);
@@ -38,41 +38,43 @@ function namesIn(directory: string): readonly string[] | undefined {
 class Folder {
   readonly #directory: string;
   readonly #names: readonly string[];
-  readonly #maxBytes: number;
+  readonly #options: LoadOptions;
 
-  constructor(directory: string, names: readonly string[], maxBytes: number) {
+  constructor(directory: string, names: readonly string[], options: LoadOptions) {
     this.#directory = directory;
     this.#names = names;
-    this.#maxBytes = maxBytes;
+    this.#options = options;
   }
 
-  load(): HostCertificates {
+  async load(): Promise<HostCertificates> {
     for (const name of this.#ending('.key')) this.#assertPartner(name, '.key', '.cert');
-    return {
-      extraRoots: this.#ending('.crt').flatMap((name) => this.#roots(name)),
-      clientCertificates: this.#ending('.cert').map((name) => this.#pair(name)),
-    };
+    const extraRoots: string[] = [];
+    for (const name of this.#ending('.crt')) extraRoots.push(...(await this.#roots(name)));
+    const clientCertificates: ClientCertificate[] = [];
+    for (const name of this.#ending('.cert')) clientCertificates.push(await this.#pair(name));
+    return { extraRoots, clientCertificates };
   }
 
   #ending(suffix: string): readonly string[] {
     return this.#names.filter((name) => name.endsWith(suffix));
   }
 
-  #read(name: string): string {
-    const [path, maxBytes] = [join(this.#directory, name), this.#maxBytes];
-    return loadTextFile({ path, what: 'certificates', maxBytes, code: 'CERTIFICATES_INVALID' });
+  #read(name: string): Promise<string> {
+    const { resources, maxBytes, signal } = this.#options;
+    const request = { what: 'certificates', maxBytes, code: 'CERTIFICATES_INVALID', signal } as const;
+    return loadText(resources, join(this.#directory, name), request);
   }
 
-  #roots(name: string): readonly string[] {
-    const certificates = this.#read(name).match(CERTIFICATE) ?? [];
+  async #roots(name: string): Promise<readonly string[]> {
+    const certificates = (await this.#read(name)).match(CERTIFICATE) ?? [];
     if (certificates.length === 0) refuse(join(this.#directory, name), 'expected PEM certificates, got none');
     for (const certificate of certificates) this.#parse(name, () => new X509Certificate(certificate));
     return certificates;
   }
 
-  #pair(name: string): ClientCertificate {
+  async #pair(name: string): Promise<ClientCertificate> {
     const keyName = this.#assertPartner(name, '.cert', '.key');
-    const pair = { certificate: this.#read(name), key: this.#read(keyName) };
+    const pair = { certificate: await this.#read(name), key: await this.#read(keyName) };
     const certificate = this.#parse(name, () => new X509Certificate(pair.certificate));
     const key = this.#parse(keyName, () => createPrivateKey(pair.key));
     if (!certificate.checkPrivateKey(key)) {
@@ -101,21 +103,24 @@ class Folder {
  * `*.crt` are authorities besides all others, `NAME.cert` with `NAME.key` what this client shows. A folder that is named
  * has to be there. Throws `CERTIFICATES_INVALID`. containers-certs.d(5)
  */
-export function loadCertificates(directory: string, maxBytes: number): HostCertificates {
-  const names = namesIn(directory) ?? refuse(directory, 'expected a directory that can be read');
-  return new Folder(directory, names, maxBytes).load();
+export async function loadCertificates(directory: string, options: LoadOptions): Promise<HostCertificates> {
+  const names = (await namesIn(directory)) ?? refuse(directory, 'expected a directory that can be read');
+  return new Folder(directory, names, options).load();
 }
 
-/** Of the first of `parents` that has a folder for `host`, which is written as in references, port included. */
-export function loadHostCertificates(
+/**
+ * Loads the certificates of a host from the first of `parents` that has a folder for it. `host` is written as in
+ * references, port included.
+ */
+export async function loadHostCertificates(
   parents: readonly string[],
   host: string,
-  maxBytes: number,
-): HostCertificates | undefined {
+  options: LoadOptions,
+): Promise<HostCertificates | undefined> {
   for (const parent of parents) {
     const directory = join(parent, host);
-    const names = namesIn(directory);
-    if (names !== undefined) return new Folder(directory, names, maxBytes).load();
+    const names = await namesIn(directory);
+    if (names !== undefined) return new Folder(directory, names, options).load();
   }
   return undefined;
 }

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadTextFile } from '../load-text-file.ts';
+import { type LoadOptions, loadText, loadTextIfPresent } from '../../resources/index.ts';
 import type { Environment } from '../parse-environment.ts';
 import type { Configuration } from '../types.ts';
 import { mergeRegistries } from './merge-registries.ts';
@@ -8,33 +9,33 @@ import { parseRegistries, type RegistriesDialect } from './parse-registries.ts';
 import { registriesInvalid } from './registries-invalid.ts';
 import type { Registries, RegistriesDocument } from './types.ts';
 
-export interface RegistriesPlace {
+export interface RegistriesSourceFile {
   readonly path: string;
-  /** Somebody named it, so that it has to be there. */
+  /** True: the configuration names it, so that it must exist. */
   readonly named: boolean;
 }
 
-export interface RegistriesPlaces {
-  readonly file: RegistriesPlace | undefined;
-  /** Of drop-ins, in the order of reading. */
-  readonly directories: readonly RegistriesPlace[];
+export interface RegistriesSourceFiles {
+  readonly file: RegistriesSourceFile | undefined;
+  /** Directories with drop-ins, in the order of reading. */
+  readonly directories: readonly RegistriesSourceFile[];
 }
 
 const SYSTEM = '/etc/containers';
 
-function found(path: string): RegistriesPlace {
+function found(path: string): RegistriesSourceFile {
   return { path, named: false };
 }
 
-function namedPlaces({ registriesConf, registriesConfD }: Configuration['pull']) {
-  const named = (path: string | undefined): RegistriesPlace | undefined =>
+function namedSourceFiles({ registriesConf, registriesConfD }: Configuration['pull']) {
+  const named = (path: string | undefined): RegistriesSourceFile | undefined =>
     path === undefined ? undefined : { path, named: true };
   return { file: named(registriesConf.value), directory: named(registriesConfD.value) };
 }
 
-/** The places that somebody named and no others: the daemon's. */
-export function namedRegistries({ pull }: Pick<Configuration, 'pull'>): RegistriesPlaces {
-  const { file, directory } = namedPlaces(pull);
+/** Returns the source files of the daemon: those that its configuration names, and no others. */
+export function namedRegistries({ pull }: Pick<Configuration, 'pull'>): RegistriesSourceFiles {
+  const { file, directory } = namedSourceFiles(pull);
   return { file, directories: directory === undefined ? [] : [directory] };
 }
 
@@ -47,8 +48,8 @@ export function findRegistries(
   { pull }: Pick<Configuration, 'pull'>,
   { HOME }: Environment,
   system: string = SYSTEM,
-): RegistriesPlaces {
-  const { file, directory } = namedPlaces(pull);
+): RegistriesSourceFiles {
+  const { file, directory } = namedSourceFiles(pull);
   const user = HOME?.startsWith('/') ? join(HOME, '.config/containers') : undefined;
   const userFile = user === undefined ? undefined : join(user, 'registries.conf');
   const userDirectory = user === undefined ? [] : [found(join(user, 'registries.conf.d'))];
@@ -62,10 +63,10 @@ export function findRegistries(
 
 const ABSENT: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'EACCES']);
 
-/** Names that end with .conf, by their bytes. */
-function dropInsOf({ path, named }: RegistriesPlace): readonly string[] {
+/** Returns the paths that end with .conf, ordered by the bytes of their names. */
+async function dropInsOf({ path, named }: RegistriesSourceFile): Promise<readonly string[]> {
   try {
-    const entries = readdirSync(path, { withFileTypes: true });
+    const entries = await readdir(path, { withFileTypes: true });
     const names = entries.filter((entry) => !entry.isDirectory() && entry.name.endsWith('.conf'));
     return names.map(({ name }) => join(path, name)).sort((one, other) => Buffer.from(one).compare(Buffer.from(other)));
   } catch (error) {
@@ -75,24 +76,33 @@ function dropInsOf({ path, named }: RegistriesPlace): readonly string[] {
   }
 }
 
-function loadDocument(
-  { path, named }: RegistriesPlace,
-  maxBytes: number,
+async function loadDocument(
+  { path, named }: RegistriesSourceFile,
   dialect: RegistriesDialect,
-): RegistriesDocument[] {
-  const file = { path, what: 'registries', maxBytes, code: 'REGISTRIES_INVALID' } as const;
-  const text = named ? loadTextFile(file) : loadTextFile({ ...file, optional: true });
-  return text === undefined ? [] : [parseRegistries({ text, origin: path, dialect })];
+  { resources, maxBytes, signal }: LoadOptions,
+): Promise<RegistriesDocument | undefined> {
+  const request = { what: 'registries', maxBytes, code: 'REGISTRIES_INVALID', signal } as const;
+  const text = await (named ? loadText(resources, path, request) : loadTextIfPresent(resources, path, request));
+  return text === undefined ? undefined : parseRegistries({ text, origin: path, dialect });
 }
 
-/** The file and its drop-ins as one. Throws `REGISTRIES_INVALID`. */
-export function loadRegistries({ file, directories }: RegistriesPlaces, maxBytes: number): Registries {
-  const dropIns = directories.flatMap(dropInsOf).map(found);
-  const places = [...(file === undefined ? [] : [file]), ...dropIns];
-  return mergeRegistries(places.flatMap((place) => loadDocument(place, maxBytes, 'containers')));
+/** Loads the file and its drop-ins, and merges them. Throws `REGISTRIES_INVALID`. */
+export async function loadRegistries(
+  { file, directories }: RegistriesSourceFiles,
+  options: LoadOptions,
+): Promise<Registries> {
+  const sources = file === undefined ? [] : [file];
+  for (const directory of directories) sources.push(...(await dropInsOf(directory)).map(found));
+  const documents: RegistriesDocument[] = [];
+  for (const source of sources) {
+    const document = await loadDocument(source, 'containers', options);
+    if (document !== undefined) documents.push(document);
+  }
+  return mergeRegistries(documents);
 }
 
-/** The file that `registry_configuration_uri` of confidential-data-hub names. */
-export function loadImageRsRegistries(path: string, maxBytes: number): Registries {
-  return mergeRegistries(loadDocument({ path, named: true }, maxBytes, 'image-rs'));
+/** Loads the file that `registry_configuration_uri` of confidential-data-hub names. */
+export async function loadImageRsRegistries(path: string, options: LoadOptions): Promise<Registries> {
+  const document = await loadDocument({ path, named: true }, 'image-rs', options);
+  return mergeRegistries(document === undefined ? [] : [document]);
 }

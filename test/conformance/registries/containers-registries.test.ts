@@ -3,12 +3,13 @@ import { afterAll, expect, it } from 'vitest';
 import { findRegistries, loadRegistries, resolveConfiguration, resolveEndpoints } from '../../../src/config/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../../src/oci/index.ts';
+import { createResourceLoader } from '../../../src/resources/index.ts';
 import { runCommand } from '../../support/machine/commands.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 
 const DIGEST = `sha256:${'0'.repeat(64)}`;
-const MAX_BYTES = 1 << 20;
+const LOAD = { resources: createResourceLoader(), maxBytes: 1 << 20 };
 
 const scratch = new Scratch('registries');
 afterAll(() => scratch[Symbol.dispose]());
@@ -39,9 +40,9 @@ async function skopeoTries(home: string, reference: string): Promise<readonly st
   return tried.length > 0 && !/is blocked in/.test(stderr) ? tried : undefined;
 }
 
-function sealiftTries(home: string, reference: string): readonly string[] | undefined {
+async function sealiftTries(home: string, reference: string): Promise<readonly string[] | undefined> {
   try {
-    const registries = loadRegistries(findRegistries(resolveConfiguration([]), { HOME: home }), MAX_BYTES);
+    const registries = await loadRegistries(findRegistries(resolveConfiguration([]), { HOME: home }), LOAD);
     const endpoints = resolveEndpoints(registries, withDefaultTag(parseReference(reference)));
     return endpoints.map((endpoint) => formatReference(endpoint.reference));
   } catch (error) {
@@ -123,7 +124,7 @@ describeWith(['skopeo'], 'skopeo and sealift try the same places', () => {
     'bad.invalid/x:1',
     'bad.invalid/team/x:1',
   ])('for %s', async (reference) => {
-    expect(sealiftTries(home, reference)).toEqual(await skopeoTries(home, reference));
+    expect(await sealiftTries(home, reference)).toEqual(await skopeoTries(home, reference));
   });
 });
 
@@ -139,7 +140,7 @@ describeWith(['skopeo'], 'skopeo and sealift read drop-ins alike', () => {
   );
 
   it.each(['a.invalid/x:1', 'b.invalid/x:1', '127.0.0.1:3/x:1'])('for %s', async (reference) => {
-    expect(sealiftTries(home, reference)).toEqual(await skopeoTries(home, reference));
+    expect(await sealiftTries(home, reference)).toEqual(await skopeoTries(home, reference));
   });
 });
 
@@ -163,14 +164,14 @@ describeWith(['skopeo'], 'skopeo and sealift refuse the same files', () => {
     ],
   ])('with %s', async (_, text) => {
     const home = homeWith(text);
-    expect(sealiftTries(home, '127.0.0.1:1/x:1')).toBeUndefined();
+    expect(await sealiftTries(home, '127.0.0.1:1/x:1')).toBeUndefined();
     expect(await skopeoTries(home, '127.0.0.1:1/x:1')).toBeUndefined();
   });
 
   it('and take the one that all of them were made from', async () => {
     const home = homeWith('[[registry]]\nlocation = "127.0.0.1:1"\n[[registry.mirror]]\nlocation = "127.0.0.1:2"');
     const places = ['127.0.0.1:2/x:1', '127.0.0.1:1/x:1'];
-    expect(sealiftTries(home, '127.0.0.1:1/x:1')).toEqual(places);
+    expect(await sealiftTries(home, '127.0.0.1:1/x:1')).toEqual(places);
     expect(await skopeoTries(home, '127.0.0.1:1/x:1')).toEqual(places);
   });
 });

@@ -9,13 +9,14 @@ import {
 } from '../../../src/config/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../../src/oci/index.ts';
+import { createResourceLoader } from '../../../src/resources/index.ts';
 import { runCommand } from '../../support/machine/commands.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 
 const DIGEST = `sha256:${'0'.repeat(64)}`;
-const MAX_BYTES = 1 << 20;
+const LOAD = { resources: createResourceLoader(), maxBytes: 1 << 20 };
 
 /** Registries that have nothing, so that podman asks each place of a name once, as it would with an image to be had. */
 describeWith(['root', 'podman'], 'podman pull and sealift', () => {
@@ -59,8 +60,8 @@ describeWith(['root', 'podman'], 'podman pull and sealift', () => {
     return /is blocked in/.test(stderr) ? [] : tried;
   }
 
-  function sealiftTries(home: string, reference: string): readonly string[] {
-    const found = loadRegistries(findRegistries(resolveConfiguration([]), { HOME: home }), MAX_BYTES);
+  async function sealiftTries(home: string, reference: string): Promise<readonly string[]> {
+    const found = await loadRegistries(findRegistries(resolveConfiguration([]), { HOME: home }), LOAD);
     try {
       const names = resolveShortName(found, reference);
       const endpoints = names.flatMap((name) => resolveEndpoints(found, withDefaultTag(parseReference(name))));
@@ -113,7 +114,7 @@ insecure = true
   ])('ask the same places for %s', async (reference, places) => {
     const home = homeWith(PLACES);
     const name = filled(reference);
-    expect(sealiftTries(home, name)).toEqual(places.map(filled));
+    expect(await sealiftTries(home, name)).toEqual(places.map(filled));
     expect(await podmanTries(home, name)).toEqual(places.map(filled));
   });
 
@@ -125,7 +126,7 @@ insecure = true
     ['an empty list of registries', 'unqualified-search-registries = []'],
   ])('refuse a short name with %s', async (_, conf) => {
     const home = homeWith(conf);
-    expect(sealiftTries(home, 'app:3')).toEqual([]);
+    expect(await sealiftTries(home, 'app:3')).toEqual([]);
     expect(await podmanTries(home, 'app:3')).toEqual([]);
   });
 });

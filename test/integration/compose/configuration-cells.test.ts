@@ -60,7 +60,7 @@ describeWith(['root', 'openssl'], 'what a source of configuration may decide', (
       async (cell) => {
         const { places } = bed;
         const texts = { ...row.common(places), ...cell.says(places) };
-        const endpoints = bed.endpointsOf(`${row.name(places)}:1`, texts);
+        const endpoints = await bed.endpointsOf(`${row.name(places)}:1`, texts);
         expect(endpoints.length).toBeGreaterThan(0);
         const judge = (proof: ImageProof) => () => {
           for (const { configuration } of endpoints) assertTransportAllowed(configuration, proof);

@@ -1,11 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { certsDirectories, loadCertificates, loadHostCertificates } from '../../../src/config/index.ts';
+import { createResourceLoader } from '../../../src/resources/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
 
-const MAX_BYTES = 1 << 20;
+const LOAD = { resources: createResourceLoader(), maxBytes: 1 << 20 };
 const HOST = 'registry.example:5000';
 
 let certificates: TestCertificates;
@@ -25,10 +26,10 @@ function write(parent: string, files: Readonly<Record<string, string>>): string 
   return scratch.join(parent);
 }
 
-const load = (...parents: string[]) => loadHostCertificates(parents, HOST, MAX_BYTES);
+const load = (...parents: string[]) => loadHostCertificates(parents, HOST, LOAD);
 
 describe('certificates for a registry', () => {
-  it('are authorities and pairs, and other files do not count', () => {
+  it('are authorities and pairs, and other files do not count', async () => {
     const { authority, server, named } = certificates;
     const parent = write('certs.d', {
       'ca.crt': authority,
@@ -37,19 +38,19 @@ describe('certificates for a registry', () => {
       'client.key': named.key,
       'README.md': 'nothing',
     });
-    expect(load(parent)).toEqual({
+    expect(await load(parent)).toEqual({
       extraRoots: [authority.trim(), server.cert.trim(), named.cert.trim()],
       clientCertificates: [{ certificate: named.cert, key: named.key }],
     });
-    expect(loadCertificates(`${parent}/${HOST}`, MAX_BYTES)).toEqual(load(parent));
+    expect(await loadCertificates(`${parent}/${HOST}`, LOAD)).toEqual(await load(parent));
   });
 
-  it('come from the first folder of that host and port, and no other', () => {
+  it('come from the first folder of that host and port, and no other', async () => {
     const first = write('first', { 'ca.crt': certificates.authority });
     const second = write('second', { 'ca.crt': certificates.server.cert });
-    expect(load(scratch.join('absent'), first, second)?.extraRoots).toEqual([certificates.authority.trim()]);
+    expect((await load(scratch.join('absent'), first, second))?.extraRoots).toEqual([certificates.authority.trim()]);
     for (const host of ['registry.example', 'registry.example:500', 'example:5000', 'REGISTRY.example']) {
-      expect(loadHostCertificates([first, second], host, MAX_BYTES)).toBeUndefined();
+      expect(await loadHostCertificates([first, second], host, LOAD)).toBeUndefined();
     }
   });
 
@@ -75,7 +76,7 @@ describe('certificates for a registry', () => {
   });
 
   it('have to be there where somebody named the folder', async () => {
-    await expectFailure('CERTIFICATES_INVALID', () => loadCertificates(scratch.join('absent'), MAX_BYTES));
-    expect(load(scratch.join('absent'))).toBeUndefined();
+    await expectFailure('CERTIFICATES_INVALID', () => loadCertificates(scratch.join('absent'), LOAD));
+    expect(await load(scratch.join('absent'))).toBeUndefined();
   });
 });

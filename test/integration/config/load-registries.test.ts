@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findRegistries, loadRegistries, resolveConfiguration } from '../../../src/config/index.ts';
+import { createResourceLoader } from '../../../src/resources/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
@@ -27,10 +28,11 @@ function load(named: { file?: string; directory?: string } = {}, environment = {
   };
   const source = { class: 'measured', named: true, originOf: () => 'test', values } as const;
   const places = findRegistries(resolveConfiguration([source]), environment, scratch.join('etc'));
-  return loadRegistries(places, MAX_BYTES);
+  return loadRegistries(places, { resources: createResourceLoader(), maxBytes: MAX_BYTES });
 }
 
-const prefixes = (...parameters: Parameters<typeof load>) => load(...parameters).rules.map(({ prefix }) => prefix);
+const prefixes = async (...parameters: Parameters<typeof load>) =>
+  (await load(...parameters)).rules.map(({ prefix }) => prefix);
 
 describe('registries.conf is looked for', () => {
   beforeEach(() => {
@@ -39,39 +41,39 @@ describe('registries.conf is looked for', () => {
     write(`${USER}/registries.conf.d/a.conf`, 'user-d');
   });
 
-  it('in the system, whose drop-ins come before those of the user', () => {
-    expect(prefixes()).toEqual(['system.io', 'system-d.io', 'user-d.io']);
-    expect(prefixes({}, { HOME: '/nonexistent' })).toEqual(['system.io', 'system-d.io']);
+  it('in the system, whose drop-ins come before those of the user', async () => {
+    expect(await prefixes()).toEqual(['system.io', 'system-d.io', 'user-d.io']);
+    expect(await prefixes({}, { HOME: '/nonexistent' })).toEqual(['system.io', 'system-d.io']);
   });
 
-  it('in the home directory, where only the drop-ins beside it count', () => {
+  it('in the home directory, where only the drop-ins beside it count', async () => {
     write(`${USER}/registries.conf`, 'user');
-    expect(prefixes()).toEqual(['user.io', 'user-d.io']);
+    expect(await prefixes()).toEqual(['user.io', 'user-d.io']);
   });
 
-  it('where it is named, with the drop-ins of system and user, or those of the directory that is named', () => {
+  it('where it is named, with the drop-ins of system and user, or those of the directory that is named', async () => {
     write(`${USER}/registries.conf`, 'user');
     write('named.conf', 'named');
     write('named.d/x.conf', 'named-d');
-    expect(prefixes({ file: 'named.conf' })).toEqual(['named.io', 'system-d.io', 'user-d.io']);
-    expect(prefixes({ file: 'named.conf', directory: 'named.d' })).toEqual(['named.io', 'named-d.io']);
-    expect(prefixes({ directory: 'named.d' })).toEqual(['user.io', 'named-d.io']);
+    expect(await prefixes({ file: 'named.conf' })).toEqual(['named.io', 'system-d.io', 'user-d.io']);
+    expect(await prefixes({ file: 'named.conf', directory: 'named.d' })).toEqual(['named.io', 'named-d.io']);
+    expect(await prefixes({ directory: 'named.d' })).toEqual(['user.io', 'named-d.io']);
   });
 
   it('and may be absent where nobody named it', async () => {
-    expect(prefixes({}, { HOME: 'relative' })).toEqual(['system.io', 'system-d.io']);
+    expect(await prefixes({}, { HOME: 'relative' })).toEqual(['system.io', 'system-d.io']);
     await expectFailure('REGISTRIES_INVALID', () => load({ file: 'absent.conf' }));
     await expectFailure('REGISTRIES_INVALID', () => load({ directory: 'absent.d' }));
   });
 });
 
 describe('drop-ins', () => {
-  it('are files that end with .conf, in the order of their bytes, and later ones win', () => {
+  it('are files that end with .conf, in the order of their bytes, and later ones win', async () => {
     for (const name of ['10-a.conf', '9-b.conf', 'B.conf', 'a.conf', 'ä.conf'])
       write(`etc/registries.conf.d/${name}`, 'x');
     write('etc/registries.conf.d/z.txt', 'ignored');
     write('etc/registries.conf.d/folder.conf/inner.conf', 'ignored');
-    expect(load().rules.map(({ prefix, origin }) => [prefix, origin])).toEqual([
+    expect((await load()).rules.map(({ prefix, origin }) => [prefix, origin])).toEqual([
       ['x.io', scratch.join('etc/registries.conf.d/ä.conf')],
     ]);
   });

@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openPool, type Parts } from '../../../src/compose/parts.ts';
 import { assertTransportAllowed, loadDaemonRegistries } from '../../../src/config/index.ts';
-import { daemonEndpoints } from '../../../src/endpoints/cli-endpoints.ts';
+import { daemonEndpoints } from '../../../src/endpoints/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { parseReference } from '../../../src/oci/index.ts';
+import { createResourceLoader } from '../../../src/resources/index.ts';
 import { type DaemonSample, resolveSample } from '../../support/daemons/daemon-texts.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -53,20 +53,17 @@ describe('the places that the daemon asks', () => {
   });
   afterAll(() => scratch[Symbol.dispose]());
 
-  function endpointsOf(name: string, sample: DaemonSample) {
+  async function endpointsOf(name: string, sample: DaemonSample) {
     const configuration = resolveSample(sample);
-    const pool = openPool(DEFAULT_LIMITS, 1_000);
-    const parts: Parts = { configuration, limits: DEFAULT_LIMITS, pool, userAgent: 'test', checkpoint: () => {} };
-    const registries = loadDaemonRegistries(configuration, DEFAULT_LIMITS.maxConfigurationBytes);
-    try {
-      return daemonEndpoints(parts, configuration, registries)(parseReference(name));
-    } finally {
-      pool.close();
-    }
+    const resources = createResourceLoader();
+    const context = { configuration, limits: DEFAULT_LIMITS, userAgent: 'test', resources };
+    const load = { resources, maxBytes: DEFAULT_LIMITS.maxConfigurationBytes };
+    const registries = await loadDaemonRegistries(configuration, load);
+    return daemonEndpoints(context, registries)(parseReference(name));
   }
 
-  const usersOf = (name: string, sample: DaemonSample) =>
-    endpointsOf(name, sample).map(({ reference, credentials }) => [
+  const usersOf = async (name: string, sample: DaemonSample) =>
+    (await endpointsOf(name, sample)).map(({ reference, credentials }) => [
       `${reference.domain}/${reference.path}`,
       typeof credentials === 'object' && credentials.kind === 'basic'
         ? `${credentials.username}:${credentials.password}`
@@ -75,27 +72,27 @@ describe('the places that the daemon asks', () => {
 
   const withAuthfile = (toml: string) => `[pull]\nauthfile = "${scratch.join('auth.json')}"\n${toml}`;
 
-  it('are the measured mirrors for every image, each with the credentials of its own host', () => {
+  it('are the measured mirrors for every image, each with the credentials of its own host', async () => {
     for (const name of [PINNED, TAG]) {
-      expect(usersOf(name, { toml: withAuthfile(MEASURED_MIRROR) })).toEqual([
+      expect(await usersOf(name, { toml: withAuthfile(MEASURED_MIRROR) })).toEqual([
         ['mirror.io/app/x', 'mirror.io:measured'],
         ['app.io/x', 'app.io:measured'],
       ]);
     }
   });
 
-  it('run no credential helper, and say so', () => {
+  it('run no credential helper, and say so', async () => {
     const path = scratch.join('helpers.json');
     writeFileSync(path, JSON.stringify({ credHelpers: { 'app.io': 'some' }, auths: { 'app.io': { username: 'u' } } }));
-    const [app] = endpointsOf(PINNED, { toml: `[pull]\nauthfile = "${path}"` });
+    const [app] = await endpointsOf(PINNED, { toml: `[pull]\nauthfile = "${path}"` });
     expect(app?.credentials).toBeUndefined();
     expect(app?.remark).toContain('docker-credential-some is not run here');
-    const [other] = endpointsOf(PINNED.replace('app.io', 'other.io'), { toml: `[pull]\nauthfile = "${path}"` });
+    const [other] = await endpointsOf(PINNED.replace('app.io', 'other.io'), { toml: `[pull]\nauthfile = "${path}"` });
     expect([other?.credentials, other?.remark]).toEqual([undefined, undefined]);
   });
 
-  it('may speak http where a measured mirror is called insecure, and nowhere else', () => {
-    const [mirror, own] = endpointsOf(TAG, { toml: MEASURED_MIRROR });
+  it('may speak http where a measured mirror is called insecure, and nowhere else', async () => {
+    const [mirror, own] = await endpointsOf(TAG, { toml: MEASURED_MIRROR });
     expect([mirror?.allowHttp, own?.allowHttp]).toEqual([true, false]);
     expect(mirror?.transport.hosts).toEqual([{ host: 'mirror.io', tlsVerify: false }]);
     expect(own?.transport.hosts).toBeUndefined();
@@ -105,45 +102,45 @@ describe('the places that the daemon asks', () => {
     }
   });
 
-  it('are an unmeasured mirror too where the image is pinned, with credentials of its own class', () => {
-    const endpoints = endpointsOf(PINNED, { imagepuller: HOST_MIRROR });
+  it('are an unmeasured mirror too where the image is pinned, with credentials of its own class', async () => {
+    const endpoints = await endpointsOf(PINNED, { imagepuller: HOST_MIRROR });
     expect(endpoints[0]).toMatchObject({
       mirrorApi: { prefix: '/cache', namespace: 'app.io' },
       reference: { domain: 'host-mirror.io:8080', path: 'x', digest: DIGEST },
       allowHttp: true,
     });
-    expect(usersOf(PINNED, { imagepuller: HOST_MIRROR })).toEqual([
+    expect(await usersOf(PINNED, { imagepuller: HOST_MIRROR })).toEqual([
       ['host-mirror.io:8080/x', 'cache:unmeasured'],
       ['app.io/x', 'app:unmeasured'],
     ]);
   });
 
-  it('trust an unmeasured mirror as the registry that it stands for, without the credentials of that', () => {
+  it('trust an unmeasured mirror as the registry that it stands for, without the credentials of that', async () => {
     const pem = certificates.authority.trim();
     const imagepuller = `[registries."app.io"]\nmirror = "https://m.io"\nusername = "app"\nca-certs = """${pem}"""`;
-    const [mirror, own] = endpointsOf(PINNED, { imagepuller });
+    const [mirror, own] = await endpointsOf(PINNED, { imagepuller });
     for (const endpoint of [mirror, own]) {
       expect(endpoint?.transport).toMatchObject({ extraRoots: [pem], systemRoots: false, tlsVerify: true });
     }
     expect([mirror?.credentials, own?.credentials]).toMatchObject([undefined, { username: 'app' }]);
-    const [entry] = endpointsOf(PINNED, { imagepuller: `${imagepuller}\n[registries."m.io"]\nusername = "m"` });
+    const [entry] = await endpointsOf(PINNED, { imagepuller: `${imagepuller}\n[registries."m.io"]\nusername = "m"` });
     expect(entry?.transport).toMatchObject({ extraRoots: [], systemRoots: true });
     expect(entry?.credentials).toMatchObject({ username: 'm' });
   });
 
-  it('are no unmeasured mirror for a tag, nor unmeasured credentials', () => {
-    expect(usersOf(TAG, { imagepuller: HOST_MIRROR })).toEqual([['app.io/x', undefined]]);
+  it('are no unmeasured mirror for a tag, nor unmeasured credentials', async () => {
+    expect(await usersOf(TAG, { imagepuller: HOST_MIRROR })).toEqual([['app.io/x', undefined]]);
   });
 
-  it('give an unmeasured mirror no measured credentials and no client certificate, even under its name', () => {
+  it('give an unmeasured mirror no measured credentials and no client certificate, even under its name', async () => {
     const imagepuller = '[registries."app.io"]\nmirror = "https://mirror.io"';
     const toml = withAuthfile(`certs_d = "${scratch.join('certs.d')}"`);
-    const [mirror, own] = endpointsOf(PINNED, { toml, imagepuller });
+    const [mirror, own] = await endpointsOf(PINNED, { toml, imagepuller });
     expect(mirror).toMatchObject({ reference: { domain: 'mirror.io' }, credentials: undefined });
     expect(mirror?.transport.hosts).toBeUndefined();
     expect(own?.credentials).toMatchObject({ username: 'app.io' });
     // The same place, had the owner chosen it.
-    const [measured] = endpointsOf(PINNED, { toml: `${toml}\n${MEASURED_MIRROR}` });
+    const [measured] = await endpointsOf(PINNED, { toml: `${toml}\n${MEASURED_MIRROR}` });
     expect(measured).toMatchObject({ reference: { domain: 'mirror.io' }, credentials: { username: 'mirror.io' } });
     expect(measured?.transport.hosts?.[0]?.clientCertificates).toHaveLength(1);
   });
@@ -153,7 +150,7 @@ describe('the places that the daemon asks', () => {
       `[[image.registry_config.registry]]\nlocation = "${location}"\nblocked = true`;
     const sample = { imagepuller: HOST_MIRROR };
     await expectFailure('REGISTRY_BLOCKED', () => endpointsOf(PINNED, { ...sample, toml: blocked('app.io') }));
-    const withoutMirror = usersOf(PINNED, { ...sample, toml: blocked('host-mirror.io') });
+    const withoutMirror = await usersOf(PINNED, { ...sample, toml: blocked('host-mirror.io') });
     expect(withoutMirror).toEqual([['app.io/x', 'app:unmeasured']]);
   });
 
@@ -162,9 +159,9 @@ describe('the places that the daemon asks', () => {
     'location = "evil.io"',
     'prefix = "app.io"',
     'unqualified-search-registries = ["evil.io"]',
-  ])('are not moved by what imagepuller.toml cannot say: %s', (line) => {
-    const plain = usersOf(PINNED, {});
-    expect(usersOf(PINNED, { imagepuller: `${line}\n[registries."app.io"]\n${line}` })).toEqual(plain);
+  ])('are not moved by what imagepuller.toml cannot say: %s', async (line) => {
+    const plain = await usersOf(PINNED, {});
+    expect(await usersOf(PINNED, { imagepuller: `${line}\n[registries."app.io"]\n${line}` })).toEqual(plain);
   });
 
   it('carry measured credentials over no way that the host has chosen, to a mirror either', async () => {
@@ -172,8 +169,9 @@ describe('the places that the daemon asks', () => {
     await expectFailure('CONFIG_CLASS_REFUSED', () =>
       endpointsOf(PINNED, { toml: withAuthfile(MEASURED_MIRROR), imagepuller }),
     );
-    expect(usersOf(PINNED, { toml: MEASURED_MIRROR, imagepuller })).toHaveLength(2);
-    const configurations = endpointsOf(TAG, { toml: MEASURED_MIRROR, imagepuller }).map((each) => each.configuration);
+    expect(await usersOf(PINNED, { toml: MEASURED_MIRROR, imagepuller })).toHaveLength(2);
+    const tagged = await endpointsOf(TAG, { toml: MEASURED_MIRROR, imagepuller });
+    const configurations = tagged.map((each) => each.configuration);
     const [mirror] = configurations;
     expect(mirror).toBeDefined();
     await expectFailure('CONFIG_CLASS_REFUSED', () => {
@@ -184,7 +182,7 @@ describe('the places that the daemon asks', () => {
   it('show a client certificate over no way that the host has chosen', async () => {
     const imagepuller = '[registries."mirror.io"]\ninsecure-skip-verify = true';
     const toml = `[pull]\ncerts_d = "${scratch.join('certs.d')}"\n${MEASURED_MIRROR}`;
-    expect(endpointsOf(PINNED, { toml })).toHaveLength(2);
+    expect(await endpointsOf(PINNED, { toml })).toHaveLength(2);
     await expectFailure('CONFIG_CLASS_REFUSED', () => endpointsOf(PINNED, { toml, imagepuller }));
   });
 

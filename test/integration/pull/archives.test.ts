@@ -275,7 +275,7 @@ describe('who has no port for files', () => {
   it('takes a reference of files for a name in a registry, or refuses it', async () => {
     const asked: Reference[] = [];
     const ports = {
-      openSource: (reference: Reference): never => {
+      openEndpoints: (reference: Reference): never => {
         asked.push(reference);
         throw new Error('asked a registry');
       },

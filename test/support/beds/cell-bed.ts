@@ -1,8 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { EndpointAccess } from '../../../src/compose/parts.ts';
 import { loadDaemonRegistries } from '../../../src/config/index.ts';
-import { daemonEndpoints } from '../../../src/endpoints/cli-endpoints.ts';
+import { daemonEndpoints, type EndpointAccess } from '../../../src/endpoints/index.ts';
 import { type ErrorCode, SealiftError } from '../../../src/errors/index.ts';
 import { parseReference } from '../../../src/oci/index.ts';
 import { dir, file } from '../builders/tar-builder.ts';
@@ -131,12 +130,14 @@ export class CellBed implements AsyncDisposable {
   }
 
   /** The places of a name with this configuration; each says by which class its transport was chosen. */
-  endpointsOf(name: string, texts: CellTexts): readonly EndpointAccess[] {
+  async endpointsOf(name: string, texts: CellTexts): Promise<readonly EndpointAccess[]> {
     const { daemon } = this.#parts;
     daemon.configure(this.#sampleOf(texts));
     const { configuration } = daemon;
-    const registries = loadDaemonRegistries(configuration, daemon.daemon.parts.limits.maxConfigurationBytes);
-    return daemonEndpoints({ ...daemon.daemon.parts, configuration }, configuration, registries)(parseReference(name));
+    const { parts } = daemon.daemon;
+    const load = { resources: parts.resources, maxBytes: parts.limits.maxConfigurationBytes };
+    const registries = await loadDaemonRegistries(configuration, load);
+    return daemonEndpoints({ ...parts, configuration }, registries)(parseReference(name));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

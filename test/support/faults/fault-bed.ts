@@ -10,9 +10,10 @@ import {
   type Registries,
   type SettingValues,
 } from '../../../src/config/index.ts';
-import { cliEndpoints } from '../../../src/endpoints/cli-endpoints.ts';
+import { cliEndpoints } from '../../../src/endpoints/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { type PullResult, pullImage } from '../../../src/pull/index.ts';
+import { createResourceLoader } from '../../../src/resources/index.ts';
 
 /** One place that an image is asked for at; the last of several is its own registry. */
 export interface FaultPlace {
@@ -67,7 +68,8 @@ export class FaultBed implements AsyncDisposable {
     const configuration = configured(this.#settings);
     const limits = limitsOf(configuration);
     const pool = openPool(limits, 60_000, () => this.#idle.resolve());
-    this.#parts = { configuration, limits, pool, userAgent: 'sealift/test', checkpoint: () => {} };
+    const resources = createResourceLoader();
+    this.#parts = { configuration, limits, pool, userAgent: 'sealift/test', resources, checkpoint: () => {} };
   }
 
   /** Into a store of its own. */
@@ -76,12 +78,14 @@ export class FaultBed implements AsyncDisposable {
     const root = this.path(`store-${this.#pulls}`);
     const place = this.#place(root);
     const parts = this.#with(settings);
+    const { signal } = new AbortController();
     const ports = pullPorts(parts, {
       place,
-      policy: loadPolicy(parts.configuration, parts.limits),
-      endpointsOf: cliEndpoints(parts, {
-        ...{ environment: {}, credentials: undefined, certDir: undefined },
+      policy: await loadPolicy(parts, { signal }),
+      findEndpoints: cliEndpoints(parts, {
+        ...{ environment: {}, uid: 0, credentials: undefined, certDir: undefined },
         registries: registriesOf(places),
+        runHelper: async () => ({ kind: 'missing' }),
       }),
       onProgress: () => {},
       sweepsStore: true,
@@ -89,7 +93,7 @@ export class FaultBed implements AsyncDisposable {
     const reference = `${places.at(-1)?.host}/${name}`;
     const startedMs = performance.now();
     try {
-      const result = await pullImage({ reference, target: { kind: 'store' } }, ports, new AbortController().signal);
+      const result = await pullImage({ reference, target: { kind: 'store' } }, ports, signal);
       return { result, error: undefined, durationMs: performance.now() - startedMs, left: contentsOf(place) };
     } catch (error) {
       if (!(error instanceof SealiftError)) throw error;

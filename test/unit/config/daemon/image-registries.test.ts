@@ -2,14 +2,15 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { loadDaemonRegistries, resolveEndpoints } from '../../../../src/config/index.ts';
 import { formatReference, parseReference } from '../../../../src/oci/index.ts';
+import { createResourceLoader } from '../../../../src/resources/index.ts';
 import { resolveSample } from '../../../support/daemons/daemon-texts.ts';
 import { Scratch } from '../../../support/machine/scratch.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 
-const MAX_BYTES = 1 << 20;
+const LOAD = { resources: createResourceLoader(), maxBytes: 1 << 20 };
 
-function namesOf(toml: string, reference: string): readonly string[] {
-  const registries = loadDaemonRegistries(resolveSample({ toml }), MAX_BYTES);
+async function namesOf(toml: string, reference: string): Promise<readonly string[]> {
+  const registries = await loadDaemonRegistries(resolveSample({ toml }), LOAD);
   return resolveEndpoints(registries, parseReference(reference)).map((each) => formatReference(each.reference));
 }
 
@@ -31,14 +32,14 @@ location = "127.0.0.1:5000"
 insecure = true
 `;
 
-function expectRules(toml: string): Promise<unknown> {
-  expect(namesOf(toml, 'remapping-test.com/some-image:1')).toEqual(['127.0.0.1:5000/some-image:1']);
-  expect(namesOf(toml, 'mirror-test.com/some-image:1')).toEqual([
+async function expectRules(toml: string): Promise<unknown> {
+  expect(await namesOf(toml, 'remapping-test.com/some-image:1')).toEqual(['127.0.0.1:5000/some-image:1']);
+  expect(await namesOf(toml, 'mirror-test.com/some-image:1')).toEqual([
     '127.0.0.1:5000/some-image:1',
     'mirror-test.com/some-image:1',
   ]);
-  expect(namesOf(toml, 'example.com/banned-suffix:1')).toEqual(['example.com/banned-suffix:1']);
-  expect(namesOf(toml, 'evil-mirror-test.com/x:1')).toEqual(['evil-mirror-test.com/x:1']);
+  expect(await namesOf(toml, 'example.com/banned-suffix:1')).toEqual(['example.com/banned-suffix:1']);
+  expect(await namesOf(toml, 'evil-mirror-test.com/x:1')).toEqual(['evil-mirror-test.com/x:1']);
   return expectFailure('REGISTRY_BLOCKED', () => namesOf(toml, 'example.com/banned:1'));
 }
 
@@ -90,17 +91,17 @@ describe('registries in the [image] table', () => {
 });
 
 describe('registries in the [pull] table of the daemon', () => {
-  it('are a registries.conf and its drop-ins, and nothing is found by itself', () => {
+  it('are a registries.conf and its drop-ins, and nothing is found by itself', async () => {
     using scratch = new Scratch('registries');
     mkdirSync(scratch.join('conf.d'));
     writeFileSync(scratch.join('registries.conf'), '[[registry]]\nprefix = "a.io"\nlocation = "b.io"');
     writeFileSync(scratch.join('conf.d/1.conf'), '[[registry]]\nprefix = "c.io"\nlocation = "d.io"');
     const file = `[pull]\nregistries_conf = "${scratch.join('registries.conf')}"\n`;
     const both = `${file}registries_conf_d = "${scratch.join('conf.d')}"`;
-    expect(namesOf(file, 'a.io/x:1')).toEqual(['b.io/x:1']);
-    expect(namesOf(file, 'c.io/x:1')).toEqual(['c.io/x:1']);
-    expect(namesOf(both, 'c.io/x:1')).toEqual(['d.io/x:1']);
-    expect(loadDaemonRegistries(resolveSample({}), MAX_BYTES)).toMatchObject({
+    expect(await namesOf(file, 'a.io/x:1')).toEqual(['b.io/x:1']);
+    expect(await namesOf(file, 'c.io/x:1')).toEqual(['c.io/x:1']);
+    expect(await namesOf(both, 'c.io/x:1')).toEqual(['d.io/x:1']);
+    expect(await loadDaemonRegistries(resolveSample({}), LOAD)).toMatchObject({
       rules: [],
       searchRegistries: undefined,
     });

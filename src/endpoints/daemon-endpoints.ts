@@ -1,0 +1,96 @@
+import {
+  addHostMirrors,
+  assertCredentialsAllowed,
+  type Classified,
+  type Configuration,
+  configureRegistry,
+  type DaemonConfiguration,
+  type Endpoint,
+  type HostCertificates,
+  loadHostCertificates,
+  overridesFor,
+  type Registries,
+  resolveEndpoints,
+} from '../config/index.ts';
+import type { Reference } from '../oci/index.ts';
+import type { CredentialSource, Credentials } from '../registry/index.ts';
+import type { LoadOptions } from '../resources/index.ts';
+import { accessEndpoint, transportSettings } from './access-endpoint.ts';
+import { findCredentialSources } from './find-credential-sources.ts';
+import type { EndpointAccess, EndpointContext, FindEndpoints } from './types.ts';
+
+export interface DaemonEndpointContext extends EndpointContext {
+  readonly configuration: DaemonConfiguration;
+}
+
+/**
+ * Each endpoint has what measured files say about its host, and what imagepuller.toml adds. Finding them throws
+ * `CONFIG_CLASS_REFUSED` when measured credentials would go over a transport that the host has chosen.
+ */
+export function daemonEndpoints(context: DaemonEndpointContext, registries: Registries): FindEndpoints {
+  const { configuration, limits, resources } = context;
+  return async (logical, signal) => {
+    const load = { resources, maxBytes: limits.maxConfigurationBytes, signal };
+    const found: EndpointAccess[] = [];
+    for (const endpoint of addHostMirrors(configuration, registries, resolveEndpoints(registries, logical))) {
+      found.push(await daemonEndpoint(endpoint, context, load));
+    }
+    return found;
+  };
+}
+
+async function daemonEndpoint(
+  endpoint: Endpoint,
+  { configuration: daemonConfiguration, userAgent }: DaemonEndpointContext,
+  load: LoadOptions,
+): Promise<EndpointAccess> {
+  const { reference, insecure, mirrorApi } = endpoint;
+  const override = overridesFor(daemonConfiguration, reference.domain);
+  // A mirror without an entry of its own is trusted as the registry that it mirrors, and has no credentials.
+  const host = override === undefined ? (mirrorApi?.namespace ?? reference.domain) : reference.domain;
+  const { configuration, systemRoots } = configureRegistry(daemonConfiguration, host);
+  // An unmeasured mirror may have the name of a registry that the measured secrets are meant for.
+  const measured = endpoint.class === 'measured' ? await measuredSecrets(reference, configuration, load) : {};
+  const base = { ...transportSettings({ configuration, userAgent }), systemRoots };
+  return {
+    ...accessEndpoint(endpoint, { base, certificates: measured.certificates, insecure }),
+    // What the host says may help the bytes of a pinned image arrive, and no others.
+    credentials: measured.credentials ?? (reference.digest === undefined ? undefined : override?.credentials),
+    remark: measured.remark,
+    anonymousFallback: daemonConfiguration.anonymousFallback.value,
+    configuration,
+  };
+}
+
+/** What measured files hold for one endpoint. */
+interface MeasuredSecrets {
+  readonly credentials?: Credentials | undefined;
+  readonly certificates?: HostCertificates | undefined;
+  readonly remark?: string | undefined;
+}
+
+async function measuredSecrets(
+  reference: Reference,
+  configuration: Configuration,
+  load: LoadOptions,
+): Promise<MeasuredSecrets> {
+  const { authfile, certsD } = configuration.pull;
+  const [source] = authfile.value === undefined ? [] : await findCredentialSources(reference, [authfile.value], load);
+  const credentials = source?.kind === 'known' ? source.credentials : undefined;
+  const certificates =
+    certsD.value === undefined ? undefined : await loadHostCertificates([certsD.value], reference.domain, load);
+  if (credentials !== undefined) assertCredentialsAllowed(configuration, authfile.class);
+  if (certificates !== undefined && certificates.clientCertificates.length > 0) {
+    assertCredentialsAllowed(configuration, certsD.class);
+  }
+  return { credentials, certificates, remark: source?.kind === 'helper' ? helperRemark(source, authfile) : undefined };
+}
+
+/** A guest has no credential helpers, and no user who would unlock a keychain. */
+function helperRemark(
+  { helper }: Extract<CredentialSource, { kind: 'helper' }>,
+  { value: path }: Classified<string | undefined>,
+): string {
+  const { name, server } = helper;
+  return `credentials file ${path}: docker-credential-${name} is not run here, so there are no credentials for ${server}`;
+}

@@ -1,0 +1,45 @@
+import type { Configuration } from '../config/index.ts';
+import type { TransportSettings } from '../http/index.ts';
+import type { Limits } from '../limits/index.ts';
+import type { Reference } from '../oci/index.ts';
+import type { Credentials, ImageSupply, LookUpCredentials, MirrorApi } from '../registry/index.ts';
+import type { ResourceLoader } from '../resources/index.ts';
+import type { AuthorizedImage } from '../signature/index.ts';
+
+/** What finding endpoints needs of the program that pulls. */
+export interface EndpointContext {
+  readonly configuration: Configuration;
+  readonly limits: Limits;
+  readonly userAgent: string;
+  readonly resources: ResourceLoader;
+}
+
+/** How to reach one registry or mirror: transport, credentials, and whether plain HTTP is allowed. */
+export interface EndpointAccess {
+  /** The name of the image at this endpoint; it only leads to bytes. */
+  readonly reference: Reference;
+  readonly mirrorApi: MirrorApi | undefined;
+  readonly transport: TransportSettings;
+  readonly allowHttp: boolean;
+  readonly credentials: Credentials | LookUpCredentials | undefined;
+  /** True: an endpoint that refuses the credentials is asked once more without any. */
+  readonly anonymousFallback?: boolean;
+  /** A sentence for the user. */
+  readonly remark?: string | undefined;
+  /** The configuration with the transport of this endpoint, whose class decides what may come over it. */
+  readonly configuration: Configuration;
+}
+
+/**
+ * Returns the endpoints of an image in the order in which they are asked; its own registry is the last. Reads the files
+ * that configuration names, so it is called once for each pull. Throws `REGISTRY_BLOCKED`, `REGISTRIES_INVALID`,
+ * `AUTHFILE_INVALID`, `CERTIFICATES_INVALID` and `CONFIG_CLASS_REFUSED`.
+ */
+export type FindEndpoints = (reference: Reference, signal?: AbortSignal) => Promise<readonly EndpointAccess[]>;
+
+/** The endpoints of one image, found once for its pull. */
+export interface ImageEndpoints {
+  readonly supply: ImageSupply;
+  /** Throws `CONFIG_CLASS_REFUSED` when the image's proof is too weak for the transport of one of the endpoints. */
+  readonly assertTransport: (image: AuthorizedImage) => void;
+}

@@ -1,0 +1,35 @@
+import { SealiftError } from '../errors/index.ts';
+import { locateResource } from './locate-resource.ts';
+import type { ResourceLoader, ResourceRequest } from './types.ts';
+
+/** Returns a document as text. Throws the code of the request when it is not UTF-8. */
+export async function loadText(resources: ResourceLoader, uri: string, request: ResourceRequest): Promise<string> {
+  const bytes = await resources.load(uri, request);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    const location = locateResource(uri);
+    const path = location.kind === 'file' ? location.path : location.kind;
+    const message = `load ${request.what} ${path}: expected UTF-8 text`;
+    throw new SealiftError(request.code, message, { context: { path }, cause });
+  }
+}
+
+/** The same for a document that need not be there; undefined: it is absent. */
+export async function loadTextIfPresent(
+  resources: ResourceLoader,
+  uri: string,
+  request: ResourceRequest,
+): Promise<string | undefined> {
+  try {
+    return await loadText(resources, uri, request);
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  const cause = error instanceof SealiftError ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+}

@@ -1,0 +1,61 @@
+import { writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createResourceLoader, loadText, loadTextIfPresent } from '../../../src/resources/index.ts';
+import { mustRun } from '../../support/machine/commands.ts';
+import { Scratch } from '../../support/machine/scratch.ts';
+import { expectFailure } from '../../support/matchers.ts';
+
+const POLICY = { what: 'policy', maxBytes: 100_000, code: 'POLICY_INVALID' } as const;
+
+describe('a file as a resource', () => {
+  const resources = createResourceLoader();
+  let scratch: Scratch;
+
+  beforeEach(() => {
+    scratch = new Scratch('resources');
+  });
+  afterEach(() => scratch[Symbol.dispose]());
+
+  function write(content: string | Uint8Array): string {
+    writeFileSync(scratch.join('document'), content);
+    return scratch.join('document');
+  }
+
+  it('may be as large as the limit, and no larger', async () => {
+    const path = write('x'.repeat(POLICY.maxBytes));
+    expect((await loadText(resources, `file://${path}`, POLICY)).length).toBe(POLICY.maxBytes);
+    write('x'.repeat(POLICY.maxBytes + 1));
+    const error = await expectFailure('POLICY_INVALID', () => resources.load(path, POLICY));
+    expect(error.message).toBe(`load policy ${path}: expected at most 100000 bytes, got more`);
+    expect(error.context).toMatchObject({ limit: 'maxConfigurationBytes', expected: 100_000 });
+  });
+
+  it('may be absent only for a caller that allows it', async () => {
+    const path = scratch.join('absent');
+    expect(await loadTextIfPresent(resources, path, POLICY)).toBeUndefined();
+    const { message } = await expectFailure('POLICY_INVALID', () => loadText(resources, path, POLICY));
+    expect(message).toBe(`load policy ${path}: cannot be read`);
+    await expectFailure('POLICY_INVALID', () => loadTextIfPresent(resources, scratch.path, POLICY));
+  });
+
+  it('must be UTF-8 to be text', async () => {
+    const path = write(new Uint8Array([0x7b, 0xff, 0x7d]));
+    expect(await resources.load(path, POLICY)).toHaveLength(3);
+    const { message } = await expectFailure('POLICY_INVALID', () => loadText(resources, path, POLICY));
+    expect(message).toBe(`load policy ${path}: expected UTF-8 text`);
+  });
+
+  it('may be a pipe, and the wait for one that nothing writes to can be cancelled', async () => {
+    const path = scratch.join('pipe');
+    await mustRun('mkfifo', [path]);
+    const controller = new AbortController();
+    const waiting = resources.load(path, { ...POLICY, signal: controller.signal });
+    controller.abort();
+    await expectFailure('PULL_CANCELLED', () => waiting);
+    // The write end that the cancelled load is still waiting for.
+    writeFileSync(path, 'ignored');
+    const loading = loadText(resources, path, POLICY);
+    await mustRun('sh', ['-c', 'printf text > "$1"', 'sh', path]);
+    expect(await loading).toBe('text');
+  });
+});
