@@ -16,15 +16,47 @@ const KIND_MEANINGS: Readonly<Record<keyof typeof KINDS, string>> = {
   internal: 'a bug in Sealift, or a system that behaves in a way it should not',
 };
 
+/** The sections of docs/errors.md, each with the first of its codes in the order of the table. */
+const SECTIONS: readonly (readonly [title: string, first: ErrorCode])[] = [
+  ['Names, manifests and configs', 'REFERENCE_INVALID'],
+  ['Registries and transport', 'HTTP_UNAVAILABLE'],
+  ['Images in files', 'ARCHIVE_NOT_FOUND'],
+  ['Policy', 'POLICY_INVALID'],
+  ['Layers', 'DIFFID_MISMATCH'],
+  ['Archives and unpacking', 'TAR_INVALID'],
+  ['Store, mounts and bundles', 'STORE_INVALID'],
+  ['The disk of the image store', 'VOLUME_REQUEST_INVALID'],
+  ['Sockets and services', 'TTRPC_FRAME_INVALID'],
+  ['Configuration, command line and system', 'CONFIG_FILE_INVALID'],
+];
+
+interface Section {
+  readonly title: string;
+  readonly codes: readonly ErrorCode[];
+}
+
+function listSections(): readonly Section[] {
+  const codes = Object.keys(CODES) as ErrorCode[];
+  const starts = SECTIONS.map(([, first]) => codes.indexOf(first));
+  return SECTIONS.map(([title], index) => ({ title, codes: codes.slice(starts[index], starts[index + 1]) }));
+}
+
+function linkCode(code: ErrorCode): string {
+  return `[${code}](#${code.toLowerCase()})`;
+}
+
+function formatCode(code: ErrorCode): string {
+  const { kind, summary, hint } = CODES[code];
+  return `### ${code}\n\n${summary}\n\nKind \`${kind}\`, exit code ${KINDS[kind].exitCode}. What to do: ${hint}.`;
+}
+
 /** Renders docs/errors.md. */
 export function renderErrors(): string {
   const kinds = Object.entries(KINDS).map(
     ([kind, { exitCode }]) => `| \`${kind}\` | ${exitCode} | ${KIND_MEANINGS[kind as keyof typeof KINDS]} |`,
   );
-  const codes = (Object.keys(CODES) as ErrorCode[]).map((code) => {
-    const { kind, summary, hint } = CODES[code];
-    return `### ${code}\n\n${summary}\n\nKind \`${kind}\`, exit code ${KINDS[kind].exitCode}. What to do: ${hint}.`;
-  });
+  const sections = listSections();
+  const index = sections.map(({ title, codes }) => `| ${title} | ${codes.map(linkCode).join(' · ')} |`);
   return `${[
     '# Errors',
     GENERATED,
@@ -32,8 +64,10 @@ export function renderErrors(): string {
     '## Kinds',
     ['| kind | exit code | meaning |', '|---|---|---|', ...kinds].join('\n'),
     'Exit code 2 is also a wrong command line; 130 and 143 are the signals INT and TERM.',
-    '## Codes',
-    ...codes,
+    'A page by symptom: [troubleshooting.md](troubleshooting.md).',
+    '## All codes',
+    ['| about | codes |', '|---|---|', ...index].join('\n'),
+    ...sections.flatMap(({ title, codes }) => [`## ${title}`, ...codes.map(formatCode)]),
   ].join('\n\n')}\n`;
 }
 
