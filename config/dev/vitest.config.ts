@@ -16,6 +16,7 @@ export default defineConfig({
     // Titles of matrices are sentences; none is cut off.
     taskTitleValueFormatTruncate: 0,
     reporters: ['default', new URL('./closing-line-reporter.ts', import.meta.url).pathname],
+    globalSetup: [new URL('./bundle-workers.ts', import.meta.url).pathname],
     // Node's own words about node:ffi, in every process.
     execArgv: ['--disable-warning=ExperimentalWarning'],
     projects: [

@@ -53,6 +53,7 @@ import {
   daemonStateDir,
   imagePorts,
   loadPolicy,
+  type OpenPool,
   openPool,
   type Parts,
   pullPorts,
@@ -73,6 +74,8 @@ export interface CliSurroundings {
   readonly version: string;
   /** As {@link Parts.checkpoint}; nothing listens unless told otherwise. */
   readonly checkpoint?: (name: string) => void;
+  /** Opens the threads of a command, which closes them at its end. */
+  readonly openPool?: OpenPool;
 }
 
 /** The commands of the CLI, each with its own configuration and worker threads. */
@@ -196,13 +199,13 @@ interface DaemonView {
 
 async function withDaemon<T>(
   { configFile: file }: CommonOptions,
-  { environment, version }: CliSurroundings,
+  { environment, version, openPool: open = openPool }: CliSurroundings,
   run: (daemon: DaemonView) => Promise<T>,
 ): Promise<T> {
   const kernelCommandLine = readFileSync('/proc/cmdline').toString('utf8');
   const configuration = loadDaemonConfiguration({ file, environment, kernelCommandLine });
   const limits = limitsOf(configuration);
-  const pool = openPool(limits, WORKER_IDLE_MS);
+  const pool = open(limits, WORKER_IDLE_MS);
   try {
     const settings = volumeSettings(configuration, limits);
     const status = await readVolumeStatus(settings, { runOperation: runVolumeIn(pool) });
@@ -227,13 +230,13 @@ interface CliParts extends Parts {
 
 async function withParts<T>(
   options: CommonOptions,
-  { environment, version, checkpoint = () => {} }: CliSurroundings,
+  { environment, version, checkpoint = () => {}, openPool: open = openPool }: CliSurroundings,
   run: (parts: CliParts) => Promise<T>,
 ): Promise<T> {
   const { settings: flags, configFile: file } = options;
   const configuration = loadConfiguration({ program: 'cli', flags, environment, file });
   const limits = limitsOf(configuration);
-  const pool = openPool(limits, WORKER_IDLE_MS);
+  const pool = open(limits, WORKER_IDLE_MS);
   try {
     const userAgent = `sealift/${version}`;
     const resources = createResourceLoader();

@@ -35,6 +35,7 @@ import {
   CLOCK,
   daemonPlace,
   loadPolicy,
+  type OpenPool,
   openPool,
   type Parts,
   pullPorts,
@@ -62,6 +63,8 @@ export interface DaemonPorts {
   readonly measure: PullServicePorts['measure'];
   /** Called at named moments, so that crash tests hit them exactly. */
   readonly checkpoint: (name: string) => void;
+  /** Opens the threads, which `stop` closes. */
+  readonly openPool?: OpenPool;
 }
 
 /** Everything the daemon does but answering sockets. */
@@ -77,10 +80,10 @@ export interface DaemonServices {
 }
 
 export function composeDaemon(ports: DaemonPorts): DaemonServices {
-  const { version, log, checkpoint } = ports;
+  const { version, log, checkpoint, openPool: open = openPool } = ports;
   const configuration = ports.configuration();
   const limits = limitsOf(configuration);
-  const pool = openPool(limits, WORKER_IDLE_MS, releaseMemory);
+  const pool = open(limits, WORKER_IDLE_MS, releaseMemory);
   const resources = createResourceLoader();
   const parts: Parts = { configuration, limits, pool, userAgent: `sealift/${version}`, resources, checkpoint };
   const counts = new PullStatistics();

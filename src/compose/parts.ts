@@ -112,11 +112,16 @@ export interface StorePlace {
   readonly allowDirectories: boolean;
 }
 
+/** Opens the worker threads of a program. `onIdle` is called when the last of them has ended. */
+export type OpenPool = (limits: Limits, idleMs: number, onIdle?: () => void) => WorkerPool;
+
+export const openPool: OpenPool = (limits, idleMs, onIdle = () => {}) =>
+  new WorkerPool({ entry: WORKER_ENTRY, idleMs, limits, onIdle, ...threadsOfMachine() });
+
 /** With two cores and SHA instructions a third thread for hash trees gains nothing, and costs 17 MB. */
-export function openPool(limits: Limits, idleMs: number, onIdle = (): void => {}): WorkerPool {
+export function threadsOfMachine(): { readonly cores: number; readonly treeThread: boolean } {
   const cores = availableParallelism();
-  const treeThread = cores > 2 || !hasShaInstructions();
-  return new WorkerPool({ entry: WORKER_ENTRY, cores, idleMs, limits, treeThread, onIdle });
+  return { cores, treeThread: cores > 2 || !hasShaInstructions() };
 }
 
 export function imagePorts(parts: Parts, findEndpoints: FindEndpoints, onRemark: (remark: string) => void): ImagePorts {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
 import { TestBed } from '../../support/beds/test-bed.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { buildCrashImage, IMAGE_KINDS, type ImageKind, KEPT, ownBytes } from '../../support/builders/crash-images.ts';
 import type { BuiltImage } from '../../support/builders/image-builder.ts';
 import { type DaemonRemains, NativeDaemon, remainsOf } from '../../support/daemons/native-daemon.ts';
@@ -142,7 +142,7 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'sealiftd killed while it 
     });
 
     it('keeps nothing when its images are removed as well', async () => {
-      const commands = composeCli({ environment: {}, version: 'test' });
+      const commands = composeTestCli();
       const options = { settings: {}, configFile: daemon.configFile, debug: false, ofDaemon: true, all: true };
       const io = { signal: new AbortController().signal, onProgress: () => {} };
       const { images } = await commands.prune(options, io);

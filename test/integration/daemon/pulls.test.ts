@@ -11,6 +11,7 @@ import { loopsBelow } from '../../support/machine/loops.ts';
 import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { openBundledPool } from '../../support/pools/pools.ts';
 
 const NEVER = new AbortController().signal;
 
@@ -53,6 +54,7 @@ describeWith(['root'], 'pulls of the daemon', () => {
       currentPlace: async () => ({ kind: 'memory', directory: bed.path('memory'), reason: 'test' }),
       reportStall: () => undefined,
       checkpoint: () => undefined,
+      openPool: openBundledPool,
       measure: async (image) => {
         measured.push(image);
         await measure();

@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
 import { type Check, performDoctorOperation } from '../../../src/doctor/index.ts';
 import { SealiftError, toPlainError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { openTtrpcServer, type TtrpcServer } from '../../../src/ttrpc/index.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { hasCommand } from '../../support/machine/commands.ts';
 import { memoryFolder } from '../../support/machine/memory-folder.ts';
 import { unmountBelow } from '../../support/machine/mounts.ts';
@@ -65,7 +65,7 @@ ${more}`,
     const place = { settings: {}, configFile: inMemory('cdh.toml'), debug: false, ofDaemon: true } as const;
     const options = { ...place, images, certDir: undefined };
     const io = { signal: new AbortController().signal, onProgress: () => undefined };
-    const { checks } = await composeCli({ environment: {}, version: 'test' }).doctor(options, io);
+    const { checks } = await composeTestCli().doctor(options, io);
     return Object.fromEntries(checks.map((check) => [check.name, check]));
   }
 

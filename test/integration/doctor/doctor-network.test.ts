@@ -2,9 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
 import type { SettingValues } from '../../../src/config/index.ts';
 import { performDoctorOperation, type ReportedCheck } from '../../../src/doctor/index.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { ForwardProxy } from '../../support/proxies/forward-proxy.ts';
 import { startTlsFront, type TlsFront } from '../../support/proxies/tls-front.ts';
@@ -45,7 +45,7 @@ describe('doctor IMAGE', () => {
     };
     const io = { signal: new AbortController().signal, onProgress: () => undefined };
     const home = { HOME: scratch.path, ...environment };
-    return (await composeCli({ environment: home, version: 'test' }).doctor(options, io)).checks;
+    return (await composeTestCli({ environment: home }).doctor(options, io)).checks;
   }
 
   const find = (checks: readonly ReportedCheck[], name: string, subject?: string) =>

@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
 import { type DoctorPorts, performDoctorOperation, runDoctor } from '../../../src/doctor/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { chooseLayerFormat } from '../../../src/snapshot/index.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { unmountBelow } from '../../support/machine/mounts.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
@@ -75,7 +75,7 @@ describeWith(['root'], 'runDoctor', () => {
       certDir: undefined,
     };
     const io = { signal: new AbortController().signal, onProgress: () => undefined };
-    const { checks } = await composeCli({ environment: {}, version: 'test' }).doctor(options, io);
+    const { checks } = await composeTestCli().doctor(options, io);
     expect(checks.map(({ name, status }) => [name, status])).toEqual(Object.entries(await statusOf()));
     expect(checks.find(({ name }) => name === 'data-space')?.detail).toContain(scratch.join('store/data'));
   });

@@ -10,8 +10,8 @@ import { type Digest, hashBytes } from '../../../src/oci/index.ts';
 import { WorkerPool } from '../../../src/workers/index.ts';
 import { file, tar } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { WORKER_BUNDLE } from '../../support/pools/worker-bundles.ts';
 
-const ENTRY = new URL('../../../src/compose/worker.ts', import.meta.url);
 const BEFORE = Buffer.alloc(777, 'before');
 const AFTER = Buffer.alloc(777, 'after');
 
@@ -28,7 +28,7 @@ let fd: number;
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'sealift-origin-'));
-  pool = new WorkerPool({ entry: ENTRY, idleMs: 10_000, limits: DEFAULT_LIMITS, cores: 2, treeThread: false });
+  pool = new WorkerPool({ entry: WORKER_BUNDLE, idleMs: 10_000, limits: DEFAULT_LIMITS, cores: 2, treeThread: false });
   write(blob);
 });
 

@@ -9,13 +9,13 @@ import type { Digest } from '../../../src/oci/index.ts';
 import { WorkerPool } from '../../../src/workers/index.ts';
 import { file, tar } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { WORKER_BUNDLE } from '../../support/pools/worker-bundles.ts';
 import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 import { askedRanges, FRONT, RANGE, SMALL_RANGES } from '../../support/registries/range-fixture.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const BLOBS = /\/blobs\//;
-const ENTRY = new URL('../../../src/compose/worker.ts', import.meta.url);
 const CONTENT = randomBytes(6 * MIB);
 const ARCHIVE = tar([file('content', CONTENT)]);
 const DIGEST = `sha256:${createHash('sha256').update(ARCHIVE).digest('hex')}` as Digest;
@@ -31,7 +31,7 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'sealift-ranged-'));
   registry = await startFakeRegistry();
   registry.addBlob(ARCHIVE);
-  pool = new WorkerPool({ entry: ENTRY, idleMs: 10_000, limits: LIMITS, cores: 2, treeThread: false });
+  pool = new WorkerPool({ entry: WORKER_BUNDLE, idleMs: 10_000, limits: LIMITS, cores: 2, treeThread: false });
 });
 
 afterEach(async () => {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
+import type { Commands } from '../../../src/cli/index.ts';
 import type { SettingValues } from '../../../src/config/index.ts';
 import type { ErrorCode } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
@@ -9,6 +9,7 @@ import { hostPlatform, type Reference } from '../../../src/oci/index.ts';
 import { inspectImage, type PullResult, type PullTarget } from '../../../src/pull/index.ts';
 import { countDescriptors } from '../../support/beds/archive-bed.ts';
 import { PullBed } from '../../support/beds/pull-bed.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import {
   blobFile,
   dockerConfig,
@@ -22,11 +23,14 @@ import { dir, file, hardlink, symlink, tar } from '../../support/builders/tar-bu
 import { IS_ROOT } from '../../support/machine/commands.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { openBundledPool } from '../../support/pools/pools.ts';
 
 const rootIt = it.skipIf(!IS_ROOT);
 const WITHOUT_ROOT = IS_ROOT ? '' : ' (skipped: needs root for a store)';
 
-const commands = composeCli({ environment: {}, version: 'test' });
+const commands = composeTestCli();
+/** Its threads, with all that they have open, end with the pull. */
+const commandsByThemselves = composeTestCli({ openPool: openBundledPool });
 
 let scratch: Scratch;
 let image: BuiltImage;
@@ -43,13 +47,18 @@ afterEach(() => scratch[Symbol.dispose]());
 
 const INSECURE: SettingValues = { 'pull.insecure_policy': true };
 
+interface PullWays {
+  readonly signal?: AbortSignal;
+  readonly by?: Commands;
+}
+
 function pull(
   reference: string,
   target: PullTarget,
   settings: SettingValues = INSECURE,
-  signal = new AbortController().signal,
+  { signal = new AbortController().signal, by = commands }: PullWays = {},
 ): Promise<PullResult> {
-  return commands.pull(
+  return by.pull(
     { reference, target, settings: { 'store.root': scratch.join('store'), ...settings }, ...NOTHING_ELSE },
     { signal, onProgress: () => undefined },
   );
@@ -83,7 +92,7 @@ describe('pulling an image out of files', () => {
     const path = place();
     const [descriptors, before] = [countDescriptors(), readdirSync(scratch.path)];
     const target = tree();
-    const result = await pull(`${transport}:${path}`, target);
+    const result = await pull(`${transport}:${path}`, target, INSECURE, { by: commandsByThemselves });
     expectTree(target.directory);
     expect(result).toMatchObject({
       name: `${transport}:${path}`,
@@ -228,7 +237,7 @@ describe('pulling an image out of files', () => {
     const abort = new AbortController();
     abort.abort();
     const reference = `${transport}:${transport === 'oci' ? layout : archive}`;
-    await expectFailure('PULL_CANCELLED', () => pull(reference, tree(), INSECURE, abort.signal));
+    await expectFailure('PULL_CANCELLED', () => pull(reference, tree(), INSECURE, { signal: abort.signal }));
     expect(readdirSync(scratch.path)).toEqual(before);
   });
 

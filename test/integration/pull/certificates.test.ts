@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { type BuiltImage, pushImage } from '../../support/builders/image-builder.ts';
 import { buildSmallImage } from '../../support/builders/small-image.ts';
 import { runCommand } from '../../support/machine/commands.ts';
@@ -53,7 +53,7 @@ describeWith(['docker-registry'], 'a registry with a private authority that want
       'pull.certs_d': scratch.join(certsD),
       'pull.limits.maxTries': 1,
     };
-    await composeCli({ environment: {}, version: 'test' }).pull(
+    await composeTestCli().pull(
       {
         ...{ reference: `${host}/app@${image.top.digest}`, target: { kind: 'unpack', directory }, settings, certDir },
         ...{ credentials: undefined, configFile: undefined, debug: false },

@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
 import type { SettingValues } from '../../../src/config/index.ts';
 import { PullBed } from '../../support/beds/pull-bed.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { file } from '../../support/builders/tar-builder.ts';
 import { ForwardProxy } from '../../support/proxies/forward-proxy.ts';
 import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
@@ -68,7 +68,7 @@ describe('credentials in a pull that crosses many hosts', () => {
       'pull.proxy.https': url,
       'pull.proxy.http': url,
     };
-    await composeCli({ environment: {}, version: 'test' }).pull(
+    await composeTestCli().pull(
       {
         ...{ reference: `${hostOf(own)}/app@${digest}`, settings, credentials: undefined },
         ...{ target: { kind: 'unpack', directory: scratch.path('tree') }, configFile: undefined, debug: false },

@@ -1,8 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
 import type { SettingValues } from '../../../src/config/index.ts';
 import { PullBed } from '../../support/beds/pull-bed.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { file } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
@@ -66,7 +66,7 @@ describe('credential helpers', () => {
       // A folder by its relative name is none of ours.
       PATH: `bin:.:${home.path('bin')}:${process.env['PATH']}`,
     };
-    return composeCli({ environment, version: 'test' }).pull(
+    return composeTestCli({ environment }).pull(
       {
         reference: `${bed.registry.host}/app@${image.digest}`,
         target: { kind: 'unpack', directory: home.path(`tree-${trees}`) },

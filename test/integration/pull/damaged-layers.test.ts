@@ -13,10 +13,10 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
 import { umount } from '../../../src/platform/index.ts';
 import { STAGED_IMAGE } from '../../../src/store/index.ts';
 import { PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { pseudoRandom } from '../../support/builders/small-image.ts';
 import { dir, file, tar } from '../../support/builders/tar-builder.ts';
 import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
@@ -169,12 +169,12 @@ describeWith(['root', 'getfattr'], 'a layer that is not what it was', () => {
         settings: { ...settings, 'store.root': bed.path('store'), 'pull.tls_verify': false },
         ...{ credentials: undefined, configFile: undefined, debug: false },
       } as const;
-      return composeCli({ environment: {}, version: 'test', checkpoint }).pull(options, io);
+      return composeTestCli({ checkpoint }).pull(options, io);
     }
 
     function prune(all: boolean): Promise<unknown> {
       const options = { settings: { 'store.root': bed.path('store') }, configFile: undefined, debug: false };
-      return composeCli({ environment: {}, version: 'test' }).prune({ ...options, ofDaemon: false, all }, io);
+      return composeTestCli().prune({ ...options, ofDaemon: false, all }, io);
     }
 
     /** As it is when a container has ended and its bundle is thrown away. */

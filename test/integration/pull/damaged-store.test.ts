@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
 import type { ErrorCode } from '../../../src/errors/index.ts';
 import { umount } from '../../../src/platform/index.ts';
 import { PLATFORM, PullBed, type ServedDocument, type ServedImage } from '../../support/beds/pull-bed.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { pseudoRandom } from '../../support/builders/small-image.ts';
 import { dir, file, tar } from '../../support/builders/tar-builder.ts';
 import { alterFile, FILE_ALTERATIONS, type FileAlteration } from '../../support/machine/alter-file.ts';
@@ -81,7 +81,7 @@ describeWith(['root', 'getfattr'], 'a store with a file that is not what it was'
   let wanted: IndexedImage;
   let other: IndexedImage;
   let reference: Tree;
-  const commands = composeCli({ environment: {}, version: 'test' });
+  const commands = composeTestCli();
   const io = { signal: new AbortController().signal, onProgress: () => {} };
   const options = () => ({
     settings: { 'store.root': bed.path('store') },

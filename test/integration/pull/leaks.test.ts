@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
 import { PullBed } from '../../support/beds/pull-bed.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { dir, file, hardlink, type TarMember } from '../../support/builders/tar-builder.ts';
 import { mustRun } from '../../support/machine/commands.ts';
 import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
@@ -13,7 +13,7 @@ const [PULLS, IMAGES] = SOAK ? [500, 20] : [12, 4];
 /** Each pull takes about a second on a busy machine. */
 const TIMEOUT_MS = PULLS * 5_000;
 
-const commands = composeCli({ environment: {}, version: 'test' });
+const commands = composeTestCli();
 const io = { signal: new AbortController().signal, onProgress: () => {} };
 
 /** Deterministic, so that a failure can be had again. */

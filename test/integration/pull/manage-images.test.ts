@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
 import type { ProgressEvent, PullResult } from '../../../src/pull/index.ts';
 import { PullBed } from '../../support/beds/pull-bed.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { dir, file, hardlink, type TarMember } from '../../support/builders/tar-builder.ts';
 import { mustRun } from '../../support/machine/commands.ts';
 import { unmountBelow } from '../../support/machine/mounts.ts';
@@ -13,7 +13,7 @@ const rootIt = it.skipIf(!isRoot);
 const WITHOUT_ROOT = isRoot ? '' : ' (skipped: needs root for a store and for mounts)';
 const MIB = 1024 * 1024;
 
-const commands = composeCli({ environment: {}, version: 'test' });
+const commands = composeTestCli();
 const io = { signal: new AbortController().signal, onProgress: () => {} };
 
 let bed: PullBed;

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
 import { PLATFORM } from '../../support/beds/pull-bed.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { dir, file, tar } from '../../support/builders/tar-builder.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -82,7 +82,7 @@ describe('credentials with mirrors', () => {
       'pull.registries_conf_d': scratch.join('conf.d'),
     };
     const target = { kind: 'unpack', directory: scratch.join('tree') } as const;
-    await composeCli({ environment: {}, version: 'test' }).pull(
+    await composeTestCli().pull(
       { reference: `${prefix}/${REFERENCE}`, target, settings, credentials, configFile: undefined, debug: false },
       { signal: new AbortController().signal, onProgress: () => {} },
     );

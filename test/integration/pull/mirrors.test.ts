@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
 import type { SettingValues } from '../../../src/config/index.ts';
 import type { PullResult } from '../../../src/pull/index.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { type BuiltImage, pushImage } from '../../support/builders/image-builder.ts';
 import { buildSmallImage } from '../../support/builders/small-image.ts';
 import { describeWith } from '../../support/machine/needs.ts';
@@ -97,7 +97,7 @@ ${mirrors.map((location) => `[[registry.mirror]]\nlocation = "${location}"\ninse
     writeFileSync(`${folder}/registries.conf`, conf);
     const directory = `${folder}/tree`;
     const warnings: string[] = [];
-    const result = await composeCli({ environment: {}, version: 'test' }).pull(
+    const result = await composeTestCli().pull(
       {
         reference: name,
         target: { kind: 'unpack', directory },

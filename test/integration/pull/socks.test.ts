@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { composeCli } from '../../../src/compose/cli.ts';
 import { PullBed } from '../../support/beds/pull-bed.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { file } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { SocksProxy } from '../../support/proxies/socks-proxy.ts';
@@ -27,7 +27,7 @@ describe('a pull through a SOCKS proxy', () => {
     const { digest } = bed.serveImage([[file('who', 'me')], [file('words', Buffer.alloc(200_000, 'w'))]]);
     proxy.routes.set('registry.example:5000', bed.registry.port);
     const settings = { 'pull.tls_verify': false, 'pull.limits.maxTries': 1 } as const;
-    await composeCli({ environment: { ALL_PROXY: url }, version: 'test' }).pull(
+    await composeTestCli({ environment: { ALL_PROXY: url } }).pull(
       {
         ...{ reference: `registry.example:5000/app@${digest}`, settings, credentials: undefined },
         ...{ target: { kind: 'unpack', directory: bed.path('tree') }, configFile: undefined, debug: false },

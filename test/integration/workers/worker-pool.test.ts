@@ -14,9 +14,7 @@ import { writeVerityLayerImage } from '../../support/builders/erofs-image.ts';
 import { file, tar } from '../../support/builders/tar-builder.ts';
 import { mustRun } from '../../support/machine/commands.ts';
 import { expectFailure } from '../../support/matchers.ts';
-
-const PLAIN_ENTRY = new URL('../../../src/compose/worker.ts', import.meta.url);
-const FAULTY_ENTRY = new URL('../../support/entries/layer-worker-entry.ts', import.meta.url);
+import { FAULTY_WORKER_BUNDLE, WORKER_BUNDLE } from '../../support/pools/worker-bundles.ts';
 
 const content = Buffer.alloc(6 << 20);
 for (let offset = 0; offset < content.length; offset += 32) {
@@ -54,7 +52,7 @@ afterEach(() => {
 });
 
 function openPool(fault?: string, treeThread = false): WorkerPool {
-  const entry = fault === undefined ? PLAIN_ENTRY : FAULTY_ENTRY;
+  const entry = fault === undefined ? WORKER_BUNDLE : FAULTY_WORKER_BUNDLE;
   // Workers take a copy of the environment when they start.
   process.env['SEALIFT_TEST_FAULT'] = fault ?? '';
   pool = new WorkerPool({ entry, idleMs: 10_000, limits: DEFAULT_LIMITS, cores: 2, treeThread });
@@ -144,7 +142,7 @@ describe('WorkerPool.stage', () => {
 it('ends threads that idle, and tells when the last one is gone', async () => {
   const idle = Promise.withResolvers<void>();
   const options = { idleMs: 50, limits: DEFAULT_LIMITS, cores: 2, treeThread: false };
-  pool = new WorkerPool({ entry: PLAIN_ENTRY, ...options, onIdle: idle.resolve });
+  pool = new WorkerPool({ entry: WORKER_BUNDLE, ...options, onIdle: idle.resolve });
   await pool.stage(job(), {});
   const threads = () => readdirSync('/proc/self/task').length;
   const busy = threads();

@@ -6,6 +6,7 @@ import { type DaemonSample, resolveSample } from '../daemons/daemon-texts.ts';
 import { SILENT_LOGGER } from '../daemons/silent-logger.ts';
 import { mustRun } from '../machine/commands.ts';
 import { unmountBelow } from '../machine/mounts.ts';
+import { openBundledPool } from '../pools/pools.ts';
 import { PullBed } from './pull-bed.ts';
 
 /** The daemon without its sockets, its memory a tmpfs of the test's own, and a registry in this process. Takes root. */
@@ -27,6 +28,7 @@ export class DaemonBed implements AsyncDisposable {
       reportStall: () => undefined,
       measure: async () => {},
       checkpoint: () => {},
+      openPool: openBundledPool,
     });
   }
 

@@ -1,11 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { composeCli } from '../../../src/compose/cli.ts';
 import { type SettingValues, snakeCase } from '../../../src/config/index.ts';
 import type { LimitName } from '../../../src/limits/index.ts';
 import type { PullResult, PullTarget } from '../../../src/pull/index.ts';
 import { unmountBelow } from '../machine/mounts.ts';
+import { openBundledPool } from '../pools/pools.ts';
 import { type FakeAuth, startFakeRegistry } from '../registries/fake-registry.ts';
 import { PullBed } from './pull-bed.ts';
+import { composeTestCli } from './test-cli.ts';
 
 export type LimitSettings = Readonly<Partial<Record<LimitName, number>>>;
 
@@ -45,7 +46,7 @@ export class LimitBed implements AsyncDisposable {
     writeFileSync(configFile, limitsTable(limits));
     const directory = this.bed.path('bundle');
     const wanted: PullTarget = target === 'store' ? { kind: 'store' } : { kind: 'bundle', directory };
-    return composeCli({ environment: {}, version: 'test' }).pull(
+    return composeTestCli({ openPool: openBundledPool }).pull(
       {
         reference: reference ?? this.bed.reference('latest'),
         target: wanted,

@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { composeCli } from '../../../src/compose/cli.ts';
 import type { SettingValues } from '../../../src/config/index.ts';
 import type { ProgressEvent, PullResult, PullTarget } from '../../../src/pull/index.ts';
 import { type TarMember, tar } from '../builders/tar-builder.ts';
 import { type FakeRegistry, startFakeRegistry } from '../registries/fake-registry.ts';
+import { composeTestCli } from './test-cli.ts';
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const INDEX = 'application/vnd.oci.image.index.v1+json';
@@ -90,7 +90,7 @@ export class PullBed {
       onProgress?: (event: ProgressEvent) => void;
     } = {},
   ): Promise<PullResult> {
-    const commands = composeCli({ environment: {}, version: 'test' });
+    const commands = composeTestCli();
     const { signal = new AbortController().signal, onProgress = () => {} } = options;
     const settings = {
       'store.root': this.path('store'),
@@ -106,7 +106,7 @@ export class PullBed {
   }
 
   umount(directory: string): Promise<unknown> {
-    const commands = composeCli({ environment: {}, version: 'test' });
+    const commands = composeTestCli();
     const settings = { 'store.root': this.path('store') };
     const io = { signal: new AbortController().signal, onProgress: () => {} };
     return commands.umount({ directory, settings, configFile: undefined, debug: false }, io);

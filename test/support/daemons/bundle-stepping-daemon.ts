@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
-import { build, type OutputFile } from 'esbuild';
+import type { OutputFile } from 'esbuild';
+import { bundleSources } from '../programs/bundle-sources.ts';
 
 /** The files to run; the others belong beside them. */
 export const STEPPING_DAEMON = 'sealiftd.mjs';
@@ -21,22 +22,7 @@ export function bundleSteppingCli(folder: string): Promise<readonly OutputFile[]
   return bundle({ sealift: '../entries/stepping-cli-entry.ts', worker: '../entries/stepping-worker-entry.ts' }, folder);
 }
 
-async function bundle(entries: Readonly<Record<string, string>>, folder: string): Promise<readonly OutputFile[]> {
+function bundle(entries: Readonly<Record<string, string>>, folder: string): Promise<readonly OutputFile[]> {
   const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-  const { outputFiles } = await build({
-    entryPoints: Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, path(entry)])),
-    outdir: folder,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    splitting: true,
-    minifyWhitespace: true,
-    write: false,
-    platform: 'node',
-    format: 'esm',
-    target: 'node26',
-    // Packages in CommonJS call `require` for Node's own modules.
-    banner: { js: "import { createRequire as r } from 'node:module'; const require = r(import.meta.url);" },
-    logLevel: 'warning',
-  });
-  return outputFiles;
+  return bundleSources(Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, path(entry)])), folder);
 }

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadPolicy, openPool, type Parts, pullPorts, type StorePlace } from '../../../src/compose/parts.ts';
+import { loadPolicy, type Parts, pullPorts, type StorePlace } from '../../../src/compose/parts.ts';
 import {
   type Configuration,
   limitsOf,
@@ -14,6 +14,7 @@ import { cliEndpoints } from '../../../src/endpoints/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { type PullResult, pullImage } from '../../../src/pull/index.ts';
 import { createResourceLoader } from '../../../src/resources/index.ts';
+import { openBundledPool } from '../pools/pools.ts';
 
 /** One place that an image is asked for at; the last of several is its own registry. */
 export interface FaultPlace {
@@ -67,7 +68,7 @@ export class FaultBed implements AsyncDisposable {
     this.#settings = { 'pull.insecure_policy': true, ...settings };
     const configuration = configured(this.#settings);
     const limits = limitsOf(configuration);
-    const pool = openPool(limits, 60_000, () => this.#idle.resolve());
+    const pool = openBundledPool(limits, 60_000, () => this.#idle.resolve());
     const resources = createResourceLoader();
     this.#parts = { configuration, limits, pool, userAgent: 'sealift/test', resources, checkpoint: () => {} };
   }

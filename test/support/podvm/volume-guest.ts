@@ -1,9 +1,9 @@
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { fromPlainError } from '../../../src/errors/index.ts';
 import type { StorePlace, VolumeRequest, VolumeSettings, VolumeStatus } from '../../../src/volume/index.ts';
+import { bundleSources } from '../programs/bundle-sources.ts';
 import type { GuestProcess, PodVm } from './types.ts';
 import type { GuestMessage, GuestOptions, VolumeCall } from './volume-guest-protocol.ts';
 
@@ -13,22 +13,8 @@ const FOLDER = '/tmp/volume-guest';
 /** Puts the guest program and its worker into the VM, from the sources as they are. */
 export async function installVolumeGuest(vm: PodVm): Promise<void> {
   const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-  const { outputFiles } = await build({
-    entryPoints: { entry: path('../entries/volume-guest-entry.ts'), worker: path('../../../src/compose/worker.ts') },
-    outdir: FOLDER,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    splitting: true,
-    write: false,
-    platform: 'node',
-    format: 'esm',
-    target: 'node26',
-    banner: {
-      js: `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);`,
-    },
-    logLevel: 'warning',
-  });
-  for (const file of outputFiles) await vm.writeFile(file.path, file.contents);
+  const entries = { entry: path('../entries/volume-guest-entry.ts'), worker: path('../../../src/compose/worker.ts') };
+  for (const file of await bundleSources(entries, FOLDER)) await vm.writeFile(file.path, file.contents);
 }
 
 /** Settings of a volume of its own: state, mount points and mapping are named after it. */

@@ -1,0 +1,34 @@
+import { afterAll } from 'vitest';
+import { type OpenPool, threadsOfMachine } from '../../../src/compose/parts.ts';
+import { WorkerPool } from '../../../src/workers/index.ts';
+import { WORKER_BUNDLE } from './worker-bundles.ts';
+
+/** Threads that live longer than one command: `close`, which the command calls, leaves them alone. */
+class KeptPool extends WorkerPool {
+  override close(): void {}
+
+  end(): void {
+    super.close();
+  }
+}
+
+const KEPT_IDLE_MS = 60_000;
+const kept = new Map<string, KeptPool>();
+
+/** Threads of their own, started from the bundle. */
+export const openBundledPool: OpenPool = (limits, idleMs, onIdle = () => {}) =>
+  new WorkerPool({ entry: WORKER_BUNDLE, idleMs, limits, onIdle, ...threadsOfMachine() });
+
+/** Lends the same threads to all commands of this test file that have these limits. They end with the file. */
+export const lendPool: OpenPool = (limits) => {
+  const key = JSON.stringify(limits);
+  const pool =
+    kept.get(key) ?? new KeptPool({ entry: WORKER_BUNDLE, idleMs: KEPT_IDLE_MS, limits, ...threadsOfMachine() });
+  kept.set(key, pool);
+  return pool;
+};
+
+afterAll(() => {
+  for (const pool of kept.values()) pool.end();
+  kept.clear();
+});

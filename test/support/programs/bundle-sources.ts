@@ -1,0 +1,24 @@
+import { build, type OutputFile } from 'esbuild';
+
+/** Programs and workers of this tree, by name, as bundles for `folder` with the chunks that they share; writes nothing. */
+export async function bundleSources(
+  entries: Readonly<Record<string, string>>,
+  folder: string,
+): Promise<readonly OutputFile[]> {
+  const { outputFiles } = await build({
+    entryPoints: { ...entries },
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    minifyWhitespace: true,
+    write: false,
+    platform: 'node',
+    format: 'esm',
+    target: 'node26',
+    // Packages in CommonJS call `require` for Node's own modules.
+    banner: { js: "import { createRequire as r } from 'node:module'; const require = r(import.meta.url);" },
+    logLevel: 'warning',
+  });
+  return outputFiles;
+}
