@@ -31,7 +31,7 @@ async function bench(settings: BenchSettings, signal: AbortSignal): Promise<void
   const programs = await buildPrograms(scratch.join('programs'));
   if (settings.parts.includes('daemon')) await benchDaemon();
   if (!settings.parts.includes('pulls')) return;
-  const contenders = listContenders(programs, settings.contenders);
+  const contenders = listContenders(programs, settings);
   const images = await publishImages(settings, registry.url, scratch, signal);
   const results: CaseResult[] = [];
   for (const scenario of settings.scenarios) {
@@ -47,7 +47,14 @@ async function bench(settings: BenchSettings, signal: AbortSignal): Promise<void
   async function benchDaemon(): Promise<void> {
     console.error('the daemon: starts, idle memory, room on disk, cached pulls');
     const folder = scratch.join('daemon');
-    const figures = await measureDaemon({ programs, registry, folder, root: ROOT, signal });
+    const figures = await measureDaemon({
+      programs,
+      baseline: settings.baseline,
+      registry,
+      folder,
+      root: ROOT,
+      signal,
+    });
     publishSection(settings, 'bench-daemon', formatDaemonReport(figures, describeMachine()));
   }
 

@@ -44,6 +44,11 @@ export function createSealift(program: string, variant: SealiftVariant): Contend
   };
 }
 
+/** Another build of Sealift, in the form that is reported for this one. */
+export function createBaseline(folder: string): Contender {
+  return { ...createSealift(join(folder, 'sealift'), 'erofs'), name: 'Sealift, baseline', kind: 'peer' };
+}
+
 /** A build that does not report its layer format knows only the directory format. */
 function assertFormat(output: string, wanted: 'erofs' | 'directory'): void {
   const { result } = JSON.parse(output) as { readonly result?: { readonly layerFormat?: string } };

@@ -11,7 +11,7 @@ const TARGETS = { socketMs: 400, rssBytes: 60e6, idleRssBytes: 95e6 } as const;
 const HEAD = ['', 'exec to socket', 'min–max', 'RSS at start', `RSS idle after ${PULLS} pulls`, 'on disk'];
 
 export function formatDaemonReport(figures: DaemonFigures, machine: Machine): string {
-  const { node, daemon, withHealth, idleRssBytes, peakRssBytes, unpackedBytes, archiveBytes, nodeBytes } = figures;
+  const { node, daemon, withHealth, idleRssBytes, peakRssBytes, unpackedBytes, archiveBytes, baseline } = figures;
   const rows = [
     [
       'sealiftd',
@@ -20,7 +20,10 @@ export function formatDaemonReport(figures: DaemonFigures, machine: Machine): st
       `${megabytes(unpackedBytes)} (archive ${megabytes(archiveBytes)})`,
     ],
     ['sealiftd with api.health', ...starts(withHealth), '', ''],
-    ['Node alone', ...starts(node), '', megabytes(nodeBytes)],
+    ...(baseline === undefined
+      ? []
+      : [['sealiftd, baseline', ...starts(baseline.daemon), megabytes(baseline.idleRssBytes), '']]),
+    ['Node alone', ...starts(node), '', megabytes(figures.nodeBytes)],
     [
       'targets',
       `≤ ${TARGETS.socketMs} ms`,
@@ -40,7 +43,12 @@ export function formatDaemonReport(figures: DaemonFigures, machine: Machine): st
     `Measured on ${machine.cores} cores (${machine.processor}), Linux ${machine.kernel}, Node ${machine.node.slice(1)}; ` +
     `medians of ${STARTS} starts with the program in the page cache. Then ${PULLS} images of two layers were pulled one ` +
     `after the other and stayed mounted, and all threads ended; VmHWM until then: ${megabytes(peakRssBytes)}. ${verdicts.join(', ')}. ${describeStrangers(figures.strangersShare)}`;
-  return [facts, formatTable(HEAD, rows), explain(figures), ...cachedSection(figures.cachedPulls)].join('\n\n');
+  return [
+    facts,
+    formatTable(HEAD, rows),
+    explain(figures),
+    ...cachedSection(figures.cachedPulls, baseline?.cachedPulls),
+  ].join('\n\n');
 }
 
 /** confidential-data-hub has one lock for all pulls, so a pull beside a big one takes as long as the big one. */
@@ -48,9 +56,15 @@ const HUB_CACHED = { aloneMs: 80, besideMs: 'waits for it' } as const;
 const CACHED_TARGETS = { aloneMs: 30, besideMs: 60 } as const;
 const CACHED_HEAD = ['', 'alone', '90 % within', 'beside a big pull', '90 % within'];
 
-function cachedSection({ aloneMs, besideMs, strangersShare }: CachedPullFigures): string[] {
+function cachedSection(
+  { aloneMs, besideMs, strangersShare }: CachedPullFigures,
+  baseline: CachedPullFigures | undefined,
+): string[] {
   const rows = [
     ['sealiftd', ...times(aloneMs), ...times(besideMs)],
+    ...(baseline === undefined
+      ? []
+      : [['sealiftd, baseline', ...times(baseline.aloneMs), ...times(baseline.besideMs)]]),
     ['targets', `≤ ${CACHED_TARGETS.aloneMs} ms`, '', `≤ ${CACHED_TARGETS.besideMs} ms`, ''],
     ['confidential-data-hub (Rust)', `${HUB_CACHED.aloneMs} ms`, '', HUB_CACHED.besideMs, ''],
   ];

@@ -25,6 +25,13 @@ export interface StartFigures {
   readonly fileBytes: number;
 }
 
+/** The figures of another build, measured beside this one's. */
+export interface BaselineFigures {
+  readonly daemon: StartFigures;
+  readonly idleRssBytes: number;
+  readonly cachedPulls: CachedPullFigures;
+}
+
 export interface DaemonFigures {
   /** Node with the same flags and a socket, and no program. */
   readonly node: StartFigures;
@@ -36,12 +43,14 @@ export interface DaemonFigures {
   readonly archiveBytes: number;
   readonly nodeBytes: number;
   readonly cachedPulls: CachedPullFigures;
+  readonly baseline: BaselineFigures | undefined;
   /** The share of the machine that other processes used while starts were measured. */
   readonly strangersShare: number;
 }
 
 export interface DaemonBench extends PullBench {
   readonly root: string;
+  readonly baseline: string | undefined;
 }
 
 /** The daemon's cost while no pull runs, and what pulls leave behind. */
@@ -49,10 +58,21 @@ export async function measureDaemon(bench: DaemonBench): Promise<DaemonFigures> 
   const { programs, folder, signal } = bench;
   mkdirSync(folder);
   const strangers = watchStrangers();
-  const node = await measureStarts(writeBareNode(programs, folder), {}, signal);
-  const daemon = await measureStarts(programs.sealiftd, {}, signal);
-  const withHealth = await measureStarts(programs.sealiftd, { health: true }, signal);
+  const bare = writeBareNode(programs, folder);
+  const other = bench.baseline === undefined ? undefined : join(bench.baseline, 'sealiftd');
+  const [node, daemon, withHealth, otherDaemon] = await measureStarts(
+    [
+      { program: bare },
+      { program: programs.sealiftd },
+      { program: programs.sealiftd, health: true },
+      ...(other === undefined ? [] : [{ program: other }]),
+    ],
+    signal,
+  );
+  if (node === undefined || daemon === undefined || withHealth === undefined) throw new Error('starts: none measured');
   const strangersShare = strangers();
+  const baseline =
+    other === undefined || otherDaemon === undefined ? undefined : await measureBaseline(bench, other, otherDaemon);
   const pulls = await measurePulls(bench);
   const cachedPulls = await measureCachedPulls(bench);
   const { archiveBytes, unpackedBytes } = await createDistribution({
@@ -62,7 +82,18 @@ export async function measureDaemon(bench: DaemonBench): Promise<DaemonFigures> 
     modificationTime: new Date(0),
   });
   const nodeBytes = statSync(programs.node).size;
-  return { node, daemon, withHealth, ...pulls, cachedPulls, archiveBytes, unpackedBytes, nodeBytes, strangersShare };
+  return {
+    node,
+    daemon,
+    withHealth,
+    ...pulls,
+    cachedPulls,
+    baseline,
+    archiveBytes,
+    unpackedBytes,
+    nodeBytes,
+    strangersShare,
+  };
 }
 
 /** The daemon's launcher with a program that only opens the socket. */
@@ -81,31 +112,47 @@ createServer().listen(join(dirname(process.argv[3]), 'cdh.sock'));
   return launcher;
 }
 
-async function measureStarts(
-  program: string,
-  { health = false }: { readonly health?: boolean },
-  signal: AbortSignal,
-): Promise<StartFigures> {
-  const times: number[] = [];
-  const memory: ReturnType<DaemonProcess['memory']>[] = [];
+interface Start {
+  readonly program: string;
+  readonly health?: boolean;
+}
+
+/** Starts the programs in turn, so that other load on the machine affects all alike. */
+async function measureStarts(starts: readonly Start[], signal: AbortSignal): Promise<StartFigures[]> {
+  const samples = starts.map((): { readonly socketMs: number; readonly memory: DaemonMemory }[] => []);
   // The first start reads the program from the disk.
-  for (let start = 0; start <= STARTS; start += 1) {
-    signal.throwIfAborted();
-    await using daemon = new DaemonProcess(program);
-    daemon.writeConfig(health ? { api: `health = "unix://${daemon.path('health.sock')}"` } : {});
-    const socketMs = await daemon.start();
-    await settle(signal);
-    if (start === 0) continue;
-    times.push(socketMs);
-    memory.push(daemon.memory());
+  for (let round = 0; round <= STARTS; round += 1) {
+    for (const [position, start] of starts.entries()) {
+      const sample = await measureStart(start, signal);
+      if (round > 0) samples[position]?.push(sample);
+    }
   }
-  return {
-    socketMs: median(times),
-    minMs: Math.min(...times),
-    maxMs: Math.max(...times),
-    rssBytes: median(memory.map(({ rssBytes }) => rssBytes)),
-    fileBytes: median(memory.map(({ fileBytes }) => fileBytes)),
-  };
+  return samples.map((taken) => ({
+    socketMs: median(taken.map(({ socketMs }) => socketMs)),
+    minMs: Math.min(...taken.map(({ socketMs }) => socketMs)),
+    maxMs: Math.max(...taken.map(({ socketMs }) => socketMs)),
+    rssBytes: median(taken.map(({ memory }) => memory.rssBytes)),
+    fileBytes: median(taken.map(({ memory }) => memory.fileBytes)),
+  }));
+}
+
+type DaemonMemory = ReturnType<DaemonProcess['memory']>;
+
+async function measureStart({ program, health = false }: Start, signal: AbortSignal) {
+  signal.throwIfAborted();
+  await using daemon = new DaemonProcess(program);
+  daemon.writeConfig(health ? { api: `health = "unix://${daemon.path('health.sock')}"` } : {});
+  const socketMs = await daemon.start();
+  await settle(signal);
+  return { socketMs, memory: daemon.memory() };
+}
+
+async function measureBaseline(bench: DaemonBench, sealiftd: string, daemon: StartFigures): Promise<BaselineFigures> {
+  const folder = join(bench.folder, 'baseline');
+  mkdirSync(folder);
+  const other = { ...bench, folder, programs: { ...bench.programs, sealiftd } };
+  const { idleRssBytes } = await measurePulls(other);
+  return { daemon, idleRssBytes, cachedPulls: await measureCachedPulls(other) };
 }
 
 /** Waits until background work of the start has ended and its garbage has been collected. */

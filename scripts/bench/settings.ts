@@ -24,6 +24,8 @@ export interface BenchSettings {
   readonly scale: number;
   readonly scenarios: readonly Scenario[];
   readonly contenders: RegExp;
+  /** The folder of another build, whose `sealift` and `sealiftd` are measured beside this one's. */
+  readonly baseline: string | undefined;
   /** The folder where images are made and the registry lies, the same for all contenders. */
   readonly imagesFolder: string;
   /** Undefined to print only. */
@@ -38,7 +40,8 @@ export function readSettings(environment: NodeJS.ProcessEnv, docsFolder: string)
   const rounds = readNumber(environment, 'BENCH_ROUNDS', 5);
   const scale = readNumber(environment, 'BENCH_SCALE', 1);
   const images = chooseImages(environment['BENCH_IMAGES']);
-  const isWhole = scale === 1 && !environment['BENCH_IMAGES'] && !environment['BENCH_CONTENDERS'];
+  const chosen = ['BENCH_IMAGES', 'BENCH_CONTENDERS', 'BENCH_NETWORK', 'BENCH_BASELINE'];
+  const isWhole = scale === 1 && chosen.every((name) => !environment[name]);
   const scenarios = chooseScenarios(environment['BENCH_DIR'], images).filter(
     ({ network }) => (environment['BENCH_NETWORK'] ?? network) === network,
   );
@@ -49,9 +52,10 @@ export function readSettings(environment: NodeJS.ProcessEnv, docsFolder: string)
     scale,
     scenarios,
     contenders: new RegExp(environment['BENCH_CONTENDERS'] || '.', 'i'),
+    baseline: environment['BENCH_BASELINE'] || undefined,
     imagesFolder: environment['BENCH_DIR'] || DISK,
     // Part of a bench must not replace a whole one.
-    outputFolder: environment['BENCH_OUTPUT'] || (isWhole && !environment['BENCH_NETWORK'] ? docsFolder : undefined),
+    outputFolder: environment['BENCH_OUTPUT'] || (isWhole ? docsFolder : undefined),
   };
 }
 
