@@ -5,7 +5,7 @@ import { mountPointsUnder, readMounts } from '../platform/index.ts';
 export const CONFIG_NAME = 'config.json';
 export const ROOTFS_NAME = 'rootfs';
 
-/** What a pull that died has left of a config.json. */
+/** True for the name of a partly written config.json that an interrupted pull left behind. */
 export function isHalfWritten(name: string): boolean {
   return /^\.config\.json\.[0-9a-f]{16}$/.test(name);
 }
@@ -18,12 +18,14 @@ export function lstatIfAny(path: string): BigIntStats | undefined {
   return lstatSync(path, { bigint: true, throwIfNoEntry: false });
 }
 
-/** Device, inode and birth: an inode number may come back after its directory was removed, its birth does not. */
+/**
+ * Device, inode number and time of birth: an inode number may be reused for another directory, but its birth differs.
+ */
 export function directoryIdentity(stat: BigIntStats): string {
   return `${stat.dev}:${stat.ino}:${stat.birthtimeNs}`;
 }
 
-/** Mount points at and below `rootfs` in this mount namespace, the last mounted first. */
+/** Lists the mount points at and below `rootfs` in this mount namespace, last mounted first. */
 export function mountedAt(rootfs: string): readonly string[] {
   return mountPointsUnder(readMounts(), rootfs);
 }

@@ -1,8 +1,8 @@
 import type { ImageConfig } from '../oci/index.ts';
 
 /**
- * Label namespaces that some runtime takes orders from. A label is attacker-controlled, an annotation is trusted by the
- * runtime, so these labels never become annotations (CVE-2026-53488, CVE-2026-53492).
+ * Label namespaces by which some runtime is configured. Labels are attacker-controlled and runtimes trust annotations,
+ * so these labels never become annotations (CVE-2026-53488, CVE-2026-53492).
  */
 export const RESERVED_LABELS: readonly { readonly prefix: string; readonly reason: string }[] = [
   { prefix: 'io.katacontainers.', reason: 'kata reads hypervisor, kernel and agent settings from it' },
@@ -23,7 +23,7 @@ export const RESERVED_LABELS: readonly { readonly prefix: string; readonly reaso
   { prefix: 'io.microsoft.', reason: 'hcsshim reads virtual machine settings from it' },
 ];
 
-/** `cpu-load-balancing.crio.io` and its like put the namespace behind. */
+/** Labels such as `cpu-load-balancing.crio.io`, which end with their namespace. */
 const RESERVED_SUFFIX = /\.crio\.io(\/|$)/;
 
 function isReserved(label: string): boolean {
@@ -38,7 +38,7 @@ function impliedAnnotations(image: ImageConfig): [string, string][] {
     ['architecture', image.architecture],
     ['variant', image.variant],
     ['os.version', image.osVersion],
-    // The conversion does not say how a list is written; image-rs writes JSON.
+    // The specification does not say how to write a list; image-rs writes JSON.
     ['os.features', image.osFeatures.length > 0 ? JSON.stringify(image.osFeatures) : undefined],
     ['author', image.author],
     ['created', image.created],
@@ -51,8 +51,8 @@ function impliedAnnotations(image: ImageConfig): [string, string][] {
 }
 
 /**
- * Annotations of the container: what the image config implies, then its labels, which win over that; reserved labels
- * are left out and listed.
+ * Returns the annotations of the container: those that the image config implies and its labels, which take precedence.
+ * Reserved labels are omitted and listed in `strippedLabels`.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/conversion.md#annotation-fields
  */
 export function createAnnotations(image: ImageConfig): {

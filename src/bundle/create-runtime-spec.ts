@@ -19,7 +19,7 @@ import type { ResolvedUser, RuntimeMount, RuntimeSpec } from './types.ts';
 function assertNoNul(values: readonly string[], what: string): void {
   const bad = values.findIndex((value) => value.includes('\0'));
   if (bad >= 0) {
-    throw new SealiftError('CONFIG_INVALID', `image config: ${what} ${bad}: expected text without NUL bytes`);
+    throw new SealiftError('CONFIG_INVALID', `image config: ${what} ${bad}: expected text without NUL bytes, got one`);
   }
 }
 
@@ -35,12 +35,12 @@ function parseCleanPath(unsafePath: string, what: string): string {
 }
 
 /**
- * The working directory; one below /proc is refused, since /proc/self/fd/N may be a directory of the host that the
+ * Returns the working directory. Refuses one below /proc, since /proc/self/fd/N may be a directory of the host that the
  * runtime left open (CVE-2024-21626), and one below /dev/fd, which runtimes make a link to /proc/self/fd.
  */
 function workingDirectory(unsafePath: string): string {
   const path = parseCleanPath(unsafePath || '/', 'WorkingDir');
-  const forbidden = ['/proc', '/dev/fd'].find((place) => path === place || path.startsWith(`${place}/`));
+  const forbidden = ['/proc', '/dev/fd'].find((root) => path === root || path.startsWith(`${root}/`));
   if (forbidden !== undefined) {
     throw new SealiftError(
       'CONFIG_INVALID',
@@ -50,7 +50,7 @@ function workingDirectory(unsafePath: string): string {
   return path;
 }
 
-/** Env as the image has it, the last of several values for a name; PATH and HOME only where the image sets none. */
+/** Returns the image's Env with the last value of each name, and defaults for PATH and HOME if the image sets none. */
 function environment(variables: readonly string[], home: string | undefined): readonly string[] {
   assertNoNul(variables, 'Env');
   const byName = new Map<string, string>();
@@ -70,14 +70,19 @@ function commandLine(entrypoint: readonly string[], cmd: readonly string[]): rea
   return args.length > 0 ? args : DEFAULT_ARGS;
 }
 
-/** Volumes come before the default mounts, so that none can cover /proc or /dev. */
+/** Returns the mounts. Volumes come before the default mounts, so that none can cover /proc or /dev. */
 function mounts(volumes: readonly string[], maxVolumes: number): readonly RuntimeMount[] {
   if (volumes.length > maxVolumes) {
     const excess = { limit: 'maxVolumes', expected: maxVolumes, actual: volumes.length } as const;
     throw limitExceeded('image config: volumes', excess);
   }
   const paths = new Set(volumes.map((volume) => parseCleanPath(volume, 'volume')));
-  if (paths.has('/')) throw new SealiftError('CONFIG_INVALID', 'image config: volume "/": it would hide the rootfs');
+  if (paths.has('/')) {
+    throw new SealiftError(
+      'CONFIG_INVALID',
+      'image config: volume "/": expected a path below the root, because it would hide the rootfs',
+    );
+  }
   const tmpfs = [...paths].map((destination) => ({
     destination,
     type: 'tmpfs',
@@ -88,8 +93,8 @@ function mounts(volumes: readonly string[], maxVolumes: number): readonly Runtim
 }
 
 /**
- * The config.json of a container that runs the image as it says; `CONFIG_INVALID` when it says what no runtime must do.
- * https://github.com/opencontainers/image-spec/blob/v1.1.1/conversion.md
+ * Creates the config.json of a container that runs the image. Throws `CONFIG_INVALID` for an image config that would
+ * make a runtime do something dangerous. https://github.com/opencontainers/image-spec/blob/v1.1.1/conversion.md
  */
 export function createRuntimeSpec(options: {
   readonly imageConfig: ImageConfig;

@@ -11,18 +11,18 @@ import {
 } from './bundle-directory.ts';
 import type { GivenBundle, PreparedBundle } from './types.ts';
 
-/** Of Linux. */
+/** Bounds of the Linux kernel. */
 const PATH_MAX = 4096;
 const NAME_MAX = 255;
 
-/** Makes the bundle directory, unless it is given, or finds it: a real directory that nobody else can put things into. */
+/** Creates the bundle directory or takes an existing one: a real directory to which only its owner can write. */
 function claimDirectory(
   requested: string,
   given: GivenBundle | undefined,
 ): { readonly directory: string; readonly created: boolean } {
   const created = given === undefined && makeDirectory(requested);
   const stat = lstatIfAny(requested);
-  if (stat === undefined) refuseBundle(requested, 'expected the directory that its runtime has made, got nothing');
+  if (stat === undefined) refuseBundle(requested, 'expected a directory that its runtime has created, got nothing');
   if (!stat.isDirectory()) refuseBundle(requested, 'expected a directory, got a link or another file');
   if (stat.uid !== BigInt(process.geteuid?.() ?? 0) || (stat.mode & 0o022n) !== 0n) {
     const mode = (stat.mode & 0o7777n).toString(8);
@@ -33,7 +33,7 @@ function claimDirectory(
   return { directory, created };
 }
 
-/** By the path that was asked for and by the one that it leads to: no link on the way may lead elsewhere. */
+/** Checks both the requested path and the real one, so that no link on the way leads out of the roots. */
 function assertBelowRoots(requested: string, directory: string, { roots }: GivenBundle): void {
   const isBelow = (path: string, root: string) => path.startsWith(`${root.replace(/\/+$/, '')}/`);
   if (roots.some((root) => isBelow(requested, root) && isBelow(directory, realpathIfAny(root)))) return;
@@ -49,7 +49,7 @@ function realpathIfAny(path: string): string {
   return lstatIfAny(path) === undefined ? path : realpathSync(path);
 }
 
-/** False when there is something of that name already. */
+/** Creates the directory; returns false when something of that name exists. */
 function makeDirectory(directory: string): boolean {
   try {
     mkdirSync(resolve(directory, '..'), { recursive: true, mode: 0o755 });
@@ -57,7 +57,7 @@ function makeDirectory(directory: string): boolean {
     return true;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
-    return refuseBundle(directory, 'cannot be made', error);
+    return refuseBundle(directory, 'expected to create it, got an error', error);
   }
 }
 
@@ -67,28 +67,32 @@ function claimRootfs(directory: string, rootfs: string): void {
     mkdirSync(rootfs, { mode: 0o700 });
     return;
   }
-  if (!stat.isDirectory()) refuseBundle(directory, 'its rootfs is a link or another file, expected a directory');
-  if (mountedAt(rootfs).length > 0) refuseBundle(directory, 'its rootfs is mounted already');
-  if (readdirSync(rootfs).length > 0) refuseBundle(directory, 'its rootfs is not empty');
+  if (!stat.isDirectory()) refuseBundle(directory, 'rootfs: expected a directory, got a link or another file');
+  if (mountedAt(rootfs).length > 0) refuseBundle(directory, 'rootfs: expected nothing mounted on it, got a mount');
+  if (readdirSync(rootfs).length > 0) {
+    refuseBundle(directory, 'rootfs: expected an empty directory, got one with files');
+  }
 }
 
 /**
- * Makes DIR (0700), unless it is given, and an empty DIR/rootfs to mount on. Throws `BUNDLE_INVALID` when something is
- * mounted there, when a given DIR is missing or lies elsewhere than such bundles do, and when another DIR has a
- * config.json: an earlier bundle is undone first.
+ * Creates DIR (0700), unless it is given, and an empty DIR/rootfs to mount on. Throws `BUNDLE_INVALID` when something
+ * is mounted there, when a given DIR is missing or not below its roots, and when a DIR that is not given has a
+ * config.json: the caller must undo an earlier bundle first.
  */
 export function prepareBundle(requested: string, given?: GivenBundle): PreparedBundle {
-  // Attacker-controlled: it came over a socket.
+  // The path is attacker-controlled: it came over a socket.
   if (given !== undefined && !isPlainPath(requested)) {
     refuseBundle(requested.slice(0, PATH_MAX), 'expected an absolute path without dots, double slashes and NUL');
   }
   const { directory, created } = claimDirectory(resolve(requested), given);
   const hasConfig = lstatIfAny(join(directory, CONFIG_NAME)) !== undefined;
-  if (hasConfig && given === undefined) refuseBundle(directory, 'it has a config.json already');
+  if (hasConfig && given === undefined) {
+    refuseBundle(directory, 'expected a directory without config.json, got one of an earlier bundle');
+  }
   const rootfs = join(directory, ROOTFS_NAME);
   claimRootfs(directory, rootfs);
-  // Nothing is mounted, so nobody is at work on it.
+  // Nothing is mounted, so no other pull works on this bundle.
   for (const name of readdirSync(directory).filter(isHalfWritten)) unlinkSync(join(directory, name));
-  const stat = lstatIfAny(directory) ?? refuseBundle(directory, 'it was removed meanwhile');
+  const stat = lstatIfAny(directory) ?? refuseBundle(directory, 'expected the directory, but it was removed meanwhile');
   return { directory, rootfs, created, identity: directoryIdentity(stat), hasConfig };
 }

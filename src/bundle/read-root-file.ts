@@ -3,7 +3,7 @@ import { SealiftError } from '../errors/index.ts';
 import { limitExceeded } from '../limits/index.ts';
 import { closeFd, errnoOf, openInRoot } from '../platform/index.ts';
 
-/** O_PATH of <fcntl.h>, which node:fs has no name for. */
+/** O_PATH of <fcntl.h>; node:fs has no constant for it. */
 const O_PATH = 0o10000000;
 
 function refuse(path: string, expected: string, cause?: unknown): never {
@@ -21,7 +21,7 @@ function openPath(rootFd: number, path: string): number | undefined {
 }
 
 function readBounded(fd: number, path: string, maxBytes: number): string {
-  // One byte more than allowed tells a file that grew from one that fits.
+  // One byte more than the size, to notice a file that grew meanwhile.
   const room = Buffer.alloc(Math.min(fstatSync(fd).size, maxBytes) + 1);
   let length = 0;
   for (;;) {
@@ -33,9 +33,9 @@ function readBounded(fd: number, path: string, maxBytes: number): string {
 }
 
 /**
- * The text of a file inside a tree that an attacker has filled; undefined where there is none. Links resolve inside the
- * tree; anything but a regular file is refused without being opened, so that no device or FIFO is touched
- * (CVE-2024-9676, CVE-2026-47262).
+ * Reads a text file of an attacker-controlled tree; undefined when it does not exist. Links resolve inside the tree.
+ * Anything but a regular file is refused without being opened, so that no device or FIFO is touched (CVE-2024-9676,
+ * CVE-2026-47262).
  */
 export function readRootFile(rootFd: number, path: string, maxBytes: number): string | undefined {
   const pathFd = openPath(rootFd, path);

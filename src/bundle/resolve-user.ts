@@ -2,20 +2,20 @@ import { SealiftError } from '../errors/index.ts';
 import { type Limits, limitExceeded } from '../limits/index.ts';
 import type { ResolvedUser } from './types.ts';
 
-/** Texts of the image's /etc/passwd and /etc/group; undefined where the image has none. Attacker-controlled. */
+/** The texts of the image's /etc/passwd and /etc/group, undefined when absent. Both are attacker-controlled. */
 export interface UserDatabase {
   readonly passwd: string | undefined;
   readonly group: string | undefined;
 }
 
-/** The limit of containerd and moby; the kernel's own last id means "no id". */
+/** The largest id that containerd and moby accept; the largest id of the kernel means "no id". */
 const MAX_ID = 2 ** 31 - 1;
 
 function refuse(what: string, expected: string): never {
   throw new SealiftError('BUNDLE_USER_INVALID', `${what}: expected ${expected}`);
 }
 
-/** Digits are a number and never a name, also when they are out of range (CVE-2024-40635, CVE-2026-46680). */
+/** True for digits, which are a number and never a name, even out of range (CVE-2024-40635, CVE-2026-46680). */
 function looksNumeric(text: string): boolean {
   return /^[+-]?[0-9]/.test(text) && !/[^0-9+-]/.test(text);
 }
@@ -25,7 +25,7 @@ function parseId(text: string, what: string): number {
   return id <= MAX_ID ? id : refuse(`${what} "${text}"`, `a number from 0 to ${MAX_ID}`);
 }
 
-/** Splits into records, without blank and comment lines; a line too long to be one is refused. */
+/** Yields the records of a file, without blank and comment lines; a line that is too long is refused. */
 function* records(text: string | undefined, file: string, maxLineBytes: number): Generator<readonly string[]> {
   for (const line of (text ?? '').split('\n')) {
     if (line.length > maxLineBytes) {
@@ -43,7 +43,7 @@ interface PasswdEntry {
   readonly home: string | undefined;
 }
 
-/** The first entry that `matches`; its ids must be valid, an empty field is not 0. */
+/** Returns the first entry that `matches`. Its ids must be valid; an empty field does not mean 0. */
 function findPasswd(
   { passwd }: UserDatabase,
   limits: Limits,
@@ -77,7 +77,7 @@ function resolveGroup(database: UserDatabase, limits: Limits, group: string): nu
   return refuse(`group "${group}"`, 'a group of the image’s /etc/group');
 }
 
-/** Groups that list `name` as a member, in file order, without the primary one. */
+/** Returns the groups that list `name` as a member, in file order, without the primary group. */
 function additionalGroups(
   database: UserDatabase,
   limits: Limits,
@@ -99,7 +99,7 @@ function additionalGroups(
   return [...gids];
 }
 
-/** The entry for the user part; a number needs none, then its group is 0. */
+/** Returns the entry for the user part. A number needs no entry; its group is then 0. */
 function resolveUserPart(database: UserDatabase, limits: Limits, user: string): PasswdEntry {
   if (looksNumeric(user)) {
     const uid = parseId(user, 'user');
@@ -110,8 +110,8 @@ function resolveUserPart(database: UserDatabase, limits: Limits, user: string): 
 }
 
 /**
- * Who `user|uid[:group|gid]` is in the image; throws `BUNDLE_USER_INVALID`, never guesses. Without a group the user's
- * own and supplementary groups apply, with one they do not; no user at all is 0:0.
+ * Resolves `user|uid[:group|gid]` in the image. Throws `BUNDLE_USER_INVALID` for anything unknown. The user's own and
+ * supplementary groups apply only without an explicit group; an empty user is 0:0.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md#properties (User)
  */
 export function resolveUser(unsafeUser: string, database: UserDatabase, limits: Limits): ResolvedUser {

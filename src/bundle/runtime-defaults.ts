@@ -2,12 +2,15 @@ import type { RuntimeMount } from './types.ts';
 
 export const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** What image-rs starts when an image names neither entrypoint nor command. */
+/** The command for an image without entrypoint and command, as in image-rs. */
 export const DEFAULT_ARGS: readonly string[] = ['sh'];
 
 export const HOSTNAME = 'sealift';
 
-/** https://github.com/opencontainers/runtime-spec/blob/v1.0.2/config-linux.md#default-filesystems, as `runc spec` has them. */
+/**
+ * https://github.com/opencontainers/runtime-spec/blob/v1.0.2/config-linux.md#default-filesystems, with the options of
+ * `runc spec`.
+ */
 export const DEFAULT_MOUNTS: readonly RuntimeMount[] = [
   { destination: '/proc', type: 'proc', source: 'proc', options: [] },
   {
@@ -40,7 +43,7 @@ export const DEFAULT_MOUNTS: readonly RuntimeMount[] = [
 
 export const VOLUME_OPTIONS: readonly string[] = ['nosuid', 'noexec', 'nodev', 'relatime', 'rw'];
 
-/** As `runc spec`; none is inheritable or ambient (CVE-2022-29162). */
+/** The capabilities of `runc spec`; none is inheritable or ambient (CVE-2022-29162). */
 export const DEFAULT_CAPABILITIES: readonly string[] = ['CAP_AUDIT_WRITE', 'CAP_KILL', 'CAP_NET_BIND_SERVICE'];
 
 export const DEFAULT_NAMESPACES: readonly string[] = ['pid', 'network', 'ipc', 'uts', 'mount', 'cgroup'];

@@ -1,12 +1,12 @@
 import type { Limits } from '../limits/index.ts';
 import type { ImageConfig } from '../oci/index.ts';
 
-/** Who the process runs as; every id is 0 – 2³¹−1. */
+/** The user and groups of the process; every id is in 0 – 2³¹−1. */
 export interface ResolvedUser {
   readonly uid: number;
   readonly gid: number;
   readonly additionalGids: readonly number[];
-  /** From the image's /etc/passwd. */
+  /** The home directory in the image's /etc/passwd. */
   readonly home: string | undefined;
 }
 
@@ -17,7 +17,7 @@ export interface RuntimeMount {
   readonly options: readonly string[];
 }
 
-/** What we write of https://github.com/opencontainers/runtime-spec/blob/v1.0.2/config.md */
+/** The part that Sealift writes of https://github.com/opencontainers/runtime-spec/blob/v1.0.2/config.md */
 export interface RuntimeSpec {
   readonly ociVersion: string;
   readonly process: {
@@ -42,29 +42,29 @@ export interface RuntimeSpec {
   };
 }
 
-/** A bundle directory that was made fit for a mount; plain data. */
+/** A bundle directory on whose rootfs an image can be mounted; plain data. */
 export interface PreparedBundle {
-  /** Absolute, symlinks resolved. */
+  /** The absolute path with all symlinks resolved. */
   readonly directory: string;
-  /** Where the rootfs is mounted. */
+  /** The path on which the root file system is mounted. */
   readonly rootfs: string;
-  /** It did not exist before; what undoes a failed pull removes it again. */
+  /** True if the pull created the directory; a failed pull then removes it again. */
   readonly created: boolean;
-  /** Tells this directory from another one that took its path. */
+  /** Distinguishes this directory from another one that replaced it at the same path. */
   readonly identity: string;
-  /** Its config.json is somebody else's: it is neither written nor removed. */
+  /** True if the runtime wrote its config.json, which is then neither replaced nor removed. */
   readonly hasConfig: boolean;
 }
 
-/** A bundle that its runtime has made and owns, as the kata agent does. */
+/** A bundle that the runtime, such as the kata agent, has created and owns. */
 export interface GivenBundle {
-  /** Absolute paths below which such bundles lie. */
+  /** The absolute paths of the directories that contain such bundles. */
   readonly roots: readonly string[];
 }
 
-/** Work on a bundle's directory, as plain data for a worker. */
+/** An operation on a bundle's directory, as plain data for a worker. */
 export type BundleOperation =
-  /** `given`: the directory has to be there, below one of the roots, and may have a config.json. */
+  /** With `given`, the directory must exist below one of the roots, and may have a config.json. */
   | { readonly kind: 'prepare'; readonly directory: string; readonly given?: GivenBundle | undefined }
   | {
       readonly kind: 'write';
@@ -73,9 +73,9 @@ export type BundleOperation =
       readonly rootfsReadonly: boolean;
       readonly limits: Limits;
     }
-  /** Before the unmount: is it a bundle, and what is mounted there? */
+  /** Done before unmounting: checks that it is a bundle, and lists its mounts. */
   | { readonly kind: 'examine'; readonly directory: string }
-  /** After the unmount: removes config.json and the empty rootfs, and DIR too if asked and if nothing else is in it. */
+  /** Done after unmounting: removes config.json and the empty rootfs, and on request DIR, if nothing else is in it. */
   | {
       readonly kind: 'remove';
       readonly directory: string;
@@ -86,7 +86,7 @@ export type BundleOperation =
 export interface ExaminedBundle {
   readonly directory: string;
   readonly rootfs: string;
-  /** Mount points at and below the rootfs, the last mounted first; a point mounted over is listed again. */
+  /** Mount points at and below the rootfs, last mounted first; one with two mounts is listed twice. */
   readonly mountPoints: readonly string[];
 }
 

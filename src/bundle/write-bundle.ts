@@ -10,11 +10,11 @@ import { readRootFile } from './read-root-file.ts';
 import { resolveUser } from './resolve-user.ts';
 import type { PreparedBundle, ResolvedUser, RuntimeSpec } from './types.ts';
 
-/** A bundle that was removed while its image was pulled, or replaced by another, gets nothing written into it. */
+/** Refuses a bundle that was removed or replaced while its image was pulled. */
 function assertSameDirectory({ directory, identity }: PreparedBundle): void {
   const stat = lstatIfAny(directory);
   if (stat === undefined || directoryIdentity(stat) !== identity) {
-    refuseBundle(directory, 'the directory was removed or replaced since the pull began');
+    refuseBundle(directory, 'expected the directory in which the pull began, but it was removed or replaced');
   }
 }
 
@@ -29,7 +29,9 @@ function resolveUserInRootfs(rootfs: string, user: string, limits: Limits): Reso
   }
 }
 
-/** Appears whole or not at all, and never replaces one: link(2) fails where rename(2) would overwrite. */
+/**
+ * Writes config.json so that it appears complete or not at all. It never replaces one: link(2) fails, rename(2) would.
+ */
 function publishConfig(directory: string, spec: RuntimeSpec, checkpoint: (name: string) => void): void {
   const temporary = join(directory, `.${CONFIG_NAME}.${randomBytes(8).toString('hex')}`);
   try {
@@ -37,15 +39,15 @@ function publishConfig(directory: string, spec: RuntimeSpec, checkpoint: (name: 
     checkpoint('config-staged');
     linkSync(temporary, join(directory, CONFIG_NAME));
   } catch (error) {
-    refuseBundle(directory, 'config.json cannot be written', error);
+    refuseBundle(directory, 'expected to write config.json, got an error', error);
   } finally {
     if (lstatIfAny(temporary)) unlinkSync(temporary);
   }
 }
 
 /**
- * Writes config.json of a bundle whose rootfs is mounted, unless its runtime has: the user is looked up inside the rootfs.
- * Comes last; a bundle is complete when it has a config.json.
+ * Writes config.json of a bundle whose rootfs is mounted, unless its runtime has written one. The user is looked up
+ * inside the rootfs. This is the last step: a bundle is complete when it has a config.json.
  */
 export function writeBundle(
   options: {

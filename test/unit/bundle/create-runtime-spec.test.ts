@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { createRuntimeSpec } from '../../../src/bundle/index.ts';
+import { createRuntimeSpec } from '../../../src/bundle/create-runtime-spec.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import type { ImageConfig } from '../../../src/oci/index.ts';
 import { expectFailure } from '../../support/matchers.ts';

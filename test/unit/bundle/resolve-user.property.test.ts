@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { resolveUser } from '../../../src/bundle/index.ts';
+import { resolveUser } from '../../../src/bundle/resolve-user.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 

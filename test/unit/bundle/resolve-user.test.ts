@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { resolveUser, type UserDatabase } from '../../../src/bundle/index.ts';
+import { resolveUser, type UserDatabase } from '../../../src/bundle/resolve-user.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
