@@ -132,7 +132,9 @@ export class DockerSupply implements FileSupply {
 function parseItems(raw: Uint8Array, maxDepth: number): readonly DockerManifestItem[] {
   const document = parseStrictJson(raw, { maxDepth });
   for (const item of Array.isArray(document) ? document : []) {
-    if (isJsonObject(item)) refuseKeyVariants(item, ITEM_KEYS, 'ARCHIVE_INVALID', 'item');
+    if (isJsonObject(item)) {
+      refuseKeyVariants(item, { knownKeys: ITEM_KEYS, code: 'ARCHIVE_INVALID', where: 'item' });
+    }
   }
   const items = dockerManifestSchema.safeParse(document);
   if (items.success) return items.data;

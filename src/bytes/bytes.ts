@@ -1,8 +1,8 @@
 /**
  * One stage of the layer line. It receives bytes and passes on only bytes that it has checked.
  *
- * `write` is synchronous and may block; the caller reuses the chunk as soon as it returns. Only `end` can accept the whole
- * stream. A stage refuses by throwing; a sink that has thrown is never called again.
+ * `write` is synchronous and may block; the caller reuses the chunk as soon as it returns. Only `end` can accept the
+ * whole stream. A stage refuses by throwing; a sink that has thrown is never called again.
  */
 export interface ByteSink {
   write(chunk: Uint8Array): void;
@@ -23,7 +23,9 @@ export function fromByteString(text: string): Buffer {
   return Buffer.from(text, 'latin1');
 }
 
-/** Formats bytes for a message: as UTF-8 if they are UTF-8, otherwise with `\xNN` for each byte outside printable ASCII. */
+/**
+ * Formats bytes for a message: as UTF-8 if they are UTF-8, otherwise with `\xNN` for each byte outside printable ASCII.
+ */
 export function showByteString(text: string): string {
   const bytes = fromByteString(text);
   const decoded = bytes.toString('utf8');

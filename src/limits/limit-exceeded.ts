@@ -8,7 +8,9 @@ export interface Excess {
   readonly actual: number | 'more';
 }
 
-/** Returns the error with the code from the table of limits. Its context names the limit, so that a user can raise it. */
+/**
+ * Returns the error with the code from the table of limits. Its context names the limit, so that a user can raise it.
+ */
 export function limitExceeded(subject: string, { limit, expected, actual }: Excess): SealiftError {
   return new SealiftError(LIMITS[limit].code, `${subject}: expected at most ${expected}, got ${actual}`, {
     context: { limit, expected, actual },

@@ -9,6 +9,8 @@ export interface Descriptor {
   readonly size: number;
   readonly annotations: Readonly<Record<string, string>>;
   readonly platform: Platform | undefined;
-  /** Where else a layer lies whose maker does not let registries hand it out; of no other descriptor. Unchecked. */
+  /**
+   * URLs of a foreign layer, which its vendor does not let registries distribute; only such a layer has any. Unchecked.
+   */
   readonly unsafeUrls?: readonly string[];
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { SealiftError } from '../errors/index.ts';
 
 /** `sha256:<64 hex>` or `sha512:<128 hex>`, lower case. */
@@ -26,4 +27,9 @@ export function digestAlgorithm(digest: Digest): 'sha256' | 'sha512' {
 
 export function digestHex(digest: Digest): string {
   return digest.slice(digest.indexOf(':') + 1);
+}
+
+/** Returns the digest of a small document that is in memory as a whole. */
+export function hashBytes(bytes: Uint8Array | string, algorithm: 'sha256' | 'sha512' = 'sha256'): Digest {
+  return parseDigest(`${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`);
 }

@@ -2,11 +2,11 @@ import { SealiftError } from '../errors/index.ts';
 import { type Digest, isDigest } from './digest.ts';
 import { formatReference, formatRepositoryName, parseReference, type Reference, withDefaultTag } from './reference.ts';
 
-/** Places on this machine that an image may lie at: a directory for the first, a file for the others. */
+/** Transports of images in files: the path of `oci` is a directory, that of the others a file. */
 export const FILE_TRANSPORTS = ['oci', 'oci-archive', 'docker-archive'] as const;
 export type FileTransport = (typeof FILE_TRANSPORTS)[number];
 
-/** Which image of those that lie there; positions count from 0. */
+/** Selects one of the images in a directory or archive. Positions count from 0. */
 export type ImageSelector =
   | { readonly kind: 'only' }
   | { readonly kind: 'name'; readonly name: string }
@@ -15,17 +15,20 @@ export type ImageSelector =
 /** An image in files, `transport:path[:name|:@position][@digest]`. */
 export interface FileReference {
   readonly transport: FileTransport;
-  /** Without a colon. */
+  /** Contains no colon. */
   readonly path: string;
   readonly selector: ImageSelector;
   readonly digest: Digest | undefined;
 }
 
-/** What a user may ask for: an image of a registry, or one in files. */
+/** An image that a user can ask for: one in a registry, or one in files. */
 export type ImageReference = Reference | FileReference;
 
 const REGISTRY_PREFIX = 'docker://';
-/** Of https://github.com/containers/image/blob/v5.30.2/docs/containers-transports.5.md, and not of ours. */
+/**
+ * Transports of containers/image that Sealift does not support.
+ * https://github.com/containers/image/blob/v5.30.2/docs/containers-transports.5.md
+ */
 const OTHER_TRANSPORTS = ['atomic', 'containers-storage', 'dir', 'docker-daemon', 'ostree', 'sif', 'tarball'];
 
 const SCHEME = /^(?!https?:)([a-z][a-z0-9+.-]*):\/\//i;
@@ -35,24 +38,27 @@ const POSITION = /^@(0|[1-9][0-9]{0,5})$/;
 const DIGEST_LIKE = /^sha[0-9]+:/;
 const MAX_PATH_LENGTH = 4_095;
 const MAX_NAME_LENGTH = 1_024;
-// https://github.com/containers/image/blob/v5.30.2/oci/internal/oci_util.go, cut into components.
+// https://github.com/containers/image/blob/v5.30.2/oci/internal/oci_util.go, split into components.
 const NAME_COMPONENT = /^[A-Za-z0-9]+(?:(?:--|[-._:@+])[A-Za-z0-9]+)*$/;
 
 export function isFileReference(reference: ImageReference): reference is FileReference {
   return 'transport' in reference;
 }
 
-/** The transport of a text that names an image in files. `oci:5000/app` is one; `docker://oci:5000/app` is none. */
+/**
+ * Returns the transport of a text that names an image in files: `oci` for `oci:5000/app`, undefined
+ * for `docker://oci:5000/app`.
+ */
 export function fileTransportOf(text: string): FileTransport | undefined {
   return FILE_TRANSPORTS.find((transport) => text.startsWith(`${transport}:`));
 }
 
-/** What stands behind `docker://`: a name that is taken as it is written, and by no alias. */
+/** Returns the text after `docker://`, a name that is used as written and never as an alias. */
 export function registryNameOf(text: string): string | undefined {
   return text.startsWith(REGISTRY_PREFIX) ? text.slice(REGISTRY_PREFIX.length) : undefined;
 }
 
-/** What a text names as its transport when it is none that we have. */
+/** Returns the transport that a text names if Sealift does not support it. */
 export function foreignTransportOf(text: string): string | undefined {
   if (fileTransportOf(text) !== undefined || text.startsWith(REGISTRY_PREFIX)) return undefined;
   const known = OTHER_TRANSPORTS.find((transport) => text.startsWith(`${transport}:`));
@@ -66,15 +72,15 @@ function refuse(text: string, what: string): never {
   });
 }
 
-function splitDigest(text: string, rest: string): { readonly place: string; readonly digest: Digest | undefined } {
+function splitDigest(text: string, rest: string): { readonly location: string; readonly digest: Digest | undefined } {
   const at = rest.lastIndexOf('@');
   const ending = rest.slice(at + 1);
-  if (at < 0 || !DIGEST_LIKE.test(ending)) return { place: rest, digest: undefined };
-  if (isDigest(ending)) return { place: rest.slice(0, at), digest: ending };
+  if (at < 0 || !DIGEST_LIKE.test(ending)) return { location: rest, digest: undefined };
+  if (isDigest(ending)) return { location: rest.slice(0, at), digest: ending };
   return refuse(text, `digest "${ending}": expected sha256 or sha512, a colon and lower-case hex`);
 }
 
-/** An image of docker-archive is called as in a registry, one of the others by an annotation. */
+/** An image in a docker-archive has a name as in a registry; the other transports name an image by an annotation. */
 function parseName(text: string, transport: FileTransport, name: string): string {
   if (transport === 'docker-archive') return formatReference(withDefaultTag(parseReference(name)));
   const isName = name.length <= MAX_NAME_LENGTH && name.split('/').every((part) => NAME_COMPONENT.test(part));
@@ -90,22 +96,27 @@ function parseSelector(text: string, transport: FileTransport, written: string):
 }
 
 /**
- * Parses those references of containers-transports(5) that name files. A digest at the end is always a pin;
- * containers/image would take it for a part of path or name. Throws `REFERENCE_INVALID`.
+ * Parses the references of containers-transports(5) that name files. A digest at the end is always a pin;
+ * containers/image would read it as part of the path or the name. Throws `REFERENCE_INVALID`.
  */
 export function parseFileReference(text: string): FileReference {
   const transport = fileTransportOf(text) ?? refuse(text, `expected ${FILE_TRANSPORTS.join(', ')}`);
-  const { place, digest } = splitDigest(text, text.slice(transport.length + 1));
-  const colon = place.indexOf(':');
-  const path = colon < 0 ? place : place.slice(0, colon);
+  const { location, digest } = splitDigest(text, text.slice(transport.length + 1));
+  const colon = location.indexOf(':');
+  const path = colon < 0 ? location : location.slice(0, colon);
   if (path === '' || path.length > MAX_PATH_LENGTH || path.includes('\0')) {
     refuse(text, `expected a path after "${transport}:"`);
   }
-  return { transport, path, selector: parseSelector(text, transport, colon < 0 ? '' : place.slice(colon + 1)), digest };
+  return {
+    transport,
+    path,
+    selector: parseSelector(text, transport, colon < 0 ? '' : location.slice(colon + 1)),
+    digest,
+  };
 }
 
-/** Where the image lies, without saying which one: `transport:path`, or the repository. */
-export function formatImagePlace(reference: ImageReference): string {
+/** Returns where images are, without selecting one of them: `transport:path`, or the repository. */
+export function formatImageLocation(reference: ImageReference): string {
   return isFileReference(reference) ? `${reference.transport}:${reference.path}` : formatRepositoryName(reference);
 }
 
@@ -116,5 +127,5 @@ export function formatImageReference(reference: ImageReference): string {
   const named = selector.kind === 'name' ? `:${selector.name}` : '';
   const counted = selector.kind === 'position' ? `:@${selector.position}` : '';
   const digest = reference.digest === undefined ? '' : `@${reference.digest}`;
-  return `${formatImagePlace(reference)}${named}${counted}${digest}`;
+  return `${formatImageLocation(reference)}${named}${counted}${digest}`;
 }

@@ -1,24 +1,23 @@
 import { prefixError, SealiftError } from '../errors/index.ts';
 import { LIMITS } from '../limits/index.ts';
 import type { Descriptor } from './descriptor.ts';
-import { type Digest, parseDigest } from './digest.ts';
-import { hashBytes } from './hash-bytes.ts';
+import { type Digest, hashBytes, parseDigest } from './digest.ts';
 import type { ImageManifest } from './manifest.ts';
 import { isJsonObject, parseStrictJson } from './parse-json.ts';
 import { imageConfigSchema, type RawImageConfig, readDocument, refuseKeyVariants } from './schema.ts';
 
-/** How the image wants to be run; absent and null members are empty. All of it is attacker-controlled text. */
+/** How the image asks to be run. Absent and null members are empty. All values are attacker-controlled. */
 export interface RuntimeDefaults {
   /** As written: `user[:group]`, names or numbers; empty for root. */
   readonly user: string;
-  /** `NAME=value`, in order, without NUL. */
+  /** `NAME=value`, in order. Contains no NUL. */
   readonly env: readonly string[];
   readonly entrypoint: readonly string[];
   readonly cmd: readonly string[];
   readonly workingDir: string;
-  /** Without prototype. */
+  /** Has no prototype. */
   readonly labels: Readonly<Record<string, string>>;
-  /** `80/tcp` … */
+  /** For example `80/tcp`. */
   readonly exposedPorts: readonly string[];
   readonly volumes: readonly string[];
   readonly stopSignal: string | undefined;
@@ -37,7 +36,7 @@ export interface ImageConfig {
   readonly config: RuntimeDefaults;
 }
 
-/** A blob and what it must uncompress to. */
+/** A layer blob and the digest of its uncompressed bytes. */
 export interface ImageLayer {
   readonly descriptor: Descriptor;
   readonly diffId: Digest;
@@ -56,12 +55,20 @@ const CONFIG_KEYS = [
 ];
 const ROOTFS_KEYS = ['type', 'diff_ids'];
 const RUNTIME_KEYS = [
-  ...['User', 'Env', 'Entrypoint', 'Cmd', 'WorkingDir', 'Labels', 'ExposedPorts', 'Volumes', 'StopSignal'],
+  'User',
+  'Env',
+  'Entrypoint',
+  'Cmd',
+  'WorkingDir',
+  'Labels',
+  'ExposedPorts',
+  'Volumes',
+  'StopSignal',
 ];
 
 const REQUIRED_KEYS = ['os', 'architecture', 'rootfs'];
 
-/** An artifact may call its config that of an image. */
+/** Refuses a document without any required key: an artifact may give its config the media type of an image config. */
 function assertImageConfig(document: unknown): void {
   if (!isJsonObject(document)) throw new SealiftError('CONFIG_INVALID', 'document: expected an object');
   if (REQUIRED_KEYS.some((key) => key in document)) return;
@@ -72,9 +79,10 @@ function assertImageConfig(document: unknown): void {
 
 function refuseSpellings(document: unknown): void {
   if (!isJsonObject(document)) return;
-  refuseKeyVariants(document, CONFIG_KEYS, 'CONFIG_INVALID', 'document');
-  refuseKeyVariants(document['rootfs'], ROOTFS_KEYS, 'CONFIG_INVALID', 'rootfs');
-  refuseKeyVariants(document['config'], RUNTIME_KEYS, 'CONFIG_INVALID', 'config');
+  const code = 'CONFIG_INVALID';
+  refuseKeyVariants(document, { knownKeys: CONFIG_KEYS, code, where: 'document' });
+  refuseKeyVariants(document['rootfs'], { knownKeys: ROOTFS_KEYS, code, where: 'rootfs' });
+  refuseKeyVariants(document['config'], { knownKeys: RUNTIME_KEYS, code, where: 'config' });
 }
 
 function toRuntimeDefaults(raw: RawImageConfig['config']): RuntimeDefaults {
@@ -92,7 +100,7 @@ function toRuntimeDefaults(raw: RawImageConfig['config']): RuntimeDefaults {
 }
 
 /**
- * Reads an image config, OCI or Docker. Throws `JSON_INVALID`, `CONFIG_INVALID`, `DIGEST_INVALID`.
+ * Parses an image config, OCI or Docker. Throws `JSON_INVALID`, `CONFIG_INVALID`, `DIGEST_INVALID`.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
  */
 export function parseImageConfig(
@@ -107,7 +115,11 @@ export function parseImageConfig(
     const { os, architecture, variant, author, created } = raw;
     const diffIds = raw.rootfs.diff_ids.map(parseDigest);
     return {
-      ...{ os, architecture, variant, author, created },
+      os,
+      architecture,
+      variant,
+      author,
+      created,
       osVersion: raw['os.version'],
       osFeatures: raw['os.features'],
       rootfs: { diffIds },
@@ -134,7 +146,7 @@ export function matchDiffIds(manifest: ImageManifest, config: ImageConfig): read
 }
 
 /**
- * The chainID of each layer upon those below it, lowest first.
+ * Returns the chainID of each layer, lowest first. It covers the layer and all layers below it.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md#layer-chainid
  */
 export function chainIds(diffIds: readonly Digest[]): readonly Digest[] {

@@ -53,7 +53,7 @@ const DEFAULT_MANIFEST_LIMITS: ManifestLimits = {
   maxJsonDepth: LIMITS.maxJsonDepth.default,
 };
 
-/** The two types of Docker's first manifests begin with this. */
+/** Prefix of the two media types of Docker schema 1 manifests. */
 const SCHEMA_1 = 'application/vnd.docker.distribution.manifest.v1+';
 
 const DOCUMENT_KEYS = ['schemaVersion', 'mediaType', 'config', 'layers', 'manifests', 'fsLayers', 'history', 'blobs'];
@@ -61,10 +61,10 @@ const COMMON_KEYS = ['artifactType', 'annotations'];
 const DESCRIPTOR_KEYS = ['mediaType', 'digest', 'size', 'urls', 'data', 'platform', ...COMMON_KEYS];
 const PLATFORM_KEYS = ['os', 'architecture', 'variant', 'os.version', 'os.features'];
 
-/** Content types that say nothing of the document; some registries and most file servers answer with them. */
+/** Content types that do not identify the document; some registries and most file servers send them. */
 const GENERIC_TYPES = new Set(['', 'application/json', 'application/octet-stream', 'text/plain']);
 
-/** `contentType` without parameters. */
+/** Takes a content type without parameters. */
 export function isGenericContentType(contentType: string): boolean {
   return GENERIC_TYPES.has(contentType);
 }
@@ -73,7 +73,7 @@ function invalid(message: string): SealiftError {
   return new SealiftError('MANIFEST_INVALID', message);
 }
 
-/** `fallback` says what it is where its type is none that we know by name. */
+/** `fallback` describes a document whose media type belongs to no known artifact. */
 function unsupported(mediaType: string, fallback: string): SealiftError {
   const artifact = nameArtifact(mediaType);
   const what = artifact === undefined ? fallback : `${artifact.name} (${fallback})`;
@@ -83,13 +83,14 @@ function unsupported(mediaType: string, fallback: string): SealiftError {
 }
 
 function refuseSpellings(document: JsonObject): void {
-  refuseKeyVariants(document, [...DOCUMENT_KEYS, ...COMMON_KEYS], 'MANIFEST_INVALID', 'document');
+  const code = 'MANIFEST_INVALID';
+  refuseKeyVariants(document, { knownKeys: [...DOCUMENT_KEYS, ...COMMON_KEYS], code, where: 'document' });
   for (const member of ['config', 'layers', 'manifests']) {
     const value = document[member];
     for (const descriptor of Array.isArray(value) ? value : [value]) {
-      refuseKeyVariants(descriptor, DESCRIPTOR_KEYS, 'MANIFEST_INVALID', member);
+      refuseKeyVariants(descriptor, { knownKeys: DESCRIPTOR_KEYS, code, where: member });
       const platform = isJsonObject(descriptor) ? descriptor['platform'] : undefined;
-      refuseKeyVariants(platform, PLATFORM_KEYS, 'MANIFEST_INVALID', `${member}: platform`);
+      refuseKeyVariants(platform, { knownKeys: PLATFORM_KEYS, code, where: `${member}: platform` });
     }
   }
 }
@@ -101,8 +102,8 @@ function checkVersion(document: JsonObject): void {
 }
 
 /**
- * What the members say that the document is. One that could be read as two things is none (CVE-2021-41190); a key
- * counts even when its value is null.
+ * Derives the kind of a document from its members. A document that could be read as two kinds is refused
+ * (CVE-2021-41190). A key counts even if its value is null.
  */
 function kindByStructure(document: JsonObject): ManifestKind | undefined {
   const present = DOCUMENT_KEYS.slice(2).filter((key) => key in document);
@@ -119,7 +120,10 @@ function kindByStructure(document: JsonObject): ManifestKind | undefined {
 
 const MEMBERS_OF = { manifest: 'a manifest', index: 'an index', neither: 'neither' } as const;
 
-/** https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests: both must agree. */
+/**
+ * Returns the media type on which document and Content-Type agree.
+ * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
+ */
 function agreedMediaType(document: JsonObject, contentType: string): string | undefined {
   const declared = document['mediaType'];
   if (declared !== undefined && (typeof declared !== 'string' || declared === '')) {
@@ -152,7 +156,7 @@ function identify(document: JsonObject, contentType: string): { kind: ManifestKi
 
 function refuseArtifact(document: JsonObject): void {
   const type = document['artifactType'] ?? '';
-  // Some tools repeat the type of an image's config there.
+  // Some tools repeat the media type of the image config there.
   if (type === '' || (typeof type === 'string' && isImageConfigType(type))) return;
   throw unsupported(String(type), `an artifact of type ${JSON.stringify(type)}`);
 }
@@ -207,7 +211,7 @@ function readIndex(document: JsonObject, mediaType: string): ImageIndex {
 }
 
 /**
- * Reads an image manifest or index, OCI or Docker schema 2; `contentType` is what the registry said, or empty. Throws
+ * Parses an image manifest or index, OCI or Docker schema 2. `contentType` is what the registry sent, or empty. Throws
  * `JSON_INVALID`, `MANIFEST_INVALID`, `MANIFEST_UNSUPPORTED`, `DIGEST_INVALID`, `LAYER_LIMIT_EXCEEDED`.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
  */

@@ -9,7 +9,7 @@ export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
 export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 export const DOCKER_MANIFEST_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json';
 
-/** What an `Accept` header names when a manifest is asked for, and all that {@link manifestKind} knows. */
+/** The media types that a request for a manifest accepts. {@link manifestKind} knows exactly these. */
 export const MANIFEST_MEDIA_TYPES = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_MANIFEST_LIST] as const;
 
 const MANIFEST_KINDS: ReadonlyMap<string, ManifestKind> = new Map([
@@ -40,13 +40,16 @@ const LAYER_COMPRESSIONS: ReadonlyMap<string, LayerCompression> = new Map([
   ['application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', 'gzip'],
 ]);
 
-/** https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#non-distributable-layers, and what Docker calls so. */
+/**
+ * Foreign layers of OCI (https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#non-distributable-layers)
+ * and Docker.
+ */
 const FOREIGN =
   /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.v1|docker\.image\.rootfs\.foreign\.diff)\.tar/;
 
 const ENCRYPTED_SUFFIX = '+encrypted';
 
-/** `undefined` for a media type that is neither an image manifest nor an index. */
+/** Returns `undefined` for a media type that is neither an image manifest nor an index. */
 export function manifestKind(mediaType: string): ManifestKind | undefined {
   return MANIFEST_KINDS.get(mediaType);
 }
@@ -55,12 +58,12 @@ export function isImageConfigType(mediaType: string): boolean {
   return CONFIG_MEDIA_TYPES.has(mediaType);
 }
 
-/** Whether a registry may lack a layer of this type, and have its manifest say where it lies. */
+/** True if a registry may lack a layer of this type, since the manifest can list URLs for it. */
 export function isForeignLayerType(mediaType: string): boolean {
   return FOREIGN.test(mediaType);
 }
 
-/** How the bytes of a layer are to be read; the media type alone decides. Throws `LAYER_TYPE_UNSUPPORTED`. */
+/** Returns the compression of a layer, which its media type alone decides. Throws `LAYER_TYPE_UNSUPPORTED`. */
 export function layerCompression(mediaType: string): LayerCompression {
   const compression = LAYER_COMPRESSIONS.get(mediaType);
   if (compression !== undefined) return compression;

@@ -1,4 +1,4 @@
-/** What something that is no image is called, and what to do with it instead. */
+/** The name of an artifact that is not an image, and a hint about what to do with it. */
 export interface NamedArtifact {
   readonly name: string;
   readonly hint: string;
@@ -7,7 +7,7 @@ export interface NamedArtifact {
 const SUBJECT = 'it describes an image and is not an image itself; pull the image that it belongs to';
 const OTHER_TOOL = 'it is not an image; fetch it with the tool that it was made for, or with oras';
 
-/** By how their media types begin, in lower case. */
+/** Known artifacts by the prefix of their media types, in lower case. */
 const ARTIFACTS: readonly (readonly [prefix: string, name: string, hint: string])[] = [
   ['application/vnd.cncf.helm.', 'a Helm chart', 'install it with helm, and pull the images that it names'],
   ['application/vnd.dev.cosign.simplesigning.', 'a cosign signature', SUBJECT],
@@ -42,7 +42,7 @@ const ARTIFACTS: readonly (readonly [prefix: string, name: string, hint: string]
   ['application/vnd.unknown.', 'an OCI artifact', OTHER_TOOL],
 ];
 
-/** What a media type of a manifest, a config or a layer is known to stand for; undefined for those of images. */
+/** Returns the artifact that uses a media type for its manifest, config or layer; undefined for the types of images. */
 export function nameArtifact(mediaType: string): NamedArtifact | undefined {
   const folded = mediaType.toLowerCase();
   const found = ARTIFACTS.find(([prefix]) => folded.startsWith(prefix));

@@ -2,11 +2,11 @@ import { SealiftError } from '../errors/index.ts';
 import { LIMITS, limitExceeded } from '../limits/index.ts';
 
 export interface JsonLimits {
-  /** Objects and arrays inside each other; a scalar document has depth 0. */
+  /** Levels of nested objects and arrays; a scalar document has depth 0. */
   readonly maxDepth?: number;
 }
 
-// Sticky, so that each match starts where the reader is; every one of them is linear.
+// Sticky, so that each match starts at the current position. Each pattern takes linear time.
 const WHITESPACE = /[ \t\n\r]*/y;
 const PLAIN_CHARACTERS = /[^"\\\u0000-\u001f]*/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
@@ -30,7 +30,7 @@ const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([
   ['t', '\t'],
 ]);
 
-/** One document under the reader's finger. Recursion is bounded by `maxDepth`. */
+/** Parses one document. `maxDepth` bounds the recursion. */
 class JsonReader {
   readonly #text: string;
   readonly #maxDepth: number;
@@ -70,7 +70,7 @@ class JsonReader {
     return depth + 1;
   }
 
-  /** A null prototype makes `__proto__` and `constructor` keys like any other. */
+  /** With a null prototype, `__proto__` and `constructor` are keys like any other. */
   #object(depth: number): Record<string, unknown> {
     const object: Record<string, unknown> = Object.create(null);
     this.#position++;
@@ -127,7 +127,7 @@ class JsonReader {
     const digits = this.#take(NUMBER);
     if (digits === '') this.#refuse('expected a value');
     const value = Number(digits);
-    // A double would silently round such a number, and another reader might not.
+    // A double would silently round such a number, and another parser might not.
     if (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value))) {
       this.#refuse('number is outside of ±(2^53-1)', start);
     }
@@ -159,7 +159,7 @@ class JsonReader {
 
 function decodeUtf8(rawBytes: Uint8Array): string {
   try {
-    // ignoreBOM keeps the mark in the text, where the reader refuses it (RFC 8259 §8.1).
+    // ignoreBOM keeps the byte order mark in the text, so that the parser refuses it (RFC 8259 §8.1).
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(rawBytes);
   } catch (cause) {
     throw new SealiftError('JSON_INVALID', 'json: expected UTF-8', { cause });
@@ -167,9 +167,9 @@ function decodeUtf8(rawBytes: Uint8Array): string {
 }
 
 /**
- * Reads RFC 8259 JSON so that no other reader can see another document in the same bytes: UTF-8 without mark, no
- * duplicate keys, nothing after the value, no integer that a double rounds. Objects have no prototype.
- * Linear in the input. Throws `JSON_INVALID` with the position.
+ * Parses RFC 8259 JSON strictly, so that no other parser can read a different document from the same bytes: UTF-8
+ * without a byte order mark, no duplicate keys, nothing after the value, no integer that a double rounds. Objects have
+ * no prototype. Takes linear time. Throws `JSON_INVALID` with the position.
  */
 export function parseStrictJson(raw: Uint8Array | string, limits: JsonLimits = {}): unknown {
   const text = typeof raw === 'string' ? raw : decodeUtf8(raw);

@@ -6,7 +6,7 @@ export interface Platform {
   readonly variant: string | undefined;
 }
 
-/** Names of `uname -m`, of Node's `process.arch` and of Debian → GOARCH and variant, which image indexes use. */
+/** Maps names of `uname -m`, Node's `process.arch` and Debian to GOARCH and variant, which image indexes use. */
 const ARCHITECTURES: ReadonlyMap<string, readonly [architecture: string, variant?: string]> = new Map([
   ['x64', ['amd64']],
   ['x86_64', ['amd64']],
@@ -18,7 +18,7 @@ const ARCHITECTURES: ReadonlyMap<string, readonly [architecture: string, variant
   ['armhf', ['arm', 'v7']],
   ['armel', ['arm', 'v6']],
   ['loong64', ['loong64']],
-  // Node names the big- and little-endian ports alike, and only the latter runs on Linux.
+  // Node has one name for the big- and the little-endian port, and only the latter runs on Linux.
   ['ppc64', ['ppc64le']],
   ['mipsel', ['mipsle']],
 ] as const);
@@ -31,8 +31,8 @@ const DEFAULT_VARIANTS: ReadonlyMap<string, string> = new Map([
 const PART = /^[a-z0-9][a-z0-9_.-]{0,63}$/;
 
 /**
- * One spelling for what means the same: `aarch64` is `arm64`, arm64 is v8 and arm v7 unless said otherwise, and
- * amd64 v1 goes without a variant.
+ * Returns one spelling for platforms that are the same: `aarch64` becomes `arm64`, arm64 defaults to v8 and arm to v7,
+ * and amd64 v1 has no variant.
  */
 export function normalizePlatform(platform: Platform): Platform {
   const written = platform.architecture.toLowerCase();
@@ -44,7 +44,7 @@ export function normalizePlatform(platform: Platform): Platform {
   return { os: platform.os.toLowerCase(), architecture, variant };
 }
 
-/** `os/architecture[/variant]`, normalised. Throws `PLATFORM_INVALID`. */
+/** Parses `os/architecture[/variant]` and normalises it. Throws `PLATFORM_INVALID`. */
 export function parsePlatform(text: string): Platform {
   const [os = '', architecture = '', variant, ...rest] = text.split('/');
   const platform = normalizePlatform({ os, architecture, variant });
@@ -59,7 +59,7 @@ export function formatPlatform(platform: Platform): string {
   return [platform.os, platform.architecture, platform.variant].filter((part) => part).join('/');
 }
 
-/** The platform of a Linux machine whose Node calls its architecture `nodeArchitecture` (`process.arch`). */
+/** Returns the platform of a Linux machine on which `process.arch` of Node is `nodeArchitecture`. */
 export function hostPlatform(nodeArchitecture: string): Platform {
   return normalizePlatform({ os: 'linux', architecture: nodeArchitecture, variant: undefined });
 }

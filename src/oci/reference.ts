@@ -13,11 +13,11 @@ export interface Reference {
 const DEFAULT_DOMAIN = 'docker.io';
 const LEGACY_DOMAIN = 'index.docker.io';
 const MAX_NAME_LENGTH = 255;
-/** Longest name, tag and sha512 digest with their separators, and room for defaults; bounds the work below. */
+/** Fits the longest name, tag and sha512 digest with separators and defaults. Bounds the work of parsing. */
 const MAX_REFERENCE_LENGTH = 1024;
 
-// https://github.com/distribution/reference/blob/v0.6.0/regexp.go, cut so that each is matched against one bounded
-// component; a backtracking engine then takes linear time.
+// https://github.com/distribution/reference/blob/v0.6.0/regexp.go, split so that each pattern matches one bounded
+// component, which takes a backtracking engine linear time.
 const DOMAIN_LABEL = /^[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?$/;
 const IPV6_LITERAL = /^\[[a-fA-F0-9:]+\]$/;
 const PORT = /^[0-9]+$/;
@@ -32,7 +32,7 @@ function refuse(text: string, what: string, hint?: string): never {
   throw new SealiftError('REFERENCE_INVALID', message, hint === undefined ? {} : { hint });
 }
 
-/** `host[:port]` as the grammar of references has it; `host` may be an IPv6 address in brackets. */
+/** True for `host[:port]` in the grammar of references; `host` may be an IPv6 address in brackets. */
 export function isReferenceDomain(text: string): boolean {
   const hostEnd = text.startsWith('[') ? text.indexOf(']') + 1 : text.indexOf(':');
   const host = hostEnd > 0 ? text.slice(0, hostEnd) : text;
@@ -41,12 +41,12 @@ export function isReferenceDomain(text: string): boolean {
   return IPV6_LITERAL.test(host) || host.split('.').every((label) => DOMAIN_LABEL.test(label));
 }
 
-/** The rule of Docker: a first component is a host only if it could not be a name on Docker Hub. */
+/** Docker's rule: the first component is a host only if it cannot be a name on Docker Hub. */
 function looksLikeDomain(component: string): boolean {
   return component === 'localhost' || /[.:]/.test(component) || component.toLowerCase() !== component;
 }
 
-/** Whether a reference has no host of its own: `busybox`, `library/busybox:1`. */
+/** True if a reference names no host: `busybox`, `library/busybox:1`. */
 export function isShortName(text: string): boolean {
   const slash = text.indexOf('/');
   return slash < 0 || !looksLikeDomain(text.slice(0, slash));
@@ -62,7 +62,7 @@ function splitDomain(text: string): { domain: string; remainder: string } {
   return { domain, remainder: official ? `library/${remainder}` : remainder };
 }
 
-/** `path[:tag][@digest]`; a path has neither colon nor at sign, so the first of each separates. */
+/** Splits `path[:tag][@digest]`. A path has neither colon nor at sign, so the first of each is the separator. */
 function splitRemainder(remainder: string): { path: string; tag: string | undefined; digest: string | undefined } {
   const at = remainder.indexOf('@');
   const named = at < 0 ? remainder : remainder.slice(0, at);
@@ -83,7 +83,7 @@ function checkPath(text: string, path: string): void {
 }
 
 /**
- * Parses what a user writes, as `ParseNormalizedNamed` of containers/image does. A default tag is not added.
+ * Parses a reference as `ParseNormalizedNamed` of containers/image does. A default tag is not added.
  * https://github.com/distribution/reference/blob/v0.6.0/normalize.go — throws `REFERENCE_INVALID`.
  */
 export function parseReference(text: string): Reference {
@@ -108,7 +108,7 @@ export function parseReference(text: string): Reference {
   return refuse(text, `digest "${digest}": expected sha256 or sha512, a colon and lower-case hex`);
 }
 
-/** `domain/path`, the name that policies and credentials are looked up by. */
+/** Returns `domain/path`, the name under which policies and credentials are looked up. */
 export function formatRepositoryName(reference: Reference): string {
   return `${reference.domain}/${reference.path}`;
 }
@@ -120,7 +120,7 @@ export function formatReference(reference: Reference): string {
   return `${formatRepositoryName(reference)}${tag}${digest}`;
 }
 
-/** Makes the implied `latest` explicit where there is neither tag nor digest. */
+/** Adds the implied tag `latest` to a reference with neither tag nor digest. */
 export function withDefaultTag(reference: Reference): Reference {
   return reference.tag === undefined && reference.digest === undefined ? { ...reference, tag: 'latest' } : reference;
 }

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { type ErrorCode, SealiftError } from '../errors/index.ts';
 import { isJsonObject, type JsonObject } from './parse-json.ts';
 
-/** Absent, null and empty mean the same: Docker writes all three. */
+/** Absent, null and empty mean the same, since Docker writes all three. */
 const optionalText = z
   .string()
   .nullish()
@@ -10,7 +10,7 @@ const optionalText = z
 
 const text = optionalText.transform((value) => value ?? '');
 
-/** What becomes an argument or an environment variable ends at a NUL. */
+/** A string that becomes an argument or an environment variable, which end at a NUL. */
 const cString = z.string().refine((value) => !value.includes('\0'), 'expected no NUL character');
 const cStrings = z
   .array(cString)
@@ -92,7 +92,7 @@ export type RawDescriptor = z.output<typeof descriptorSchema>;
 export type RawIndexEntry = z.output<typeof entrySchema>;
 export type RawImageConfig = z.output<typeof imageConfigSchema>;
 
-/** The value as the schema describes it; `code` with the path of the first thing that is wrong otherwise. */
+/** Returns the value as the schema describes it. Throws `code` with the path of the first problem. */
 export function readDocument<S extends z.ZodType>(schema: S, value: unknown, code: ErrorCode): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
@@ -101,16 +101,23 @@ export function readDocument<S extends z.ZodType>(schema: S, value: unknown, cod
   throw new SealiftError(code, `${path}: ${issue?.message ?? 'unreadable'}`, { context: { path } });
 }
 
-/** As Go's encoding/json compares keys, which takes U+017F for `s` and U+212A for `k`. */
+export interface KeyCheck {
+  readonly knownKeys: readonly string[];
+  readonly code: ErrorCode;
+  /** The part of the document that the message names. */
+  readonly where: string;
+}
+
+/** Folds case as encoding/json of Go does to compare keys: U+017F equals `s`, and U+212A equals `k`. */
 function fold(key: string): string {
   return key.toUpperCase().toLowerCase();
 }
 
 /**
- * Refuses keys that a reader that ignores case would take for one of `knownKeys` (CVE-2021-41190 and its kin: a scanner
- * written in Go sees `Layers` where we do not).
+ * Refuses a key that a parser that ignores case would read as one of `knownKeys`: a scanner written in Go reads
+ * `Layers` as `layers`, and Sealift does not (compare CVE-2021-41190). Throws `code`.
  */
-export function refuseKeyVariants(value: unknown, knownKeys: readonly string[], code: ErrorCode, where: string): void {
+export function refuseKeyVariants(value: unknown, { knownKeys, code, where }: KeyCheck): void {
   if (!isJsonObject(value)) return;
   const exact = new Set(knownKeys);
   const folded = new Map(knownKeys.map((key) => [fold(key), key]));

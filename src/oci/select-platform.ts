@@ -3,7 +3,7 @@ import type { IndexEntry } from './manifest.ts';
 import { isImageConfigType } from './media-type.ts';
 import { formatPlatform, normalizePlatform, type Platform } from './platform.ts';
 
-/** Lowest version of an architecture whose versions run the programs of all lower ones. */
+/** The lowest version of each architecture whose versions run the programs of all lower versions. */
 const LOWEST_VERSIONS: ReadonlyMap<string, number> = new Map([
   ['amd64', 1],
   ['arm', 5],
@@ -12,7 +12,7 @@ const LOWEST_VERSIONS: ReadonlyMap<string, number> = new Map([
 
 const MAX_LISTED = 20;
 
-/** Best first: the wanted variant, then what it can run as well. */
+/** Returns the wanted variant and then the other variants that it can run, best first. */
 function acceptableVariants({ architecture, variant }: Platform): readonly (string | undefined)[] {
   const lowest = LOWEST_VERSIONS.get(architecture);
   if (lowest === undefined) return [variant, undefined];
@@ -22,9 +22,10 @@ function acceptableVariants({ architecture, variant }: Platform): readonly (stri
 }
 
 function isRunnable({ platform, artifactType }: IndexEntry): boolean {
-  // Builders attach attestations as entries for a platform that nobody has.
+  // Builders attach attestations as entries for this platform, which no machine has.
   if (platform?.os === 'unknown' && platform.architecture === 'unknown') return false;
-  // https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#properties: of an image, the config's type.
+  // https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#properties: images have the type of their
+  // config.
   return artifactType === undefined || isImageConfigType(artifactType);
 }
 
@@ -33,8 +34,8 @@ function platformOf(entry: IndexEntry): Platform | undefined {
 }
 
 /**
- * The entry of an index for the wanted platform: the best variant, the first of equals, else the first that names no
- * platform (an index in an index). `os.version` is not looked at.
+ * Returns the entry of an index for the wanted platform: the first one with the best variant, or else the first one
+ * that names no platform (an index in an index). `os.version` is ignored.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md — throws `PLATFORM_NOT_FOUND`.
  */
 export function selectPlatform(entries: readonly IndexEntry[], wanted: Platform): IndexEntry {

@@ -1,4 +1,4 @@
-import { formatImagePlace, formatPlatform, type Platform } from '../oci/index.ts';
+import { formatImageLocation, formatPlatform, type Platform } from '../oci/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 import type { LayerFormat } from './layer-format.ts';
 import type { PreparedImage } from './prepare-image.ts';
@@ -24,7 +24,7 @@ export function describePull(
 ): PullResult {
   const { image, layers } = prepared;
   return {
-    name: formatImagePlace(image.reference),
+    name: formatImageLocation(image.reference),
     manifestDigest: image.manifestDigest,
     indexDigest: image.indexDigest,
     platform: formatPlatform(platform),

@@ -1,6 +1,6 @@
 import { prefixError } from '../errors/index.ts';
 import {
-  formatImagePlace,
+  formatImageLocation,
   formatPlatform,
   type ImageConfig,
   type ImageManifest,
@@ -65,7 +65,7 @@ interface InspectedDocuments {
 function summarize({ reference, manifest, config, digests }: InspectedDocuments): InspectSummary {
   const { os, architecture, variant, created } = config;
   return {
-    name: formatImagePlace(reference),
+    name: formatImageLocation(reference),
     ...digests,
     mediaType: manifest.mediaType,
     platform: formatPlatform({ os, architecture, variant }),

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   fileTransportOf,
   foreignTransportOf,
-  formatImagePlace,
+  formatImageLocation,
   formatImageReference,
   parseFileReference,
   parseReference,
@@ -74,10 +74,10 @@ describe('formatImageReference', () => {
   });
 });
 
-describe('formatImagePlace', () => {
+describe('formatImageLocation', () => {
   it('leaves out which image is meant', () => {
-    expect(formatImagePlace(parseFileReference(`oci:/srv/app:1.2@${DIGEST}`))).toBe('oci:/srv/app');
-    expect(formatImagePlace(parseReference('busybox:1'))).toBe('docker.io/library/busybox');
+    expect(formatImageLocation(parseFileReference(`oci:/srv/app:1.2@${DIGEST}`))).toBe('oci:/srv/app');
+    expect(formatImageLocation(parseReference('busybox:1'))).toBe('docker.io/library/busybox');
   });
 });
 

@@ -5,8 +5,8 @@ import {
   layerCompression,
   MANIFEST_MEDIA_TYPES,
   manifestKind,
-  nameArtifact,
-} from '../../../src/oci/index.ts';
+} from '../../../src/oci/media-type.ts';
+import { nameArtifact } from '../../../src/oci/name-artifact.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 describe('layerCompression', () => {
