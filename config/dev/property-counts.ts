@@ -1,4 +1,5 @@
 import { configureGlobal } from 'fast-check';
+import { IS_SOAK } from '../../test/support/soak.ts';
 
 const fuzzSeconds = Number(process.env['SEALIFT_FUZZ_SECONDS'] ?? 0);
 
@@ -8,6 +9,6 @@ if (fuzzSeconds > 0) {
     interruptAfterTimeLimit: fuzzSeconds * 1000,
     markInterruptAsFailure: false,
   });
-} else if (process.env['SEALIFT_SOAK'] !== undefined) {
+} else if (IS_SOAK) {
   configureGlobal({ numRuns: 5_000 });
 }

@@ -13,10 +13,10 @@ import { mountsBelow } from '../support/machine/mounts.ts';
 import { describeWith } from '../support/machine/needs.ts';
 import { compareTrees, readTree, type Tree } from '../support/oracles/tree.ts';
 import { runSealift, type SealiftResult } from '../support/programs/sealift-command.ts';
+import { IS_SOAK } from '../support/soak.ts';
 import { findRemains } from '../support/stores/store-files.ts';
 
 const NAME = 'registry.example/rich:1';
-const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 
 /** How skopeo is asked to write it, and how sealift to read it, with whatever is done to the file in between. */
 const FORMS: readonly {
@@ -193,8 +193,8 @@ function* largeMembers(): Generator<TarMember> {
   }
 }
 
-const WITHOUT_SOAK = SOAK ? '' : ' (skipped unless SEALIFT_SOAK is set: writes a gigabyte)';
-describe.skipIf(!SOAK || !IS_ROOT)(`an archive of 300 MB${WITHOUT_SOAK}`, () => {
+const WITHOUT_SOAK = IS_SOAK ? '' : ' (skipped unless SEALIFT_SOAK is set: writes a gigabyte)';
+describe.skipIf(!IS_SOAK || !IS_ROOT)(`an archive of 300 MB${WITHOUT_SOAK}`, () => {
   let bed: TestBed;
   let layer: BuiltLayer;
 

@@ -13,13 +13,13 @@ import { compareTrees, readTree, type Tree } from '../support/oracles/tree.ts';
 import type { LayerForm } from '../support/programs/pull-steps.ts';
 import { runSealift, type SealiftResult } from '../support/programs/sealift-command.ts';
 import { countFetches } from '../support/proxies/tamper-proxy.ts';
+import { IS_SOAK } from '../support/soak.ts';
 import { emptyContents, halvesOf, listContents } from '../support/stores/store-contents.ts';
 
-const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
-const ROUNDS = SOAK ? 20 : 2;
+const ROUNDS = IS_SOAK ? 20 : 2;
 const FORMS: readonly LayerForm[] = ['erofs', 'directory'];
 /** The short run does without the packages of many files. */
-const WITHOUT = SOAK ? [] : ['adwaita-icon-theme', 'perl-modules-5.36', 'ncurses-term', 'tzdata'];
+const WITHOUT = IS_SOAK ? [] : ['adwaita-icon-theme', 'perl-modules-5.36', 'ncurses-term', 'tzdata'];
 /** Two images that share their lower layers, and differ in the topmost. */
 const NAMES = ['one', 'two'] as const;
 type Name = (typeof NAMES)[number];

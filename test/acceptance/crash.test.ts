@@ -10,12 +10,12 @@ import { compareTrees, readTree, type Tree } from '../support/oracles/tree.ts';
 import { type InterruptedPulls, interruptedCli, interruptedDaemon } from '../support/programs/interrupted-pulls.ts';
 import type { LayerForm } from '../support/programs/pull-steps.ts';
 import { chooseSeed, seededRandom } from '../support/seeded-random.ts';
+import { IS_SOAK } from '../support/soak.ts';
 import { emptyContents, listContents } from '../support/stores/store-contents.ts';
 
-const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
-const KILLS = SOAK ? 50 : 10;
+const KILLS = IS_SOAK ? 50 : 10;
 /** The short run does without the packages of many files. */
-const WITHOUT = SOAK ? [] : ['adwaita-icon-theme', 'perl-modules-5.36', 'ncurses-term', 'tzdata'];
+const WITHOUT = IS_SOAK ? [] : ['adwaita-icon-theme', 'perl-modules-5.36', 'ncurses-term', 'tzdata'];
 
 const PULLERS = (['sealift', 'sealiftd'] as const).flatMap((program) =>
   (['erofs', 'directory'] as const).map((form) => ({ name: `${program} with ${form} layers`, program, form })),

@@ -13,11 +13,10 @@ import { compareTrees, readTree, type Tree } from '../support/oracles/tree.ts';
 import { unpackWithUmoci } from '../support/oracles/umoci.ts';
 import { runSealift } from '../support/programs/sealift-command.ts';
 import { countFetches } from '../support/proxies/tamper-proxy.ts';
+import { IS_SOAK } from '../support/soak.ts';
 import { findRemains } from '../support/stores/store-files.ts';
 
 const COMPRESSIONS = ['gzip', 'zstd', 'none', 'gzip-parts', 'zstd-parts'] as const;
-
-const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 
 /** In the short run each format and compression either behind an index or not, and each of both ways often. */
 const MATRIX = (['oci', 'docker'] as const).flatMap((format, atFormat) =>

@@ -4,13 +4,12 @@ import { buildImage, buildLayer } from '../support/builders/image-builder.ts';
 import { pseudoRandom } from '../support/builders/small-image.ts';
 import { dir, file, type TarMember, tarStream } from '../support/builders/tar-builder.ts';
 import { describeWith } from '../support/machine/needs.ts';
+import { IS_SOAK } from '../support/soak.ts';
 
 const MIB = 1 << 20;
 const FILES = 256;
 const FILE_BYTES = 4 * MIB;
 const LIMIT_BYTES = 150 * 1000 * 1000;
-
-const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 
 /** 4 MiB a file, half of it incompressible and far apart, so that a decoder needs its whole window. */
 function* members(files: number): Generator<TarMember> {

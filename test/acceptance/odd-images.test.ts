@@ -7,12 +7,12 @@ import { loopsBelow } from '../support/machine/loops.ts';
 import { mountsBelow, unmountBelow } from '../support/machine/mounts.ts';
 import { describeWith } from '../support/machine/needs.ts';
 import { runSealift, type SealiftResult } from '../support/programs/sealift-command.ts';
+import { IS_SOAK } from '../support/soak.ts';
 
-const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 /** What overlayfs takes at most. */
 const MAX_LAYERS = 500;
 /** Enough for a line of mountinfo to be longer than what is read at a time. */
-const MANY_LAYERS = SOAK ? MAX_LAYERS : 80;
+const MANY_LAYERS = IS_SOAK ? MAX_LAYERS : 80;
 const MAX_PEAK_BYTES = 200e6;
 
 /** Each has a file of its own, and one that all have. */

@@ -26,6 +26,7 @@ import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
 import { CHECKPOINT_VARIABLE, DIE_AT, LIVE_BYTES, PASSED } from '../support/programs/checkpoint-folder.ts';
 import { isMountedAt, PULL_STEPS, TREE_STEPS } from '../support/programs/pull-steps.ts';
 import { type RunningRegistry, startDockerRegistry } from '../support/registries/docker-registry.ts';
+import { IS_SOAK } from '../support/soak.ts';
 
 const GIB = 1 << 30;
 const NODE = '/usr/lib/sealift/lib/node';
@@ -39,13 +40,12 @@ const STORE = '/run/kata-containers/image';
 const STEPS = [...PULL_STEPS, ...TREE_STEPS];
 
 /** Each takes ten seconds in the emulated machine: what only a disk has, a mount, and all of them in the long run. */
-const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
-const KILLED_AT = SOAK ? STEPS : (['mapping-created', 'mapping-opened', 'published', 'mounted'] as const);
-const ROUNDS = SOAK ? [1, 2, 3] : [1];
+const KILLED_AT = IS_SOAK ? STEPS : (['mapping-created', 'mapping-opened', 'published', 'mounted'] as const);
+const ROUNDS = IS_SOAK ? [1, 2, 3] : [1];
 const KILLS = ROUNDS.flatMap((round) => KILLED_AT.map((step) => ({ step, round })));
-const [IN_A_ROW, AT_ONCE] = SOAK ? [200, 50] : [20, 6];
+const [IN_A_ROW, AT_ONCE] = IS_SOAK ? [200, 50] : [20, 6];
 /** With each pull, of what is alive in the main thread. */
-const MAX_GROWTH_BYTES = SOAK ? 25_000 : 500_000;
+const MAX_GROWTH_BYTES = IS_SOAK ? 25_000 : 500_000;
 
 /** Layers of the container that runs all the time, and the new image's own. */
 const LAYERS = 3;

@@ -10,13 +10,13 @@ import { GUEST, GuestDaemon } from '../support/podvm/guest-daemon.ts';
 import { ReapedFolder } from '../support/podvm/supervised-process.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
 import { type RunningRegistry, startDockerRegistry } from '../support/registries/docker-registry.ts';
+import { IS_SOAK } from '../support/soak.ts';
 
 const MIB = 1 << 20;
 const WORDS = 'known words of the image that must not reach the host';
 /** https://gitlab.com/cryptsetup/LUKS2-docs: the magic of both header copies. */
 const LUKS_MAGIC = [Buffer.from('LUKS\xba\xbe', 'latin1'), Buffer.from('SKUL\xba\xbe', 'latin1')];
 const NODE = '/dev/image_store';
-const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 
 interface Unusable {
   readonly what: string;

@@ -13,9 +13,9 @@ import type { GuestDisk, GuestProcess } from '../support/podvm/types.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
 import { startTamperProxy, type TamperProxy } from '../support/proxies/tamper-proxy.ts';
 import { type RunningRegistry, startDockerRegistry } from '../support/registries/docker-registry.ts';
+import { IS_SOAK } from '../support/soak.ts';
 
 const MIB = 1 << 20;
-const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 const FILE_BYTES = (IS_SOAK ? 24 : 4) * MIB;
 const DISK_BYTES = (IS_SOAK ? 128 : 64) * MIB;
 /** Of the blocks of the image that the host changes; the long run changes every second one. */

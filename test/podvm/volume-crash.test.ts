@@ -4,6 +4,7 @@ import { describeWith } from '../support/machine/needs.ts';
 import { expectFailure } from '../support/matchers.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
 import { guestSettings, installVolumeGuest, mountPointOf, VolumeGuest } from '../support/podvm/volume-guest.ts';
+import { IS_SOAK } from '../support/soak.ts';
 
 const MIB = 1 << 20;
 const CHECKPOINTS = [
@@ -23,7 +24,7 @@ const CHECKPOINTS = [
 ] as const;
 
 /** Each takes fifteen seconds in the emulated machine: every third step, and all of them in the long run. */
-const KILLED_AT = process.env['SEALIFT_SOAK'] === undefined ? CHECKPOINTS.filter((_, at) => at % 3 === 0) : CHECKPOINTS;
+const KILLED_AT = IS_SOAK ? CHECKPOINTS : CHECKPOINTS.filter((_, at) => at % 3 === 0);
 
 describeWith(POD_VM_NEEDS, 'the image store after a crash, and on a disk that stops', () => {
   const vm = usePodVm({

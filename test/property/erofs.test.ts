@@ -18,8 +18,7 @@ import {
 } from '../support/builders/tar-builder.ts';
 import { describeWith } from '../support/machine/needs.ts';
 import { Scratch } from '../support/machine/scratch.ts';
-
-const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
+import { IS_SOAK } from '../support/soak.ts';
 
 /** Names as bytes, few of them often, so that entries meet; none is a dot, and none begins like a whiteout. */
 const name = fc.oneof(

@@ -17,8 +17,7 @@ import { fromByteString, toByteString } from '../../src/bytes/index.ts';
 import { mustRun } from '../support/machine/commands.ts';
 import { Scratch } from '../support/machine/scratch.ts';
 import { type ListedEntry, listTar } from '../support/oracles/tar-listing.ts';
-
-const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
+import { IS_SOAK } from '../support/soak.ts';
 
 interface Form {
   readonly format: 'v7' | 'ustar' | 'oldgnu' | 'gnu' | 'pax';

@@ -12,9 +12,9 @@ import { compareTrees, readTree, type Tree } from '../../support/oracles/tree.ts
 import { cliSteps, isMountedAt, type LayerForm } from '../../support/programs/pull-steps.ts';
 import { SteppingCli } from '../../support/programs/stepping-cli.ts';
 import { countFetches } from '../../support/proxies/tamper-proxy.ts';
+import { IS_SOAK } from '../../support/soak.ts';
 import { contentsOf, emptyContents, halvesOf, listContents } from '../../support/stores/store-contents.ts';
 
-const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 const ROUNDS = IS_SOAK ? 3 : 1;
 /** In the short run the daemon meets the other form. */
 const FORMS: readonly LayerForm[] = IS_SOAK ? ['erofs', 'directory'] : ['directory'];

@@ -10,9 +10,9 @@ import { expectFailure } from '../../support/matchers.ts';
 import { compareTrees, readTree, type Tree } from '../../support/oracles/tree.ts';
 import { daemonSteps, isMountedAt, type LayerForm } from '../../support/programs/pull-steps.ts';
 import { countFetches } from '../../support/proxies/tamper-proxy.ts';
+import { IS_SOAK } from '../../support/soak.ts';
 import { emptyContents, listContents } from '../../support/stores/store-contents.ts';
 
-const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 const ROUNDS = IS_SOAK ? 3 : 1;
 /** In the short run the command line meets the other form. */
 const FORMS: readonly LayerForm[] = IS_SOAK ? ['erofs', 'directory'] : ['erofs'];

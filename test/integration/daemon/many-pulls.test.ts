@@ -13,17 +13,17 @@ import { NativeDaemon, remainsOf } from '../../support/daemons/native-daemon.ts'
 import { RawPeer, rawFrame } from '../../support/daemons/raw-peer.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { failure } from '../../support/matchers.ts';
+import { IS_SOAK } from '../../support/soak.ts';
 
-const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 /** The first third is there to load and to make what is loaded and made once. */
-const [IN_A_ROW, AT_ONCE] = SOAK ? [600, 50] : [20, 5];
+const [IN_A_ROW, AT_ONCE] = IS_SOAK ? [600, 50] : [20, 5];
 /** With each pull, of what is alive. After few pulls not even the rings of the threads are all there. */
-const MAX_LIVE_GROWTH_BYTES = SOAK ? 25_000 : 200_000;
+const MAX_LIVE_GROWTH_BYTES = IS_SOAK ? 25_000 : 200_000;
 /**
  * In all. In the long run 50 kB with each pull would be 20 MB, and what V8 keeps for the next thread makes a difference
  * of some MB; in the short run nothing has settled yet.
  */
-const MAX_RESIDENT_GROWTH_BYTES = SOAK ? 15_000_000 : 40_000_000;
+const MAX_RESIDENT_GROWTH_BYTES = IS_SOAK ? 15_000_000 : 40_000_000;
 /** Half seconds without a worker thread: V8 returns the pages of one some 8 s after its end. */
 const SETTLED_SAMPLES = 50;
 const CLEAN = { timeout: 10_000 };
@@ -63,7 +63,7 @@ describeWith(['root'], 'many pulls of one sealiftd', () => {
 
   /** In the long run: the least that it has while no thread of its has work. */
   async function settledBytes(): Promise<number> {
-    if (!SOAK) return daemon.residentBytes();
+    if (!IS_SOAK) return daemon.residentBytes();
     let least = Number.POSITIVE_INFINITY;
     for (let samples = 0; samples < SETTLED_SAMPLES; await delay(500)) {
       if (daemon.threadCount() > idleThreads) continue;

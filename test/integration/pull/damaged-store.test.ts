@@ -13,9 +13,9 @@ import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { compareTrees, readTree, type Tree } from '../../support/oracles/tree.ts';
+import { IS_SOAK } from '../../support/soak.ts';
 import { emptyContents, halvesOf, listContents } from '../../support/stores/store-contents.ts';
 
-const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 const PARTS = 4;
 const SETTINGS = { 'store.layer_format': 'erofs' } as const;
 const SHARED = [dir('./'), dir('etc'), file('etc/shared', pseudoRandom(50_000, 'shared'))];
@@ -54,7 +54,7 @@ function outcomeOf(document: DocumentKind, alteration: FileAlteration): Outcome 
 
 /** The store's own tests have every pair; here a part is enough, but in the long run. */
 function isTried(at: number, alterationAt: number): boolean {
-  return SOAK || (at + alterationAt) % PARTS === 0;
+  return IS_SOAK || (at + alterationAt) % PARTS === 0;
 }
 
 const ROWS = DOCUMENTS.flatMap((document, at) =>

@@ -8,9 +8,9 @@ import { buildFaultImage } from '../../support/faults/fault-image.ts';
 import { FaultStage } from '../../support/faults/fault-stage.ts';
 import { FAULT_TABLE, type FaultRow, TRIES } from '../../support/faults/fault-table.ts';
 import { IS_ROOT } from '../../support/machine/commands.ts';
+import { IS_SOAK } from '../../support/soak.ts';
 
 const WITHOUT_ROOT = IS_ROOT ? '' : ' (skipped: needs root for a store)';
-const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 
 const PAUSE_MS = 60;
 const QUICK = {
@@ -22,8 +22,8 @@ const IMPATIENT = { ...QUICK, 'pull.limits.headersTimeoutMs': 250, 'pull.limits.
 /** Shorter than it takes for a tenth now and then to be the whole. */
 const HURRIED = { ...QUICK, 'pull.limits.documentTimeoutMs': 500 };
 
-const BREAKS = SOAK ? 66 : 8;
-const LAYER_BYTES = SOAK ? 64 * 65_536 : 200_000;
+const BREAKS = IS_SOAK ? 66 : 8;
+const LAYER_BYTES = IS_SOAK ? 64 * 65_536 : 200_000;
 
 /** Far below the 30 seconds of the limits as they are, and far above what it takes on a busy machine. */
 const BOUND_MS = 10_000;
@@ -70,7 +70,7 @@ function sampleOf(row: FaultRow): readonly Case[] {
 
 const CASES = FAULT_TABLE.flatMap(casesOf);
 /** What comes after the fault is much the same wherever that was. */
-const SAMPLES = SOAK ? CASES : FAULT_TABLE.flatMap(sampleOf);
+const SAMPLES = IS_SOAK ? CASES : FAULT_TABLE.flatMap(sampleOf);
 const isWaitedFor = ({ fault }: Case): boolean => STALLING.has(fault) || TRICKLING.has(fault);
 const FAILING = SAMPLES.filter(({ kind }) => kind !== 'works');
 const RETRIED = FAILING.filter(({ tries }) => tries === TRIES);

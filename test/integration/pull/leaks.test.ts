@@ -5,11 +5,11 @@ import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { dir, file, hardlink, type TarMember } from '../../support/builders/tar-builder.ts';
 import { mustRun } from '../../support/machine/commands.ts';
 import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
+import { IS_SOAK } from '../../support/soak.ts';
 
 const isRoot = process.geteuid?.() === 0;
 const WITHOUT_ROOT = isRoot ? '' : ' (skipped: needs root for a store and for mounts)';
-const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
-const [PULLS, IMAGES] = SOAK ? [500, 20] : [12, 4];
+const [PULLS, IMAGES] = IS_SOAK ? [500, 20] : [12, 4];
 /** Each pull takes about a second on a busy machine. */
 const TIMEOUT_MS = PULLS * 5_000;
 

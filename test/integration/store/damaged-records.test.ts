@@ -14,9 +14,9 @@ import type { Store, StoreOptions } from '../../../src/store/index.ts';
 import { alterFile, FILE_ALTERATIONS, flipBit } from '../../support/machine/alter-file.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { IS_SOAK } from '../../support/soak.ts';
 import { BOOT, DIFF_ID, digestOf, FACTS, layerKey, openTestStore } from '../../support/stores/store-fixtures.ts';
 
-const SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 /** Permissions keep nobody out who may read everything. */
 const ALTERATIONS = FILE_ALTERATIONS.filter((each) => each !== 'no permissions');
 const [KEY, OTHER_KEY] = [layerKey('0a'), layerKey('0b')];
@@ -142,7 +142,7 @@ describe.each(KINDS)('a $kind', ({ path, other, isTold, mend }) => {
     if (alteration === 'symlink') expect(readFileSync(scratch.join('elsewhere')).equals(original)).toBe(true);
   });
 
-  it(`shows ${SOAK ? 'every' : 'any'} single flipped bit`, async () => {
+  it(`shows ${IS_SOAK ? 'every' : 'any'} single flipped bit`, async () => {
     const original = readFileSync(path());
     for (const { at, bit } of bitsOf(original)) {
       writeFileSync(path(), original);
@@ -156,7 +156,7 @@ describe.each(KINDS)('a $kind', ({ path, other, isTold, mend }) => {
 
 /** One of each byte in the short run. */
 function bitsOf({ length }: Buffer) {
-  const bits = SOAK ? [0, 1, 2, 3, 4, 5, 6, 7] : [undefined];
+  const bits = IS_SOAK ? [0, 1, 2, 3, 4, 5, 6, 7] : [undefined];
   return Array.from({ length }, (_, at) => bits.map((bit) => ({ at, bit: bit ?? at % 8 }))).flat();
 }
 
@@ -191,7 +191,7 @@ describe('the record of a mount', () => {
     expect(readdirSync(place('mounts'))).toEqual([]);
   });
 
-  it(`shows ${SOAK ? 'every' : 'any'} single flipped bit`, async () => {
+  it(`shows ${IS_SOAK ? 'every' : 'any'} single flipped bit`, async () => {
     const original = readFileSync(path());
     for (const { at, bit } of bitsOf(original)) {
       writeFileSync(path(), original);

@@ -33,10 +33,10 @@ import { mustRun, runCommand } from '../../support/machine/commands.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { IS_SOAK } from '../../support/soak.ts';
 
 const BLOCK = 4096;
 const GIB = 2 ** 30;
-const IS_SOAK = process.env['SEALIFT_SOAK'] !== undefined;
 
 /** Mounts an image by itself while `inspect` runs. */
 async function withMounted<Result>(
