@@ -1,11 +1,12 @@
 import { SealiftError } from '../errors/index.ts';
 import type { FileRange } from '../layer/index.ts';
+import type { RefusingLimit } from '../limits/index.ts';
 import { MemberTable } from './member-table.ts';
 import type { ArchivePorts, FileTree } from './types.ts';
 
 /** The largest document that is held in memory whole, and the setting that says so. */
 export interface DocumentBound {
-  readonly limit: 'maxManifestBytes' | 'maxConfigBytes';
+  readonly limit: RefusingLimit;
   readonly maxBytes: number;
 }
 

@@ -10,7 +10,7 @@ import {
   parseManifestDocument,
   parseStrictJson,
 } from '../oci/index.ts';
-import type { FetchedDocument } from '../registry/index.ts';
+import type { BlobBound, FetchedDocument } from '../registry/index.ts';
 import { chooseEntry } from './choose-image.ts';
 import { type DocumentBound, findExisting, readDocument } from './file-tree.ts';
 import { layoutSchema } from './schema.ts';
@@ -53,8 +53,8 @@ export class LayoutSupply implements FileSupply {
     return { rawBytes, digest, contentType: mediaType };
   }
 
-  async fetchSmallBlob({ digest, size }: Descriptor, maxBytes: number): Promise<Uint8Array> {
-    const bytes = await this.#readBlob(digest, { limit: 'maxConfigBytes', maxBytes });
+  async fetchSmallBlob({ digest, size }: Descriptor, bound: BlobBound): Promise<Uint8Array> {
+    const bytes = await this.#readBlob(digest, bound);
     verifyDocument(bytes, { digest, size }, 'BLOB_DIGEST_MISMATCH');
     return bytes;
   }

@@ -8,7 +8,7 @@ import {
   parseImageConfig,
   parseManifestDocument,
 } from '../oci/index.ts';
-import { firstDocumentName, type NamedImage, openNamedImage } from './named-image.ts';
+import { configBound, firstDocumentName, type NamedImage, openNamedImage } from './named-image.ts';
 import type { ImagePorts } from './ports.ts';
 import { resolveImage } from './resolve-image.ts';
 import type { InspectRequest, InspectResult, InspectSummary } from './types.ts';
@@ -48,7 +48,7 @@ async function show(
 ): Promise<InspectResult> {
   const resolved = await resolveImage({ source, reference, platform, limits, documents: undefined, signal });
   const { indexes, manifest, untrustedManifest } = resolved;
-  const rawConfig = await source.fetchSmallBlob(untrustedManifest.config, limits.maxConfigBytes, signal);
+  const rawConfig = await source.fetchSmallBlob(untrustedManifest.config, configBound(limits), signal);
   const config = parseImageConfig(rawConfig, limits.maxJsonDepth);
   if (view === 'config') return { view, config: JSON.parse(Buffer.from(rawConfig).toString('utf8')) };
   const digests = { manifestDigest: manifest.digest, indexDigest: indexes[0]?.digest };

@@ -1,7 +1,8 @@
 import type { FileSupply } from '../archive/index.ts';
 import { raceCancellation } from '../http/index.ts';
+import type { Limits } from '../limits/index.ts';
 import { type ImageReference, parseFileReference, parseReference, withDefaultTag } from '../oci/index.ts';
-import type { ImageSupply } from '../registry/index.ts';
+import type { BlobBound, ImageSupply } from '../registry/index.ts';
 import type { AuthorizedImage } from '../signature/index.ts';
 import type { ImagePorts } from './ports.ts';
 
@@ -41,6 +42,10 @@ export async function openNamedImage(request: NamedImageRequest): Promise<NamedI
     // What the caller failed with is to be reported; a disk that does not answer must not hold up a cancel.
     [Symbol.asyncDispose]: async () => void (await Promise.allSettled([raceCancellation(archive.close(), signal)])),
   };
+}
+
+export function configBound({ maxConfigBytes: maxBytes }: Limits): BlobBound {
+  return { maxBytes, limit: 'maxConfigBytes', what: 'image config' };
 }
 
 /** What a source is asked for first. One of files knows itself which image is meant, unless a digest says so. */

@@ -9,7 +9,7 @@ import {
   parseImageConfig,
 } from '../oci/index.ts';
 import { type AuthorizedImage, authoriseImage } from '../signature/index.ts';
-import type { ImageBytes, NamedImage } from './named-image.ts';
+import { configBound, type ImageBytes, type NamedImage } from './named-image.ts';
 import { type LayerPlan, planLayers } from './plan-layers.ts';
 import type { PullContext } from './pull-context.ts';
 import { type ResolvedImage, resolveImage } from './resolve-image.ts';
@@ -73,7 +73,7 @@ async function obtainConfig(
   { ports: { limits }, storage, signal }: PullContext,
 ): Promise<ImageConfig> {
   const known = storage?.store.getConfig(descriptor.digest);
-  const rawConfig = known ?? (await source.fetchSmallBlob(descriptor, limits.maxConfigBytes, signal));
+  const rawConfig = known ?? (await source.fetchSmallBlob(descriptor, configBound(limits), signal));
   try {
     const config = parseImageConfig(rawConfig, limits.maxJsonDepth);
     if (known === undefined) storage?.store.putConfig(descriptor.digest, rawConfig);

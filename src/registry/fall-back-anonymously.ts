@@ -27,8 +27,7 @@ export function fallBackAnonymously(
 
   return {
     fetchManifest: (tagOrDigest, signal) => ask((source) => source.fetchManifest(tagOrDigest, signal)),
-    fetchSmallBlob: (descriptor, maxBytes, signal) =>
-      ask((source) => source.fetchSmallBlob(descriptor, maxBytes, signal)),
+    fetchSmallBlob: (descriptor, bound, signal) => ask((source) => source.fetchSmallBlob(descriptor, bound, signal)),
     blobRequest: (descriptor, signal) => ask((source) => source.blobRequest(descriptor, signal)),
     renewBlobRequest: (descriptor, challenge, signal) =>
       ask(

@@ -4,7 +4,7 @@ import { type Descriptor, type Digest, type ManifestLimits, parseManifestDocumen
 import { type BlobPlace, explainForeignLayer, foreignPlaces } from './foreign-places.ts';
 import { PassedOver } from './passed-over.ts';
 import { isSourceFailure } from './source-failure.ts';
-import type { BlobOffer, FetchedDocument, ImageSource, ImageSupply } from './types.ts';
+import type { BlobBound, BlobOffer, FetchedDocument, ImageSource, ImageSupply } from './types.ts';
 
 export interface SupplyEndpoint extends BlobPlace {
   readonly source: ImageSource;
@@ -59,9 +59,9 @@ class EndpointSupply implements ImageSupply {
     return value;
   }
 
-  async fetchSmallBlob(descriptor: Descriptor, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array> {
+  async fetchSmallBlob(descriptor: Descriptor, bound: BlobBound, signal?: AbortSignal): Promise<Uint8Array> {
     const { value } = await this.#askInTurn(this.#order(), ({ source }) =>
-      source.fetchSmallBlob(descriptor, maxBytes, signal),
+      source.fetchSmallBlob(descriptor, bound, signal),
     );
     return value;
   }

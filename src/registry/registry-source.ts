@@ -13,6 +13,7 @@ import { apiUrl, type Connection, type MirrorApi, openConnection } from './conne
 import { describeErrorBody } from './error-body.ts';
 import { SharedCall } from './shared-call.ts';
 import type {
+  BlobBound,
   Credentials,
   FetchedDocument,
   ImageSource,
@@ -41,7 +42,7 @@ interface Question {
   /** Below the repository. */
   readonly path: string;
   readonly accept: string;
-  readonly bound: RefusingLimit;
+  readonly limit: RefusingLimit;
   readonly maxBytes: number;
   readonly missing: MissingCode;
 }
@@ -73,7 +74,7 @@ class RegistrySource implements ImageSource {
       subject: `manifest ${tagOrDigest} of ${this.#name()}`,
       path: `manifests/${tagOrDigest}`,
       accept: MANIFEST_MEDIA_TYPES.join(', '),
-      bound: 'maxManifestBytes',
+      limit: 'maxManifestBytes',
       maxBytes: this.#options.limits.maxManifestBytes,
       missing: 'REGISTRY_MANIFEST_UNKNOWN',
     };
@@ -85,14 +86,14 @@ class RegistrySource implements ImageSource {
     return { rawBytes, digest, contentType: mediaType(response) };
   }
 
-  async fetchSmallBlob(descriptor: Descriptor, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array> {
+  async fetchSmallBlob(descriptor: Descriptor, bound: BlobBound, signal?: AbortSignal): Promise<Uint8Array> {
     const { digest, size } = descriptor;
-    const subject = `blob ${digest} of ${this.#name()}`;
-    const bound = 'maxConfigBytes';
-    if (size > maxBytes) throw limitExceeded(subject, { limit: bound, expected: maxBytes, actual: size });
+    const { maxBytes, limit, what } = bound;
+    const subject = `${what} ${digest} of ${this.#name()}`;
+    if (size > maxBytes) throw limitExceeded(subject, { limit, expected: maxBytes, actual: size });
     const path = `blobs/${digest}`;
     const { body } = await this.#get(
-      { subject, path, accept: '*/*', bound, maxBytes, missing: 'REGISTRY_BLOB_UNKNOWN' },
+      { subject, path, accept: '*/*', limit, maxBytes, missing: 'REGISTRY_BLOB_UNKNOWN' },
       signal,
     );
     if (body.length !== size) {
@@ -146,7 +147,7 @@ class RegistrySource implements ImageSource {
     const { authenticator } = connection;
     const ask = (authorization: string | undefined) =>
       this.#options.http.fetchDocument(
-        { ...this.#request(connection, question.path, question.accept, authorization), bound: question.bound },
+        { ...this.#request(connection, question.path, question.accept, authorization), bound: question.limit },
         question.maxBytes,
         signal,
       );

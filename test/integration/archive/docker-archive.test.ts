@@ -7,6 +7,7 @@ import type { Limits } from '../../../src/limits/index.ts';
 import { parseDigest } from '../../../src/oci/index.ts';
 import { readOffer, withArchive } from '../../support/beds/archive-bed.ts';
 import { type DockerItem, dockerConfig, dockerMembers } from '../../support/builders/archive-builder.ts';
+import { configBound } from '../../support/builders/config-bound.ts';
 import { type BuiltLayer, buildLayer, toDocument } from '../../support/builders/image-builder.ts';
 import { dir, file, hardlink, symlink, type TarMember, tar } from '../../support/builders/tar-builder.ts';
 import { mustRun } from '../../support/machine/commands.ts';
@@ -126,9 +127,9 @@ describe('a docker-archive', () => {
         annotations: {},
         platform: undefined,
       };
-      expect(Buffer.from(await supply.fetchSmallBlob(descriptor, 4_000_000)).equals(bytes)).toBe(true);
+      expect(Buffer.from(await supply.fetchSmallBlob(descriptor, configBound(4_000_000))).equals(bytes)).toBe(true);
       const wrong = { ...descriptor, digest: parseDigest(one.digest) };
-      await expectFailure('BLOB_DIGEST_MISMATCH', () => supply.fetchSmallBlob(wrong, 4_000_000));
+      await expectFailure('BLOB_DIGEST_MISMATCH', () => supply.fetchSmallBlob(wrong, configBound(4_000_000)));
     });
   });
 

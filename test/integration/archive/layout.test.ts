@@ -7,6 +7,7 @@ import type { Limits } from '../../../src/limits/index.ts';
 import { type Digest, parseDigest } from '../../../src/oci/index.ts';
 import { countDescriptors, readOffer, withArchive } from '../../support/beds/archive-bed.ts';
 import { blobFile, tarFolder, writeLayout } from '../../support/builders/archive-builder.ts';
+import { configBound } from '../../support/builders/config-bound.ts';
 import { type BuiltImage, buildImage, buildLayer } from '../../support/builders/image-builder.ts';
 import { buildSmallImage } from '../../support/builders/small-image.ts';
 import { dir, file, symlink, tar } from '../../support/builders/tar-builder.ts';
@@ -39,7 +40,7 @@ async function readImage({ supply }: OpenArchive): Promise<readonly string[]> {
   const manifest = await supply.fetchManifest(image.manifest.digest);
   const { digest, bytes } = image.config;
   const descriptor = { ...describeBlob(digest, bytes.length), mediaType: image.config.mediaType };
-  const config = await supply.fetchSmallBlob(descriptor, 4_000_000);
+  const config = await supply.fetchSmallBlob(descriptor, configBound(4_000_000));
   const layers: Buffer[] = [];
   for (const layer of image.layers)
     layers.push(readOffer(await supply.offerBlob(describeBlob(layer.digest, layer.size))));
@@ -170,7 +171,7 @@ describe.each(forms)('an image layout in %s', (_, transport, write) => {
     const { digest, bytes: config } = image.config;
     await expectFailure('ARCHIVE_LIMIT_EXCEEDED', () =>
       open(`${transport}:${path}`, ({ supply }) =>
-        supply.fetchSmallBlob(describeBlob(digest, config.length), config.length - 1),
+        supply.fetchSmallBlob(describeBlob(digest, config.length), configBound(config.length - 1)),
       ),
     );
   });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Descriptor, parseDigest } from '../../../src/oci/index.ts';
+import { configBound } from '../../support/builders/config-bound.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import {
   type FakeRegistry,
@@ -71,7 +72,7 @@ describe('fetchManifest', () => {
     await Promise.all([
       source.fetchManifest('latest'),
       source.fetchManifest(manifestDigest),
-      source.fetchSmallBlob(config, 99),
+      source.fetchSmallBlob(config, configBound(99)),
     ]);
     expect(registry.requestsTo(PING)).toHaveLength(1);
   });
@@ -177,7 +178,7 @@ describe('fetchManifest', () => {
 describe('fetchSmallBlob', () => {
   it('returns the verified bytes', async () => {
     const { source, config } = await setUp();
-    expect(Buffer.from(await source.fetchSmallBlob(config, CONFIG.length))).toEqual(CONFIG);
+    expect(Buffer.from(await source.fetchSmallBlob(config, configBound(CONFIG.length)))).toEqual(CONFIG);
   });
 
   it.each([
@@ -189,15 +190,28 @@ describe('fetchSmallBlob', () => {
   ] satisfies [string, FaultAction][])('answers %s', async (code, action) => {
     const { registry, source, config } = await setUp();
     corrupt(registry, BLOBS, action);
-    const error = await source.fetchSmallBlob(config, 100).catch((failure: unknown) => failure);
+    const error = await source.fetchSmallBlob(config, configBound(100)).catch((failure: unknown) => failure);
     expect(error).toMatchObject({ code });
   });
 
   it('does not ask for one that is too large', async () => {
     const { registry, source, config } = await setUp();
     const huge = describeBlob(config.digest, Number.MAX_SAFE_INTEGER);
-    await expectFailure('HTTP_RESPONSE_INVALID', () => source.fetchSmallBlob(huge, 4096));
+    await expectFailure('HTTP_RESPONSE_INVALID', () => source.fetchSmallBlob(huge, configBound(4096)));
     expect(registry.requestsTo(BLOBS)).toEqual([]);
+  });
+
+  it('names the limit that the caller gave, and what the blob is', async () => {
+    const { registry, source, config } = await setUp();
+    const bound = { maxBytes: CONFIG.length - 1, limit: 'maxManifestBytes', what: 'signature' } as const;
+    const error = await expectFailure('HTTP_RESPONSE_INVALID', () => source.fetchSmallBlob(config, bound));
+    expect(error.context).toMatchObject({ limit: 'maxManifestBytes', expected: bound.maxBytes });
+    expect(error.message).toContain(`signature ${config.digest} of ${registry.host}/team/app`);
+    corrupt(registry, BLOBS, { kind: 'endless' });
+    const endless = await expectFailure('HTTP_RESPONSE_INVALID', () =>
+      source.fetchSmallBlob(config, { ...bound, maxBytes: CONFIG.length }),
+    );
+    expect(endless.context).toMatchObject({ limit: 'maxManifestBytes' });
   });
 });
 

@@ -3,6 +3,7 @@ import { type ErrorCode, SealiftError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { type Descriptor, hashBytes } from '../../../src/oci/index.ts';
 import { createImageSupply, type ImageSource } from '../../../src/registry/index.ts';
+import { configBound } from '../../support/builders/config-bound.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
@@ -61,7 +62,7 @@ describe('an image supply', () => {
   it('asks in order, and then where the manifest came from', async () => {
     const { supply, asked } = supplyOf({ one: { manifest: 'REGISTRY_MANIFEST_UNKNOWN' }, two: {}, own: {} });
     await supply.fetchManifest('latest');
-    await supply.fetchSmallBlob(BLOB, 100);
+    await supply.fetchSmallBlob(BLOB, configBound(100));
     const { request, transport } = await supply.offerBlob(BLOB);
     expect([request.url, transport.userAgent]).toEqual(['https://two/', 'two']);
     expect(asked).toEqual(['one manifest', 'two manifest', 'two blob', 'two layer']);
@@ -72,7 +73,7 @@ describe('an image supply', () => {
     const { supply, asked } = supplyOf({ one: { manifest: 'HTTP_UNAVAILABLE' }, two: lost, own: lost });
     await supply.fetchManifest('latest');
     asked.length = 0;
-    await supply.fetchSmallBlob(BLOB, 100);
+    await supply.fetchSmallBlob(BLOB, configBound(100));
     expect(asked).toEqual(['two blob', 'own blob', 'one blob']);
   });
 
@@ -115,7 +116,7 @@ describe('an image supply', () => {
 
   it('counts what it passed over, and says so once for each reason', async () => {
     const { supply, remarks } = supplyOf({ one: { blob: 'BLOB_DIGEST_MISMATCH' }, own: {} });
-    for (let count = 0; count < 3; count++) await supply.fetchSmallBlob(BLOB, 100);
+    for (let count = 0; count < 3; count++) await supply.fetchSmallBlob(BLOB, configBound(100));
     expect(remarks).toEqual(['one was passed over, having sent wrong bytes: BLOB_DIGEST_MISMATCH: one failed']);
     expect(supply.remarks()).toEqual([
       'one was passed over 3 times, having sent wrong bytes: BLOB_DIGEST_MISMATCH: one failed',
