@@ -1,6 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../oci/index.ts';
-import { isBearerToken } from './bearer.ts';
+import { isBearerToken } from './authorization.ts';
 import type { AuthFile, Credentials } from './types.ts';
 
 /** User name that docker's helpers give to an identity token. */

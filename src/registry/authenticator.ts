@@ -1,6 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import type { AuthChallenge, HttpClient } from '../http/index.ts';
-import { bearerAuthorization } from './bearer.ts';
+import { bearerAuthorization } from './authorization.ts';
 import { parseChallenges } from './challenge.ts';
 import { type AuthMethod, selectChallenge } from './select-challenge.ts';
 import { SharedCall } from './shared-call.ts';

@@ -1,6 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import { isJsonObject, parseStrictJson } from '../oci/index.ts';
-import { basicAuthorization } from './basic.ts';
+import { basicAuthorization } from './authorization.ts';
 import type { Credentials } from './types.ts';
 
 const MAX_ERRORS = 3;

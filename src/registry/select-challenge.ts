@@ -1,6 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
-import { basicAuthorization } from './basic.ts';
-import { bearerAuthorization } from './bearer.ts';
+import { basicAuthorization, bearerAuthorization } from './authorization.ts';
 import type { Challenge } from './challenge.ts';
 import { parseRealm } from './realm.ts';
 import type { TradableCredentials } from './token.ts';

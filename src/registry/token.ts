@@ -1,8 +1,7 @@
 import { SealiftError } from '../errors/index.ts';
 import type { DocumentResponse, HttpClient, HttpRequest } from '../http/index.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../oci/index.ts';
-import { basicAuthorization } from './basic.ts';
-import { isBearerToken } from './bearer.ts';
+import { basicAuthorization, isBearerToken } from './authorization.ts';
 import { describeErrorBody } from './error-body.ts';
 import type { Credentials } from './types.ts';
 

@@ -1,8 +1,0 @@
-/** What can stand in a header without ending it. https://www.rfc-editor.org/rfc/rfc6750#section-2.1 */
-export function isBearerToken(text: string): boolean {
-  return /^[\x21-\x7e]+$/.test(text);
-}
-
-export function bearerAuthorization(token: string): string {
-  return `Bearer ${token}`;
-}
