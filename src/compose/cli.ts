@@ -49,7 +49,7 @@ import { readVolumeStatus, type VolumeStatus } from '../volume/index.ts';
 import { daemonDoctorPorts, doctorPorts } from './doctor.ts';
 import type { DoctoredNetwork } from './doctor-network.ts';
 import {
-  daemonPlace,
+  daemonBacking,
   daemonStateDir,
   imagePorts,
   loadPolicy,
@@ -58,7 +58,7 @@ import {
   type Parts,
   pullPorts,
   runVolumeIn,
-  type StorePlace,
+  type StoreBacking,
   storePorts,
   volumeSettings,
 } from './parts.ts';
@@ -89,7 +89,7 @@ export function composeCli(surroundings: CliSurroundings): Commands {
         if (!options.reference.includes('@') && !namesFiles(options)) parts.pool.warm(transportSettings(parts));
         const registries = await cliRegistries(parts, signal);
         const registryPorts = pullPorts(parts, {
-          place: cliPlace(parts.configuration),
+          backing: cliBacking(parts.configuration),
           policy: await loadPolicy(parts, { signal }),
           findEndpoints: cliEndpoints(parts, endpointOptions(parts, options, registries)),
           onProgress: progress,
@@ -117,7 +117,7 @@ export function composeCli(surroundings: CliSurroundings): Commands {
     umount: (options) =>
       withParts(options, surroundings, async (parts) => {
         const { directory } = options;
-        const unmounted = await unmountBundle(directory, storePorts(parts, cliPlace(parts.configuration)));
+        const unmounted = await unmountBundle(directory, storePorts(parts, cliBacking(parts.configuration)));
         return { directory, wasMounted: unmounted.length > 0 };
       }),
     images: (options) => withStore(options, surroundings, async (ports) => ({ images: await listImages(ports) })),
@@ -174,18 +174,18 @@ function withStore<T>(
   run: (ports: CliStorePorts) => Promise<T>,
 ): Promise<T> {
   if (options.ofDaemon) return withDaemon(options, surroundings, (daemon) => run(daemonStorePorts(daemon)));
-  return withParts(options, surroundings, (parts) => run(storePorts(parts, cliPlace(parts.configuration))));
+  return withParts(options, surroundings, (parts) => run(storePorts(parts, cliBacking(parts.configuration))));
 }
 
 function daemonStorePorts({ parts, configuration, status }: DaemonView): CliStorePorts {
-  if (status.place === undefined) {
+  if (status.backing === undefined) {
     const state = `image store: expected one that pulls go to, got the state ${status.state}`;
     throw status.error === undefined ? new SealiftError('STORE_INVALID', state) : fromPlainError(status.error);
   }
-  const place = daemonPlace(configuration, status.place);
+  const backing = daemonBacking(configuration, status.backing);
   // To open it would make it, under a mount that is still to come.
-  if (existsSync(place.stateDir)) return storePorts(parts, place);
-  throw new SealiftError('STORE_INVALID', `image store: expected ${place.stateDir}, which the first pull makes`, {
+  if (existsSync(backing.stateDir)) return storePorts(parts, backing);
+  throw new SealiftError('STORE_INVALID', `image store: expected ${backing.stateDir}, which the first pull makes`, {
     hint: 'name the configuration of the daemon with -c, or leave --daemon out for the store of the command line',
   });
 }
@@ -220,8 +220,9 @@ async function withDaemon<T>(
 
 /** Nothing is opened or locked. */
 async function describeStore({ configuration, status }: DaemonView): Promise<StoreStatusResult> {
-  const { images, layers, mountIds } = countRecords(daemonStateDir(configuration.store.state.value, status.place));
-  return { ...status, images, layers, mounts: mountedUppers(mountIds).size };
+  const { backing, ...rest } = status;
+  const { images, layers, mountIds } = countRecords(daemonStateDir(configuration.store.state.value, backing));
+  return { ...rest, place: backing, images, layers, mounts: mountedUppers(mountIds).size };
 }
 
 interface CliParts extends Parts {
@@ -247,7 +248,7 @@ async function withParts<T>(
 }
 
 /** The CLI's own disk is out of the host's reach. */
-function cliPlace({ store }: Configuration): StorePlace {
+function cliBacking({ store }: Configuration): StoreBacking {
   return {
     dataDir: store.data.value,
     stateDir: store.state.value,

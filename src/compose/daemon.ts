@@ -30,16 +30,16 @@ import {
   unmountBundle,
 } from '../pull/index.ts';
 import { createResourceLoader } from '../resources/index.ts';
-import { explainShortage, type StorePlace as VolumePlace } from '../volume/index.ts';
+import { explainShortage, type VolumeBacking } from '../volume/index.ts';
 import {
   CLOCK,
-  daemonPlace,
+  daemonBacking,
   loadPolicy,
   type OpenPool,
   openPool,
   type Parts,
   pullPorts,
-  type StorePlace,
+  type StoreBacking,
   storePorts,
 } from './parts.ts';
 
@@ -57,7 +57,7 @@ export interface DaemonPorts {
   /** Why there is no configuration, and only defaults. */
   readonly failure: () => SealiftError | undefined;
   /** Waits for a preparation under way. Throws `VOLUME_*`. */
-  readonly currentPlace: () => Promise<VolumePlace>;
+  readonly currentBacking: () => Promise<VolumeBacking>;
   /** Somebody waited in vain for the place's file system. */
   readonly reportStall: (error: Error) => void;
   readonly measure: PullServicePorts['measure'];
@@ -72,7 +72,7 @@ export interface DaemonServices {
   readonly pulls: PullService;
   readonly counts: PullCounts;
   readonly parts: Parts;
-  /** Why nothing can be pulled now, whatever the store's place. */
+  /** Why nothing can be pulled now, whatever the store's backing. */
   obstacle(): SealiftError | undefined;
   /** Begins to look for containers that are gone. */
   watch(): void;
@@ -149,8 +149,8 @@ class Daemon {
   readonly #parts: Parts;
   readonly #statistics: PullStatistics;
   /** Stores that containers may run from, by their state: memory stays one when a disk comes. */
-  readonly #places = new Map<string, StorePlace>();
-  /** By place, once layer images were found to work there. */
+  readonly #backings = new Map<string, StoreBacking>();
+  /** By backing, once layer images were found to work there. */
   readonly #formats = new Map<string, LayerFormat>();
   #isHung = false;
 
@@ -178,44 +178,44 @@ class Daemon {
     const isHung = this.#parts.pool.stuckThreads > 0;
     if (isHung === this.#isHung) return;
     this.#isHung = isHung;
-    await this.#ports.currentPlace();
+    await this.#ports.currentBacking();
   }
 
   pull: Pull = async (request, { signal, log }) => {
-    const place = await this.#place();
+    const backing = await this.#backing();
     const onProgress = (event: ProgressEvent): void => {
       logProgress(event, log);
       if (event.type === 'layer' && event.state === 'done') this.#statistics.addFetched(event.total);
     };
-    const ports = await this.#pullPorts(request.reference, place, { onProgress, signal });
+    const ports = await this.#pullPorts(request.reference, backing, { onProgress, signal });
     try {
       return await pullImage(request, ports, signal);
     } catch (error) {
       if (error instanceof SealiftError && error.code === 'STORE_STALLED') this.#ports.reportStall(error);
-      throw explainSpace(error, place);
+      throw explainSpace(error, backing);
     }
   };
 
   async undo(bundlePath: string): Promise<void> {
-    await unmountBundle(bundlePath, storePorts(this.#parts, await this.#place()), { keepConfig: true });
+    await unmountBundle(bundlePath, storePorts(this.#parts, await this.#backing()), { keepConfig: true });
   }
 
   /** A disk that failed does not keep what lies in memory from being given back. */
   async sweep(): Promise<void> {
-    const [current] = await Promise.allSettled([this.#place()]);
+    const [current] = await Promise.allSettled([this.#backing()]);
     const isUsable = current.status === 'fulfilled';
-    for (const place of this.#places.values()) {
-      const isCurrent = isUsable && place === current.value;
-      if (isCurrent || place.trees === 'unused') await this.#sweepPlace(place, isUsable && !isCurrent);
-      // Mounts of a disk that failed, which nobody reads any more, would keep another one from taking its place.
-      else if (this.#stall() === undefined) await storePorts(this.#parts, place).sweepLayerMounts();
+    for (const backing of this.#backings.values()) {
+      const isCurrent = isUsable && backing === current.value;
+      if (isCurrent || backing.trees === 'unused') await this.#sweepBacking(backing, isUsable && !isCurrent);
+      // Mounts of a disk that failed, which nobody reads any more, would keep another one from taking its backing.
+      else if (this.#stall() === undefined) await storePorts(this.#parts, backing).sweepLayerMounts();
     }
     if (!isUsable) throw current.reason;
   }
 
   /** `isFormer`: nobody looks for layers there any more, so what no container uses only takes memory. */
-  async #sweepPlace(place: StorePlace, isFormer: boolean): Promise<void> {
-    const ports = storePorts(this.#parts, place);
+  async #sweepBacking(backing: StoreBacking, isFormer: boolean): Promise<void> {
+    const ports = storePorts(this.#parts, backing);
     const store = await ports.openStore();
     try {
       if (isFormer) await store.prune({ all: true });
@@ -225,32 +225,33 @@ class Daemon {
     }
   }
 
-  async #place(): Promise<StorePlace> {
+  async #backing(): Promise<StoreBacking> {
     const stall = this.#stall();
     // To ask a disk that hangs would cost another thread.
     if (stall !== undefined) throw stall;
-    const place = daemonPlace(this.#ports.configuration(), await this.#ports.currentPlace());
-    this.#rememberPlace(place);
-    return place;
+    const backing = daemonBacking(this.#ports.configuration(), await this.#ports.currentBacking());
+    this.#rememberBacking(backing);
+    return backing;
   }
 
   /** An earlier run may have started containers from memory, before there was a disk. */
   #rememberMemory(): void {
     const configuration = this.#ports.configuration();
     const directory = configuration.volume.memoryMountPoint.value;
-    const place = daemonPlace(configuration, { kind: 'memory', directory, reason: 'used before' });
-    if (existsSync(place.stateDir)) this.#rememberPlace(place);
+    const backing = daemonBacking(configuration, { kind: 'memory', directory, reason: 'used before' });
+    if (existsSync(backing.stateDir)) this.#rememberBacking(backing);
   }
 
   /** A disk that was prepared anew lies where the one before lay, whose index says nothing of it. */
-  #rememberPlace(place: StorePlace): void {
-    for (const [stateDir, { dataDir }] of this.#places) if (dataDir === place.dataDir) this.#places.delete(stateDir);
-    this.#places.set(place.stateDir, place);
+  #rememberBacking(backing: StoreBacking): void {
+    for (const [stateDir, { dataDir }] of this.#backings)
+      if (dataDir === backing.dataDir) this.#backings.delete(stateDir);
+    this.#backings.set(backing.stateDir, backing);
   }
 
   async #pullPorts(
     reference: string,
-    place: StorePlace,
+    backing: StoreBacking,
     { onProgress, signal }: { readonly onProgress: PullPorts['onProgress']; readonly signal: AbortSignal },
   ): Promise<PullPorts> {
     const configuration = this.#ports.configuration();
@@ -260,24 +261,24 @@ class Daemon {
     const registries = await loadDaemonRegistries(configuration, load);
     assertQualified(registries, reference);
     const pulling = pullPorts(parts, {
-      ...{ place, onProgress },
+      ...{ backing, onProgress },
       // The watch over mounts does, within a second.
       sweepsStore: false,
       policy: await loadPolicy(parts, { inline: configuration.inlinePolicy.value, signal }),
       findEndpoints: daemonEndpoints(parts, registries),
     });
-    const chooseLayerFormat = () => this.#chooseFormat(place, pulling);
+    const chooseLayerFormat = () => this.#chooseFormat(backing, pulling);
     const maxLayers = configuration.maxLayerDownloads.value;
     const pool = maxLayers === undefined ? pulling.pool : limitLayers(pulling.pool, maxLayers);
     return { ...pulling, chooseLayerFormat, pool };
   }
 
   /** What the kernel could do it can still do; to try takes a loop device and a mount. */
-  async #chooseFormat(place: StorePlace, { chooseLayerFormat }: PullPorts): Promise<LayerFormat> {
-    const key = JSON.stringify(place);
+  async #chooseFormat(backing: StoreBacking, { chooseLayerFormat }: PullPorts): Promise<LayerFormat> {
+    const key = JSON.stringify(backing);
     const known = this.#formats.get(key);
     if (known !== undefined) return known;
-    const chosen = await chooseLayerFormat(place.dataDir);
+    const chosen = await chooseLayerFormat(backing.dataDir);
     // A module may still be loaded.
     if (chosen.format === 'erofs') this.#formats.set(key, chosen);
     return chosen;
@@ -285,7 +286,7 @@ class Daemon {
 }
 
 /** Who runs the pod knows its annotations and limits, and not the directories in it. */
-function explainSpace(error: unknown, { trees }: StorePlace): unknown {
+function explainSpace(error: unknown, { trees }: StoreBacking): unknown {
   if (!(error instanceof SealiftError) || error.code !== 'STORE_SPACE_EXHAUSTED') return error;
   const { code, message, context, cause } = error;
   const { expected, likely = expected, actual, size } = context;

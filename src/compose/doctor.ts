@@ -17,7 +17,7 @@ import { canUseSyncHandle } from '../layer/index.ts';
 import { chooseLayerFormat } from '../snapshot/index.ts';
 import type { VolumeStatus } from '../volume/index.ts';
 import { credentialHelpers, type DoctoredNetwork, doctorNetwork } from './doctor-network.ts';
-import { callIn, daemonPlace, isRoot, type Parts, runSnapshotIn } from './parts.ts';
+import { callIn, daemonBacking, isRoot, type Parts, runSnapshotIn } from './parts.ts';
 
 /** A daemon that answers at all does so at once. */
 const IDENTIFY_TIMEOUT_MS = 2_000;
@@ -64,7 +64,7 @@ export async function daemonDoctorPorts(daemon: DoctoredDaemon, question: Daemon
   const { volume, api, warnings } = configuration;
   // Of a disk that failed or hangs nothing more is asked.
   const fallback = { kind: 'memory', directory: volume.memoryMountPoint.value, reason: 'none is usable' } as const;
-  const { dataDir, layerFormat, trees, allowDirectories } = daemonPlace(configuration, status.place ?? fallback);
+  const { dataDir, layerFormat, trees, allowDirectories } = daemonBacking(configuration, status.backing ?? fallback);
   const wantedFormat = trees === 'required' && !allowDirectories ? 'erofs' : layerFormat;
   const view = {
     obstacle: obstacleError(configuration),

@@ -28,7 +28,7 @@ import {
   type Store,
   type StoreOptions,
 } from '../store/index.ts';
-import type { RunVolumeOperation, StorePlace as VolumePlace, VolumeSettings } from '../volume/index.ts';
+import type { RunVolumeOperation, VolumeBacking, VolumeSettings } from '../volume/index.ts';
 import { WorkerPool } from '../workers/index.ts';
 
 /** From source the worker is a module of this tree, in a build its bundle lies beside ours. */
@@ -78,20 +78,20 @@ export function runVolumeIn(pool: WorkerPool): RunVolumeOperation {
  * Where the daemon keeps index, names and roots of a store: in guest memory, apart for each mapping, so that no disk is
  * believed for another's.
  */
-export function daemonStateDir(state: string, place: VolumePlace | undefined): string {
-  return join(state, place?.kind === 'device' ? `store-${place.mappingUuid}` : 'memory');
+export function daemonStateDir(state: string, backing: VolumeBacking | undefined): string {
+  return join(state, backing?.kind === 'device' ? `store-${backing.mappingUuid}` : 'memory');
 }
 
-/** The daemon's store at a place of its volume. */
-export function daemonPlace({ store, volume }: DaemonConfiguration, place: VolumePlace): StorePlace {
+/** The daemon's store at a backing that its volume has. */
+export function daemonBacking({ store, volume }: DaemonConfiguration, backing: VolumeBacking): StoreBacking {
   return {
-    dataDir: join(place.directory, 'store'),
-    stateDir: daemonStateDir(store.state.value, place),
+    dataDir: join(backing.directory, 'store'),
+    stateDir: daemonStateDir(store.state.value, backing),
     minFreeBytes: store.minFreeBytes.value,
     layerFormat: store.layerFormat.value,
     verity: store.verity.value,
-    trees: place.kind === 'device' ? 'required' : 'unused',
-    allowDirectories: place.kind === 'memory' || volume.allowDirectoryLayers.value,
+    trees: backing.kind === 'device' ? 'required' : 'unused',
+    allowDirectories: backing.kind === 'memory' || volume.allowDirectoryLayers.value,
   };
 }
 
@@ -100,7 +100,7 @@ function readBootId(): string {
 }
 
 /** Where a store lies, and how far its disk can be trusted. */
-export interface StorePlace {
+export interface StoreBacking {
   readonly dataDir: string;
   readonly stateDir: string;
   readonly minFreeBytes: number;
@@ -142,7 +142,7 @@ export function imagePorts(parts: Parts, findEndpoints: FindEndpoints, onRemark:
 }
 
 export interface PullPortsOptions {
-  readonly place: StorePlace;
+  readonly backing: StoreBacking;
   readonly policy: PolicyChoice;
   readonly findEndpoints: FindEndpoints;
   readonly onProgress: (event: ProgressEvent) => void;
@@ -150,10 +150,10 @@ export interface PullPortsOptions {
 }
 
 export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
-  const { policy, onProgress, place, sweepsStore, findEndpoints } = options;
+  const { policy, onProgress, backing, sweepsStore, findEndpoints } = options;
   return {
     ...imagePorts(parts, findEndpoints, (message) => onProgress({ type: 'warning', message })),
-    ...storePorts(parts, place),
+    ...storePorts(parts, backing),
     ...{ policy, onProgress, sweepsStore },
     pool: parts.pool,
     checkpoint: parts.checkpoint,
@@ -178,7 +178,7 @@ export function runSnapshotIn(parts: Pick<Parts, 'pool' | 'limits'>): RunSnapsho
   return ((kind, request) => call({ room: 'snapshot', operation: { kind, request } as never })) as RunSnapshotOperation;
 }
 
-export function storePorts(parts: Parts, place: StorePlace) {
+export function storePorts(parts: Parts, backing: StoreBacking) {
   const call = callIn(parts);
   const runStore = ((kind, request) =>
     call({ room: 'store', operation: { kind, request } as never })) as RunStoreOperation;
@@ -193,17 +193,17 @@ export function storePorts(parts: Parts, place: StorePlace) {
       tryLock: shelf.tryMountLock,
       clock: CLOCK,
       lockTimeoutMs: parts.limits.lockTimeoutMs,
-      verity: place.trees,
-      allowDirectories: place.allowDirectories,
+      verity: backing.trees,
+      allowDirectories: backing.allowDirectories,
     });
   return {
     runSnapshot,
     runBundle,
-    openStore: () => openStoreAt(place, parts, { runStore, sweep: (shelf) => layerMounts(shelf).sweep() }),
+    openStore: () => openStoreAt(backing, parts, { runStore, sweep: (shelf) => layerMounts(shelf).sweep() }),
     openLayerMounts: layerMounts,
     /** Without the store, whose disk may have failed. */
-    sweepLayerMounts: () => layerMounts(mountShelf(place.stateDir)).sweep(),
-    chooseLayerFormat: (dataDir: string) => chooseFormat(place, runSnapshot, dataDir),
+    sweepLayerMounts: () => layerMounts(mountShelf(backing.stateDir)).sweep(),
+    chooseLayerFormat: (dataDir: string) => chooseFormat(backing, runSnapshot, dataDir),
     openSnapshotter: (shelf: Store) =>
       createSnapshotter({ runOperation: runSnapshot, shelf, layerMounts: layerMounts(shelf), checkpoint }),
   };
@@ -211,7 +211,7 @@ export function storePorts(parts: Parts, place: StorePlace) {
 
 /** Where the host can change layers, they are images with a tree; otherwise a tree is written when it is asked for. */
 async function chooseFormat(
-  { layerFormat, verity, trees, allowDirectories }: StorePlace,
+  { layerFormat, verity, trees, allowDirectories }: StoreBacking,
   runSnapshot: RunSnapshotOperation,
   directory: string,
 ): Promise<LayerFormat> {
@@ -227,11 +227,11 @@ interface StorePorts {
   readonly sweep: StoreOptions['sweepLayerMounts'];
 }
 
-async function openStoreAt(place: StorePlace, parts: Parts, { runStore, sweep }: StorePorts): Promise<Store> {
+async function openStoreAt(backing: StoreBacking, parts: Parts, { runStore, sweep }: StorePorts): Promise<Store> {
   if (!isRoot()) {
     throw new SealiftError('PRIVILEGE_REQUIRED', 'open store: expected root, got an ordinary user');
   }
-  const { dataDir, stateDir, minFreeBytes } = place;
+  const { dataDir, stateDir, minFreeBytes } = backing;
   return openStore({
     ...{ stateDir, dataDir, minFreeBytes },
     bootId: readBootId(),

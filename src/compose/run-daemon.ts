@@ -83,7 +83,7 @@ class RunningDaemon {
       checkpoint: surroundings.checkpoint,
       configuration: () => this.#loaded.configuration,
       failure: () => this.#loaded.failure,
-      currentPlace: () => this.#volume.place(),
+      currentBacking: () => this.#volume.backing(),
       reportStall: (error) => this.#volume.reportStall(error),
       measure: (image, signal) => this.#measure(image, signal),
     });
@@ -216,10 +216,10 @@ class RunningDaemon {
 
   /** Where configuration allows for it, a device that fails must not fail the container that brings it. */
   #memoryInPlace(failure: unknown): string {
-    const { place } = this.#volume.summary();
-    if (place?.kind !== 'memory') throw failure;
-    this.#log.warn({ directory: place.directory, reason: place.reason }, 'memory in place of the image store');
-    return place.directory;
+    const { backing } = this.#volume.summary();
+    if (backing?.kind !== 'memory') throw failure;
+    this.#log.warn({ directory: backing.directory, reason: backing.reason }, 'memory in place of the image store');
+    return backing.directory;
   }
 
   /** Without an attestation agent nobody wants to be told. */
@@ -271,8 +271,15 @@ class RunningDaemon {
     return pool.stuckThreads > 0;
   }
 
-  #logVolume({ state, place, device, cipher, integrity }: VolumeStatus): void {
-    const fields = { state, place: place?.kind, reason: place?.reason, deviceId: device?.deviceId, cipher, integrity };
+  #logVolume({ state, backing, device, cipher, integrity }: VolumeStatus): void {
+    const fields = {
+      state,
+      place: backing?.kind,
+      reason: backing?.reason,
+      deviceId: device?.deviceId,
+      cipher,
+      integrity,
+    };
     this.#log.info(fields, 'image store');
   }
 

@@ -1,4 +1,4 @@
-import type { SpaceFacts, VolumeStatus } from '../volume/index.ts';
+import type { VolumeSpace, VolumeStatus } from '../volume/index.ts';
 import { ok } from './checks.ts';
 import type { AbilityName, DaemonFindings } from './daemon-types.ts';
 import { judgePrograms } from './judge-programs.ts';
@@ -57,23 +57,23 @@ function describeAbility(ability: 'ready' | 'loadable'): string {
   return ability === 'ready' ? 'the kernel has it' : 'the kernel loads it as a module when it is used';
 }
 
-function judgeStore({ state, place, space, error, cipher, integrity }: VolumeStatus): Check {
+function judgeStore({ state, backing, space, error, cipher, integrity }: VolumeStatus): Check {
   const name = 'daemon-store';
   const { message = '', hint = 'start the pod again' } = error ?? {};
   if (state === 'preparing') {
     return { name, status: 'warn', detail: 'the device is being prepared; pulls wait for it', remedy: 'ask again' };
   }
-  if (place === undefined) {
+  if (backing === undefined) {
     return { name, status: 'fail', detail: `${state}, pulls are refused: ${message}`, remedy: hint };
   }
-  const where = `${place.kind} at ${place.directory} (${place.reason})${tellSpace(space)}`;
+  const where = `${backing.kind} at ${backing.directory} (${backing.reason})${tellSpace(space)}`;
   if (state === 'failed' || state === 'stalled') {
     return { name, status: 'warn', detail: `${where}: ${message}`, remedy: hint };
   }
-  return ok(name, place.kind === 'device' ? `${where}; ${cipher}, integrity ${integrity}` : where);
+  return ok(name, backing.kind === 'device' ? `${where}; ${cipher}, integrity ${integrity}` : where);
 }
 
-function tellSpace(space: SpaceFacts | undefined): string {
+function tellSpace(space: VolumeSpace | undefined): string {
   if (space === undefined) return '';
   const [free, size] = [space.availableBytes, space.sizeBytes].map((bytes) => Math.floor(bytes / MIB));
   return `, ${free} of ${size} MiB free`;

@@ -12,15 +12,15 @@ export interface HealthDocument {
 /** Describes the daemon's health; the README lists what makes the status 503. */
 export function describeHealth(facts: HealthFacts): HealthDocument {
   const { version, uptimeSeconds, pulls, stuckThreads, obstacle } = facts;
-  const { state, place, integrity, error, stuckPrograms } = facts.volume;
+  const { state, backing, integrity, error, stuckPrograms } = facts.volume;
   // A pull that comes during the preparation waits for it and is served then.
-  const isServed = obstacle === undefined && (place !== undefined || state === 'preparing');
+  const isServed = obstacle === undefined && (backing !== undefined || state === 'preparing');
   const body = {
     schema: SCHEMA,
     status: isServed ? 'ok' : 'unavailable',
     version,
     uptimeSeconds: Math.round(uptimeSeconds),
-    store: { state, place: place?.kind, reason: place?.reason, integrity, error: describeError(error) },
+    store: { state, place: backing?.kind, reason: backing?.reason, integrity, error: describeError(error) },
     pulls: { underWay: pulls.underWay },
     stuckThreads,
     stuckPrograms,

@@ -1,5 +1,5 @@
 import type { PullCounts, PullTimes } from '../daemon/index.ts';
-import type { SpaceFacts, VolumeState } from '../volume/index.ts';
+import type { VolumeSpace, VolumeState } from '../volume/index.ts';
 import type { HealthFacts } from './types.ts';
 
 /** https://prometheus.io/docs/instrumenting/exposition_formats/#basic-info */
@@ -7,7 +7,7 @@ export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 export interface MetricsInput {
   readonly facts: HealthFacts;
-  readonly space: SpaceFacts | undefined;
+  readonly space: VolumeSpace | undefined;
   readonly rssBytes: number;
 }
 
@@ -41,7 +41,7 @@ export function formatMetrics({ facts, space, rssBytes }: MetricsInput): string 
       help: 'State of the image store’s device: 1 for the current state, 0 for the others.',
       samples: STATES.map((state) => ['', { state }, state === volume.state ? 1 : 0]),
     },
-    ...(space === undefined ? [] : spaceMetrics(space, { place: volume.place?.kind ?? 'none' })),
+    ...(space === undefined ? [] : spaceMetrics(space, { place: volume.backing?.kind ?? 'none' })),
     gauge({
       name: 'sealift_stuck_threads',
       help: 'Threads that wait for a disk that does not answer.',
@@ -95,7 +95,7 @@ function histogram({ bounds, counts, sum, count }: PullTimes, labels: Labels): S
   return [...buckets, ['_bucket', { ...labels, le: '+Inf' }, count], ['_sum', labels, sum], ['_count', labels, count]];
 }
 
-function spaceMetrics({ sizeBytes, usedBytes, availableBytes }: SpaceFacts, labels: Labels): Metric[] {
+function spaceMetrics({ sizeBytes, usedBytes, availableBytes }: VolumeSpace, labels: Labels): Metric[] {
   return [
     gauge({
       name: 'sealift_store_size_bytes',

@@ -1,7 +1,7 @@
 import type { PullCounts } from '../daemon/index.ts';
 import type { SealiftError } from '../errors/index.ts';
 import type { Limits } from '../limits/index.ts';
-import type { SpaceFacts, VolumeSummary } from '../volume/index.ts';
+import type { VolumeSpace, VolumeSummary } from '../volume/index.ts';
 
 /** The address of the server: a unix socket or a port of the loopback interface. */
 export type ListenAddress =
@@ -23,7 +23,7 @@ export interface HealthFacts {
 export interface HealthPorts {
   readonly facts: () => HealthFacts;
   /** Measures the store's file system in a worker; undefined when it does not answer or nothing is mounted. */
-  readonly measureSpace: () => Promise<SpaceFacts | undefined>;
+  readonly measureSpace: () => Promise<VolumeSpace | undefined>;
   readonly rssBytes: () => number;
   /** A monotonic clock in milliseconds. */
   readonly nowMs: () => number;

@@ -2,10 +2,10 @@ import { SealiftError } from '../errors/index.ts';
 import { integrityOf } from './plan-volume.ts';
 import type {
   KnownVolume,
-  SpaceFacts,
-  StorePlace,
+  VolumeBacking,
   VolumePorts,
   VolumeSettings,
+  VolumeSpace,
   VolumeStatus,
   VolumeSummary,
 } from './types.ts';
@@ -33,8 +33,8 @@ export async function describeVolume(
   ports: DescribePorts,
 ): Promise<VolumeStatus> {
   const summary = summarizeVolume(known, settings, ports.commands);
-  const { place } = summary;
-  return { ...summary, space: place === undefined ? undefined : await measure(place, ports) };
+  const { backing } = summary;
+  return { ...summary, space: backing === undefined ? undefined : await measure(backing, ports) };
 }
 
 /** What is known without asking the disk. */
@@ -45,7 +45,7 @@ export function summarizeVolume(
 ): VolumeSummary {
   return {
     state: known?.state ?? 'absent',
-    place: currentPlace(known, settings),
+    backing: currentBacking(known, settings),
     device: known?.device,
     mountPoint: known?.request.mountPoint,
     mapping: known?.mapping,
@@ -57,9 +57,9 @@ export function summarizeVolume(
 }
 
 /** Undefined while nothing is to be pulled: a device is being prepared, or is required and not usable. */
-export function currentPlace(known: KnownVolume | undefined, settings: VolumeSettings): StorePlace | undefined {
+export function currentBacking(known: KnownVolume | undefined, settings: VolumeSettings): VolumeBacking | undefined {
   const { required, memory } = settings;
-  const inMemory = (reason: string): StorePlace => ({ kind: 'memory', directory: memory.mountPoint, reason });
+  const inMemory = (reason: string): VolumeBacking => ({ kind: 'memory', directory: memory.mountPoint, reason });
   if (known === undefined) return inMemory('no device for the image store');
   const { state, error, device, request, mapping } = known;
   if (state === 'ready' && mapping !== undefined) {
@@ -71,8 +71,8 @@ export function currentPlace(known: KnownVolume | undefined, settings: VolumeSet
   return inMemory(`the device of the image store is not usable (${error?.code}), and volume.required is false`);
 }
 
-async function measure(place: StorePlace, ports: DescribePorts): Promise<SpaceFacts | undefined> {
-  const { kind, directory } = place;
+async function measure(backing: VolumeBacking, ports: DescribePorts): Promise<VolumeSpace | undefined> {
+  const { kind, directory } = backing;
   try {
     return await ports.runOperation('measureSpace', { kind, directory }, MEASURE_TIMEOUT_MS);
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { StorePlace } from './types.ts';
+import type { VolumeBacking } from './types.ts';
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 /** What the file system takes for itself, and what the next image brings. */
@@ -6,7 +6,7 @@ const MARGIN = 1.25;
 const GIB = 2 ** 30;
 
 export interface Shortage {
-  readonly kind: StorePlace['kind'];
+  readonly kind: VolumeBacking['kind'];
   /** The least that has to be free. */
   readonly needBytes: number;
   /** What the image takes in the end, as far as anybody knows before it is unpacked. */

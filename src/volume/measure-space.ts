@@ -1,10 +1,13 @@
 import { statfsSync } from 'node:fs';
 import { memoryInfo } from './mount-memory.ts';
-import type { SpaceFacts, StorePlace } from './types.ts';
+import type { VolumeBacking, VolumeSpace } from './types.ts';
 import { deviceFailed } from './volume-failed.ts';
 
 /** See `VolumeOperations.measureSpace`. */
-export function measureSpace(request: { readonly directory: string; readonly kind: StorePlace['kind'] }): SpaceFacts {
+export function measureSpace(request: {
+  readonly directory: string;
+  readonly kind: VolumeBacking['kind'];
+}): VolumeSpace {
   const { directory, kind } = request;
   try {
     const { blocks, bfree, bavail, bsize } = statfsSync(directory);

@@ -4,7 +4,7 @@ import { errnoOf, MS, mount, mountAt, readDirect, readMounts, umount } from '../
 import type { MappingFacts } from './types.ts';
 import { deviceFailed, mountFailed } from './volume-failed.ts';
 
-interface MountRequest {
+interface VolumeMount {
   readonly mapping: MappingFacts;
   readonly mountPoint: string;
 }
@@ -13,7 +13,7 @@ interface MountRequest {
 export const STORE_MOUNT_FLAGS = MS.NOATIME | MS.NODEV | MS.NOSUID | MS.NOEXEC;
 
 /** See `VolumeOperations.mountVolume`. */
-export function mountVolume({ mapping, mountPoint }: MountRequest): void {
+export function mountVolume({ mapping, mountPoint }: VolumeMount): void {
   const action = `mount image store on ${mountPoint}`;
   try {
     prepareMountPoint(mountPoint, action);
@@ -56,7 +56,7 @@ export function prepareMountPoint(mountPoint: string, action: string): void {
 }
 
 /** See `VolumeOperations.isVolumeAlive`. */
-export function isVolumeAlive({ mapping, mountPoint }: MountRequest): boolean {
+export function isVolumeAlive({ mapping, mountPoint }: VolumeMount): boolean {
   if (mountAt(readMounts(), mountPoint)?.deviceId !== mapping.deviceId) return false;
   try {
     readDirect(mapping.path, 0);

@@ -1,20 +1,20 @@
 import { asSealiftError, fromPlainError, prefixError, SealiftError, toPlainError } from '../errors/index.ts';
-import { currentPlace, describeVolume, summarizeVolume } from './describe-volume.ts';
+import { currentBacking, describeVolume, summarizeVolume } from './describe-volume.ts';
 import { lockVolume, type VolumeLock } from './lock-volume.ts';
 import { type Preparation, type PreparedVolume, prepareVolume } from './prepare-volume.ts';
 import type {
   DeviceFacts,
   KnownVolume,
   MappingFacts,
-  StorePlace,
   Volume,
+  VolumeBacking,
   VolumePorts,
   VolumeRequest,
   VolumeSettings,
   VolumeStatus,
   VolumeSummary,
 } from './types.ts';
-import { openState, type VolumeState } from './volume-record.ts';
+import { openState, type VolumeStateDirectory } from './volume-record.ts';
 
 /** Enough for a disk that answers at all; a pull waits for it at most so long. */
 const PROBE_TIMEOUT_MS = 10_000;
@@ -24,7 +24,7 @@ type Mounted = KnownVolume & PreparedVolume;
 
 /**
  * The volume as an earlier run of ours has left it: what is ready is used again, what was half done is taken away and
- * done anew; `prepare`, `place` and `status` may be called at once. Throws `VOLUME_STATE_INVALID`.
+ * done anew; `prepare`, `backing` and `status` may be called at once. Throws `VOLUME_STATE_INVALID`.
  */
 export function openVolume(settings: VolumeSettings, ports: VolumePorts): Volume {
   return new ImageVolume(settings, ports, openState(settings.stateDir, settings.bootId));
@@ -33,13 +33,13 @@ export function openVolume(settings: VolumeSettings, ports: VolumePorts): Volume
 class ImageVolume implements Volume {
   readonly #settings: VolumeSettings;
   readonly #ports: VolumePorts;
-  readonly #state: VolumeState;
+  readonly #state: VolumeStateDirectory;
   #known: KnownVolume | undefined;
   /** The one preparation, or look for an old one, that is under way. */
   #flight: { readonly key: string; readonly done: Promise<void> } | undefined;
   #isClosed = false;
 
-  constructor(settings: VolumeSettings, ports: VolumePorts, state: VolumeState) {
+  constructor(settings: VolumeSettings, ports: VolumePorts, state: VolumeStateDirectory) {
     this.#settings = settings;
     this.#ports = ports;
     this.#state = state;
@@ -57,16 +57,16 @@ class ImageVolume implements Volume {
     return this.status();
   }
 
-  async place(): Promise<StorePlace> {
+  async backing(): Promise<VolumeBacking> {
     // Whoever prepares looks at the disk, too.
     if (this.#flight === undefined) await this.#look();
     while (this.#flight !== undefined) await settled(this.#flight.done);
-    const place = currentPlace(this.#known, this.#settings);
-    if (place === undefined) throw prefixError('image store', this.#currentError());
-    if (place.kind === 'device') return place;
+    const backing = currentBacking(this.#known, this.#settings);
+    if (backing === undefined) throw prefixError('image store', this.#currentError());
+    if (backing.kind === 'device') return backing;
     const { mountPoint, size } = this.#settings.memory;
     await this.#run(() => this.#ports.runOperation('mountMemory', { mountPoint, size }, PROBE_TIMEOUT_MS));
-    return place;
+    return backing;
   }
 
   reportStall(error: Error): void {

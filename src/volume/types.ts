@@ -94,7 +94,7 @@ export interface VolumeRecord {
 /** A record without what is the same in all of them. */
 export type KnownVolume = Omit<VolumeRecord, 'format' | 'bootId'>;
 
-interface Place {
+interface Backing {
   /** A directory of mode 0700 that nothing else lies in but what the store puts there. */
   readonly directory: string;
   /** Why this one; for logs and answers. */
@@ -102,11 +102,11 @@ interface Place {
 }
 
 /** Where images go now. */
-export type StorePlace =
+export type VolumeBacking =
   /** `mappingUuid`, of dm-crypt's mapping, tells a disk that was prepared anew from the one before. */
-  (Place & { readonly kind: 'device'; readonly mappingUuid: string }) | (Place & { readonly kind: 'memory' });
+  (Backing & { readonly kind: 'device'; readonly mappingUuid: string }) | (Backing & { readonly kind: 'memory' });
 
-export interface SpaceFacts {
+export interface VolumeSpace {
   readonly sizeBytes: number;
   readonly usedBytes: number;
   /** For memory not more than the machine can give. */
@@ -117,7 +117,7 @@ export interface SpaceFacts {
 export interface VolumeStatus {
   readonly state: VolumeState;
   /** Undefined: pulls are refused with `error`. */
-  readonly place: StorePlace | undefined;
+  readonly backing: VolumeBacking | undefined;
   readonly device: DeviceFacts | undefined;
   readonly mountPoint: string | undefined;
   readonly mapping: MappingFacts | undefined;
@@ -125,7 +125,7 @@ export interface VolumeStatus {
   readonly cipher: string | undefined;
   readonly integrity: VolumeIntegrity | undefined;
   /** Undefined: nothing is mounted, or it did not answer. */
-  readonly space: SpaceFacts | undefined;
+  readonly space: VolumeSpace | undefined;
   /** Why the last preparation failed or the volume was lost. */
   readonly error: PlainError | undefined;
   /** Programs that were given up and that the kernel does not let go of. */
@@ -146,7 +146,7 @@ export interface Volume {
    * Waits for a preparation under way, and looks whether the disk answers, also one that has stalled; mounts memory when
    * that is what is used. Throws what made it unusable.
    */
-  place(): Promise<StorePlace>;
+  backing(): Promise<VolumeBacking>;
   /** Somebody waited for the store in vain: it is `stalled` until `place` or `prepare` finds that it answers. */
   reportStall(error: Error): void;
   /** From here on nothing is recorded: what fails now fails because we end, and the next run is to find what was. */
@@ -216,7 +216,7 @@ export interface VolumeOperations {
   removeVolume(request: { readonly mapperName: string; readonly device: ExpectedDevice | undefined }): void;
   /** Mounts memory, or finds it mounted. Throws `VOLUME_MOUNT_FAILED`. */
   mountMemory(request: { readonly mountPoint: string; readonly size: MemorySize }): void;
-  measureSpace(request: { readonly directory: string; readonly kind: StorePlace['kind'] }): SpaceFacts;
+  measureSpace(request: { readonly directory: string; readonly kind: VolumeBacking['kind'] }): VolumeSpace;
 }
 
 export type VolumeOperation = {

@@ -5,7 +5,7 @@ import { volumeRecordSchema } from './schema.ts';
 import type { KnownVolume, VolumeRecord } from './types.ts';
 
 /** The volume's part of the state directory. */
-export interface VolumeState {
+export interface VolumeStateDirectory {
   readonly lockPath: string;
   readonly headerPath: string;
   /** Undefined when there is none, or one of another boot. */
@@ -15,7 +15,7 @@ export interface VolumeState {
 }
 
 /** Makes the directory. Throws `VOLUME_STATE_INVALID` when it, or where it would be made, is no memory. */
-export function openState(stateDir: string, bootId: string): VolumeState {
+export function openState(stateDir: string, bootId: string): VolumeStateDirectory {
   if (!isInMemory(stateDir)) {
     throw new SealiftError(
       'VOLUME_STATE_INVALID',

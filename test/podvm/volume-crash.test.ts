@@ -68,7 +68,7 @@ describeWith(POD_VM_NEEDS, 'the image store after a crash, and on a disk that st
     }
     await using guest = await VolumeGuest.start(vm(), { settings });
     // Nobody asks again: the agent does not repeat its call.
-    expect(await guest.place()).toMatchObject({ kind: 'device', directory: request.mountPoint });
+    expect(await guest.backing()).toMatchObject({ kind: 'device', directory: request.mountPoint });
     const { checkpoints } = await guest.passed();
     expect(checkpoints.includes('volume-formatted')).toBe(dieAt !== 'volume-ready');
     const mappings = (await vm().mustRun(['dmsetup', 'ls'])).split('\n').map((line) => line.split('\t')[0]);
@@ -102,13 +102,13 @@ describeWith(POD_VM_NEEDS, 'the image store after a crash, and on a disk that st
     await guest.kill();
     expect(await shell('cat /run/rootfs/file')).toBe('alive\n');
     await using again = await VolumeGuest.start(vm(), { settings });
-    expect(await again.place()).toMatchObject({ kind: 'device' });
+    expect(await again.backing()).toMatchObject({ kind: 'device' });
     expect((await again.passed()).checkpoints).toEqual([]);
     expect(await shell('echo more > /run/rootfs/more; cat /run/rootfs/file /run/rootfs/more')).toBe('alive\nmore\n');
 
     // Without its mount it is lost, and what still uses it is not pulled away from below.
     await shell('umount "$1"', request.mountPoint);
-    await expectFailure('VOLUME_LOST', () => again.place());
+    await expectFailure('VOLUME_LOST', () => again.backing());
     await expectFailure('VOLUME_CLEANUP_FAILED', () => again.prepare(request));
     expect(await shell('cat /run/rootfs/file')).toBe('alive\n');
     expect(await again.status()).toMatchObject({ state: 'failed', error: { code: 'VOLUME_CLEANUP_FAILED' } });
@@ -123,7 +123,7 @@ describeWith(POD_VM_NEEDS, 'the image store after a crash, and on a disk that st
     await disk.stall();
     await using guest = await VolumeGuest.start(vm(), { settings });
     await expectFailure('VOLUME_STALLED', () => guest.prepare(request));
-    await expectFailure('VOLUME_STALLED', () => guest.place());
+    await expectFailure('VOLUME_STALLED', () => guest.backing());
     expect(await guest.status()).toMatchObject({ state: 'stalled', error: { code: 'VOLUME_STALLED' } });
     expect((await guest.passed()).stuckThreads).toBeGreaterThan(0);
     await disk.unstall();
@@ -144,11 +144,11 @@ describeWith(POD_VM_NEEDS, 'the image store after a crash, and on a disk that st
     expect(await guest.status()).toMatchObject({ state: 'stalled', stuckPrograms: 1 });
     await guest.kill();
     const early = await VolumeGuest.start(vm(), { settings });
-    await expectFailure('VOLUME_STALLED', () => early.place());
+    await expectFailure('VOLUME_STALLED', () => early.backing());
     await early.kill();
     await disk.unstall();
     await using late = await VolumeGuest.start(vm(), { settings });
-    expect(await late.place()).toMatchObject({ kind: 'device' });
+    expect(await late.backing()).toMatchObject({ kind: 'device' });
     expect(await vm().mustRun(['dmsetup', 'ls'])).not.toContain('temporary-cryptsetup');
   });
 
@@ -157,26 +157,26 @@ describeWith(POD_VM_NEEDS, 'the image store after a crash, and on a disk that st
     const request = await requestFor('dies', settings);
     const disk = await vm().disk('dies');
     await using guest = await VolumeGuest.start(vm(), { settings });
-    expect(await guest.place()).toMatchObject({ kind: 'device' });
+    expect(await guest.backing()).toMatchObject({ kind: 'device' });
     await guest.call({ kind: 'reportStall', reason: 'a pull waited for 60000 ms' });
     const { state, error } = await guest.status();
     expect(state).toBe('stalled');
     expect(error?.message).toContain('a pull waited');
-    expect(await guest.place()).toMatchObject({ kind: 'device' });
+    expect(await guest.backing()).toMatchObject({ kind: 'device' });
     expect((await guest.status()).error).toBeUndefined();
     await disk.stall();
-    await expectFailure('VOLUME_STALLED', () => guest.place());
+    await expectFailure('VOLUME_STALLED', () => guest.backing());
     await disk.unstall();
-    expect(await guest.place()).toMatchObject({ kind: 'device' });
+    expect(await guest.backing()).toMatchObject({ kind: 'device' });
     expect(await guest.prepare(request)).toMatchObject({ state: 'ready' });
   });
 
   it('fails with a disk that is gone', async () => {
     const settings = guestSettings('dies', { timeoutMs: 20_000 });
     await using guest = await VolumeGuest.start(vm(), { settings });
-    expect(await guest.place()).toMatchObject({ kind: 'device' });
+    expect(await guest.backing()).toMatchObject({ kind: 'device' });
     await (await vm().disk('dies')).kill();
-    await expectFailure('VOLUME_DEVICE_FAILED', () => guest.place());
+    await expectFailure('VOLUME_DEVICE_FAILED', () => guest.backing());
     expect(await guest.status()).toMatchObject({ state: 'failed', error: { code: 'VOLUME_DEVICE_FAILED' } });
   });
 });

@@ -57,7 +57,7 @@ describeWith(POD_VM_NEEDS, 'the image store on a real disk', () => {
     const { deviceId, image } = await vm().disk('main');
     expect(first).toMatchObject({
       state: 'ready',
-      place: { kind: 'device', directory: request.mountPoint },
+      backing: { kind: 'device', directory: request.mountPoint },
       device: { deviceId, bytes: 96 * MIB, sectorBytes: 512 },
       cipher: 'capi:authenc(hmac(sha256),xts(aes))-plain64',
       integrity: 'hmac-sha256',
@@ -65,7 +65,7 @@ describeWith(POD_VM_NEEDS, 'the image store on a real disk', () => {
     });
     expect(first.error).toBeUndefined();
     expect(first.space?.sizeBytes).toBeGreaterThan(85 * MIB);
-    expect(await guest.place()).toMatchObject({ kind: 'device', directory: request.mountPoint });
+    expect(await guest.backing()).toMatchObject({ kind: 'device', directory: request.mountPoint });
     expect(await guest.call({ kind: 'recordedStatus' })).toMatchObject({ state: 'ready', mapping: first.mapping });
     const table = await vm().mustRun(['dmsetup', 'table', 'store-main']);
     expect(table).toMatch(
@@ -178,8 +178,8 @@ describeWith(POD_VM_NEEDS, 'the image store on a real disk', () => {
     };
     for (const run of ['first', 'second']) {
       await using guest = await start(settings);
-      expect(await guest.prepare(request), run).toMatchObject({ state: 'absent', place: { kind: 'memory' } });
-      expect(await guest.place()).toMatchObject({ kind: 'memory', directory: '/run/memory' });
+      expect(await guest.prepare(request), run).toMatchObject({ state: 'absent', backing: { kind: 'memory' } });
+      expect(await guest.backing()).toMatchObject({ kind: 'memory', directory: '/run/memory' });
       expect(await mountsOf('/run/memory')).toHaveLength(1);
       const { space } = await guest.status();
       const [total = 0] = (await vm().mustRun(['sh', '-c', "awk '/MemTotal/{print $2}' /proc/meminfo"]))
@@ -269,7 +269,7 @@ describeWith(POD_VM_NEEDS, 'the image store on a real disk', () => {
     const [content, tables] = [await readFirst(), await vm().mustRun(['dmsetup', 'ls'])];
     await expectFailure(row.code, () => guest.prepare(byPath(path, refusingSettings)));
     expect(await guest.status()).toMatchObject({ state: 'failed', error: { code: row.code } });
-    const error = await expectFailure(row.code, () => guest.place());
+    const error = await expectFailure(row.code, () => guest.backing());
     expect(error.hint.length).toBeGreaterThan(10);
     expect(await mountsOf(mountPointOf(refusingSettings))).toEqual([]);
     expect(await vm().mustRun(['dmsetup', 'ls'])).toBe(tables);
@@ -283,10 +283,10 @@ describeWith(POD_VM_NEEDS, 'the image store on a real disk', () => {
     await using guest = await start({ ...refusingSettings, required: false });
     const { error } = await guest.status();
     expect(error?.code).toBe('VOLUME_DEVICE_BUSY');
-    const place = await guest.place();
-    expect(place).toMatchObject({ kind: 'memory', directory: refusingSettings.memory.mountPoint });
-    expect(place.reason).toContain('VOLUME_DEVICE_BUSY');
-    expect(await guest.status()).toMatchObject({ state: 'failed', place, error: { code: 'VOLUME_DEVICE_BUSY' } });
+    const backing = await guest.backing();
+    expect(backing).toMatchObject({ kind: 'memory', directory: refusingSettings.memory.mountPoint });
+    expect(backing.reason).toContain('VOLUME_DEVICE_BUSY');
+    expect(await guest.status()).toMatchObject({ state: 'failed', backing, error: { code: 'VOLUME_DEVICE_BUSY' } });
   });
 
   it('fails for a device that is not there, and is ready when it is asked for one that is', async () => {
@@ -297,24 +297,24 @@ describeWith(POD_VM_NEEDS, 'the image store on a real disk', () => {
       mountPoint: mountPointOf(settings),
     };
     await expectFailure('VOLUME_DEVICE_MISSING', () => guest.prepare(missing));
-    await expectFailure('VOLUME_DEVICE_MISSING', () => guest.place());
+    await expectFailure('VOLUME_DEVICE_MISSING', () => guest.backing());
     await expectFailure('VOLUME_DEVICE_MISSING', () => guest.prepare(byPath('/dev/nothing', settings)));
     expect(await guest.prepare(await byId('odd', settings))).toMatchObject({
       state: 'ready',
-      place: { kind: 'device' },
+      backing: { kind: 'device' },
     });
-    expect(await guest.place()).toMatchObject({ kind: 'device' });
+    expect(await guest.backing()).toMatchObject({ kind: 'device' });
   });
 
   it('refuses a mount point in use, and a link in its place', async () => {
-    const settings = guestSettings('place');
+    const settings = guestSettings('occupied');
     await using guest = await start(settings);
     const { source } = await byId('other', settings);
     await vm().mustRun(['sh', '-c', 'mkdir /run/taken; mount -t tmpfs tmpfs /run/taken; ln -s /tmp /run/link']);
     for (const mountPoint of ['/run/taken', '/run/link', '/run/link/below']) {
       await expectFailure('VOLUME_MOUNT_FAILED', () => guest.prepare({ source, mountPoint }));
     }
-    expect(await vm().mustRun(['dmsetup', 'ls'])).not.toContain('store-place');
+    expect(await vm().mustRun(['dmsetup', 'ls'])).not.toContain('store-occupied');
     await vm().mustRun(['sh', '-c', 'umount /run/taken; rm -r /run/taken /run/link']);
   });
 

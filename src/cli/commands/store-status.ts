@@ -6,7 +6,9 @@ import { formatBytes } from '../format-bytes.ts';
 import type { CommandContext, CommandIo } from '../types.ts';
 
 /** The daemon's image store: where it lies and why, and what is in it. */
-export interface StoreStatusResult extends VolumeStatus {
+export interface StoreStatusResult extends Omit<VolumeStatus, 'backing'> {
+  /** The backing of the store; `--json` has always called it so. */
+  readonly place: VolumeStatus['backing'];
   readonly images: number;
   readonly layers: number;
   /** The number of containers that run from the store. */

@@ -51,7 +51,7 @@ describeWith(['root'], 'pulls of the daemon', () => {
       log: SILENT_LOGGER,
       configuration: () => configuration,
       failure: () => undefined,
-      currentPlace: async () => ({ kind: 'memory', directory: bed.path('memory'), reason: 'test' }),
+      currentBacking: async () => ({ kind: 'memory', directory: bed.path('memory'), reason: 'test' }),
       reportStall: () => undefined,
       checkpoint: () => undefined,
       openPool: openBundledPool,

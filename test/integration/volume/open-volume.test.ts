@@ -124,7 +124,7 @@ describe('openVolume', () => {
   it('formats, opens, compares, clears, makes the file system, compares again and mounts', async () => {
     expect(await open().prepare(REQUEST)).toMatchObject({
       state: 'ready',
-      place: { kind: 'device', directory: '/run/image' },
+      backing: { kind: 'device', directory: '/run/image' },
       device: DEVICE,
       mapping: MAPPING,
       space: SPACE,
@@ -183,34 +183,38 @@ describe('openVolume', () => {
     machine.faults.set('claimDevice', fail('VOLUME_DEVICE_BUSY'));
     const volume = open();
     await expectFailure('VOLUME_DEVICE_BUSY', () => volume.prepare(REQUEST));
-    await expectFailure('VOLUME_DEVICE_BUSY', () => volume.place());
+    await expectFailure('VOLUME_DEVICE_BUSY', () => volume.backing());
     const again = open();
-    const error = await expectFailure('VOLUME_DEVICE_BUSY', () => again.place());
+    const error = await expectFailure('VOLUME_DEVICE_BUSY', () => again.backing());
     expect(error.message).toBe('image store: as the test wants it');
     expect(await readVolumeStatus(settings(), machine)).toMatchObject({ state: 'failed', error: { code: error.code } });
     machine.faults.clear();
     expect(await again.prepare(REQUEST)).toMatchObject({ state: 'ready', error: undefined });
-    expect(await again.place()).toMatchObject({ kind: 'device' });
+    expect(await again.backing()).toMatchObject({ kind: 'device' });
   });
 
   it('uses memory for a failed device only where it may, and says why', async () => {
     machine.faults.set('claimDevice', fail('VOLUME_DEVICE_BUSY'));
     const volume = open({ required: false });
     await expectFailure('VOLUME_DEVICE_BUSY', () => volume.prepare(REQUEST));
-    const place = await volume.place();
-    expect(place).toEqual({
+    const backing = await volume.backing();
+    expect(backing).toEqual({
       kind: 'memory',
       directory: '/run/memory',
       reason: expect.stringContaining('VOLUME_DEVICE_BUSY'),
     });
-    expect(await volume.status()).toMatchObject({ state: 'failed', place });
+    expect(await volume.status()).toMatchObject({ state: 'failed', backing });
   });
 
   it('has no failure where no device is', async () => {
     machine.faults.set('claimDevice', () => undefined);
     const volume = open();
     const nodes: VolumeRequest = { ...REQUEST, source: { kind: 'nodes', paths: ['/dev/image_store'] } };
-    expect(await volume.prepare(nodes)).toMatchObject({ state: 'absent', place: { kind: 'memory' }, error: undefined });
+    expect(await volume.prepare(nodes)).toMatchObject({
+      state: 'absent',
+      backing: { kind: 'memory' },
+      error: undefined,
+    });
     expect(machine.commands).toEqual([]);
     expect(existsSync(`${stateDir}/volume.json`)).toBe(false);
     await expectFailure('VOLUME_DEVICE_MISSING', () => volume.prepare(REQUEST));
@@ -223,7 +227,7 @@ describe('openVolume', () => {
     await expectFailure('VOLUME_DEVICE_BUSY', () => volume.prepare(REQUEST));
     machine.faults.set('claimDevice', () => undefined);
     expect(await volume.prepare(nodes)).toMatchObject({ state: 'failed', error: { code: 'VOLUME_DEVICE_BUSY' } });
-    await expectFailure('VOLUME_DEVICE_BUSY', () => open().place());
+    await expectFailure('VOLUME_DEVICE_BUSY', () => open().backing());
 
     machine.faults.clear();
     await volume.prepare(REQUEST);
@@ -238,7 +242,7 @@ describe('openVolume', () => {
     const error = await expectFailure('VOLUME_STALLED', () => volume.prepare(REQUEST));
     expect(error.context).toMatchObject({ limit: 'volumeTimeoutMs' });
     expect(machine.operations.at(-1)).toBe('clearBlocks');
-    await expectFailure('VOLUME_STALLED', () => volume.place());
+    await expectFailure('VOLUME_STALLED', () => volume.backing());
     expect(await volume.status()).toMatchObject({ state: 'stalled' });
     machine.faults.clear();
     expect(await volume.prepare(REQUEST)).toMatchObject({ state: 'ready' });
@@ -248,14 +252,14 @@ describe('openVolume', () => {
     const volume = open();
     await volume.prepare(REQUEST);
     machine.faults.set('isVolumeAlive', fail('STORE_STALLED'));
-    await expectFailure('VOLUME_STALLED', () => volume.place());
+    await expectFailure('VOLUME_STALLED', () => volume.backing());
     expect(await volume.status()).toMatchObject({ state: 'stalled', error: { code: 'VOLUME_STALLED' } });
     machine.faults.clear();
-    expect(await volume.place()).toMatchObject({ kind: 'device' });
+    expect(await volume.backing()).toMatchObject({ kind: 'device' });
     expect((await volume.status()).error).toBeUndefined();
     expect(machine.commands).toHaveLength(4);
     machine.faults.set('isVolumeAlive', () => false);
-    await expectFailure('VOLUME_LOST', () => volume.place());
+    await expectFailure('VOLUME_LOST', () => volume.backing());
   });
 
   it('leaves the record as it is when it is closed: threads that end then say nothing of the disk', async () => {
@@ -264,10 +268,10 @@ describe('openVolume', () => {
     const before = readFileSync(`${stateDir}/volume.json`, 'utf8');
     volume.close();
     machine.faults.set('isVolumeAlive', fail('LAYER_WORKER_FAILED'));
-    await expectFailure('LAYER_WORKER_FAILED', () => volume.place());
+    await expectFailure('LAYER_WORKER_FAILED', () => volume.backing());
     expect(readFileSync(`${stateDir}/volume.json`, 'utf8')).toBe(before);
     machine.faults.clear();
-    expect(await open().place()).toMatchObject({ kind: 'device' });
+    expect(await open().backing()).toMatchObject({ kind: 'device' });
     expect(machine.commands).toHaveLength(4);
   });
 
@@ -284,10 +288,10 @@ describe('openVolume', () => {
 
   it('finds what is ready again after a restart, and makes it anew when it is another', async () => {
     await open().prepare(REQUEST);
-    expect(await open().place()).toMatchObject({ kind: 'device' });
+    expect(await open().backing()).toMatchObject({ kind: 'device' });
     expect(machine.commands).toHaveLength(4);
     machine.faults.set('inspectMapping', () => ({ ...MAPPING, uuids: ['CRYPT-LUKS2-2', 'CRYPT-INTEGRITY-2'] }));
-    expect(await open().place()).toMatchObject({ kind: 'device' });
+    expect(await open().backing()).toMatchObject({ kind: 'device' });
     expect(machine.commands).toHaveLength(8);
   });
 
@@ -304,14 +308,14 @@ describe('openVolume', () => {
     expect(machine.commands).toHaveLength(8);
   });
 
-  it('refuses another device or place while there is a store, and nothing changes', async () => {
+  it('refuses another device or mount point while there is a store, and nothing changes', async () => {
     const volume = open();
     await volume.prepare(REQUEST);
     await expectFailure('VOLUME_IN_USE', () => volume.prepare({ ...REQUEST, mountPoint: '/run/other' }));
     machine.faults.set('identifyDevice', () => ({ deviceId: '254:16', diskseq: '10' }));
     const source = { kind: 'deviceId', major: 254, minor: 16 } as const;
     await expectFailure('VOLUME_IN_USE', () => volume.prepare({ ...REQUEST, source }));
-    expect(await volume.place()).toMatchObject({ kind: 'device' });
+    expect(await volume.backing()).toMatchObject({ kind: 'device' });
   });
 
   it('wants its state in memory', async () => {

@@ -24,7 +24,7 @@ export class DaemonBed implements AsyncDisposable {
       log: SILENT_LOGGER,
       configuration: () => this.#configuration,
       failure: () => undefined,
-      currentPlace: async () => ({ kind: 'memory', directory: memory, reason: 'test' }),
+      currentBacking: async () => ({ kind: 'memory', directory: memory, reason: 'test' }),
       reportStall: () => undefined,
       measure: async () => {},
       checkpoint: () => {},

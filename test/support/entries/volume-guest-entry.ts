@@ -47,8 +47,8 @@ async function perform(call: VolumeCall): Promise<unknown> {
   switch (call.kind) {
     case 'prepare':
       return volume.prepare(call.request);
-    case 'place':
-      return volume.place();
+    case 'backing':
+      return volume.backing();
     case 'status':
       return volume.status();
     case 'recordedStatus':

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadPolicy, type Parts, pullPorts, type StorePlace } from '../../../src/compose/parts.ts';
+import { loadPolicy, type Parts, pullPorts, type StoreBacking } from '../../../src/compose/parts.ts';
 import {
   type Configuration,
   limitsOf,
@@ -77,11 +77,11 @@ export class FaultBed implements AsyncDisposable {
   async pull({ name, places, settings = {} }: FaultPullOptions): Promise<FaultOutcome> {
     this.#pulls += 1;
     const root = this.path(`store-${this.#pulls}`);
-    const place = this.#place(root);
+    const backing = this.#backing(root);
     const parts = this.#with(settings);
     const { signal } = new AbortController();
     const ports = pullPorts(parts, {
-      place,
+      backing,
       policy: await loadPolicy(parts, { signal }),
       findEndpoints: cliEndpoints(parts, {
         ...{ environment: {}, uid: 0, credentials: undefined, certDir: undefined },
@@ -95,10 +95,10 @@ export class FaultBed implements AsyncDisposable {
     const startedMs = performance.now();
     try {
       const result = await pullImage({ reference, target: { kind: 'store' } }, ports, signal);
-      return { result, error: undefined, durationMs: performance.now() - startedMs, left: contentsOf(place) };
+      return { result, error: undefined, durationMs: performance.now() - startedMs, left: contentsOf(backing) };
     } catch (error) {
       if (!(error instanceof SealiftError)) throw error;
-      return { result: undefined, error, durationMs: performance.now() - startedMs, left: contentsOf(place) };
+      return { result: undefined, error, durationMs: performance.now() - startedMs, left: contentsOf(backing) };
     } finally {
       rmSync(root, { recursive: true, force: true });
     }
@@ -133,7 +133,7 @@ export class FaultBed implements AsyncDisposable {
     return { ...this.#parts, configuration: configured({ ...this.#settings, ...settings }) };
   }
 
-  #place(root: string): StorePlace {
+  #backing(root: string): StoreBacking {
     mkdirSync(root);
     return {
       ...{ dataDir: join(root, 'data'), stateDir: join(root, 'state'), minFreeBytes: 0 },
@@ -162,7 +162,7 @@ function registriesOf(places: readonly FaultPlace[]): Registries {
   return { ...NO_REGISTRIES, rules: [rule] };
 }
 
-function contentsOf({ dataDir, stateDir }: StorePlace): StoreContents {
+function contentsOf({ dataDir, stateDir }: StoreBacking): StoreContents {
   return {
     layers: [...listIfAny(join(dataDir, 'layers')), ...listIfAny(join(stateDir, 'layers'))],
     staging: listIfAny(join(dataDir, 'staging')),

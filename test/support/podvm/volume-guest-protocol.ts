@@ -12,7 +12,7 @@ export interface GuestOptions {
 
 export type VolumeCall =
   | { readonly kind: 'prepare'; readonly request: VolumeRequest }
-  | { readonly kind: 'place' | 'status' | 'recordedStatus' | 'passed' }
+  | { readonly kind: 'backing' | 'status' | 'recordedStatus' | 'passed' }
   | { readonly kind: 'reportStall'; readonly reason: string }
   | { readonly kind: 'readMapping'; readonly name: string };
 

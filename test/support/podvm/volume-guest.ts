@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { fromPlainError } from '../../../src/errors/index.ts';
-import type { StorePlace, VolumeRequest, VolumeSettings, VolumeStatus } from '../../../src/volume/index.ts';
+import type { VolumeBacking, VolumeRequest, VolumeSettings, VolumeStatus } from '../../../src/volume/index.ts';
 import { bundleSources } from '../programs/bundle-sources.ts';
 import type { GuestProcess, PodVm } from './types.ts';
 import type { GuestMessage, GuestOptions, VolumeCall } from './volume-guest-protocol.ts';
@@ -68,8 +68,8 @@ export class VolumeGuest implements AsyncDisposable {
     return this.call({ kind: 'status' }) as Promise<VolumeStatus>;
   }
 
-  place(): Promise<StorePlace> {
-    return this.call({ kind: 'place' }) as Promise<StorePlace>;
+  backing(): Promise<VolumeBacking> {
+    return this.call({ kind: 'backing' }) as Promise<VolumeBacking>;
   }
 
   async passed(): Promise<{ readonly checkpoints: readonly string[]; readonly stuckThreads: number }> {

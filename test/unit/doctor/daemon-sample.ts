@@ -23,7 +23,7 @@ export const HEALTHY_DAEMON: DaemonFindings = {
   timeouts: TIMEOUTS,
   store: {
     state: 'ready',
-    place: { kind: 'device', directory: '/run/image', reason: 'image store on 254:0', mappingUuid: 'CRYPT-0' },
+    backing: { kind: 'device', directory: '/run/image', reason: 'image store on 254:0', mappingUuid: 'CRYPT-0' },
     device: { deviceId: '254:0', path: '/dev/vda', bytes: 2 ** 31, sectorBytes: 512, diskseq: '9' },
     mountPoint: '/run/image',
     mapping: undefined,

@@ -37,10 +37,10 @@ describe('judgeDaemon', () => {
     ['aegis128', 'fail', { abilities: { ...abilities, aegis128: 'absent' }, integrity: 'aegis128' }],
     ['programs', 'warn', { programs: { ...programs, cryptsetup: undefined } }],
     ['programs', 'warn', { programs: { ...programs, cryptsetup: { path: '/usr/sbin/cryptsetup', version: '2.4.3' } } }],
-    ['daemon-store', 'warn', { store: { ...store, state: 'preparing', place: undefined } }],
-    ['daemon-store', 'fail', { store: { ...store, state: 'failed', place: undefined, error: ERROR } }],
-    ['daemon-store', 'fail', { store: { ...store, state: 'stalled', place: undefined, error: ERROR } }],
-    ['daemon-store', 'warn', { store: { ...store, state: 'failed', place: MEMORY, error: ERROR } }],
+    ['daemon-store', 'warn', { store: { ...store, state: 'preparing', backing: undefined } }],
+    ['daemon-store', 'fail', { store: { ...store, state: 'failed', backing: undefined, error: ERROR } }],
+    ['daemon-store', 'fail', { store: { ...store, state: 'stalled', backing: undefined, error: ERROR } }],
+    ['daemon-store', 'warn', { store: { ...store, state: 'failed', backing: MEMORY, error: ERROR } }],
     ['daemon-sockets', 'warn', socket({ facts: { kind: 'absent' }, server: undefined })],
     ['daemon-sockets', 'fail', socket({ facts: { kind: 'other' }, server: undefined })],
     ['daemon-sockets', 'warn', socket({ server: 'none' })],
@@ -60,7 +60,7 @@ describe('judgeDaemon', () => {
     expect(check('daemon-store')?.detail).toBe(
       'device at /run/image (image store on 254:0), 1024 of 2048 MiB free; capi:authenc(hmac(sha256),xts(aes))-plain64, integrity hmac-sha256',
     );
-    const memory = { ...store, state: 'absent', place: MEMORY, space: undefined } as const;
+    const memory = { ...store, state: 'absent', backing: MEMORY, space: undefined } as const;
     expect(check('daemon-store', { store: memory })).toMatchObject({
       status: 'ok',
       detail: 'memory at /run/image-memory (no device for the image store)',
@@ -77,7 +77,7 @@ describe('judgeDaemon', () => {
   });
 
   it('gives the words and the hint of what keeps the store from being used', () => {
-    const failed = check('daemon-store', { store: { ...store, state: 'failed', place: undefined, error: ERROR } });
+    const failed = check('daemon-store', { store: { ...store, state: 'failed', backing: undefined, error: ERROR } });
     expect(failed).toMatchObject({ detail: expect.stringContaining('EIO'), remedy: ERROR.hint });
   });
 

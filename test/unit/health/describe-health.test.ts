@@ -25,11 +25,11 @@ describe('describeHealth', () => {
   });
 
   it.each<[string, number, Partial<HealthFacts>, Partial<HealthFacts['volume']>]>([
-    ['memory for want of a device', 200, {}, { state: 'absent', place: MEMORY }],
-    ['a device that is being prepared: pulls wait for it', 200, {}, { state: 'preparing', place: undefined }],
-    ['a device that failed', 503, {}, { state: 'failed', place: undefined, error: ERROR }],
-    ['memory in place of a device that failed', 200, {}, { state: 'failed', place: MEMORY, error: ERROR }],
-    ['a disk that hangs', 503, {}, { state: 'stalled', place: undefined, error: ERROR }],
+    ['memory for want of a device', 200, {}, { state: 'absent', backing: MEMORY }],
+    ['a device that is being prepared: pulls wait for it', 200, {}, { state: 'preparing', backing: undefined }],
+    ['a device that failed', 503, {}, { state: 'failed', backing: undefined, error: ERROR }],
+    ['memory in place of a device that failed', 200, {}, { state: 'failed', backing: MEMORY, error: ERROR }],
+    ['a disk that hangs', 503, {}, { state: 'stalled', backing: undefined, error: ERROR }],
     ['a configuration that cannot be honoured', 503, { obstacle: new SealiftError('CONFIG_UNSUPPORTED', 'no') }, {}],
     ['a thread that hangs', 503, { stuckThreads: 1, obstacle: new SealiftError('STORE_STALLED', 'hangs') }, {}],
   ])('%s: %i', (_, status, change, volume) => {
@@ -42,7 +42,7 @@ describe('describeHealth', () => {
     const obstacle = new SealiftError('CONFIG_UNSUPPORTED', 'image.sigstore_config_uri: not built', {
       hint: 'take it out',
     });
-    const { body } = describeHealth(healthFacts({ obstacle }, { state: 'failed', place: undefined, error: ERROR }));
+    const { body } = describeHealth(healthFacts({ obstacle }, { state: 'failed', backing: undefined, error: ERROR }));
     expect(body).toMatchObject({
       obstacle: { code: 'CONFIG_UNSUPPORTED', message: 'image.sigstore_config_uri: not built', hint: 'take it out' },
       store: { error: { code: 'VOLUME_DEVICE_FAILED', message: 'image store: 254:0: EIO' } },

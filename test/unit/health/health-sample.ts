@@ -14,7 +14,7 @@ export function healthFacts(
     obstacle: undefined,
     volume: {
       state: 'ready',
-      place: {
+      backing: {
         kind: 'device',
         directory: '/run/kata-containers/image',
         reason: 'image store on 254:0',
