@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { listFiles, PROJECT_ROOT } from './source-files.ts';
@@ -12,6 +12,8 @@ const withoutCode = (text: string): string => text.replace(/^```[\s\S]*?^```$/gm
 const PAGES = [
   ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'scripts/bench/README.md'].filter(exists),
   ...listFiles('docs', '.md'),
+  ...listFiles('src', '.md'),
+  ...listFiles('test', '.md'),
 ];
 
 /** The numbered promises of docs/SECURITY.md, each with its number. */
@@ -34,6 +36,20 @@ describe('docs/SECURITY.md', () => {
   it.each(promises)('promise $number names the tests that hold it', ({ text }) => {
     expect(text).toMatch(/Tests: `test\/[^`]+\.test\.ts`/);
   });
+});
+
+it('comments name only documents that exist', () => {
+  const named = listFiles('src').flatMap((path) =>
+    [...read(path).matchAll(/(?<!\/)docs\/[\w/-]+\.md/g)].map(([name]) => name),
+  );
+  expect([...new Set(named)].filter((path) => !exists(path))).toEqual([]);
+});
+
+it('docs/ARCHITECTURE.md has a row for every room, and for no other', () => {
+  const rows = [...read('docs/ARCHITECTURE.md').matchAll(/^\| ((?:`[a-z]+`(?:, )?)+) \|/gm)];
+  const named = rows.flatMap(([, names = '']) => [...names.matchAll(/`([a-z]+)`/g)].map(([, name]) => name));
+  const rooms = readdirSync(join(PROJECT_ROOT, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  expect(named.toSorted()).toEqual(rooms.map(({ name }) => name).toSorted());
 });
 
 /** How GitHub names the heading `text` in an address. */
