@@ -38,6 +38,22 @@ describe('docs/SECURITY.md', () => {
   });
 });
 
+it.each(listFiles('docs/adr', '.md').filter((path) => !path.endsWith('README.md')))(
+  '%s says which files obey it',
+  (path) => {
+    const [, named = ''] = /^\*\*Obeyed by\.\*\*([\s\S]*)/m.exec(read(path)) ?? [];
+    const files = [...named.matchAll(/`([^`]+)`/g)].map(([, file = '']) => file);
+    expect(files).not.toEqual([]);
+    expect(files.filter((file) => !exists(file))).toEqual([]);
+  },
+);
+
+it('docs/adr/README.md lists every decision', () => {
+  const index = read('docs/adr/README.md');
+  const files = listFiles('docs/adr', '.md').map((path) => posix.basename(path));
+  expect(files.filter((file) => file !== 'README.md' && !index.includes(`](${file})`))).toEqual([]);
+});
+
 it('comments name only documents that exist', () => {
   const named = listFiles('src').flatMap((path) =>
     [...read(path).matchAll(/(?<!\/)docs\/[\w/-]+\.md/g)].map(([name]) => name),
