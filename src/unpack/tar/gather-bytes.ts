@@ -1,6 +1,6 @@
 /**
- * Brings together a run of bytes that may be spread over chunks. A run that lies in one chunk is not copied: `bytes`
- * and `start` then point into the chunk and hold only until its `write` returns.
+ * Collects a run of bytes that may be spread over several chunks. A run that lies in one chunk is not copied: `bytes`
+ * and `start` then point into the chunk and are valid only until the `write` of that chunk returns.
  */
 export class GatherBytes {
   bytes: Uint8Array = new Uint8Array(0);
@@ -9,7 +9,7 @@ export class GatherBytes {
   #wanted = 0;
   #filled = 0;
 
-  /** How much of the run is here. */
+  /** The number of bytes collected so far. */
   get filled(): number {
     return this.#filled;
   }
@@ -20,7 +20,7 @@ export class GatherBytes {
     if (wanted > this.#store.length) this.#store = new Uint8Array(wanted);
   }
 
-  /** Takes what it needs of `chunk` from `at` on; returns how much. `isComplete` says whether the run is whole. */
+  /** Takes the bytes that the run still lacks from `chunk`, starting at `at`; returns how many it took. */
   take(chunk: Uint8Array, at: number): number {
     const missing = this.#wanted - this.#filled;
     if (this.#filled === 0 && chunk.length - at >= missing) {
@@ -37,6 +37,7 @@ export class GatherBytes {
     return part.length;
   }
 
+  /** True once the whole run is collected. */
   get isComplete(): boolean {
     return this.#filled === this.#wanted;
   }

@@ -1,11 +1,11 @@
 import type { ByteString } from '../../bytes/index.ts';
 
-/** The bytes from `start` to `end` as they are, without a view in between: this runs three times for each header. */
+/** Returns the bytes from `start` to `end`. It creates no view, because it runs three times for each header. */
 export function latin1(bytes: Uint8Array, start: number, end: number): ByteString {
   return Buffer.prototype.latin1Slice.call(bytes, start, end) as ByteString;
 }
 
-/** The same for a field of fixed width, which a NUL may end early. */
+/** Returns the bytes of a field of fixed width up to its first NUL. */
 export function latin1Field(block: Uint8Array, start: number, width: number): ByteString {
   const limit = start + width;
   let end = start;

@@ -1,6 +1,6 @@
 import type { ByteString } from '../../bytes/index.ts';
 import { latin1, latin1Field } from './latin1.ts';
-import { parseNumericField, parseOctalField, requireNumber } from './parse-number.ts';
+import { type NumericField, parseNumericField, parseOctalField, requireNumber } from './parse-number.ts';
 import { malformed } from './refuse.ts';
 
 export const BLOCK_BYTES = 512;
@@ -9,7 +9,22 @@ const CHECKSUM_START = 148;
 const CHECKSUM_END = 156;
 const SPACE = 0x20;
 
-/** What a header block says by itself, before PAX and GNU overrides; numbers are exact but not bounded yet. */
+/** Numeric fields by their offsets in the block. */
+const FIELDS = {
+  mode: { name: 'mode', offset: 100, width: 8 },
+  uid: { name: 'uid', offset: 108, width: 8 },
+  gid: { name: 'gid', offset: 116, width: 8 },
+  size: { name: 'size', offset: 124, width: 12 },
+  mtime: { name: 'mtime', offset: 136, width: 12 },
+  devmajor: { name: 'devmajor', offset: 329, width: 8 },
+  devminor: { name: 'devminor', offset: 337, width: 8 },
+  starAtime: { name: 'atime', offset: 476, width: 12 },
+  starCtime: { name: 'ctime', offset: 488, width: 12 },
+  gnuAtime: { name: 'atime', offset: 345, width: 12 },
+  gnuCtime: { name: 'ctime', offset: 357, width: 12 },
+} as const satisfies Readonly<Record<string, NumericField>>;
+
+/** The fields of a header block, before PAX and GNU overrides. Numbers are exact but not bounded yet. */
 export interface RawHeader {
   /** The type flag as a byte value. */
   readonly flag: number;
@@ -31,8 +46,8 @@ export function isZeroBlock(block: Uint8Array, start: number): boolean {
 }
 
 /**
- * Reads one header block of V7, ustar, GNU or star form. Every field of the form is read, used or not: an archive is
- * refused for a malformed one (TAR_INVALID), as Go's archive/tar does.
+ * Reads one header block in V7, ustar, GNU or star form. Every field of the form is read, even if it is not used: a
+ * malformed one makes the archive invalid (TAR_INVALID), as in Go's archive/tar.
  * https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_06
  */
 export function parseHeader(block: Uint8Array, start: number): RawHeader {
@@ -40,12 +55,12 @@ export function parseHeader(block: Uint8Array, start: number): RawHeader {
   const form = detectForm(block, start);
   const numbers = {
     size: requireSize(block, start),
-    mode: requireNumber('mode', block, start + 100, 8),
-    uid: requireNumber('uid', block, start + 108, 8),
-    gid: requireNumber('gid', block, start + 116, 8),
-    mtime: requireNumber('mtime', block, start + 136, 12),
-    devmajor: form === 'v7' ? 0 : requireNumber('devmajor', block, start + 329, 8),
-    devminor: form === 'v7' ? 0 : requireNumber('devminor', block, start + 337, 8),
+    mode: requireNumber(FIELDS.mode, block, start),
+    uid: requireNumber(FIELDS.uid, block, start),
+    gid: requireNumber(FIELDS.gid, block, start),
+    mtime: requireNumber(FIELDS.mtime, block, start),
+    devmajor: form === 'v7' ? 0 : requireNumber(FIELDS.devmajor, block, start),
+    devminor: form === 'v7' ? 0 : requireNumber(FIELDS.devminor, block, start),
   };
   const prefix = readPrefix(form, block, start);
   const name = latin1Field(block, start, 100);
@@ -57,9 +72,9 @@ export function parseHeader(block: Uint8Array, start: number): RawHeader {
   };
 }
 
-/** Negative even where an extended header gives the size that counts: Go looks at this one first. */
+/** Reads the size. A negative one is refused even when an extended header overrides it, as in Go. */
 function requireSize(block: Uint8Array, start: number): number {
-  const size = requireNumber('size', block, start + 124, 12);
+  const size = requireNumber(FIELDS.size, block, start);
   if (size < 0) throw malformed(`size: expected 0 or more, got ${size}`, { field: 'size', actual: size });
   return size;
 }
@@ -72,7 +87,9 @@ function detectForm(block: Uint8Array, start: number): Form {
   return magic === 'ustar  \0' ? 'gnu' : 'v7';
 }
 
-/** Sun's tar summed signed bytes; the field itself counts as spaces. */
+/**
+ * Verifies the checksum, in which the field itself counts as spaces. Sun's tar summed signed bytes, so both are valid.
+ */
 function verifyChecksum(block: Uint8Array, start: number): void {
   const expected = parseOctalField(block, start + CHECKSUM_START, 8);
   const end = start + BLOCK_BYTES;
@@ -100,8 +117,8 @@ function readPrefix(form: Form, block: Uint8Array, start: number): string {
     case 'ustar':
       return latin1Field(block, start + 345, 155);
     case 'star':
-      requireNumber('atime', block, start + 476, 12);
-      requireNumber('ctime', block, start + 488, 12);
+      requireNumber(FIELDS.starAtime, block, start);
+      requireNumber(FIELDS.starCtime, block, start);
       return latin1Field(block, start + 345, 131);
     case 'gnu':
       return readMisplacedPrefix(block, start);
@@ -110,15 +127,15 @@ function readPrefix(form: Form, block: Uint8Array, start: number): string {
 
 /**
  * GNU headers have access and change time where ustar has the prefix. Writers built with Go before 1.8 put a prefix
- * there all the same, and images of that time exist: what is no time and is ASCII is the prefix, as Go reads it.
+ * there nevertheless, and images of that time exist: ASCII text that is not a time is read as a prefix, as in Go.
  * https://go.dev/issue/12594
  */
 function readMisplacedPrefix(block: Uint8Array, start: number): string {
-  if (isTimeOrAbsent(block, start + 345) && isTimeOrAbsent(block, start + 357)) return '';
+  if (isTimeOrAbsent(FIELDS.gnuAtime, block, start) && isTimeOrAbsent(FIELDS.gnuCtime, block, start)) return '';
   const prefix = latin1Field(block, start + 345, 155);
   return /^[\x01-\x7f]*$/.test(prefix) ? prefix : '';
 }
 
-function isTimeOrAbsent(block: Uint8Array, start: number): boolean {
-  return block[start] === 0 || !Number.isNaN(parseNumericField(block, start, 12));
+function isTimeOrAbsent({ offset, width }: NumericField, block: Uint8Array, start: number): boolean {
+  return block[start + offset] === 0 || !Number.isNaN(parseNumericField(block, start + offset, width));
 }

@@ -6,16 +6,23 @@ const SPACE = 0x20;
 const ZERO = 0x30;
 const SEVEN = 0x37;
 
+/** A numeric field of a header block. */
+export interface NumericField {
+  readonly name: string;
+  readonly offset: number;
+  readonly width: number;
+}
+
 /**
- * A number of a header: octal between spaces and NULs, or base-256 when the first bit is set (two's complement, which
- * GNU tar introduced: https://www.gnu.org/software/tar/manual/html_node/Extensions.html). NaN when it is neither or
- * leaves 64 bits; beyond 2⁵³ the result is the nearest double, which callers bound.
+ * Parses a number of a header: octal between spaces and NULs, or base-256 when the first bit is set (two's complement,
+ * which GNU tar introduced: https://www.gnu.org/software/tar/manual/html_node/Extensions.html). NaN when it is neither
+ * or exceeds 64 bits; beyond 2⁵³ the result is the nearest double, which callers must bound.
  */
 export function parseNumericField(block: Uint8Array, start: number, width: number): number {
   return (block[start] ?? 0) & 0x80 ? parseBase256(block, start, width) : parseOctalField(block, start, width);
 }
 
-/** A NUL inside ends the digits, as for strings. An empty field is 0. NaN when there is anything but digits. */
+/** Parses octal digits, which the first NUL ends, as for strings. An empty field is 0; anything but digits is NaN. */
 export function parseOctalField(block: Uint8Array, start: number, width: number): number {
   let at = start;
   let end = start + width;
@@ -31,18 +38,21 @@ export function parseOctalField(block: Uint8Array, start: number, width: number)
   return value;
 }
 
-/** Like {@link parseNumericField}, with a refusal that names the field for what is not an exact integer. */
-export function requireNumber(field: string, block: Uint8Array, start: number, width: number): number {
-  const value = parseNumericField(block, start, width);
+/**
+ * Parses a field of the header block at `start`, as {@link parseNumericField} does. Throws TAR_INVALID with the name of
+ * the field for anything but an exact integer.
+ */
+export function requireNumber({ name: field, offset, width }: NumericField, block: Uint8Array, start: number): number {
+  const value = parseNumericField(block, start + offset, width);
   if (Number.isSafeInteger(value)) return value;
-  const actual = showByteString(latin1(block, start, start + width));
+  const actual = showByteString(latin1(block, start + offset, start + offset + width));
   throw malformed(`${field}: expected an octal or base-256 number below 2^53, got '${actual}'`, { field, actual });
 }
 
-/** A decimal integer of a PAX record, signed as Go's ParseInt allows. */
+/** Parses a decimal integer of a PAX record, with a sign as Go's ParseInt allows. */
 export function parseDecimal(key: string, text: string): number {
   const value = /^[+-]?[0-9]+$/.test(text) ? Number(text) : Number.NaN;
-  // The sum makes 0 of −0.
+  // The addition turns −0 into 0.
   if (Number.isSafeInteger(value)) return value + 0;
   const actual = showByteString(text.slice(0, 40));
   throw malformed(`pax record ${key}: expected a decimal integer below 2^53, got '${actual}'`, { key, actual });
@@ -58,7 +68,7 @@ function parseBase256(block: Uint8Array, start: number, width: number): number {
   for (let index = 0; index < width; index++) {
     const byte = (block[start + index] ?? 0) ^ inversion;
     const digit = index === 0 ? byte & 0x7f : byte;
-    // Everything above the low 63 bits has to be sign.
+    // All bits above the low 63 must equal the sign.
     if (index < width - 8 && digit !== 0) return Number.NaN;
     if (index === width - 8 && digit > 0x7f) return Number.NaN;
     value = value * 256 + digit;

@@ -8,22 +8,29 @@ const EQUALS = 0x3d;
 const ZERO = 0x30;
 const NINE = 0x39;
 
-/** Keys whose values become names; a NUL in one would end it for some readers only. */
+/** Keys whose values become names; a NUL inside would end the name for some readers only. */
 const NAME_KEYS: ReadonlySet<string> = new Set(['path', 'linkpath', 'uname', 'gname']);
 
+/** The body of a header: `bytes` from `start` to `end`. */
+export interface HeaderBody {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
 /**
- * Reads `LENGTH KEY=VALUE\n` records; of a repeated key the last one counts.
+ * Parses `LENGTH KEY=VALUE\n` records; the last record of a repeated key counts.
  * https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_03
  * Throws TAR_INVALID unless lengths fit exactly, and TAR_UNSUPPORTED for GNU sparse maps.
  */
-export function parsePaxRecords(bytes: Uint8Array, start: number, end: number): ReadonlyMap<ByteString, ByteString> {
+export function parsePaxRecords(body: HeaderBody): ReadonlyMap<ByteString, ByteString> {
   const records = new Map<ByteString, ByteString>();
-  for (let at = start; at < end; ) at = readRecord(bytes, at, end, records);
+  for (let at = body.start; at < body.end; ) at = readRecord(body, at, records);
   return records;
 }
 
-/** Returns where the next record starts. */
-function readRecord(bytes: Uint8Array, start: number, end: number, records: Map<ByteString, ByteString>): number {
+/** Reads the record at `start`; returns where the next one starts. */
+function readRecord({ bytes, end }: HeaderBody, start: number, records: Map<ByteString, ByteString>): number {
   const { length, afterSpace } = readLength(bytes, start, end);
   const next = start + length;
   const equals = bytes.indexOf(EQUALS, afterSpace);
@@ -42,7 +49,7 @@ function readLength(bytes: Uint8Array, start: number, end: number): { length: nu
   let at = start;
   for (; at < end && bytes[at] !== SPACE; at++) {
     const byte = bytes[at] ?? 0;
-    // Stops before a long run of digits becomes a long loop.
+    // Stops early, so that a long run of digits does not become a long loop.
     if (byte < ZERO || byte > NINE || length > end) break;
     length = length * 10 + (byte - ZERO);
   }
@@ -56,7 +63,7 @@ function readLength(bytes: Uint8Array, start: number, end: number): { length: nu
 function checkRecord(key: ByteString, value: ByteString): void {
   if (key === '') throw malformed('pax record: expected a key, got none');
   if (key.includes('\0') || (NAME_KEYS.has(key) && value.includes('\0'))) {
-    throw malformed(`pax record ${showByteString(key)}: expected no NUL`, { key: showByteString(key) });
+    throw malformed(`pax record ${showByteString(key)}: expected no NUL, got one`, { key: showByteString(key) });
   }
   if (key.startsWith('GNU.sparse.')) {
     throw unsupported(`pax record ${showByteString(key)}: sparse files are not supported`, {

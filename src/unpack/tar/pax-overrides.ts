@@ -1,13 +1,13 @@
 import { type ByteString, fromByteString, showByteString } from '../../bytes/index.ts';
-import type { Limits } from '../../limits/index.ts';
+import { type Limits, limitExceeded } from '../../limits/index.ts';
 import type { Timestamp } from '../types.ts';
 import { parseDecimal } from './parse-number.ts';
 import { parsePaxTime } from './parse-pax-time.ts';
-import { malformed, overLimit } from './refuse.ts';
+import { malformed } from './refuse.ts';
 
 const XATTR_PREFIX = 'SCHILY.xattr.';
 
-/** What the headers before a member say of it; what is absent is left to its own header block. */
+/** What the headers before a member state about it; for absent fields its own header block counts. */
 export interface PaxOverrides {
   path?: ByteString;
   linkpath?: ByteString;
@@ -18,14 +18,18 @@ export interface PaxOverrides {
   xattrs?: Map<ByteString, Uint8Array>;
 }
 
-/** Interprets records as Go's archive/tar does: an empty value withdraws the key, unknown keys mean nothing. */
+/** Interprets records as Go's archive/tar does: an empty value removes the key, unknown keys are ignored. */
 export function readPaxOverrides(records: ReadonlyMap<ByteString, ByteString>, limits: Limits): PaxOverrides {
   const overrides: PaxOverrides = {};
-  for (const [key, value] of records) if (value !== '') applyRecord(overrides, key, value, limits);
+  for (const record of records) applyRecord(overrides, record, limits);
   return overrides;
 }
 
-function applyRecord(overrides: PaxOverrides, key: ByteString, value: ByteString, limits: Limits): void {
+type PaxRecord = readonly [key: ByteString, value: ByteString];
+
+function applyRecord(overrides: PaxOverrides, record: PaxRecord, limits: Limits): void {
+  const [key, value] = record;
+  if (value === '') return;
   switch (key as string) {
     case 'path':
       overrides.path = value;
@@ -47,20 +51,25 @@ function applyRecord(overrides: PaxOverrides, key: ByteString, value: ByteString
       return;
     case 'atime':
     case 'ctime':
-      // Not kept, but an archive that cannot write a time is refused.
+      // Not kept; an archive with a malformed time is still refused.
       parsePaxTime(key, value);
       return;
     default:
-      if (key.startsWith(XATTR_PREFIX)) applyXattr(overrides, key, value, limits);
+      if (key.startsWith(XATTR_PREFIX)) applyXattr(overrides, record, limits);
   }
 }
 
-function applyXattr(overrides: PaxOverrides, key: ByteString, value: ByteString, limits: Limits): void {
+function applyXattr(overrides: PaxOverrides, [key, value]: PaxRecord, limits: Limits): void {
+  const { maxNameBytes, maxXattrBytes } = limits;
   const name = key.slice(XATTR_PREFIX.length) as ByteString;
-  const shown = `xattr ${showByteString(name.slice(0, limits.maxNameBytes))}`;
+  const shown = `xattr ${showByteString(name.slice(0, maxNameBytes))}`;
   if (name === '') throw malformed(`pax record ${key}: expected the name of an xattr, got none`);
-  if (name.length > limits.maxNameBytes) throw overLimit('maxNameBytes', shown, limits.maxNameBytes, name.length);
-  if (value.length > limits.maxXattrBytes) throw overLimit('maxXattrBytes', shown, limits.maxXattrBytes, value.length);
+  if (name.length > maxNameBytes) {
+    throw limitExceeded(shown, { limit: 'maxNameBytes', expected: maxNameBytes, actual: name.length });
+  }
+  if (value.length > maxXattrBytes) {
+    throw limitExceeded(shown, { limit: 'maxXattrBytes', expected: maxXattrBytes, actual: value.length });
+  }
   overrides.xattrs ??= new Map();
   overrides.xattrs.set(name, fromByteString(value));
 }

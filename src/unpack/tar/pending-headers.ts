@@ -1,10 +1,10 @@
 import { type ByteString, toByteString } from '../../bytes/index.ts';
 import type { Limits } from '../../limits/index.ts';
-import { parsePaxRecords } from './parse-pax-records.ts';
+import { type HeaderBody, parsePaxRecords } from './parse-pax-records.ts';
 import { type PaxOverrides, readPaxOverrides } from './pax-overrides.ts';
 import { malformed } from './refuse.ts';
 
-/** Headers that are no members: they say something of the member that follows, or (global) of nothing. */
+/** Headers that are not members: they describe the member that follows, except global ones, which apply to nothing. */
 export type MetaKind = 'extended' | 'global' | 'long name' | 'long link';
 
 const META_KINDS: ReadonlyMap<number, MetaKind> = new Map([
@@ -21,9 +21,9 @@ export function metaKind(flag: number): MetaKind | undefined {
 const NONE: PaxOverrides = Object.freeze({});
 
 /**
- * Collects what stands before a member and belongs to it: at most one extended header, one long name and one long
- * link. Where readers are known to disagree (which of two wins, whether a global header in between cuts the bond) it
- * refuses. Nothing in here ever applies to another meta header (CVE-2026-53655).
+ * Collects the headers that precede a member and describe it: at most one extended header, one long name and one long
+ * link. Refuses what readers interpret differently: two headers of one kind, or a global header in between. No header
+ * here ever applies to another meta header (CVE-2026-53655).
  */
 export class PendingHeaders {
   readonly #limits: Limits;
@@ -39,30 +39,31 @@ export class PendingHeaders {
     return this.#pax === undefined && this.#longName === undefined && this.#longLink === undefined;
   }
 
-  /** Takes the body of a meta header, `bytes` from `start` to `end`. */
-  add(kind: MetaKind, bytes: Uint8Array, start: number, end: number): void {
+  /** Adds a meta header. */
+  add(kind: MetaKind, body: HeaderBody): void {
     switch (kind) {
       case 'global':
-        if (!this.isEmpty) throw malformed('global header: expected the member that the header before it describes');
-        // Well-formed it must be; that it applies to nothing is what Go's archive/tar does.
-        parsePaxRecords(bytes, start, end);
+        if (!this.isEmpty)
+          throw malformed('expected the member that the previous header describes, got a global header');
+        // It must be well-formed and applies to nothing, as in Go's archive/tar.
+        parsePaxRecords(body);
         return;
       case 'extended':
         requireFirst(kind, this.#pax);
-        this.#pax = readPaxOverrides(parsePaxRecords(bytes, start, end), this.#limits);
+        this.#pax = readPaxOverrides(parsePaxRecords(body), this.#limits);
         return;
       case 'long name':
         requireFirst(kind, this.#longName);
-        this.#longName = readLongString(kind, bytes, start, end);
+        this.#longName = readLongString(kind, body);
         return;
       case 'long link':
         requireFirst(kind, this.#longLink);
-        this.#longLink = readLongString(kind, bytes, start, end);
+        this.#longLink = readLongString(kind, body);
         return;
     }
   }
 
-  /** Hands out what was collected, once, for the member it belongs to. */
+  /** Returns what was collected for a member, and forgets it. */
   take(): Readonly<PaxOverrides> {
     if (this.isEmpty) return NONE;
     const overrides: PaxOverrides = { ...this.#pax };
@@ -84,11 +85,11 @@ function requireOne(what: string, gnu: ByteString, pax: ByteString | undefined):
   return gnu;
 }
 
-/** Ends at the first NUL. What stood behind it would be part of the name for readers that strip only a last NUL. */
-function readLongString(kind: MetaKind, bytes: Uint8Array, start: number, end: number): ByteString {
-  const body = bytes.subarray(start, end);
-  const nul = body.indexOf(0);
-  if (nul < 0) return toByteString(body);
-  if (body.subarray(nul).some((byte) => byte !== 0)) throw malformed(`${kind} header: expected nothing after its NUL`);
-  return toByteString(body.subarray(0, nul));
+/** Reads a name up to its first NUL. Bytes after it are refused: readers that strip only a last NUL would keep them. */
+function readLongString(kind: MetaKind, { bytes, start, end }: HeaderBody): ByteString {
+  const text = bytes.subarray(start, end);
+  const nul = text.indexOf(0);
+  if (nul < 0) return toByteString(text);
+  if (text.subarray(nul).every((byte) => byte === 0)) return toByteString(text.subarray(0, nul));
+  throw malformed(`${kind} header: expected nothing after its NUL, got more bytes`);
 }

@@ -1,33 +1,33 @@
 import type { ByteSink } from '../../bytes/index.ts';
 import { prefixError, SealiftError } from '../../errors/index.ts';
-import type { Limits } from '../../limits/index.ts';
+import { type Limits, limitExceeded } from '../../limits/index.ts';
 import type { EntrySink, TarEntry } from '../types.ts';
 import { GatherBytes } from './gather-bytes.ts';
 import { BLOCK_BYTES, isZeroBlock, parseHeader, type RawHeader } from './parse-header.ts';
 import { type MetaKind, metaKind, PendingHeaders } from './pending-headers.ts';
-import { malformed, overLimit } from './refuse.ts';
+import { malformed } from './refuse.ts';
 import { resolveMember } from './resolve-member.ts';
 
 /**
- * The strict tar reader: accepts no archive that Go's archive/tar refuses, and hands entries and content to `sink` as
- * they come; content is passed on as parts of the written chunks. Throws TAR_INVALID, TAR_UNSUPPORTED or
- * LAYER_LIMIT_EXCEEDED. What follows the end marker is ignored.
+ * Creates the strict tar reader. It accepts no archive that Go's archive/tar refuses, and passes entries and content to
+ * `sink` as they arrive; content is passed as parts of the written chunks. Throws TAR_INVALID, TAR_UNSUPPORTED or
+ * LAYER_LIMIT_EXCEEDED. Bytes after the end marker are ignored.
  */
 export function readTar(limits: Limits, sink: EntrySink): ByteSink {
   return new TarReader(limits, sink);
 }
 
-/** `closed` is after the end or after a failure. */
+/** `closed`: after `end`, or after an error. */
 type Phase = 'header' | 'meta' | 'content' | 'padding' | 'ended' | 'closed';
 
 class TarReader implements ByteSink {
   readonly #limits: Limits;
   readonly #sink: EntrySink;
   readonly #pending: PendingHeaders;
-  /** The header block, or the body of a meta header. */
+  /** Collects a header block, or the body of a meta header. */
   readonly #run = new GatherBytes();
   #phase: Phase = 'header';
-  /** Bytes of the archive before the current chunk. */
+  /** The number of bytes of the archive before the current chunk. */
   #consumed = 0;
   /** Where the last header block starts, for messages. */
   #headerOffset = 0;
@@ -65,10 +65,11 @@ class TarReader implements ByteSink {
   }
 
   #requireOpen(): void {
-    if (this.#phase === 'closed') throw new SealiftError('INTERNAL', 'tar reader: used after its end or its failure');
+    if (this.#phase === 'closed')
+      throw new SealiftError('INTERNAL', 'tar reader: used after its end or after an error');
   }
 
-  /** Does what the phase asks for with the chunk from `at` on; returns how many bytes that took. */
+  /** Processes the chunk from `at` on as the phase requires; returns how many bytes were consumed. */
   #step(chunk: Uint8Array, at: number): number {
     switch (this.#phase) {
       case 'header':
@@ -117,13 +118,17 @@ class TarReader implements ByteSink {
   #resolve(header: RawHeader): TarEntry {
     this.#entries += 1;
     const { maxEntries } = this.#limits;
-    if (this.#entries > maxEntries) throw overLimit('maxEntries', 'entries', maxEntries, this.#entries);
+    if (this.#entries > maxEntries) {
+      throw limitExceeded('entries', { limit: 'maxEntries', expected: maxEntries, actual: this.#entries });
+    }
     return resolveMember(header, this.#pending.take(), this.#limits);
   }
 
   #beginMeta(kind: MetaKind, header: RawHeader): void {
     const { maxPaxBytes } = this.#limits;
-    if (header.size > maxPaxBytes) throw overLimit('maxPaxBytes', `${kind} header`, maxPaxBytes, header.size);
+    if (header.size > maxPaxBytes) {
+      throw limitExceeded(`${kind} header`, { limit: 'maxPaxBytes', expected: maxPaxBytes, actual: header.size });
+    }
     this.#metaKind = kind;
     this.#bodyBytes = header.size;
     this.#run.begin(header.size);
@@ -139,7 +144,7 @@ class TarReader implements ByteSink {
 
   #acceptMeta(): void {
     const { bytes, start } = this.#run;
-    this.#pending.add(this.#metaKind, bytes, start, start + this.#bodyBytes);
+    this.#pending.add(this.#metaKind, { bytes, start, end: start + this.#bodyBytes });
     this.#run.begin(BLOCK_BYTES);
     this.#beginPadding(this.#bodyBytes);
   }
@@ -151,7 +156,7 @@ class TarReader implements ByteSink {
     else this.#phase = 'header';
   }
 
-  /** The writer of files sees each chunk once, uncopied. */
+  /** Passes content on without copying it. */
   #passContent(chunk: Uint8Array, at: number): number {
     const length = Math.min(this.#contentLeft, chunk.length - at);
     this.#contentLeft -= length;
@@ -172,12 +177,14 @@ class TarReader implements ByteSink {
     return length;
   }
 
-  /** An archive may end without its marker, and within the last padding, as Go's archive/tar has it. */
+  /** Checks the end. As in Go's archive/tar, the marker may be absent, and so may the last padding. */
   #verifyWhole(phase: Phase): void {
     if (phase === 'ended') return;
     this.#located(() => {
-      if (phase === 'content') throw malformed(`content: expected ${this.#contentLeft} more bytes, got the end`);
-      if (phase === 'meta') throw malformed(`${this.#metaKind} header: expected ${this.#bodyBytes} bytes, got the end`);
+      if (phase === 'content')
+        throw malformed(`content: expected ${this.#contentLeft} more bytes, got the end of the archive`);
+      if (phase === 'meta')
+        throw malformed(`${this.#metaKind} header: expected ${this.#bodyBytes} bytes, got the end of the archive`);
       if (phase === 'header' && this.#run.filled > 0) {
         throw malformed(`expected a header of ${BLOCK_BYTES} bytes, got ${this.#run.filled}`);
       }

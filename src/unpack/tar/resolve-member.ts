@@ -1,23 +1,23 @@
 import { type ByteString, showByteString } from '../../bytes/index.ts';
-import type { Limits } from '../../limits/index.ts';
+import { type Limits, limitExceeded } from '../../limits/index.ts';
 import type { EntryType, TarEntry } from '../types.ts';
 import { verifyLinkLength, verifyNameLimits } from './name-limits.ts';
 import type { RawHeader } from './parse-header.ts';
 import type { PaxOverrides } from './pax-overrides.ts';
-import { malformed, overLimit, unsupported } from './refuse.ts';
+import { malformed, unsupported } from './refuse.ts';
 
 const NO_XATTRS: ReadonlyMap<ByteString, Uint8Array> = new Map();
 const EMPTY = '' as ByteString;
 
-/** 2³²−1 is "leave as it is" for chown(2) and never an owner. */
+/** The largest owner: 2³²−1 means "do not change" to chown(2). */
 const MAX_OWNER = 2 ** 32 - 2;
-/** mknod(2) takes 12 bits of major and 20 bits of minor number. */
+/** mknod(2) accepts 12 bits of major and 20 bits of minor number. */
 const MAX_MAJOR = 2 ** 12 - 1;
 const MAX_MINOR = 2 ** 20 - 1;
-/** The widest octal that the field holds. */
+/** The largest octal number that fits into the field. */
 const MAX_MODE = 0o77777777;
 
-/** NUL stands for a file, or for a directory when the name ends in a slash: V7 had no other way. */
+/** NUL means a file, or a directory when the name ends in a slash: V7 has no type for directories. */
 const V7_FILE = 0;
 
 const TYPES: ReadonlyMap<number, EntryType> = new Map([
@@ -33,8 +33,8 @@ const TYPES: ReadonlyMap<number, EntryType> = new Map([
 ]);
 
 /**
- * Joins a header with what was said before it, and bounds every value. Throws TAR_UNSUPPORTED for types that layers
- * must not have, TAR_INVALID or the code of the limit for values out of range.
+ * Merges a header with the headers before it, and bounds every value. Throws TAR_UNSUPPORTED for types that layers must
+ * not have, and TAR_INVALID or the limit's code for values out of range.
  */
 export function resolveMember(header: RawHeader, overrides: Readonly<PaxOverrides>, limits: Limits): TarEntry {
   const unsafeName = overrides.path ?? header.name;
@@ -49,7 +49,7 @@ export function resolveMember(header: RawHeader, overrides: Readonly<PaxOverride
     mode: requireRange('mode', header.mode, MAX_MODE) & 0o7777,
     uid: requireRange('uid', overrides.uid ?? header.uid, MAX_OWNER),
     gid: requireRange('gid', overrides.gid ?? header.gid, MAX_OWNER),
-    // Types without content have none whatever their size says: the next block is a header.
+    // A type without content has none, whatever its size field says: the next block is a header.
     size: type === 'file' ? size : 0,
     mtime: overrides.mtime ?? { seconds: header.mtime, nanoseconds: 0 },
     devmajor: isDevice ? requireRange('devmajor', header.devmajor, MAX_MAJOR) : 0,
@@ -62,12 +62,15 @@ function resolveType(flag: number, unsafeName: ByteString): EntryType {
   const type = TYPES.get(flag);
   if (type === undefined) {
     const shown = showByteString(String.fromCharCode(flag));
-    throw unsupported(`member ${showByteString(unsafeName)}: unsupported type '${shown}'`, { type: shown });
+    throw unsupported(
+      `member ${showByteString(unsafeName)}: expected a file, directory, link, device or FIFO, got type '${shown}'`,
+      { type: shown },
+    );
   }
   if (type !== 'file' || !unsafeName.endsWith('/')) return type;
   if (flag === V7_FILE) return 'directory';
-  // Go reads a file here, GNU tar a directory.
-  throw malformed(`member ${showByteString(unsafeName)}: expected no slash after the name of a file`);
+  // Go reads such a member as a file, GNU tar as a directory.
+  throw malformed(`member ${showByteString(unsafeName)}: expected no slash after the name of a file, got one`);
 }
 
 function resolveLinkname(type: EntryType, unsafeLinkname: ByteString, limits: Limits): ByteString {
@@ -79,7 +82,9 @@ function resolveLinkname(type: EntryType, unsafeLinkname: ByteString, limits: Li
 
 function resolveSize(size: number, limits: Limits): number {
   if (size < 0) throw malformed(`size: expected 0 or more, got ${size}`, { field: 'size', actual: size });
-  if (size > limits.maxLayerBytes) throw overLimit('maxLayerBytes', 'size', limits.maxLayerBytes, size);
+  const { maxLayerBytes } = limits;
+  if (size > maxLayerBytes)
+    throw limitExceeded('size', { limit: 'maxLayerBytes', expected: maxLayerBytes, actual: size });
   return size;
 }
 
