@@ -4,16 +4,17 @@ import { expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../src/limits/index.ts';
 import { createDirectoryWriter, createLowerView } from '../../src/unpack/index.ts';
+import { feed, listTree } from '../support/builders/entries.ts';
 import {
-  directory,
-  feed,
+  type Bytes,
+  char,
+  dir,
+  fifo,
   file,
   hardlink,
-  listTree,
-  type Member,
-  member,
   symlink,
-} from '../support/builders/entries.ts';
+  type TarMember,
+} from '../support/builders/tar-builder.ts';
 import { describeWith } from '../support/machine/needs.ts';
 import { Scratch } from '../support/machine/scratch.ts';
 import { failure } from '../support/matchers.ts';
@@ -56,7 +57,7 @@ class Cell implements Disposable {
 }
 
 /** One on top of the other, each in a directory of its own; gives the tree of the last. */
-function unpackStack(cell: Cell, layers: readonly (readonly Member[])[]): Record<string, string> {
+function unpackStack(cell: Cell, layers: readonly (readonly TarMember[])[]): Record<string, string> {
   const lowers: string[] = [];
   layers.forEach((members, at) => {
     const root = cell.root(at);
@@ -73,7 +74,7 @@ function unpackStack(cell: Cell, layers: readonly (readonly Member[])[]): Record
 }
 
 /** All into one directory. */
-function unpackMerged(cell: Cell, layers: readonly (readonly Member[])[]): Record<string, string> {
+function unpackMerged(cell: Cell, layers: readonly (readonly TarMember[])[]): Record<string, string> {
   const root = cell.root(0);
   const writer = createDirectoryWriter({ root, form: 'merged', privileged: true, limits: DEFAULT_LIMITS });
   try {
@@ -94,7 +95,7 @@ const FORMS = [
 
 interface Attack {
   readonly name: string;
-  layers(outside: string): readonly (readonly Member[])[];
+  layers(outside: string): readonly (readonly TarMember[])[];
 }
 
 interface Refused extends Attack {
@@ -106,22 +107,22 @@ interface Confined extends Attack {
   expected(outside: string): Record<string, string>;
 }
 
-const evil = (name: string): Member => file(name, 'evil', { mode: 0o777 });
+const evil = (name: Bytes): TarMember => file(name, 'evil', { mode: 0o777 });
 
 const REFUSED: readonly Refused[] = [
   ...['../secret', '../../secret', '/../secret', 'a/../../secret', './../secret', '../root-evil/secret', '..'].flatMap(
     (path): Refused[] => [
-      { name: `file ${path}`, code: 'UNPACK_PATH_ESCAPE', layers: () => [[directory('a'), evil(path)]] },
+      { name: `file ${path}`, code: 'UNPACK_PATH_ESCAPE', layers: () => [[dir('a'), evil(path)]] },
       {
         name: `directory ${path}`,
         code: 'UNPACK_PATH_ESCAPE',
-        layers: () => [[directory('a'), directory(path, { mode: 0o777 })]],
+        layers: () => [[dir('a'), dir(path, { mode: 0o777 })]],
       },
-      { name: `symlink ${path}`, code: 'UNPACK_PATH_ESCAPE', layers: () => [[directory('a'), symlink(path, 'x')]] },
+      { name: `symlink ${path}`, code: 'UNPACK_PATH_ESCAPE', layers: () => [[dir('a'), symlink(path, 'x')]] },
       {
         name: `hard link to ${path}`,
         code: 'UNPACK_PATH_ESCAPE',
-        layers: () => [[directory('a'), hardlink('h', path)]],
+        layers: () => [[dir('a'), hardlink('h', path)]],
       },
     ],
   ),
@@ -131,7 +132,7 @@ const REFUSED: readonly Refused[] = [
     (path): Refused => ({
       name: `whiteout ${path} of a directory itself or its parent`,
       code: 'UNPACK_ENTRY_INVALID',
-      layers: () => [[directory('d'), file('d/kept')], [file(path)]],
+      layers: () => [[dir('d'), file('d/kept')], [file(path)]],
     }),
   ),
   // CVE-2021-29136: the root entry as something else than a directory.
@@ -150,7 +151,7 @@ const REFUSED: readonly Refused[] = [
     {
       name: `root ${JSON.stringify(path)} as device`,
       code: 'UNPACK_ENTRY_INVALID',
-      layers: () => [[member('char', path, { major: 1, minor: 3 })]],
+      layers: () => [[char(path, 1, 3)]],
     },
   ]),
   {
@@ -176,7 +177,7 @@ const REFUSED: readonly Refused[] = [
   {
     name: 'hard link through a chain of symlinks (CVE-2026-26960)',
     code: 'UNPACK_ENTRY_INVALID',
-    layers: () => [[directory('d'), symlink('d/up', '..'), symlink('up2', 'd/up/..'), hardlink('h', 'up2/secret')]],
+    layers: () => [[dir('d'), symlink('d/up', '..'), symlink('up2', 'd/up/..'), hardlink('h', 'up2/secret')]],
   },
   {
     name: 'hard link through a symlink of the layer below',
@@ -191,7 +192,7 @@ const REFUSED: readonly Refused[] = [
   {
     name: 'overlay whiteout device from an image',
     code: 'UNPACK_ENTRY_INVALID',
-    layers: () => [[member('char', 'c')]],
+    layers: () => [[char('c', 0, 0)]],
   },
   { name: 'name with NUL', code: 'UNPACK_ENTRY_INVALID', layers: () => [[evil('a\0/../../secret')]] },
   { name: 'symlink target with NUL', code: 'UNPACK_ENTRY_INVALID', layers: (o) => [[symlink('l', `${o}\0x`)]] },
@@ -220,12 +221,12 @@ const CONFINED: readonly Confined[] = [
   },
   {
     name: 'directory over a symlink to a directory, with another mode (CVE-2021-32760)',
-    layers: (o) => [[symlink('l', o), directory('l', { mode: 0o777, uid: 9 }), evil('l/secret')]],
+    layers: (o) => [[symlink('l', o), dir('l', { mode: 0o777, uid: 9 }), evil('l/secret')]],
     expected: () => ({ l: 'directory 777', 'l/secret': 'file 777 evil' }),
   },
   {
     name: 'device and fifo over a symlink',
-    layers: (o) => [[symlink('l', `${o}/secret`), member('fifo', 'l', { mode: 0o666, uid: 9 })]],
+    layers: (o) => [[symlink('l', `${o}/secret`), fifo('l', { mode: 0o666, uid: 9 })]],
     expected: () => ({ l: 'fifo 666' }),
   },
   {
@@ -252,12 +253,12 @@ const CONFINED: readonly Confined[] = [
   },
   {
     name: 'parent that turns from directory into symlink between two files',
-    layers: (o) => [[directory('d'), file('d/one'), symlink('d', o), evil('d/secret')]],
+    layers: (o) => [[dir('d'), file('d/one'), symlink('d', o), evil('d/secret')]],
     expected: (o) => ({ d: `symlink ${o}`, [`${o.slice(1)}/secret`]: 'file 777 evil' }),
   },
   {
     name: 'parent that turns from symlink into directory between two files',
-    layers: (o) => [[symlink('d', o), evil('d/secret'), directory('d'), evil('d/secret')]],
+    layers: (o) => [[symlink('d', o), evil('d/secret'), dir('d'), evil('d/secret')]],
     expected: () => ({ d: 'directory 755', 'd/secret': 'file 777 evil' }),
   },
   {
@@ -267,7 +268,7 @@ const CONFINED: readonly Confined[] = [
   },
   {
     name: 'climbing symlink in one layer and a file through it in the next',
-    layers: () => [[directory('d'), symlink('d/l', '../../../outside')], [evil('d/l/secret')]],
+    layers: () => [[dir('d'), symlink('d/l', '../../../outside')], [evil('d/l/secret')]],
     expected: () => ({ 'outside/secret': 'file 777 evil' }),
   },
   {
@@ -290,17 +291,17 @@ const CONFINED: readonly Confined[] = [
   },
   {
     name: 'symlink in one layer and a directory over it in the next',
-    layers: (o) => [[symlink('l', o)], [directory('l', { mode: 0o777 }), evil('l/secret')]],
+    layers: (o) => [[symlink('l', o)], [dir('l', { mode: 0o777 }), evil('l/secret')]],
     expected: () => ({ l: 'directory 777', 'l/secret': 'file 777 evil' }),
   },
   {
     name: 'names that only look like the same (Unicode, case, backslash, drive)',
     layers: () => [
       [
-        symlink('\u00e9', '../outside'),
-        evil('e\u0301/secret'),
+        symlink(Buffer.from('\u00e9'), '../outside'),
+        evil(Buffer.from('e\u0301/secret')),
         evil('C:/../x\\..\\..\\secret'),
-        directory('D'),
+        dir('D'),
         evil('d/secret'),
       ],
     ],
@@ -346,9 +347,7 @@ describeWith(['root'], 'a layer that tries to leave its root', () => {
 
   it('is told from a layer that stays inside, which passes', () => {
     using cell = new Cell();
-    expect(
-      unpackStack(cell, [[directory('d'), file('d/secret', 'mine'), symlink('l', 'd'), file('l/more', 'm')]]),
-    ).toEqual({
+    expect(unpackStack(cell, [[dir('d'), file('d/secret', 'mine'), symlink('l', 'd'), file('l/more', 'm')]])).toEqual({
       d: 'directory 755',
       'd/secret': 'file 644 mine',
       'd/more': 'file 644 m',

@@ -2,23 +2,14 @@ import { lstatSync, mkdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { createDirectoryWriter, createLowerView, type LayerFacts } from '../../../src/unpack/index.ts';
-import {
-  directory,
-  feed,
-  file,
-  hardlink,
-  listTree,
-  listXattrs,
-  type Member,
-  member,
-  symlink,
-} from '../../support/builders/entries.ts';
+import { feed, listTree, listXattrs } from '../../support/builders/entries.ts';
+import { char, dir, fifo, file, hardlink, symlink, type TarMember } from '../../support/builders/tar-builder.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 /** Applies each layer in overlay form on a view of those before it; gives the last one's directory and facts. */
-function stack(scratch: Scratch, layers: readonly (readonly Member[])[]): { top: string; facts: LayerFacts } {
+function stack(scratch: Scratch, layers: readonly (readonly TarMember[])[]): { top: string; facts: LayerFacts } {
   const lowers: string[] = [];
   let facts: LayerFacts | undefined;
   layers.forEach((members, at) => {
@@ -42,7 +33,7 @@ function stack(scratch: Scratch, layers: readonly (readonly Member[])[]): { top:
 describeWith(['root'], 'directory writer: a layer on the layers below it', () => {
   it('lands where the symlinked parent of a lower layer leads', () => {
     using scratch = new Scratch();
-    const usr = [directory('usr'), directory('usr/lib'), file('usr/lib/z')];
+    const usr = [dir('usr'), dir('usr/lib'), file('usr/lib/z')];
     const below = [...usr, symlink('lib', 'usr/lib'), symlink('abs', '/usr')];
     const { top, facts } = stack(scratch, [below, [file('lib/x', 'x'), file('abs/lib/y', 'y'), file('lib/.wh.z')]]);
     expect(listTree(top)).toEqual({
@@ -57,8 +48,8 @@ describeWith(['root'], 'directory writer: a layer on the layers below it', () =>
 
   it('replaces the symlink when it has an entry for the directory, and then stays in it', () => {
     using scratch = new Scratch();
-    const below = [directory('usr'), symlink('lib', 'usr')];
-    const { top } = stack(scratch, [below, [file('lib/a'), directory('lib'), file('lib/b')]]);
+    const below = [dir('usr'), symlink('lib', 'usr')];
+    const { top } = stack(scratch, [below, [file('lib/a'), dir('lib'), file('lib/b')]]);
     expect(listTree(top)).toEqual({
       usr: 'directory 755',
       'usr/a': 'file 644 ',
@@ -75,7 +66,7 @@ describeWith(['root'], 'directory writer: a layer on the layers below it', () =>
 
   it('leaves out the other names of a linked file that lie where the layer put something else', () => {
     using scratch = new Scratch();
-    const below = [file('f', '1'), directory('d'), hardlink('d/g', 'f'), directory('e'), hardlink('e/g', 'f')];
+    const below = [file('f', '1'), dir('d'), hardlink('d/g', 'f'), dir('e'), hardlink('e/g', 'f')];
     const { top } = stack(scratch, [below, [file('d'), symlink('e', 'd'), hardlink('h', 'f')]]);
     expect(listTree(top)).toEqual({ d: 'file 644 ', e: 'symlink d', f: 'file 644 1', h: 'file 644 1' });
   });
@@ -89,7 +80,7 @@ describeWith(['root'], 'directory writer: a layer on the layers below it', () =>
     using scratch = new Scratch();
     const attributes = { mode: 0o4750, uid: 3, gid: 4, xattrs: { 'user.a': 'b', 'trusted.c': 'd' } };
     const { top, facts } = stack(scratch, [
-      [directory('bin'), file('bin/a', 'content', attributes)],
+      [dir('bin'), file('bin/a', 'content', attributes)],
       [hardlink('b', 'bin/a'), hardlink('c', 'bin/a')],
     ]);
     expect(listTree(top)).toEqual({
@@ -108,11 +99,7 @@ describeWith(['root'], 'directory writer: a layer on the layers below it', () =>
 
   it('copies links, devices and fifos likewise', () => {
     using scratch = new Scratch();
-    const below = [
-      symlink('l', 'any/where', { uid: 5 }),
-      member('char', 'c', { major: 5, minor: 300, mode: 0o620 }),
-      member('fifo', 'p'),
-    ];
+    const below = [symlink('l', 'any/where', { uid: 5 }), char('c', 5, 300, { mode: 0o620 }), fifo('p')];
     const { top } = stack(scratch, [below, [hardlink('l2', 'l'), hardlink('c2', 'c'), hardlink('p2', 'p')]]);
     expect(listTree(top)).toEqual({
       l: 'symlink any/where',
@@ -128,7 +115,7 @@ describeWith(['root'], 'directory writer: a layer on the layers below it', () =>
 
   it('takes every name that the file has below, so that the set of links stays one', () => {
     using scratch = new Scratch();
-    const below = [file('a', 'x'), directory('d'), hardlink('d/b', 'a'), hardlink('gone', 'a'), hardlink('new', 'a')];
+    const below = [file('a', 'x'), dir('d'), hardlink('d/b', 'a'), hardlink('gone', 'a'), hardlink('new', 'a')];
     const { top } = stack(scratch, [below, [file('.wh.gone'), file('new', 'n'), hardlink('c', 'a')]]);
     expect(listTree(top)).toEqual({
       a: 'file 644 x',
@@ -143,7 +130,7 @@ describeWith(['root'], 'directory writer: a layer on the layers below it', () =>
 
   it('hides what it copied when a whiteout of it follows', () => {
     using scratch = new Scratch();
-    const below = [directory('d'), file('d/a', 'x'), hardlink('d/b', 'd/a'), file('e', 'y')];
+    const below = [dir('d'), file('d/a', 'x'), hardlink('d/b', 'd/a'), file('e', 'y')];
     const { top, facts } = stack(scratch, [
       below,
       [hardlink('c', 'd/a'), hardlink('f', 'e'), file('.wh.d'), file('.wh.e')],
@@ -154,7 +141,7 @@ describeWith(['root'], 'directory writer: a layer on the layers below it', () =>
 
   it('does not follow the copy of a symlink that it hides afterwards', () => {
     using scratch = new Scratch();
-    const below = [directory('dir'), symlink('lib', 'dir'), symlink('dir/l', '/dir')];
+    const below = [dir('dir'), symlink('lib', 'dir'), symlink('dir/l', '/dir')];
     const layer = [
       hardlink('a', 'lib'),
       file('.wh.lib'),
@@ -179,8 +166,8 @@ describeWith(['root'], 'directory writer: a layer on the layers below it', () =>
     ['nothing there', [file('a')], [hardlink('b', 'c')]],
     ['hidden by a middle layer', [file('a')], [hardlink('b', 'a')], [file('.wh.a')]],
     ['hidden by the layer itself', [file('a')], [file('.wh.a'), hardlink('b', 'a')]],
-    ['a directory', [directory('a')], [hardlink('b', 'a')]],
-  ])('refuses a hard link whose target is not below: %s', async (_, below, layer, middle: Member[] = []) => {
+    ['a directory', [dir('a')], [hardlink('b', 'a')]],
+  ])('refuses a hard link whose target is not below: %s', async (_, below, layer, middle: TarMember[] = []) => {
     using scratch = new Scratch();
     await expectFailure('UNPACK_ENTRY_INVALID', () => stack(scratch, [below, middle, layer]));
   });
@@ -188,7 +175,7 @@ describeWith(['root'], 'directory writer: a layer on the layers below it', () =>
   it('leaves out marks where nothing lies below', () => {
     using scratch = new Scratch();
     const marks = [file('d/.wh.x'), file('d/.wh.none'), file('e/.wh.y'), file('f/g/.wh..wh..opq')];
-    const { top } = stack(scratch, [[directory('d'), file('d/x')], marks]);
+    const { top } = stack(scratch, [[dir('d'), file('d/x')], marks]);
     expect(listTree(top)).toEqual({ d: 'directory 755', 'd/x': 'whiteout' });
   });
 });

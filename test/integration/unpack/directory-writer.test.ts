@@ -4,17 +4,8 @@ import { toByteString } from '../../../src/bytes/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { lsetxattr, mount, umount } from '../../../src/platform/index.ts';
 import { createDirectoryWriter, type DirectoryWriterOptions, type LayerFacts } from '../../../src/unpack/index.ts';
-import {
-  directory,
-  feed,
-  file,
-  hardlink,
-  listTree,
-  listXattrs,
-  type Member,
-  member,
-  symlink,
-} from '../../support/builders/entries.ts';
+import { feed, listTree, listXattrs, toEntry } from '../../support/builders/entries.ts';
+import { block, char, dir, fifo, file, hardlink, symlink, type TarMember } from '../../support/builders/tar-builder.ts';
 import { IS_ROOT } from '../../support/machine/commands.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
@@ -22,7 +13,7 @@ import { expectFailure } from '../../support/matchers.ts';
 
 type Options = Partial<Omit<DirectoryWriterOptions, 'root'>>;
 
-function unpack(root: string, members: readonly Member[], options: Options = {}): LayerFacts {
+function unpack(root: string, members: readonly TarMember[], options: Options = {}): LayerFacts {
   mkdirSync(root, { recursive: true });
   const writer = createDirectoryWriter({ root, form: 'overlay', privileged: true, limits: DEFAULT_LIMITS, ...options });
   try {
@@ -33,7 +24,7 @@ function unpack(root: string, members: readonly Member[], options: Options = {})
   }
 }
 
-function unpackLayers(root: string, layers: readonly (readonly Member[])[], options: Options = {}): LayerFacts {
+function unpackLayers(root: string, layers: readonly (readonly TarMember[])[], options: Options = {}): LayerFacts {
   mkdirSync(root, { recursive: true });
   const writer = createDirectoryWriter({ root, form: 'merged', privileged: true, limits: DEFAULT_LIMITS, ...options });
   layers.forEach((members, at) => {
@@ -45,6 +36,8 @@ function unpackLayers(root: string, layers: readonly (readonly Member[])[], opti
 
 const mtimeNs = (path: string | Buffer) => lstatSync(path, { bigint: true }).mtimeNs;
 const MTIME_NS = 1_600_000_000_123_456_789n;
+/** One character for each byte. */
+const ODD_KEY = Buffer.from('user.ünï').toString('latin1');
 const EMPTY_ACL_HEADER = Buffer.from([2, 0, 0, 0]);
 
 /** posix_acl_xattr: version 2, then tag, permissions and id of each entry. */
@@ -70,14 +63,14 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
     using scratch = new Scratch();
     const root = scratch.join('root');
     const facts = unpack(root, [
-      directory('d', { mode: 0o750 }),
+      dir('d', { mode: 0o750 }),
       file('d/f', 'content', { mode: 0o640 }),
       file('empty', '', { mode: 0o600 }),
       symlink('link', '../any/where'),
       hardlink('again', 'd/f'),
-      member('fifo', 'fifo', { mode: 0o622 }),
-      member('char', 'null', { mode: 0o666, major: 1, minor: 3 }),
-      member('block', 'disk', { mode: 0o660, major: 259, minor: 70_000 }),
+      fifo('fifo', { mode: 0o622 }),
+      char('null', 1, 3, { mode: 0o666 }),
+      block('disk', 259, 70_000, { mode: 0o660 }),
     ]);
     expect(listTree(root)).toEqual({
       d: 'directory 750',
@@ -106,13 +99,13 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
     const root = scratch.join('root');
     const before1970 = { seconds: -3, nanoseconds: 500_000_001 };
     unpack(root, [
-      directory('./'),
-      directory('d'),
-      directory('d/e', { mtime: before1970 }),
+      dir('./'),
+      dir('d'),
+      dir('d/e', { mtime: before1970 }),
       file('d/e/f', 'x'),
       symlink('d/l', 'f'),
-      member('fifo', 'd/p'),
-      member('char', 'd/c', { major: 1, minor: 3 }),
+      fifo('d/p'),
+      char('d/c', 1, 3),
       file('d/later', '', { mtime: before1970 }),
     ]);
     for (const name of ['', 'd', 'd/e/f', 'd/l', 'd/p', 'd/c']) expect(mtimeNs(`${root}/${name}`), name).toBe(MTIME_NS);
@@ -125,10 +118,10 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
     const root = scratch.join('root');
     const owner = { uid: 1000, gid: 4_294_967_294 };
     unpack(root, [
-      directory('d', owner),
+      dir('d', owner),
       file('d/f', '', owner),
       symlink('d/l', 'f', owner),
-      member('fifo', 'd/p', owner),
+      fifo('d/p', owner),
       file('d/root'),
     ]);
     for (const name of ['d', 'd/f', 'd/l', 'd/p']) {
@@ -143,7 +136,7 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
     const root = scratch.join('root');
     unpack(root, [
       file('su', 'x', { mode: 0o6755, uid: 5, gid: 6, xattrs: { 'security.capability': CAPABILITY } }),
-      directory('tmp', { mode: 0o1777, uid: 5 }),
+      dir('tmp', { mode: 0o1777, uid: 5 }),
       file('own', 'x', { mode: 0o4711 }),
     ]);
     expect(listTree(root)).toEqual({ su: 'file 6755 x', tmp: 'directory 1777', own: 'file 4711 x' });
@@ -157,9 +150,9 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
     try {
       unpack(root, [
         file('f', '', { mode: 0o666 }),
-        directory('d', { mode: 0o777 }),
-        directory('e', { mode: 0o700 }),
-        member('fifo', 'p', { mode: 0o622 }),
+        dir('d', { mode: 0o777 }),
+        dir('e', { mode: 0o700 }),
+        fifo('p', { mode: 0o622 }),
         file('implied/f', '', { mode: 0o644 }),
       ]);
     } finally {
@@ -178,8 +171,8 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
   it('lets neither group nor setgid of a directory pass on to what is made inside', () => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    const inside = [file('staff/f'), directory('staff/d'), symlink('staff/l', 'f')];
-    unpack(root, [directory('staff', { mode: 0o2775, gid: 50 }), ...inside]);
+    const inside = [file('staff/f'), dir('staff/d'), symlink('staff/l', 'f')];
+    unpack(root, [dir('staff', { mode: 0o2775, gid: 50 }), ...inside]);
     expect(listTree(root)['staff']).toBe('directory 2775');
     expect(listTree(root)['staff/d']).toBe('directory 755');
     for (const name of ['f', 'd', 'l']) expect(lstatSync(`${root}/staff/${name}`).gid, name).toBe(0);
@@ -193,11 +186,11 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
         mode: 0o444,
         xattrs: { 'user.bin': Buffer.from([0, 255, 10]), 'user.empty': '', 'trusted.t': 'v' },
       }),
-      directory('d', { xattrs: { 'user.d': 'dir', 'user.ünï': 'name' } }),
+      dir('d', { xattrs: { 'user.d': 'dir', [ODD_KEY]: 'name' } }),
       symlink('l', 'f', { xattrs: { 'trusted.l': 'link' } }),
     ]);
     expect(listXattrs(`${root}/f`)).toEqual({ 'trusted.t': 'v', 'user.bin': '\0\u00ff\n', 'user.empty': '' });
-    expect(listXattrs(`${root}/d`)).toEqual({ 'user.d': 'dir', [Buffer.from('user.ünï').toString('latin1')]: 'name' });
+    expect(listXattrs(`${root}/d`)).toEqual({ 'user.d': 'dir', [ODD_KEY]: 'name' });
     expect(listXattrs(`${root}/l`)).toEqual({ 'trusted.l': 'link' });
   });
 
@@ -207,7 +200,7 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
     mkdirSync(around);
     lsetxattr(around, 'system.posix_acl_default', ACL);
     const root = `${around}/root`;
-    unpack(root, [directory('.'), directory('d', { mode: 0o700 }), file('d/f', '', { mode: 0o640 }), file('i/f')]);
+    unpack(root, [dir('.'), dir('d', { mode: 0o700 }), file('d/f', '', { mode: 0o640 }), file('i/f')]);
     expect(listTree(root)).toEqual({
       d: 'directory 700',
       'd/f': 'file 640 ',
@@ -222,9 +215,9 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
     const root = scratch.join('root');
     const text = ACL.toString('latin1');
     unpack(root, [
-      directory('d', { mode: 0o775, xattrs: { 'system.posix_acl_default': ACL } }),
+      dir('d', { mode: 0o775, xattrs: { 'system.posix_acl_default': ACL } }),
       file('d/f', '', { mode: 0o644 }),
-      directory('d/e'),
+      dir('d/e'),
       file('with', '', { mode: 0o775, xattrs: { 'system.posix_acl_access': ACL } }),
     ]);
     expect(listXattrs(`${root}/d`)).toEqual({ 'system.posix_acl_default': text });
@@ -241,9 +234,9 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
       file('f', '', {
         xattrs: { 'trusted.overlay.redirect': '/etc', 'user.overlay.opaque': 'y', 'security.selinux': 'l' },
       }),
-      directory('d', { xattrs: { 'trusted.overlay.opaque': 'y', 'system.nfs4_acl': 'x', 'unknown.space': 'x' } }),
+      dir('d', { xattrs: { 'trusted.overlay.opaque': 'y', 'system.nfs4_acl': 'x', 'unknown.space': 'x' } }),
       symlink('l', 'f', { xattrs: { 'user.l': 'x' } }),
-      member('fifo', 'p', { xattrs: { 'user.p': 'x' } }),
+      fifo('p', { xattrs: { 'user.p': 'x' } }),
     ]);
     expect(dropped).toEqual({
       'nfs4-acl': 1,
@@ -275,15 +268,7 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
     using scratch = new Scratch('ünïcode');
     const root = scratch.join('root');
     const odd = toByteString(Buffer.from([0xff, 0xfe, 0x41]));
-    const raw = (one: Member, fields: Partial<Member['entry']>): Member => ({
-      ...one,
-      entry: { ...one.entry, ...fields },
-    });
-    unpack(root, [
-      raw(directory('x'), { unsafeName: odd }),
-      raw(file('x', 'content'), { unsafeName: toByteString(Buffer.from(`${odd}/\xe9`, 'latin1')) }),
-      raw(symlink('x', 'x'), { unsafeName: toByteString(Buffer.from('\xc3', 'latin1')), unsafeLinkname: odd }),
-    ]);
+    unpack(root, [dir(odd), file(`${odd}/\xe9`, 'content'), symlink('\xc3', odd)]);
     expect(listTree(Buffer.from(root).toString('latin1'))).toEqual({
       [odd]: 'directory 755',
       [`${odd}/\u00e9`]: 'file 644 content',
@@ -294,7 +279,7 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
   it('cleans leading slashes and dots from names', () => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    unpack(root, [file('/a', '1'), file('./b', '2'), file('c/./../d', '3'), directory('e/'), file('//e//f', '4')]);
+    unpack(root, [file('/a', '1'), file('./b', '2'), file('c/./../d', '3'), dir('e/'), file('//e//f', '4')]);
     expect(listTree(root)).toEqual({
       a: 'file 644 1',
       b: 'file 644 2',
@@ -307,7 +292,7 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
   it('applies an entry for the root to the root', () => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    const facts = unpack(root, [directory('./', { mode: 0o711, uid: 3, xattrs: { 'user.r': 'r' } }), file('f')]);
+    const facts = unpack(root, [dir('./', { mode: 0o711, uid: 3, xattrs: { 'user.r': 'r' } }), file('f')]);
     const stat = lstatSync(root);
     expect([stat.mode & 0o7777, stat.uid, mtimeNs(root)]).toEqual([0o711, 3, MTIME_NS]);
     expect(listXattrs(root)).toEqual({ 'user.r': 'r' });
@@ -324,9 +309,9 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
   });
 
   it.each([
-    ['a whiteout device', member('char', 'c', { major: 0, minor: 0 })],
-    ['a device number that no kernel has', member('char', 'c', { major: 4_096, minor: 0 })],
-    ['a device minor that no kernel has', member('block', 'c', { major: 1, minor: 1_048_576 })],
+    ['a whiteout device', char('c', 0, 0)],
+    ['a device number that no kernel has', char('c', 4_096, 0)],
+    ['a device minor that no kernel has', block('c', 1, 1_048_576)],
     ['a symlink to nothing', symlink('l', '')],
     ['a name longer than the kernel takes', file('n'.repeat(256))],
     ['a malformed capability', file('f', '', { xattrs: { 'security.capability': 'x' } })],
@@ -354,12 +339,12 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
     }
   });
 
-  it.each<[string, readonly Member[], readonly string[]]>([
-    ['a whiteout', [directory('a'), file('a/.wh.x')], ['a']],
+  it.each<[string, readonly TarMember[], readonly string[]]>([
+    ['a whiteout', [dir('a'), file('a/.wh.x')], ['a']],
     ['an opaque mark and nothing else', [file('a/.wh..wh..opq')], ['a']],
     ['an opaque mark and a directory that is itself only marked', [file('a/.wh..wh..opq'), file('a/b/.wh.x')], ['a']],
     ['no mark that shows: the name is there', [file('a/.wh.x'), file('a/x')], []],
-    ['no mark that shows: the directory is opaque', [directory('a'), file('a/.wh.x'), file('a/.wh..wh..opq')], []],
+    ['no mark that shows: the directory is opaque', [dir('a'), file('a/.wh.x'), file('a/.wh..wh..opq')], []],
     ['no mark that shows: the directory is new', [file('.wh.a'), file('a/.wh.x'), file('a/y')], []],
     ['no mark that shows: the directory was replaced', [file('a/.wh.x'), file('a')], []],
   ])('says which directories have %s', (_, members, marked) => {
@@ -375,10 +360,10 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
     await expectFailure('LAYER_LIMIT_EXCEEDED', () => unpack(scratch.join('two'), [deep, file('a/b/c')], { limits }));
   });
 
-  it.each<[string, readonly Member[]]>([
+  it.each<[string, readonly TarMember[]]>([
     ['names', [file('a'.repeat(60)), file('b'.repeat(60))]],
     ['link targets', [symlink('a', 'x'.repeat(60)), symlink('b', 'y'.repeat(60))]],
-    ['attributes of directories', ['a', 'b'].map((name) => directory(name, { xattrs: { 'user.x': 'x'.repeat(60) } }))],
+    ['attributes of directories', ['a', 'b'].map((name) => dir(name, { xattrs: { 'user.x': 'x'.repeat(60) } }))],
   ])('bounds the memory that %s take', async (_, members) => {
     using scratch = new Scratch();
     const limits = { ...DEFAULT_LIMITS, maxTreeBytes: 100 };
@@ -386,7 +371,7 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
     await expectFailure('LAYER_LIMIT_EXCEEDED', () => unpack(scratch.join('two'), members, { limits }));
   });
 
-  it.each<[string, readonly Member[]]>([
+  it.each<[string, readonly TarMember[]]>([
     ['parents without an entry', [file('a/b/c/d/e/f'), file('A/B/C/D/E/F')]],
     ['links into lower layers', [hardlink('a', 'x'.repeat(30)), hardlink('b', 'x'.repeat(30))]],
   ])('bounds what the facts say of %s', async (_, members) => {
@@ -410,7 +395,7 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
       privileged: true,
       limits: DEFAULT_LIMITS,
     });
-    writer.entry(file('f', 'content').entry);
+    writer.entry(toEntry(file('f', 'content')));
     writer.data(Buffer.from('con'));
     writer.close();
     writer.close();
@@ -418,7 +403,7 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
   });
 
   it.each([
-    ['an entry before all content came', (w: ReturnType<typeof createDirectoryWriter>) => w.entry(file('g').entry)],
+    ['an entry before all content came', (w: ReturnType<typeof createDirectoryWriter>) => w.entry(toEntry(file('g')))],
     ['the end before all content came', (w: ReturnType<typeof createDirectoryWriter>) => w.end()],
     ['more content than announced', (w: ReturnType<typeof createDirectoryWriter>) => w.data(Buffer.from('12'))],
     ['facts before the end', (w: ReturnType<typeof createDirectoryWriter>) => w.facts()],
@@ -430,32 +415,32 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
       privileged: true,
       limits: DEFAULT_LIMITS,
     });
-    writer.entry(file('f', 'x').entry);
+    writer.entry(toEntry(file('f', 'x')));
     await expectFailure('INTERNAL', () => misuse(writer));
     writer.close();
   });
 });
 
 describeWith(['root'], 'directory writer: the same path twice in one layer', () => {
-  const first: Record<string, readonly Member[]> = {
+  const first: Record<string, readonly TarMember[]> = {
     file: [file('p', 'old', { uid: 7 })],
-    directory: [directory('p', { mode: 0o700 }), directory('p/sub'), file('p/sub/f', 'old')],
+    directory: [dir('p', { mode: 0o700 }), dir('p/sub'), file('p/sub/f', 'old')],
     symlink: [symlink('p', 'elsewhere')],
-    fifo: [member('fifo', 'p')],
+    fifo: [fifo('p')],
   };
-  const second: Record<string, readonly [Member, Record<string, string>]> = {
+  const second: Record<string, readonly [TarMember, Record<string, string>]> = {
     file: [file('p', 'new', { mode: 0o600 }), { p: 'file 600 new' }],
-    directory: [directory('p', { mode: 0o711 }), { p: 'directory 711' }],
+    directory: [dir('p', { mode: 0o711 }), { p: 'directory 711' }],
     symlink: [symlink('p', 'other'), { p: 'symlink other' }],
     hardlink: [hardlink('p', 'elsewhere/f'), { p: 'file 644 kept' }],
-    char: [member('char', 'p', { major: 1, minor: 5 }), { p: 'char 644 1:5' }],
+    char: [char('p', 1, 5), { p: 'char 644 1:5' }],
   };
   const rows = Object.keys(first).flatMap((from) => Object.keys(second).map((to) => [to, from] as const));
 
   it.each(rows)('a %s over a %s takes its place', (to, from) => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    const elsewhere = [directory('elsewhere'), file('elsewhere/f', 'kept')];
+    const elsewhere = [dir('elsewhere'), file('elsewhere/f', 'kept')];
     const kept = { elsewhere: 'directory 755', 'elsewhere/f': 'file 644 kept' };
     const [entry, expected] = second[to] ?? [];
     if (entry === undefined) throw new TypeError(to);
@@ -477,9 +462,9 @@ describeWith(['root'], 'directory writer: the same path twice in one layer', () 
     using scratch = new Scratch();
     const root = scratch.join('root');
     unpack(root, [
-      directory('d', { mode: 0o2700, uid: 9, xattrs: { 'user.old': 'x' } }),
+      dir('d', { mode: 0o2700, uid: 9, xattrs: { 'user.old': 'x' } }),
       file('d/f'),
-      directory('d', { mode: 0o755, xattrs: { 'user.new': 'y' } }),
+      dir('d', { mode: 0o755, xattrs: { 'user.new': 'y' } }),
     ]);
     expect(listTree(root)).toEqual({ d: 'directory 755', 'd/f': 'file 644 ' });
     expect(lstatSync(`${root}/d`).uid).toBe(0);
@@ -508,7 +493,7 @@ describeWith(['root'], 'directory writer: hard links', () => {
   it('find their target through symlinked directories, inside the root', () => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    unpack(root, [directory('usr'), file('usr/f', 'x'), symlink('bin', '/usr'), hardlink('h', 'bin/f')]);
+    unpack(root, [dir('usr'), file('usr/f', 'x'), symlink('bin', '/usr'), hardlink('h', 'bin/f')]);
     expect(lstatSync(`${root}/h`).ino).toBe(lstatSync(`${root}/usr/f`).ino);
   });
 
@@ -524,10 +509,10 @@ describeWith(['root'], 'directory writer: hard links', () => {
   });
 
   it.each([
-    ['a directory', [directory('d'), hardlink('h', 'd')]],
+    ['a directory', [dir('d'), hardlink('h', 'd')]],
     ['the root', [hardlink('h', '/')]],
     ['itself', [file('h'), hardlink('h', './h')]],
-    ['something inside what it replaces', [directory('h'), file('h/f'), hardlink('h', 'h/f')]],
+    ['something inside what it replaces', [dir('h'), file('h/f'), hardlink('h', 'h/f')]],
   ])('to %s are refused', async (_, members) => {
     using scratch = new Scratch();
     await expectFailure('UNPACK_ENTRY_INVALID', () => unpack(scratch.path, members));
@@ -538,7 +523,7 @@ describeWith(['root'], 'directory writer: implied directories', () => {
   it('are 0755, 0:0, mtime 0, and recorded', () => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    const facts = unpack(root, [directory('.'), file('a/b/f', 'x')]);
+    const facts = unpack(root, [dir('.'), file('a/b/f', 'x')]);
     expect(facts.implied).toEqual([
       { path: 'a', cut: false },
       { path: 'a/b', cut: false },
@@ -550,7 +535,7 @@ describeWith(['root'], 'directory writer: implied directories', () => {
   it('stop being implied when their own entry comes', () => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    const facts = unpack(root, [directory('.'), file('a/f'), directory('a', { mode: 0o700 })]);
+    const facts = unpack(root, [dir('.'), file('a/f'), dir('a', { mode: 0o700 })]);
     expect(facts.implied).toEqual([]);
     expect(listTree(root)).toEqual({ a: 'directory 700', 'a/f': 'file 644 ' });
   });
@@ -559,11 +544,11 @@ describeWith(['root'], 'directory writer: implied directories', () => {
     ['a whiteout of it before', [file('.wh.a'), file('a/b/f')], { a: true, 'a/b': true }],
     ['a whiteout of it after', [file('a/b/f'), file('.wh.a')], { a: true, 'a/b': true }],
     ['its own opaque mark', [file('a/.wh..wh..opq'), file('a/b/f')], { a: false, 'a/b': true }],
-    ['the opaque mark of its parent', [directory('a'), file('a/b/f'), file('a/.wh..wh..opq')], { 'a/b': true }],
+    ['the opaque mark of its parent', [dir('a'), file('a/b/f'), file('a/.wh..wh..opq')], { 'a/b': true }],
     ['a whiteout of something else', [file('.wh.c'), file('a/b/f')], { a: false, 'a/b': false }],
   ])('know whether what lies below is hidden: %s', (_, members, expected) => {
     using scratch = new Scratch();
-    const { implied } = unpack(scratch.path, [directory('.'), ...members]);
+    const { implied } = unpack(scratch.path, [dir('.'), ...members]);
     expect(Object.fromEntries(implied.map(({ path, cut }) => [path, cut]))).toEqual(expected);
   });
 
@@ -598,7 +583,7 @@ describeWith(['root'], 'directory writer: whiteouts in overlay form', () => {
   ])('are devices 0:0 and never files, %s their neighbours', (_, members) => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    const facts = unpack(root, [directory('.'), directory('d'), ...members]);
+    const facts = unpack(root, [dir('.'), dir('d'), ...members]);
     expect(listTree(root)).toEqual({ d: 'directory 755', 'd/gone': 'whiteout', 'd/here': 'file 644 x' });
     expect(lstatSync(`${root}/d/gone`).mode & 0o7777).toBe(0);
     expect(facts.contentBytes).toBe(1);
@@ -606,8 +591,8 @@ describeWith(['root'], 'directory writer: whiteouts in overlay form', () => {
   });
 
   it.each([
-    ['before', [file('.wh.f'), file('.wh.d'), file('f', 'x'), directory('d'), file('d/g', 'y')]],
-    ['after', [file('f', 'x'), directory('d'), file('d/g', 'y'), file('.wh.f'), file('.wh.d')]],
+    ['before', [file('.wh.f'), file('.wh.d'), file('f', 'x'), dir('d'), file('d/g', 'y')]],
+    ['after', [file('f', 'x'), dir('d'), file('d/g', 'y'), file('.wh.f'), file('.wh.d')]],
   ])('give way to the same name in the same layer, whose directory becomes opaque: whiteout %s', (_, members) => {
     using scratch = new Scratch();
     const root = scratch.join('root');
@@ -622,7 +607,7 @@ describeWith(['root'], 'directory writer: whiteouts in overlay form', () => {
   ])('make a directory opaque and keep what the layer has in it: mark %s', (_, members) => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    unpack(root, [directory('d'), ...members]);
+    unpack(root, [dir('d'), ...members]);
     expect(listTree(root)).toEqual({ d: 'directory 755', 'd/f': 'file 644 x' });
     expect(opaque(root, 'd')).toBe('y');
   });
@@ -630,18 +615,18 @@ describeWith(['root'], 'directory writer: whiteouts in overlay form', () => {
   it.each([
     ['file', file('d', 'x')],
     ['symlink', symlink('d', 'x')],
-    ['fifo', member('fifo', 'd')],
+    ['fifo', fifo('d')],
   ])('are implied by a %s that a directory of the same name follows', (_, first) => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    unpack(root, [first, directory('d'), directory('e'), directory('e')]);
+    unpack(root, [first, dir('d'), dir('e'), dir('e')]);
     expect([opaque(root, 'd'), opaque(root, 'e')]).toEqual(['y', undefined]);
   });
 
   it('count by name, whatever their type', () => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    unpack(root, [directory('.wh.a/'), symlink('.wh.b', '/etc'), hardlink('.wh.c', 'd'), member('char', '.wh.d')]);
+    unpack(root, [dir('.wh.a/'), symlink('.wh.b', '/etc'), hardlink('.wh.c', 'd'), char('.wh.d', 0, 0)]);
     expect(listTree(root)).toEqual({ a: 'whiteout', b: 'whiteout', c: 'whiteout', d: 'whiteout' });
   });
 
@@ -649,7 +634,7 @@ describeWith(['root'], 'directory writer: whiteouts in overlay form', () => {
     using scratch = new Scratch();
     const root = scratch.join('root');
     const facts = unpack(root, [
-      directory('.wh..wh.plnk'),
+      dir('.wh..wh.plnk'),
       file('.wh..wh.plnk/1.2', 'content'),
       file('.wh..wh.aufs'),
       file('f', 'x'),
@@ -661,14 +646,14 @@ describeWith(['root'], 'directory writer: whiteouts in overlay form', () => {
   it('in a symlinked directory hide what lies where the link leads', () => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    unpack(root, [directory('usr'), symlink('bin', 'usr'), file('bin/.wh.x')]);
+    unpack(root, [dir('usr'), symlink('bin', 'usr'), file('bin/.wh.x')]);
     expect(listTree(root)).toEqual({ usr: 'directory 755', bin: 'symlink usr', 'usr/x': 'whiteout' });
   });
 
   it('bring about no directory that is hidden itself', () => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    const facts = unpack(root, [directory('.'), file('d/e/.wh.x'), file('.wh.d')]);
+    const facts = unpack(root, [dir('.'), file('d/e/.wh.x'), file('.wh.d')]);
     expect(listTree(root)).toEqual({ d: 'whiteout' });
     expect(facts.implied).toEqual([]);
   });
@@ -682,7 +667,7 @@ describeWith(['root'], 'directory writer: whiteouts in overlay form', () => {
 
   it.each(['.wh.', 'd/.wh..', '.wh...', '.wh.x/f'])('refuse %j', async (name) => {
     using scratch = new Scratch();
-    await expectFailure('UNPACK_ENTRY_INVALID', () => unpack(scratch.path, [directory('d'), file(name)]));
+    await expectFailure('UNPACK_ENTRY_INVALID', () => unpack(scratch.path, [dir('d'), file(name)]));
   });
 });
 
@@ -693,7 +678,7 @@ describeWith(['root'], 'directory writer: layers merged in order', () => {
   ])('deletes what earlier layers have under a whiteout: %s', (_, second) => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    unpackLayers(root, [[directory('d'), directory('d/a'), file('d/a/f', '1'), file('d/b', '2')], second]);
+    unpackLayers(root, [[dir('d'), dir('d/a'), file('d/a/f', '1'), file('d/b', '2')], second]);
     expect(listTree(root)).toEqual({ d: 'directory 755', 'd/b': 'file 644 2', 'd/new': 'file 644 3' });
   });
 
@@ -703,12 +688,7 @@ describeWith(['root'], 'directory writer: layers merged in order', () => {
   ])('never deletes what the same layer has, but the attributes from below go: whiteout %s', (_, second) => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    const first = [
-      directory('d', { mode: 0o700, uid: 4 }),
-      directory('d/sub'),
-      file('d/sub/old', '1'),
-      file('d/old', '2'),
-    ];
+    const first = [dir('d', { mode: 0o700, uid: 4 }), dir('d/sub'), file('d/sub/old', '1'), file('d/old', '2')];
     unpackLayers(root, [first, second]);
     expect(listTree(root)).toEqual({ d: 'directory 755', 'd/sub': 'directory 755', 'd/sub/new': 'file 644 3' });
     expect([lstatSync(`${root}/d`).uid, mtimeNs(`${root}/d`)]).toEqual([0, 0n]);
@@ -720,7 +700,7 @@ describeWith(['root'], 'directory writer: layers merged in order', () => {
   ])('empties a directory under an opaque mark of what earlier layers put there: mark %s', (_, second) => {
     using scratch = new Scratch();
     const root = scratch.join('root');
-    const first = [directory('d', { mode: 0o711 }), directory('d/a'), file('d/a/f', '1'), file('d/f', '2')];
+    const first = [dir('d', { mode: 0o711 }), dir('d/a'), file('d/a/f', '1'), file('d/f', '2')];
     unpackLayers(root, [first, second]);
     expect(listTree(root)).toEqual({ d: 'directory 711', 'd/new': 'file 644 3', 'd/f': 'file 644 n' });
     expect(mtimeNs(`${root}/d`)).toBe(MTIME_NS);
@@ -730,7 +710,7 @@ describeWith(['root'], 'directory writer: layers merged in order', () => {
   it('empties the root', () => {
     using scratch = new Scratch();
     unpackLayers(scratch.path, [
-      [file('a'), directory('b'), file('b/c')],
+      [file('a'), dir('b'), file('b/c')],
       [file('new'), file('.wh..wh..opq')],
     ]);
     expect(listTree(scratch.path)).toEqual({ new: 'file 644 ' });
@@ -746,7 +726,7 @@ describeWith(['root'], 'directory writer: layers merged in order', () => {
     using scratch = new Scratch();
     const root = scratch.join('root');
     unpackLayers(root, [
-      [directory('usr'), directory('usr/lib', { mode: 0o700 }), symlink('lib', 'usr/lib')],
+      [dir('usr'), dir('usr/lib', { mode: 0o700 }), symlink('lib', 'usr/lib')],
       [file('lib/x', 'x'), hardlink('y', 'lib/x')],
     ]);
     expect(listTree(root)).toMatchObject({
@@ -760,7 +740,7 @@ describeWith(['root'], 'directory writer: layers merged in order', () => {
   it('stops following a symlink that the layer hides first', () => {
     using scratch = new Scratch();
     unpackLayers(scratch.path, [
-      [directory('usr'), symlink('lib', 'usr')],
+      [dir('usr'), symlink('lib', 'usr')],
       [file('.wh.lib'), file('lib/x')],
     ]);
     expect(listTree(scratch.path)).toEqual({ usr: 'directory 755', lib: 'directory 755', 'lib/x': 'file 644 ' });
@@ -771,8 +751,8 @@ describeWith(['root'], 'directory writer: layers merged in order', () => {
     const root = scratch.join('root');
     const xattrs = { 'user.a': 'b', 'system.posix_acl_default': ACL };
     unpackLayers(root, [
-      [directory('d', { mode: 0o2775, gid: 50, xattrs }), directory('d/e', { mode: 0o750 }), file('d/e/f')],
-      [file('d/new'), directory('d/sub'), file('d/e/g')],
+      [dir('d', { mode: 0o2775, gid: 50, xattrs }), dir('d/e', { mode: 0o750 }), file('d/e/f')],
+      [file('d/new'), dir('d/sub'), file('d/e/g')],
     ]);
     expect(listTree(root)).toEqual({
       d: 'directory 2775',
@@ -794,8 +774,8 @@ describeWith(['root'], 'directory writer: layers merged in order', () => {
     using scratch = new Scratch();
     const root = scratch.join('root');
     unpackLayers(root, [
-      [directory('d', { mode: 0o700, uid: 8, xattrs: { 'user.old': 'x' } }), file('d/f')],
-      [directory('d', { mode: 0o711, gid: 9, xattrs: { 'user.new': 'y' } })],
+      [dir('d', { mode: 0o700, uid: 8, xattrs: { 'user.old': 'x' } }), file('d/f')],
+      [dir('d', { mode: 0o711, gid: 9, xattrs: { 'user.new': 'y' } })],
     ]);
     const stat = lstatSync(`${root}/d`);
     expect([stat.mode & 0o7777, stat.uid, stat.gid]).toEqual([0o711, 0, 9]);
@@ -817,7 +797,7 @@ describeWith(['root'], 'directory writer: layers merged in order', () => {
 
 describe('directory writer: without root', () => {
   /** As an ordinary user also where the tests run as root. */
-  const asUser = (scratch: Scratch, layers: readonly (readonly Member[])[]) => {
+  const asUser = (scratch: Scratch, layers: readonly (readonly TarMember[])[]) => {
     if (IS_ROOT) {
       chownSync(scratch.path, USER, USER);
       process.setegid?.(USER);
@@ -837,10 +817,10 @@ describe('directory writer: without root', () => {
     using scratch = new Scratch();
     const facts = asUser(scratch, [
       [
-        directory('.', { uid: 12_345 }),
-        member('char', 'null', { major: 1, minor: 3, uid: 12_345 }),
+        dir('.', { uid: 12_345 }),
+        char('null', 1, 3, { uid: 12_345 }),
         hardlink('null2', 'null'),
-        member('fifo', 'p', { uid: 12_345 }),
+        fifo('p', { uid: 12_345 }),
         file('f', 'x', { uid: 12_345, mode: 0o4755, xattrs: { 'trusted.a': 'b', 'security.capability': CAPABILITY } }),
         file('g', 'y', { uid: 12_345, mode: 0o444, xattrs: { 'user.a': 'b' } }),
       ],
@@ -854,11 +834,7 @@ describe('directory writer: without root', () => {
   it('fills directories that nobody may write to, also with later layers, and closes them again', () => {
     using scratch = new Scratch();
     asUser(scratch, [
-      [
-        directory('d', { mode: 0o555, xattrs: { 'user.a': 'b' } }),
-        directory('d/e', { mode: 0o000 }),
-        file('d/e/f', 'x'),
-      ],
+      [dir('d', { mode: 0o555, xattrs: { 'user.a': 'b' } }), dir('d/e', { mode: 0o000 }), file('d/e/f', 'x')],
       [file('d/e/g', 'y'), file('d/.wh.none')],
     ]);
     expect(lstatSync(scratch.join('d')).mode & 0o777).toBe(0o555);

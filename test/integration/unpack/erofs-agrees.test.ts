@@ -1,15 +1,15 @@
 import { expect, it } from 'vitest';
-import { directory, feed, file, hardlink, type Member, member, symlink } from '../../support/builders/entries.ts';
+import { feed } from '../../support/builders/entries.ts';
 import { compareForms, type Layer } from '../../support/builders/layer-forms.ts';
+import { block, char, dir, fifo, file, hardlink, symlink, type TarMember } from '../../support/builders/tar-builder.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 
 const NEEDS = ['root', 'fsck.erofs', 'getfattr'];
 const from =
-  (members: readonly Member[]): Layer =>
+  (members: readonly TarMember[]): Layer =>
   (sink) =>
     feed(sink, members);
-const latin1 = (text: string): Member['entry']['unsafeName'] => text as Member['entry']['unsafeName'];
 
 /** posix_acl_xattr: version 2, then tag, permissions and id of each entry. */
 function acl(...entries: readonly (readonly [tag: number, permissions: number, id?: number])[]): Buffer {
@@ -33,27 +33,24 @@ const CAPABILITY_1 = Buffer.from('010000010020000000000000', 'hex');
 const access = (value: Uint8Array) => ({ 'system.posix_acl_access': value });
 const byDefault = (value: Uint8Array) => ({ 'system.posix_acl_default': value });
 
-function bytesNamed(text: string): Member {
-  const { entry, content } = file('x', text);
-  return { entry: { ...entry, unsafeName: latin1(text) }, content };
-}
+const namedByContent = (text: string): TarMember => file(text, text);
 
 interface Case {
   readonly name: string;
-  readonly layers: readonly (readonly Member[])[];
+  readonly layers: readonly (readonly TarMember[])[];
   readonly chained?: boolean;
 }
 
 const BASE = [
-  directory('etc'),
+  dir('etc'),
   file('etc/passwd', 'root'),
   file('etc/group', 'root'),
-  directory('usr'),
-  directory('usr/lib', { mode: 0o1777, uid: 4 }),
+  dir('usr'),
+  dir('usr/lib', { mode: 0o1777, uid: 4 }),
   file('usr/lib/a', 'a', { xattrs: { 'user.a': 'b', 'trusted.c': 'd' } }),
   hardlink('usr/lib/b', 'usr/lib/a'),
   symlink('lib', 'usr/lib'),
-  member('char', 'null', { major: 1, minor: 3 }),
+  char('null', 1, 3),
 ];
 
 const AGREED: readonly Case[] = [
@@ -62,8 +59,8 @@ const AGREED: readonly Case[] = [
     name: 'every type of entry, with owners, modes and times',
     layers: [
       [
-        directory('./', { mode: 0o700, uid: 1 }),
-        directory('d', { mode: 0o2750, uid: 70_000, gid: 4_294_967_294 }),
+        dir('./', { mode: 0o700, uid: 1 }),
+        dir('d', { mode: 0o2750, uid: 70_000, gid: 4_294_967_294 }),
         file('d/f', 'content', { mode: 0o4711, uid: 4_294_967_294 }),
         file('empty', '', { mode: 0 }),
         file('block', Buffer.alloc(4096, 'b')),
@@ -71,9 +68,9 @@ const AGREED: readonly Case[] = [
         symlink('link', '../any/where', { uid: 7 }),
         hardlink('again', 'd/f'),
         hardlink('linked', 'link'),
-        member('fifo', 'fifo', { mode: 0o622 }),
-        member('char', 'null', { mode: 0o666, major: 1, minor: 3 }),
-        member('block', 'disk', { mode: 0o660, major: 4095, minor: 1_048_575 }),
+        fifo('fifo', { mode: 0o622 }),
+        char('null', 1, 3, { mode: 0o666 }),
+        block('disk', 4095, 1_048_575, { mode: 0o660 }),
         hardlink('disk2', 'disk'),
       ],
     ],
@@ -83,32 +80,32 @@ const AGREED: readonly Case[] = [
     layers: [
       [-2_000_000_000, -1, 0, 1, 2 ** 31, 2 ** 33].flatMap((seconds, at) => {
         const mtime = { seconds, nanoseconds: at === 0 ? 0 : 999_999_999 };
-        return [directory(`d${at}`, { mtime }), file(`d${at}/f`, '', { mtime }), symlink(`l${at}`, 'x', { mtime })];
+        return [dir(`d${at}`, { mtime }), file(`d${at}/f`, '', { mtime }), symlink(`l${at}`, 'x', { mtime })];
       }),
     ],
   },
   {
     name: 'names that are not UTF-8',
-    layers: [[bytesNamed('\xff\xfe\x01'), bytesNamed('d\xe4/\xf6'), bytesNamed('\n')]],
+    layers: [[namedByContent('\xff\xfe\x01'), namedByContent('d\xe4/\xf6'), namedByContent('\n')]],
   },
   {
     name: 'names that sort before and after the dots',
-    layers: [['!', '-', '.a', '..a', '...', '/', '0', '~', '\x01'].map((name) => bytesNamed(`d/${name}x`))],
+    layers: [['!', '-', '.a', '..a', '...', '/', '0', '~', '\x01'].map((name) => namedByContent(`d/${name}x`))],
   },
-  { name: 'parents without entries', layers: [[file('a/b/c/d', 'x'), directory('a/b')]] },
+  { name: 'parents without entries', layers: [[file('a/b/c/d', 'x'), dir('a/b')]] },
   {
     name: 'duplicates: the last wins, directories keep what is in them',
     layers: [
       [
         file('a', 'first'),
         file('a', 'second', { mode: 0o600 }),
-        directory('d', { mode: 0o700, xattrs: { 'user.gone': '1' } }),
+        dir('d', { mode: 0o700, xattrs: { 'user.gone': '1' } }),
         file('d/kept'),
-        directory('d', { mode: 0o711 }),
+        dir('d', { mode: 0o711 }),
         file('turns', 'file'),
-        directory('turns'),
+        dir('turns'),
         file('turns/into', 'directory'),
-        directory('back'),
+        dir('back'),
         file('back/gone'),
         file('back', 'file'),
         symlink('s', 'a'),
@@ -123,11 +120,11 @@ const AGREED: readonly Case[] = [
     name: 'extended attributes on every type',
     layers: [
       [
-        directory('d', { xattrs: { 'user.a': 'x', 'trusted.b': '', 'security.c': Buffer.from([0, 255, 10]) } }),
+        dir('d', { xattrs: { 'user.a': 'x', 'trusted.b': '', 'security.c': Buffer.from([0, 255, 10]) } }),
         file('f', 'f', { xattrs: { 'user.a': 'x'.repeat(500), 'user.b': '', 'trusted.t.u': 'v', 'security.x': 'y' } }),
         symlink('l', 'f', { xattrs: { 'user.dropped': 'x', 'trusted.kept': 'y' } }),
-        member('fifo', 'p', { xattrs: { 'trusted.kept': 'y', 'user.dropped': 'x' } }),
-        member('char', 'c', { major: 1, minor: 3, xattrs: { 'security.kept': 'y' } }),
+        fifo('p', { xattrs: { 'trusted.kept': 'y', 'user.dropped': 'x' } }),
+        char('c', 1, 3, { xattrs: { 'security.kept': 'y' } }),
       ],
     ],
   },
@@ -156,7 +153,7 @@ const AGREED: readonly Case[] = [
       [
         file('two', 'x', { mode: 0o755, uid: 5, xattrs: { 'security.capability': CAPABILITY_2 } }),
         file('three', 'x', { mode: 0o755, xattrs: { 'security.capability': CAPABILITY_3 } }),
-        directory('d', { xattrs: { 'security.capability': CAPABILITY_2 } }),
+        dir('d', { xattrs: { 'security.capability': CAPABILITY_2 } }),
       ],
     ],
   },
@@ -167,14 +164,14 @@ const AGREED: readonly Case[] = [
         file('equal', '', { mode: 0o750, xattrs: access(BASE_ACL) }),
         file('named', '', { mode: 0o640, xattrs: access(NAMED_ACL) }),
         file('masked', '', { mode: 0o664, xattrs: access(MASKED_ACL) }),
-        directory('d', { mode: 0o2770, xattrs: { ...access(NAMED_ACL), ...byDefault(NAMED_ACL) } }),
+        dir('d', { mode: 0o2770, xattrs: { ...access(NAMED_ACL), ...byDefault(NAMED_ACL) } }),
         file('d/inside', '', { mode: 0o604 }),
-        directory('base', { xattrs: byDefault(BASE_ACL) }),
+        dir('base', { xattrs: byDefault(BASE_ACL) }),
         file('empty', '', { xattrs: access(Buffer.from([2, 0, 0, 0])) }),
         file('nothing', '', { xattrs: { ...access(Buffer.alloc(0)), ...byDefault(Buffer.alloc(0)) } }),
         file('old', '', { xattrs: access(Buffer.from([1, 0, 0, 0])) }),
         symlink('link', 'x', { xattrs: access(NAMED_ACL) }),
-        member('fifo', 'p', { mode: 0o620, xattrs: access(NAMED_ACL) }),
+        fifo('p', { mode: 0o620, xattrs: access(NAMED_ACL) }),
       ],
     ],
   },
@@ -193,7 +190,7 @@ const AGREED: readonly Case[] = [
         file('.wh.usr'),
         file('usr/.wh..wh..opq'),
         file('.wh.lib'),
-        directory('lib'),
+        dir('lib'),
         file('lib/x'),
       ],
     ],
@@ -201,8 +198,8 @@ const AGREED: readonly Case[] = [
   { name: 'an opaque root', layers: [BASE, [file('.wh..wh..opq'), file('only', 'x')]], chained: false },
   { name: 'marks of aufs', layers: [[file('.wh..wh.aufs', 'x'), file('.wh..wh.plnk/x', 'y'), file('a')]] },
   { name: 'a file that takes the place of a directory below', layers: [BASE, [file('etc', 'file')]] },
-  { name: 'a directory that takes the place of a file below', layers: [BASE, [directory('null'), file('null/x')]] },
-  { name: 'a link replaced by a directory within a layer', layers: [[symlink('a', 'b'), directory('a'), file('a/x')]] },
+  { name: 'a directory that takes the place of a file below', layers: [BASE, [dir('null'), file('null/x')]] },
+  { name: 'a link replaced by a directory within a layer', layers: [[symlink('a', 'b'), dir('a'), file('a/x')]] },
   {
     name: 'parents through links of the same layer',
     layers: [[symlink('a', 'b/c'), file('a/x', 'x'), symlink('abs', '/b'), file('abs/y')]],
@@ -255,14 +252,14 @@ const REFUSED: readonly (Case & { readonly code: string })[] = [
     code: 'UNPACK_ENTRY_INVALID',
     layers: [[symlink('a', 'b'), symlink('b', 'a'), file('a/x')]],
   },
-  { name: 'a hard link to a directory', code: 'UNPACK_ENTRY_INVALID', layers: [[directory('d'), hardlink('x', 'd')]] },
+  { name: 'a hard link to a directory', code: 'UNPACK_ENTRY_INVALID', layers: [[dir('d'), hardlink('x', 'd')]] },
   { name: 'a hard link to itself', code: 'UNPACK_ENTRY_INVALID', layers: [[file('x'), hardlink('x', 'x')]] },
   { name: 'a hard link to nothing in any layer', code: 'UNPACK_ENTRY_INVALID', layers: [BASE, [hardlink('x', 'y')]] },
-  { name: 'a device 0:0', code: 'UNPACK_ENTRY_INVALID', layers: [[member('char', 'c')]] },
+  { name: 'a device 0:0', code: 'UNPACK_ENTRY_INVALID', layers: [[char('c', 0, 0)]] },
   {
     name: 'a device that no kernel has',
     code: 'UNPACK_ENTRY_INVALID',
-    layers: [[member('block', 'b', { major: 4096, minor: 1 })]],
+    layers: [[block('b', 4096, 1)]],
   },
   { name: 'a whiteout of nothing', code: 'UNPACK_ENTRY_INVALID', layers: [[file('.wh.')]] },
   { name: 'a whiteout as a parent', code: 'UNPACK_ENTRY_INVALID', layers: [[file('.wh.a/b')]] },
@@ -339,7 +336,7 @@ const REFUSED: readonly (Case & { readonly code: string })[] = [
   {
     name: 'an attribute that cannot be on a directory',
     code: 'UNPACK_ENTRY_INVALID',
-    layers: [[directory('d', { xattrs: { 'user.': 'x' } })]],
+    layers: [[dir('d', { xattrs: { 'user.': 'x' } })]],
   },
 ];
 

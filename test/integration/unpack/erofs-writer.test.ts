@@ -18,7 +18,7 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { lgetxattr, mount, umount } from '../../../src/platform/index.ts';
 import { createErofsWriter, type VerityFacts } from '../../../src/unpack/index.ts';
-import { directory, file, hardlink, symlink } from '../../support/builders/entries.ts';
+import { contentOf, toEntry } from '../../support/builders/entries.ts';
 import {
   fsckImage,
   mountImage,
@@ -28,7 +28,7 @@ import {
   writeVerityImage,
   writeVerityLayerImage,
 } from '../../support/builders/erofs-image.ts';
-import { file as tarFile, tarStream } from '../../support/builders/tar-builder.ts';
+import { dir, file, hardlink, symlink, tarStream } from '../../support/builders/tar-builder.ts';
 import { mustRun, runCommand } from '../../support/machine/commands.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
@@ -55,7 +55,7 @@ async function withMounted<Result>(
 }
 
 const some = [
-  directory('d', { xattrs: { 'user.a': 'b' } }),
+  dir('d', { xattrs: { 'user.a': 'b' } }),
   file('d/f', 'content'),
   file('d/big', Buffer.alloc(3 * 1024 * 1024 + 5, 'z')),
   symlink('l', 'd/f'),
@@ -67,8 +67,9 @@ describe('erofs writer', () => {
     using scratch = new Scratch();
     writeImage(scratch.join('one'), some);
     const writer = createErofsWriter({ path: scratch.join('other'), limits: DEFAULT_LIMITS });
-    for (const { entry, content } of some) {
-      writer.entry(entry);
+    for (const member of some) {
+      const content = contentOf(member);
+      writer.entry(toEntry(member));
       for (let at = 0; at < content.length; at += 2_000_003) writer.data(content.subarray(at, at + 2_000_003));
     }
     writer.end();
@@ -87,8 +88,8 @@ describe('erofs writer', () => {
   it('has no superblock until the layer has ended', () => {
     using scratch = new Scratch();
     const writer = createErofsWriter({ path: scratch.join('i'), limits: DEFAULT_LIMITS });
-    const { entry, content } = file('big', Buffer.alloc(4 * 1024 * 1024, 'z'));
-    writer.entry(entry);
+    const content = Buffer.alloc(4 * 1024 * 1024, 'z');
+    writer.entry(toEntry(file('big', content)));
     writer.data(content);
     expect(readPart(scratch.join('i'), 0, BLOCK)).toEqual(Buffer.alloc(BLOCK));
     writer.end();
@@ -103,7 +104,7 @@ describe('erofs writer', () => {
     writeImage(scratch.join('whole'), some);
     const writer = createErofsWriter({ path: scratch.join('half'), limits: DEFAULT_LIMITS });
     expect(openFiles()).toBe(before + 1);
-    writer.entry(file('f', 'some').entry);
+    writer.entry(toEntry(file('f', 'some')));
     writer.close();
     writer.close();
     expect(openFiles()).toBe(before);
@@ -198,7 +199,7 @@ describeWith(['root', 'fsck.erofs'], 'erofs image', () => {
         const xattrs = { [name(size)]: value(size), 'trusted.last': `${size}` };
         return [
           file(`f${size}`, 'x', { xattrs }),
-          directory(`d${size}`, { xattrs }),
+          dir(`d${size}`, { xattrs }),
           symlink(`l${size}`, 'x'.repeat(1 + (size % 300)), { xattrs }),
         ];
       }),
@@ -221,7 +222,7 @@ describeWith(['root', 'fsck.erofs'], 'erofs image', () => {
     const names = (count: number) => Array.from({ length: count }, (_, at) => `${at}`.padEnd(50 + (at % 7), 'n'));
     writeImage(
       scratch.join('i'),
-      counts.flatMap((count) => [directory(`d${count}`), ...names(count).map((name) => file(`d${count}/${name}`))]),
+      counts.flatMap((count) => [dir(`d${count}`), ...names(count).map((name) => file(`d${count}/${name}`))]),
     );
     expect(await fsckImage(scratch.join('i'))).toBe('');
     await withMounted(scratch, scratch.join('i'), (root) => {
@@ -262,7 +263,7 @@ describeWith(['root', 'fsck.erofs'], 'erofs image', () => {
       }
       yield Buffer.from('!');
     };
-    const archive = tarStream([tarFile('big', { size, chunks: chunks() }), tarFile('after', 'x')]);
+    const archive = tarStream([file('big', { size, chunks: chunks() }), file('after', 'x')]);
     const { facts } = writeLayerImage(scratch.join('i'), archive);
     expect(facts.contentBytes).toBe(size + 1);
     expect(await fsckImage(scratch.join('i'))).toBe('');
@@ -283,8 +284,8 @@ describe('erofs writer: memory', () => {
     const content = Buffer.alloc(64, 'c');
     const before = heapUsed();
     for (let at = 0; at < count; at += 1) {
-      const { entry } = file(`usr/share/some/directory/${Math.floor(at / 100)}/a-name-of-usual-length-${at}`, content);
-      writer.entry(entry);
+      const name = `usr/share/some/directory/${Math.floor(at / 100)}/a-name-of-usual-length-${at}`;
+      writer.entry(toEntry(file(name, content)));
       writer.data(content);
     }
     const perEntry = (heapUsed() - before) / count;
@@ -321,7 +322,7 @@ describeWith(['root', 'veritysetup'], 'erofs image with a dm-verity tree', () =>
   it.each(CONTENT_BLOCKS)('veritysetup accepts it: %i blocks of content', async (blocks) => {
     using scratch = new Scratch();
     const { verity } = writeVerityImage(scratch.join('i'), []);
-    const content = tarFile('f', Buffer.alloc(blocks * BLOCK, 'some content'));
+    const content = file('f', Buffer.alloc(blocks * BLOCK, 'some content'));
     const written = writeVerityLayerImage(scratch.join('f'), tarStream([content]));
     expect((await verify(scratch.join('i'), verity)).code).toBe(0);
     expect((await verify(scratch.join('f'), written.verity)).code).toBe(0);

@@ -5,16 +5,8 @@ import { SealiftError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { mount, umount } from '../../../src/platform/index.ts';
 import { createDirectoryWriter, createLowerView } from '../../../src/unpack/index.ts';
-import {
-  directory,
-  feed,
-  file,
-  hardlink,
-  listTree,
-  type Member,
-  member,
-  symlink,
-} from '../../support/builders/entries.ts';
+import { feed, listTree } from '../../support/builders/entries.ts';
+import { dir, fifo, file, hardlink, symlink, type TarMember } from '../../support/builders/tar-builder.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 
@@ -30,18 +22,18 @@ const mark = fc.tuple(path, fc.boolean()).map(([at, opaque]) => {
   return file(opaque ? `${at}/.wh..wh..opq` : `${at.slice(0, slash)}.wh.${at.slice(slash)}`);
 });
 
-const entry: fc.Arbitrary<Member> = fc.oneof(
+const entry: fc.Arbitrary<TarMember> = fc.oneof(
   { weight: 4, arbitrary: fc.tuple(path, content, mode).map(([at, text, bits]) => file(at, text, { mode: bits })) },
-  { weight: 4, arbitrary: fc.tuple(path, mode).map(([at, bits]) => directory(at, { mode: bits })) },
+  { weight: 4, arbitrary: fc.tuple(path, mode).map(([at, bits]) => dir(at, { mode: bits })) },
   { weight: 2, arbitrary: fc.tuple(path, target).map(([at, to]) => symlink(at, to)) },
   { weight: 2, arbitrary: fc.tuple(path, path).map(([at, to]) => hardlink(at, to)) },
-  { weight: 1, arbitrary: path.map((at) => member('fifo', at)) },
+  { weight: 1, arbitrary: path.map((at) => fifo(at)) },
   { weight: 2, arbitrary: mark },
 );
 /** The root is named and something lies in it from the start. */
 const layers = fc
   .array(fc.array(entry, { minLength: 1, maxLength: 7 }), { minLength: 1, maxLength: 3 })
-  .map((upper) => [[directory('.'), directory('dir'), symlink('lib', 'dir')], ...upper]);
+  .map((upper) => [[dir('.'), dir('dir'), symlink('lib', 'dir')], ...upper]);
 
 type Outcome = Record<string, string> | { readonly refused: string };
 
@@ -54,7 +46,7 @@ function outcome(unpack: () => Record<string, string>): Outcome {
   }
 }
 
-function merge(root: string, stack: readonly (readonly Member[])[]): Record<string, string> {
+function merge(root: string, stack: readonly (readonly TarMember[])[]): Record<string, string> {
   mkdirSync(root);
   const writer = createDirectoryWriter({ root, form: 'merged', privileged: true, limits: DEFAULT_LIMITS });
   stack.forEach((members, at) => {
@@ -82,7 +74,7 @@ function listNodes(root: string): Record<string, string> {
   );
 }
 
-function mountStack(scratch: Scratch, stack: readonly (readonly Member[])[]): Record<string, string> {
+function mountStack(scratch: Scratch, stack: readonly (readonly TarMember[])[]): Record<string, string> {
   const lowers = [scratch.join('empty')];
   mkdirSync(scratch.join('empty'));
   stack.forEach((members, at) => {

@@ -2,69 +2,60 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type ByteString, toByteString } from '../../../src/bytes/index.ts';
 import { lgetxattr, llistxattr } from '../../../src/platform/index.ts';
 import type { EntrySink, EntryType, TarEntry } from '../../../src/unpack/index.ts';
-
-/** An entry with its content, as the tar reader would feed it. */
-export interface Member {
-  readonly entry: TarEntry;
-  readonly content: Uint8Array;
-}
-
-interface Attributes {
-  readonly mode?: number;
-  readonly uid?: number;
-  readonly gid?: number;
-  readonly mtime?: { readonly seconds: number; readonly nanoseconds: number };
-  readonly xattrs?: Readonly<Record<string, string | Uint8Array>>;
-}
-
-interface Special {
-  readonly linkname?: string;
-  readonly content?: string | Uint8Array;
-  readonly major?: number;
-  readonly minor?: number;
-}
+import { type Bytes, type TarMember, toBuffer } from './tar-builder.ts';
 
 /** Bytes of a text given as UTF-8. */
 export function bytes(text: string): ByteString {
   return toByteString(Buffer.from(text));
 }
 
+/** The time of an entry whose member has none. */
 export const MTIME = { seconds: 1_600_000_000, nanoseconds: 123_456_789 } as const;
 
-export function member(type: EntryType, name: string, options: Attributes & Special = {}): Member {
-  const content = Buffer.from(options.content ?? '');
-  const xattrs = Object.entries(options.xattrs ?? {}).map(([key, value]) => [bytes(key), Buffer.from(value)] as const);
-  const entry: TarEntry = {
-    type,
-    unsafeName: bytes(name),
-    unsafeLinkname: bytes(options.linkname ?? ''),
-    mode: options.mode ?? (type === 'directory' ? 0o755 : 0o644),
-    uid: options.uid ?? 0,
-    gid: options.gid ?? 0,
-    size: content.length,
-    mtime: options.mtime ?? MTIME,
-    devmajor: options.major ?? 0,
-    devminor: options.minor ?? 0,
-    xattrs: new Map(xattrs),
+const TYPES: Readonly<Record<string, EntryType>> = {
+  '0': 'file',
+  '1': 'hardlink',
+  '2': 'symlink',
+  '3': 'char',
+  '4': 'block',
+  '5': 'directory',
+  '6': 'fifo',
+};
+
+/** The member as the tar reader would give it to a sink. */
+export function toEntry(member: TarMember): TarEntry {
+  const { uid = 0, gid = 0, mode = 0o644, mtime = MTIME, device, xattrs = {} } = member;
+  const type = TYPES[member.type];
+  if (type === undefined) throw new Error(`no entry has the type flag ${member.type}`);
+  return {
+    ...{ type, mode, uid, gid },
+    unsafeName: byteString(member.name),
+    unsafeLinkname: byteString(member.linkname ?? ''),
+    size: contentOf(member).length,
+    mtime: { seconds: mtime.seconds, nanoseconds: mtime.nanoseconds ?? 0 },
+    devmajor: device?.major ?? 0,
+    devminor: device?.minor ?? 0,
+    xattrs: new Map(Object.entries(xattrs).map(([key, value]) => [byteString(key), toBuffer(value)])),
   };
-  return { entry, content };
 }
 
-export const file = (name: string, content: string | Uint8Array = '', attributes: Attributes = {}): Member =>
-  member('file', name, { ...attributes, content });
-export const directory = (name: string, attributes: Attributes = {}): Member => member('directory', name, attributes);
-export const symlink = (name: string, linkname: string, attributes: Attributes = {}): Member =>
-  member('symlink', name, { ...attributes, linkname });
-export const hardlink = (name: string, linkname: string, attributes: Attributes = {}): Member =>
-  member('hardlink', name, { ...attributes, linkname });
+export function contentOf({ content = '' }: TarMember): Buffer {
+  if (typeof content === 'object' && 'chunks' in content) throw new Error('an entry is fed from memory');
+  return toBuffer(content);
+}
 
 /** Feeds the members, content in chunks of 5 bytes, and the end. */
-export function feed(sink: EntrySink, members: readonly Member[]): void {
-  for (const { entry, content } of members) {
-    sink.entry(entry);
+export function feed(sink: EntrySink, members: readonly TarMember[]): void {
+  for (const member of members) {
+    const content = contentOf(member);
+    sink.entry(toEntry(member));
     for (let at = 0; at < content.length; at += 5) sink.data(content.subarray(at, at + 5));
   }
   sink.end();
+}
+
+function byteString(value: Bytes): ByteString {
+  return toByteString(toBuffer(value));
 }
 
 /** Every path below `root` (bytes as latin1) with a line that says what lies there. */

@@ -14,7 +14,8 @@ import {
   type VerityFacts,
 } from '../../../src/unpack/index.ts';
 import { mustRun } from '../machine/commands.ts';
-import { feed, type Member } from './entries.ts';
+import { feed } from './entries.ts';
+import type { TarMember } from './tar-builder.ts';
 
 export interface WrittenImage {
   readonly facts: LayerFacts;
@@ -28,7 +29,7 @@ export interface WrittenTree extends WrittenImage {
 type Options = Partial<Omit<ErofsWriterOptions, 'path'>>;
 
 /** Writes the members as an image, as the tar reader would feed them. */
-export function writeImage(path: string, members: readonly Member[], options: Options = {}): WrittenImage {
+export function writeImage(path: string, members: readonly TarMember[], options: Options = {}): WrittenImage {
   return write(path, options, (writer) => feed(writer, members));
 }
 
@@ -42,7 +43,7 @@ export function writeLayerImage(path: string, chunks: Iterable<Uint8Array>, opti
 }
 
 /** As `writeImage`, with a dm-verity tree behind it. */
-export function writeVerityImage(path: string, members: readonly Member[]): WrittenTree {
+export function writeVerityImage(path: string, members: readonly TarMember[]): WrittenTree {
   const tree = createVerityTreeWriter(path);
   const written = writeImage(path, members, { blocks: createInlineFeed(tree) });
   return { ...written, verity: tree.result() };

@@ -326,7 +326,7 @@ function padding(size: number): Buffer {
   return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
 }
 
-function toBuffer(bytes: Bytes): Buffer {
+export function toBuffer(bytes: Bytes): Buffer {
   return typeof bytes === 'string'
     ? Buffer.from(bytes, 'latin1')
     : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

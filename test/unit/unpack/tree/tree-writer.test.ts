@@ -7,7 +7,8 @@ import {
   TreeWriter,
   type TreeWriterOptions,
 } from '../../../../src/unpack/tree/index.ts';
-import { directory, feed, file, hardlink, type Member, member, symlink } from '../../../support/builders/entries.ts';
+import { feed, toEntry } from '../../../support/builders/entries.ts';
+import { block, char, dir, file, hardlink, symlink, type TarMember } from '../../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 
 /** A writer whose nodes are lines of text, in the order in which they are made. */
@@ -76,14 +77,14 @@ describe('TreeWriter', () => {
     expect(writer.facts()).toMatchObject({ contentBytes: 0, marked: ['d'], dropped: { 'aufs-metadata': 1 } });
   });
 
-  it.each<[string, readonly Member[]]>([
+  it.each<[string, readonly TarMember[]]>([
     ['a root that is a file', [file('.')]],
     ['a root that is a symlink', [symlink('/', 'elsewhere')]],
     ['a parent that a symlink leads into aufs metadata', [symlink('d', '.wh..wh.plnk'), file('d/f')]],
     ['a parent that is a file', [file('d'), file('d/f')]],
-    ['a hard link to a directory', [directory('d'), hardlink('l', 'd')]],
-    ['a character device 0:0', [member('char', 'null')]],
-    ['a device number beyond the kernel’s', [member('block', 'disk', { major: 0x1000 })]],
+    ['a hard link to a directory', [dir('d'), hardlink('l', 'd')]],
+    ['a character device 0:0', [char('null', 0, 0)]],
+    ['a device number beyond the kernel’s', [block('disk', 0x1000, 0)]],
   ])('refuses %s and closes its nodes', async (_, members) => {
     const { writer, made } = openWriter();
     await expectFailure('UNPACK_ENTRY_INVALID', () => feed(writer, members));
@@ -92,7 +93,7 @@ describe('TreeWriter', () => {
 
   it('refuses calls out of order', async () => {
     const { writer } = openWriter('merged');
-    const { entry } = file('f', 'content');
+    const entry = toEntry(file('f', 'content'));
     await expectFailure('INTERNAL', () => writer.facts());
     await expectFailure('INTERNAL', () => writer.data(Buffer.from('x')));
     writer.entry(entry);
