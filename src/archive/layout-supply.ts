@@ -1,4 +1,5 @@
 import { prefixError, SealiftError } from '../errors/index.ts';
+import type { SizeBound } from '../limits/index.ts';
 import {
   type Descriptor,
   type Digest,
@@ -10,7 +11,7 @@ import {
   parseManifestDocument,
   parseStrictJson,
 } from '../oci/index.ts';
-import type { BlobBound, FetchedDocument } from '../registry/index.ts';
+import type { FetchedDocument } from '../registry/index.ts';
 import { chooseEntry } from './choose-image.ts';
 import { type DocumentBound, findExisting, readDocument } from './file-tree.ts';
 import { layoutSchema } from './schema.ts';
@@ -53,7 +54,7 @@ export class LayoutSupply implements FileSupply {
     return { rawBytes, digest, contentType: mediaType };
   }
 
-  async fetchSmallBlob({ digest, size }: Descriptor, bound: BlobBound): Promise<Uint8Array> {
+  async fetchSmallBlob({ digest, size }: Descriptor, bound: SizeBound): Promise<Uint8Array> {
     const bytes = await this.#readBlob(digest, bound);
     verifyDocument(bytes, { digest, size }, 'BLOB_DIGEST_MISMATCH');
     return bytes;

@@ -1,7 +1,7 @@
 import type { FileRange } from '../layer/index.ts';
-import type { Limits } from '../limits/index.ts';
+import type { Limits, SizeBound } from '../limits/index.ts';
 import type { Descriptor, Digest, FileReference, LayerCompression } from '../oci/index.ts';
-import type { BlobBound, FetchedDocument } from '../registry/index.ts';
+import type { FetchedDocument } from '../registry/index.ts';
 
 /** The part of a file from which a worker reads a layer's blob. */
 export interface FileOffer {
@@ -14,7 +14,7 @@ export interface FileOffer {
 export interface FileSupply {
   /** Returns the manifest of this digest; anything but a digest means the image that the reference selects. */
   fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<FetchedDocument>;
-  fetchSmallBlob(descriptor: Descriptor, bound: BlobBound, signal?: AbortSignal): Promise<Uint8Array>;
+  fetchSmallBlob(descriptor: Descriptor, bound: SizeBound, signal?: AbortSignal): Promise<Uint8Array>;
   offerBlob(descriptor: Descriptor, signal?: AbortSignal): Promise<FileOffer>;
   /** Always empty: unlike a registry with mirrors, files have nothing that is skipped. */
   remarks(): readonly string[];

@@ -11,7 +11,7 @@ import type { RoomOperation } from '../operations/index.ts';
 import { hasShaInstructions, isInMemory } from '../platform/index.ts';
 import type { ImagePorts, LayerFormat, ProgressEvent, PullPorts, RunBundleOperation } from '../pull/index.ts';
 import { inlineUri, loadText, type ResourceLoader } from '../resources/index.ts';
-import { type PolicyChoice, parsePolicy } from '../signature/index.ts';
+import { createKeyLoader, type PolicyChoice, parsePolicy } from '../signature/index.ts';
 import {
   chooseLayerFormat,
   createLayerMounts,
@@ -155,6 +155,7 @@ export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
     ...imagePorts(parts, findEndpoints, (message) => onProgress({ type: 'warning', message })),
     ...storePorts(parts, backing),
     ...{ policy, onProgress, sweepsStore },
+    keys: createKeyLoader({ resources: parts.resources, maxBytes: parts.limits.maxConfigurationBytes }),
     pool: parts.pool,
     checkpoint: parts.checkpoint,
     nowMs: () => performance.now(),

@@ -1,8 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
+import type { ImageProof } from '../signature/index.ts';
 import type { Classified, Configuration, ConfigurationClass } from './types.ts';
-
-/** What vouches for the bytes of an image whatever wire they came over. */
-export type ImageProof = 'digest' | 'signature' | 'none';
 
 function unmeasuredTransport({ pull }: Configuration): Classified<unknown> | undefined {
   const { tlsVerify, extraRootCertificates, proxy } = pull;

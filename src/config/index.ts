@@ -1,4 +1,4 @@
-export { assertCredentialsAllowed, assertTransportAllowed, type ImageProof } from './assert-transport-allowed.ts';
+export { assertCredentialsAllowed, assertTransportAllowed } from './assert-transport-allowed.ts';
 export { addHostMirrors } from './daemon/add-host-mirrors.ts';
 export { configureRegistry, overridesFor, type RegistryConfiguration } from './daemon/configure-registry.ts';
 export { DAEMON_DEFAULTS } from './daemon/defaults.ts';

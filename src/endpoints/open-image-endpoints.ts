@@ -9,7 +9,6 @@ import {
   type RegistryClock,
   type SupplyEndpoint,
 } from '../registry/index.ts';
-import type { AuthorizedImage } from '../signature/index.ts';
 import type { EndpointAccess, ImageEndpoints } from './types.ts';
 
 export interface ImageEndpointOptions {
@@ -35,7 +34,7 @@ export function openImageEndpoints(
   return {
     supply: createImageSupply(opened, { limits, onRemark, foreignTransport }),
     assertTransport: (image) => {
-      for (const { configuration } of endpoints) assertTransportAllowed(configuration, proofOf(image));
+      for (const { configuration } of endpoints) assertTransportAllowed(configuration, image.proof);
     },
   };
 }
@@ -54,9 +53,4 @@ function openEndpoint(
   const anonymous = createRegistrySource({ ...common, credentials: undefined });
   const remark = `${name}: the credentials for it were refused, asked without any`;
   return { name, transport, source: fallBackAnonymously(source, anonymous, () => onRemark(remark)) };
-}
-
-/** No signature can be verified yet, so a policy that accepts a tag proves nothing about its bytes. */
-function proofOf(image: AuthorizedImage): 'digest' | 'none' {
-  return image.reference.digest === undefined ? 'none' : 'digest';
 }

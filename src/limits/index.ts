@@ -1,2 +1,2 @@
-export { limitExceeded } from './limit-exceeded.ts';
+export { limitExceeded, type SizeBound } from './limit-exceeded.ts';
 export { boundsOf, DEFAULT_LIMITS, LIMITS, type LimitName, type Limits, type RefusingLimit } from './limits.ts';

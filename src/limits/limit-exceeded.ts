@@ -1,6 +1,14 @@
 import { SealiftError } from '../errors/index.ts';
 import { LIMITS, type RefusingLimit } from './limits.ts';
 
+/** How large a document that is held in memory whole may be, and which limit says so. */
+export interface SizeBound {
+  readonly maxBytes: number;
+  readonly limit: RefusingLimit;
+  /** What the document is, for messages: `image config`. */
+  readonly what: string;
+}
+
 export interface Excess {
   readonly limit: RefusingLimit;
   readonly expected: number;

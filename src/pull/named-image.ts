@@ -1,8 +1,8 @@
 import type { FileSupply } from '../archive/index.ts';
 import { raceCancellation } from '../http/index.ts';
-import type { Limits } from '../limits/index.ts';
+import type { Limits, SizeBound } from '../limits/index.ts';
 import { type ImageReference, parseFileReference, parseReference, withDefaultTag } from '../oci/index.ts';
-import type { BlobBound, ImageSupply } from '../registry/index.ts';
+import type { ImageSupply } from '../registry/index.ts';
 import type { AuthorizedImage } from '../signature/index.ts';
 import type { ImagePorts } from './ports.ts';
 
@@ -44,7 +44,7 @@ export async function openNamedImage(request: NamedImageRequest): Promise<NamedI
   };
 }
 
-export function configBound({ maxConfigBytes: maxBytes }: Limits): BlobBound {
+export function configBound({ maxConfigBytes: maxBytes }: Limits): SizeBound {
   return { maxBytes, limit: 'maxConfigBytes', what: 'image config' };
 }
 

@@ -4,7 +4,7 @@ import type { ImageEndpoints } from '../endpoints/index.ts';
 import type { LayerStager } from '../layer/index.ts';
 import type { Limits } from '../limits/index.ts';
 import type { FileReference, Platform, Reference } from '../oci/index.ts';
-import type { PolicyChoice } from '../signature/index.ts';
+import type { KeyLoader, PolicyChoice } from '../signature/index.ts';
 import type { LayerMounts, RunSnapshotOperation, Snapshotter } from '../snapshot/index.ts';
 import type { Store } from '../store/index.ts';
 import type { LayerFormat } from './layer-format.ts';
@@ -41,6 +41,8 @@ export interface ImagePorts {
 /** What a pull needs on top. */
 export interface PullPorts extends ImagePorts {
   readonly policy: PolicyChoice;
+  /** Loads the keys that the policy names. */
+  readonly keys: KeyLoader;
   readonly pool: LayerStager;
   readonly onProgress: (event: ProgressEvent) => void;
   /** Called at named moments, so that crash tests hit them exactly. */

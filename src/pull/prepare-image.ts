@@ -8,7 +8,8 @@ import {
   type Platform,
   parseImageConfig,
 } from '../oci/index.ts';
-import { type AuthorizedImage, authoriseImage } from '../signature/index.ts';
+import { type AuthorizedImage, authoriseImage, signatureFinders } from '../signature/index.ts';
+import { collectEvidence } from './collect-evidence.ts';
 import { configBound, type ImageBytes, type NamedImage } from './named-image.ts';
 import { type LayerPlan, planLayers } from './plan-layers.ts';
 import type { PullContext } from './pull-context.ts';
@@ -34,13 +35,12 @@ export async function prepareImage(
   context: PullContext,
 ): Promise<PreparedImage> {
   const { ports, storage, signal } = context;
-  const { limits, platform, policy, onProgress, checkpoint } = ports;
+  const { limits, platform, onProgress, checkpoint } = ports;
   onProgress({ type: 'stage', stage: 'resolve' });
   const resolved = await resolveImage({ source, reference, platform, limits, documents: storage?.store, signal });
   checkpoint('image-resolved');
   onProgress({ type: 'stage', stage: 'authorize' });
-  const { indexes, manifest } = resolved;
-  const image = await authoriseImage(policy, { reference, indexes, manifest }, limits);
+  const image = await authorise(resolved, { reference, source }, context);
   assertTransport(image);
   checkpoint('image-authorised');
   // Before the config is read: that of a signature or another artifact need not be one.
@@ -49,8 +49,20 @@ export async function prepareImage(
   const config = await obtainConfig(image.manifest.config, source, context);
   checkpoint('documents-kept');
   assertPlatform(config, platform);
-  const via = indexes.map((index) => index.digest);
+  const via = resolved.indexes.map(({ digest }) => digest);
   return { image, via, config, layers: planLayers(image.manifest, config), source };
+}
+
+/** The policy judges the logical name, the documents and the signatures that it looks at. */
+async function authorise(
+  { indexes, manifest }: ResolvedImage,
+  { reference, source }: Pick<NamedImage, 'reference' | 'source'>,
+  { ports: { policy, keys, limits }, signal }: PullContext,
+): Promise<AuthorizedImage> {
+  const digests = [manifest, ...indexes].map(({ digest }) => digest);
+  const finders = signatureFinders(policy, reference);
+  const evidence = await collectEvidence(finders, { reference, digests, source, signal });
+  return authoriseImage(policy, { reference, indexes, manifest }, { evidence, keys, limits, signal });
 }
 
 /** Each is held before it is written, so that no removal can come between. */

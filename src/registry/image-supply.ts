@@ -1,10 +1,11 @@
 import { SealiftError } from '../errors/index.ts';
 import type { TransportSettings } from '../http/index.ts';
+import type { SizeBound } from '../limits/index.ts';
 import { type Descriptor, type Digest, type ManifestLimits, parseManifestDocument } from '../oci/index.ts';
 import { type BlobPlace, explainForeignLayer, foreignPlaces } from './foreign-places.ts';
 import { PassedOver } from './passed-over.ts';
 import { isSourceFailure } from './source-failure.ts';
-import type { BlobBound, BlobOffer, FetchedDocument, ImageSource, ImageSupply } from './types.ts';
+import type { BlobOffer, FetchedDocument, ImageSource, ImageSupply } from './types.ts';
 
 export interface SupplyEndpoint extends BlobPlace {
   readonly source: ImageSource;
@@ -59,7 +60,7 @@ class EndpointSupply implements ImageSupply {
     return value;
   }
 
-  async fetchSmallBlob(descriptor: Descriptor, bound: BlobBound, signal?: AbortSignal): Promise<Uint8Array> {
+  async fetchSmallBlob(descriptor: Descriptor, bound: SizeBound, signal?: AbortSignal): Promise<Uint8Array> {
     const { value } = await this.#askInTurn(this.#order(), ({ source }) =>
       source.fetchSmallBlob(descriptor, bound, signal),
     );

@@ -7,7 +7,6 @@ export { createImageSupply, type SupplyEndpoint, type SupplyOptions } from './im
 export { createRegistrySource, type RegistrySourceOptions } from './registry-source.ts';
 export type {
   AuthFile,
-  BlobBound,
   BlobOffer,
   CredentialHelper,
   CredentialSource,

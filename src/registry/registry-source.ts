@@ -1,6 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import type { AuthChallenge, DocumentResponse, HttpClient, HttpRequest } from '../http/index.ts';
-import { type Limits, limitExceeded, type RefusingLimit } from '../limits/index.ts';
+import { type Limits, limitExceeded, type RefusingLimit, type SizeBound } from '../limits/index.ts';
 import {
   type Descriptor,
   digestAlgorithm,
@@ -13,7 +13,6 @@ import { apiUrl, type Connection, type MirrorApi, openConnection } from './conne
 import { describeErrorBody } from './error-body.ts';
 import { SharedCall } from './shared-call.ts';
 import type {
-  BlobBound,
   Credentials,
   FetchedDocument,
   ImageSource,
@@ -86,7 +85,7 @@ class RegistrySource implements ImageSource {
     return { rawBytes, digest, contentType: mediaType(response) };
   }
 
-  async fetchSmallBlob(descriptor: Descriptor, bound: BlobBound, signal?: AbortSignal): Promise<Uint8Array> {
+  async fetchSmallBlob(descriptor: Descriptor, bound: SizeBound, signal?: AbortSignal): Promise<Uint8Array> {
     const { digest, size } = descriptor;
     const { maxBytes, limit, what } = bound;
     const subject = `${what} ${digest} of ${this.#name()}`;

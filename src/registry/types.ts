@@ -1,5 +1,5 @@
 import type { AuthChallenge, HttpRequest, TransportSettings } from '../http/index.ts';
-import type { RefusingLimit } from '../limits/index.ts';
+import type { SizeBound } from '../limits/index.ts';
 import type { Descriptor, Digest } from '../oci/index.ts';
 
 /** A document as it came, hashed by us. */
@@ -10,14 +10,6 @@ export interface FetchedDocument {
   readonly contentType: string;
 }
 
-/** How large a blob that is held in memory whole may be, and which limit says so. */
-export interface BlobBound {
-  readonly maxBytes: number;
-  readonly limit: RefusingLimit;
-  /** What the blob is, for messages: `image config`. */
-  readonly what: string;
-}
-
 /** One repository of one registry. */
 export interface ImageSource {
   /** By tag or digest; a digest is verified (`MANIFEST_DIGEST_MISMATCH`). Bounded by `maxManifestBytes`. */
@@ -26,7 +18,7 @@ export interface ImageSource {
    * Fetches a small blob whole and verifies its size and digest (`BLOB_SIZE_MISMATCH`, `BLOB_DIGEST_MISMATCH`). A larger
    * one fails with the code of the bound's limit, before it is asked for.
    */
-  fetchSmallBlob(descriptor: Descriptor, bound: BlobBound, signal?: AbortSignal): Promise<Uint8Array>;
+  fetchSmallBlob(descriptor: Descriptor, bound: SizeBound, signal?: AbortSignal): Promise<Uint8Array>;
   /** The request that yields a layer blob, with the authorization known now; a worker sends it. */
   blobRequest(descriptor: Descriptor, signal?: AbortSignal): Promise<HttpRequest>;
   /** The same after the registry answered a worker with 401; throws `REGISTRY_AUTH_REJECTED` when a new try is no use. */
@@ -50,7 +42,7 @@ export interface BlobOffer {
 export interface ImageSupply {
   /** As that of `ImageSource`, and what is asked for next is asked at the place that gave it. */
   fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<FetchedDocument>;
-  fetchSmallBlob(descriptor: Descriptor, bound: BlobBound, signal?: AbortSignal): Promise<Uint8Array>;
+  fetchSmallBlob(descriptor: Descriptor, bound: SizeBound, signal?: AbortSignal): Promise<Uint8Array>;
   offerBlob(descriptor: Descriptor, signal?: AbortSignal): Promise<BlobOffer>;
   /** Which places were passed over so far, how often and why, as sentences. */
   remarks(): readonly string[];

@@ -7,12 +7,29 @@ import {
   type ManifestLimits,
 } from '../oci/index.ts';
 import { evaluateRequirements } from './evaluate-requirements.ts';
+import { imageProof } from './image-proof.ts';
 import { matchScope, matchTagScope, type Policy, type ScopeMatch } from './policy/index.ts';
-import type { AuthorizationBasis, ImageCandidate, PolicyChoice, VerifiedImage } from './types.ts';
+import { REQUIREMENT_KINDS, type RequirementKinds } from './requirement-kinds.ts';
+import type {
+  AuthorizationBasis,
+  EvaluationContext,
+  ImageCandidate,
+  ImageProof,
+  PolicyChoice,
+  VerifiedImage,
+} from './types.ts';
 import { verifyDocuments } from './verify-documents.ts';
 
 const PERMIT: unique symbol = Symbol('permit');
 
+/** What the gate judges with, apart from policy and image. */
+export interface GateOptions extends Omit<EvaluationContext, 'image'> {
+  readonly limits?: ManifestLimits | undefined;
+  /** Another table of requirements, for tests. */
+  readonly kinds?: RequirementKinds;
+}
+
+// docs/adr/0005-authorized-image.md
 /**
  * The proof that an image may run. Only {@link authoriseImage} makes one, since the permit never leaves this module;
  * the class is exported as a type only.
@@ -48,6 +65,10 @@ export class AuthorizedImage {
   get basis(): AuthorizationBasis {
     return this.#basis;
   }
+  /** What vouches for the image's bytes, and so for what may be left to an unmeasured transport. */
+  get proof(): ImageProof {
+    return imageProof(this.#basis, this.#image.reference);
+  }
 
   static isAuthorized(value: unknown): value is AuthorizedImage {
     return typeof value === 'object' && value !== null && #basis in value;
@@ -67,37 +88,46 @@ function deny(reference: ImageReference, scope: string, reason: string): never {
   });
 }
 
-async function judge(image: VerifiedImage, { requirements, scope }: ScopeMatch): Promise<void> {
-  const verdict = await evaluateRequirements(requirements);
-  if (verdict.kind === 'deny') deny(image.reference, scope, verdict.reason);
-  if (verdict.kind === 'unsupported') {
-    const name = formatImageReference(image.reference);
-    throw new SealiftError('POLICY_REQUIREMENT_UNSUPPORTED', `authorise ${name}: policy, ${scope}: ${verdict.reason}`, {
-      context: { reference: name, scope },
-    });
+/** What a policy judges: the image with its evidence, by a table of requirements. */
+interface Judged extends EvaluationContext {
+  readonly kinds: RequirementKinds;
+}
+
+async function judge(judged: Judged, { requirements, scope }: ScopeMatch): Promise<AuthorizationBasis> {
+  const { reference } = judged.image;
+  const verdict = await evaluateRequirements(requirements, judged, judged.kinds);
+  switch (verdict.kind) {
+    case 'accept':
+      return verdict.basis;
+    case 'deny':
+      return deny(reference, scope, verdict.reason);
+    case 'unsupported': {
+      const name = formatImageReference(reference);
+      const message = `authorise ${name}: policy, ${scope}: ${verdict.reason}`;
+      throw new SealiftError('POLICY_REQUIREMENT_UNSUPPORTED', message, { context: { reference: name, scope } });
+    }
   }
 }
 
-async function judgeByPolicy(policy: Policy, image: VerifiedImage): Promise<void> {
-  const tag = matchTagScope(policy, image.reference);
+async function judgeByPolicy(policy: Policy, judged: Judged): Promise<AuthorizationBasis> {
+  const { reference } = judged.image;
+  const tag = matchTagScope(policy, reference);
   if (tag?.requirements.some(({ type }) => type === 'reject')) {
-    deny(image.reference, tag.scope, 'the tag is rejected, with a digest too');
+    deny(reference, tag.scope, 'the tag is rejected, with a digest too');
   }
-  await judge(image, matchScope(policy, image.reference));
+  return judge(judged, matchScope(policy, reference));
 }
 
-async function findBasis(policy: PolicyChoice, image: VerifiedImage): Promise<AuthorizationBasis> {
+async function findBasis(policy: PolicyChoice, judged: Judged): Promise<AuthorizationBasis> {
   if (policy === 'insecure-accept-anything') return 'insecure-policy';
-  if (policy !== undefined) {
-    await judgeByPolicy(policy, image);
-    return 'policy';
-  }
-  if (image.reference.digest !== undefined) return 'digest-pin';
-  const name = formatImageReference(image.reference);
+  if (policy !== undefined) return judgeByPolicy(policy, judged);
+  const { reference, indexDigest, manifestDigest } = judged.image;
+  if (reference.digest !== undefined) return 'digest-pin';
+  const name = formatImageReference(reference);
   throw new SealiftError(
     'POLICY_TAG_UNPINNED',
     `authorise ${name}: expected a policy or a digest in the reference, got neither`,
-    { context: { reference: name, actual: image.indexDigest ?? image.manifestDigest } },
+    { context: { reference: name, actual: indexDigest ?? manifestDigest } },
   );
 }
 
@@ -108,8 +138,9 @@ async function findBasis(policy: PolicyChoice, image: VerifiedImage): Promise<Au
 export async function authoriseImage(
   policy: PolicyChoice,
   candidate: ImageCandidate,
-  limits?: ManifestLimits,
+  { limits, kinds = REQUIREMENT_KINDS, ...context }: GateOptions,
 ): Promise<AuthorizedImage> {
   const image = verifyDocuments(candidate, limits);
-  return new AuthorizedImage(PERMIT, image, await findBasis(policy, image));
+  const basis = await findBasis(policy, { ...context, image, kinds });
+  return new AuthorizedImage(PERMIT, image, basis);
 }

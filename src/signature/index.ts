@@ -1,3 +1,15 @@
 export { type AuthorizedImage, assertAuthorized, authoriseImage } from './authorise-image.ts';
+export { createKeyLoader } from './create-key-loader.ts';
 export { type Policy, parsePolicy } from './policy/index.ts';
-export type { AuthorizationBasis, ImageCandidate, PolicyChoice, RawDocument } from './types.ts';
+export { signatureFinders } from './signature-finders.ts';
+export type {
+  AuthorizationBasis,
+  Evidence,
+  FindSignatures,
+  ImageCandidate,
+  ImageProof,
+  KeyLoader,
+  PolicyChoice,
+  RawDocument,
+  SignatureSearch,
+} from './types.ts';

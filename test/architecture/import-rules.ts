@@ -72,6 +72,7 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   cli: ['doctor', 'volume'],
   health: ['daemon', 'volume'],
   endpoints: ['signature'],
+  signature: ['resources'],
   pull: ['endpoints'],
 };
 

@@ -5,6 +5,7 @@ export type {
   Policy,
   Requirement,
   Requirements,
+  RequirementType,
   SignedByRequirement,
   SignedIdentity,
   SigstoreSignedRequirement,

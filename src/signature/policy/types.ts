@@ -20,7 +20,7 @@ export interface SignedByRequirement {
   readonly signedIdentity: SignedIdentity;
 }
 
-/** Who a signature must come from. */
+/** What a signature must have been made with. */
 export type SigstoreTrust =
   | { readonly kind: 'keys'; readonly keys: KeySource }
   | { readonly kind: 'fulcio'; readonly ca: KeySource; readonly oidcIssuer: string; readonly subjectEmail: string }
@@ -39,11 +39,19 @@ export interface SigstoreSignedRequirement {
   readonly signedIdentity: SignedIdentity;
 }
 
-export type Requirement =
-  | { readonly type: 'reject' }
-  | { readonly type: 'insecureAcceptAnything' }
-  | SignedByRequirement
-  | SigstoreSignedRequirement;
+interface RequirementByType {
+  readonly reject: { readonly type: 'reject' };
+  readonly insecureAcceptAnything: { readonly type: 'insecureAcceptAnything' };
+  readonly signedBy: SignedByRequirement;
+  readonly sigstoreSigned: SigstoreSignedRequirement;
+}
+
+export type RequirementType = keyof RequirementByType;
+
+/** One requirement; with `Type`, one of that type. */
+export type Requirement<Type extends RequirementType = RequirementType> = {
+  [Each in Type]: RequirementByType[Each] & { readonly type: Each };
+}[Type];
 
 /** At least one; all of them must accept. */
 export type Requirements = readonly Requirement[];

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { assertTransportAllowed, type ImageProof } from '../../../src/config/index.ts';
+import { assertTransportAllowed } from '../../../src/config/index.ts';
+import type { ImageProof } from '../../../src/signature/index.ts';
 import { parseSecureMount } from '../../../src/volume/index.ts';
 import { CellBed, IMAGES, type ImageKind } from '../../support/beds/cell-bed.ts';
 import { DaemonBed } from '../../support/beds/daemon-bed.ts';

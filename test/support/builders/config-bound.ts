@@ -1,6 +1,6 @@
-import type { BlobBound } from '../../../src/registry/index.ts';
+import type { SizeBound } from '../../../src/limits/index.ts';
 
 /** The bound on an image config, as a pull has it. */
-export function configBound(maxBytes: number): BlobBound {
+export function configBound(maxBytes: number): SizeBound {
   return { maxBytes, limit: 'maxConfigBytes', what: 'image config' };
 }

@@ -3,12 +3,12 @@ import { type Digest, formatImageReference, hashBytes, parseReference } from '..
 import {
   type AuthorizedImage,
   assertAuthorized,
-  authoriseImage,
   type ImageCandidate,
   parsePolicy,
   type RawDocument,
 } from '../../../src/signature/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { authoriseUnsigned } from '../../support/signatures/gate.ts';
 
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
@@ -55,37 +55,37 @@ const policy = (fallback: readonly unknown[], docker: Readonly<Record<string, un
 describe('authoriseImage', () => {
   describe('without a policy', () => {
     it('lets an image run whose manifest is pinned by digest', async () => {
-      const image = await authoriseImage(undefined, byName(`r.io/app@${MANIFEST.digest}`));
+      const image = await authoriseUnsigned(undefined, byName(`r.io/app@${MANIFEST.digest}`));
       expect(image.basis).toBe('digest-pin');
       expect(image.manifestDigest).toBe(MANIFEST.digest);
       expect(image.indexDigest).toBeUndefined();
     });
 
     it('lets an image run whose index is pinned by digest', async () => {
-      const image = await authoriseImage(undefined, byName(`r.io/app@${INDEX.digest}`, MANIFEST, INDEX));
+      const image = await authoriseUnsigned(undefined, byName(`r.io/app@${INDEX.digest}`, MANIFEST, INDEX));
       expect(image.basis).toBe('digest-pin');
       expect(image.manifestDigest).toBe(MANIFEST.digest);
       expect(image.indexDigest).toBe(INDEX.digest);
     });
 
     it('lets a pinned image run that has a tag as well', async () => {
-      expect((await authoriseImage(undefined, byName(`r.io/app:t@${MANIFEST.digest}`))).basis).toBe('digest-pin');
+      expect((await authoriseUnsigned(undefined, byName(`r.io/app:t@${MANIFEST.digest}`))).basis).toBe('digest-pin');
     });
 
     it.each(['r.io/app:t', 'r.io/app'])('refuses %s, and says what to do', async (reference) => {
-      const error = await expectFailure('POLICY_TAG_UNPINNED', () => authoriseImage(undefined, byName(reference)));
+      const error = await expectFailure('POLICY_TAG_UNPINNED', () => authoriseUnsigned(undefined, byName(reference)));
       expect(error.hint).toContain('--policy');
       expect(error.context['actual']).toBe(MANIFEST.digest);
     });
   });
 
   it('lets a tag run when anything is accepted on purpose', async () => {
-    expect((await authoriseImage('insecure-accept-anything', byName('r.io/app:t'))).basis).toBe('insecure-policy');
+    expect((await authoriseUnsigned('insecure-accept-anything', byName('r.io/app:t'))).basis).toBe('insecure-policy');
   });
 
   describe('with a policy', () => {
     it('lets an image run that every requirement accepts', async () => {
-      const image = await authoriseImage(policy([REJECT], { 'r.io/app': [ACCEPT, ACCEPT] }), byName('r.io/app:t'));
+      const image = await authoriseUnsigned(policy([REJECT], { 'r.io/app': [ACCEPT, ACCEPT] }), byName('r.io/app:t'));
       expect(image.basis).toBe('policy');
       expect(formatImageReference(image.reference)).toBe('r.io/app:t');
       expect(image.manifest.layers.map(({ digest }) => digest)).toEqual([hashBytes('layer')]);
@@ -103,14 +103,14 @@ describe('authoriseImage', () => {
       ['signedBy before a rejection', [SIGNED_BY, REJECT], 'POLICY_DENIED'],
       ['sigstoreSigned after a rejection', [REJECT, SIGSTORE], 'POLICY_DENIED'],
     ])('refuses an image by %s', async (_, requirements, code) => {
-      await expectFailure(code, () => authoriseImage(policy(requirements), byName('r.io/app:t')));
+      await expectFailure(code, () => authoriseUnsigned(policy(requirements), byName('r.io/app:t')));
       // A digest in the reference does not outrank a policy.
-      await expectFailure(code, () => authoriseImage(policy(requirements), byName(`r.io/app@${MANIFEST.digest}`)));
+      await expectFailure(code, () => authoriseUnsigned(policy(requirements), byName(`r.io/app@${MANIFEST.digest}`)));
     });
 
     it('names the scope that denied', async () => {
       const error = await expectFailure('POLICY_DENIED', () =>
-        authoriseImage(policy([ACCEPT], { 'r.io': [REJECT] }), byName('r.io/app:t')),
+        authoriseUnsigned(policy([ACCEPT], { 'r.io': [REJECT] }), byName('r.io/app:t')),
       );
       expect(error.kind).toBe('denied');
       expect(error.context).toEqual({ reference: 'r.io/app:t', scope: 'scope "r.io"' });
@@ -125,7 +125,7 @@ describe('authoriseImage', () => {
       ['its repository', { 'r.io/app': [ACCEPT] }],
       ['its repository, whatever else is asked of the tag', { 'r.io/app': [ACCEPT], 'r.io/app:t': [SIGNED_BY] }],
     ])('runs when %s is accepted', async (_, docker) => {
-      expect((await authoriseImage(policy([REJECT], docker), pinned)).basis).toBe('policy');
+      expect((await authoriseUnsigned(policy([REJECT], docker), pinned)).basis).toBe('policy');
     });
 
     it.each<[string, Record<string, unknown>]>([
@@ -136,7 +136,7 @@ describe('authoriseImage', () => {
         { [`r.io/app@${MANIFEST.digest}`]: [ACCEPT], 'r.io/app:t': [ACCEPT, REJECT] },
       ],
     ])('is denied when %s', async (_, docker) => {
-      await expectFailure('POLICY_DENIED', () => authoriseImage(policy([REJECT], docker), pinned));
+      await expectFailure('POLICY_DENIED', () => authoriseUnsigned(policy([REJECT], docker), pinned));
     });
   });
 
@@ -146,16 +146,16 @@ describe('authoriseImage', () => {
 
     it('follows an index in an index', async () => {
       const reference = `r.io/app@${OUTER_INDEX.digest}`;
-      const image = await authoriseImage(undefined, byName(reference, MANIFEST, OUTER_INDEX, INDEX));
+      const image = await authoriseUnsigned(undefined, byName(reference, MANIFEST, OUTER_INDEX, INDEX));
       expect(image.indexDigest).toBe(OUTER_INDEX.digest);
     });
 
     it('knows a sha512 pin, also through an index', async () => {
       const claimed = { ...MANIFEST, digest: sha512 };
-      expect((await authoriseImage(undefined, byName(`r.io/app@${sha512}`, claimed))).manifestDigest).toBe(sha512);
-      expect((await authoriseImage(undefined, byName(`r.io/app@${sha512}`))).manifestDigest).toBe(MANIFEST.digest);
+      expect((await authoriseUnsigned(undefined, byName(`r.io/app@${sha512}`, claimed))).manifestDigest).toBe(sha512);
+      expect((await authoriseUnsigned(undefined, byName(`r.io/app@${sha512}`))).manifestDigest).toBe(MANIFEST.digest);
       const index = indexOf(claimed);
-      const image = await authoriseImage(undefined, byName(`r.io/app@${index.digest}`, MANIFEST, index));
+      const image = await authoriseUnsigned(undefined, byName(`r.io/app@${index.digest}`, MANIFEST, index));
       expect(image.manifestDigest).toBe(MANIFEST.digest);
     });
 
@@ -171,8 +171,8 @@ describe('authoriseImage', () => {
       ['an entry of another size', byName('r.io/app:t', MANIFEST, indexOf(MANIFEST, { size: 1 }))],
       ['a sha512 pin of other bytes', byName(`r.io/app@${sha512}`, OTHER_MANIFEST)],
     ])('refuses %s, whatever the policy', async (_, candidate) => {
-      await expectFailure('MANIFEST_DIGEST_MISMATCH', () => authoriseImage('insecure-accept-anything', candidate));
-      await expectFailure('MANIFEST_DIGEST_MISMATCH', () => authoriseImage(policy([ACCEPT]), candidate));
+      await expectFailure('MANIFEST_DIGEST_MISMATCH', () => authoriseUnsigned('insecure-accept-anything', candidate));
+      await expectFailure('MANIFEST_DIGEST_MISMATCH', () => authoriseUnsigned(policy([ACCEPT]), candidate));
     });
 
     it.each<[string, ImageCandidate]>([
@@ -181,23 +181,26 @@ describe('authoriseImage', () => {
       ['an entry of another media type', byName('r.io/app:t', MANIFEST, indexOf(MANIFEST, { mediaType: OCI_INDEX }))],
       ['a manifest served as an index', byName('r.io/app:t', { ...MANIFEST, contentType: OCI_INDEX })],
     ])('refuses %s', async (_, candidate) => {
-      await expectFailure('MANIFEST_INVALID', () => authoriseImage('insecure-accept-anything', candidate));
+      await expectFailure('MANIFEST_INVALID', () => authoriseUnsigned('insecure-accept-anything', candidate));
     });
 
     it('refuses every single flipped bit of a pinned manifest', async () => {
       const candidate = byName(`r.io/app@${MANIFEST.digest}`);
-      expect((await authoriseImage(undefined, candidate)).basis).toBe('digest-pin');
+      expect((await authoriseUnsigned(undefined, candidate)).basis).toBe('digest-pin');
       for (let bit = 0; bit < MANIFEST.rawBytes.length * 8; bit++) {
         const rawBytes = Uint8Array.from(MANIFEST.rawBytes);
         rawBytes[bit >> 3] = (rawBytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
         const manifest = { ...MANIFEST, rawBytes, digest: hashBytes(rawBytes) };
-        await expectFailure('MANIFEST_DIGEST_MISMATCH', () => authoriseImage(undefined, { ...candidate, manifest }));
+        await expectFailure('MANIFEST_DIGEST_MISMATCH', () => authoriseUnsigned(undefined, { ...candidate, manifest }));
       }
     });
 
     it('keeps bytes of its own, which nobody can change later', async () => {
       const rawBytes = Uint8Array.from(MANIFEST.rawBytes);
-      const image = await authoriseImage(undefined, byName(`r.io/app@${MANIFEST.digest}`, { ...MANIFEST, rawBytes }));
+      const image = await authoriseUnsigned(
+        undefined,
+        byName(`r.io/app@${MANIFEST.digest}`, { ...MANIFEST, rawBytes }),
+      );
       rawBytes.fill(0);
       image.rawManifest.fill(0);
       expect(hashBytes(image.rawManifest)).toBe(MANIFEST.digest);
@@ -207,12 +210,12 @@ describe('authoriseImage', () => {
 
 describe('assertAuthorized', () => {
   it('accepts what the gate made', async () => {
-    const image = await authoriseImage('insecure-accept-anything', byName('r.io/app:t'));
+    const image = await authoriseUnsigned('insecure-accept-anything', byName('r.io/app:t'));
     expect(() => assertAuthorized(image)).not.toThrow();
   });
 
   it('refuses every imitation', async () => {
-    const image = await authoriseImage('insecure-accept-anything', byName('r.io/app:t'));
+    const image = await authoriseUnsigned('insecure-accept-anything', byName('r.io/app:t'));
     const { reference, manifest, manifestDigest, rawManifest, indexDigest, basis } = image;
     const imitations: readonly unknown[] = [
       { reference, manifest, manifestDigest, rawManifest, indexDigest, basis },
@@ -228,7 +231,7 @@ describe('assertAuthorized', () => {
   });
 
   it('cannot be got round through the constructor', async () => {
-    const image = await authoriseImage('insecure-accept-anything', byName('r.io/app:t'));
+    const image = await authoriseUnsigned('insecure-accept-anything', byName('r.io/app:t'));
     const imageClass: new (...args: unknown[]) => AuthorizedImage = Object.getPrototypeOf(image).constructor;
     await expectFailure('INTERNAL', () => new imageClass(Symbol('permit'), image, 'policy'));
   });

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { hashBytes, parseFileReference } from '../../../src/oci/index.ts';
-import { authoriseImage, type ImageCandidate, parsePolicy, type RawDocument } from '../../../src/signature/index.ts';
+import { type ImageCandidate, parsePolicy, type RawDocument } from '../../../src/signature/index.ts';
 import { matchScope, scopeCandidates } from '../../../src/signature/policy/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { authoriseUnsigned } from '../../support/signatures/gate.ts';
 
 const ACCEPT = [{ type: 'insecureAcceptAnything' }];
 const REJECT = [{ type: 'reject' }];
@@ -62,31 +63,31 @@ describe('authoriseImage for files', () => {
   it.each(['oci:/srv/app', 'oci-archive:/srv/a.tar:1', 'docker-archive:/srv/a.tar'])(
     'refuses %s as it refuses a tag, where there is no policy',
     async (text) => {
-      const error = await expectFailure('POLICY_TAG_UNPINNED', () => authoriseImage(undefined, byPath(text)));
+      const error = await expectFailure('POLICY_TAG_UNPINNED', () => authoriseUnsigned(undefined, byPath(text)));
       expect(error.context['actual']).toBe(MANIFEST.digest);
     },
   );
 
   it('lets a pinned image run', async () => {
-    const image = await authoriseImage(undefined, byPath(`oci:/srv/app@${MANIFEST.digest}`));
+    const image = await authoriseUnsigned(undefined, byPath(`oci:/srv/app@${MANIFEST.digest}`));
     expect(image.basis).toBe('digest-pin');
   });
 
   it('refuses bytes of another digest', async () => {
     const pinned = byPath(`oci:/srv/app@${hashBytes('another')}`);
-    await expectFailure('MANIFEST_DIGEST_MISMATCH', () => authoriseImage(undefined, pinned));
+    await expectFailure('MANIFEST_DIGEST_MISMATCH', () => authoriseUnsigned(undefined, pinned));
   });
 
   it('asks the policy of the transport', async () => {
     const onlyOci = policy(REJECT, { oci: { '/srv': ACCEPT } });
-    expect((await authoriseImage(onlyOci, byPath('oci:/srv/app'))).basis).toBe('policy');
-    await expectFailure('POLICY_DENIED', () => authoriseImage(onlyOci, byPath('oci-archive:/srv/app')));
-    await expectFailure('POLICY_DENIED', () => authoriseImage(onlyOci, byPath('docker-archive:/srv/app')));
+    expect((await authoriseUnsigned(onlyOci, byPath('oci:/srv/app'))).basis).toBe('policy');
+    await expectFailure('POLICY_DENIED', () => authoriseUnsigned(onlyOci, byPath('oci-archive:/srv/app')));
+    await expectFailure('POLICY_DENIED', () => authoriseUnsigned(onlyOci, byPath('docker-archive:/srv/app')));
   });
 
   it('keeps to a rejected name when there is a digest too', async () => {
     const rejecting = policy(ACCEPT, { oci: { '/srv/app:bad': REJECT } });
     const pinned = byPath(`oci:/srv/app:bad@${MANIFEST.digest}`);
-    await expectFailure('POLICY_DENIED', () => authoriseImage(rejecting, pinned));
+    await expectFailure('POLICY_DENIED', () => authoriseUnsigned(rejecting, pinned));
   });
 });

@@ -1,5 +1,0 @@
-import type { Verdict } from '../types.ts';
-
-export async function evaluateInsecureAcceptAnything(): Promise<Verdict> {
-  return { kind: 'accept' };
-}

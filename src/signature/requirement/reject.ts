@@ -1,5 +1,0 @@
-import type { Verdict } from '../types.ts';
-
-export async function evaluateReject(): Promise<Verdict> {
-  return { kind: 'deny', reason: 'requirement "reject" lets no image run' };
-}

@@ -1,0 +1,14 @@
+import {
+  type AuthorizedImage,
+  authoriseImage,
+  createKeyLoader,
+  type ImageCandidate,
+  type PolicyChoice,
+} from '../../../src/signature/index.ts';
+import { memoryLoader } from '../resources/memory-loader.ts';
+
+/** Asks the gate about an image of which no signature was found, with a policy whose key files do not exist. */
+export function authoriseUnsigned(policy: PolicyChoice, candidate: ImageCandidate): Promise<AuthorizedImage> {
+  const keys = createKeyLoader({ resources: memoryLoader({}), maxBytes: 0 });
+  return authoriseImage(policy, candidate, { evidence: { signatures: [] }, keys });
+}
