@@ -15,37 +15,37 @@ help: ## list the targets
 setup: ## install the Debian packages (as root) and the npm packages
 	@sh scripts/with-debian-packages.sh true
 
-build: ## make dist/sealift, an executable that runs from any folder
+build: ## build dist/sealift, an executable that runs from any folder
 	@node scripts/build.ts
 
-dist: ## make dist/sealift-VERSION-linux-ARCH.tar.zst: programs, Node, licences, configuration, install notes
+dist: ## build dist/sealift-VERSION-linux-ARCH.tar.zst: programs, Node, licences, configuration, install notes
 	@node scripts/dist.ts
 
 check: typecheck lint ## what a commit must pass: types, lint, architecture and unit tests (under two minutes)
 	@$(VITEST) test/architecture test/unit test/property
 
-lint: ## formatting and lint rules
+lint: ## check formatting and lint rules
 	@biome check --error-on-warnings
 
 format: ## write the formatting
 	@biome check --write
 
-typecheck: ## the type checker over sources, tests and scripts
+typecheck: ## check the types of sources, tests and scripts
 	@tsc -p .
 
 test: build typecheck lint ## all tests; those that need root or a Debian package say so when they cannot run
 	@$(VITEST) $(TESTS)
 
-test-unit: ## pure code only
+test-unit: ## tests of pure code
 	@$(VITEST) test/unit test/property test/architecture
 
-test-integration: ## real files, sockets, archives, mounts
+test-integration: ## tests with real files, sockets, archives and mounts
 	@$(VITEST) test/integration test/security test/conformance
 
-test-acceptance: build ## the built program from end to end against a real registry
+test-acceptance: build ## tests of the built program from end to end against a real registry
 	@$(VITEST) test/acceptance
 
-test-podvm: build ## the built program in a QEMU machine with real dm-crypt and a disk that the tests tamper with
+test-podvm: build ## tests of the built program in a QEMU machine with real dm-crypt and a disk that the tests tamper with
 	@$(VITEST) test/podvm
 
 soak: build ## all tests with the full counts
@@ -54,7 +54,7 @@ soak: build ## all tests with the full counts
 fuzz: ## property tests for SECONDS each (60)
 	@SEALIFT_FUZZ_SECONDS=$(SECONDS) $(VITEST) test/property
 
-demo: build ## boot a pod VM whose disk becomes the image store, pull as the kata agent does, and run what came
+demo: build ## boot a pod VM whose disk becomes the image store, pull as the kata agent does, and run the images
 	@node scripts/demo.ts
 
 demo-local: build ## the same images without a VM: pull, mount and run; needs root
@@ -63,12 +63,12 @@ demo-local: build ## the same images without a VM: pull, mount and run; needs ro
 bench: ## compare with skopeo + umoci, podman and containerd, and write docs/performance.md; needs root (BENCH_*: scripts/bench/README.md)
 	@node scripts/bench.ts
 
-bench-dm-crypt: build ## ways to encrypt the store's disk, in a pod VM, and write docs/performance.md; needs root
+bench-dm-crypt: build ## compare ways to encrypt the store's disk, in a pod VM, and write docs/performance.md; needs root
 	@node scripts/bench-dm-crypt.ts
 
 docs: ## write docs/errors.md, docs/limits.md and the JSON Schema from the tables in the sources
 	@node scripts/generate-docs.ts
 	@node scripts/generate-schema.ts
 
-clean: ## remove what the targets made
+clean: ## remove what the targets created
 	@rm -rf dist coverage node_modules/.cache
