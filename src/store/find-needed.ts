@@ -1,5 +1,5 @@
+import { parseLayerKey } from '../layer-formats/layer-key.ts';
 import type { Digest } from '../oci/index.ts';
-import { parseLayerKey } from './layer-key.ts';
 import type { References, StoreIndex } from './store-index.ts';
 import type { ImageRecord, LayerRecord } from './types.ts';
 

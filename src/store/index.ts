@@ -1,4 +1,3 @@
-export { countRecords, type RecordCounts } from './count-records.ts';
 export {
   chainLayerKey,
   formatLayerKey,
@@ -6,7 +5,8 @@ export {
   type LayerFormat,
   type LayerKeyParts,
   parseLayerKey,
-} from './layer-key.ts';
+} from '../layer-formats/layer-key.ts';
+export { countRecords, type RecordCounts } from './count-records.ts';
 export { STAGED_IMAGE } from './layout.ts';
 export { openStore } from './open-store.ts';
 export { performStoreOperation } from './perform-operation.ts';

@@ -1,5 +1,5 @@
+import { isLayerKey } from '../layer-formats/layer-key.ts';
 import { readCheckedRecord, writeCheckedRecord } from './checked-record.ts';
-import { isLayerKey } from './layer-key.ts';
 import { statePath } from './layout.ts';
 import { listRecords, readUnlessDamaged, removeRecord } from './record-file.ts';
 import { layerRecordSchema } from './schema.ts';

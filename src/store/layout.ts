@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { isLayerKey, parseLayerKey } from '../layer-formats/layer-key.ts';
 import { type Digest, digestAlgorithm, digestHex } from '../oci/index.ts';
-import { isLayerKey, parseLayerKey } from './layer-key.ts';
 import type { DataArea, LayerKey } from './types.ts';
 
 /** Directories of `state`: what a rolled-back disk must not be able to bring back. */

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import type { ByteString } from '../bytes/index.ts';
+import { isLayerKey } from '../layer-formats/layer-key.ts';
 import { type Digest, isDigest } from '../oci/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
-import { isLayerKey } from './layer-key.ts';
 import type { ImageRecord, LayerKey, LayerRecord, MountRecord, NameRecord } from './types.ts';
 
 const byteString = z.custom<ByteString>((value) => typeof value === 'string' && !/[^\u0000-\u00ff]/.test(value));

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { SealiftError } from '../errors/index.ts';
+import { isLayerKey } from '../layer-formats/layer-key.ts';
 import type { Digest } from '../oci/index.ts';
-import { isLayerKey } from './layer-key.ts';
 import { STORE_LOCK, statePath } from './layout.ts';
 import { type HeldLock, tryLockFile } from './lock-file.ts';
 import { listMounts } from './mount-record.ts';

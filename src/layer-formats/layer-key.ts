@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { SealiftError } from '../errors/index.ts';
 import { chainIds, type Digest, digestHex } from '../oci/index.ts';
-import type { LayerKey } from './types.ts';
+import type { LayerKey } from '../store/types.ts';
 
 export type LayerFormat = 'directory' | 'erofs';
 
