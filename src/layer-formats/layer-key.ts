@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto';
 import { SealiftError } from '../errors/index.ts';
 import { chainIds, type Digest, digestHex } from '../oci/index.ts';
-import type { LayerKey } from '../store/types.ts';
+import { LAYER_FORMATS } from './formats.ts';
+import type { LayerFormatDefinition, LayerFormatName, LayerKey } from './types.ts';
 
-export type LayerFormat = 'directory' | 'erofs';
-
-/** What a key says. sha256 and sha512 differ in the length of their hex. */
+/** The parts of a key. sha256 and sha512 differ in the length of their hex. */
 export interface LayerKeyParts {
-  readonly format: LayerFormat;
-  /** Changes whenever the writer makes another tree of the same bytes. */
+  readonly format: LayerFormatName;
+  /** See {@link LayerFormatDefinition.writerVersion}. */
   readonly writerVersion: number;
   readonly kind: 'diffid' | 'chain';
   readonly hex: string;
@@ -16,7 +15,10 @@ export interface LayerKeyParts {
   readonly domain: string | undefined;
 }
 
-const KEY = /^(directory|erofs)-v([1-9][0-9]{0,3})-(diffid|chain)-([0-9a-f]{64}(?:[0-9a-f]{64})?)(?:-([0-9a-f]{64}))?$/;
+const NAMES = Object.keys(LAYER_FORMATS).join('|');
+const KEY = new RegExp(
+  `^(${NAMES})-v([1-9][0-9]{0,3})-(diffid|chain)-([0-9a-f]{64}(?:[0-9a-f]{64})?)(?:-([0-9a-f]{64}))?$`,
+);
 
 export function formatLayerKey(parts: LayerKeyParts): LayerKey {
   const { format, writerVersion, kind, hex, domain } = parts;
@@ -32,10 +34,33 @@ export function isLayerKey(text: string): text is LayerKey {
 /** Throws `STORE_RECORD_CORRUPT`. */
 export function parseLayerKey(text: string): LayerKeyParts {
   const [, format, version, kind, hex = '', domain] = KEY.exec(text) ?? [];
-  if ((format === 'directory' || format === 'erofs') && (kind === 'diffid' || kind === 'chain')) {
+  if (isFormatName(format) && (kind === 'diffid' || kind === 'chain')) {
     return { format, writerVersion: Number(version), kind, hex, domain };
   }
   throw new SealiftError('STORE_RECORD_CORRUPT', `parse layer key: expected <format>-v<n>-<kind>-<hex>, got "${text}"`);
+}
+
+function isFormatName(name: string | undefined): name is LayerFormatName {
+  return name !== undefined && Object.hasOwn(LAYER_FORMATS, name);
+}
+
+/** Returns the format of a key. */
+export function layerFormatOf(key: LayerKey): LayerFormatDefinition {
+  return LAYER_FORMATS[parseLayerKey(key).format];
+}
+
+/** Returns the name that a published layer has in a backing. */
+export function layerFileName(key: LayerKey): string {
+  return `${key}${layerFormatOf(key).fileSuffix}`;
+}
+
+/** Inverse of {@link layerFileName}; undefined for a name that no layer has. */
+export function layerKeyOf(fileName: string): LayerKey | undefined {
+  for (const { fileSuffix } of Object.values(LAYER_FORMATS)) {
+    const key = fileName.slice(0, fileName.length - fileSuffix.length);
+    if (isLayerKey(key) && layerFileName(key) === fileName) return key;
+  }
+  return undefined;
 }
 
 interface ChainMember {
@@ -44,8 +69,9 @@ interface ChainMember {
 }
 
 /**
- * Key of the topmost of `layers`, bottom to top, written with what lies below it in view. The hex is the chainID; the
- * domain covers those of all members, so that bytes of an encrypted layer are never found by who cannot decrypt it.
+ * Returns the key of the topmost of `layers`, given bottom to top, for a copy written with the layers below in view. The
+ * hex is the chainID. The domain covers those of all members, so that a pull without the keys of every encrypted layer
+ * never finds the copy.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md#layer-chainid
  */
 export function chainLayerKey(

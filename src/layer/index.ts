@@ -13,7 +13,6 @@ export type {
   LayerTarget,
   LineThread,
   RunningTask,
-  StagedImage,
   StagedLayer,
   StageOptions,
   TreeTask,

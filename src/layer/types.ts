@@ -1,18 +1,11 @@
 import type { AuthChallenge, HttpRequest, TransportSettings } from '../http/index.ts';
+import type { LayerImage, StoredTarget } from '../layer-formats/index.ts';
 import type { Digest, LayerCompression } from '../oci/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 
-/** Where the entries of a layer go. */
+/** What a worker writes the entries of a layer into. */
 export type LayerTarget =
-  /** A new directory in overlay form; `lowers` are the layer directories below, topmost first, for a chained layer. */
-  | { readonly kind: 'overlay'; readonly directory: string; readonly lowers: readonly string[] | undefined }
-  /** A new EROFS image; `lowers` as above. */
-  | {
-      readonly kind: 'image';
-      readonly path: string;
-      readonly lowers: readonly string[] | undefined;
-      readonly verity: boolean;
-    }
+  | StoredTarget
   /** One directory that all layers of an image are applied to in order; the writer lives on between the jobs. */
   | { readonly kind: 'merged'; readonly directory: string; readonly privileged: boolean };
 
@@ -44,13 +37,7 @@ export interface StagedLayer {
   readonly facts: LayerFacts;
   readonly layerBytes: number;
   /** Set if the target is an image. */
-  readonly image?: StagedImage;
-}
-
-/** The length of an image's file, including its hash tree, and what a mount needs to know about that tree. */
-export interface StagedImage {
-  readonly bytes: number;
-  readonly verity?: { readonly rootHash: string; readonly hashOffset: number };
+  readonly image?: LayerImage;
 }
 
 /** Callbacks of a layer's fetch role. */
@@ -113,7 +100,7 @@ export interface LineThread {
   readonly isDead: boolean;
   fetchLayer(task: FetchTask, hooks: FetchHooks): RunningTask<void>;
   applyLayer(task: ApplyTask): RunningTask<StagedLayer>;
-  hashImage(task: TreeTask): RunningTask<StagedImage>;
+  hashImage(task: TreeTask): RunningTask<LayerImage>;
   /** No further layer goes into this directory of a merged target. */
   releaseTarget(directory: string): void;
 }

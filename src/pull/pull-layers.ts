@@ -1,9 +1,10 @@
 import { prefixError, SealiftError } from '../errors/index.ts';
-import type { LayerTarget, StagedLayer } from '../layer/index.ts';
+import type { StagedLayer } from '../layer/index.ts';
+import { LAYER_FORMATS, type LayerKey, type StoredTarget } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
 import { assertAuthorized } from '../signature/index.ts';
 import type { LayerLease } from '../snapshot/index.ts';
-import { type KnownLayer, type LayerKey, STAGED_IMAGE, type StoredLayer } from '../store/index.ts';
+import type { KnownLayer, StoredLayer } from '../store/index.ts';
 import { chainKey, diffIdKey } from './layer-format.ts';
 import { type LayerReport, type PreparedJob, prepareLayerJob, reportLayer } from './layer-job.ts';
 import { makeWithRoom } from './make-room.ts';
@@ -186,10 +187,9 @@ class LayerPull {
     return diffIdKey(this.#context.storage.layerFormat, layer);
   }
 
-  #target(directory: string, lowers: Reading['lowers']): LayerTarget {
+  #target(directory: string, lowers: Reading['lowers']): StoredTarget {
     const { format, verity } = this.#context.storage.layerFormat;
-    if (format === 'directory') return { kind: 'overlay', directory, lowers };
-    return { kind: 'image', path: `${directory}/${STAGED_IMAGE}`, lowers, verity };
+    return LAYER_FORMATS[format].target(directory, { lowers, verity });
   }
 }
 

@@ -8,7 +8,6 @@ export type {
   ChainReason,
   LayerFormatChoice,
   LayerFormatProbe,
-  LayerImageRequest,
   LayerLease,
   LayerLock,
   LayerMounts,

@@ -4,7 +4,7 @@ import { SealiftError } from '../errors/index.ts';
 
 const EROFS_SUPER_MAGIC = 0xe0f5e1e2;
 /** Keys become names of directories. */
-export function isMountKey(name: string): boolean {
+function isMountKey(name: string): boolean {
   return /^[a-z0-9-]{1,255}$/.test(name);
 }
 

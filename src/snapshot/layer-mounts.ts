@@ -1,14 +1,13 @@
 import { readdirSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
+import { isLayerKey, type LayerImageRequest, type LayerKey, layerFormatOf } from '../layer-formats/index.ts';
 import { errnoOf } from '../platform/index.ts';
-import { isMountKey, layerMountPoint } from './layer-mount-point.ts';
+import { layerMountPoint } from './layer-mount-point.ts';
 import { mountedUppers } from './mounted-elsewhere.ts';
 import type {
-  LayerImageRequest,
   LayerLease,
   LayerLock,
   LayerMounts,
-  LayerTree,
   RunSnapshotOperation,
   SnapshotLayer,
   SnapshotShelf,
@@ -26,7 +25,7 @@ export interface LayerMountPorts {
   readonly verity: 'required' | 'unused';
   readonly allowDirectories?: boolean;
   /** The flock(2) of one layer's mount, without waiting; undefined while somebody else holds it in another way. */
-  readonly tryLock: (key: string, mode: 'shared' | 'exclusive') => LayerLock | undefined;
+  readonly tryLock: (key: LayerKey, mode: 'shared' | 'exclusive') => LayerLock | undefined;
   readonly clock: { nowMs(): number; sleep(ms: number): Promise<void> };
   readonly lockTimeoutMs: number;
   /** Of these uppers, the mounted ones; asks the kernel unless told otherwise. */
@@ -46,18 +45,19 @@ export function createLayerMounts(ports: LayerMountPorts): LayerMounts {
 
 function createLease(ports: LayerMountPorts): LayerLease {
   const { runOperation, mountsDir } = ports;
-  const locks = new Map<string, LayerLock>();
+  const locks = new Map<LayerKey, LayerLock>();
   /** Keys of images that are mounted and held: a chain of 500 layers is asked for once for each layer in it. */
-  const mounted = new Set<string>();
+  const mounted = new Set<LayerKey>();
   return {
     open: async (layers) => {
-      const images = layers.map((layer) => imageOf(layer, ports)).filter((image) => image !== undefined);
+      const opened = layers.map((layer) => ({ layer, image: imageOf(layer, ports) }));
+      const images = opened.map(({ image }) => image).filter((image) => image !== undefined);
       const missing = images.filter(({ key }) => !mounted.has(key));
       for (const { key } of missing) if (!locks.has(key)) locks.set(key, await lockShared(ports, key));
       // All in one operation: with a message to a thread for each, a cached pull would be mostly messages.
       if (missing.length > 0) await runOperation('mountLayerImages', { mountsDir, images: missing });
       for (const { key } of missing) mounted.add(key);
-      return layers.map((layer) => ({ ...layer, directory: directoryOf(layer, ports) }));
+      return opened.map(({ layer, image }) => ({ ...layer, directory: directoryOf(layer, image, mountsDir) }));
     },
     release: () => {
       mounted.clear();
@@ -68,36 +68,26 @@ function createLease(ports: LayerMountPorts): LayerLease {
   };
 }
 
-/** What has to be mounted; undefined for a layer that is a directory. Refuses one that the host could change unnoticed. */
-function imageOf(layer: SnapshotLayer, ports: LayerMountPorts): LayerImageRequest | undefined {
-  const { path: image, record } = layer;
-  const tree = treeOf(layer, ports);
-  if (!isImage(layer)) return undefined;
-  const imageBytes = record.image?.verity?.hashOffset ?? record.image?.bytes;
-  return { image, imageBytes, tree, key: record.key };
-}
-
-function directoryOf(layer: SnapshotLayer, { mountsDir }: LayerMountPorts): string {
-  return isImage(layer) ? layerMountPoint(mountsDir, layer.record.key) : layer.path;
-}
-
-/** The tree that the layer is read through; refuses one that the host could change unnoticed. */
-function treeOf(layer: SnapshotLayer, { verity, allowDirectories = false }: LayerMountPorts): LayerTree | undefined {
-  if (verity === 'unused') return undefined;
-  const tree = layer.record.image?.verity;
-  if (tree !== undefined || (allowDirectories && !isImage(layer))) return tree;
-  const actual = isImage(layer) ? 'an image without' : 'a directory';
+/**
+ * Returns the image to mount, or undefined for a layer whose tree lies at its path. Throws `SNAPSHOT_TREE_MISSING` for a
+ * layer that the host could change unnoticed.
+ */
+function imageOf(layer: SnapshotLayer, { verity, allowDirectories = false }: LayerMountPorts) {
+  const image = layerFormatOf(layer.record.key).mount(layer);
+  if (verity === 'unused') return image && { ...image, tree: undefined };
+  if (image === undefined ? allowDirectories : image.tree !== undefined) return image;
+  const actual = image === undefined ? 'a directory' : 'an image without';
   throw new SealiftError(
     'SNAPSHOT_TREE_MISSING',
     `mount layer ${layer.record.key}: expected a hash tree, got ${actual}`,
   );
 }
 
-function isImage({ path }: SnapshotLayer): boolean {
-  return path.endsWith('.erofs');
+function directoryOf({ path, record }: SnapshotLayer, image: LayerImageRequest | undefined, mountsDir: string): string {
+  return image === undefined ? path : layerMountPoint(mountsDir, record.key);
 }
 
-async function lockShared({ tryLock, clock, lockTimeoutMs }: LayerMountPorts, key: string): Promise<LayerLock> {
+async function lockShared({ tryLock, clock, lockTimeoutMs }: LayerMountPorts, key: LayerKey): Promise<LayerLock> {
   const deadline = clock.nowMs() + lockTimeoutMs;
   for (;;) {
     const lock = tryLock(key, 'shared');
@@ -114,7 +104,7 @@ async function lockShared({ tryLock, clock, lockTimeoutMs }: LayerMountPorts, ke
 
 async function sweep(ports: LayerMountPorts): Promise<void> {
   const { runOperation, mountsDir, tryLock } = ports;
-  const locks = new Map<string, LayerLock>();
+  const locks = new Map<LayerKey, LayerLock>();
   try {
     for (const key of listMounts(mountsDir)) {
       const lock = tryLock(key, 'exclusive');
@@ -130,9 +120,9 @@ async function sweep(ports: LayerMountPorts): Promise<void> {
 }
 
 /** Keys of mounted layers; a directory of state, so in memory. */
-function listMounts(mountsDir: string): readonly string[] {
+function listMounts(mountsDir: string): readonly LayerKey[] {
   try {
-    return readdirSync(mountsDir).filter(isMountKey);
+    return readdirSync(mountsDir).filter(isLayerKey);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return [];
     throw error;
@@ -140,7 +130,7 @@ function listMounts(mountsDir: string): readonly string[] {
 }
 
 /** Keys of the layers below every rootfs that is mounted anywhere. Call it with the locks held. */
-function usedLayers({ shelf, mountedUppers: find = mountedUppers }: LayerMountPorts): ReadonlySet<string> {
+function usedLayers({ shelf, mountedUppers: find = mountedUppers }: LayerMountPorts): ReadonlySet<LayerKey> {
   const records = shelf.listMounts();
   const mounted = find(records.map(({ id }) => id));
   return new Set(records.filter(({ id }) => mounted.has(id)).flatMap(({ layers }) => layers));

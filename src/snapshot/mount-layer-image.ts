@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
+import type { HashTree, LayerImageRequest } from '../layer-formats/index.ts';
 import {
   attachLoop,
   type BackingFile,
@@ -17,7 +18,7 @@ import {
 import { layerMountPoint, mountedDevice } from './layer-mount-point.ts';
 import { mountFailed } from './mount-failed.ts';
 import { openErofs } from './open-erofs.ts';
-import type { Checkpoint, LayerImageRequest, LayerSweep, LayerTree, MountedLayerImage } from './types.ts';
+import type { Checkpoint, LayerSweep, MountedLayerImage } from './types.ts';
 import { withMountsLock } from './with-mounts-lock.ts';
 
 /** See {@link SnapshotOperations.mountLayerImages}: all under one lock, after one look at the loop devices. */
@@ -75,11 +76,7 @@ function mountBacking(backing: BackingFile, spot: Spot): MountedLayerImage {
 }
 
 /** The mapping keeps the loop device, and the mount keeps the mapping: with the mount all of them go. */
-function mountVerified(
-  backing: BackingFile,
-  tree: LayerTree & { readonly key: string },
-  spot: Spot,
-): MountedLayerImage {
+function mountVerified(backing: BackingFile, tree: HashTree & { readonly key: string }, spot: Spot): MountedLayerImage {
   const { place, loops, checkpoint } = spot;
   const { rootHash, hashOffset } = tree;
   const loop = attachLoop(backing, loops);

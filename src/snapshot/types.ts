@@ -1,28 +1,14 @@
 import type { ByteString } from '../bytes/index.ts';
+import type { LayerFormatName, LayerImageRequest, LayerKey, PublishedLayer } from '../layer-formats/index.ts';
 import type { Usability } from '../platform/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 
 /** Called at named moments, so that crash tests hit them exactly. */
 export type Checkpoint = (name: string) => void;
 
-/** A published layer as this room needs it; a `StoredLayer` of the store fits. */
-export interface SnapshotLayer {
-  /** Absolute path of the layer's directory, or of its EROFS image, which ends in `.erofs`. */
-  readonly path: string;
-  readonly record: {
-    readonly key: string;
-    readonly facts: LayerFacts;
-    /** Of images: the length of the file, and the hash tree in it. Absent: the whole file is the image. */
-    readonly image?: { readonly bytes: number; readonly verity?: LayerTree };
-  };
-}
-
-/** A dm-verity tree behind an image, of which the root is kept where no disk can change it. */
-export interface LayerTree {
-  /** 64 hex digits. */
-  readonly rootHash: string;
-  /** Where in the file the tree begins, and the image ends. */
-  readonly hashOffset: number;
+/** A published layer with the facts that plans need; a `StoredLayer` of the store fits. */
+export interface SnapshotLayer extends PublishedLayer {
+  readonly record: PublishedLayer['record'] & { readonly facts: LayerFacts };
 }
 
 /** Why a layer cannot be used as it was published under its diffID. */
@@ -64,17 +50,6 @@ export interface MountRequest {
   readonly target: MountTarget;
 }
 
-/** An image to be mounted at `<mountsDir>/<key>`. */
-export interface LayerImageRequest {
-  /** Absolute path of the EROFS image. */
-  readonly image: string;
-  /** What follows in the file, such as a verity tree, is not shown; undefined: the whole file. */
-  readonly imageBytes: number | undefined;
-  /** Every read is verified against this tree; undefined: the file is read as it is. */
-  readonly tree: LayerTree | undefined;
-  readonly key: string;
-}
-
 export interface MountedLayerImage {
   readonly directory: string;
   /** Reads go past the page cache of the file below, so that only one copy of them is kept. */
@@ -97,7 +72,7 @@ export interface LayerFormatProbe {
 }
 
 export interface LayerFormatChoice {
-  readonly format: 'erofs' | 'directory';
+  readonly format: LayerFormatName;
   readonly reason: string;
 }
 
@@ -119,6 +94,7 @@ export interface SnapshotOperations {
   mountLayerImages(request: {
     /** In state: memory of the guest, which no disk can stall. Made when absent. */
     readonly mountsDir: string;
+    /** Each is mounted at `<mountsDir>/<key>`. */
     readonly images: readonly LayerImageRequest[];
   }): readonly MountedLayerImage[];
   /** False when it is not mounted. Throws `SNAPSHOT_MOUNT_FAILED` while somebody works in it. */
@@ -166,7 +142,7 @@ export interface SnapshotRecord {
   readonly id: string;
   readonly target: string;
   /** Keys of the layers, bottom to top. */
-  readonly layers: readonly string[];
+  readonly layers: readonly LayerKey[];
   readonly upper: string;
   readonly imageDigest: string;
 }

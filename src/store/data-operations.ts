@@ -11,14 +11,15 @@ import {
   rmSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { SealiftError } from '../errors/index.ts';
+import { assertNever, SealiftError } from '../errors/index.ts';
+import { type LayerKey, layerFormatOf } from '../layer-formats/index.ts';
 import { errnoOf, syncfs } from '../platform/index.ts';
 import { assertOnlyKnown, claimDirectory, claimLayout } from './claim-directory.ts';
-import { DATA_DIRECTORIES, dataPath, isImageKey, STAGED_IMAGE } from './layout.ts';
+import { DATA_DIRECTORIES, dataPath } from './layout.ts';
 import { measureSpace } from './measure-space.ts';
 import { BLOCK_BYTES, measureTree } from './measure-tree.ts';
 import { storeFailed } from './store-failed.ts';
-import type { LayerKey, StoreOperations, Upper } from './types.ts';
+import type { StoreOperations, Upper } from './types.ts';
 
 /** What ext4 makes by itself. */
 const KNOWN: ReadonlySet<string> = new Set([...DATA_DIRECTORIES, 'lost+found']);
@@ -56,16 +57,29 @@ export const DATA_OPERATIONS: StoreOperations = {
 function isPresent(dataDir: string, key: LayerKey, bytes?: number): boolean {
   const found = lstatSync(dataPath.layer(dataDir, key), { throwIfNoEntry: false });
   if (found === undefined) return false;
-  return isImageKey(key) ? found.isFile() && (bytes === undefined || found.size === bytes) : found.isDirectory();
+  const { fileType } = layerFormatOf(key);
+  switch (fileType) {
+    case 'file':
+      return found.isFile() && (bytes === undefined || found.size === bytes);
+    case 'directory':
+      return found.isDirectory();
+    default:
+      return assertNever(fileType, 'file type');
+  }
 }
 
-function measureStaging({ dataDir, name, image }: Parameters<StoreOperations['measureStaging']>[0]): number {
-  const staging = dataPath.staging(dataDir, name);
-  if (image === undefined) return measureStagedTree(staging);
-  const path = join(staging, STAGED_IMAGE);
+function measureStaging({ dataDir, name, key, image }: Parameters<StoreOperations['measureStaging']>[0]): number {
+  const path = stagedPath(dataPath.staging(dataDir, name), key);
+  if (image === undefined) return measureStagedTree(path);
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found?.isFile() && found.size === image.bytes) return found.blocks * BLOCK_BYTES;
   throw stagingAltered(path, `a file of ${image.bytes} bytes`, found?.isFile() ? `${found.size} bytes` : 'no file');
+}
+
+/** Returns the path of what becomes the layer. */
+function stagedPath(staging: string, key: LayerKey): string {
+  const { stagedName } = layerFormatOf(key);
+  return stagedName === undefined ? staging : join(staging, stagedName);
 }
 
 function measureStagedTree(path: string): number {
@@ -85,15 +99,15 @@ function publishLayer(request: Parameters<StoreOperations['publishLayer']>[0]): 
   // Also because rename(2) would replace a file or an empty directory.
   if (isPresent(dataDir, key)) return false;
   if (durable) withDirectory(directory, syncfs);
-  const from = isImageKey(key) ? join(directory, STAGED_IMAGE) : directory;
+  const from = stagedPath(directory, key);
   try {
     renameSync(from, dataPath.layer(dataDir, key));
   } catch (error) {
     if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'EEXIST') return false;
     throw error;
   }
-  // Published is published: what stays of its staging is nobody's, and the next start removes it.
-  if (isImageKey(key)) tryRemove(directory);
+  // A staging directory that is left beside a published file has no owner; what resists here is removed at the next start.
+  if (from !== directory) tryRemove(directory);
   if (durable) withDirectory(dataPath.area(dataDir, 'layers'), fsyncSync);
   return true;
 }

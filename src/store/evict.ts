@@ -1,10 +1,11 @@
+import type { LayerKey } from '../layer-formats/index.ts';
 import { findNeeded, oldestUnmounted } from './find-needed.ts';
 import { emptyTrash, isUnmounted, removeGarbage, removeImages, underPruneLock } from './prune.ts';
 import { createTally } from './removal-tally.ts';
 import { removeUnneeded } from './remove-unneeded.ts';
 import { type StoreContext, tryUseLock } from './store-context.ts';
 import { readIndex, type StoreIndex } from './store-index.ts';
-import type { Eviction, ImageRecord, LayerKey, SpaceFacts } from './types.ts';
+import type { Eviction, ImageRecord, SpaceFacts } from './types.ts';
 
 /** See `Store.evictFor`. Layers of running pulls are held by their leases, also those of the pull that asks. */
 export function evictFor(context: StoreContext, bytes: number): Promise<Eviction> {

@@ -1,4 +1,4 @@
-import { parseLayerKey } from '../layer-formats/layer-key.ts';
+import { parseLayerKey } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
 import type { References, StoreIndex } from './store-index.ts';
 import type { ImageRecord, LayerRecord } from './types.ts';

@@ -1,13 +1,4 @@
-export {
-  chainLayerKey,
-  formatLayerKey,
-  isLayerKey,
-  type LayerFormat,
-  type LayerKeyParts,
-  parseLayerKey,
-} from '../layer-formats/layer-key.ts';
 export { countRecords, type RecordCounts } from './count-records.ts';
-export { STAGED_IMAGE } from './layout.ts';
 export { openStore } from './open-store.ts';
 export { performStoreOperation } from './perform-operation.ts';
 export { mountShelf } from './store-context.ts';
@@ -17,8 +8,6 @@ export type {
   Eviction,
   ImageRecord,
   KnownLayer,
-  LayerImage,
-  LayerKey,
   LayerRecord,
   Lease,
   MountRecord,

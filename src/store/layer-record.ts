@@ -1,9 +1,9 @@
-import { isLayerKey } from '../layer-formats/layer-key.ts';
+import { isLayerKey, type LayerKey } from '../layer-formats/index.ts';
 import { readCheckedRecord, writeCheckedRecord } from './checked-record.ts';
 import { statePath } from './layout.ts';
 import { listRecords, readUnlessDamaged, removeRecord } from './record-file.ts';
 import { layerRecordSchema } from './schema.ts';
-import type { LayerKey, LayerRecord } from './types.ts';
+import type { LayerRecord } from './types.ts';
 
 /** A damaged record counts as absent: the layer is made again, which is always right. */
 export function readLayerRecord(stateDir: string, key: LayerKey): LayerRecord | undefined {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { isLayerKey, parseLayerKey } from '../layer-formats/layer-key.ts';
+import { type LayerKey, layerFileName } from '../layer-formats/index.ts';
 import { type Digest, digestAlgorithm, digestHex } from '../oci/index.ts';
-import type { DataArea, LayerKey } from './types.ts';
+import type { DataArea } from './types.ts';
 
 /** Directories of `state`: what a rolled-back disk must not be able to bring back. */
 export const STATE_DIRECTORIES = [
@@ -21,11 +21,6 @@ export const STATE_DIRECTORIES = [
 
 /** The lock that every user of the store holds shared, and nobody ever removes. */
 export const STORE_LOCK = 'store';
-
-/** What the writer of the erofs format makes in a staging directory, and nothing beside it. */
-export const STAGED_IMAGE = 'layer.erofs';
-
-const IMAGE_SUFFIX = '.erofs';
 
 /** Directories of a backing. */
 export const DATA_DIRECTORIES = ['layers', 'staging', 'uppers', 'trash'] as const;
@@ -58,22 +53,6 @@ export const dataPath = {
   staging: (dataDir: string, name: string) => join(dataDir, 'staging', name),
   upper: (dataDir: string, id: string) => join(dataDir, 'uppers', id),
 } as const;
-
-/** A directory or, for the erofs format, one image file. */
-export function layerFileName(key: LayerKey): string {
-  return isImageKey(key) ? `${key}${IMAGE_SUFFIX}` : key;
-}
-
-/** Inverse of {@link layerFileName}; undefined for what no layer is called. */
-export function layerKeyOf(fileName: string): LayerKey | undefined {
-  const key = fileName.endsWith(IMAGE_SUFFIX) ? fileName.slice(0, -IMAGE_SUFFIX.length) : fileName;
-  return isLayerKey(key) && layerFileName(key) === fileName ? key : undefined;
-}
-
-/** Whether the layers of this key are image files. */
-export function isImageKey(key: LayerKey): boolean {
-  return parseLayerKey(key).format === 'erofs';
-}
 
 /** `<pid>-<start time>-<n>`: the process that stages, and its n-th attempt. */
 export function isStagingName(name: string): boolean {

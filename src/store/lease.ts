@@ -1,9 +1,10 @@
 import { SealiftError } from '../errors/index.ts';
+import type { LayerKey } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
 import type { HeldLock } from './lock-file.ts';
 import { pollLock } from './poll-lock.ts';
 import { type StoreContext, tryUseLock } from './store-context.ts';
-import type { LayerKey, Lease } from './types.ts';
+import type { Lease } from './types.ts';
 
 /** See {@link Lease}: shared locks, which end with the process at the latest. */
 export function openLease(context: StoreContext): Lease {

@@ -1,4 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
+import type { LayerKey } from '../layer-formats/index.ts';
 import { checkSpace } from './check-space.ts';
 import { getDocument, putDocument } from './documents.ts';
 import { enterStore } from './enter-store.ts';
@@ -18,7 +19,7 @@ import { stageLayer } from './stage-layer.ts';
 import { mountShelf, type StoreContext, tryLayerLock } from './store-context.ts';
 import { readIndex } from './store-index.ts';
 import { createTrashCollector } from './trash-collector.ts';
-import type { KnownLayer, LayerKey, LayerRecord, Store, StoreOptions } from './types.ts';
+import type { KnownLayer, LayerRecord, Store, StoreOptions } from './types.ts';
 import { createUpper, settleUpper, sweepUppers, trashUpper } from './uppers.ts';
 
 /**

@@ -1,4 +1,5 @@
-import type { LayerKey, RunStoreOperation, SoughtLayer } from './types.ts';
+import type { LayerKey } from '../layer-formats/index.ts';
+import type { RunStoreOperation, SoughtLayer } from './types.ts';
 
 /** Whether a layer lies in the backing. */
 export type PresenceCheck = (layer: SoughtLayer) => Promise<boolean>;

@@ -1,7 +1,8 @@
+import { type LayerKey, layerFileName } from '../layer-formats/index.ts';
 import { readLayerRecord, removeLayerRecord } from './layer-record.ts';
-import { dataPath, layerFileName } from './layout.ts';
+import { dataPath } from './layout.ts';
 import type { StoreContext } from './store-context.ts';
-import type { KnownLayer, LayerKey } from './types.ts';
+import type { KnownLayer } from './types.ts';
 
 /** What is known of `key`; a record without its whole layer, or a layer without its record, is nothing. */
 export async function findLayer({ options, isPresent }: StoreContext, key: LayerKey): Promise<KnownLayer | undefined> {

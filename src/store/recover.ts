@@ -1,7 +1,8 @@
+import { layerKeyOf } from '../layer-formats/index.ts';
 import { claimLayout, directoryInvalid } from './claim-directory.ts';
 import { markBoot, readBootId, resetState, tidyState } from './claim-state.ts';
 import { listLayerRecords } from './layer-record.ts';
-import { isStagingName, isUpperId, layerKeyOf, STATE_DIRECTORIES } from './layout.ts';
+import { isStagingName, isUpperId, STATE_DIRECTORIES } from './layout.ts';
 import { listMountIds, removeMount } from './mount-record.ts';
 import { reconcileLayer } from './reconcile-layer.ts';
 import { type StoreContext, tryLayerLock, tryStagingLock } from './store-context.ts';

@@ -1,5 +1,6 @@
+import type { LayerKey } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
-import type { LayerKey, Removal } from './types.ts';
+import type { Removal } from './types.ts';
 
 /** A {@link Removal} while it is going on. */
 export interface RemovalTally {

@@ -1,13 +1,12 @@
+import { type LayerKey, layerFileName, layerKeyOf } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
 import { type DocumentPlace, listDocuments, removeDocument } from './documents.ts';
 import { findNeeded } from './find-needed.ts';
 import { listLayerRecords, removeLayerRecord } from './layer-record.ts';
-import { layerFileName, layerKeyOf } from './layout.ts';
 import type { HeldLock } from './lock-file.ts';
 import type { RemovalTally } from './removal-tally.ts';
 import { mountShelf, type StoreContext, tryLayerLock, tryUseLock } from './store-context.ts';
 import { readIndex } from './store-index.ts';
-import type { LayerKey } from './types.ts';
 
 /** Each lock is an open file. */
 const BATCH = 256;

@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import type { ByteString } from '../bytes/index.ts';
-import { isLayerKey } from '../layer-formats/layer-key.ts';
+import { isLayerKey, type LayerKey } from '../layer-formats/index.ts';
 import { type Digest, isDigest } from '../oci/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
-import type { ImageRecord, LayerKey, LayerRecord, MountRecord, NameRecord } from './types.ts';
+import type { ImageRecord, LayerRecord, MountRecord, NameRecord } from './types.ts';
 
 const byteString = z.custom<ByteString>((value) => typeof value === 'string' && !/[^\u0000-\u00ff]/.test(value));
 const layerKey = z.custom<LayerKey>((value) => typeof value === 'string' && isLayerKey(value));
@@ -53,7 +53,7 @@ export const imageRecordSchema = z.strictObject({
 export const mountRecordSchema = z.strictObject({
   id: z.string(),
   target: z.string(),
-  layers: z.array(z.string()),
+  layers: z.array(layerKey),
   upper: z.string(),
   imageDigest: z.string(),
 }) satisfies z.ZodType<MountRecord>;

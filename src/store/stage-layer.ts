@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
+import { type LayerImage, type LayerKey, layerFormatOf } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 import { removeLayerRecord, writeLayerRecord } from './layer-record.ts';
-import { dataPath, isImageKey } from './layout.ts';
+import { dataPath } from './layout.ts';
 import type { HeldLock } from './lock-file.ts';
 import { reconcileLayer } from './reconcile-layer.ts';
 import { type StoreContext, tryStagingLock } from './store-context.ts';
-import type { KnownLayer, LayerImage, LayerKey, LayerRecord, Staging } from './types.ts';
+import type { KnownLayer, LayerRecord, Staging } from './types.ts';
 
 export interface StagedKey {
   readonly key: LayerKey;
@@ -71,7 +72,7 @@ function staging(context: StoreContext, staged: StagedKey, place: StagingPlace):
     assertMayPublish(staged, isOpen);
     assertFormat(staged.key, image);
     const { key, diffId } = staged;
-    const diskBytes = await runOperation('measureStaging', { dataDir, name: place.name, image });
+    const diskBytes = await runOperation('measureStaging', { dataDir, name: place.name, key, image });
     const known = { key, diffId, state: 'published', facts, diskBytes } as const;
     const record: LayerRecord = image === undefined ? known : { ...known, image };
     const theirs = await reconcileLayer(context, staged.key);
@@ -94,7 +95,7 @@ function assertMayPublish(staged: StagedKey, isOpen: boolean): void {
 }
 
 function assertFormat(key: LayerKey, image: LayerImage | undefined): void {
-  if (isImageKey(key) === (image !== undefined)) return;
+  if ((layerFormatOf(key).fileType === 'file') === (image !== undefined)) return;
   const actual = image === undefined ? 'no image' : 'an image';
   throw new SealiftError('INTERNAL', `publish layer ${key}: expected what its format asks for, got ${actual}`);
 }

@@ -1,13 +1,12 @@
 import { join } from 'node:path';
-import { SealiftError } from '../errors/index.ts';
-import { isLayerKey } from '../layer-formats/layer-key.ts';
+import type { LayerKey } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
 import { STORE_LOCK, statePath } from './layout.ts';
 import { type HeldLock, tryLockFile } from './lock-file.ts';
 import { listMounts } from './mount-record.ts';
 import type { PresenceCheck } from './presence-check.ts';
 import type { TrashCollector } from './trash-collector.ts';
-import type { LayerKey, Lease, MountShelf, StoreOptions } from './types.ts';
+import type { Lease, MountShelf, StoreOptions } from './types.ts';
 
 /** What the parts of one open store share. */
 export interface StoreContext {
@@ -51,15 +50,9 @@ export function tryUpperLock(stateDir: string, id: string): HeldLock | undefined
 export function mountShelf(stateDir: string): MountShelf {
   return {
     layerMountsDir: statePath.layerMounts(stateDir),
-    tryMountLock: (key, mode) => tryLockFile(join(statePath.locks(stateDir), `mount-${assertLayerKey(key)}`), mode),
+    tryMountLock: (key, mode) => tryLockFile(join(statePath.locks(stateDir), `mount-${key}`), mode),
     listMounts: () => listMounts(stateDir),
   };
-}
-
-/** Keys become names of files. */
-function assertLayerKey(key: string): LayerKey {
-  if (isLayerKey(key)) return key;
-  throw new SealiftError('INTERNAL', `lock mount: expected a layer key, got "${key}"`);
 }
 
 /** One remover at a time: each sees what the one before has left. Who holds it waits for nobody. */

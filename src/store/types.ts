@@ -1,9 +1,7 @@
+import type { LayerImage, LayerKey } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 import type { HeldLock } from './lock-file.ts';
-
-/** `<format>-v<writer version>-<diffid|chain>-<hex>[-<domain>]` */
-export type LayerKey = string & { readonly __brand: 'LayerKey' };
 
 /** The record of a published layer, or of a diffID that cannot be published by itself. Lies in guest memory. */
 export interface LayerRecord {
@@ -16,18 +14,6 @@ export interface LayerRecord {
   readonly diskBytes: number;
   /** Present for layers of the erofs format. */
   readonly image?: LayerImage;
-}
-
-/** What is known of a layer's image file beside its bytes, and kept where the disk cannot change it. */
-export interface LayerImage {
-  /** Length of the file, the hash tree included. */
-  readonly bytes: number;
-  readonly verity?: {
-    /** 64 hex digits. */
-    readonly rootHash: string;
-    /** Where the hash tree begins in the file. */
-    readonly hashOffset: number;
-  };
 }
 
 export interface StoredLayer {
@@ -44,13 +30,13 @@ export type KnownLayer =
 /** A layer being written. Exactly one of `publish` and `discard` ends it; `discard` after either does nothing. */
 export interface Staging {
   /**
-   * An empty directory of mode 0700 that nobody else uses. It becomes the layer's root; in the erofs format the file
-   * `STAGED_IMAGE` in it becomes the layer.
+   * An empty directory of mode 0700 that no other staging uses. What becomes the layer, the directory or a file in it,
+   * depends on the format of the key (`LayerFormatDefinition.stagedName`).
    */
   readonly directory: string;
   /**
-   * Makes the layer visible under its key. Only inside {@link Store.withLayer} for that key, after every check. `image`
-   * belongs to the erofs format, and only to that.
+   * Makes the layer visible under its key. Only inside {@link Store.withLayer} for that key, after every check. Formats
+   * whose layers are files need `image`; the others take none.
    */
   publish(facts: LayerFacts, image?: LayerImage): Promise<KnownLayer>;
   discard(): Promise<void>;
@@ -127,7 +113,7 @@ export interface MountRecord {
   readonly id: string;
   readonly target: string;
   /** Keys of the layers, bottom to top. */
-  readonly layers: readonly string[];
+  readonly layers: readonly LayerKey[];
   readonly upper: string;
   readonly imageDigest: string;
 }
@@ -192,6 +178,7 @@ export interface StoreOperations {
   measureStaging(request: {
     readonly dataDir: string;
     readonly name: string;
+    readonly key: LayerKey;
     readonly image: LayerImage | undefined;
   }): number;
   /** Answers the path of the new directory. */
@@ -254,7 +241,7 @@ export interface MountShelf {
   /** In state: memory of the guest, which no disk can stall. */
   readonly layerMountsDir: string;
   /** The lock of one layer's mount, without waiting; undefined while somebody else holds it in another way. */
-  tryMountLock(key: string, mode: 'shared' | 'exclusive'): HeldLock | undefined;
+  tryMountLock(key: LayerKey, mode: 'shared' | 'exclusive'): HeldLock | undefined;
   /** Throws `STORE_RECORD_CORRUPT`. */
   listMounts(): readonly MountRecord[];
 }

@@ -1,6 +1,7 @@
 import type { PlainError } from '../errors/index.ts';
 import type { AuthChallenge, DocumentResponse, HttpRequest, TransportSettings } from '../http/index.ts';
-import type { ApplyTask, FetchTask, StagedImage, StagedLayer, TreeTask } from '../layer/index.ts';
+import type { ApplyTask, FetchTask, StagedLayer, TreeTask } from '../layer/index.ts';
+import type { LayerImage } from '../layer-formats/index.ts';
 import type { Limits } from '../limits/index.ts';
 
 /** A small document to fetch whole. */
@@ -34,7 +35,7 @@ export type ToWorker =
 export type TaskAnswer =
   | { readonly type: 'fetch' }
   | { readonly type: 'apply'; readonly staged: StagedLayer }
-  | { readonly type: 'tree'; readonly image: StagedImage }
+  | { readonly type: 'tree'; readonly image: LayerImage }
   | { readonly type: 'document'; readonly response: DocumentResponse }
   | { readonly type: 'warm' }
   | { readonly type: 'call'; readonly result: unknown };

@@ -15,10 +15,10 @@ import {
   type LineThread,
   PeerFailure,
   type RunningTask,
-  type StagedImage,
   type StagedLayer,
   type TreeTask,
 } from '../layer/index.ts';
+import type { LayerImage } from '../layer-formats/index.ts';
 import type { DocumentTask, FromWorker, Task, TaskAnswer, ToWorker, WorkerStart } from './messages.ts';
 
 interface PendingTask {
@@ -73,7 +73,7 @@ export class WorkerHandle implements LineThread {
     return this.#run({ type: 'apply', ...task }, ({ staged }) => staged);
   }
 
-  hashImage(task: TreeTask): RunningTask<StagedImage> {
+  hashImage(task: TreeTask): RunningTask<LayerImage> {
     return this.#run({ type: 'tree', ...task }, ({ image }) => image);
   }
 

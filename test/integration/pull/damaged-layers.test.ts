@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { STAGED_IMAGE } from '../../../src/layer-formats/formats.ts';
 import { umount } from '../../../src/platform/index.ts';
-import { STAGED_IMAGE } from '../../../src/store/index.ts';
 import { PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';
 import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { pseudoRandom } from '../../support/builders/small-image.ts';

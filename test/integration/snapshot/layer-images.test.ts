@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { LayerKey } from '../../../src/layer-formats/index.ts';
 import { lgetxattr } from '../../../src/platform/index.ts';
 import { mountLayerImages, sweepLayerMounts, unmountLayerImage } from '../../../src/snapshot/mount-layer-image.ts';
 import { probeLayerFormats } from '../../../src/snapshot/probe-layer-formats.ts';
@@ -26,6 +27,7 @@ import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { makeImageLayer } from '../../support/stores/snapshot-fixtures.ts';
+import { imageKey } from '../../support/stores/store-fixtures.ts';
 
 const PEER = new URL('../../support/entries/layer-mount-peer.ts', import.meta.url).pathname;
 const NEEDS = ['root', 'mkfs.erofs'];
@@ -61,7 +63,7 @@ function image(name: string, ...members: TarMember[]): string {
 }
 
 function mount(path: string, key = 'key', imageBytes?: number) {
-  const images = [{ image: path, imageBytes, tree: undefined, key }];
+  const images = [{ image: path, imageBytes, tree: undefined, key: key as LayerKey }];
   const [mounted] = mountLayerImages({ mountsDir: mountsDir(), images });
   if (mounted === undefined) throw new Error('expected a mount');
   return mounted;
@@ -147,7 +149,7 @@ describeWith(NEEDS, 'mountLayerImages', () => {
       image: path,
       imageBytes: undefined,
       tree: undefined,
-      key: `k${index}`,
+      key: `k${index}` as LayerKey,
     }));
     const mounted = mountLayerImages({ mountsDir: mountsDir(), images: [...images, ...images.slice(0, 1)] });
     expect(mounted.map(({ directory }) => directory)).toEqual([place('k0'), place('k1'), place('k2'), place('k0')]);
@@ -260,7 +262,7 @@ describeWith(NEEDS, 'layer images of several processes', () => {
 
   it('are there whenever their users look, while others mount and sweep', async () => {
     const path = image('a');
-    const churning = Array.from({ length: 3 }, () => startPeer('churn', path, ['key-0', 'key-1']));
+    const churning = Array.from({ length: 3 }, () => startPeer('churn', path, ['0a', '0b'].map(imageKey)));
     await Promise.all(churning);
     sweep('key-0', 'key-1');
     nothingIsLeft();

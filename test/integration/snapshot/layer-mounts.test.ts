@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
+import { formatLayerKey, type LayerFormatName } from '../../../src/layer-formats/index.ts';
 import {
   createSnapshotter,
   type LayerLease,
@@ -25,7 +26,8 @@ import { openTestStore } from '../../support/stores/store-fixtures.ts';
 const IMAGE = `sha256:${'ab'.repeat(32)}`;
 const STICKY = { mode: 0o1777, uid: 7, gid: 8 };
 /** Keys name directories and locks, so they are those of real layers. */
-const key = (format: string, digit: number) => `${format}-v1-diffid-${String(digit).repeat(64)}`;
+const key = (format: LayerFormatName, digit: number) =>
+  formatLayerKey({ format, writerVersion: 1, kind: 'diffid', hex: String(digit).repeat(64), domain: undefined });
 
 let scratch: Scratch;
 let store: Store;

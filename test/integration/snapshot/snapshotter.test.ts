@@ -180,7 +180,7 @@ describeWith(['root'], 'the snapshotter', () => {
       if (kind === 'mountSnapshot') expect(store.listMounts()).toHaveLength(1);
     };
     const { id, target, upper } = await mount(base);
-    expect(store.listMounts()).toEqual([{ id, target, layers: ['base'], upper, imageDigest: IMAGE }]);
+    expect(store.listMounts()).toEqual([{ id, target, layers: [base.record.key], upper, imageDigest: IMAGE }]);
     expect(target).toBe(rootfs());
     expect(checkpoints).toEqual(['upper-made', 'upper-prepared', 'mount-recorded', 'mounted']);
   });

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { formatLayerKey, type LayerKey, type Store, type StoreOptions } from '../../../src/store/index.ts';
+import { formatLayerKey, type LayerKey } from '../../../src/layer-formats/index.ts';
+import type { Store, StoreOptions } from '../../../src/store/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import {

@@ -1,13 +1,8 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  formatLayerKey,
-  type KnownLayer,
-  type LayerImage,
-  STAGED_IMAGE,
-  type Store,
-  type StoreOperation,
-} from '../../../src/store/index.ts';
+import { STAGED_IMAGE } from '../../../src/layer-formats/formats.ts';
+import { formatLayerKey, type LayerImage } from '../../../src/layer-formats/index.ts';
+import type { KnownLayer, Store, StoreOperation } from '../../../src/store/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { DIFF_ID, FACTS, inlineRunner, layerKey, openTestStore } from '../../support/stores/store-fixtures.ts';

@@ -12,10 +12,11 @@ import {
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseDigest } from '../../../src/oci/index.ts';
+import { writeCheckedRecord } from '../../../src/store/checked-record.ts';
 import { countRecords, type Store } from '../../../src/store/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { openTestStore } from '../../support/stores/store-fixtures.ts';
+import { layerKey, openTestStore } from '../../support/stores/store-fixtures.ts';
 
 let scratch: Scratch;
 let store: Store;
@@ -141,7 +142,13 @@ describe('uppers', () => {
 
 describe('mount records', () => {
   const id = randomBytes(16).toString('hex');
-  const record = { id, target: '/bundle/rootfs', layers: ['a', 'b'], upper: '/u', imageDigest: 'sha256:x' };
+  const record = {
+    id,
+    target: '/bundle/rootfs',
+    layers: [layerKey('0a'), layerKey('0b')],
+    upper: '/u',
+    imageDigest: 'sha256:x',
+  };
 
   it('come back until they are removed', () => {
     store.putMount(record);
@@ -154,6 +161,11 @@ describe('mount records', () => {
   it('are refused when they are damaged', async () => {
     store.putMount(record);
     writeFileSync(scratch.join('state/mounts', `${id}.json`), '{}');
+    await expectFailure('STORE_RECORD_CORRUPT', () => store.listMounts());
+  });
+
+  it('are refused when they name a layer by what is no key', async () => {
+    writeCheckedRecord(scratch.join('state/mounts', `${id}.json`), { ...record, layers: ['../../elsewhere'] });
     await expectFailure('STORE_RECORD_CORRUPT', () => store.listMounts());
   });
 });

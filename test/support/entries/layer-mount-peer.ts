@@ -1,11 +1,12 @@
 import { closeSync, mkdirSync, openSync, readSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { LayerKey } from '../../../src/layer-formats/index.ts';
 import { attachLoop, describeBackingFile } from '../../../src/platform/index.ts';
 import { createLayerMounts } from '../../../src/snapshot/index.ts';
 import { mountLayerImages } from '../../../src/snapshot/mount-layer-image.ts';
 import { tryLockFile } from '../../../src/store/lock-file.ts';
 import { inlineSnapshotRunner } from '../stores/snapshot-fixtures.ts';
-import { FACTS } from '../stores/store-fixtures.ts';
+import { FACTS, imageKey } from '../stores/store-fixtures.ts';
 
 /**
  * Another process that works with layer images, says when it is done, and stays until its standard input ends. `attach`
@@ -16,7 +17,7 @@ interface Wish {
   readonly act: 'attach' | 'mount' | 'churn';
   readonly image: string;
   readonly mountsDir: string;
-  readonly keys: readonly string[];
+  readonly keys: readonly LayerKey[];
 }
 
 const { act, image, mountsDir, keys }: Wish = JSON.parse(process.argv[2] ?? '');
@@ -39,7 +40,7 @@ async function churn(): Promise<void> {
     verity: 'unused',
   });
   for (let round = 0; round < 100; round += 1) {
-    const key = keys[round % keys.length] ?? '';
+    const key = keys[round % keys.length] ?? imageKey();
     const lease = mounts.lease();
     const [readable] = await lease.open([{ path: image, record: { key, facts: FACTS } }]);
     await sleep(0);

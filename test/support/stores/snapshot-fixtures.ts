@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import {
   createLayerMounts,
@@ -13,7 +14,7 @@ import {
 import type { Store } from '../../../src/store/index.ts';
 import { createDirectoryWriter, createLowerView, readTar } from '../../../src/unpack/index.ts';
 import { type TarMember, tar } from '../builders/tar-builder.ts';
-import { realClock } from './store-fixtures.ts';
+import { keyOfName, realClock } from './store-fixtures.ts';
 
 /** Has every operation done at once in this thread; `before` sees it first, and may refuse it. */
 export function inlineSnapshotRunner(
@@ -40,7 +41,7 @@ export function makeLayer(directory: string, members: readonly TarMember[]): Sna
   try {
     reader.write(tar(members));
     reader.end();
-    return { path: directory, record: { key: directory.slice(directory.lastIndexOf('/') + 1), facts: writer.facts() } };
+    return { path: directory, record: { key: keyOfName('directory', basename(directory)), facts: writer.facts() } };
   } finally {
     writer.close();
   }
@@ -52,7 +53,7 @@ export function makeImageLayer(directory: string, members: readonly TarMember[])
   const path = `${directory}.erofs`;
   execFileSync('mkfs.erofs', ['-x1', '--quiet', path, directory]);
   rmSync(directory, { recursive: true });
-  return { path, record };
+  return { path, record: { ...record, key: keyOfName('erofs', basename(directory)) } };
 }
 
 /** As the program composes them, all in this thread. */

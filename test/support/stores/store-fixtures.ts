@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Digest, hashBytes, parseDigest } from '../../../src/oci/index.ts';
+import { formatLayerKey, isLayerKey, type LayerFormatName, type LayerKey } from '../../../src/layer-formats/index.ts';
+import { type Digest, digestHex, hashBytes, parseDigest } from '../../../src/oci/index.ts';
 import {
   type Clock,
-  formatLayerKey,
-  type LayerKey,
   openStore,
   performStoreOperation,
   type RunStoreOperation,
@@ -32,15 +31,23 @@ export const FACTS: LayerFacts = {
   dropped: {},
 };
 
-/** A key made of one repeated byte. */
+function keyOf(format: LayerFormatName, hex: string): LayerKey {
+  return formatLayerKey({ format, writerVersion: 1, kind: 'diffid', hex, domain: undefined });
+}
+
+/** A key made of one repeated byte, for a layer that is a directory. */
 export function layerKey(byte = '0a'): LayerKey {
-  return formatLayerKey({
-    format: 'directory',
-    writerVersion: 1,
-    kind: 'diffid',
-    hex: byte.repeat(32),
-    domain: undefined,
-  });
+  return keyOf('directory', byte.repeat(32));
+}
+
+/** The same for a layer that is an image. */
+export function imageKey(byte = '0a'): LayerKey {
+  return keyOf('erofs', byte.repeat(32));
+}
+
+/** The name itself when it is a key, and otherwise a key made of it. */
+export function keyOfName(format: LayerFormatName, name: string): LayerKey {
+  return isLayerKey(name) ? name : keyOf(format, digestHex(digestOf(name)));
 }
 
 export const realClock: Clock = {

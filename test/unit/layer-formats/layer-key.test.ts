@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { parseDigest } from '../../../src/oci/index.ts';
 import {
   chainLayerKey,
   formatLayerKey,
   isLayerKey,
   type LayerKeyParts,
   parseLayerKey,
-} from '../../../src/store/index.ts';
+} from '../../../src/layer-formats/index.ts';
+import { parseDigest } from '../../../src/oci/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const HEX = 'ab'.repeat(32);

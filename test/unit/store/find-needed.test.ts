@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { LayerKey } from '../../../src/layer-formats/index.ts';
 import { findNeeded, neededImages, oldestUnmounted } from '../../../src/store/find-needed.ts';
 import { planRemoval } from '../../../src/store/remove-images.ts';
 import type { StoreIndex } from '../../../src/store/store-index.ts';
@@ -20,7 +21,7 @@ const name = (reference: string, to: string, via: string[] = []) => ({
   digest: digestOf(to),
   via: via.map(digestOf),
 });
-const mount = (imageName: string, layers: string[]) => ({
+const mount = (imageName: string, layers: LayerKey[]) => ({
   id: 'ab'.repeat(16),
   target: '/run',
   layers,
