@@ -40,7 +40,7 @@ class BlobReceiver implements Receiver {
     const { delivered, size } = this.#front.progress;
     if (head.status === 206 && delivered === 0) refuseStatus(this.#url, 206);
     assertIdentityEncoding(this.#url, head);
-    if (head.status === 206) assertContentRange(this.#url, head, { first: delivered, last: size - 1 }, size);
+    if (head.status === 206) assertContentRange(this.#url, head, { first: delivered, last: size - 1, size });
     // The server ignores ranges: what was written cannot be taken back, so the same bytes are passed over. If they
     // are others this time, the digest over the whole tells.
     else this.#skip = delivered;
@@ -177,8 +177,8 @@ class BlobDownload implements BlobFront {
   #ask(asked: HttpRequest, receiver: BlobReceiver): Promise<Followed> {
     const { delivered } = this.progress;
     const headers = delivered === 0 ? asked.headers : { ...asked.headers, range: `bytes=${delivered}-` };
-    const options = { signal: this.stream.signal, timeoutMs: undefined };
-    return follow(this.#wire, { ...asked, headers }, receiver, options);
+    const request = { ...asked, headers };
+    return follow(this.#wire, { request, receiver, signal: this.stream.signal, timeoutMs: undefined });
   }
 
   #judge(
@@ -190,7 +190,7 @@ class BlobDownload implements BlobFront {
     if (receiver.isAccepted && (progressBytes > 0 || answer.kind === 'complete')) this.access.noteAccepted(asked);
     if (answer.kind === 'broken') {
       if (progressBytes > 0 && receiver.isDone) return { kind: 'done', value: undefined };
-      return brokenConnection(asked, answer.url, answer.cause, progressBytes);
+      return brokenConnection(asked, answer, progressBytes);
     }
     const { head } = answer;
     if (isRetryableStatus(head.status)) return retryableStatus(asked, head, this.#wire.clock);
@@ -198,7 +198,7 @@ class BlobDownload implements BlobFront {
     if (receiver.isDone) return { kind: 'done', value: undefined };
     if (hasFraming(head)) receiver.assertWhole();
     const cause = new SealiftError('HTTP_UNAVAILABLE', 'connection was closed before the end of the body');
-    return brokenConnection(asked, asked.url, cause, progressBytes);
+    return brokenConnection(asked, { url: asked.url, cause }, progressBytes);
   }
 }
 

@@ -60,27 +60,26 @@ class DocumentReceiver implements Receiver {
   }
 }
 
-async function attemptDocument(
-  wire: Wire,
-  request: HttpRequest,
-  maxBytes: number,
-  signal: AbortSignal | undefined,
-): Promise<Attempt<DocumentResponse>> {
-  const receiver = new DocumentReceiver(request, maxBytes, wire.limits.maxErrorBodyBytes);
-  const outcome = await follow(wire, request, receiver, { signal, timeoutMs: wire.limits.documentTimeoutMs });
-  if (outcome.kind === 'broken') return brokenConnection(request, outcome.url, outcome.cause, 0);
+export interface DocumentFetch {
+  readonly request: HttpRequest;
+  readonly maxBytes: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function attemptDocument(wire: Wire, options: DocumentFetch): Promise<Attempt<DocumentResponse>> {
+  const { request, maxBytes, signal } = options;
+  const { maxErrorBodyBytes, documentTimeoutMs: timeoutMs } = wire.limits;
+  const receiver = new DocumentReceiver(request, maxBytes, maxErrorBodyBytes);
+  const outcome = await follow(wire, { request, receiver, signal, timeoutMs });
+  if (outcome.kind === 'broken') return brokenConnection(request, outcome, 0);
   const { head, redirected } = outcome;
   if (isRetryableStatus(head.status)) return retryableStatus(request, head, wire.clock);
   return { kind: 'done', value: { status: head.status, headers: head.headers, body: receiver.body(), redirected } };
 }
 
-export function fetchDocument(
-  wire: Wire,
-  request: HttpRequest,
-  maxBytes: number,
-  signal: AbortSignal | undefined,
-): Promise<DocumentResponse> {
+export function fetchDocument(wire: Wire, options: DocumentFetch): Promise<DocumentResponse> {
   const { limits, clock } = wire;
+  const { request, signal } = options;
   const maxTries = Math.min(request.tries ?? limits.maxTries, limits.maxTries);
-  return withRetries(() => attemptDocument(wire, request, maxBytes, signal), { limits, clock, maxTries, signal });
+  return withRetries(() => attemptDocument(wire, options), { limits, clock, maxTries, signal });
 }

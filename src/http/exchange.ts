@@ -24,7 +24,11 @@ export type ExchangeOutcome =
   | { readonly kind: 'complete'; readonly head: ResponseHead }
   | { readonly kind: 'broken'; readonly cause: unknown };
 
+/** One request, and the object that takes its response. */
 export interface ExchangeOptions {
+  readonly request: HttpRequest;
+  /** What it throws is thrown by the exchange. */
+  readonly receiver: Receiver;
   readonly signal: AbortSignal | undefined;
   /** Bound on the whole exchange from its start; none for a blob. */
   readonly timeoutMs: number | undefined;
@@ -61,9 +65,7 @@ type Phase = 'connecting' | 'head' | 'body' | 'drain' | 'settled';
 /** One request and its response on one connection, with our own clocks. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #wire: Wire;
-  readonly #request: HttpRequest;
   readonly #route: Route;
-  readonly #receiver: Receiver;
   readonly #options: ExchangeOptions;
   readonly #result = Promise.withResolvers<ExchangeOutcome>();
   #phase: Phase = 'connecting';
@@ -76,21 +78,19 @@ class Exchange implements Dispatcher.DispatchHandler {
   /** How the connection ended while there was a backlog. */
   #ending: (() => void) | undefined;
 
-  constructor(wire: Wire, request: HttpRequest, receiver: Receiver, options: ExchangeOptions) {
+  constructor(wire: Wire, options: ExchangeOptions) {
     this.#wire = wire;
-    this.#request = request;
-    this.#route = wire.route(request.url);
-    this.#receiver = receiver;
+    this.#route = wire.route(options.request.url);
     this.#options = options;
     this.#stallClock = new StallClock({
       clock: wire.clock,
-      blockedMs: receiver.blockedMs,
+      blockedMs: options.receiver.blockedMs,
       onStall: () => this.#stall(),
     });
   }
 
   run(): Promise<ExchangeOutcome> {
-    const { signal, timeoutMs } = this.#options;
+    const { request, signal, timeoutMs } = this.#options;
     if (signal?.aborted) return Promise.reject(cancellation(signal));
     signal?.addEventListener('abort', this.#cancel);
     if (timeoutMs !== undefined) this.#limitTotalTime(timeoutMs);
@@ -100,9 +100,9 @@ class Exchange implements Dispatcher.DispatchHandler {
       {
         origin,
         path: target,
-        method: this.#request.method,
-        headers: { ...this.#request.headers, ...headers },
-        body: this.#request.body ?? null,
+        method: request.method,
+        headers: { ...request.headers, ...headers },
+        body: request.body ?? null,
       },
       this,
     );
@@ -130,11 +130,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#phase = 'body';
     this.#stallClock.start(this.#wire.limits.stallTimeoutMs);
     this.#guard(() => {
+      const { receiver, request } = this.#options;
       const { reader } = this.#route;
       if (reader !== undefined && status === 407) throw this.#refusedBy(reader, status);
       const head = { status, headers: toResponseHeaders(headers) };
       this.#head = head;
-      if (this.#receiver.onHead(head, this.#request) === 'discard') this.#drain(head);
+      if (receiver.onHead(head, request) === 'discard') this.#drain(head);
     });
   }
 
@@ -168,7 +169,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#phase !== 'body') return undefined;
     let answer: ReturnType<Receiver['onData']> = 'more';
     this.#guard(() => {
-      answer = this.#receiver.onData(chunk);
+      answer = this.#options.receiver.onData(chunk);
     });
     return this.#heed(answer);
   }
@@ -206,7 +207,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #refusedBy(proxy: HttpProxy, status: number): SealiftError {
-    return prefixError(`${this.#request.method} ${this.#request.url}`, proxyRefusal(proxy, status));
+    const { method, url } = this.#options.request;
+    return prefixError(`${method} ${url}`, proxyRefusal(proxy, status));
   }
 
   #cancel = (): void => {
@@ -283,13 +285,8 @@ class Exchange implements Dispatcher.DispatchHandler {
  * Sends one request and hands the response to `receiver`. Resolves with how the connection did; rejects with what the
  * receiver threw or with the cancellation, at once and with the connection closed.
  */
-export async function exchange(
-  wire: Wire,
-  request: HttpRequest,
-  receiver: Receiver,
-  options: ExchangeOptions,
-): Promise<ExchangeOutcome> {
-  const outcome = await new Exchange(wire, request, receiver, options).run();
+export async function exchange(wire: Wire, options: ExchangeOptions): Promise<ExchangeOutcome> {
+  const outcome = await new Exchange(wire, options).run();
   // undici takes a connection back one turn of the loop after its response; sooner, the next request opens another.
   await setImmediate();
   return outcome;

@@ -60,11 +60,17 @@ function brokenProxy(subject: string, fault: SealiftError, progressBytes: number
   return { kind: 'failed', error, lasting: isUntrusted(fault.cause), retryAfterMs: undefined, progressBytes };
 }
 
+/** The connection that broke led to `url`, which is another one than that of the request after a redirect. */
+interface Breakage {
+  readonly url: string;
+  readonly cause: unknown;
+}
+
 /**
  * What a broken connection means. Throws `HTTP_RESPONSE_INVALID` when what came is not HTTP; a certificate that does not
  * verify is not asked for again.
  */
-export function brokenConnection(request: HttpRequest, url: string, cause: unknown, progressBytes: number): Failed {
+export function brokenConnection(request: HttpRequest, { url, cause }: Breakage, progressBytes: number): Failed {
   const subject = `${request.method} ${url}`;
   if (isProxyFault(cause)) return brokenProxy(subject, cause, progressBytes);
   if (isProtocolViolation(cause)) {

@@ -21,12 +21,14 @@ export async function fetchRange(wire: Wire, range: RangeFetch): Promise<Failed 
   for (;;) {
     const asked = access.shortest;
     const receiver = new RangeReceiver(range);
-    const answer = await ask(wire, asked, receiver, range);
+    const request = rangeRequest(asked, range);
+    const { signal } = range.segment.abort;
+    const answer = await follow(wire, { request, receiver, signal, timeoutMs: undefined });
     if (receiver.accepted !== undefined) {
       access.noteAccepted(asked);
       access.noteSource(receiver.accepted);
     }
-    if (answer.kind === 'broken') return brokenConnection(asked, answer.url, answer.cause, 0);
+    if (answer.kind === 'broken') return brokenConnection(asked, answer, 0);
     const { head, redirected } = answer;
     if (access.leaveShortcut(asked, head.status)) continue;
     if (head.status === 401 && !redirected && (await access.renew(head, asked))) continue;
@@ -36,16 +38,9 @@ export async function fetchRange(wire: Wire, range: RangeFetch): Promise<Failed 
 }
 
 /** https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5: a blob that became another one comes whole, and is refused. */
-function ask(
-  wire: Wire,
-  { headers: own, ...request }: HttpRequest,
-  receiver: RangeReceiver,
-  { segment, etag }: RangeFetch,
-): Promise<Followed> {
+function rangeRequest(asked: HttpRequest, { segment, etag }: RangeFetch): HttpRequest {
   const range = `bytes=${segment.position}-${segment.end - 1}`;
-  const headers = { ...own, range, ...(etag === undefined ? {} : { 'if-range': etag }) };
-  const options = { signal: segment.abort.signal, timeoutMs: undefined };
-  return follow(wire, { ...request, headers }, receiver, options);
+  return { ...asked, headers: { ...asked.headers, range, ...(etag === undefined ? {} : { 'if-range': etag }) } };
 }
 
 function judgeEnd(
@@ -65,5 +60,5 @@ function judgeEnd(
     throw new SealiftError('BLOB_SIZE_MISMATCH', `${subject}: expected ${segment.missingBytes} more bytes of a range`);
   }
   const cause = new SealiftError('HTTP_UNAVAILABLE', 'connection was closed before the end of the body');
-  return brokenConnection(asked, asked.url, cause, 0);
+  return brokenConnection(asked, { url: asked.url, cause }, 0);
 }

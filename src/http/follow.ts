@@ -37,17 +37,14 @@ function stopAtRedirect(receiver: Receiver): Receiver {
 }
 
 /** An exchange that follows redirects by hand, at most `maxRedirects`. Throws `HTTP_REDIRECT_REFUSED`. */
-export async function follow(
-  wire: Wire,
-  first: HttpRequest,
-  receiver: Receiver,
-  options: ExchangeOptions,
-): Promise<Followed> {
+export async function follow(wire: Wire, options: ExchangeOptions): Promise<Followed> {
+  const { request: first } = options;
+  const receiver = stopAtRedirect(options.receiver);
   assertFirstHop(first);
   let request = first;
   let redirected = false;
   for (let hops = 0; hops <= wire.limits.maxRedirects; hops++) {
-    const outcome = await exchange(wire, request, stopAtRedirect(receiver), options);
+    const outcome = await exchange(wire, { ...options, request, receiver });
     if (outcome.kind === 'broken') return { kind: 'broken', url: request.url, cause: outcome.cause };
     const { head } = outcome;
     if (!isRedirect(head.status)) return { kind: 'complete', head, redirected };

@@ -32,7 +32,7 @@ export class RangeReceiver implements Receiver {
     const { segment, size, etag: expected } = this.#options;
     this.#url = request.url;
     assertIdentityEncoding(this.#url, head);
-    assertContentRange(this.#url, head, { first: segment.position, last: segment.end - 1 }, size);
+    assertContentRange(this.#url, head, { first: segment.position, last: segment.end - 1, size });
     const length = contentLength(this.#url, head);
     if (length !== undefined && length !== segment.missingBytes) this.#refuse(`${segment.missingBytes} bytes`, length);
     const etag = strongEtag(head);

@@ -24,17 +24,18 @@ export function contentLength(url: string, head: ResponseHead): number | undefin
   return length;
 }
 
-/** A part of a blob, as positions of its first and its last byte. */
+/** A part of a blob of `size` bytes, by the positions of its first and its last byte. */
 export interface ByteRange {
   readonly first: number;
   readonly last: number;
+  readonly size: number;
 }
 
 /**
- * Throws `HTTP_RESPONSE_INVALID` unless the answer has just that range of a whole of `size` bytes.
+ * Throws `HTTP_RESPONSE_INVALID` unless the response has exactly this range.
  * https://www.rfc-editor.org/rfc/rfc9110#section-14.4
  */
-export function assertContentRange(url: string, head: ResponseHead, { first, last }: ByteRange, size: number): void {
+export function assertContentRange(url: string, head: ResponseHead, { first, last, size }: ByteRange): void {
   const expected = `bytes ${first}-${last}/${size}`;
   const values = head.headers['content-range'] ?? [];
   if (values.length === 1 && values[0]?.toLowerCase() === expected) return;

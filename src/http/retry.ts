@@ -39,13 +39,16 @@ export function parseRetryAfter(rawValue: string | undefined, wallNowMs: number)
   return Number.isNaN(date) ? undefined : Math.max(0, date - wallNowMs);
 }
 
+export interface RetryDelay {
+  /** Tries so far, 1 after the first one. */
+  readonly tries: number;
+  readonly retryAfterMs: number | undefined;
+  /** Chosen at random, from 0 to 1. */
+  readonly random: number;
+}
+
 /** Doubles from `retryDelayMs`, half of it random; at least what the server asked for; at most `maxRetryDelayMs`. */
-export function retryDelayMs(
-  tries: number,
-  retryAfterMs: number | undefined,
-  limits: TransportLimits,
-  random: number,
-): number {
+export function retryDelayMs({ tries, retryAfterMs, random }: RetryDelay, limits: TransportLimits): number {
   const full = limits.retryDelayMs * 2 ** Math.min(tries - 1, 20);
   const jittered = full / 2 + (full / 2) * random;
   return Math.min(Math.max(jittered, retryAfterMs ?? 0), limits.maxRetryDelayMs);
@@ -97,7 +100,8 @@ export class TryCount {
       const isLimit = maxTries === limits.maxTries;
       throw giveUp(failed.error, this.#total, isLimit ? { limit: 'maxTries', expected: maxTries } : {});
     }
-    await pause(retryDelayMs(this.#tries, failed.retryAfterMs, limits, clock.random()), this.#options);
+    const { retryAfterMs } = failed;
+    await pause(retryDelayMs({ tries: this.#tries, retryAfterMs, random: clock.random() }, limits), this.#options);
   }
 }
 

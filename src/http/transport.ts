@@ -82,7 +82,8 @@ export function createTransport(settings: TransportSettings, options: TransportO
   }
 
   return {
-    fetchDocument: (request, maxBytes, signal) => fetchDocument(wire, withOwnHeaders(request), maxBytes, signal),
+    fetchDocument: (request, maxBytes, signal) =>
+      fetchDocument(wire, { request: withOwnHeaders(request), maxBytes, signal }),
     streamBlob: (stream) =>
       streamBlob(wire, {
         ...stream,

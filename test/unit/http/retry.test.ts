@@ -36,21 +36,21 @@ describe('parseRetryAfter', () => {
 
 describe('retryDelayMs', () => {
   it('doubles', () => {
-    expect([1, 2, 3, 4].map((tries) => retryDelayMs(tries, undefined, DEFAULT_LIMITS, 1))).toEqual([
-      500, 1000, 2000, 4000,
-    ]);
+    expect(
+      [1, 2, 3, 4].map((tries) => retryDelayMs({ tries, retryAfterMs: undefined, random: 1 }, DEFAULT_LIMITS)),
+    ).toEqual([500, 1000, 2000, 4000]);
   });
 
   it('is half chance', () => {
-    expect(retryDelayMs(2, undefined, DEFAULT_LIMITS, 0)).toBe(500);
-    expect(retryDelayMs(2, undefined, DEFAULT_LIMITS, 0.5)).toBe(750);
+    expect(retryDelayMs({ tries: 2, retryAfterMs: undefined, random: 0 }, DEFAULT_LIMITS)).toBe(500);
+    expect(retryDelayMs({ tries: 2, retryAfterMs: undefined, random: 0.5 }, DEFAULT_LIMITS)).toBe(750);
   });
 
   it('is at least what the server asked for, and bounded all the same', () => {
-    expect(retryDelayMs(1, 3_000, DEFAULT_LIMITS, 1)).toBe(3_000);
-    expect(retryDelayMs(3, 1_000, DEFAULT_LIMITS, 1)).toBe(2_000);
-    expect(retryDelayMs(1, 1e9, DEFAULT_LIMITS, 1)).toBe(60_000);
-    expect(retryDelayMs(1_000, undefined, DEFAULT_LIMITS, 1)).toBe(60_000);
+    expect(retryDelayMs({ tries: 1, retryAfterMs: 3_000, random: 1 }, DEFAULT_LIMITS)).toBe(3_000);
+    expect(retryDelayMs({ tries: 3, retryAfterMs: 1_000, random: 1 }, DEFAULT_LIMITS)).toBe(2_000);
+    expect(retryDelayMs({ tries: 1, retryAfterMs: 1e9, random: 1 }, DEFAULT_LIMITS)).toBe(60_000);
+    expect(retryDelayMs({ tries: 1_000, retryAfterMs: undefined, random: 1 }, DEFAULT_LIMITS)).toBe(60_000);
   });
 });
 
