@@ -4,12 +4,15 @@ import type { BlobAccess } from './blob-access.ts';
 import type { BlobProgress } from './blob-progress.ts';
 import type { BlobTries } from './blob-tries.ts';
 import { cancellation, raceCancellation } from './cancellation.ts';
+import { ConnectionPace } from './connection-pace.ts';
 import type { Wire } from './exchange.ts';
 import { fetchRange } from './fetch-range.ts';
-import { FIRST_PACE, type Pace, type PaceSample, slowDown } from './pace.ts';
-import { SLICE_BYTES } from './range-budget.ts';
-import { RangeSegment, slicesFor } from './range-segment.ts';
+import { FrontLead } from './front-lead.ts';
+import type { PaceSample } from './pace.ts';
+import { dropRanges, RangeQueue } from './range-queue.ts';
+import type { RangeSegment } from './range-segment.ts';
 import { strongEtag } from './response-head.ts';
+import type { Failed } from './retry.ts';
 import type { ThroughputMeter } from './throughput-meter.ts';
 import type { BlobStream, ResponseHead } from './types.ts';
 
@@ -22,81 +25,53 @@ export interface BlobRangesOptions {
   readonly meter: ThroughputMeter;
 }
 
-/** New connections are given so many windows to be open before it is judged what they bring. */
-const SETTLING_WINDOWS = 4;
-/** Until the front meets the first range, at its own rate: so many windows, and so many times its own wait for an answer. */
-const LEAD_WINDOWS = 1.5;
-const LEAD_ANSWERS = 4;
-/** Ranges that had not begun when the front came; then the server seems to keep further connections waiting. */
-const MAX_LATE_RANGES = 3;
-
 /**
- * The ranges of one blob: received behind the front, which is one plain response, on as many connections as are worth it,
- * and delivered when the front has come to them. They can only help: whatever goes wrong with one, the front goes on alone
- * from there, and judges.
+ * The ranges of one blob. They are requested ahead of the front, which is one plain response, on as many connections as
+ * raise throughput, and are delivered when the front has reached them. Ranges can only help: if one fails, the front
+ * continues alone from there and decides whether the blob can be fetched.
  */
 export class BlobRanges {
   readonly #options: BlobRangesOptions;
-  /** In order and without gaps; the first one begins where the front is to end. */
-  #segments: RangeSegment[] = [];
-  readonly #asked = new Set<RangeSegment>();
-  #pace: Pace = FIRST_PACE;
-  #settlingWindows = 0;
-  /** Of the last window. */
-  #bytesPerMs = 0;
-  /** Where the next range begins. */
-  #next: number | undefined;
+  /** The first range begins where the front ends. */
+  readonly #queue: RangeQueue;
+  readonly #pace: ConnectionPace;
+  readonly #lead: FrontLead;
+  /** Ranges with a request in progress. */
+  readonly #requested = new Set<RangeSegment>();
   #frontRuns = false;
-  /** The server has no ranges, or not of this blob. */
-  #isOff = false;
-  /** How long the front has waited for its answer, connection, redirects and all. */
-  #answerMs = 0;
-  #frontAskedAt = 0;
-  #lateRanges = 0;
+  /** True if no range may be planned: the blob is small, the server has no ranges, or they failed. */
+  #isOff: boolean;
   #etag: string | undefined;
   #failure: { readonly error: unknown } | undefined;
+  /** Resolved when there may be something new to deliver. */
   #news = Promise.withResolvers<void>();
 
   constructor(options: BlobRangesOptions) {
+    const { wire, stream, progress } = options;
+    const { limits, ranging, clock } = wire;
+    const { rangeBytes } = limits;
     this.#options = options;
-    this.#isOff = options.progress.size < options.wire.limits.minRangedBytes;
-    if (!this.#isOff) options.stream.signal.addEventListener('abort', this.#abandonAll);
+    this.#queue = new RangeQueue({ size: progress.size, rangeBytes, budget: ranging.budget, pool: ranging.pool });
+    this.#pace = new ConnectionPace({ decidePace: ranging.decidePace, maxConnections: limits.maxRangeConnections });
+    this.#lead = new FrontLead({ rangeBytes, windowMs: limits.rangeWindowMs, now: () => clock.now() });
+    this.#isOff = progress.size < limits.minRangedBytes;
+    if (!this.#isOff) stream.signal.addEventListener('abort', this.#abandonAll);
   }
 
-  /** The first answer of the front tells what the ranges have to be parts of. */
-  learn(head: ResponseHead): void {
+  /** The front sends a request. */
+  noteFrontRequest(): void {
+    this.#frontRuns = true;
+    this.#lead.noteRequest();
+  }
+
+  /** The front has a response; all ranges must belong to the blob of the first one. */
+  noteFrontHead(head: ResponseHead): void {
     this.#etag ??= strongEtag(head);
-    this.#answerMs = this.#options.wire.clock.now() - this.#frontAskedAt;
+    this.#lead.noteAnswer();
     if (head.headers['accept-ranges']?.[0]?.trim().toLowerCase() === 'none') this.#isOff = true;
   }
 
-  frontAsks(): void {
-    this.#frontRuns = true;
-    this.#frontAskedAt = this.#options.wire.clock.now();
-  }
-
-  /** Where the front ends, as far as is known by now. */
-  get frontEnd(): number {
-    const [first] = this.#segments;
-    return this.#frontRuns && first !== undefined ? first.start : this.#options.progress.size;
-  }
-
-  /** The front has come to its end. True: the first range has begun to come. False: the front goes on without any. */
-  takeOver(): boolean {
-    const [first] = this.#segments;
-    if (first === undefined) return false;
-    if (first.wasAnswered) {
-      this.#frontRuns = false;
-      this.#lateRanges = 0;
-      return true;
-    }
-    this.#lateRanges = Math.min(this.#lateRanges + 1, MAX_LATE_RANGES);
-    if (this.#lateRanges === MAX_LATE_RANGES) this.#pace = slowDown(this.#pace);
-    this.#retreat();
-    return false;
-  }
-
-  /** Counts what has come, on whichever connection. */
+  /** Counts bytes that were received on any connection, and judges the window that they end. */
   noteReceived(bytes: number): void {
     const { meter, stream } = this.#options;
     const sample = meter.note(bytes);
@@ -104,38 +79,60 @@ export class BlobRanges {
     else if (sample !== undefined && !this.#isOff) this.#judge(sample);
   }
 
-  /** Asks for what may be asked for. */
-  fill(): void {
+  /** Where the front ends, as far as is known now. */
+  get frontEnd(): number {
+    const { first } = this.#queue;
+    return this.#frontRuns && first !== undefined ? first.start : this.#options.progress.size;
+  }
+
+  /**
+   * Call when the front has reached `frontEnd`. Returns false if the front must continue, as no range has begun there.
+   */
+  takeOver(): boolean {
+    const { first } = this.#queue;
+    if (first === undefined) return false;
+    if (first.wasAnswered) {
+      this.#frontRuns = false;
+      this.#lead.noteOnTime();
+      return true;
+    }
+    if (this.#lead.noteLate()) this.#pace.slowDown();
+    this.#retreat();
+    return false;
+  }
+
+  /** Requests as many ranges as connections and memory allow. */
+  requestMore(): void {
     const { tries } = this.#options;
-    while (!tries.isPausing && this.#asked.size < this.#allowed()) {
-      const segment = this.#segments.find(({ state }) => state === 'waiting') ?? this.#plan();
+    while (!tries.isPausing && this.#requested.size < this.#allowedRequests()) {
+      const segment = this.#queue.findWaiting() ?? this.#plan();
       if (segment === undefined) return;
-      void this.#ask(segment);
+      void this.#request(segment);
     }
   }
 
-  /** Writes the ranges from where the front has ended, until there is none behind the last one. */
+  /** Writes the ranges from the end of the front on, until there are none left. */
   async deliver(): Promise<void> {
-    const { progress } = this.#options;
+    const { progress, stream } = this.#options;
     for (;;) {
-      this.fill();
-      const [head] = this.#segments;
-      if (head === undefined) break;
-      const slice = head.next();
+      this.requestMore();
+      const { first } = this.#queue;
+      if (first === undefined) break;
+      const slice = first.next();
       if (slice !== undefined) {
         await this.#write(slice);
-        head.shift();
+        first.shift();
         progress.delivered += slice.length;
-        // Sockets are read and cancels heard between two slices.
+        // Between two slices, sockets are read and cancellations are noticed.
         await setImmediate();
-      } else if (head.isDelivered) this.#segments.shift();
-      else await raceCancellation(this.#news.promise, this.#options.stream.signal);
+      } else if (first.isDelivered) this.#queue.shift();
+      else await raceCancellation(this.#news.promise, stream.signal);
       this.throwIfFailed();
     }
-    this.#next = undefined;
+    this.#queue.continueAt(undefined);
   }
 
-  /** Throws what no other try changes, for it is our own fault. */
+  /** Throws the cancellation, or an internal error, which no other try would change. */
   throwIfFailed(): void {
     const { signal } = this.#options.stream;
     if (signal.aborted) throw cancellation(signal);
@@ -151,109 +148,83 @@ export class BlobRanges {
 
   #judge(sample: PaceSample): void {
     const { wire, progress } = this.#options;
-    const { limits, ranging } = wire;
-    if (this.#settlingWindows > 0) {
-      this.#settlingWindows -= 1;
-      if (this.#hasUnanswered()) return;
-      this.#settlingWindows = 0;
-    }
-    const { connections } = this.#pace;
-    if (connections === 1 && progress.size - progress.delivered < limits.minRangedBytes) return;
-    this.#pace = ranging.decidePace(this.#pace, sample, limits.maxRangeConnections);
-    if (this.#pace.connections > connections) this.#settlingWindows = SETTLING_WINDOWS;
-    this.#bytesPerMs = sample.bytesPerMs;
+    if (this.#pace.skipsWindow(this.#hasUnanswered())) return;
+    const remaining = progress.size - progress.delivered;
+    if (this.#pace.connections === 1 && remaining < wire.limits.minRangedBytes) return;
+    this.#pace.judge(sample);
+    this.#lead.noteThroughput(sample.bytesPerMs);
     this.#keepPace();
   }
 
   #keepPace(): void {
     if (this.#pace.connections === 1 && this.#frontRuns) {
-      this.#abandon();
+      this.#queue.clear();
       return;
     }
-    if (this.#frontRuns && this.#segments.length === 0) this.#next = this.#firstRange();
-    this.fill();
-    // Without memory for it there is no first range yet, and later it begins further on.
-    if (this.#frontRuns && this.#segments.length === 0) this.#next = undefined;
+    const isFirst = this.#frontRuns && this.#queue.first === undefined;
+    if (isFirst) this.#queue.continueAt(this.#firstRange());
+    this.requestMore();
+    // If there was no memory for the first range, it begins further on the next time.
+    if (isFirst && this.#queue.first === undefined) this.#queue.continueAt(undefined);
   }
 
-  /** Ranges begin further on. */
+  /** Replaces all ranges by ranges that begin further on. */
   #retreat(): void {
-    const late = this.#segments.splice(0);
-    for (const segment of late) this.#asked.delete(segment);
+    const late = this.#queue.takeAll();
+    for (const segment of late) this.#requested.delete(segment);
     this.#keepPace();
-    // Only now: a connection that was being made for one of them is taken by the next.
-    drop(late);
+    // Dropped last, so that a new request can use a connection that is being opened for one of them.
+    dropRanges(late);
   }
 
-  /** So far ahead that it is known what a second connection is worth before the front comes to it. */
   #firstRange(): number | undefined {
-    const { progress, wire } = this.#options;
-    const { rangeBytes, rangeWindowMs } = wire.limits;
-    const leadMs = (LEAD_WINDOWS * rangeWindowMs + LEAD_ANSWERS * this.#answerMs) * 2 ** this.#lateRanges;
-    const start = progress.delivered + Math.max(rangeBytes, SLICE_BYTES, Math.ceil(this.#bytesPerMs * leadMs));
-    return start < progress.size ? start : undefined;
-  }
-
-  #hasUnanswered(): boolean {
-    return [...this.#asked].some(({ wasAnswered }) => !wasAnswered);
-  }
-
-  #allowed(): number {
-    return this.#pace.connections - (this.#frontRuns ? 1 : 0);
+    const { delivered, size } = this.#options.progress;
+    const start = delivered + this.#lead.bytes;
+    return start < size ? start : undefined;
   }
 
   #plan(): RangeSegment | undefined {
-    const { wire, progress } = this.#options;
-    const { rangeBytes } = wire.limits;
-    const { budget, pool } = wire.ranging;
-    const { connections } = this.#pace;
-    const start = this.#next;
-    if (this.#isOff || connections === 1 || start === undefined || start === progress.size) return undefined;
-    const remaining = progress.size - start;
-    const least = Math.min(remaining, Math.ceil(rangeBytes / 4));
-    // Towards the end all connections get their part of what is left.
-    const wanted = Math.min(remaining, rangeBytes, Math.max(least, Math.ceil(remaining / connections)));
-    const granted = budget.take(slicesFor(wanted), slicesFor(least));
-    if (granted === 0) return undefined;
-    const segment = new RangeSegment(
-      { start, length: Math.min(wanted, granted * SLICE_BYTES), granted },
-      { budget, pool },
-    );
-    this.#segments.push(segment);
-    this.#next = segment.end;
-    return segment;
+    return this.#isOff ? undefined : this.#queue.plan(this.#pace.connections);
   }
 
-  async #ask(segment: RangeSegment): Promise<void> {
+  #allowedRequests(): number {
+    return this.#pace.connections - (this.#frontRuns ? 1 : 0);
+  }
+
+  #hasUnanswered(): boolean {
+    return [...this.#requested].some(({ wasAnswered }) => !wasAnswered);
+  }
+
+  async #request(segment: RangeSegment): Promise<void> {
     const { tries } = this.#options;
     const { round } = tries;
     const { position } = segment;
-    segment.state = 'asked';
-    this.#asked.add(segment);
+    segment.state = 'requested';
+    this.#requested.add(segment);
     try {
       const failed = await this.#fetch(segment);
-      this.#asked.delete(segment);
+      this.#requested.delete(segment);
       if (segment.isDropped) return;
       segment.state = segment.missingBytes === 0 ? 'whole' : 'waiting';
       if (failed !== undefined && segment.missingBytes > 0) {
-        // A connection that broke off on its way says nothing about their number.
+        // A connection that broke after it had brought bytes does not show that there are too many.
         if (round === tries.round && segment.position === position) this.#slowDown();
         await tries.waitAfter(failed, round);
       }
     } catch (error) {
       this.#giveUp(segment, error);
     } finally {
-      this.#asked.delete(segment);
+      this.#requested.delete(segment);
     }
-    this.fill();
-    this.#tell();
+    this.requestMore();
+    this.#wakeDelivery();
   }
 
-  #fetch(segment: RangeSegment) {
+  #fetch(segment: RangeSegment): Promise<Failed | undefined> {
     const { wire, stream, access, progress } = this.#options;
     const onReceived = (bytes: number): void => {
       if (!segment.wasAnswered) this.#noteAnswered(segment);
-      if (segment === this.#segments[0]) this.#tell();
+      if (segment === this.#queue.first) this.#wakeDelivery();
       this.noteReceived(bytes);
     };
     const { size } = progress;
@@ -262,43 +233,27 @@ export class BlobRanges {
 
   #noteAnswered(segment: RangeSegment): void {
     segment.wasAnswered = true;
-    if (this.#settlingWindows === 0 || this.#hasUnanswered()) return;
-    this.#settlingWindows = 0;
-    this.#options.meter.restart();
+    if (!this.#hasUnanswered() && this.#pace.endSettling()) this.#options.meter.restart();
   }
 
   #slowDown(): void {
-    this.#pace = slowDown(this.#pace);
-    this.#settlingWindows = 0;
-    if (this.#pace.connections === 1 && this.#frontRuns) this.#abandon();
+    this.#pace.slowDown();
+    this.#pace.endSettling();
+    if (this.#pace.connections === 1 && this.#frontRuns) this.#queue.clear();
   }
 
-  /** No ranges any more. What has come without a gap is delivered. */
+  /** Turns ranges off. Bytes that were received without a gap are still delivered. */
   #giveUp(segment: RangeSegment, error: unknown): void {
     if (segment.isDropped) return;
     if (!(error instanceof SealiftError) || error.kind === 'internal') this.#failure = { error };
     this.#isOff = true;
-    if (this.#frontRuns) {
-      this.#abandon();
-      return;
-    }
-    const place = this.#segments.indexOf(segment);
-    // All of it is delivered, and only its answer did not end as it should.
-    if (place === -1) return;
-    drop(this.#segments.splice(place + 1));
-    segment.truncate();
-    this.#next = segment.end;
-  }
-
-  /** The front goes on alone. */
-  #abandon(): void {
-    drop(this.#segments.splice(0));
-    this.#next = undefined;
+    if (this.#frontRuns) this.#queue.clear();
+    else this.#queue.endWith(segment);
   }
 
   #abandonAll = (): void => {
-    this.#abandon();
-    drop(this.#asked);
+    this.#queue.clear();
+    dropRanges(this.#requested);
   };
 
   async #write(slice: Uint8Array): Promise<void> {
@@ -307,13 +262,8 @@ export class BlobRanges {
     if (pending !== undefined) await raceCancellation(meter.hold(pending), stream.signal);
   }
 
-  #tell(): void {
+  #wakeDelivery(): void {
     this.#news.resolve();
     this.#news = Promise.withResolvers();
   }
-}
-
-function drop(segments: Iterable<RangeSegment>): void {
-  const reason = new SealiftError('PULL_CANCELLED', 'range is no longer needed');
-  for (const segment of segments) segment.drop(reason);
 }

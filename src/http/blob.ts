@@ -49,7 +49,7 @@ class BlobReceiver implements Receiver {
     if (length !== undefined && length !== expected) this.#refuseSize(expected, `${length}`);
     this.#isAccepted = true;
     this.#front.access.noteSource(request);
-    this.#front.ranges.learn(head);
+    this.#front.ranges.noteFrontHead(head);
     return 'read';
   }
 
@@ -153,11 +153,11 @@ class BlobDownload implements BlobFront {
   async #runFront(): Promise<void> {
     for (;;) {
       const { round } = this.#tries;
-      this.ranges.frontAsks();
+      this.ranges.noteFrontRequest();
       const result = await this.#attempt();
       if (result.kind === 'done') return;
       await this.#tries.waitAfter(result, round);
-      this.ranges.fill();
+      this.ranges.requestMore();
     }
   }
 

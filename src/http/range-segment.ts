@@ -23,7 +23,7 @@ export function slicesFor(bytes: number): number {
 }
 
 /** How far a range is: to be asked for, on a connection, or all there. */
-export type SegmentState = 'waiting' | 'asked' | 'whole' | 'dropped';
+export type SegmentState = 'waiting' | 'requested' | 'whole' | 'dropped';
 
 /** One range of a blob: received in any pace, delivered from its beginning, slice by slice. */
 export class RangeSegment {
