@@ -75,7 +75,7 @@ export class BlobRanges {
   noteReceived(bytes: number): void {
     const { meter, stream } = this.#options;
     const sample = meter.note(bytes);
-    if (stream.isInTurn?.() === false) meter.restart();
+    if (stream.mayAddConnections?.() === false) meter.restart();
     else if (sample !== undefined && !this.#isOff) this.#judge(sample);
   }
 

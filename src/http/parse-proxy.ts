@@ -1,7 +1,7 @@
 import { SealiftError } from '../errors/index.ts';
 import { portOf } from './origin.ts';
 
-interface ProxyPlace {
+interface ProxyAddress {
   /** Without the brackets of an IPv6 address. */
   readonly hostname: string;
   readonly port: string;
@@ -10,14 +10,14 @@ interface ProxyPlace {
 }
 
 /** A proxy that speaks HTTP, over TCP or over TLS. */
-export interface HttpProxy extends ProxyPlace {
+export interface HttpProxy extends ProxyAddress {
   readonly protocol: 'http:' | 'https:';
   /** Value of Proxy-Authorization; never in a message. */
   readonly authorization: string | undefined;
 }
 
 /** A proxy that speaks SOCKS 5 and looks names up. https://www.rfc-editor.org/rfc/rfc1928 */
-export interface SocksProxy extends ProxyPlace {
+export interface SocksProxy extends ProxyAddress {
   readonly protocol: 'socks5:';
   /** Never in a message. */
   readonly account: { readonly username: string; readonly password: string } | undefined;

@@ -97,8 +97,8 @@ export interface BlobStream {
   readonly write: (chunk: Uint8Array) => void | Promise<void>;
   /** The request to go on with after a 401 of the origin of `request`. */
   readonly onUnauthorized: (challenge: AuthChallenge) => Promise<HttpRequest>;
-  /** False: other blobs come first, and this one gets no further connections. Its turn has come when absent. */
-  readonly isInTurn?: () => boolean;
+  /** False while other blobs come first: this one then gets no additional connections. True when absent. */
+  readonly mayAddConnections?: () => boolean;
   /** Milliseconds that `write` has been blocked so far; they do not count as a stall of the server. */
   readonly blockedMs: () => number;
   readonly signal: AbortSignal;

@@ -65,7 +65,7 @@ export async function runFetchLine(job: LayerJob, slots: SlotWriter, ports: Fetc
         return undefined;
       },
       onUnauthorized: ports.onUnauthorized,
-      isInTurn: () => queueSlot.hasBegun(),
+      mayAddConnections: () => queueSlot.hasBegun(),
       blockedMs: ports.blockedMs,
       signal: ports.signal,
     });

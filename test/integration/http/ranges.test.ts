@@ -122,7 +122,7 @@ describe('streamBlob in ranges', () => {
   });
 
   it('asks for none while the blob waits for its turn', async () => {
-    const { promise: turn, resolve: begin } = Promise.withResolvers<void>();
+    const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
     slowFront(registry);
     ranged = openRangedTransport({
       pace: (pace, { idleShare }, max) =>
@@ -136,7 +136,7 @@ describe('streamBlob in ranges', () => {
       write(chunk) {
         if (isHeld) return stream.write(chunk);
         isHeld = true;
-        return turn.then(() => stream.write(chunk));
+        return begun.then(() => stream.write(chunk));
       },
     });
     await until(() => isHeld);
@@ -154,7 +154,7 @@ describe('streamBlob in ranges', () => {
     slowFront(registry);
     let received = 0;
     let early = -1;
-    const isInTurn = (): boolean => {
+    const mayAddConnections = (): boolean => {
       if (received < 2 * MIB) return false;
       if (early === -1) early = ranges().length;
       return true;
@@ -162,7 +162,7 @@ describe('streamBlob in ranges', () => {
     const onChunk = (chunk: Uint8Array): void => {
       received += chunk.length;
     };
-    await download({}, { isInTurn, onChunk });
+    await download({}, { mayAddConnections, onChunk });
     expect(early).toBe(0);
     expect(ranges().length).toBeGreaterThan(2);
   });
