@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
 import { SealiftError } from '../errors/index.ts';
 import { streamBlob } from './blob.ts';
@@ -9,7 +10,6 @@ import { decidePace, type PaceRule } from './pace.ts';
 import { createRangeBudget, createRangeBudgetMemory, type RangeBudget } from './range-budget.ts';
 import { SlicePool } from './range-segment.ts';
 import { createRouter } from './route.ts';
-import { SYSTEM_CLOCK } from './system-clock.ts';
 import type {
   HostSettings,
   HttpRequest,
@@ -27,6 +27,13 @@ export interface TransportOptions {
   /** For tests that cannot wait for throughput. */
   readonly decidePace?: PaceRule;
 }
+
+export const SYSTEM_CLOCK: TransportClock = {
+  now: () => performance.now(),
+  wallNow: () => Date.now(),
+  random: () => Math.random(),
+  sleep: (durationMs, signal) => sleep(durationMs, undefined, signal === undefined ? {} : { signal }),
+};
 
 function assertCertificates(pems: readonly string[], what: string): void {
   for (const [index, pem] of pems.entries()) {

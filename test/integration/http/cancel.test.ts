@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import type { BlobStream, HttpRequest, Transport } from '../../../src/http/index.ts';
-import { SYSTEM_CLOCK } from '../../../src/http/system-clock.ts';
+import { SYSTEM_CLOCK } from '../../../src/http/transport.ts';
 import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 import { collecting, get, quickTransport } from '../../support/registries/http-fixture.ts';
 

@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type SealiftError, toPlainError } from '../../../src/errors/index.ts';
 import type { Transport } from '../../../src/http/index.ts';
-import { SYSTEM_CLOCK } from '../../../src/http/system-clock.ts';
+import { SYSTEM_CLOCK } from '../../../src/http/transport.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { ForwardProxy, type ForwardProxyOptions } from '../../support/proxies/forward-proxy.ts';

@@ -6,7 +6,7 @@ import { inspect } from 'node:util';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type SealiftError, toPlainError } from '../../../src/errors/index.ts';
 import type { Transport } from '../../../src/http/index.ts';
-import { SYSTEM_CLOCK } from '../../../src/http/system-clock.ts';
+import { SYSTEM_CLOCK } from '../../../src/http/transport.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { type OddAnswer, SocksProxy, type SocksProxyOptions } from '../../support/proxies/socks-proxy.ts';
