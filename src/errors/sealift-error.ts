@@ -74,9 +74,13 @@ function causeFromTexts(text: string, rest: readonly string[]): Error {
   return next === undefined ? new Error(text) : new Error(text, { cause: causeFromTexts(next, others) });
 }
 
-/** Returns a SealiftError as it is. Any other error is a bug in Sealift and is wrapped as `INTERNAL`. */
+/**
+ * Returns a SealiftError as it is. When giving back a resource fails after another failure, the first failure counts: it
+ * has led to the other one. Any other error is a bug in Sealift and is wrapped as `INTERNAL`.
+ */
 export function asSealiftError(error: unknown): SealiftError {
   if (error instanceof SealiftError) return error;
+  if (error instanceof SuppressedError) return asSealiftError(error.suppressed);
   const message = error instanceof Error ? error.message : String(error);
   return new SealiftError('INTERNAL', message, { cause: error });
 }
