@@ -1,18 +1,18 @@
 import type { ByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 
-/** NAME_MAX, and PATH_MAX without its NUL: the tar reader checks what is written, links lead to what is longer. */
+/** NAME_MAX, and PATH_MAX without its NUL. The tar reader checks names as written; links can lead to longer paths. */
 const MAX_NAME_BYTES = 255;
 const MAX_PATH_BYTES = 4095;
 
-/** Throws UNPACK_ENTRY_INVALID for a name that no system call could be given. */
-export function assertPlaceFits(parent: ByteString, name: ByteString): void {
+/** Throws UNPACK_ENTRY_INVALID for a name or path that is too long for a system call. */
+export function assertNameFits(parent: ByteString, name: ByteString): void {
   if (name.length > MAX_NAME_BYTES) throw tooLong('a name', MAX_NAME_BYTES, name.length);
   const pathBytes = parent.length + 1 + name.length;
   if (pathBytes > MAX_PATH_BYTES) throw tooLong('a path', MAX_PATH_BYTES, pathBytes);
 }
 
-/** Throws UNPACK_ENTRY_INVALID for a link text that symlink(2) would not take. */
+/** Throws UNPACK_ENTRY_INVALID for a link target that is too long for symlink(2). */
 export function assertTextFits(text: ByteString): void {
   if (text.length > MAX_PATH_BYTES) throw tooLong('a link target', MAX_PATH_BYTES, text.length);
 }

@@ -5,7 +5,7 @@ import type { ImageFile } from './image-file.ts';
 
 const BUFFER_BYTES = 256 * 1024;
 
-/** Appends the `size` bytes of a file of a layer below, which must not change meanwhile. */
+/** Appends the `size` bytes of a file in a layer below, which must not change meanwhile. */
 export function copyFileContent(source: SystemPath, size: number, image: ImageFile): void {
   if (size === 0) return;
   const buffer = Buffer.allocUnsafe(Math.min(size, BUFFER_BYTES));

@@ -4,12 +4,15 @@ import { errnoOf } from '../../platform/index.ts';
 import { describeWriteFailure } from '../directory/index.ts';
 import { type LayerTree, type NameStore, type Tally, TreeWriter } from '../tree/index.ts';
 import type { LayerFacts, TarEntry } from '../types.ts';
-import { assertPlaceFits } from './assert-fits.ts';
+import { assertNameFits } from './assert-fits.ts';
 import { ImageFile } from './image-file.ts';
 import { ImageNodes } from './image-nodes.ts';
 import type { BlockFeed, ErofsImage, ErofsWriter, ErofsWriterOptions } from './types.ts';
 
-/** Throws UNPACK_TARGET_INVALID when there is a file already. */
+/**
+ * Creates the image file and returns its writer. Throws UNPACK_TARGET_INVALID when the file exists. ADR 0014 says why a
+ * layer is one image, docs/adr/0014-layer-images.md.
+ */
 export function createErofsWriter({ path, limits, lower, blocks }: ErofsWriterOptions): ErofsWriter {
   const file = openImage(path, blocks);
   let nodes: ImageNodes | undefined;
@@ -21,7 +24,7 @@ export function createErofsWriter({ path, limits, lower, blocks }: ErofsWriterOp
   return new ImageWriter(writer, () => nodes?.image);
 }
 
-/** The tree is all that knows of names until the layer ends. */
+/** Only checks names, because they are kept in the tree alone until the layer ends. */
 const NAMES: NameStore = {
   makeDirectory: assertPathFits,
   removeDirectory: () => undefined,
@@ -31,7 +34,7 @@ const NAMES: NameStore = {
 
 function assertPathFits(path: ByteString): void {
   const slash = path.lastIndexOf('/');
-  assertPlaceFits(path.slice(0, Math.max(0, slash)) as ByteString, path.slice(slash + 1) as ByteString);
+  assertNameFits(path.slice(0, Math.max(0, slash)) as ByteString, path.slice(slash + 1) as ByteString);
 }
 
 function openImage(path: string, blocks: BlockFeed | undefined): ImageFile {
@@ -39,7 +42,10 @@ function openImage(path: string, blocks: BlockFeed | undefined): ImageFile {
     return new ImageFile(path, blocks);
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') {
-      throw new SealiftError('UNPACK_TARGET_INVALID', `create image ${path}: expected nothing there, got a file`);
+      throw new SealiftError(
+        'UNPACK_TARGET_INVALID',
+        `create image ${path}: expected a path without a file, got an existing file`,
+      );
     }
     throw describeWriteFailure(error, path);
   }
@@ -73,7 +79,10 @@ class ImageWriter implements ErofsWriter {
   result(): ErofsImage {
     const image = this.#image();
     if (image === undefined) {
-      throw new SealiftError('INTERNAL', 'layer image: expected the layer to have ended, got one that goes on');
+      throw new SealiftError(
+        'INTERNAL',
+        'layer image: expected its result to be read after the end, got an unfinished image',
+      );
     }
     return image;
   }

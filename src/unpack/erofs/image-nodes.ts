@@ -18,7 +18,7 @@ import {
   type TrieNode,
 } from '../tree/index.ts';
 import type { EntryType, ImpliedDirectory, LowerNode, TarEntry } from '../types.ts';
-import { assertPlaceFits, assertTextFits } from './assert-fits.ts';
+import { assertNameFits, assertTextFits } from './assert-fits.ts';
 import { copyFileContent } from './copy-file-content.ts';
 import type { ImageFile } from './image-file.ts';
 import { judgeXattrs } from './judge-xattrs.ts';
@@ -40,7 +40,7 @@ interface ImageNodesOptions {
   readonly tally: Tally;
 }
 
-/** Any node of the tree but a directory, with the object it is a name of. */
+/** A node of the tree that is not a directory, with the inode that it names. */
 type ImageLeaf = Exclude<TrieNode, DirectoryNode> & { readonly inode: Inode };
 
 function isImageLeaf(node: TrieNode): node is ImageLeaf {
@@ -51,7 +51,7 @@ function inodeOfLeaf(node: TrieNode): Inode | undefined {
   return isImageLeaf(node) ? node.inode : undefined;
 }
 
-/** Makes the nodes of a tree as inodes in memory; the content of files goes into the image as it comes. */
+/** Creates the nodes of a tree as inodes in memory; the content of files is written into the image as it arrives. */
 export class ImageNodes implements NodeMaker {
   readonly #path: string;
   readonly #file: ImageFile;
@@ -161,7 +161,7 @@ export class ImageNodes implements NodeMaker {
   }
 
   #addFile(at: TreeName, size: number, attributes: Attributes): void {
-    // A block that is never written must not be named.
+    // An empty file has no block, and an inode must not refer to one that is never written.
     const unit = size === 0 ? 0 : this.#file.block;
     const inode = createInode({ type: S_IF.file, size, unit }, attributes, this.#xattrsOf('file', attributes));
     this.#put(at, { kind: 'other', layer: 0, inode });
@@ -172,7 +172,7 @@ export class ImageNodes implements NodeMaker {
   }
 
   #put({ parent, name }: TreeName, leaf: ImageLeaf): void {
-    assertPlaceFits(parent.path, name);
+    assertNameFits(parent.path, name);
     parent.node.children.set(name, leaf);
   }
 }

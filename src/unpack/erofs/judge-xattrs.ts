@@ -12,7 +12,7 @@ const DEFAULT_ACL = 'system.posix_acl_default';
 const MAX_NAME_BYTES = 255;
 const MAX_VALUE_BYTES = 65_536;
 
-/** include/uapi/linux/capability.h: bytes of the value by its revision. */
+/** The size of the value by its revision: include/uapi/linux/capability.h. */
 const CAPABILITY_BYTES: ReadonlyMap<number, number> = new Map([
   [2, 20],
   [3, 24],
@@ -27,9 +27,9 @@ interface Owner {
 }
 
 /**
- * The attributes that an object has in the end, as if a kernel had been asked to set them one by one on a file system
- * that holds them all, and then the mode: what it refuses is refused with the code that the directory writer answers
- * with, what it leaves out or changes is left out or changed. No kernel is asked here, and reading trusts the image.
+ * Returns the attributes that an object would have if a kernel set them one by one on a file system that can hold them
+ * all, and then set the mode. What the kernel refuses is refused with the code of the directory writer, what it omits
+ * or changes is omitted or changed. This is done here because no kernel is asked, and reading trusts the image.
  */
 export function judgeXattrs(owner: Owner, tally: Tally): ReadonlyMap<ByteString, Uint8Array> {
   if (owner.xattrs.size === 0) return owner.xattrs;
@@ -47,9 +47,10 @@ export function judgeXattrs(owner: Owner, tally: Tally): ReadonlyMap<ByteString,
   return kept;
 }
 
-type Verdict = Uint8Array | 'unsupported' | undefined;
+/** The value to keep; `undefined`: the kernel keeps none; `unsupported`: EROFS cannot hold the attribute. */
+type JudgedValue = Uint8Array | 'unsupported' | undefined;
 
-function judgeNamed(owner: Owner, name: ByteString, rawValue: Uint8Array): Verdict {
+function judgeNamed(owner: Owner, name: ByteString, rawValue: Uint8Array): JudgedValue {
   try {
     return judgeXattr(owner, name, rawValue);
   } catch (error) {
@@ -57,7 +58,7 @@ function judgeNamed(owner: Owner, name: ByteString, rawValue: Uint8Array): Verdi
   }
 }
 
-function judgeXattr({ type, mode }: Owner, name: ByteString, rawValue: Uint8Array): Verdict {
+function judgeXattr({ type, mode }: Owner, name: ByteString, rawValue: Uint8Array): JudgedValue {
   if (name.length === 0 || name.length > MAX_NAME_BYTES || name.includes('\0')) {
     throw invalid(`a name of 1 to ${MAX_NAME_BYTES} bytes without NUL, got ${name.length}`);
   }
@@ -70,13 +71,13 @@ function judgeXattr({ type, mode }: Owner, name: ByteString, rawValue: Uint8Arra
   return name === CAPABILITY ? judgeCapability(rawValue) : rawValue;
 }
 
-function judgeAccessAcl(type: Owner['type'], mode: number, rawAcl: Uint8Array): Verdict {
+function judgeAccessAcl(type: Owner['type'], mode: number, rawAcl: Uint8Array): JudgedValue {
   const acl = parseAcl(rawAcl);
   if (acl === 'unsupported' || type === 'symlink') return 'unsupported';
   return isModeOnly(acl) ? undefined : encodeAcl(fitToMode(acl, mode));
 }
 
-function judgeDefaultAcl(type: Owner['type'], rawAcl: Uint8Array): Verdict {
+function judgeDefaultAcl(type: Owner['type'], rawAcl: Uint8Array): JudgedValue {
   const acl = parseAcl(rawAcl);
   if (acl === 'unsupported' || type === 'symlink') return 'unsupported';
   if (acl.length === 0) return undefined;
@@ -84,7 +85,10 @@ function judgeDefaultAcl(type: Owner['type'], rawAcl: Uint8Array): Verdict {
   return encodeAcl(acl);
 }
 
-/** As cap_convert_nscap of security/commoncap.c: revisions 2 and 3, and of the flags the effective bit alone in 3. */
+/**
+ * Judges as cap_convert_nscap of security/commoncap.c: revisions 2 and 3; of the flags of 3, only the effective bit
+ * stays.
+ */
 function judgeCapability(rawValue: Uint8Array): Uint8Array {
   if (rawValue.length === 0) return rawValue;
   const value = Buffer.from(rawValue);

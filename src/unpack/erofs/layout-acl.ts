@@ -8,7 +8,7 @@ const UNDEFINED_ID = 0xffffffff;
 
 const TAG = { userObj: 0x01, user: 0x02, groupObj: 0x04, group: 0x08, mask: 0x10, other: 0x20 } as const;
 
-/** acl(5): the tags in the order that an ACL has them; named users and groups may repeat. */
+/** acl(5): the tags in the order in which an ACL must have them; named users and groups may repeat. */
 const ORDER: readonly number[] = [TAG.userObj, TAG.user, TAG.groupObj, TAG.group, TAG.mask, TAG.other];
 const NAMED: readonly number[] = [TAG.user, TAG.group];
 const REQUIRED: readonly number[] = [TAG.userObj, TAG.groupObj, TAG.other];
@@ -19,10 +19,13 @@ interface AclEntry {
   readonly id: number;
 }
 
-/** Attacker-controlled bytes as the kernel reads them; `unsupported` for another version. */
+/** The entries of an ACL; `unsupported` for another version of the format. */
 export type ParsedAcl = readonly AclEntry[] | 'unsupported';
 
-/** As posix_acl_from_xattr and posix_acl_valid of fs/posix_acl.c. Empty for none. Throws UNPACK_ENTRY_INVALID. */
+/**
+ * Parses attacker-controlled bytes as posix_acl_from_xattr and posix_acl_valid of fs/posix_acl.c do. An absent ACL is
+ * empty. Throws UNPACK_ENTRY_INVALID.
+ */
 export function parseAcl(rawAcl: Uint8Array): ParsedAcl {
   if (rawAcl.length === 0) return [];
   const bytes = Buffer.from(rawAcl.buffer, rawAcl.byteOffset, rawAcl.byteLength);
@@ -58,12 +61,12 @@ function assertComplete(entries: readonly AclEntry[]): void {
   if (missing !== undefined) throw invalidAcl(`an entry with tag ${missing}, got ${tags.join()}`);
 }
 
-/** True when the mode says the same, and Linux keeps no ACL (posix_acl_equiv_mode). */
+/** True if the mode expresses the ACL, of which Linux then keeps nothing (posix_acl_equiv_mode). */
 export function isModeOnly(acl: readonly AclEntry[]): boolean {
   return acl.every(({ tag }) => REQUIRED.includes(tag));
 }
 
-/** The access ACL after chmod(2) to `mode` (posix_acl_chmod): the mode of an entry has the last word. */
+/** Returns the access ACL after chmod(2) to `mode` (posix_acl_chmod): the mode of an entry takes precedence. */
 export function fitToMode(acl: readonly AclEntry[], mode: number): AclEntry[] {
   const groupTag = acl.some(({ tag }) => tag === TAG.mask) ? TAG.mask : TAG.groupObj;
   return acl.map((entry) => {

@@ -5,11 +5,11 @@ import type { DirectoryContent, Inode } from './types.ts';
 const DOTS = ['.', '..'] as ByteString[];
 
 /**
- * Section “Directories”: every block holds dirents and then their names, and names ascend over all blocks so that the
- * kernel can search by halves.
+ * Distributes names over blocks, section “Directories”: every block holds dirents and then their names, and names
+ * ascend over all blocks, because the kernel searches by bisection.
  */
 export function layoutDirectory(children: Iterable<ByteString>, lookup: (name: ByteString) => Inode): DirectoryContent {
-  // A character is a byte, so the order of strings is that of bytes.
+  // Each character is a byte, so strings sort in the order of their bytes.
   const names = [...DOTS, ...children].sort();
   const starts = [0];
   let used = 0;
@@ -26,7 +26,7 @@ export function layoutDirectory(children: Iterable<ByteString>, lookup: (name: B
 
 const scratch = Buffer.alloc(BLOCK_BYTES);
 
-/** Block `index` without what is unused at its end. The result is reused by the next call. */
+/** Encodes block `index` without its unused end. The next call overwrites the result. */
 export function encodeDirectoryBlock({ names, lookup, starts }: DirectoryContent, index: number): Uint8Array {
   const first = starts[index] ?? 0;
   const end = starts[index + 1] ?? names.length;

@@ -5,40 +5,40 @@ import { BLOCK_BYTES, blocksOf, INODE_BYTES, SLOT_BYTES } from './layout-format.
 import { encodeInode } from './layout-inode.ts';
 import type { Inode } from './types.ts';
 
-/** Slot 0 stays empty: a program may take inode number 0 for a name that is gone. */
+/** The offset of the first inode. Slot 0 stays empty, because programs may read inode number 0 as a deleted name. */
 const FIRST_OFFSET = 64;
 /**
- * What lies behind an inode shares a block with it. Above this, leaving the rest of a block empty before the inode
- * costs more than a block of its own.
+ * The largest inode with inline content. Both must lie in one block; above this size, the bytes that stay unused at the
+ * end of a block cost more than a separate block for the content.
  */
 const MAX_INLINE_BYTES = 3072;
 
-/** Takes what the layout writes, in the order of the image. */
+/** Receives the bytes of the layout in the order of the image. */
 export interface LayoutSink {
   append(bytes: Uint8Array): void;
-  /** Zeros up to a multiple of a block. */
+  /** Appends zeros up to a whole block. */
   padBlock(): void;
-  /** Zeros. */
+  /** Appends this many zeros. */
   pad(bytes: number): void;
 }
 
-/** Every inode of an image, in the order of their slots, each with its place. */
+/** All inodes of an image in the order of their slots, each with its slot and blocks. */
 export interface ImagePlan {
   readonly inodes: readonly Inode[];
   readonly root: Inode;
-  /** From the start of the inodes to the end of the image. */
+  /** The number of blocks from the start of the inodes to the end of the image. */
   readonly metaBlocks: number;
 }
 
 /**
- * Gives every inode that a name leads to its place, directory by directory from the root, so that what is listed
- * together lies together. Counts links. `metaBlock` is the block in which the inodes begin.
+ * Assigns a slot and blocks to every inode that has a name, directory by directory from the root, so that the inodes of
+ * a directory are adjacent. Counts links. `metaBlock` is the block in which the inodes begin.
  */
 export function planImage(root: DirectoryNode, inodeOf: (node: TrieNode) => Inode, metaBlock: number): ImagePlan {
   const rootInode = inodeOf(root);
   const slots = new SlotAllocator();
-  const pending: Directory[] = [openDirectory(root, rootInode, rootInode, inodeOf)];
-  slots.place(rootInode);
+  const pending: Directory[] = [openDirectory({ node: root, inode: rootInode, parent: rootInode }, inodeOf)];
+  slots.allocate(rootInode);
   for (let at = 0; at < pending.length; at += 1) {
     const here = pending[at];
     if (here === undefined) break;
@@ -50,12 +50,12 @@ export function planImage(root: DirectoryNode, inodeOf: (node: TrieNode) => Inod
       if (inode.slot > 0) continue;
       if (node.kind === 'directory') {
         here.inode.links += 1;
-        pending.push(openDirectory(node, inode, here.inode, inodeOf));
+        pending.push(openDirectory({ node, inode, parent: here.inode }, inodeOf));
       }
-      slots.place(inode);
+      slots.allocate(inode);
     }
   }
-  return { inodes: slots.inodes, root: rootInode, metaBlocks: placeBlocks(slots, metaBlock) };
+  return { inodes: slots.inodes, root: rootInode, metaBlocks: assignBlocks(slots, metaBlock) };
 }
 
 interface Directory {
@@ -64,12 +64,14 @@ interface Directory {
   readonly names: readonly ByteString[];
 }
 
-function openDirectory(
-  node: DirectoryNode,
-  inode: Inode,
-  parent: Inode,
-  inodeOf: (node: TrieNode) => Inode,
-): Directory {
+interface FoundDirectory {
+  readonly node: DirectoryNode;
+  readonly inode: Inode;
+  /** The inode of the directory above; for the root, its own. */
+  readonly parent: Inode;
+}
+
+function openDirectory({ node, inode, parent }: FoundDirectory, inodeOf: (node: TrieNode) => Inode): Directory {
   const { children } = node;
   const content = layoutDirectory(children.keys(), (name) => {
     const child = children.get(name);
@@ -78,7 +80,7 @@ function openDirectory(
   });
   inode.content = content;
   inode.size = (content.starts.length - 1) * BLOCK_BYTES + content.tailBytes;
-  // Its own `.`; for the root also its `..`, which has no name elsewhere.
+  // One link is its own `.`; the root has no name in another directory, so its `..` counts, too.
   inode.links += inode === parent ? 2 : 1;
   return { node, inode, names: content.names };
 }
@@ -87,8 +89,8 @@ class SlotAllocator {
   readonly inodes: Inode[] = [];
   #end = FIRST_OFFSET;
 
-  /** Section “Inode”: behind the inode come its xattrs and then what is inline, which must not cross a block. */
-  place(inode: Inode): void {
+  /** Allocates slots, section “Inode”: the inode, its xattrs and then inline content, which must not cross a block. */
+  allocate(inode: Inode): void {
     const bytes = INODE_BYTES + (inode.xattrs?.length ?? 0);
     const whole = bytes + tailBytesOf(inode);
     inode.inline = inode.content !== undefined && whole <= MAX_INLINE_BYTES;
@@ -115,14 +117,14 @@ function tailBytesOf({ content }: Inode): number {
   return typeof content === 'string' ? content.length : content.tailBytes;
 }
 
-/** Blocks that the layout writes for an inode, besides what is inline. */
+/** Returns the number of blocks that the layout writes for an inode, without inline content. */
 function ownBlocks({ content, inline }: Inode): number {
   if (content === undefined) return 0;
   const all = typeof content === 'string' ? 1 : content.starts.length;
   return inline ? all - 1 : all;
 }
 
-function placeBlocks(slots: SlotAllocator, metaBlock: number): number {
+function assignBlocks(slots: SlotAllocator, metaBlock: number): number {
   let next = metaBlock + slots.blocks;
   for (const inode of slots.inodes) {
     const blocks = ownBlocks(inode);
@@ -132,7 +134,7 @@ function placeBlocks(slots: SlotAllocator, metaBlock: number): number {
   return next - metaBlock;
 }
 
-/** Writes inodes, xattrs and what is inline, then the blocks of directories and long links. */
+/** Writes inodes, xattrs and inline content, then the blocks of directories and long links. */
 export function writeMetadata({ inodes }: ImagePlan, sink: LayoutSink): void {
   let end = 0;
   inodes.forEach((inode, index) => {

@@ -34,8 +34,8 @@ export function createInode(
 const scratch = Buffer.alloc(INODE_BYTES);
 
 /**
- * `struct erofs_inode_extended`. The result is reused by the next call. Times before 1970 go as two's complement: the
- * format says u64, the kernel reads it into its signed time64_t.
+ * Encodes `struct erofs_inode_extended`. The next call overwrites the result. Times before 1970 are written in two's
+ * complement: the format says u64, and the kernel reads it into its signed time64_t.
  */
 export function encodeInode(inode: Inode, number: number): Uint8Array {
   const layout = inode.inline ? DATA_LAYOUT.flatInline : DATA_LAYOUT.flatPlain;
@@ -53,7 +53,7 @@ export function encodeInode(inode: Inode, number: number): Uint8Array {
   return scratch;
 }
 
-/** `i_xattr_icount`: the header of 12 bytes counts as one word of four. */
+/** Returns `i_xattr_icount`, in words of four bytes; the header of 12 bytes counts as one word. */
 function countXattrWords(body: Uint8Array): number {
   return (body.length - 12) / 4 + 1;
 }

@@ -2,11 +2,11 @@ import { BLOCK_BITS, BLOCK_BYTES, SUPERBLOCK_OFFSET, writeUint64 } from './layou
 
 /** EROFS_SUPER_MAGIC_V1. */
 const MAGIC = 0xe0f5e1e2;
-/** EROFS_FEATURE_COMPAT_MTIME: times of inodes are those of their content. */
+/** EROFS_FEATURE_COMPAT_MTIME: the times of inodes are modification times. */
 const COMPAT_MTIME = 0x2;
 
 interface ImageShape {
-  /** Block in which the inodes begin. */
+  /** The block in which the inodes begin. */
   readonly metaBlock: number;
   readonly blocks: number;
   readonly inodes: number;
@@ -14,8 +14,8 @@ interface ImageShape {
 }
 
 /**
- * The first block, with `struct erofs_super_block`. Without time of building, UUID and label, so that the same layer
- * gives the same bytes, and without checksum: the layer was hashed and the image is ours.
+ * Encodes the first block, with `struct erofs_super_block`. It has no build time, UUID and label, so that the same
+ * layer yields the same bytes, and no checksum, because the layer was hashed and the image is written by Sealift.
  */
 export function encodeSuperblock({ metaBlock, blocks, inodes, rootSlot }: ImageShape): Uint8Array {
   const block = Buffer.alloc(BLOCK_BYTES);

@@ -2,24 +2,31 @@ import { hash } from 'node:crypto';
 import { SealiftError } from '../../errors/index.ts';
 import { BLOCK_BYTES } from './layout-format.ts';
 
-/** SHA-256. */
+/** The size of a SHA-256 digest. */
 export const DIGEST_BYTES = 32;
 
-/** The lowest level of a dm-verity tree: blocks go in as a feed brings them, digests come out in the order of the image. */
+/**
+ * Computes the lowest level of a dm-verity tree: takes blocks in the order of a feed, returns digests in that of the
+ * image.
+ */
 export interface LeafHasher {
-  /** Whole blocks, from the second of the image on, and then the first; the memory is reused after the call. */
+  /**
+   * Takes whole blocks: from the second of the image on, and the first one last. The memory is reused after the call.
+   */
   update(blocks: Uint8Array): void;
-  /** The digests of all blocks, one after the other, in pieces of 256 KiB and a last one. At least one block has come. */
+  /**
+   * Returns the digests of all blocks in pieces of 256 KiB and a last, shorter one. Throws INTERNAL without any block.
+   */
   end(): readonly Uint8Array[];
 }
 
-/** Digests of 32 MiB of blocks, in whole blocks of the tree: no digest is ever moved. */
+/** The digests of 32 MiB of blocks: whole blocks of the tree, so that no digest is ever copied. */
 const PIECE_BYTES = 256 * 1024;
 
 export function createLeafHasher(): LeafHasher {
   const full: Uint8Array[] = [];
   let piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
-  // The place of the first block, whose digest comes last.
+  // The first position is left for the digest of the first block, which comes last.
   let filled = DIGEST_BYTES;
   let last: Uint8Array | undefined;
   const append = (digest: Uint8Array): void => {

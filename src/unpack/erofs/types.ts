@@ -3,57 +3,56 @@ import type { TreeLimits } from '../tree/index.ts';
 import type { EntrySink, LayerFacts, LowerView } from '../types.ts';
 
 export interface ErofsWriterOptions {
-  /** The image file, which must not exist; removing it after a failure is the caller's. */
+  /** The path of the image file, which must not exist. The caller removes the file after a failure. */
   readonly path: string;
   readonly limits: TreeLimits;
-  /** The layers below, where parents and hard links may lead. */
+  /** The layers below, to which parents and hard links may lead. */
   readonly lower?: LowerView | undefined;
-  /** Takes what is written, too. */
+  /** Receives every block that is written. */
   readonly blocks?: BlockFeed | undefined;
 }
 
 /**
- * Hands whole blocks of an image on to who hashes them, in the order of the image from its second block on; the first
- * block comes last. What was published stays as it is until the other side has read it.
+ * Passes whole blocks of an image to the thread that hashes them: from the second block on in the order of the image,
+ * and the first block last. Published memory is not overwritten before the other thread has read it.
  */
 export interface BlockFeed {
-  /** Free memory of 256 KiB; may block while there is none. */
+  /** Returns 256 KiB of free memory; blocks until some is free. */
   acquire(): Uint8Array;
-  /** Hands over the first `length` bytes of what `acquire` returned. */
+  /** Passes on the first `length` bytes of the memory that `acquire` returned. */
   publish(length: number): void;
-  /** Every block of the image has been handed over. */
+  /** Ends the feed after the last block of the image. */
   end(): void;
 }
 
 /** A dm-verity tree behind an image: SHA-256, blocks of 4096 bytes, no salt, no superblock. */
 export interface VerityFacts {
-  /** Hexadecimal. Whoever knows it knows every byte of the image. */
+  /** The root hash in hexadecimal; it determines every byte of the image. */
   readonly rootHash: string;
-  readonly dataBlocks: number;
-  /** Byte of the file at which the tree begins. */
+  /** The byte of the file at which the tree begins. */
   readonly hashOffset: number;
-  /** Of image and tree. */
+  /** The size of image and tree together. */
   readonly fileBytes: number;
 }
 
-/** Takes the blocks of an image as a {@link BlockFeed} brings them, and writes their tree at the end. */
+/** Takes the blocks of an image in the order of a {@link BlockFeed}, and writes their tree at the end. */
 export interface VerityTreeWriter extends ByteSink {
   /** Throws INTERNAL before `end`. */
   result(): VerityFacts;
 }
 
 export interface ErofsImage {
-  /** Bytes of the file system, a multiple of 4096; a tree may come on top. */
+  /** The size of the file system, a multiple of 4096, without a hash tree behind it. */
   readonly imageBytes: number;
 }
 
-/** Unpacks the entries of one layer into an image. After a call has thrown only `close` may follow. */
+/** Unpacks the entries of one layer into an image. After a call has thrown, only `close` may be called. */
 export interface ErofsWriter extends EntrySink {
   /** Throws INTERNAL before `end`. */
   facts(): LayerFacts;
   /** Throws INTERNAL before `end`. */
   result(): ErofsImage;
-  /** Closes the file, whatever state it is in. */
+  /** Closes the file in any state. Idempotent. */
   close(): void;
 }
 

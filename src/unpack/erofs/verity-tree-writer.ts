@@ -1,17 +1,17 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { SealiftError } from '../../errors/index.ts';
 import { describeWriteFailure } from '../directory/index.ts';
+import { writeAllAt } from './image-file.ts';
 import { BLOCK_BYTES } from './layout-format.ts';
 import { createLeafHasher } from './leaf-hasher.ts';
 import type { VerityFacts, VerityTreeWriter } from './types.ts';
 import { buildVerityTree } from './verity-tree.ts';
-import { writeAllAt } from './write-all-at.ts';
 
 const EXISTING = constants.O_WRONLY | constants.O_NOFOLLOW;
 
 /**
- * Hashes the blocks of an image that another thread writes, and appends their tree to its file. `end` throws
- * `STORE_SPACE_EXHAUSTED` and what else writing may come to.
+ * Hashes the blocks of an image that another thread writes, and appends their tree to the image file. `end` throws
+ * `STORE_SPACE_EXHAUSTED` and the other errors of writing.
  */
 export function createVerityTreeWriter(path: string): VerityTreeWriter {
   const leaves = createLeafHasher();
@@ -26,19 +26,23 @@ export function createVerityTreeWriter(path: string): VerityTreeWriter {
       const hashOffset = blocks * BLOCK_BYTES;
       const { rootHash, levels } = buildVerityTree(leaves.end());
       const fileBytes = writeTree(path, hashOffset, levels.flat());
-      facts = { rootHash, dataBlocks: blocks, hashOffset, fileBytes };
+      facts = { rootHash, hashOffset, fileBytes };
     },
     result() {
-      if (facts === undefined) throw new SealiftError('INTERNAL', 'verity tree: expected all blocks to have come');
+      if (facts === undefined)
+        throw new SealiftError(
+          'INTERNAL',
+          'verity tree: expected its result to be read after the end, got an unfinished tree',
+        );
       return facts;
     },
   };
 }
 
-/** Answers where the file ends then. */
+/** Writes the tree; returns the size of the file. */
 function writeTree(path: string, hashOffset: number, parts: readonly Uint8Array[]): number {
   try {
-    // Opened now: when the first blocks came, the file may not have been there.
+    // Opened late, because the other thread may create the file after it handed over the first blocks.
     const fd = openSync(path, EXISTING);
     try {
       let position = hashOffset;

@@ -2,23 +2,23 @@ import { hash } from 'node:crypto';
 import { BLOCK_BYTES } from './layout-format.ts';
 import { DIGEST_BYTES } from './leaf-hasher.ts';
 
-/** With SHA-256 a block of the tree holds 128 digests. */
+/** A block of the tree holds 128 SHA-256 digests. */
 const DIGESTS_PER_BLOCK = BLOCK_BYTES / DIGEST_BYTES;
 
-/** A tree as dm-verity reads it behind the image, and the digest of its topmost block. */
+/** A tree in the form in which dm-verity reads it behind the image, and the digest of its topmost block. */
 export interface VerityTree {
   readonly rootHash: string;
-  /** From the topmost level to the leaves, in the order of the device. */
+  /** The levels from the topmost to the leaves, which is their order on the device. */
   readonly levels: readonly Level[];
 }
 
-/** Whole blocks. */
+/** One level of the tree, in whole blocks. */
 type Level = readonly Uint8Array[];
 
 /**
- * https://docs.kernel.org/admin-guide/device-mapper/verity.html#hash-tree, hash type 1, SHA-256, blocks of 4096 bytes, no
- * salt, no superblock. `leaves` are the digests of the data blocks, at least one; all pieces but the last are whole
- * blocks of digests and become part of the tree.
+ * Builds the tree of https://docs.kernel.org/admin-guide/device-mapper/verity.html#hash-tree: hash type 1, SHA-256,
+ * blocks of 4096 bytes, no salt, no superblock. `leaves` are the digests of the data blocks, at least one; all pieces
+ * but the last are whole blocks of digests and become part of the tree.
  */
 export function buildVerityTree(leaves: readonly Uint8Array[]): VerityTree {
   let level = padLevel(leaves);
@@ -30,7 +30,7 @@ export function buildVerityTree(leaves: readonly Uint8Array[]): VerityTree {
   return { rootHash: hash('sha256', level[0] ?? Buffer.alloc(0), 'hex'), levels };
 }
 
-/** Zeros to the end of the last block. */
+/** Fills the last block with zeros. */
 function padLevel(leaves: readonly Uint8Array[]): Level {
   const last = leaves.at(-1) ?? Buffer.alloc(0);
   const rest = last.length % BLOCK_BYTES;

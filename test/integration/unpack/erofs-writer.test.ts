@@ -303,7 +303,7 @@ function heapUsed(): number {
   return used + external;
 }
 
-function verify(path: string, { hashOffset, dataBlocks, rootHash: known }: VerityFacts, rootHash = known) {
+function verify(path: string, { hashOffset, rootHash: known }: VerityFacts, rootHash = known) {
   const parameters = [
     '--no-superblock',
     '--salt=-',
@@ -311,8 +311,8 @@ function verify(path: string, { hashOffset, dataBlocks, rootHash: known }: Verit
     '--data-block-size=4096',
     '--hash-block-size=4096',
   ];
-  const places = [`--hash-offset=${hashOffset}`, `--data-blocks=${dataBlocks}`];
-  return runCommand('veritysetup', ['verify', path, path, rootHash, ...parameters, ...places]);
+  const layout = [`--hash-offset=${hashOffset}`, `--data-blocks=${hashOffset / BLOCK}`];
+  return runCommand('veritysetup', ['verify', path, path, rootHash, ...parameters, ...layout]);
 }
 
 describeWith(['root', 'veritysetup'], 'erofs image with a dm-verity tree', () => {
