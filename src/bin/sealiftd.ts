@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
-import { runDaemon } from '../compose/run-daemon.ts';
+import { runDaemon } from '../daemon/run-daemon.ts';
 import { asSealiftError, KINDS } from '../errors/index.ts';
 import { VERSION } from './version.ts';
 

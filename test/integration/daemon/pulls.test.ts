@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { composeDaemon, type DaemonServices } from '../../../src/compose/daemon.ts';
 import { resolveDaemonConfiguration } from '../../../src/config/index.ts';
+import { composeDaemon, type DaemonServices } from '../../../src/daemon/daemon-stores.ts';
 import { umount } from '../../../src/platform/index.ts';
 import { PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';
 import { dir, file } from '../../support/builders/tar-builder.ts';

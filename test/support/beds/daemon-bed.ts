@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
-import { composeDaemon, type DaemonServices } from '../../../src/compose/daemon.ts';
 import type { DaemonConfiguration } from '../../../src/config/index.ts';
+import { composeDaemon, type DaemonServices } from '../../../src/daemon/daemon-stores.ts';
 import { umount } from '../../../src/platform/index.ts';
 import { type DaemonSample, resolveSample } from '../daemons/daemon-texts.ts';
 import { SILENT_LOGGER } from '../daemons/silent-logger.ts';

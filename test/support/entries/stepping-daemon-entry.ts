@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { runDaemon } from '../../../src/compose/run-daemon.ts';
+import { runDaemon } from '../../../src/daemon/run-daemon.ts';
 import { collectAllGarbage } from '../../../src/platform/index.ts';
 import { CHECKPOINT_VARIABLE, createCheckpoint, LIVE_BYTES } from '../programs/checkpoint-folder.ts';
 

@@ -1,22 +1,22 @@
 import { existsSync, readFileSync } from 'node:fs';
 import {
+  CLOCK,
+  daemonBacking,
+  loadPolicy,
+  type OpenPool,
+  openPool,
+  type Parts,
+  pullPorts,
+  type StoreBacking,
+  storePorts,
+} from '../compose/parts.ts';
+import {
   assertQualified,
   type DaemonConfiguration,
   limitsOf,
   loadDaemonRegistries,
   obstacleError,
 } from '../config/index.ts';
-import {
-  countPulls,
-  createMountWatch,
-  createPullService,
-  createResolverGate,
-  limitLayers,
-  type PullCounts,
-  type PullService,
-  type PullServicePorts,
-  PullStatistics,
-} from '../daemon/index.ts';
 import { daemonEndpoints } from '../endpoints/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
@@ -32,16 +32,16 @@ import {
 import { createResourceLoader } from '../resources/index.ts';
 import { explainShortage, type VolumeBacking } from '../volume/index.ts';
 import {
-  CLOCK,
-  daemonBacking,
-  loadPolicy,
-  type OpenPool,
-  openPool,
-  type Parts,
-  pullPorts,
-  type StoreBacking,
-  storePorts,
-} from './parts.ts';
+  countPulls,
+  createMountWatch,
+  createPullService,
+  createResolverGate,
+  limitLayers,
+  type PullCounts,
+  type PullService,
+  type PullServicePorts,
+  PullStatistics,
+} from './index.ts';
 
 /** Layers come in bursts, when a pod starts; afterwards threads, and what they have left behind, only hold memory. */
 const WORKER_IDLE_MS = 15_000;

@@ -7,6 +7,7 @@ import {
   openApiServer,
   pulledImageEvent,
 } from '../api/index.ts';
+import { CLOCK, runVolumeIn, volumeSettings } from '../compose/parts.ts';
 import {
   type DaemonConfiguration,
   type Environment,
@@ -19,8 +20,7 @@ import type { HealthFacts, HealthServer } from '../health/index.ts';
 import { type Logger, openLogger } from '../log/index.ts';
 import { createCommandRunner, notifySupervisor, releaseMemory } from '../platform/index.ts';
 import { openVolume, parseSecureMount, type Volume, type VolumeStatus } from '../volume/index.ts';
-import { composeDaemon, type DaemonServices } from './daemon.ts';
-import { CLOCK, runVolumeIn, volumeSettings } from './parts.ts';
+import { composeDaemon, type DaemonServices } from './daemon-stores.ts';
 
 export interface DaemonSurroundings {
   /** Given with -c. */
