@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
-import { runDaemon } from '../daemon/run-daemon.ts';
+import { runSealiftd } from '../compose/daemon.ts';
 import { asSealiftError, KINDS } from '../errors/index.ts';
 import { VERSION } from './version.ts';
 
@@ -42,7 +42,7 @@ function survive(error: unknown): void {
 /** Serves until it is stopped and returns the exit code. An error that prevents serving is printed last. */
 async function run(configFile: string | undefined): Promise<number> {
   try {
-    return await runDaemon({
+    return await runSealiftd({
       configFile,
       environment: process.env,
       version: VERSION,

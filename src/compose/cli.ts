@@ -39,6 +39,7 @@ import {
   pruneStore,
   pullImage,
   removeImages,
+  type StoreBacking,
   unmountBundle,
 } from '../pull/index.ts';
 import type { RunHelper } from '../registry/index.ts';
@@ -58,7 +59,6 @@ import {
   type Parts,
   pullPorts,
   runVolumeIn,
-  type StoreBacking,
   storePorts,
   volumeSettings,
 } from './parts.ts';

@@ -2,23 +2,24 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Configuration, DaemonConfiguration, LayerFormatChoice, VerityMode } from '../config/index.ts';
+import type { Configuration, DaemonConfiguration } from '../config/index.ts';
 import { type FindEndpoints, openImageEndpoints, transportSettings } from '../endpoints/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import type { Limits } from '../limits/index.ts';
 import { hostPlatform, parsePlatform } from '../oci/index.ts';
 import type { RoomOperation } from '../operations/index.ts';
 import { hasShaInstructions, isInMemory } from '../platform/index.ts';
-import type { ImagePorts, LayerFormat, ProgressEvent, PullPorts, RunBundleOperation } from '../pull/index.ts';
+import {
+  chooseStoreFormat,
+  type ImagePorts,
+  type ProgressEvent,
+  type PullPorts,
+  type RunBundleOperation,
+  type StoreBacking,
+} from '../pull/index.ts';
 import { inlineUri, loadText, type ResourceLoader } from '../resources/index.ts';
 import { createKeyLoader, type PolicyChoice, parsePolicy } from '../signature/index.ts';
-import {
-  chooseLayerFormat,
-  createLayerMounts,
-  createSnapshotter,
-  mountedUppers,
-  type RunSnapshotOperation,
-} from '../snapshot/index.ts';
+import { createLayerMounts, createSnapshotter, mountedUppers, type RunSnapshotOperation } from '../snapshot/index.ts';
 import {
   type Clock,
   type MountShelf,
@@ -97,19 +98,6 @@ export function daemonBacking({ store, volume }: DaemonConfiguration, backing: V
 
 function readBootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id').toString('utf8').trim();
-}
-
-/** Where a store lies, and how far its disk can be trusted. */
-export interface StoreBacking {
-  readonly dataDir: string;
-  readonly stateDir: string;
-  readonly minFreeBytes: number;
-  readonly layerFormat: LayerFormatChoice;
-  /** Whether trees are written behind images; where they are required, they always are. */
-  readonly verity: VerityMode;
-  /** `required`: the host can change what lies there. */
-  readonly trees: 'required' | 'unused';
-  readonly allowDirectories: boolean;
 }
 
 /** Opens the worker threads of a program. `onIdle` is called when the last of them has ended. */
@@ -204,23 +192,10 @@ export function storePorts(parts: Parts, backing: StoreBacking) {
     openLayerMounts: layerMounts,
     /** Without the store, whose disk may have failed. */
     sweepLayerMounts: () => layerMounts(mountShelf(backing.stateDir)).sweep(),
-    chooseLayerFormat: (dataDir: string) => chooseFormat(backing, runSnapshot, dataDir),
+    chooseLayerFormat: (dataDir: string) => chooseStoreFormat(backing, runSnapshot, dataDir),
     openSnapshotter: (shelf: Store) =>
       createSnapshotter({ runOperation: runSnapshot, shelf, layerMounts: layerMounts(shelf), checkpoint }),
   };
-}
-
-/** Where the host can change layers, they are images with a tree; otherwise a tree is written when it is asked for. */
-async function chooseFormat(
-  { layerFormat, verity, trees, allowDirectories }: StoreBacking,
-  runSnapshot: RunSnapshotOperation,
-  directory: string,
-): Promise<LayerFormat> {
-  const needsTrees = trees === 'required' && !allowDirectories;
-  if (layerFormat === 'directory' && !needsTrees) return { format: 'directory', verity: false };
-  const probe = await runSnapshot('probeLayerFormats', { directory });
-  const { format } = chooseLayerFormat(probe, needsTrees ? 'erofs' : layerFormat);
-  return { format, verity: format === 'erofs' && (trees === 'required' || verity === 'always') };
 }
 
 interface StorePorts {

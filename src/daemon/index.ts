@@ -1,7 +1,8 @@
-export { countPulls } from './count-pulls.ts';
-export { createPullService } from './create-pull-service.ts';
-export { limitLayers } from './limit-layers.ts';
-export { type PullCounts, type PullOutcome, PullStatistics, type PullTimes } from './pull-statistics.ts';
-export type { PullAnswer, PullCall, PullService, PullServicePorts, PullServiceSettings } from './types.ts';
-export { createResolverGate, type ResolverPorts } from './wait-for-resolver.ts';
-export { createMountWatch, type MountWatch, type MountWatchPorts } from './watch-mounts.ts';
+export { createDaemonService, type DaemonService, logProgress, type StorePull } from './create-daemon-service.ts';
+export { DaemonStores } from './daemon-stores.ts';
+export { createMeasurement } from './measure-image.ts';
+export type { PullCounts, PullTimes } from './pull-statistics.ts';
+export { type LoadedConfiguration, ReloadableConfiguration } from './reloadable-configuration.ts';
+export { type DaemonFacts, type HealthSources, runDaemon } from './run-daemon.ts';
+export { sweepBacking } from './sweep-backing.ts';
+export type { PullServicePorts } from './types.ts';

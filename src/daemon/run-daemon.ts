@@ -1,290 +1,180 @@
-import { lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import {
-  type ApiPorts,
-  type ApiServer,
-  createPassThrough,
-  extendRuntimeMeasurement,
-  openApiServer,
-  pulledImageEvent,
-} from '../api/index.ts';
-import { CLOCK, runVolumeIn, volumeSettings } from '../compose/parts.ts';
-import {
-  type DaemonConfiguration,
-  type Environment,
-  limitsOf,
-  loadDaemonConfiguration,
-  resolveDaemonConfiguration,
-} from '../config/index.ts';
-import { asSealiftError, type SealiftError } from '../errors/index.ts';
-import type { HealthFacts, HealthServer } from '../health/index.ts';
-import { type Logger, openLogger } from '../log/index.ts';
-import { createCommandRunner, notifySupervisor, releaseMemory } from '../platform/index.ts';
-import { openVolume, parseSecureMount, type Volume, type VolumeStatus } from '../volume/index.ts';
-import { composeDaemon, type DaemonServices } from './daemon-stores.ts';
+import { rmSync, writeFileSync } from 'node:fs';
+import type { ApiPorts, ApiServer } from '../api/index.ts';
+import type { SealiftError } from '../errors/index.ts';
+import type { Logger } from '../log/index.ts';
+import type { Volume, VolumeSpace, VolumeSummary } from '../volume/index.ts';
+import type { DaemonService } from './create-daemon-service.ts';
+import { logFailure } from './log-failure.ts';
+import type { PullCounts } from './pull-statistics.ts';
+import type { ReloadableConfiguration } from './reloadable-configuration.ts';
+import { createVolumeRequests } from './volume-requests.ts';
 
-export interface DaemonSurroundings {
-  /** Given with -c. */
-  readonly configFile: string | undefined;
-  readonly environment: Environment;
-  readonly version: string;
-  readonly onSignal: (name: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void) => void;
-  /** Called at named moments, so that crash tests hit them exactly. */
-  readonly checkpoint: (name: string) => void;
-}
-
-/** What only the start needed is given back soon after it, and not while the agent waits for the socket. */
+/** What only the start needed is freed soon after it, and not while the agent waits for the socket. */
 const START_GARBAGE_MS = 500;
-/** How long calls that are at work may take to end once the daemon is told to. */
+/** The time that calls at work get to end when the daemon is stopped. */
 const STOP_GRACE_MS = 5_000;
 const THREAD_GRACE_MS = 2_000;
 const THREAD_POLL_MS = 10;
 
-/** Serves until it is told to stop; answers the exit code. */
-export async function runDaemon(surroundings: DaemonSurroundings): Promise<number> {
-  const daemon = await RunningDaemon.start(surroundings);
+/** What is known about the daemon without reading from the disk. */
+export interface DaemonFacts {
+  readonly version: string;
+  readonly uptimeSeconds: number;
+  readonly pulls: PullCounts;
+  readonly volume: VolumeSummary;
+  /** The number of threads that hang in a system call. */
+  readonly stuckThreads: number;
+  /** Why pulls are refused now; undefined when they are served. */
+  readonly obstacle: SealiftError | undefined;
+}
+
+/** Where the answers to a probe come from. */
+export interface HealthSources {
+  readonly facts: () => DaemonFacts;
+  /** Measures the store's file system in a worker; undefined when it does not answer or nothing is mounted. */
+  readonly measureSpace: () => Promise<VolumeSpace | undefined>;
+}
+
+export interface RunDaemonPorts {
+  readonly version: string;
+  readonly loaded: ReloadableConfiguration;
+  readonly service: DaemonService;
+  readonly volume: Volume;
+  readonly log: Logger;
+  readonly onSignal: (name: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void) => void;
+  readonly openApi: (calls: Pick<ApiPorts, 'pullImage' | 'secureMount'>) => Promise<ApiServer>;
+  /** Undefined: the configuration has no address for probes. */
+  readonly openHealth: (sources: HealthSources) => Promise<{ stop(): void } | undefined>;
+  /** Tells the supervisor, such as systemd, `READY=1` or `STOPPING=1`. */
+  readonly notify: (assignment: string) => void;
+  readonly stuckThreads: () => number;
+  /** Ends the worker threads. */
+  readonly closeThreads: () => void;
+  /** Gives memory back to the kernel. */
+  readonly releaseMemory: () => void;
+  readonly clock: { nowMs(): number; sleep(ms: number): Promise<void> };
+}
+
+/** Serves until a signal stops the daemon; returns the exit code. Throws what keeps the sockets from being opened. */
+export async function runDaemon(ports: RunDaemonPorts): Promise<number> {
+  const daemon = new RunningDaemon(ports);
+  await daemon.serve();
   return daemon.stopped;
 }
 
-/** A configuration, or why there is none: then every pull is answered with that, which says more than a dead socket. */
-interface Loaded {
-  readonly configuration: DaemonConfiguration;
-  readonly failure: SealiftError | undefined;
-}
-
-function load({ configFile, environment }: DaemonSurroundings): Loaded {
-  try {
-    const kernelCommandLine = readFileSync('/proc/cmdline').toString('utf8');
-    const configuration = loadDaemonConfiguration({ file: configFile, environment, kernelCommandLine });
-    return { configuration, failure: undefined };
-  } catch (error) {
-    const texts = { file: undefined, environment: {}, kernelCommandLine: '', imagepuller: undefined };
-    return { configuration: resolveDaemonConfiguration(texts), failure: asSealiftError(error) };
-  }
-}
-
 class RunningDaemon {
-  readonly #surroundings: DaemonSurroundings;
+  readonly #ports: RunDaemonPorts;
   readonly #log: Logger;
-  readonly #services: DaemonServices;
-  readonly #volume: Volume;
   readonly #stop = Promise.withResolvers<number>();
-  #loaded: Loaded;
   #api: ApiServer | undefined;
-  #health: HealthServer | undefined;
+  #health: { stop(): void } | undefined;
   #isStopping = false;
 
-  private constructor(surroundings: DaemonSurroundings, loaded: Loaded, log: Logger) {
-    this.#surroundings = surroundings;
-    this.#loaded = loaded;
-    this.#log = log;
-    this.#services = composeDaemon({
-      version: surroundings.version,
-      log,
-      checkpoint: surroundings.checkpoint,
-      configuration: () => this.#loaded.configuration,
-      failure: () => this.#loaded.failure,
-      currentBacking: () => this.#volume.backing(),
-      reportStall: (error) => this.#volume.reportStall(error),
-      measure: (image, signal) => this.#measure(image, signal),
-    });
-    this.#volume = this.#openVolume();
+  constructor(ports: RunDaemonPorts) {
+    this.#ports = ports;
+    this.#log = ports.log;
   }
 
   get stopped(): Promise<number> {
     return this.#stop.promise;
   }
 
-  static async start(surroundings: DaemonSurroundings): Promise<RunningDaemon> {
-    const loaded = load(surroundings);
-    const log = await openLogger({ level: loaded.configuration.log.level.value });
-    const daemon = new RunningDaemon(surroundings, loaded, log);
-    await daemon.#serve();
-    return daemon;
-  }
-
-  async #serve(): Promise<void> {
-    const { configuration, failure } = this.#loaded;
-    const { version, onSignal } = this.#surroundings;
+  async serve(): Promise<void> {
+    const { version, loaded, service, volume, onSignal } = this.#ports;
+    const { configuration, failure } = loaded;
     if (failure !== undefined) this.#log.error({ code: failure.code, error: failure.message }, 'configuration refused');
     for (const warning of configuration.warnings) this.#log.warn({ warning }, 'configuration');
-    // Before the sockets are there: who sees one may send a signal, and not heard it ends the process.
+    // Before the sockets exist: a client that sees one may send a signal, which would end the process unheard.
     onSignal('SIGTERM', () => void this.#end('SIGTERM'));
     onSignal('SIGINT', () => void this.#end('SIGINT'));
     onSignal('SIGHUP', () => this.#reload());
-    const api = await openApiServer({
-      sockets: configuration.api.sockets.value,
-      ports: this.#apiPorts(),
-      limits: limitsOf(configuration),
-      log: this.#log,
+    const requests = createVolumeRequests({ loaded, volume, log: this.#log });
+    const api = await this.#ports.openApi({
+      pullImage: (call) => service.pulls.pullImage(call),
+      secureMount: (call) => requests.secureMount(call),
     });
     if (this.#isStopping) return await api.stop(STOP_GRACE_MS);
     this.#api = api;
-    const paths = configuration.api.sockets.value.map(({ path }) => path);
-    this.#log.info({ version, sockets: paths, uptimeMs: Math.round(performance.now()) }, 'daemon ready');
+    const sockets = configuration.api.sockets.value.map(({ path }) => path);
+    this.#log.info({ version, sockets, uptimeMs: Math.round(performance.now()) }, 'daemon ready');
     this.#notify('READY=1');
     const readyFile = configuration.api.readyFile.value;
     if (readyFile !== undefined) writeFileSync(readyFile, `${process.pid}\n`);
-    this.#services.watch();
-    setTimeout(releaseMemory, START_GARBAGE_MS).unref();
-    this.#findDevice();
+    service.watch();
+    setTimeout(this.#ports.releaseMemory, START_GARBAGE_MS).unref();
+    requests.findDevice();
     await this.#openHealth();
   }
 
-  /** Who wants to know is told; pulls are served all the same when that fails. */
+  /** Pulls are served all the same when the server for probes cannot be opened. */
   async #openHealth(): Promise<void> {
-    const { configuration } = this.#loaded;
-    const address = configuration.api.health.value;
-    if (address === undefined) return;
+    const { volume, loaded } = this.#ports;
     try {
-      // Not before it is wanted: the HTTP server takes memory.
-      const { openHealthServer } = await import('../health/index.ts');
-      this.#health = await openHealthServer({
-        address,
-        limits: limitsOf(configuration),
-        ports: {
-          facts: () => this.#facts(),
-          measureSpace: async () => (await this.#volume.status()).space,
-          rssBytes: () => process.memoryUsage.rss(),
-          nowMs: () => CLOCK.nowMs(),
-        },
-        onFault: ({ code, message }) => this.#log.debug({ code, error: message }, 'health request refused'),
+      const health = await this.#ports.openHealth({
+        facts: () => this.#facts(),
+        measureSpace: async () => (await volume.status()).space,
       });
-      if (this.#isStopping) this.#health.stop();
-      else this.#log.info({ address }, 'health can be asked for');
+      this.#health = health;
+      if (this.#isStopping) health?.stop();
+      else if (health !== undefined) {
+        this.#log.info({ address: loaded.configuration.api.health.value }, 'health can be asked for');
+      }
     } catch (error) {
-      this.#logFailure(error, 'health cannot be asked for');
+      logFailure(this.#log, 'health cannot be asked for', error);
     }
   }
 
-  #facts(): HealthFacts {
-    const { counts, parts } = this.#services;
+  #facts(): DaemonFacts {
+    const { version, service, volume, stuckThreads } = this.#ports;
     return {
-      version: this.#surroundings.version,
+      version,
       uptimeSeconds: performance.now() / 1000,
-      pulls: counts,
-      volume: this.#volume.summary(),
-      stuckThreads: parts.pool.stuckThreads,
-      obstacle: this.#services.obstacle(),
+      pulls: service.counts,
+      volume: volume.summary(),
+      stuckThreads: stuckThreads(),
+      obstacle: service.obstacle(),
     };
   }
 
-  /** A supervisor that does not listen is no reason to serve nobody. */
+  /** A supervisor that does not listen is no reason to refuse pulls. */
   #notify(assignment: string): void {
     try {
-      notifySupervisor(this.#surroundings.environment['NOTIFY_SOCKET'], assignment);
+      this.#ports.notify(assignment);
     } catch (error) {
-      this.#logFailure(error, 'supervisor not told');
+      logFailure(this.#log, 'supervisor not told', error);
     }
   }
 
-  /** A device that is there under one of its names is made the store without being asked. */
-  #findDevice(): void {
-    const { devices, mountPoint, waitMs } = this.#loaded.configuration.volume;
-    // Without one there is nothing to prepare, and a thread to find that out would cost 20 MB.
-    const isThere = devices.value.some((path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined);
-    if (!isThere && waitMs.value === 0) {
-      this.#log.info({ devices: devices.value }, 'no device for the image store');
-      return;
-    }
-    const source = { kind: 'nodes', paths: devices.value } as const;
-    this.#volume.prepare({ source, mountPoint: mountPoint.value }).then(
-      (status) => this.#logVolume(status),
-      (error: unknown) => this.#logFailure(error, 'image store not usable'),
-    );
-  }
-
-  #apiPorts(): ApiPorts {
-    const passthroughSocket = this.#loaded.configuration.api.passthroughSocket.value;
-    return {
-      pullImage: (call) => this.#services.pulls.pullImage(call),
-      secureMount: async (call) => {
-        const { volume } = this.#loaded.configuration;
-        const request = parseSecureMount(call, [volume.mountPoint.value]);
-        this.#log.info({ requestId: call.requestId, request }, 'secure mount requested');
-        try {
-          this.#logVolume(await this.#volume.prepare(request));
-        } catch (error) {
-          this.#logFailure(error, 'secure mount failed');
-          return { mountPath: this.#memoryInPlace(error) };
-        }
-        return { mountPath: request.mountPoint };
-      },
-      passThrough:
-        passthroughSocket === undefined ? undefined : createPassThrough(passthroughSocket, this.#services.parts.limits),
-    };
-  }
-
-  /** Where configuration allows for it, a device that fails must not fail the container that brings it. */
-  #memoryInPlace(failure: unknown): string {
-    const { backing } = this.#volume.summary();
-    if (backing?.kind !== 'memory') throw failure;
-    this.#log.warn({ directory: backing.directory, reason: backing.reason }, 'memory in place of the image store');
-    return backing.directory;
-  }
-
-  /** Without an attestation agent nobody wants to be told. */
-  async #measure({ image, digest }: { readonly image: string; readonly digest: string }, signal: AbortSignal) {
-    const socketPath = this.#loaded.configuration.api.aaSocket.value;
-    const outcome = await extendRuntimeMeasurement({ socketPath, ...pulledImageEvent(image, digest), signal });
-    if (outcome !== 'extended') this.#log.warn({ image, outcome }, 'image not measured');
-  }
-
-  #openVolume(): Volume {
-    const { pool, limits } = this.#services.parts;
-    return openVolume(volumeSettings(this.#loaded.configuration, limits), {
-      commands: createCommandRunner({ maxOutputBytes: limits.maxProgramOutputBytes }),
-      runOperation: runVolumeIn(pool),
-      clock: CLOCK,
-      checkpoint: this.#surroundings.checkpoint,
-    });
-  }
-
-  /** What pulls use from now on; sockets and the store stay as they are. A file that is wrong changes nothing. */
+  /** Changes what later pulls use; sockets and the store stay as they are. A file with an error changes nothing. */
   #reload(): void {
-    const loaded = load(this.#surroundings);
-    if (loaded.failure === undefined) this.#loaded = loaded;
-    if (loaded.failure === undefined) this.#log.info({}, 'configuration loaded again');
-    else this.#logFailure(loaded.failure, 'configuration refused, the one before stays');
+    const failure = this.#ports.loaded.reload();
+    if (failure === undefined) this.#log.info({}, 'configuration loaded again');
+    else logFailure(this.#log, 'configuration refused, the one before stays', failure);
   }
 
   async #end(signal: string): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
+    const { loaded, volume, service, closeThreads } = this.#ports;
     this.#log.info({ signal }, 'daemon stopping');
     this.#notify('STOPPING=1');
     this.#health?.stop();
     await this.#api?.stop(STOP_GRACE_MS);
-    const readyFile = this.#loaded.configuration.api.readyFile.value;
+    const readyFile = loaded.configuration.api.readyFile.value;
     if (readyFile !== undefined) rmSync(readyFile, { force: true });
-    this.#volume.close();
-    this.#services.stop();
+    volume.close();
+    service.stop();
+    closeThreads();
     // A thread that hangs in the kernel would hold the process at its end, for as long as the disk does not answer.
     if (await this.#holdsThreads()) process.kill(process.pid, 'SIGKILL');
     this.#stop.resolve(0);
   }
 
-  /** Threads that were told to end do so in a moment, or hang. */
+  /** Threads that were told to end do so at once, unless they hang. */
   async #holdsThreads(): Promise<boolean> {
-    const { pool } = this.#services.parts;
-    const deadline = CLOCK.nowMs() + THREAD_GRACE_MS;
-    while (pool.stuckThreads > 0 && CLOCK.nowMs() < deadline) await CLOCK.sleep(THREAD_POLL_MS);
-    return pool.stuckThreads > 0;
-  }
-
-  #logVolume({ state, backing, device, cipher, integrity }: VolumeStatus): void {
-    const fields = {
-      state,
-      place: backing?.kind,
-      reason: backing?.reason,
-      deviceId: device?.deviceId,
-      cipher,
-      integrity,
-    };
-    this.#log.info(fields, 'image store');
-  }
-
-  #logFailure(error: unknown, message: string): void {
-    const { code, kind, message: text, hint } = asSealiftError(error);
-    this.#log.error({ code, kind, error: text, hint }, message);
+    const { clock, stuckThreads } = this.#ports;
+    const deadline = clock.nowMs() + THREAD_GRACE_MS;
+    while (stuckThreads() > 0 && clock.nowMs() < deadline) await clock.sleep(THREAD_POLL_MS);
+    return stuckThreads() > 0;
   }
 }

@@ -1,7 +1,8 @@
+import type { DaemonFacts } from '../daemon/index.ts';
 import { describeHealth } from './describe-health.ts';
 import { formatMetrics, METRICS_TYPE } from './format-metrics.ts';
 import { rememberFor } from './remember-for.ts';
-import type { HealthFacts, HealthPorts } from './types.ts';
+import type { HealthPorts } from './types.ts';
 
 /** How old a measurement may be; each one starts a worker, so they are not taken for every request. */
 const SPACE_MAX_AGE_MS = 30_000;
@@ -41,6 +42,6 @@ export function createAnswers(ports: HealthPorts): (request: HealthRequest) => P
 }
 
 /** Returns a text that changes when a pull ends or the state of the volume changes. */
-function markOf({ pulls, volume }: HealthFacts): string {
+function markOf({ pulls, volume }: DaemonFacts): string {
   return `${pulls.ok.count} ${pulls.failed.count} ${volume.state}`;
 }

@@ -1,5 +1,5 @@
+import type { DaemonFacts } from '../daemon/index.ts';
 import type { PlainError } from '../errors/index.ts';
-import type { HealthFacts } from './types.ts';
 
 /** The version of the document's format. */
 const SCHEMA = 1;
@@ -10,7 +10,7 @@ export interface HealthDocument {
 }
 
 /** Describes the daemon's health; the README lists what makes the status 503. */
-export function describeHealth(facts: HealthFacts): HealthDocument {
+export function describeHealth(facts: DaemonFacts): HealthDocument {
   const { version, uptimeSeconds, pulls, stuckThreads, obstacle } = facts;
   const { state, backing, integrity, error, stuckPrograms } = facts.volume;
   // A pull that comes during the preparation waits for it and is served then.

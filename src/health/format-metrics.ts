@@ -1,12 +1,11 @@
-import type { PullCounts, PullTimes } from '../daemon/index.ts';
+import type { DaemonFacts, PullCounts, PullTimes } from '../daemon/index.ts';
 import type { VolumeSpace, VolumeState } from '../volume/index.ts';
-import type { HealthFacts } from './types.ts';
 
 /** https://prometheus.io/docs/instrumenting/exposition_formats/#basic-info */
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 export interface MetricsInput {
-  readonly facts: HealthFacts;
+  readonly facts: DaemonFacts;
   readonly space: VolumeSpace | undefined;
   readonly rssBytes: number;
 }

@@ -1,2 +1,2 @@
 export { openHealthServer } from './open-health-server.ts';
-export type { HealthFacts, HealthServer } from './types.ts';
+export type { HealthServer } from './types.ts';

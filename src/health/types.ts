@@ -1,27 +1,15 @@
-import type { PullCounts } from '../daemon/index.ts';
+import type { DaemonFacts } from '../daemon/index.ts';
 import type { SealiftError } from '../errors/index.ts';
 import type { Limits } from '../limits/index.ts';
-import type { VolumeSpace, VolumeSummary } from '../volume/index.ts';
+import type { VolumeSpace } from '../volume/index.ts';
 
 /** The address of the server: a unix socket or a port of the loopback interface. */
 export type ListenAddress =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
 
-/** What is known without reading from the disk. */
-export interface HealthFacts {
-  readonly version: string;
-  readonly uptimeSeconds: number;
-  readonly pulls: PullCounts;
-  readonly volume: VolumeSummary;
-  /** The number of threads that hang in a system call. */
-  readonly stuckThreads: number;
-  /** Why pulls are refused now; undefined when they are served. */
-  readonly obstacle: SealiftError | undefined;
-}
-
 export interface HealthPorts {
-  readonly facts: () => HealthFacts;
+  readonly facts: () => DaemonFacts;
   /** Measures the store's file system in a worker; undefined when it does not answer or nothing is mounted. */
   readonly measureSpace: () => Promise<VolumeSpace | undefined>;
   readonly rssBytes: () => number;

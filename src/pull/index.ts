@@ -4,6 +4,7 @@ export type { LayerFormat } from './layer-format.ts';
 export { listImages, pruneStore, removeImages } from './manage-images.ts';
 export type { ImagePorts, PullPorts, RunBundleOperation } from './ports.ts';
 export { pullImage } from './pull-image.ts';
+export { chooseStoreFormat, type StoreBacking } from './store-backing.ts';
 export { sweepStore } from './sweep-store.ts';
 export type {
   InspectedLayer,

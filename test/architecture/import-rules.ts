@@ -30,7 +30,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack', 'layer-formats'],
   ],
   cli: ['bytes', 'errors', 'limits', 'oci', 'config', 'pull'],
-  daemon: ['bytes', 'errors', 'limits', 'oci', 'config', 'log', 'pull'],
+  daemon: ['bytes', 'errors', 'limits', 'oci', 'config', 'log', 'pull', 'volume'],
   ttrpc: ['errors', 'limits'],
   health: ['errors', 'limits', 'ttrpc'],
   api: ['errors', 'limits', 'log', 'ttrpc'],
@@ -74,7 +74,8 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   health: ['daemon', 'volume'],
   endpoints: ['signature'],
   signature: ['resources'],
-  pull: ['endpoints'],
+  pull: ['config', 'endpoints'],
+  daemon: ['api'],
 };
 
 /** Folders that are rooms of their own inside a room. Their index may be imported from outside. */
@@ -97,7 +98,7 @@ export const OPEN_FILES: readonly string[] = [
   'src/workers/messages.ts',
   // Each program loads its own wiring, and the other's with everything behind it stays out of memory.
   'src/compose/cli.ts',
-  'src/daemon/run-daemon.ts',
+  'src/compose/daemon.ts',
 ];
 
 /** Tables of data, which may be longer than other files: cutting one in two makes it harder to search. */

@@ -1,24 +1,22 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { resolveDaemonConfiguration } from '../../../src/config/index.ts';
-import { composeDaemon, type DaemonServices } from '../../../src/daemon/daemon-stores.ts';
 import { umount } from '../../../src/platform/index.ts';
 import { PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';
 import { dir, file } from '../../support/builders/tar-builder.ts';
-import { SILENT_LOGGER } from '../../support/daemons/silent-logger.ts';
+import { openSocketlessDaemon, type SocketlessDaemon } from '../../support/daemons/socketless-daemon.ts';
 import { mustRun } from '../../support/machine/commands.ts';
 import { loopsBelow } from '../../support/machine/loops.ts';
 import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { openBundledPool } from '../../support/pools/pools.ts';
 
 const NEVER = new AbortController().signal;
 
 /** The daemon without its sockets, its memory a tmpfs of the test's own. */
 describeWith(['root'], 'pulls of the daemon', () => {
   let bed: PullBed;
-  let daemon: DaemonServices;
+  let daemon: SocketlessDaemon;
   let measured: unknown[];
   let measure: () => Promise<void>;
 
@@ -46,15 +44,9 @@ describeWith(['root'], 'pulls of the daemon', () => {
       kernelCommandLine: '',
       imagepuller: undefined,
     });
-    daemon = composeDaemon({
-      version: 'test',
-      log: SILENT_LOGGER,
-      configuration: () => configuration,
-      failure: () => undefined,
-      currentBacking: async () => ({ kind: 'memory', directory: bed.path('memory'), reason: 'test' }),
-      reportStall: () => undefined,
-      checkpoint: () => undefined,
-      openPool: openBundledPool,
+    daemon = openSocketlessDaemon({
+      loaded: { configuration, failure: undefined },
+      memory: bed.path('memory'),
       measure: async (image) => {
         measured.push(image);
         await measure();

@@ -1,35 +1,30 @@
 import { mkdirSync } from 'node:fs';
 import type { DaemonConfiguration } from '../../../src/config/index.ts';
-import { composeDaemon, type DaemonServices } from '../../../src/daemon/daemon-stores.ts';
 import { umount } from '../../../src/platform/index.ts';
 import { type DaemonSample, resolveSample } from '../daemons/daemon-texts.ts';
-import { SILENT_LOGGER } from '../daemons/silent-logger.ts';
+import { openSocketlessDaemon, type SocketlessDaemon } from '../daemons/socketless-daemon.ts';
 import { mustRun } from '../machine/commands.ts';
 import { unmountBelow } from '../machine/mounts.ts';
-import { openBundledPool } from '../pools/pools.ts';
 import { PullBed } from './pull-bed.ts';
 
 /** The daemon without its sockets, its memory a tmpfs of the test's own, and a registry in this process. Takes root. */
 export class DaemonBed implements AsyncDisposable {
   readonly bed: PullBed;
-  readonly daemon: DaemonServices;
+  readonly daemon: SocketlessDaemon;
   #configuration: DaemonConfiguration;
   #bundles = 0;
 
   private constructor(bed: PullBed, memory: string, sample: DaemonSample) {
     this.bed = bed;
     this.#configuration = resolveIn(bed, sample);
-    this.daemon = composeDaemon({
-      version: 'test',
-      log: SILENT_LOGGER,
-      configuration: () => this.#configuration,
-      failure: () => undefined,
-      currentBacking: async () => ({ kind: 'memory', directory: memory, reason: 'test' }),
-      reportStall: () => undefined,
-      measure: async () => {},
-      checkpoint: () => {},
-      openPool: openBundledPool,
-    });
+    const configuration = () => this.#configuration;
+    const loaded = {
+      get configuration() {
+        return configuration();
+      },
+      failure: undefined,
+    };
+    this.daemon = openSocketlessDaemon({ loaded, memory });
   }
 
   /** The tables of the sample's file come behind `[store]` and `[api]`. */

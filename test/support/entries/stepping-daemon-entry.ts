@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { runDaemon } from '../../../src/daemon/run-daemon.ts';
+import { runSealiftd } from '../../../src/compose/daemon.ts';
 import { collectAllGarbage } from '../../../src/platform/index.ts';
 import { CHECKPOINT_VARIABLE, createCheckpoint, LIVE_BYTES } from '../programs/checkpoint-folder.ts';
 
@@ -22,7 +22,7 @@ process.umask(0o022);
 const folder = process.env[CHECKPOINT_VARIABLE];
 if (folder !== undefined) process.on('SIGUSR2', () => void writeLiveBytes(folder));
 process.exit(
-  await runDaemon({
+  await runSealiftd({
     configFile: process.argv[2],
     environment: process.env,
     version: 'test',

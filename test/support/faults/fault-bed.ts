@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadPolicy, type Parts, pullPorts, type StoreBacking } from '../../../src/compose/parts.ts';
+import { loadPolicy, type Parts, pullPorts } from '../../../src/compose/parts.ts';
 import {
   type Configuration,
   limitsOf,
@@ -12,7 +12,7 @@ import {
 } from '../../../src/config/index.ts';
 import { cliEndpoints } from '../../../src/endpoints/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
-import { type PullResult, pullImage } from '../../../src/pull/index.ts';
+import { type PullResult, pullImage, type StoreBacking } from '../../../src/pull/index.ts';
 import { createResourceLoader } from '../../../src/resources/index.ts';
 import { openBundledPool } from '../pools/pools.ts';
 

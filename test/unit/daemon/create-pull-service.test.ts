@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createPullService, type PullServicePorts } from '../../../src/daemon/index.ts';
+import { createPullService } from '../../../src/daemon/create-pull-service.ts';
+import type { PullServicePorts } from '../../../src/daemon/types.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import type { Logger } from '../../../src/log/index.ts';
 import type { PullRequest, PullResult } from '../../../src/pull/index.ts';

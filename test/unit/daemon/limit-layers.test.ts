@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { limitLayers } from '../../../src/daemon/index.ts';
+import { limitLayers } from '../../../src/daemon/limit-layers.ts';
 import type { PullPorts } from '../../../src/pull/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 

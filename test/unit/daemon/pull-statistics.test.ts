@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { countPulls, PullStatistics } from '../../../src/daemon/index.ts';
+import { countPulls } from '../../../src/daemon/count-pulls.ts';
+import { PullStatistics } from '../../../src/daemon/pull-statistics.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { PullStatistics } from '../../../src/daemon/index.ts';
+import type { DaemonFacts } from '../../../src/daemon/index.ts';
+import { PullStatistics } from '../../../src/daemon/pull-statistics.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { createAnswers } from '../../../src/health/answer-request.ts';
-import type { HealthFacts, HealthPorts } from '../../../src/health/types.ts';
+import type { HealthPorts } from '../../../src/health/types.ts';
 import { healthFacts } from './health-sample.ts';
 
-function world(facts: HealthFacts = healthFacts()) {
+function world(facts: DaemonFacts = healthFacts()) {
   const seen = { measured: 0, clock: 0, isSilent: false };
   const ports: HealthPorts = {
     facts: () => facts,

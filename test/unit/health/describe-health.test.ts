@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { DaemonFacts } from '../../../src/daemon/index.ts';
 import { SealiftError, toPlainError } from '../../../src/errors/index.ts';
 import { describeHealth } from '../../../src/health/describe-health.ts';
-import type { HealthFacts } from '../../../src/health/index.ts';
 import { healthFacts } from './health-sample.ts';
 
 const ERROR = toPlainError(new SealiftError('VOLUME_DEVICE_FAILED', 'image store: 254:0: EIO'));
@@ -24,7 +24,7 @@ describe('describeHealth', () => {
     });
   });
 
-  it.each<[string, number, Partial<HealthFacts>, Partial<HealthFacts['volume']>]>([
+  it.each<[string, number, Partial<DaemonFacts>, Partial<DaemonFacts['volume']>]>([
     ['memory for want of a device', 200, {}, { state: 'absent', backing: MEMORY }],
     ['a device that is being prepared: pulls wait for it', 200, {}, { state: 'preparing', backing: undefined }],
     ['a device that failed', 503, {}, { state: 'failed', backing: undefined, error: ERROR }],

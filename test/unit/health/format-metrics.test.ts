@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PullStatistics } from '../../../src/daemon/index.ts';
+import { PullStatistics } from '../../../src/daemon/pull-statistics.ts';
 import { formatMetrics } from '../../../src/health/format-metrics.ts';
 import { healthFacts } from './health-sample.ts';
 

@@ -1,11 +1,11 @@
-import { PullStatistics } from '../../../src/daemon/index.ts';
-import type { HealthFacts } from '../../../src/health/index.ts';
+import type { DaemonFacts } from '../../../src/daemon/index.ts';
+import { PullStatistics } from '../../../src/daemon/pull-statistics.ts';
 
 /** A daemon with a disk that has pulled nothing yet. */
 export function healthFacts(
-  change: Partial<HealthFacts> = {},
-  volume: Partial<HealthFacts['volume']> = {},
-): HealthFacts {
+  change: Partial<DaemonFacts> = {},
+  volume: Partial<DaemonFacts['volume']> = {},
+): DaemonFacts {
   return {
     version: '1.2.3',
     uptimeSeconds: 12.4,

@@ -1,0 +1,200 @@
+import { readFileSync } from 'node:fs';
+import { createPassThrough, extendRuntimeMeasurement, openApiServer, pulledImageEvent } from '../api/index.ts';
+import {
+  assertQualified,
+  type DaemonConfiguration,
+  type Environment,
+  limitsOf,
+  loadDaemonConfiguration,
+  loadDaemonRegistries,
+} from '../config/index.ts';
+import {
+  createDaemonService,
+  createMeasurement,
+  type DaemonService,
+  DaemonStores,
+  type HealthSources,
+  type LoadedConfiguration,
+  logProgress,
+  type PullServicePorts,
+  ReloadableConfiguration,
+  runDaemon,
+  type StorePull,
+  sweepBacking,
+} from '../daemon/index.ts';
+import { daemonEndpoints } from '../endpoints/index.ts';
+import { type Logger, openLogger } from '../log/index.ts';
+import { createCommandRunner, notifySupervisor, releaseMemory } from '../platform/index.ts';
+import type { ProgressEvent, PullPorts } from '../pull/index.ts';
+import { createResourceLoader } from '../resources/index.ts';
+import { openVolume, type Volume } from '../volume/index.ts';
+import {
+  CLOCK,
+  daemonBacking,
+  loadPolicy,
+  type OpenPool,
+  openPool,
+  type Parts,
+  pullPorts,
+  runVolumeIn,
+  storePorts,
+  volumeSettings,
+} from './parts.ts';
+
+/** Layers come in bursts, when a pod starts; afterwards threads, and what they have left behind, only hold memory. */
+const WORKER_IDLE_MS = 15_000;
+
+export interface DaemonSurroundings {
+  /** Given with -c. */
+  readonly configFile: string | undefined;
+  readonly environment: Environment;
+  readonly version: string;
+  readonly onSignal: (name: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void) => void;
+  /** Called at named moments, so that crash tests hit them exactly. */
+  readonly checkpoint: (name: string) => void;
+}
+
+/** Serves until a signal stops the daemon; returns the exit code. */
+export async function runSealiftd(surroundings: DaemonSurroundings): Promise<number> {
+  const { configFile: file, environment, version, onSignal, checkpoint } = surroundings;
+  const loaded = new ReloadableConfiguration(() => {
+    const kernelCommandLine = readFileSync('/proc/cmdline').toString('utf8');
+    return loadDaemonConfiguration({ file, environment, kernelCommandLine });
+  });
+  const { configuration } = loaded;
+  const log = await openLogger({ level: configuration.log.level.value });
+  const parts = openDaemonParts(configuration, { version, checkpoint });
+  const { pool, limits } = parts;
+  const volume = openVolume(volumeSettings(configuration, limits), {
+    commands: createCommandRunner({ maxOutputBytes: limits.maxProgramOutputBytes }),
+    runOperation: runVolumeIn(pool),
+    clock: CLOCK,
+    checkpoint,
+  });
+  const measure = createMeasurement({
+    socketPath: () => loaded.configuration.api.aaSocket.value,
+    extend: ({ image, digest }, options) =>
+      extendRuntimeMeasurement({ ...options, ...pulledImageEvent(image, digest) }),
+    log,
+  });
+  const { passthroughSocket, sockets } = configuration.api;
+  const passThrough =
+    passthroughSocket.value === undefined ? undefined : createPassThrough(passthroughSocket.value, limits);
+  return runDaemon({
+    version,
+    loaded,
+    service: composeDaemonService({ loaded, parts, volume, measure, log }),
+    volume,
+    log,
+    onSignal,
+    openApi: (calls) => openApiServer({ sockets: sockets.value, ports: { ...calls, passThrough }, limits, log }),
+    openHealth: (sources) => openHealth(sources, loaded.configuration, log),
+    notify: (assignment) => notifySupervisor(environment['NOTIFY_SOCKET'], assignment),
+    stuckThreads: () => pool.stuckThreads,
+    closeThreads: () => pool.close(),
+    releaseMemory,
+    clock: CLOCK,
+  });
+}
+
+export interface DaemonPartsOptions {
+  readonly version: string;
+  readonly checkpoint: (name: string) => void;
+  readonly openPool?: OpenPool;
+}
+
+/** Opens the worker threads of the daemon, which the caller closes. Limits are those of the start. */
+export function openDaemonParts(
+  configuration: DaemonConfiguration,
+  { version, checkpoint, openPool: open = openPool }: DaemonPartsOptions,
+): Parts {
+  const limits = limitsOf(configuration);
+  const pool = open(limits, WORKER_IDLE_MS, releaseMemory);
+  return {
+    configuration,
+    limits,
+    pool,
+    userAgent: `sealift/${version}`,
+    resources: createResourceLoader(),
+    checkpoint,
+  };
+}
+
+export interface DaemonServiceParts {
+  readonly loaded: LoadedConfiguration;
+  readonly parts: Parts;
+  readonly volume: Pick<Volume, 'backing' | 'reportStall'>;
+  readonly measure: PullServicePorts['measure'];
+  readonly log: Logger;
+}
+
+/** The daemon without its sockets. */
+export function composeDaemonService({ loaded, parts, volume, measure, log }: DaemonServiceParts): DaemonService {
+  const { configuration } = loaded;
+  const directory = configuration.volume.memoryMountPoint.value;
+  const stores = new DaemonStores({
+    currentBacking: async () => {
+      const backing = await volume.backing();
+      return daemonBacking(loaded.configuration, backing);
+    },
+    memoryBacking: daemonBacking(configuration, { kind: 'memory', directory, reason: 'used before' }),
+    accessStore: (backing) => {
+      const ports = storePorts(parts, backing);
+      const onProgress = (event: ProgressEvent): void => logProgress(event, log);
+      return { ...ports, sweep: (options) => sweepBacking(ports, { ...options, onProgress }) };
+    },
+    stuckThreads: () => parts.pool.stuckThreads,
+  });
+  return createDaemonService({
+    loaded,
+    stores,
+    pullPorts: (pull) => daemonPullPorts(pull, parts),
+    bundlePorts: (backing) => storePorts(parts, backing),
+    reportStall: (error) => volume.reportStall(error),
+    measure,
+    readMountinfo: () => readFileSync('/proc/self/mountinfo', 'latin1'),
+    readResolvConf,
+    clock: CLOCK,
+    log,
+    checkpoint: parts.checkpoint,
+  });
+}
+
+async function daemonPullPorts(pull: StorePull, daemonParts: Parts): Promise<PullPorts> {
+  const { configuration, reference, backing, onProgress, signal } = pull;
+  const parts = { ...daemonParts, configuration };
+  const { resources, limits } = parts;
+  const load = { resources, maxBytes: limits.maxConfigurationBytes, signal };
+  const registries = await loadDaemonRegistries(configuration, load);
+  assertQualified(registries, reference);
+  return pullPorts(parts, {
+    backing,
+    policy: await loadPolicy(parts, { inline: configuration.inlinePolicy.value, signal }),
+    findEndpoints: daemonEndpoints(parts, registries),
+    onProgress,
+    // The watch over mounts sweeps within a second.
+    sweepsStore: false,
+  });
+}
+
+async function openHealth(sources: HealthSources, configuration: DaemonConfiguration, log: Logger) {
+  const address = configuration.api.health.value;
+  if (address === undefined) return undefined;
+  // Loaded only when it is configured: the HTTP server takes memory.
+  const { openHealthServer } = await import('../health/index.ts');
+  return openHealthServer({
+    address,
+    limits: limitsOf(configuration),
+    ports: { ...sources, rssBytes: () => process.memoryUsage.rss(), nowMs: () => CLOCK.nowMs() },
+    onFault: ({ code, message }) => log.debug({ code, error: message }, 'health request refused'),
+  });
+}
+
+function readResolvConf(path: string): string | undefined {
+  try {
+    return readFileSync(path).toString('utf8');
+  } catch {
+    // The kata agent has not mounted it yet.
+    return undefined;
+  }
+}

@@ -1,0 +1,163 @@
+import { type DaemonConfiguration, obstacleError } from '../config/index.ts';
+import { SealiftError } from '../errors/index.ts';
+import type { Logger } from '../log/index.ts';
+import {
+  type ProgressEvent,
+  type PullPorts,
+  type PullResult,
+  pullImage,
+  type StoreBacking,
+  unmountBundle,
+} from '../pull/index.ts';
+import { countPulls } from './count-pulls.ts';
+import { createPullService } from './create-pull-service.ts';
+import type { DaemonStores } from './daemon-stores.ts';
+import { explainSpace } from './explain-space.ts';
+import { limitLayers } from './limit-layers.ts';
+import { type PullCounts, PullStatistics } from './pull-statistics.ts';
+import type { LoadedConfiguration } from './reloadable-configuration.ts';
+import type { PullService, PullServicePorts } from './types.ts';
+import { createResolverGate } from './wait-for-resolver.ts';
+import { createMountWatch } from './watch-mounts.ts';
+
+const MOUNT_WATCH_MS = 1_000;
+const RESOLVER_TIMEOUT_MS = 10_000;
+const RESOLV_CONF = '/etc/resolv.conf';
+
+/** One pull of an image into one store. */
+export interface StorePull {
+  /** The configuration that holds for this pull. */
+  readonly configuration: DaemonConfiguration;
+  /** As the agent wrote it. */
+  readonly reference: string;
+  readonly backing: StoreBacking;
+  readonly onProgress: (event: ProgressEvent) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface DaemonServicePorts {
+  /** Read at the beginning of each pull: a reload changes it. */
+  readonly loaded: LoadedConfiguration;
+  readonly stores: DaemonStores;
+  /** Loads what the configuration of one pull names. */
+  readonly pullPorts: (pull: StorePull) => Promise<PullPorts>;
+  /** How a bundle in a store is undone. */
+  readonly bundlePorts: (backing: StoreBacking) => Parameters<typeof unmountBundle>[1];
+  /** Called when a pull waited in vain for the store's file system. */
+  readonly reportStall: (error: Error) => void;
+  readonly measure: PullServicePorts['measure'];
+  /** Returns the text of /proc/self/mountinfo. */
+  readonly readMountinfo: () => string;
+  /** Returns the text of resolv.conf; undefined: there is none yet. */
+  readonly readResolvConf: (path: string) => string | undefined;
+  readonly clock: { nowMs(): number; sleep(ms: number, signal: AbortSignal): Promise<void> };
+  readonly log: Logger;
+  /** Called at named moments, so that crash tests hit them exactly. */
+  readonly checkpoint: (name: string) => void;
+}
+
+/** Everything the daemon does, apart from sockets and the volume. */
+export interface DaemonService {
+  readonly pulls: PullService;
+  readonly counts: PullCounts;
+  /** Returns why every pull is refused now, whatever the state of the volume. */
+  obstacle(): SealiftError | undefined;
+  /** Starts looking for containers that are gone. */
+  watch(): void;
+  /** Ends the watch. */
+  stop(): void;
+}
+
+/**
+ * Builds the service. A pull is, from the outside in: counted; bounded, logged and measured (`createPullService`); noted
+ * for the watch over mounts; and given at most so many layers at a time (`limitLayers`).
+ */
+export function createDaemonService(ports: DaemonServicePorts): DaemonService {
+  const { loaded, stores, clock, log, checkpoint } = ports;
+  const statistics = new PullStatistics();
+  const nowMs = () => clock.nowMs();
+  const obstacle = () => stores.stall() ?? loaded.failure ?? obstacleError(loaded.configuration);
+  const mountWatch = createMountWatch({ readMountinfo: ports.readMountinfo, onUnmount: () => stores.sweep() });
+  const pulls = createPullService({
+    settings: () => ({ bundleRoots: loaded.configuration.api.bundleRoots.value, obstacle: obstacle() }),
+    maxPulls: loaded.configuration.api.maxPulls.value,
+    pull: async (request, options) => {
+      try {
+        return await pullIntoStore(request, { ...options, ports, statistics });
+      } finally {
+        // Its mount may be gone before the watch has seen it, and a pull that failed may have left something.
+        mountWatch.expect();
+      }
+    },
+    undo: async (bundlePath) => {
+      await unmountBundle(bundlePath, ports.bundlePorts(await stores.current()), { keepConfig: true });
+    },
+    waitForResolver: createResolverGate(RESOLVER_TIMEOUT_MS, {
+      readResolvConf: () => ports.readResolvConf(RESOLV_CONF),
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+      nowMs,
+      onTimeout: (waitedMs) => log.warn({ path: RESOLV_CONF, waitedMs }, 'no nameserver yet'),
+    }),
+    measure: ports.measure,
+    log,
+    checkpoint,
+    nowMs,
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const look = (): void => {
+    mountWatch.look().catch((error: unknown) => log.error({ error: String(error) }, 'looking for mounts failed'));
+    stores.lookAtDisk().catch((error: unknown) => log.error({ error: String(error) }, 'image store not usable'));
+  };
+  return {
+    pulls: countPulls(pulls, statistics, nowMs),
+    counts: statistics,
+    obstacle,
+    watch: () => {
+      if (timer !== undefined) return;
+      timer = setInterval(look, MOUNT_WATCH_MS).unref();
+      // The first look is now: a mount of an earlier run that goes within this second must not be missed.
+      look();
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
+type PullRequest = Parameters<PullServicePorts['pull']>[0];
+
+interface PullContext {
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly ports: DaemonServicePorts;
+  readonly statistics: PullStatistics;
+}
+
+async function pullIntoStore(request: PullRequest, context: PullContext): Promise<PullResult> {
+  const { signal, log, statistics } = context;
+  const { stores, pullPorts, loaded, reportStall } = context.ports;
+  const backing = await stores.current();
+  const { configuration } = loaded;
+  const onProgress = (event: ProgressEvent): void => {
+    logProgress(event, log);
+    if (event.type === 'layer' && event.state === 'done') statistics.addFetched(event.total);
+  };
+  const { reference } = request;
+  const ports = await pullPorts({ configuration, reference, backing, onProgress, signal });
+  const maxLayers = configuration.maxLayerDownloads.value;
+  const pool = maxLayers === undefined ? ports.pool : limitLayers(ports.pool, maxLayers);
+  try {
+    return await pullImage(
+      request,
+      { ...ports, pool, chooseLayerFormat: () => stores.chooseLayerFormat(backing) },
+      signal,
+    );
+  } catch (error) {
+    if (error instanceof SealiftError && error.code === 'STORE_STALLED') reportStall(error);
+    throw explainSpace(error, backing);
+  }
+}
+
+/** Logs the stages and the warnings of a pull; progress of single layers is not logged. */
+export function logProgress(event: ProgressEvent, log: Logger): void {
+  if (event.type === 'stage') log.info({ stage: event.stage }, 'pull stage');
+  if (event.type === 'warning') log.warn({}, event.message);
+}

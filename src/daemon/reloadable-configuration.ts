@@ -1,0 +1,46 @@
+import { type DaemonConfiguration, resolveDaemonConfiguration } from '../config/index.ts';
+import { asSealiftError, type SealiftError } from '../errors/index.ts';
+
+/**
+ * The configuration that holds now. With a `failure` it is the default one, and every pull is answered with the failure:
+ * that says more than a socket that is not there.
+ */
+export interface LoadedConfiguration {
+  readonly configuration: DaemonConfiguration;
+  readonly failure: SealiftError | undefined;
+}
+
+/** A configuration that a signal loads again. Loading for the first time never throws. */
+export class ReloadableConfiguration implements LoadedConfiguration {
+  readonly #load: () => DaemonConfiguration;
+  #loaded: LoadedConfiguration;
+
+  constructor(load: () => DaemonConfiguration) {
+    this.#load = load;
+    this.#loaded = this.#tryToLoad();
+  }
+
+  get configuration(): DaemonConfiguration {
+    return this.#loaded.configuration;
+  }
+
+  get failure(): SealiftError | undefined {
+    return this.#loaded.failure;
+  }
+
+  /** Returns why the files cannot be used; the configuration stays as it was then. */
+  reload(): SealiftError | undefined {
+    const loaded = this.#tryToLoad();
+    if (loaded.failure === undefined) this.#loaded = loaded;
+    return loaded.failure;
+  }
+
+  #tryToLoad(): LoadedConfiguration {
+    try {
+      return { configuration: this.#load(), failure: undefined };
+    } catch (error) {
+      const texts = { file: undefined, environment: {}, kernelCommandLine: '', imagepuller: undefined };
+      return { configuration: resolveDaemonConfiguration(texts), failure: asSealiftError(error) };
+    }
+  }
+}

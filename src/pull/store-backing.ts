@@ -1,0 +1,32 @@
+import type { LayerFormatChoice as LayerFormatSetting, VerityMode } from '../config/index.ts';
+import { chooseLayerFormat, type RunSnapshotOperation } from '../snapshot/index.ts';
+import type { LayerFormat } from './layer-format.ts';
+
+/** Where a store lies, and how far its disk can be trusted. */
+export interface StoreBacking {
+  readonly dataDir: string;
+  readonly stateDir: string;
+  readonly minFreeBytes: number;
+  readonly layerFormat: LayerFormatSetting;
+  /** Whether trees are written behind images; where `trees` are required, they always are. */
+  readonly verity: VerityMode;
+  /** `required`: the host can change the layers, so each is read through its hash tree. */
+  readonly trees: 'required' | 'unused';
+  readonly allowDirectories: boolean;
+}
+
+/**
+ * Returns how new layers of a store are written. Where the host can change them, they are images with a tree; otherwise
+ * a tree is written only when configuration asks for it. Throws `SNAPSHOT_FORMAT_UNSUPPORTED`.
+ */
+export async function chooseStoreFormat(
+  { layerFormat, verity, trees, allowDirectories }: Omit<StoreBacking, 'dataDir' | 'stateDir' | 'minFreeBytes'>,
+  runSnapshot: RunSnapshotOperation,
+  directory: string,
+): Promise<LayerFormat> {
+  const needsTrees = trees === 'required' && !allowDirectories;
+  if (layerFormat === 'directory' && !needsTrees) return { format: 'directory', verity: false };
+  const probe = await runSnapshot('probeLayerFormats', { directory });
+  const { format } = chooseLayerFormat(probe, needsTrees ? 'erofs' : layerFormat);
+  return { format, verity: format === 'erofs' && (trees === 'required' || verity === 'always') };
+}

@@ -1,0 +1,47 @@
+import { composeDaemonService, openDaemonParts } from '../../../src/compose/daemon.ts';
+import type { Parts } from '../../../src/compose/parts.ts';
+import type { DaemonService, LoadedConfiguration, PullServicePorts } from '../../../src/daemon/index.ts';
+import { openBundledPool } from '../pools/pools.ts';
+import { SILENT_LOGGER } from './silent-logger.ts';
+
+/** The daemon without its sockets; `stop` ends its threads as well. */
+export interface SocketlessDaemon extends DaemonService {
+  readonly parts: Parts;
+}
+
+export interface SocketlessOptions {
+  readonly loaded: LoadedConfiguration;
+  /** The directory that images go to, a mount of memory. */
+  readonly memory: string;
+  readonly measure?: PullServicePorts['measure'];
+}
+
+export function openSocketlessDaemon({
+  loaded,
+  memory,
+  measure = async () => {},
+}: SocketlessOptions): SocketlessDaemon {
+  const parts = openDaemonParts(loaded.configuration, {
+    version: 'test',
+    checkpoint: () => {},
+    openPool: openBundledPool,
+  });
+  const service = composeDaemonService({
+    loaded,
+    parts,
+    volume: {
+      backing: async () => ({ kind: 'memory', directory: memory, reason: 'test' }),
+      reportStall: () => undefined,
+    },
+    measure,
+    log: SILENT_LOGGER,
+  });
+  return {
+    ...service,
+    parts,
+    stop: () => {
+      service.stop();
+      parts.pool.close();
+    },
+  };
+}
