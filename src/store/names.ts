@@ -1,20 +1,11 @@
-import type { Digest } from '../oci/index.ts';
 import { readCheckedRecord, writeCheckedRecord } from './checked-record.ts';
 import { statePath } from './layout.ts';
-import { readUnlessDamaged, recordCorrupt, recordPaths, removeRecord } from './record-file.ts';
+import { readUnlessDamaged, recordPaths, removeRecord } from './record-file.ts';
 import { nameRecordSchema } from './schema.ts';
 import type { NameRecord } from './types.ts';
 
 export function putName(stateDir: string, record: NameRecord): void {
   writeCheckedRecord(statePath.name(stateDir, record.reference), record);
-}
-
-/** Throws `STORE_RECORD_CORRUPT`: a name that leads elsewhere must not look like one that was never pulled. */
-export function getName(stateDir: string, reference: string): Digest | undefined {
-  const path = statePath.name(stateDir, reference);
-  const record = readCheckedRecord(path, nameRecordSchema);
-  if (record !== undefined && record.reference !== reference) throw recordCorrupt(path, `is of ${record.reference}`);
-  return record?.digest;
 }
 
 /** Damaged records are left out. */

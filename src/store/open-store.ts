@@ -9,7 +9,7 @@ import { writeLayerRecord } from './layer-record.ts';
 import { openLease } from './lease.ts';
 import { listImages } from './list-images.ts';
 import { putMount, removeMount } from './mount-record.ts';
-import { getName, putName } from './names.ts';
+import { putName } from './names.ts';
 import { createPresenceCheck } from './presence-check.ts';
 import { prune } from './prune.ts';
 import { findLayer, reconcileLayer } from './reconcile-layer.ts';
@@ -77,7 +77,7 @@ function layersOf(context: StoreContext): Pick<Store, 'findLayer' | 'withLayer' 
   };
 }
 
-type DocumentsAndNames = 'putManifest' | 'getManifest' | 'putConfig' | 'getConfig' | 'putName' | 'getName';
+type DocumentsAndNames = 'putManifest' | 'getManifest' | 'putConfig' | 'getConfig' | 'putName';
 
 function imagesOf(context: StoreContext): Pick<Store, DocumentsAndNames | 'putImage' | 'listImages'> {
   const { stateDir, epochMs, findMountedUppers } = context.options;
@@ -87,7 +87,6 @@ function imagesOf(context: StoreContext): Pick<Store, DocumentsAndNames | 'putIm
     putConfig: (digest, bytes) => putDocument(stateDir, 'configs', digest, bytes),
     getConfig: (digest) => getDocument(stateDir, 'configs', digest),
     putName: (reference, digest, via = []) => putName(stateDir, { reference, digest, via }),
-    getName: (reference) => getName(stateDir, reference),
     putImage: (image) => putImage(stateDir, { ...image, pulledAt: new Date(epochMs()).toISOString() }),
     listImages: () => {
       const index = readIndex(stateDir);

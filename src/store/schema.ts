@@ -18,7 +18,8 @@ const layerFactsSchema = z.strictObject({
   implied: z.array(z.strictObject({ path: byteString, cut: z.boolean() })),
   unresolvedLinks: z.array(z.strictObject({ path: byteString, target: byteString })),
   marked: z.array(byteString),
-  opaqueRoot: z.boolean(),
+  /** Written by earlier versions; ignored, so that their layers are not fetched again. */
+  opaqueRoot: z.exactOptional(z.boolean()),
   dropped: z.record(z.string(), count),
 }) satisfies z.ZodType<LayerFacts>;
 

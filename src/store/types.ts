@@ -266,9 +266,8 @@ export interface Store extends MountShelf {
   getManifest(digest: Digest): Uint8Array | undefined;
   putConfig(digest: Digest, bytes: Uint8Array): void;
   getConfig(digest: Digest): Uint8Array | undefined;
-  /** The digest that a name was resolved to last. Reading throws `STORE_RECORD_CORRUPT`. */
+  /** Records the digest that a name was resolved to last. */
   putName(reference: string, digest: Digest, via?: readonly Digest[]): void;
-  getName(reference: string): Digest | undefined;
   /** An image that is whole; `pulledAt` is now. Its names come after it. */
   putImage(image: Omit<ImageRecord, 'pulledAt'>): void;
   listImages(): readonly StoredImage[];

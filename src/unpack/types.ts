@@ -68,8 +68,6 @@ export interface LayerFacts {
    * list the whiteouts, or show a directory that exists only because of an opaque mark.
    */
   readonly marked: readonly ByteString[];
-  /** The layer hides everything below: an opaque mark on the root, which overlayfs does not look at there. */
-  readonly opaqueRoot: boolean;
   /** How often something was left out on purpose, by reason, e.g. `overlay-xattr`, `device-without-root`. */
   readonly dropped: Readonly<Record<string, number>>;
 }

@@ -133,7 +133,6 @@ export class TreeWriter implements EntrySink {
       implied: this.#implied,
       unresolvedLinks: this.#unresolved,
       marked: this.#marked,
-      opaqueRoot: this.#tree.root.opaque,
       dropped: this.#tally.toRecord(),
     };
   }

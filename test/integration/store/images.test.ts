@@ -11,6 +11,7 @@ import {
   inlineRunner,
   layerKey,
   openTestStore,
+  readName,
 } from '../../support/stores/store-fixtures.ts';
 
 const LAYER_BYTES = 64 * 1024;
@@ -155,8 +156,8 @@ describe('removing images', () => {
     expect(await remove('app:1')).toMatchObject({ names: ['example.org/app:1'], images: [], layers: [] });
     expect(store.getManifest(digestOf('app'))).toBeDefined();
     expect(names('data/layers')).toEqual(before);
-    expect(store.getName('example.org/app:1')).toBeUndefined();
-    expect(store.getName('example.org/app:2')).toBe(digestOf('app'));
+    expect(readName(scratch.join('state'), 'example.org/app:1')).toBeUndefined();
+    expect(readName(scratch.join('state'), 'example.org/app:2')).toBe(digestOf('app'));
   });
 
   it('takes the image with its last name: layers, documents and records, and says how many bytes', async () => {
@@ -199,7 +200,7 @@ describe('removing images', () => {
     await remove('app:1');
     const error = await expectFailure('STORE_IMAGE_IN_USE', () => remove('app:2'));
     expect(error.message).toContain('/run/app');
-    expect(store.getName('example.org/app:2')).toBe(digestOf('app'));
+    expect(readName(scratch.join('state'), 'example.org/app:2')).toBe(digestOf('app'));
     await expectFailure('STORE_IMAGE_IN_USE', () => store.removeImages([{ kind: 'image', digest: digestOf('app') }]));
     expect(names('data/layers')).toEqual([A]);
   });

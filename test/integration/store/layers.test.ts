@@ -10,7 +10,10 @@ import {
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
+import { readCheckedRecord, writeCheckedRecord } from '../../../src/store/checked-record.ts';
 import type { KnownLayer, Staging, Store, StoreOperation, StoreOptions } from '../../../src/store/index.ts';
+import { statePath } from '../../../src/store/layout.ts';
+import { layerRecordSchema } from '../../../src/store/schema.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { DIFF_ID, FACTS, inlineRunner, layerKey, openTestStore } from '../../support/stores/store-fixtures.ts';
@@ -294,6 +297,16 @@ describe('findLayer', () => {
     await make();
     expect(names('data/layers', KEY)).toEqual(['hello']);
     expect(await store.findLayer(KEY)).toBeDefined();
+  });
+});
+
+describe('a record of an earlier version', () => {
+  it('that has one more fact is read', async () => {
+    await make();
+    const path = statePath.layer(scratch.join('state'), KEY);
+    const record = readCheckedRecord(path, layerRecordSchema);
+    writeCheckedRecord(path, { ...record, facts: { ...FACTS, opaqueRoot: false } });
+    expect(await store.findLayer(KEY)).toMatchObject({ kind: 'published', layer: { record: { facts: FACTS } } });
   });
 });
 

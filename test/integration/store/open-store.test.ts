@@ -14,7 +14,7 @@ import type { Store, StoreOptions } from '../../../src/store/index.ts';
 import { tryLockFile } from '../../../src/store/lock-file.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { BOOT, DIFF_ID, FACTS, layerKey, openTestStore } from '../../support/stores/store-fixtures.ts';
+import { BOOT, DIFF_ID, FACTS, layerKey, openTestStore, readName } from '../../support/stores/store-fixtures.ts';
 
 const OTHER_BOOT = '99999999-2222-3333-4444-555555555555';
 const KEY = layerKey();
@@ -130,7 +130,7 @@ describe('a store of another boot', () => {
     const after = await open({ bootId: OTHER_BOOT });
     expect(existsSync(path)).toBe(false);
     expect(await after.findLayer(KEY)).toBeUndefined();
-    expect(after.getName('example.org/app:1')).toBeUndefined();
+    expect(readName(scratch.join('state'), 'example.org/app:1')).toBeUndefined();
     expect(existsSync(scratch.join('data/uppers', id))).toBe(false);
     await after.close();
     expect(readdirSync(scratch.join('data/trash'))).toEqual([]);
@@ -147,7 +147,7 @@ describe('a store of another boot', () => {
     const after = await open({ durable: true, bootId: OTHER_BOOT });
     expect((await after.findLayer(KEY))?.kind).toBe('published');
     expect(existsSync(path)).toBe(true);
-    expect(after.getName('example.org/app:1')).toBe(DIFF_ID);
+    expect(readName(scratch.join('state'), 'example.org/app:1')).toBe(DIFF_ID);
     expect(after.listMounts()).toEqual([]);
     expect(existsSync(scratch.join('data/uppers', id))).toBe(false);
     await after.close();

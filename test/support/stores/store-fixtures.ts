@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatLayerKey, isLayerKey, type LayerFormatName, type LayerKey } from '../../../src/layer-formats/index.ts';
 import { type Digest, digestHex, hashBytes, parseDigest } from '../../../src/oci/index.ts';
+import { readCheckedRecord } from '../../../src/store/checked-record.ts';
 import {
   type Clock,
   openStore,
@@ -10,6 +11,8 @@ import {
   type StoreOperation,
   type StoreOptions,
 } from '../../../src/store/index.ts';
+import { statePath } from '../../../src/store/layout.ts';
+import { nameRecordSchema } from '../../../src/store/schema.ts';
 import type { LayerFacts } from '../../../src/unpack/index.ts';
 
 export const BOOT = '11111111-2222-3333-4444-555555555555';
@@ -27,12 +30,16 @@ export const FACTS: LayerFacts = {
   implied: [],
   unresolvedLinks: [],
   marked: [],
-  opaqueRoot: false,
   dropped: {},
 };
 
 function keyOf(format: LayerFormatName, hex: string): LayerKey {
   return formatLayerKey({ format, writerVersion: 1, kind: 'diffid', hex, domain: undefined });
+}
+
+/** Reads the digest that a name leads to. Throws `STORE_RECORD_CORRUPT`. */
+export function readName(stateDir: string, reference: string): Digest | undefined {
+  return readCheckedRecord(statePath.name(stateDir, reference), nameRecordSchema)?.digest;
 }
 
 /** A key made of one repeated byte, for a layer that is a directory. */
