@@ -29,6 +29,7 @@ export function describeLayer(file: FileRange, examined: ExaminedLayer, diffId: 
  * for byte, including the media type that says gzip, so that its digest is the same. A compressed layer is described as
  * it is in the archive, whereas containers/image decompresses it first.
  * https://github.com/containers/image/blob/v5.30.2/docker/internal/tarfile/src.go (GetManifest)
+ * ADR 0020 says why, docs/adr/0020-images-in-files.md.
  */
 export function formatDockerManifest(
   config: { readonly digest: Digest; readonly size: number },

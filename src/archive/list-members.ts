@@ -23,6 +23,7 @@ function invalid(what: string, cause?: unknown): SealiftError {
 /**
  * Feeds tar-stream with the headers of an archive, one block at a time, and with zeros for the contents, which are
  * skipped in the file. An archive of gigabytes is listed by reading its headers only.
+ * ADR 0020 says why, docs/adr/0020-images-in-files.md.
  */
 class MemberReader {
   readonly #file: FileRange;

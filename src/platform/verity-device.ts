@@ -31,6 +31,7 @@ type Checkpoint = (name: string) => void;
 /**
  * Creates the mapping, or finds one of the same name, whose table must be equal in every word. The mapping is held open
  * and is removed with its last user, so that a process that dies leaves none. Throws `PLATFORM_CALL_FAILED`.
+ * ADR 0015 says why images are read through dm-verity, docs/adr/0015-image-store.md.
  */
 export function openVerity(options: VerityOptions, checkpoint: Checkpoint = () => {}): VerityDevice {
   const { name } = options;

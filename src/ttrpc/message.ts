@@ -148,7 +148,7 @@ export function optionalUint64Field(number: number): Field<bigint | undefined> {
   };
 }
 
-/** Of several occurrences the last one counts: they are not merged, since no known peer splits a message. */
+/** The last of several occurrences counts: they are not merged, since no known peer splits a message. */
 export function messageField<Message>(number: number, codec: MessageCodec<Message>): Field<Message | undefined> {
   return {
     number,

@@ -9,7 +9,10 @@ import type { ServerOptions, TtrpcServer } from './types.ts';
 /** How long methods may clean up after they were aborted. */
 const ABORT_GRACE_MS = 1_000;
 
-/** Serves `services` on a unix socket. Throws `TTRPC_SOCKET_INVALID`. */
+/**
+ * Serves `services` on a unix socket. Throws `TTRPC_SOCKET_INVALID`. ADR 0016 says why the server is our own,
+ * docs/adr/0016-the-hubs-place.md.
+ */
 export async function openTtrpcServer(options: ServerOptions): Promise<TtrpcServer> {
   const clients = new Clients(options);
   // Like containerd's server: a client that closes its side of the connection is gone.

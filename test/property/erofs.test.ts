@@ -20,7 +20,7 @@ import { describeWith } from '../support/machine/needs.ts';
 import { Scratch } from '../support/machine/scratch.ts';
 import { IS_SOAK } from '../support/soak.ts';
 
-/** Names as bytes, few of them often, so that entries meet; none is a dot, and none begins like a whiteout. */
+/** Names as bytes, a few of them often, so that entries collide; none is a dot, and none begins like a whiteout. */
 const name = fc.oneof(
   { weight: 8, arbitrary: fc.constantFrom('a', 'b', 'lib', '!', '\xe4\xff', 'n'.repeat(200)) },
   {
@@ -69,7 +69,7 @@ const member: fc.Arbitrary<TarMember> = fc.oneof(
 );
 
 const layer = fc.array(member, { maxLength: 12 });
-/** The first has something for the others to meet. */
+/** The first layer has entries with which those of the others can collide. */
 const layers = fc
   .array(layer, { minLength: 1, maxLength: 3 })
   .map((stack) => [[dir('a'), dir('b'), file('b/a', 'below'), symlink('lib', 'b')], ...stack]);

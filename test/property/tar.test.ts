@@ -16,7 +16,7 @@ import {
 import { type ListedEntry, listTar } from '../support/oracles/tar-listing.ts';
 
 const BLOCK = 512;
-/** A longer fuzz run brings its own time limit. */
+/** The time limit; a longer fuzz run sets its own. */
 const { interruptAfterTimeLimit: fuzzMs = 5_000 } = fc.readConfigureGlobal();
 
 /** Names as bytes: no NUL, no component beyond the limits, no slash at the end. */
@@ -140,10 +140,10 @@ describe('readTar', () => {
 const streamMember = fc.record({
   name: fc.stringMatching(/^[a-zäöü]{1,40}(\/[a-zé]{1,70}){0,3}$/),
   content: fc.uint8Array({ maxLength: 1200 }),
-  // tar-stream takes mode 0 for "not given", and writes owners in six digits.
+  // tar-stream treats mode 0 as absent, and writes owners in six digits.
   mode: fc.integer({ min: 1, max: 0o7777 }),
   uid: fc.integer({ min: 0, max: 0o777777 }),
-  // tar-stream cuts seconds to 31 bits.
+  // tar-stream truncates seconds to 31 bits.
   seconds: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
 });
 

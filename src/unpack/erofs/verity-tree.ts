@@ -19,6 +19,7 @@ type Level = readonly Uint8Array[];
  * Builds the tree of https://docs.kernel.org/admin-guide/device-mapper/verity.html#hash-tree: hash type 1, SHA-256,
  * blocks of 4096 bytes, no salt, no superblock. `leaves` are the digests of the data blocks, at least one; all pieces
  * but the last are whole blocks of digests and become part of the tree.
+ * ADR 0015 says why an image has a tree, docs/adr/0015-image-store.md.
  */
 export function buildVerityTree(leaves: readonly Uint8Array[]): VerityTree {
   let level = padLevel(leaves);

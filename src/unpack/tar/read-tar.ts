@@ -11,7 +11,8 @@ import { resolveMember } from './resolve-member.ts';
 /**
  * Creates the strict tar reader. It accepts no archive that Go's archive/tar refuses, and passes entries and content to
  * `sink` as they arrive; content is passed as parts of the written chunks. Throws TAR_INVALID, TAR_UNSUPPORTED or
- * LAYER_LIMIT_EXCEEDED. Bytes after the end marker are ignored.
+ * LAYER_LIMIT_EXCEEDED. Bytes after the end marker are ignored. ADR 0001 says why it is a synchronous sink,
+ * docs/adr/0001-synchronous-sink-stages.md.
  */
 export function readTar(limits: Limits, sink: EntrySink): ByteSink {
   return new TarReader(limits, sink);

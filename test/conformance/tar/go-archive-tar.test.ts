@@ -17,7 +17,7 @@ const GO_TYPES = {
   '7': 'file',
 } as const;
 
-/** A listing line as the oracle writes it: fields with these values are left out. */
+/** Defaults of the fields of a listing line: the oracle omits fields with these values. */
 const DEFAULTS = {
   type: '0',
   name: '',
@@ -32,14 +32,14 @@ const DEFAULTS = {
   xattrs: {} as Readonly<Record<string, string>>,
 };
 type GoEntry = typeof DEFAULTS;
-/** The error, or the entries; `tail` is the member that ends most archives. */
+/** An error, or the entries; `tail` stands for the last member of most archives. */
 type GoVerdict = string | readonly (Partial<GoEntry> | 'tail')[];
 
 const { verdicts } = JSON.parse(
   readFileSync(new URL('../../../testdata/tar/go-verdicts.json', import.meta.url), 'utf8'),
 ) as { readonly verdicts: Readonly<Record<string, GoVerdict>> };
 
-/** Go lists fields that mean nothing for the type, and mode bits beyond the permissions. */
+/** Removes what only Go lists: fields without a meaning for the type, and mode bits other than permissions. */
 function normalizeGo(listed: Partial<GoEntry> | 'tail') {
   const entry = { ...DEFAULTS, ...(listed === 'tail' ? { name: 'tail', content: 'the tail' } : listed) };
   const type = Object.entries(GO_TYPES).find(([flag]) => flag === entry.type)?.[1];
@@ -72,7 +72,7 @@ function normalizeOurs(entry: ListedEntry) {
   };
 }
 
-/** Long values stand in the verdicts as their digest. */
+/** Replaces long values by their digest, as in the verdicts. */
 function short(bytes: string): string {
   return bytes.length <= 300 ? bytes : `sha256:${createHash('sha256').update(bytes, 'latin1').digest('hex')}`;
 }

@@ -128,15 +128,15 @@ describe('PullImage', () => {
 
   it('ends when its client gives up', async () => {
     const abort = new AbortController();
-    let tell: (reason: SealiftError) => void = () => {};
+    let report: (reason: SealiftError) => void = () => {};
     const ended = new Promise<SealiftError>((resolve) => {
-      tell = resolve;
+      report = resolve;
     });
     await using api = await new Api().open({
       pullImage: ({ signal }) =>
         new Promise((_, reject) => {
           signal.addEventListener('abort', () => {
-            tell(signal.reason);
+            report(signal.reason);
             reject(signal.reason);
           });
           abort.abort(new SealiftError('PULL_CANCELLED', 'enough'));
@@ -271,7 +271,7 @@ describe('a socket', () => {
   });
 });
 
-/** A hub that records what it gets, and answers with a status, details and bytes that no codec of ours would write. */
+/** A hub that records what it receives, and answers with a status, details and bytes that our codecs never write. */
 async function openHub(scratch: Scratch, answer: (call: MethodCall) => Promise<Reply>) {
   const path = scratch.join('hub.sock');
   const services = new Map(PASSED.map(([service, method]) => [service, new Map([[method, answer]])]));
@@ -340,12 +340,12 @@ describe('what is passed on', () => {
   it('ends at the hub when its client gives up', async () => {
     await using api = new Api();
     const abort = new AbortController();
-    let tell: (reason: SealiftError) => void = () => {};
+    let report: (reason: SealiftError) => void = () => {};
     const ended = new Promise<SealiftError>((resolve) => {
-      tell = resolve;
+      report = resolve;
     });
     const hub = await openHub(api.scratch, ({ signal }) => {
-      signal.addEventListener('abort', () => tell(signal.reason));
+      signal.addEventListener('abort', () => report(signal.reason));
       abort.abort();
       return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
     });

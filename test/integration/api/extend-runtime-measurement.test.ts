@@ -123,7 +123,7 @@ describe('extendRuntimeMeasurement', () => {
   });
 });
 
-/** A server that answers the first bytes of each client with these, or hangs up. */
+/** A server that sends these bytes after the first ones of each client, or hangs up. */
 async function answerWith(path: string, bytes: Buffer): Promise<Server> {
   const server = createServer((socket) => {
     socket.once('data', () => (bytes.byteLength === 0 ? socket.destroy() : socket.write(bytes)));

@@ -8,7 +8,7 @@ import { FRAME_TYPE, formatFrame } from '../../../src/ttrpc/frame.ts';
 import { openTtrpcServer } from '../../../src/ttrpc/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 
-/** So that a test that expects silence is over soon; everybody else answers at once. */
+/** Short, because one test waits for it; the servers of the others answer at once. */
 const TIMEOUT_MS = 300;
 
 let scratch: Scratch;
@@ -35,7 +35,7 @@ async function listen(onConnection: (socket: Socket) => void): Promise<void> {
   await new Promise<void>((resolve) => server.listen(path(), resolve));
 }
 
-/** As the hub in Rust refuses what it does not know. */
+/** The words in which the hub in Rust refuses an unknown method. */
 function unimplemented(): Uint8Array {
   const status = { code: 12, message: 'sealift.Doctor/Identify is not supported', details: [] };
   const payload = ResponseEnvelope.encode({ status, payload: new Uint8Array(0) });
@@ -76,5 +76,5 @@ describe('identifyServer', () => {
   });
 });
 
-/** Binds, listens and ends without taking the name away, as a process that is killed. */
+/** Binds, listens and ends without removing the socket file, as a killed process does. */
 const LEAVE = `socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die; bind($s, pack_sockaddr_un($ARGV[0])) or die; listen($s, 1) or die`;

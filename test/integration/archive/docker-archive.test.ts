@@ -62,7 +62,7 @@ interface ReadLayer {
   readonly content: Buffer;
 }
 
-/** The layers that the made manifest names. */
+/** Returns the layers of the manifest that Sealift makes. */
 function readLayers(reference: string): Promise<readonly ReadLayer[]> {
   return open(reference, async ({ supply }) => {
     const { rawBytes } = await supply.fetchManifest('');
@@ -247,7 +247,7 @@ describeWith(['skopeo'], 'skopeo and sealift', () => {
     const theirs = await mustRun('skopeo', ['inspect', '--raw', `docker-archive:${path}`]);
     const ours = await open(`docker-archive:${path}`, fetchFirst);
     expect(Buffer.from(ours.rawBytes).toString()).toBe(theirs.toString().trimEnd());
-    const told = JSON.parse((await mustRun('skopeo', ['inspect', `docker-archive:${path}`])).toString());
-    expect(ours.digest).toBe(told.Digest);
+    const inspected = JSON.parse((await mustRun('skopeo', ['inspect', `docker-archive:${path}`])).toString());
+    expect(ours.digest).toBe(inspected.Digest);
   });
 });

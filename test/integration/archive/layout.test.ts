@@ -34,7 +34,7 @@ beforeEach(() => {
   writeLayout(layout, [{ image, name: '1.2' }]);
 });
 
-/** Everything that an image consists of, as a pull asks for it. */
+/** Reads all documents and blobs of an image, in the order of a pull. */
 async function readImage({ supply }: OpenArchive): Promise<readonly string[]> {
   const index = await supply.fetchManifest('');
   const manifest = await supply.fetchManifest(image.manifest.digest);

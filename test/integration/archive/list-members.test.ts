@@ -32,7 +32,7 @@ async function listFile(path: string, limits: Partial<Limits> = {}): Promise<rea
   }
 }
 
-/** The content that a member's place leads to. */
+/** Reads the content at a member's offset. */
 function contentOf(archive: Buffer, { offset, size }: TarMember): Buffer {
   return archive.subarray(offset, offset + size);
 }
@@ -153,7 +153,7 @@ describeWith(['tar', 'truncate'], 'listMembers and GNU tar', () => {
 
   it('reads the headers of a member of 7 GiB and none of its content', async () => {
     const [path, size] = [scratch.join('big.tar'), 7 * 2 ** 30];
-    // Its content is a hole.
+    // The content is a hole of the file.
     writeFileSync(path, rawHeader({ name: 'big', type: '0', size, magic: 'ustar' }));
     await mustRun('truncate', ['-s', `${512 + size}`, path]);
     writeFileSync(path, tar([file('behind', 'here')]), { flag: 'a' });

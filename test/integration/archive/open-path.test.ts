@@ -63,7 +63,7 @@ describe('openPath', () => {
   });
 
   it('says why it cannot be opened', async () => {
-    // Refused whoever asks: magic links of procfs lead past every check.
+    // Always refused, because magic links of procfs bypass every check.
     const error = await expectFailure('ARCHIVE_READ_FAILED', () =>
       openPath({ path: '/proc/self/cwd', kind: 'directory' }),
     );

@@ -60,7 +60,7 @@ describe('readRootFile', () => {
     ['a link to a link of the process', '/proc/self/root/etc/passwd'],
   ])('never leaves the root through %s', (_, target) => {
     symlinkSync(target, `${root}/etc/passwd`);
-    // Clamped to the root, the link may come back to itself; either way nothing outside is read.
+    // Within the root the link may lead to itself; in any case nothing outside is read.
     let text: string | undefined;
     try {
       text = read(10_000);

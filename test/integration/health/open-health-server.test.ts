@@ -61,7 +61,7 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** A connection, and its end however it comes. */
+/** Opens a connection; `closed` resolves when it ends, with or without an error. */
 function dial(path: string): { readonly socket: Socket; readonly closed: Promise<unknown> } {
   const socket = connect(path);
   socket.on('error', () => undefined);

@@ -50,7 +50,7 @@ describe('createCommandRunner', () => {
     const runner = createCommandRunner({ folders: [folder()], environment });
     const looks = { program: 'looks', parameters: [], timeoutMs: 30_000 };
     expect(await runner.start(looks).end).toMatchObject({ code: 0, stdout: 'blue\n' });
-    // As what holds a lock sees it.
+    // The program inherits a lock as its fourth descriptor.
     expect(await runner.start({ ...looks, lockFd }).end).toMatchObject({ code: 0, stdout: 'blue\nlocked\n' });
   });
 

@@ -5,7 +5,7 @@ import { notifySupervisor } from '../../../src/platform/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
-/** Node has no datagram sockets of this family: perl receives, and prints each datagram in hexadecimal. */
+/** Receives datagrams with perl, which prints each in hexadecimal: Node has no datagram sockets of this family. */
 const RECEIVER = `
 use Socket; $| = 1;
 socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die; bind($s, pack_sockaddr_un($ARGV[0] =~ s/^@/\\0/r)) or die;

@@ -24,7 +24,7 @@ afterEach(() => scratch[Symbol.dispose]());
 
 const PLATFORM = new URL('../../../src/platform/index.ts', import.meta.url).href;
 
-/** Runs `code` in a thread that ends with it, and answers what it posts. */
+/** Runs `code` in a thread, which ends afterwards; returns what it posts. */
 function inThread(code: string, workerData: unknown): Promise<unknown> {
   const source = `
     const { parentPort, workerData } = require('node:worker_threads');

@@ -193,7 +193,7 @@ describeWith(['root'], 'calls that change the machine', () => {
     expect(lstatSync(join(directory, 'whiteout')).isCharacterDevice()).toBe(true);
     expect(lstatSync(join(directory, 'whiteout')).rdev).toBe(0);
     expect(lstatSync(join(directory, 'device')).isBlockDevice()).toBe(true);
-    // The kernel hands out st_rdev in the encoding that mknod takes.
+    // The kernel returns st_rdev in the encoding that mknod takes.
     expect(BigInt(lstatSync(join(directory, 'device')).rdev)).toBe(
       ((4_000n & 0xfffn) << 8n) | ((1_000_000n & 0xffffff00n) << 12n) | (1_000_000n & 0xffn),
     );

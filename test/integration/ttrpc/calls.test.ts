@@ -129,7 +129,7 @@ describe('a deadline', () => {
     const { streamId, data } = await peer.nextFrame();
     expect(streamId).toBe(1);
     expect(data.toString('latin1')).toContain('[TTRPC_DEADLINE_EXCEEDED]');
-    // A status code of 4 in a status of its own.
+    // Field 1, status; in it field 1, code 4.
     expect(data.includes(Buffer.from('0804', 'hex'))).toBe(true);
     expect(performance.now() - started).toBeLessThan(10_000);
     expect((await aborted).code).toBe('TTRPC_DEADLINE_EXCEEDED');

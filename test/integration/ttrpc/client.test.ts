@@ -12,7 +12,7 @@ import { expectFailure } from '../../support/matchers.ts';
 
 const MAX = DEFAULT_LIMITS.maxTtrpcMessageBytes;
 
-/** A server that says what the test says, and a client of it. */
+/** A server that sends what the test chooses, and a client of it. */
 class Pair implements Disposable {
   readonly client: TtrpcClient;
   readonly socket: Socket;

@@ -13,7 +13,7 @@ function statusOf({ data }: RawFrame) {
   return { code: status?.code, error: /\[([A-Z_]+)\]/.exec(status?.message ?? '')?.[1] };
 }
 
-/** Somebody else gets answers. */
+/** Checks that another client is served. */
 async function expectServed({ path }: TtrpcFixture): Promise<void> {
   const call = { service: 'test.Service', method: 'Echo', payload: Buffer.from('other') };
   const { payload } = await callOnce(path, call, DEFAULT_LIMITS);
@@ -27,7 +27,7 @@ async function expectAnswered(peer: RawPeer, streamId: number): Promise<void> {
   expect(frame.data.toString('latin1')).toContain('mine');
 }
 
-/** As long as the server waits for the rest of a message, by the server's own clock. */
+/** Waits for as long as the server waits for the rest of a message, by the server's own clock. */
 async function untilOneIsClosed(server: TtrpcFixture): Promise<void> {
   const other = await server.connect();
   other.send(Buffer.alloc(3));
@@ -205,7 +205,7 @@ describe('a client that is slow', () => {
     const peer = await server.connect();
     peer.socket.pause();
     peer.send(rawCall(1, 'Repeat', String(2 * MIB)));
-    // Who does not read learns from its next write that the other end is gone.
+    // A client that does not read learns from its next write that the connection is closed.
     const drip = setInterval(() => peer.send(Buffer.alloc(1)), 10);
     await peer.closed;
     clearInterval(drip);

@@ -22,7 +22,7 @@ async function ask(path: string): Promise<string> {
   return Buffer.from((await callOnce(path, call, DEFAULT_LIMITS)).payload).toString();
 }
 
-/** A socket that nobody listens on any more: its server was killed. */
+/** Leaves a socket file without a server, as a killed server does. */
 async function leaveStaleSocket(path: string): Promise<void> {
   const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
   await once(spawn(process.execPath, ['-e', script], { stdio: 'ignore' }), 'exit');

@@ -8,7 +8,9 @@ import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
-/** Applies each layer in overlay form on a view of those before it; gives the last one's directory and facts. */
+/**
+ * Applies each layer in overlay form on a view of the layers before it; returns the directory and facts of the last.
+ */
 function stack(scratch: Scratch, layers: readonly (readonly TarMember[])[]): { top: string; facts: LayerFacts } {
   const lowers: string[] = [];
   let facts: LayerFacts | undefined;

@@ -36,7 +36,7 @@ function unpackLayers(root: string, layers: readonly (readonly TarMember[])[], o
 
 const mtimeNs = (path: string | Buffer) => lstatSync(path, { bigint: true }).mtimeNs;
 const MTIME_NS = 1_600_000_000_123_456_789n;
-/** One character for each byte. */
+/** A key in latin1: one character for each byte. */
 const ODD_KEY = Buffer.from('user.ünï').toString('latin1');
 const EMPTY_ACL_HEADER = Buffer.from([2, 0, 0, 0]);
 
@@ -795,7 +795,7 @@ describeWith(['root'], 'directory writer: layers merged in order', () => {
 });
 
 describe('directory writer: without root', () => {
-  /** As an ordinary user also where the tests run as root. */
+  /** Runs as an ordinary user, even if the tests run as root. */
   const asUser = (scratch: Scratch, layers: readonly (readonly TarMember[])[]) => {
     if (IS_ROOT) {
       chownSync(scratch.path, USER, USER);

@@ -8,11 +8,11 @@ import { compareForms, type Layer } from '../../support/builders/layer-forms.ts'
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 
-/** Where one of the forms has an end that the other has not. */
+/** Archives that only one of the forms can hold. */
 const DIFFERENT = [
-  // With the path of the staging directory before it, longer than what a system call takes.
+  // Behind the path of the staging directory, it is too long for a system call.
   'pax-path-4095-bytes',
-  // One byte more than an entry of EROFS holds.
+  // The value is one byte too long for EROFS.
   'pax-xattr-value-64-kib',
 ];
 
@@ -25,7 +25,7 @@ const fromArchive =
   };
 
 describeWith(['root', 'fsck.erofs', 'getfattr'], 'erofs and directory forms of odd archives', () => {
-  // On tmpfs, which holds every time; ext4 ends in 2446.
+  // On tmpfs, which can hold every time; ext4 ends in 2446.
   it('show the same tree, or refuse with the same code', async () => {
     using scratch = new Scratch('forms');
     mount({ source: 'tmpfs', target: scratch.path, type: 'tmpfs', data: 'mode=700' });

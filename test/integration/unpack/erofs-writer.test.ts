@@ -38,7 +38,7 @@ import { IS_SOAK } from '../../support/soak.ts';
 const BLOCK = 4096;
 const GIB = 2 ** 30;
 
-/** Mounts an image by itself while `inspect` runs. */
+/** Mounts one image alone while `inspect` runs. */
 async function withMounted<Result>(
   scratch: Scratch,
   image: string,
@@ -295,7 +295,7 @@ describe('erofs writer: memory', () => {
   });
 });
 
-/** Only what is reachable, whatever the process was started with. */
+/** Returns the memory of reachable objects; works without flags of the process. */
 function heapUsed(): number {
   setFlagsFromString('--expose-gc');
   runInNewContext('gc')();
@@ -316,7 +316,7 @@ function verify(path: string, { hashOffset, rootHash: known }: VerityFacts, root
 }
 
 describeWith(['root', 'veritysetup'], 'erofs image with a dm-verity tree', () => {
-  /** Blocks around those at which the tree gets one more level, all data and metadata counted. */
+  /** Numbers of blocks around those at which the tree gets one more level, with data and metadata counted. */
   const CONTENT_BLOCKS = [0, 1, 124, 125, 126, 127, 128, 129, 300, 16_380, 16_400];
 
   it.each(CONTENT_BLOCKS)('veritysetup accepts it: %i blocks of content', async (blocks) => {

@@ -10,7 +10,7 @@ import { dir, fifo, file, hardlink, symlink, type TarMember } from '../../suppor
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 
-/** Few names, so that entries meet: over each other, below each other, through each other's links. */
+/** Few names, so that entries replace each other, lie below each other and lead through each other's links. */
 const name = fc.constantFrom('a', 'b', 'c', 'dir', 'lib');
 const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((names) => names.join('/'));
 const target = fc.tuple(fc.constantFrom('', '/', '../', '../../'), path).map((parts) => parts.join(''));
@@ -30,7 +30,7 @@ const entry: fc.Arbitrary<TarMember> = fc.oneof(
   { weight: 1, arbitrary: path.map((at) => fifo(at)) },
   { weight: 2, arbitrary: mark },
 );
-/** The root is named and something lies in it from the start. */
+/** Layers, of which the first has an entry for the root and two entries in it. */
 const layers = fc
   .array(fc.array(entry, { minLength: 1, maxLength: 7 }), { minLength: 1, maxLength: 3 })
   .map((upper) => [[dir('.'), dir('dir'), symlink('lib', 'dir')], ...upper]);
@@ -57,7 +57,7 @@ function merge(root: string, stack: readonly (readonly TarMember[])[]): Record<s
 }
 
 /**
- * Every node with the other names it has. Directories go without their mode: those that some layer implies show that
+ * Lists every node with its other names. The mode of directories is omitted: those that a layer implies have that
  * layer's 0755 until the snapshot prepares its upper.
  */
 function listNodes(root: string): Record<string, string> {

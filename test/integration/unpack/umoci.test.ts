@@ -25,7 +25,7 @@ import { compareTrees, readTree } from '../../support/oracles/tree.ts';
 const CAPABILITY = Buffer.from('0100000200200000000000000000000000000000', 'hex');
 const mtime = (seconds: number, nanoseconds = 0) => ({ mtime: { seconds, nanoseconds } });
 
-/** Every directory that a layer works in has an entry there, so that the layers can be mounted just as they are. */
+/** Layers with an entry for every directory that they use, so that they can be mounted without a prepared upper. */
 const LAYERS: readonly (readonly TarMember[])[] = [
   [
     dir('.', { mode: 0o711, ...mtime(1_000_000_000, 5) }),
@@ -87,7 +87,7 @@ const LAYERS: readonly (readonly TarMember[])[] = [
   ],
 ];
 
-/** What umoci makes of the layers. */
+/** Unpacks the layers with umoci. */
 async function umociTree(scratch: Scratch) {
   const layout = scratch.join('layout');
   mkdirSync(`${layout}/blobs/sha256`, { recursive: true });

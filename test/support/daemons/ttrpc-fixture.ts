@@ -98,8 +98,8 @@ function methods(hanging: HangingCall[], wake: () => void): ReadonlyMap<string, 
       'Hang',
       (call) =>
         new Promise((resolve) => {
-          const aborted = new Promise<SealiftError>((tell) => {
-            call.signal.addEventListener('abort', () => tell(call.signal.reason));
+          const aborted = new Promise<SealiftError>((report) => {
+            call.signal.addEventListener('abort', () => report(call.signal.reason));
           });
           hanging.push({ call, aborted, finish: () => resolve(succeed(Buffer.from('finished'))) });
           wake();

@@ -1,7 +1,7 @@
 import type { DaemonFacts } from '../../../src/daemon/index.ts';
 import { PullStatistics } from '../../../src/daemon/pull-statistics.ts';
 
-/** A daemon with a disk that has pulled nothing yet. */
+/** Facts about a daemon with a disk that has not pulled anything yet. */
 export function healthFacts(
   change: Partial<DaemonFacts> = {},
   volume: Partial<DaemonFacts['volume']> = {},

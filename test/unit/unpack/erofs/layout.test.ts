@@ -124,7 +124,7 @@ describe('layoutDirectory', () => {
   });
 });
 
-/** A tree of inodes of this size of attributes, and what the layout makes of it. */
+/** Lays out a tree whose inodes have attributes of this size. */
 function layOut(build: (root: DirectoryNode, add: AddLeaf) => void) {
   const inodes = new Map<TrieNode, Inode>();
   const root = createDirectoryNode(0);

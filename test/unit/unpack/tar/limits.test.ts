@@ -17,7 +17,7 @@ interface Row {
   readonly limit: RefusingLimit;
   readonly subject: string;
   readonly value: number;
-  /** An archive that is at the limit with `value` and breaks it with one more. */
+  /** Makes an archive that reaches the limit with `value` and exceeds it with one more. */
   readonly make: (value: number) => Buffer;
 }
 
