@@ -1,16 +1,16 @@
 import { raceCancellation } from './cancellation.ts';
 import type { AuthChallenge, BlobStream, HttpRequest, ResponseHead } from './types.ts';
 
-/** What a signed address answers when its time is over. */
+/** Statuses with which the server of a signed URL answers once the URL has expired. */
 const EXPIRED_STATUSES = new Set([401, 403, 404, 410]);
 
-/** Whom a blob is asked from: the request, its token renewed when it runs out, and where redirects had led to. */
+/** The current request for a blob. It renews the token after a 401 and remembers where redirects led. */
 export class BlobAccess {
   readonly #stream: BlobStream;
   #request: HttpRequest;
-  /** What the last answer came from, when it was a redirect that led there. */
+  /** The request of the last response, if redirects led there. */
   #shortcut: HttpRequest | undefined;
-  /** Renewed, and not accepted by the registry since. */
+  /** True if the token was renewed and the registry has not accepted it yet. */
   #renewed = false;
   #renewal: Promise<void> | undefined;
 
@@ -19,35 +19,36 @@ export class BlobAccess {
     this.#request = stream.request;
   }
 
-  /** To be followed from its beginning. */
+  /** The request to the registry, from which redirects must be followed. */
   get request(): HttpRequest {
     return this.#request;
   }
 
-  /** The same without the redirects, as long as that works. Headers are those that redirects had left over. */
+  /** The request that skips the redirects while that works. It has only the headers that the redirects kept. */
   get shortest(): HttpRequest {
     return this.#shortcut ?? this.#request;
   }
 
+  /** The server answered `asked` with bytes of the blob. */
   noteAccepted(asked: HttpRequest): void {
     if (asked === this.#request) this.#renewed = false;
   }
 
-  /** An answer to be read came from there. */
+  /** A response whose body is read came from `answered`. */
   noteSource(answered: HttpRequest): void {
     if (answered.url === this.#request.url || answered.url === this.#shortcut?.url) return;
     const { range: _range, 'if-range': _ifRange, ...headers } = answered.headers;
     this.#shortcut = { ...answered, headers };
   }
 
-  /** Says whether to ask again, since `asked` was a short cut that is closed now. */
+  /** Returns true if `asked` was a shortcut that has expired, so that the request must be sent again without it. */
   leaveShortcut(asked: HttpRequest, status: number): boolean {
     if (asked === this.#request || !EXPIRED_STATUSES.has(status)) return false;
     if (asked === this.#shortcut) this.#shortcut = undefined;
     return true;
   }
 
-  /** Says whether to ask again after a 401 to `asked`: one token is renewed once, whoever of the connections meets it. */
+  /** Returns true if the request must be sent again after a 401 to `asked`. All connections renew a token only once. */
   async renew(head: ResponseHead, asked: HttpRequest): Promise<boolean> {
     if (asked !== this.#request) return true;
     if (this.#renewed) return false;

@@ -1,7 +1,7 @@
-/** How far a blob has come, over all attempts and connections. */
+/** The progress of a blob over all attempts and connections. */
 export class BlobProgress {
   readonly size: number;
-  /** Bytes that the writer has, all from the beginning on. */
+  /** Bytes that have been written, counted from the beginning of the blob. */
   delivered = 0;
 
   constructor(size: number) {

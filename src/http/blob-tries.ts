@@ -1,11 +1,11 @@
 import { type Failed, type RetryOptions, TryCount } from './retry.ts';
 
-/** A time in which a blob's attempts begin; it ends with the first of them that fails. */
+/** A period in which attempts for a blob begin. It ends when the first of them fails. */
 export type TryRound = number & { readonly __brand: 'TryRound' };
 
 /**
- * The tries of a blob, whatever the number of its connections. When a server goes, it takes all of them: the failures of
- * attempts that had begun by then are one, and are waited for together.
+ * Counts the tries of a blob over all its connections. A server that goes down breaks all of them, so the failures of
+ * attempts from the same round count as one and share one pause.
  */
 export class BlobTries {
   readonly #count: TryCount;
@@ -14,23 +14,23 @@ export class BlobTries {
   #progressAt = 0;
   #pause: Promise<void> | undefined;
 
-  /** `receivedBytes`: of the whole, on all connections together. */
+  /** `receivedBytes` returns the bytes of the blob that were received on all connections. */
   constructor(options: RetryOptions, receivedBytes: () => number) {
     this.#count = new TryCount(options);
     this.#receivedBytes = receivedBytes;
   }
 
-  /** To be kept by an attempt that begins now. */
+  /** The current round. An attempt keeps it for `waitAfter`. */
   get round(): TryRound {
     return this.#round as TryRound;
   }
 
-  /** Nothing should be asked for before those that wait have waited. */
+  /** True during a pause, in which no request should be sent. */
   get isPausing(): boolean {
     return this.#pause !== undefined;
   }
 
-  /** Waits until it may be tried again. Throws the failure when that was the last try, or the cancellation. */
+  /** Waits until the next try may begin. Throws the failure if that was the last try, or the cancellation. */
   async waitAfter(failed: Failed, round: TryRound): Promise<void> {
     if (round === this.#round) {
       this.#round += 1;

@@ -11,7 +11,7 @@ import { type Attempt, isRetryableStatus } from './retry.ts';
 import { ThroughputMeter } from './throughput-meter.ts';
 import type { BlobStream, HttpRequest, ResponseHead } from './types.ts';
 
-/** What the plain response of a blob works on. */
+/** What a {@link BlobReceiver} works on. */
 interface BlobFront {
   readonly stream: BlobStream;
   readonly progress: BlobProgress;
@@ -20,7 +20,7 @@ interface BlobFront {
   readonly ranges: BlobRanges;
 }
 
-/** Takes one answer for the rest of a blob and writes what is new in it. */
+/** Takes one response for the rest of a blob and writes the bytes that are new. */
 class BlobReceiver implements Receiver {
   readonly blockedMs: () => number;
   readonly #url: string;
@@ -41,8 +41,8 @@ class BlobReceiver implements Receiver {
     if (head.status === 206 && delivered === 0) refuseStatus(this.#url, 206);
     assertIdentityEncoding(this.#url, head);
     if (head.status === 206) assertContentRange(this.#url, head, { first: delivered, last: size - 1, size });
-    // The server ignores ranges: what was written cannot be taken back, so the same bytes are passed over. If they
-    // are others this time, the digest over the whole tells.
+    // The server ignores ranges, and written bytes cannot be taken back, so they are skipped this time. If they differ
+    // from before, the digest over the whole blob shows it.
     else this.#skip = delivered;
     const expected = size - delivered + this.#skip;
     const length = contentLength(this.#url, head);
@@ -64,7 +64,7 @@ class BlobReceiver implements Receiver {
     ranges.throwIfFailed();
     const room = ranges.frontEnd - progress.delivered;
     if (room > fresh.length || !ranges.takeOver()) return this.#deliver(fresh) ?? 'more';
-    // The connection brings on what ranges have brought already.
+    // From here on, the connection would only repeat what ranges already bring.
     this.#isHandedOver = true;
     return this.#deliver(fresh.subarray(0, room)) ?? 'enough';
   }
@@ -81,7 +81,7 @@ class BlobReceiver implements Receiver {
     return this.#isAccepted;
   }
 
-  /** All that this answer was to bring has come: the rest of the blob, or what is before the ranges. */
+  /** True once this response has delivered its share: the rest of the blob, or everything before the first range. */
   get isDone(): boolean {
     return this.#isHandedOver || this.#front.progress.isWhole;
   }
@@ -107,7 +107,7 @@ function refuseStatus(url: string, status: number): never {
   throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: status ${status}`, { context: { status } });
 }
 
-/** One blob from its first try to its last. */
+/** Downloads one blob, with all its tries. */
 class BlobDownload implements BlobFront {
   readonly stream: BlobStream;
   readonly progress: BlobProgress;
@@ -149,7 +149,7 @@ class BlobDownload implements BlobFront {
     }
   }
 
-  /** Until the end of the blob, or to where the ranges begin. */
+  /** Fetches plain responses up to the end of the blob, or up to the first range. */
   async #runFront(): Promise<void> {
     for (;;) {
       const { round } = this.#tries;
@@ -202,6 +202,7 @@ class BlobDownload implements BlobFront {
   }
 }
 
+/** Writes one blob as {@link BlobStream} describes it. Rejects with what `Transport.streamBlob` documents. */
 export function streamBlob(wire: Wire, stream: BlobStream): Promise<void> {
   return new BlobDownload(wire, stream).run();
 }

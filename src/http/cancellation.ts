@@ -1,12 +1,12 @@
 import { SealiftError } from '../errors/index.ts';
 
-/** What an aborted signal means as an error: its own reason where that is one of ours. */
+/** Returns the error for an aborted signal: its reason if that is a SealiftError, otherwise `PULL_CANCELLED`. */
 export function cancellation(signal: AbortSignal): SealiftError {
   if (signal.reason instanceof SealiftError) return signal.reason;
   return new SealiftError('PULL_CANCELLED', 'request was cancelled', { cause: signal.reason });
 }
 
-/** Settles as `work` does, or rejects at once when the signal aborts; `work` itself goes on. */
+/** Settles like `work`, or rejects as soon as the signal aborts. It does not stop `work`. */
 export async function raceCancellation<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   const { promise: cancelled, reject } = Promise.withResolvers<never>();

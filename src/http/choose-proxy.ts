@@ -4,12 +4,12 @@ import type { ProxySettings } from './types.ts';
 
 export type ChooseProxy = (url: URL) => ProxyServer | undefined;
 
-/** An empty value is an absent one, as in the environment. */
+/** Treats an empty value as absent, as in the environment. */
 function parseOptional(text: string | undefined, setting: string): ProxyServer | undefined {
   return text === undefined || text === '' ? undefined : parseProxy(text, setting);
 }
 
-/** Says for each URL by which proxy it is reached, if by any. Throws `CONFIG_FILE_INVALID`. */
+/** Returns a function that chooses the proxy for a URL, if there is one. Throws `CONFIG_FILE_INVALID`. */
 export function createProxyChoice(settings: ProxySettings = {}): ChooseProxy {
   const https = parseOptional(settings.https, 'pull.proxy.https');
   const http = parseOptional(settings.http, 'pull.proxy.http');

@@ -12,12 +12,12 @@ export interface ConnectRequest {
   readonly userAgent: string;
 }
 
-/** https://www.rfc-editor.org/rfc/rfc9110#section-9.3.6: the port is always written. */
+/** The authority of a CONNECT request always has a port. https://www.rfc-editor.org/rfc/rfc9110#section-9.3.6 */
 function authorityOf({ hostname, port }: buildConnector.Options): string {
   return `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port || '443'}`;
 }
 
-/** Asks an HTTP proxy for a tunnel. */
+/** Requests a tunnel from an HTTP proxy. Calls `done` with the tunnel or an error; the result ends the request. */
 export function requestTunnel(socket: Socket, asked: ConnectRequest, done: Negotiated): Destroyable {
   const { proxy, target, maxHeadBytes, userAgent } = asked;
   const authority = authorityOf(target);
@@ -29,11 +29,11 @@ export function requestTunnel(socket: Socket, asked: ConnectRequest, done: Negot
     createConnection: () => socket,
     maxHeaderSize: maxHeadBytes,
   });
-  // Node asks for a close otherwise, and some proxies grant it.
+  // Without this, Node sends `connection: close`, and some proxies then close the tunnel.
   connect.removeHeader('connection');
   connect.once('connect', ({ statusCode = 0 }, tunnel: Socket, rest) => {
     const isGranted = statusCode >= 200 && statusCode <= 299;
-    // The origin speaks second in TLS, so nobody but the proxy can have said this.
+    // In TLS the client speaks first, so these bytes can only come from the proxy.
     if (isGranted && rest.length === 0) return done(null, tunnel);
     tunnel.destroy();
     done(isGranted ? unexpectedBytes(proxy) : proxyRefusal(proxy, statusCode), null);

@@ -8,10 +8,10 @@ import { proxyUnreachable } from './proxy-fault.ts';
 import { openTunnel } from './tunnel.ts';
 import type { HostSettings, TransportLimits, TransportSettings } from './types.ts';
 
-/** Opens connections, and knows those that are not open yet, which undici gives no other way to end. */
+/** Opens connections and tracks those that are not open yet, since undici has no other way to end them. */
 export interface Connector {
   readonly connect: buildConnector.connector;
-  /** Ends the connections to `origin` that are still being made; their requests fail with `reason`. */
+  /** Ends the connections to `origin` that are not open yet. Their requests fail with `reason`. */
   abandon(origin: string, reason: Error): void;
 }
 
@@ -19,7 +19,7 @@ function isDestroyable(value: unknown): value is Destroyable {
   return typeof value === 'object' && value !== null && 'destroy' in value && typeof value.destroy === 'function';
 }
 
-/** A machine without a system store gets the roots that Node was built with. */
+/** Returns the trusted roots. On a machine without a system store these are the roots that Node was built with. */
 function trustedRoots({ extraRoots, systemRoots = true }: TransportSettings, host: HostSettings | undefined): string[] {
   const extra = [...extraRoots, ...(host?.extraRoots ?? [])];
   if (!systemRoots) return extra;
@@ -27,31 +27,31 @@ function trustedRoots({ extraRoots, systemRoots = true }: TransportSettings, hos
   return [...new Set([...(system.length > 0 ? system : rootCertificates), ...extra])];
 }
 
-/** Several pairs may be given: the handshake picks by the kind of key that the server takes. */
+/** Returns the client certificates for a host. The handshake chooses one by the type of key that the server accepts. */
 function identity(host: HostSettings | undefined): SecureContextOptions {
   const pairs = host?.clientCertificates ?? [];
   if (pairs.length === 0) return {};
   return { cert: pairs.map(({ certificate }) => certificate), key: pairs.map(({ key }) => key) };
 }
 
-/** Reading the roots takes 60 ms and 8 MB, so the first https connection does it, and only that one. */
+/** Reading the roots takes 60 ms and 8 MB, so it is done only once, for the first https connection. */
 function openSecureConnector(
   settings: TransportSettings,
   host: HostSettings | undefined,
   timeout: number,
 ): buildConnector.connector {
   const isVerified = settings.tlsVerify && host?.tlsVerify !== false;
-  // Roots that nothing is checked against need not be read.
+  // Without verification the roots are not needed.
   const ca = isVerified ? trustedRoots(settings, host) : [];
   const secureContext = createSecureContext({ ca, ...identity(host), minVersion: 'TLSv1.2' });
   return buildConnector({ timeout, allowH2: false, rejectUnauthorized: isVerified, secureContext });
 }
 
-/** Connections without a proxy, or to one; with `httpSocket` TLS inside of another connection. */
+/** Opens connections to servers and proxies; with `httpSocket`, TLS inside another connection. */
 function createDial(settings: TransportSettings, timeoutMs: number): Dial {
   const settingsOf = createHostChoice(settings);
   let plain: buildConnector.connector | undefined;
-  // One a host with settings of its own, sessions included, and one for all others.
+  // One connector for each host with settings of its own, and one for all others. Each has its own TLS sessions.
   const secure = new Map<HostSettings | undefined, buildConnector.connector>();
 
   function connectorFor(target: buildConnector.Options): buildConnector.connector {
@@ -66,13 +66,13 @@ function createDial(settings: TransportSettings, timeoutMs: number): Dial {
   }
 
   return (options, callback) => {
-    // undici's connector returns the socket at once, which its types leave out.
+    // undici's connector returns the socket at once, which its types do not declare.
     const socket: unknown = connectorFor(options)(options, callback);
     return isDestroyable(socket) ? socket : undefined;
   };
 }
 
-/** Keeps an eye on the connections that `dial` has begun. */
+/** Tracks the connections that `dial` has begun to open. */
 function createConnector(dial: Dial): Connector {
   const pending = new Map<string, Set<Destroyable>>();
 
@@ -89,16 +89,16 @@ function createConnector(dial: Dial): Connector {
       if (socket !== undefined) sockets.add(socket);
     },
     abandon(origin, reason) {
-      // Without an error a socket closes in silence, and undici waits for it for ever.
+      // A socket that is destroyed without an error closes without an event, and undici would wait for ever.
       for (const socket of pending.get(origin) ?? []) socket.destroy(reason);
     },
   };
 }
 
 export interface Connectors {
-  /** To the origin that undici asks for, through a tunnel where a proxy stands before it. */
+  /** Connects to the origin that undici asks for, through a tunnel if a proxy is configured for it. */
   readonly toOrigin: Connector;
-  /** To `proxy` whatever undici asks for, for requests that the proxy is to read. */
+  /** Connects to `proxy` whatever origin undici asks for. For requests that the proxy reads. */
   toProxy(proxy: HttpProxy): Connector;
 }
 

@@ -6,13 +6,15 @@ export interface Destroyable {
   destroy(reason?: Error): unknown;
 }
 
-/** Opens a connection; what it returns ends one that is not open yet. */
+/** Opens a connection. The result can end it while it is not open yet. */
 export type Dial = (options: buildConnector.Options, callback: buildConnector.Callback) => Destroyable | undefined;
 
-/** What became of a connection to a proxy: one that leads to the server, on which nobody has said anything yet. */
+/** Called with an error, or with a tunnel to the server on which no byte has been sent in either direction. */
 export type Negotiated = (error: Error | null, tunnel: Socket | null) => void;
 
-/** Host and port of the proxy, as `dial` wants them. SOCKS is spoken in the clear, as http is. */
+/**
+ * Returns the address of a proxy in the form for {@link Dial}. Connections for SOCKS are plain TCP, as those for http.
+ */
 export function proxyAddress({ protocol, hostname, port, name }: ProxyServer): buildConnector.Options {
   return { protocol: protocol === 'https:' ? protocol : 'http:', hostname, port, host: name };
 }

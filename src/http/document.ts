@@ -10,7 +10,7 @@ function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;
 }
 
-/** Collects one body: a success must fit into `maxBytes`, any other answer is cut off where it gets long. */
+/** Collects one body. A successful response must fit into `maxBytes`; any other is cut off at `maxErrorBytes`. */
 class DocumentReceiver implements Receiver {
   readonly #request: HttpRequest;
   readonly #maxBytes: number;
@@ -60,6 +60,7 @@ class DocumentReceiver implements Receiver {
   }
 }
 
+/** A request for a document of at most `maxBytes` bytes. */
 export interface DocumentFetch {
   readonly request: HttpRequest;
   readonly maxBytes: number;
@@ -77,6 +78,7 @@ async function attemptDocument(wire: Wire, options: DocumentFetch): Promise<Atte
   return { kind: 'done', value: { status: head.status, headers: head.headers, body: receiver.body(), redirected } };
 }
 
+/** Fetches a document as `HttpClient.fetchDocument` describes it. */
 export function fetchDocument(wire: Wire, options: DocumentFetch): Promise<DocumentResponse> {
   const { limits, clock } = wire;
   const { request, signal } = options;

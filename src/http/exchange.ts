@@ -11,12 +11,13 @@ import type { Route, Router } from './route.ts';
 import { StallClock } from './stall-clock.ts';
 import type { HttpRequest, ResponseHead, ResponseHeaders, TransportClock, TransportLimits } from './types.ts';
 
-/** Takes one response. What it throws ends the exchange unchanged. */
+/** Takes one response. An error that it throws ends the exchange and is passed on unchanged. */
 export interface Receiver {
-  /** `discard` ends the exchange with the head alone; `request` is what was answered, after all redirects. */
+  /** `discard` ends the exchange without the body. `request` is the request that was answered, after all redirects. */
   onHead(head: ResponseHead, request: HttpRequest): 'read' | 'discard';
-  /** `enough` ends the exchange before the body does; a promise holds the connection back until it settles. */
+  /** `enough` ends the exchange before the end of the body. A promise pauses the connection until it settles. */
   onData(chunk: Uint8Array): 'more' | 'enough' | Promise<void>;
+  /** Milliseconds that the receiver has blocked so far. */
   readonly blockedMs: () => number;
 }
 
@@ -30,11 +31,11 @@ export interface ExchangeOptions {
   /** What it throws is thrown by the exchange. */
   readonly receiver: Receiver;
   readonly signal: AbortSignal | undefined;
-  /** Bound on the whole exchange from its start; none for a blob. */
+  /** Bound on the whole exchange from its start; undefined for a blob. */
   readonly timeoutMs: number | undefined;
 }
 
-/** What all exchanges of one transport share. */
+/** State that all exchanges of one transport share. */
 export interface Wire {
   readonly route: Router['route'];
   readonly limits: TransportLimits;
@@ -42,16 +43,16 @@ export interface Wire {
   readonly ranging: Ranging;
 }
 
-/** What blobs in ranges take besides. */
+/** Shared state for blobs that are fetched in ranges. */
 export interface Ranging {
   readonly budget: RangeBudget;
   readonly pool: SlicePool;
   readonly decidePace: PaceRule;
-  /** Milliseconds that this thread has slept so far, waiting for something to happen. */
+  /** Milliseconds that this thread has been idle so far, waiting for events. */
   readonly idleMs: () => number;
 }
 
-/** A body that nobody reads is read to its end when it is this short, so that the connection can be used again. */
+/** A discarded body that is not longer than this is read to its end, so that the connection can be reused. */
 const MAX_DRAINED_BYTES = 65_536;
 
 function toResponseHeaders(raw: Readonly<Record<string, string | string[] | undefined>>): ResponseHeaders {
@@ -62,7 +63,7 @@ function toResponseHeaders(raw: Readonly<Record<string, string | string[] | unde
 
 type Phase = 'connecting' | 'head' | 'body' | 'drain' | 'settled';
 
-/** One request and its response on one connection, with our own clocks. */
+/** One request and its response on one connection, with timeouts of its own. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #wire: Wire;
   readonly #route: Route;
@@ -73,9 +74,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   #head: ResponseHead | undefined;
   #deadlineTimer: NodeJS.Timeout | undefined;
   readonly #stallClock: StallClock;
-  /** Deliveries that the receiver has not finished with. */
+  /** Resolves when the receiver has finished with the chunks that it was given. */
   #backlog: Promise<void> | undefined;
-  /** How the connection ended while there was a backlog. */
+  /** Handles an end of the connection that came while there was a backlog. */
   #ending: (() => void) | undefined;
 
   constructor(wire: Wire, options: ExchangeOptions) {
@@ -115,7 +116,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       controller.abort(new SealiftError('PULL_CANCELLED', 'request was cancelled before its connection was open'));
       return;
     }
-    // undici starts a request again when a kept connection turns out to be closed.
+    // undici starts a request a second time if a kept-alive connection turns out to be closed.
     if (this.#phase === 'connecting') this.#countConnecting(-1);
     this.#phase = 'head';
     this.#stallClock.start(this.#wire.limits.headersTimeoutMs);
@@ -141,7 +142,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#backlog !== undefined) {
-      // What the parser still held when the connection was paused.
+      // The parser still held this chunk when the connection was paused.
       this.#backlog = this.#backlog.then(() => this.#deliver(chunk));
       return;
     }
@@ -193,7 +194,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     controller.resume();
   }
 
-  /** Runs code of the receiver; its errors are answers, not faults of the connection. */
+  /** Runs code of the receiver, whose errors refuse the response and are no faults of the connection. */
   #guard(action: () => void): void {
     try {
       action();
@@ -244,13 +245,13 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#options.signal?.removeEventListener('abort', this.#cancel);
     answer();
     if (wasConnecting) this.#abandonConnection(reason);
-    // Does nothing to a response that has ended.
+    // This has no effect on a response that has ended.
     else this.#controller?.abort(new SealiftError('PULL_CANCELLED', reason));
   }
 
   #abandonConnection(reason: string): void {
     this.#countConnecting(-1);
-    // undici does not tell which connection is whose; when others wait as well, theirs decides.
+    // undici does not say which connection a request waits for, so it stays while other requests wait for one.
     const { lane, origin } = this.#route;
     if ((lane.connecting.get(origin) ?? 0) > 0) return;
     lane.connector.abandon(origin, new SealiftError('PULL_CANCELLED', reason));
@@ -282,12 +283,13 @@ class Exchange implements Dispatcher.DispatchHandler {
 }
 
 /**
- * Sends one request and hands the response to `receiver`. Resolves with how the connection did; rejects with what the
- * receiver threw or with the cancellation, at once and with the connection closed.
+ * Sends one request and passes the response to the receiver. Resolves when the exchange is complete or its connection
+ * broke. Rejects at once, with the connection closed, if the receiver throws or the signal aborts.
  */
 export async function exchange(wire: Wire, options: ExchangeOptions): Promise<ExchangeOutcome> {
   const outcome = await new Exchange(wire, options).run();
-  // undici takes a connection back one turn of the loop after its response; sooner, the next request opens another.
+  // undici can reuse a connection only one event-loop iteration after its response; before that, the next request would
+  // open another connection.
   await setImmediate();
   return outcome;
 }

@@ -4,7 +4,7 @@ import type { HttpRequest, ResponseHead, TransportClock } from './types.ts';
 
 const CERTIFICATE_CODE = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|HOSTNAME_MISMATCH|ERR_TLS_CERT)/;
 
-/** What undici's parser says when the connection ends inside a message; its errors carry no code. */
+/** Matches the message of undici's parser when the connection ends inside a response; its errors have no code. */
 const EARLY_END = /invalid eof state/i;
 
 export function errorCode(error: unknown): string {
@@ -17,21 +17,21 @@ export function describeFault(cause: unknown): string {
   return cause instanceof Error ? cause.message || errorCode(cause) : String(cause);
 }
 
-/** The code of what broke a connection, for machines. */
+/** Returns the error context for what broke a connection. */
 export function faultContext(cause: unknown): ErrorContext {
-  // A limit of ours ended it.
+  // A limit of Sealift ended the connection; its context names the limit.
   if (cause instanceof SealiftError) return cause.context;
   const fault = errorCode(cause);
   if (fault === 'UND_ERR_CONNECT_TIMEOUT') return { fault, limit: 'connectTimeoutMs' };
   return fault === '' ? {} : { fault };
 }
 
-/** A certificate does not verify. */
+/** True if the certificate of the server cannot be verified. */
 export function isUntrusted(cause: unknown): boolean {
   return CERTIFICATE_CODE.test(errorCode(cause));
 }
 
-/** What a server says that misses one; in TLS 1.3 it may close before anybody has read that. */
+/** Alerts of a server that requires a client certificate. In TLS 1.3 it may close before the alert has been read. */
 const HANDSHAKE_ALERT = /ALERT_(?:HANDSHAKE_FAILURE|CERTIFICATE_REQUIRED)$/;
 
 function hintFor(cause: unknown): { readonly hint?: string } {
@@ -48,27 +48,27 @@ function isProtocolViolation(cause: unknown): boolean {
   return cause instanceof Error && cause.name === 'HTTPParserError' && !EARLY_END.test(cause.message);
 }
 
-/** What `proxy-fault` made. */
+/** True for an error of proxy-fault.ts. */
 function isProxyFault(cause: unknown): cause is SealiftError {
   return cause instanceof SealiftError && cause.context['proxy'] !== undefined;
 }
 
-/** Throws what another try does not change: the proxy refuses, or does not speak HTTP. */
+/** Throws the error if another try would not help: the proxy refuses, or does not speak HTTP. */
 function brokenProxy(subject: string, fault: SealiftError, progressBytes: number): Failed {
   const error = prefixError(subject, fault);
   if (error.code !== 'HTTP_UNAVAILABLE') throw error;
   return { kind: 'failed', error, lasting: isUntrusted(fault.cause), retryAfterMs: undefined, progressBytes };
 }
 
-/** The connection that broke led to `url`, which is another one than that of the request after a redirect. */
+/** A broken connection. `url` differs from that of the request after a redirect. */
 interface Breakage {
   readonly url: string;
   readonly cause: unknown;
 }
 
 /**
- * What a broken connection means. Throws `HTTP_RESPONSE_INVALID` when what came is not HTTP; a certificate that does not
- * verify is not asked for again.
+ * Returns the failure of an attempt whose connection broke. It is lasting if the certificate cannot be verified. Throws
+ * `HTTP_RESPONSE_INVALID` if the bytes that came are not HTTP.
  */
 export function brokenConnection(request: HttpRequest, { url, cause }: Breakage, progressBytes: number): Failed {
   const subject = `${request.method} ${url}`;
@@ -85,7 +85,7 @@ export function brokenConnection(request: HttpRequest, { url, cause }: Breakage,
   return { kind: 'failed', error, lasting, retryAfterMs: undefined, progressBytes };
 }
 
-/** A status that asks for another try. */
+/** Returns the failure of an attempt that was answered with a status that permits another try. */
 export function retryableStatus(request: HttpRequest, head: ResponseHead, clock: TransportClock): Failed {
   const { status, headers } = head;
   const error = new SealiftError('HTTP_UNAVAILABLE', `${request.method} ${request.url}: status ${status}`, {

@@ -13,8 +13,9 @@ export interface RangeFetch extends RangeReceiverOptions {
 }
 
 /**
- * One attempt to get what is missing of a range: undefined when all of it has come, or what may be tried again. Throws
- * whatever shows that this blob cannot be had in ranges from here, and the reason of the segment's own signal.
+ * Makes one attempt to fetch the missing bytes of a range. Returns undefined if they all came, or a failure that
+ * permits another try. Throws an error that shows that this server cannot serve the blob in ranges, or the abort reason
+ * of the segment.
  */
 export async function fetchRange(wire: Wire, range: RangeFetch): Promise<Failed | undefined> {
   const { access } = range;
@@ -37,7 +38,10 @@ export async function fetchRange(wire: Wire, range: RangeFetch): Promise<Failed 
   }
 }
 
-/** https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5: a blob that became another one comes whole, and is refused. */
+/**
+ * With If-Range, a blob that has changed since the first response is sent as a whole, which is refused.
+ * https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5
+ */
 function rangeRequest(asked: HttpRequest, { segment, etag }: RangeFetch): HttpRequest {
   const range = `bytes=${segment.position}-${segment.end - 1}`;
   return { ...asked, headers: { ...asked.headers, range, ...(etag === undefined ? {} : { 'if-range': etag }) } };

@@ -9,7 +9,7 @@ export type Followed =
   | {
       readonly kind: 'complete';
       readonly head: ResponseHead;
-      /** The origin of the first request was left, be it for a while. */
+      /** True if a redirect left the origin of the first request, even if a later one came back to it. */
       readonly redirected: boolean;
     }
   | { readonly kind: 'broken'; readonly url: string; readonly cause: unknown };
@@ -27,7 +27,7 @@ function assertFirstHop(request: HttpRequest): void {
   });
 }
 
-/** Answers of redirects are discarded; any other one goes to `receiver`. */
+/** Discards the responses of redirects and passes any other to `receiver`. */
 function stopAtRedirect(receiver: Receiver): Receiver {
   return {
     onHead: (head, request) => (isRedirect(head.status) ? 'discard' : receiver.onHead(head, request)),
@@ -36,7 +36,7 @@ function stopAtRedirect(receiver: Receiver): Receiver {
   };
 }
 
-/** An exchange that follows redirects by hand, at most `maxRedirects`. Throws `HTTP_REDIRECT_REFUSED`. */
+/** Makes an exchange and follows up to `maxRedirects` redirects. Throws `HTTP_REDIRECT_REFUSED`. */
 export async function follow(wire: Wire, options: ExchangeOptions): Promise<Followed> {
   const { request: first } = options;
   const receiver = stopAtRedirect(options.receiver);

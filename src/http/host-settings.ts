@@ -6,13 +6,15 @@ interface HttpsTarget {
   readonly port?: string | number | null | undefined;
 }
 
-/** A host that no URL can have is never reached. */
+/** Returns undefined for a host that cannot be part of a URL; it is never contacted. */
 function authorityOf(host: string): string | undefined {
   const url = URL.parse(`https://${host}`);
   return url === null ? undefined : `${url.hostname}:${portOf(url)}`;
 }
 
-/** Says what holds for a server besides the settings of all; a host counts with its port, which is 443 unless named. */
+/**
+ * Returns a function that finds the settings of a single server. The port is part of the host, and 443 if not named.
+ */
 export function createHostChoice({ hosts = [] }: TransportSettings): (target: HttpsTarget) => HostSettings | undefined {
   const byAuthority = new Map(hosts.map((settings) => [authorityOf(settings.host), settings]));
   return ({ hostname, port }) => {

@@ -17,13 +17,8 @@ export type {
   BlobStream,
   ClientCertificate,
   DocumentResponse,
-  HostSettings,
   HttpClient,
   HttpRequest,
-  ProxySettings,
-  ResponseHeaders,
   Transport,
-  TransportClock,
-  TransportLimits,
   TransportSettings,
 } from './types.ts';

@@ -7,7 +7,7 @@ function family(address: string): 'ipv4' | 'ipv6' {
   return isIPv4(address) ? 'ipv4' : 'ipv6';
 }
 
-/** An IPv4 address is also found in its IPv6 form. */
+/** An IPv4 address also matches in its IPv6 form. */
 function contains(addresses: BlockList, host: string): boolean {
   return isIP(host) !== 0 && addresses.check(host, family(host));
 }
@@ -20,7 +20,7 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || contains(loopback, host);
 }
 
-/** No brackets and no trailing dot. */
+/** Removes brackets and a trailing dot. */
 function bareHost(host: string): string {
   return host.replace(/^\[|\]$/g, '').replace(/\.$/, '');
 }
@@ -45,7 +45,7 @@ function matchHost(entry: string): (host: string) => boolean {
   return (host) => contains(address, host);
 }
 
-/** The colons of a bare IPv6 address begin no port. */
+/** Splits off the port. The colons of a bare IPv6 address do not start a port. */
 function splitPort(entry: string): { readonly name: string; readonly wanted: string | undefined } {
   const [, name = entry, wanted] = isIP(entry) === 0 ? (/^(.*):([0-9]{1,5})$/.exec(entry) ?? []) : [];
   return { name, wanted };
@@ -67,11 +67,11 @@ function entriesOf(text: string): readonly string[] {
     .filter((entry) => entry !== '');
 }
 
-/** A host as a URL has it, in lower case and ASCII. */
+/** A host name in the form of a parsed URL, in lower case and ASCII. */
 const HOST = /^(?:\*?\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/;
 const MAX_PORT = 65_535;
 
-/** Whether there are hosts that an entry can match. */
+/** True if an entry can match any host. */
 function isReadable(entry: string): boolean {
   if (entry === '*' || matchNetwork(entry) !== undefined) return true;
   const { name, wanted = '1' } = splitPort(entry);
@@ -80,14 +80,15 @@ function isReadable(entry: string): boolean {
   return port > 0 && port <= MAX_PORT && (isIP(host) !== 0 || HOST.test(host));
 }
 
-/** Entries that are there for nothing: URLs, networks with a wrong prefix, stars inside of names. */
+/** Returns the entries that cannot match any host: URLs, networks with a wrong prefix, stars inside names. */
 export function unreadableExceptions(text: string): readonly string[] {
   return entriesOf(text).filter((entry) => !isReadable(entry));
 }
 
 /**
- * The list that curl and Go know as `no_proxy`: hosts with their sub-domains, addresses, networks, each but a network with
- * `:port` if need be, or `*`. The answer says whether a URL is reached without a proxy; this machine always is.
+ * Parses a `no_proxy` list as curl and Go do: hosts with their subdomains and addresses, both with an optional `:port`,
+ * networks, or `*`. Returns a function that is true for URLs to reach without a proxy, which always include this
+ * machine.
  *
  * https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config, https://curl.se/docs/manpage.html#--noproxy
  */

@@ -1,4 +1,4 @@
-/** Scheme, host and port: what credentials are bound to. A trailing dot or another port is another origin. */
+/** Returns scheme, host and port, to which credentials are bound. A trailing dot or another port is another origin. */
 export function originOf(url: string | URL): string {
   return new URL(url).origin;
 }
@@ -7,7 +7,7 @@ export function sameOrigin(first: string | URL, second: string | URL): boolean {
   return originOf(first) === originOf(second);
 }
 
-/** The port that a URL means. */
+/** Returns the port of a URL, or the default port of its scheme. */
 export function portOf({ port, protocol }: URL): string {
   return port || (protocol === 'https:' ? '443' : '80');
 }

@@ -1,33 +1,36 @@
-/** How many connections one blob has, and what was learned on the way there. */
+/** The number of connections for one blob, and the measurements that led to it. */
 export interface Pace {
   readonly connections: number;
-  /** What it was like before the last connections were added; whether they are worth it is not decided yet. */
+  /** The state before the latest connections were added; it is not decided yet whether they are worthwhile. */
   readonly before?: { readonly connections: number; readonly bytesPerMs: number };
-  /** Windows since then that spoke against more. */
+  /** Windows since then in which the new connections did not bring enough. */
   readonly doubts?: number;
-  /** Windows since the number was found; undefined while it may still grow. */
+  /** Windows since the number was settled; undefined while it may still grow. */
   readonly settledWindows?: number;
-  /** After so many windows a number that was found is questioned once more; longer each time. */
+  /** Windows after which a settled number is tested again; twice as many each time. */
   readonly patienceWindows: number;
 }
 
-/** What one window of time has shown. */
+/** Measurements of one window of time. */
 export interface PaceSample {
   readonly bytesPerMs: number;
-  /** Part of the window that the thread slept, waiting for bytes; what the writer takes is no part of it. */
+  /** The share of the window in which the thread was idle, waiting for bytes. Time of the writer does not count. */
   readonly idleShare: number;
 }
 
-/** The number of connections to go on with after a window. */
+/** Decides on the number of connections after a window. */
 export type PaceRule = (pace: Pace, sample: PaceSample, maxConnections: number) => Pace;
 
-/** A wire that others shared may be free again; at the default of 150 ms this is after three seconds, six, twelve. */
+/** A network that was shared may be free again. With windows of 150 ms it is tested after 3 s, 6 s, 12 s and so on. */
 const FIRST_PATIENCE_WINDOWS = 20;
-/** Below it the thread itself is what takes the time: twice the wire would bring less than two thirds more. */
+/**
+ * Below this idle share the thread is the bottleneck: a network of twice the speed would bring less than two thirds
+ * more.
+ */
 export const WIRE_BOUND_SHARE = 0.4;
-/** Twice the connections have to bring so many times the bytes. */
+/** Twice the connections must bring at least this many times the throughput. */
 const WORTHWHILE_GAIN = 1.2;
-/** One window may have been a bad one. */
+/** A single window may be an outlier. */
 const MAX_DOUBTS = 2;
 
 export const FIRST_PACE: Pace = { connections: 1, patienceWindows: FIRST_PATIENCE_WINDOWS };
@@ -41,7 +44,9 @@ function grow({ connections, patienceWindows }: Pace, bytesPerMs: number, maxCon
   return { connections: more, before: { connections, bytesPerMs }, doubts: 0, patienceWindows };
 }
 
-/** Doubles the connections while that raises throughput, then goes back one step and stays; now and then it looks again. */
+/**
+ * Doubles the connections while that raises throughput, then goes back one step and stays there. Later it tests again.
+ */
 export const decidePace: PaceRule = (pace, { bytesPerMs, idleShare }, maxConnections) => {
   const { connections, before, doubts = 0, settledWindows, patienceWindows } = pace;
   const canGrow = idleShare >= WIRE_BOUND_SHARE && connections < maxConnections;
@@ -57,7 +62,7 @@ export const decidePace: PaceRule = (pace, { bytesPerMs, idleShare }, maxConnect
   return settle(pace, isWorthwhile ? connections : before.connections);
 };
 
-/** A server that is asked too much: half of the connections, and no more for a while. */
+/** Halves the number of connections for an overloaded server and keeps it there for a while. */
 export function slowDown(pace: Pace): Pace {
   return settle(pace, Math.max(1, Math.floor(pace.connections / 2)));
 }

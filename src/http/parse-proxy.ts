@@ -2,30 +2,30 @@ import { SealiftError } from '../errors/index.ts';
 import { portOf } from './origin.ts';
 
 interface ProxyAddress {
-  /** Without the brackets of an IPv6 address. */
+  /** An IPv6 address has no brackets. */
   readonly hostname: string;
   readonly port: string;
-  /** Host and port, and nothing secret: what messages call it. */
+  /** Host and port, for messages. Contains no secret. */
   readonly name: string;
 }
 
 /** A proxy that speaks HTTP, over TCP or over TLS. */
 export interface HttpProxy extends ProxyAddress {
   readonly protocol: 'http:' | 'https:';
-  /** Value of Proxy-Authorization; never in a message. */
+  /** Value of Proxy-Authorization. Must not be part of a message. */
   readonly authorization: string | undefined;
 }
 
-/** A proxy that speaks SOCKS 5 and looks names up. https://www.rfc-editor.org/rfc/rfc1928 */
+/** A proxy that speaks SOCKS 5 and resolves names itself. https://www.rfc-editor.org/rfc/rfc1928 */
 export interface SocksProxy extends ProxyAddress {
   readonly protocol: 'socks5:';
-  /** Never in a message. */
+  /** Must not be part of a message. */
   readonly account: { readonly username: string; readonly password: string } | undefined;
 }
 
 export type ProxyServer = HttpProxy | SocksProxy;
 
-/** Says nothing of the value, which may hold a password. */
+/** The message does not contain the value, which may have a password. */
 function refuse(setting: string): never {
   const message = `${setting}: expected http://, https:// or socks5://[USER:PASSWORD@]HOST[:PORT]`;
   throw new SealiftError('CONFIG_FILE_INVALID', message, {
@@ -34,9 +34,9 @@ function refuse(setting: string): never {
   });
 }
 
-/** As Go, both are one: the proxy looks names up. */
+/** Both mean the same, as in Go: the proxy resolves names. */
 const SOCKS5: ReadonlySet<string> = new Set(['socks5:', 'socks5h:']);
-/** The older ways to write SOCKS that curl knows. */
+/** The schemes of SOCKS 4 that curl knows. */
 const SOCKS4 = /^socks(?:4a?)?:$/;
 /** https://www.rfc-editor.org/rfc/rfc1928#section-3 */
 const SOCKS_PORT = '1080';
@@ -58,7 +58,7 @@ function decode(text: string, setting: string): string {
   }
 }
 
-/** https://www.rfc-editor.org/rfc/rfc7617#section-2: no control characters, and no colon in the user. */
+/** Control characters, and a colon in the user name, are refused. https://www.rfc-editor.org/rfc/rfc7617#section-2 */
 function basicCredentials({ username, password }: URL, setting: string): string | undefined {
   if (username === '' && password === '') return undefined;
   const user = decode(username, setting);
@@ -67,7 +67,7 @@ function basicCredentials({ username, password }: URL, setting: string): string 
   return `Basic ${Buffer.from(pair, 'utf8').toString('base64')}`;
 }
 
-/** https://www.rfc-editor.org/rfc/rfc1929: a user of 1 to 255 bytes, and a password of as many at most. */
+/** The user name has 1 to 255 bytes, and the password at most 255. https://www.rfc-editor.org/rfc/rfc1929 */
 function socksAccount({ username, password }: URL, setting: string): SocksProxy['account'] {
   if (username === '' && password === '') return undefined;
   const account = { username: decode(username, setting), password: decode(password, setting) };
@@ -76,7 +76,7 @@ function socksAccount({ username, password }: URL, setting: string): SocksProxy[
   return account;
 }
 
-/** The URL parser checks the hosts of schemes that it knows only. */
+/** The host is parsed once more as one of http, since the URL parser does not check hosts of schemes unknown to it. */
 function parseSocks(url: URL, setting: string): SocksProxy {
   const plain = URL.parse(`http://${url.hostname}`);
   if (plain === null || plain.hostname !== url.hostname.toLowerCase()) return refuse(setting);
@@ -91,8 +91,8 @@ function parseSocks(url: URL, setting: string): SocksProxy {
 }
 
 /**
- * `setting` is for the message. Without a scheme it is http, as curl and Go read it. Throws `CONFIG_FILE_INVALID`, and
- * `CONFIG_UNSUPPORTED` for SOCKS 4.
+ * Parses the URL of a proxy. The default scheme is http, as in curl and Go. `setting` is named in messages. Throws
+ * `CONFIG_FILE_INVALID`, and `CONFIG_UNSUPPORTED` for SOCKS 4.
  */
 export function parseProxy(text: string, setting: string): ProxyServer {
   const url = URL.parse(text.includes('://') ? text : `http://${text}`);

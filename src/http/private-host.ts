@@ -1,6 +1,6 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 
-/** https://www.iana.org/assignments/iana-ipv4-special-registry, and multicast */
+/** Special ranges of https://www.iana.org/assignments/iana-ipv4-special-registry, and multicast. */
 const IPV4_RANGES = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -14,7 +14,10 @@ const IPV4_RANGES = [
   ['224.0.0.0', 3],
 ] as const;
 
-/** https://www.iana.org/assignments/iana-ipv6-special-registry; translated ranges hide an IPv4 address. */
+/**
+ * Special ranges of https://www.iana.org/assignments/iana-ipv6-special-registry, and those that contain an IPv4
+ * address.
+ */
 const IPV6_RANGES = [
   ['::', 96],
   ['::ffff:0:0:0', 96],
@@ -32,8 +35,8 @@ for (const [address, prefix] of IPV4_RANGES) privateRanges.addSubnet(address, pr
 for (const [address, prefix] of IPV6_RANGES) privateRanges.addSubnet(address, prefix, 'ipv6');
 
 /**
- * Whether the host of a parsed URL names this machine or an address that is not on the public internet. The URL parser
- * has turned decimal, octal and hexadecimal forms into dotted ones. Names other than localhost are not resolved.
+ * True if the host of a parsed URL is this machine or an address that is not on the public internet. The URL parser has
+ * already turned decimal, octal and hexadecimal forms into dotted ones. Names other than localhost are not resolved.
  */
 export function isPrivateHost(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');

@@ -7,14 +7,14 @@ const CHECK_PROXY = 'check that the proxy is running and reachable, or add the h
 const CHECK_ROUTE =
   'the proxy may be unable to reach the registry; check that on the proxy, or add the host of the registry to no_proxy';
 
-/** What Node's parser says when the connection ends inside a head. */
+/** Error code of Node's parser when the connection ends inside the head of a response. */
 const EARLY_END = 'HPE_INVALID_EOF_STATE';
 
 function subjectOf(proxy: ProxyServer): { readonly subject: string; readonly context: { readonly proxy: string } } {
   return { subject: `proxy ${proxy.name}`, context: { proxy: proxy.name } };
 }
 
-/** The proxy was not reached, or is not whom it should be. */
+/** The proxy could not be reached, or its certificate cannot be verified. */
 export function proxyUnreachable(proxy: ProxyServer, cause: unknown): SealiftError {
   const { subject, context } = subjectOf(proxy);
   const hint = isUntrusted(cause)
@@ -27,7 +27,7 @@ export function proxyUnreachable(proxy: ProxyServer, cause: unknown): SealiftErr
   });
 }
 
-/** The connection broke, or what came is not HTTP, while the tunnel was asked for. */
+/** While a tunnel was requested, the connection broke or the response was not HTTP. */
 export function brokenTunnel(proxy: ProxyServer, cause: unknown): SealiftError {
   const { subject, context } = subjectOf(proxy);
   const code = errorCode(cause);
@@ -37,7 +37,7 @@ export function brokenTunnel(proxy: ProxyServer, cause: unknown): SealiftError {
   return new SealiftError('HTTP_RESPONSE_INVALID', message, { context: { ...context, ...limit }, cause });
 }
 
-/** The proxy has done its part as far as can be seen; what failed is the connection to the server inside of the tunnel. */
+/** The proxy opened the tunnel, and the connection to the server inside it failed. */
 export function brokenInTunnel(proxy: ProxyServer, cause: unknown): SealiftError {
   const { subject, context } = subjectOf(proxy);
   const untrusted =
@@ -54,7 +54,7 @@ export function unexpectedBytes(proxy: ProxyServer): SealiftError {
   return new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: sent data of its own into the tunnel`, { context });
 }
 
-/** The proxy answered and gave no tunnel. The status is the proxy's, so the context does not call it `status`. */
+/** The HTTP proxy refused the tunnel. The status is that of the proxy, so the context does not call it `status`. */
 export function proxyRefusal(proxy: ProxyServer, status: number): SealiftError {
   const { subject, context: where } = subjectOf(proxy);
   const context = { ...where, proxyStatus: status };
@@ -64,7 +64,7 @@ export function proxyRefusal(proxy: ProxyServer, status: number): SealiftError {
   return new SealiftError('HTTP_UNAVAILABLE', message, { context, hint: CHECK_ROUTE });
 }
 
-/** What came is not what SOCKS 5 allows here. */
+/** The proxy sent something that SOCKS 5 does not allow. */
 export function brokenSocks(proxy: SocksProxy, what: string): SealiftError {
   const { subject, context } = subjectOf(proxy);
   return new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: ${what}`, {
@@ -86,7 +86,7 @@ export function nameTooLong(proxy: SocksProxy, length: number): SealiftError {
   return new SealiftError('HTTP_PROXY_REFUSED', message, { context });
 }
 
-/** https://www.rfc-editor.org/rfc/rfc1928#section-6, and whether a later try may do better. */
+/** Replies of https://www.rfc-editor.org/rfc/rfc1928#section-6, and whether a later try is useless. */
 const SOCKS_REPLIES: ReadonlyMap<number, readonly [words: string, isLasting: boolean]> = new Map([
   [1, ['general failure', false]],
   [2, ['not allowed by its rules', true]],
@@ -98,7 +98,7 @@ const SOCKS_REPLIES: ReadonlyMap<number, readonly [words: string, isLasting: boo
   [8, ['address type not supported', true]],
 ]);
 
-/** The proxy answered and gave no tunnel. */
+/** The SOCKS proxy refused the tunnel. */
 export function socksRefusal(proxy: SocksProxy, reply: number): SealiftError {
   const { subject, context: where } = subjectOf(proxy);
   const [words, isLasting] = SOCKS_REPLIES.get(reply) ?? [`reply ${reply}`, true];

@@ -1,17 +1,19 @@
-/** Ranges are held in pieces of this size, all alike, so that they can be used again for any other. */
+/** Ranges are held in slices of this one size, so that any range can reuse a slice. */
 export const SLICE_BYTES = 256 * 1024;
 
-/** Memory of the process for ranges, counted in slices. Nobody waits for it: without it no further range is asked for. */
+/**
+ * Memory for ranges, counted in slices and shared by the process. No range waits for it: without it, none is requested.
+ */
 export interface RangeBudget {
-  /** Grants `wanted` slices, or fewer but at least `least`, or none. */
+  /** Returns the number of slices granted: `wanted`, or fewer but at least `least`, or 0. */
   take(wanted: number, least: number): number;
   give(slices: number): void;
 }
 
 export interface RangeBudgetOptions {
-  /** One word: what all threads of the process have taken. */
+  /** One 32-bit word: the slices that all threads of the process have taken. */
   readonly taken: SharedArrayBuffer;
-  /** One word: what of it is this thread's, so that it can be given back for a thread that has ended. */
+  /** One 32-bit word: the slices of this thread, so that they can be given back after the thread has ended. */
   readonly share: SharedArrayBuffer;
   readonly maxBytes: number;
 }
@@ -36,7 +38,7 @@ export function createRangeBudget({ taken, share, maxBytes }: RangeBudgetOptions
       }
     },
     give(slices) {
-      // A thread that counts as ended has nothing left to give: it was given back for it.
+      // If this thread counts as ended, its slices have already been given back.
       for (;;) {
         const before = Atomics.load(own, 0);
         const given = Math.min(slices, before);
@@ -48,7 +50,7 @@ export function createRangeBudget({ taken, share, maxBytes }: RangeBudgetOptions
   };
 }
 
-/** Gives back what a thread that has ended had taken. */
+/** Gives back the slices of a thread that has ended. */
 export function freeRangeBudget(taken: SharedArrayBuffer, share: SharedArrayBuffer): void {
   Atomics.sub(new Int32Array(taken), 0, Atomics.exchange(new Int32Array(share), 0, 0));
 }

@@ -6,20 +6,20 @@ import type { HttpRequest, ResponseHead } from './types.ts';
 
 export interface RangeReceiverOptions {
   readonly segment: RangeSegment;
-  /** Of the whole blob. */
+  /** Size of the whole blob in bytes. */
   readonly size: number;
-  /** Strong, of the first answer. */
+  /** The strong ETag of the first response, if it had one. */
   readonly etag: string | undefined;
   readonly blockedMs: () => number;
   readonly onReceived: (bytes: number) => void;
 }
 
-/** Takes one answer for what is missing of a range; one that is anything else is refused. */
+/** Takes one response with the missing bytes of a range, and refuses any other. */
 export class RangeReceiver implements Receiver {
   readonly blockedMs: () => number;
   readonly #options: RangeReceiverOptions;
   #url = '';
-  /** What the accepted answer came from. */
+  /** The request of the response that was accepted. */
   accepted: HttpRequest | undefined;
 
   constructor(options: RangeReceiverOptions) {

@@ -1,6 +1,8 @@
 import { type RangeBudget, SLICE_BYTES } from './range-budget.ts';
 
-/** Slices that ranges are received into; used again, outside of the heap, and freed at once when no blob needs them. */
+/**
+ * Slices into which ranges are received. They are off-heap, are reused, and are freed at once when no blob needs them.
+ */
 export class SlicePool {
   readonly #free: Buffer[] = [];
 
@@ -12,7 +14,7 @@ export class SlicePool {
     this.#free.push(slice);
   }
 
-  /** Frees what nobody uses, without waiting for the collector. */
+  /** Frees the unused slices without waiting for the garbage collector. */
   trim(): void {
     for (const slice of this.#free.splice(0)) (slice.buffer as ArrayBuffer).transfer(0);
   }
@@ -22,27 +24,27 @@ export function slicesFor(bytes: number): number {
   return Math.ceil(bytes / SLICE_BYTES);
 }
 
-/** How far a range is: to be asked for, on a connection, or all there. */
+/** A range waits for a request, has one in progress, is completely received, or is no longer needed. */
 export type SegmentState = 'waiting' | 'requested' | 'whole' | 'dropped';
 
-/** One range of a blob: received in any pace, delivered from its beginning, slice by slice. */
+/** One range of a blob. It is received at any speed and delivered from its beginning, slice by slice. */
 export class RangeSegment {
   readonly start: number;
   readonly abort = new AbortController();
   state: SegmentState = 'waiting';
-  /** A byte of it has come. */
+  /** True once a byte of it was received. */
   wasAnswered = false;
   readonly #memory: { readonly budget: RangeBudget; readonly pool: SlicePool };
   readonly #slices: (Buffer | undefined)[] = [];
   #length: number;
-  /** Slices of the budget that it still holds. */
+  /** Slices of the budget that the range still holds. */
   #granted: number;
   #received = 0;
   #delivered = 0;
-  /** The slice that a writer is at. */
+  /** The index of the slice that a writer is reading. */
   #lent: number | undefined;
 
-  /** `granted`: slices of the budget that were taken for it, enough for its length. */
+  /** `granted` is the number of slices taken from the budget for this range, enough for its length. */
   constructor(
     bounds: { readonly start: number; readonly length: number; readonly granted: number },
     memory: { readonly budget: RangeBudget; readonly pool: SlicePool },
@@ -53,12 +55,12 @@ export class RangeSegment {
     this.#memory = memory;
   }
 
-  /** Of the first byte behind it. */
+  /** Position of the first byte behind the range. */
   get end(): number {
     return this.start + this.#length;
   }
 
-  /** Of the byte to come next. */
+  /** Position of the next byte to receive. */
   get position(): number {
     return this.start + this.#received;
   }
@@ -75,7 +77,7 @@ export class RangeSegment {
     return this.#delivered === this.#length;
   }
 
-  /** Keeps a copy; at most as much as is missing. */
+  /** Copies the chunk, which must not be longer than the missing bytes. */
   append(chunk: Uint8Array): void {
     for (let taken = 0; taken < chunk.length; ) {
       const offset = this.#received % SLICE_BYTES;
@@ -86,7 +88,7 @@ export class RangeSegment {
     }
   }
 
-  /** The next slice to deliver, once it is complete. The caller says `shift` when it is done with it. */
+  /** Returns the next slice to deliver, once it is complete. The caller calls `shift` when it has finished with it. */
   next(): Uint8Array | undefined {
     const end = Math.min(this.#delivered + SLICE_BYTES, this.#length);
     if (this.#received < end || end === this.#delivered) return undefined;
@@ -94,6 +96,7 @@ export class RangeSegment {
     return this.#slices[this.#lent]?.subarray(0, end - this.#delivered);
   }
 
+  /** Frees the slice that `next` returned. */
   shift(): void {
     if (this.isDropped) return;
     const index = this.#delivered / SLICE_BYTES;
@@ -103,14 +106,14 @@ export class RangeSegment {
     this.#give(1);
   }
 
-  /** Makes what has come the whole of it. */
+  /** Ends the range after the bytes that were received. */
   truncate(): void {
     this.#length = this.#received;
     this.state = 'whole';
     this.#give(this.#granted - (slicesFor(this.#received) - Math.ceil(this.#delivered / SLICE_BYTES)));
   }
 
-  /** Ends its connection and gives back its memory, all but what a writer may still read. */
+  /** Ends the connection and gives the memory back, except for the slice that a writer may still read. */
   drop(reason: Error): void {
     if (this.isDropped) return;
     this.state = 'dropped';

@@ -3,7 +3,7 @@ import { sameOrigin } from './origin.ts';
 import { isPrivateHost } from './private-host.ts';
 import type { HttpRequest } from './types.ts';
 
-/** The only headers that another origin gets to see. */
+/** The only headers that are sent to another origin. */
 const OPEN_HEADERS = new Set(['accept', 'accept-encoding', 'range', 'user-agent']);
 
 const REDIRECT_STATUSES = new Set([301, 302, 303, 307, 308]);
@@ -37,10 +37,10 @@ function assertTarget(from: URL, target: URL, allowHttp: boolean): void {
 }
 
 /**
- * The request that follows a redirect; `rawLocations` are the attacker-controlled Location headers.
+ * Returns the request that follows a redirect; `rawLocations` are the attacker-controlled Location headers.
  *
- * Another origin gets no Authorization, and since each hop is made from the one before, none comes back later. Throws
- * `HTTP_REDIRECT_REFUSED`. https://www.rfc-editor.org/rfc/rfc9110#section-15.4
+ * Another origin gets no Authorization. As each request is made from the one before, none is sent again later either.
+ * Throws `HTTP_REDIRECT_REFUSED`. https://www.rfc-editor.org/rfc/rfc9110#section-15.4
  */
 export function nextHop(request: HttpRequest, status: number, rawLocations: readonly string[]): HttpRequest {
   const from = new URL(request.url);

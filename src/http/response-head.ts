@@ -5,14 +5,14 @@ function refuse(url: string, why: string): never {
   throw new SealiftError('HTTP_RESPONSE_INVALID', `GET ${url}: ${why}`);
 }
 
-/** We ask for identity and hash what arrives; a server that encodes anyway sends something else than the document. */
+/** Requests ask for identity, and the bytes that arrive are hashed; an encoded body would not be the document. */
 export function assertIdentityEncoding(url: string, head: ResponseHead): void {
   const encodings = head.headers['content-encoding'] ?? [];
   if (encodings.every((encoding) => /^\s*(identity)?\s*$/i.test(encoding))) return;
   refuse(url, `expected no Content-Encoding, got ${encodings.join(', ').slice(0, 64)}`);
 }
 
-/** The Content-Length if there is one. Throws `HTTP_RESPONSE_INVALID` when it is no single safe integer. */
+/** Returns the Content-Length, if there is one. Throws `HTTP_RESPONSE_INVALID` if it is not a single safe integer. */
 export function contentLength(url: string, head: ResponseHead): number | undefined {
   const values = head.headers['content-length'];
   if (values === undefined) return undefined;
@@ -42,12 +42,14 @@ export function assertContentRange(url: string, head: ResponseHead, { first, las
   refuse(url, `expected Content-Range "${expected}", got "${values.join(', ').slice(0, 128)}"`);
 }
 
-/** A body with neither length nor chunks ends with its connection, which looks the same as one that broke off. */
+/**
+ * False for a body that has neither length nor chunks: it ends with its connection, just like a body that was cut off.
+ */
 export function hasFraming(head: ResponseHead): boolean {
   return head.headers['content-length'] !== undefined || head.headers['transfer-encoding'] !== undefined;
 }
 
-/** The one ETag that promises the same bytes. https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3 */
+/** Returns the strong ETag, which promises identical bytes. https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3 */
 export function strongEtag(head: ResponseHead): string | undefined {
   const [etag = '', ...others] = head.headers['etag'] ?? [];
   return others.length === 0 && /^"[\x21\x23-\x7e]{1,256}"$/.test(etag) ? etag : undefined;

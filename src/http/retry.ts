@@ -2,18 +2,18 @@ import { type ErrorContext, SealiftError } from '../errors/index.ts';
 import { cancellation } from './cancellation.ts';
 import type { TransportClock, TransportLimits } from './types.ts';
 
-/** How one attempt ended when it neither failed for good (that is thrown) nor was cancelled. */
+/** The result of one attempt. Errors that permit no further try, and cancellations, are thrown instead. */
 export type Attempt<T> =
   | { readonly kind: 'done'; readonly value: T }
   | {
       readonly kind: 'failed';
-      /** Coded `HTTP_UNAVAILABLE`. */
+      /** Its code is `HTTP_UNAVAILABLE`. */
       readonly error: SealiftError;
-      /** Nothing will be different the next time. */
+      /** True if another try would fail in the same way. */
       readonly lasting: boolean;
-      /** What the server asked for with Retry-After. */
+      /** The pause that the server asked for with Retry-After. */
       readonly retryAfterMs: number | undefined;
-      /** Bytes of the whole that this attempt has brought. */
+      /** New bytes that this attempt received. */
       readonly progressBytes: number;
     };
 
@@ -30,7 +30,7 @@ export function isRetryableStatus(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status <= 599);
 }
 
-/** Seconds or an HTTP date, in milliseconds from now. https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 */
+/** Parses seconds or an HTTP date into milliseconds from now. https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 */
 export function parseRetryAfter(rawValue: string | undefined, wallNowMs: number): number | undefined {
   if (rawValue === undefined) return undefined;
   if (/^\d{1,9}$/.test(rawValue)) return Number(rawValue) * 1000;
@@ -47,7 +47,9 @@ export interface RetryDelay {
   readonly random: number;
 }
 
-/** Doubles from `retryDelayMs`, half of it random; at least what the server asked for; at most `maxRetryDelayMs`. */
+/**
+ * Doubles from `retryDelayMs`, half of it random. At least what the server asked for, and at most `maxRetryDelayMs`.
+ */
 export function retryDelayMs({ tries, retryAfterMs, random }: RetryDelay, limits: TransportLimits): number {
   const full = limits.retryDelayMs * 2 ** Math.min(tries - 1, 20);
   const jittered = full / 2 + (full / 2) * random;
@@ -57,7 +59,7 @@ export function retryDelayMs({ tries, retryAfterMs, random }: RetryDelay, limits
 function giveUp(error: SealiftError, tries: number, limit: ErrorContext): SealiftError {
   const { code, context, hint, cause } = error;
   return new SealiftError(code, `${error.message}, gave up after ${tries} ${tries === 1 ? 'try' : 'tries'}`, {
-    // What ended each try says more than that there were no more of them.
+    // The context of the last failure is more useful than the limit, so it may override it.
     context: { ...limit, ...context, tries },
     hint,
     cause,
@@ -74,8 +76,8 @@ async function pause(delayMs: number, options: RetryOptions): Promise<void> {
 }
 
 /**
- * Tries of one thing, counted anew after `minRetryProgressBytes` of progress, so that a long download survives many short
- * breaks; `maxTotalTries` bounds that.
+ * Counts the tries for one document or blob. The count starts again after `minRetryProgressBytes` of progress, so that
+ * a long download survives many interruptions; `maxTotalTries` bounds them.
  */
 export class TryCount {
   readonly #options: RetryOptions;
@@ -86,7 +88,7 @@ export class TryCount {
     this.#options = options;
   }
 
-  /** Waits until it may be tried again. Throws the failure when that was the last try, or the cancellation. */
+  /** Waits until the next try may begin. Throws the failure if that was the last try, or the cancellation. */
   async waitAfter(failed: Failed): Promise<void> {
     const { limits, clock, maxTries } = this.#options;
     this.#total += 1;
@@ -96,7 +98,7 @@ export class TryCount {
       throw giveUp(failed.error, this.#total, { limit: 'maxTotalTries', expected: limits.maxTotalTries });
     }
     if (this.#tries >= maxTries) {
-      // Where there is another place, it is not the limit that ends this one.
+      // A request with fewer tries has an alternative, so it is not the limit that ended it.
       const isLimit = maxTries === limits.maxTries;
       throw giveUp(failed.error, this.#total, isLimit ? { limit: 'maxTries', expected: maxTries } : {});
     }

@@ -5,24 +5,24 @@ import { originOf } from './origin.ts';
 import type { HttpProxy } from './parse-proxy.ts';
 import type { TransportLimits, TransportSettings } from './types.ts';
 
-/** A pool of connections, and the requests that wait for one. */
+/** A pool of connections, and the number of requests that wait for one. */
 export interface Lane {
   readonly agent: Agent;
   readonly connector: Connector;
-  /** Requests by the origin their connection leads to, as long as it is not open. */
+  /** Requests whose connection is not open yet, by the origin of the connection. */
   readonly connecting: Map<string, number>;
 }
 
-/** How one request travels. */
+/** How one request is sent. */
 export interface Route {
   readonly lane: Lane;
-  /** Where its connection leads: to the server, or to a proxy that reads the request. */
+  /** The origin of the connection: the server, or a proxy that reads the request. */
   readonly origin: string;
-  /** What stands in the first line of the request. */
+  /** The request target, in the first line of the request. */
   readonly target: string;
-  /** What the request has to carry on this way besides its own headers. */
+  /** Headers that this route adds to those of the request. */
   readonly headers: Readonly<Record<string, string>>;
-  /** The proxy that reads the request. */
+  /** The proxy that reads the request, if there is one. */
   readonly reader: HttpProxy | undefined;
 }
 
@@ -37,14 +37,14 @@ function openLane(connector: Connector): Lane {
     allowH2: false,
     pipelining: 1,
     connect: connector.connect,
-    // The stall clock of an exchange is the only one: undici's counts the time that our own back-pressure takes.
+    // Only the stall clock of an exchange is used: undici's timeouts would count the time of our own back-pressure.
     headersTimeout: 0,
     bodyTimeout: 0,
   });
   return { agent, connector, connecting: new Map() };
 }
 
-/** https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2: a proxy wants the whole URL. */
+/** A proxy that reads requests expects the whole URL. https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2 */
 function throughReader(url: URL, proxy: HttpProxy, lane: Lane): Route {
   const credentials = proxy.authorization === undefined ? {} : { 'proxy-authorization': proxy.authorization };
   return {
@@ -57,8 +57,8 @@ function throughReader(url: URL, proxy: HttpProxy, lane: Lane): Route {
 }
 
 /**
- * Decides for each request on its own which way it takes, so that a redirect is decided anew. Only plain http is read by a
- * proxy, and only by one that speaks it; all other tunnels are a matter of the connector.
+ * Creates the router, which chooses the route for each request separately, so also after a redirect. A proxy reads only
+ * plain http, and only if it speaks HTTP; for everything else the connector opens a tunnel.
  */
 export function createRouter(settings: TransportSettings, limits: TransportLimits, chooseProxy: ChooseProxy): Router {
   const connectors = createConnectors(settings, { limits, chooseProxy });

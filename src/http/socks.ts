@@ -28,7 +28,7 @@ const NAME = 3;
 const IPV6 = 4;
 const MAX_NAME_LENGTH = 255;
 
-/** Reads just as many bytes as are wanted, and leaves the rest on the socket. */
+/** Reads exactly `length` bytes and leaves the rest on the socket. */
 function read(socket: Socket, length: number): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const take = (): void => {
@@ -36,7 +36,7 @@ function read(socket: Socket, length: number): Promise<Buffer> {
     if (bytes === null) return;
     leave();
     if (bytes.length === length) resolve(bytes);
-    // At the end what is left is given, however little.
+    // At the end of the stream, `read` returns the remaining bytes even if they are fewer.
     else reject(new Error('the proxy closed the connection in the middle of an answer'));
   };
   const fail = (error: Error): void => {
@@ -44,18 +44,18 @@ function read(socket: Socket, length: number): Promise<Buffer> {
     reject(error);
   };
   const end = (): void => fail(new Error('the proxy closed the connection'));
-  // At once, and not when the promise is looked at: one more look would take bytes that are not ours.
+  // Listeners are removed at once and not when the promise settles, since another read would take bytes that follow.
   const leave = (): void => {
     socket.off('readable', take).off('error', fail).off('close', end).off('end', end);
   };
   socket.on('readable', take).on('error', fail).on('close', end).on('end', end);
-  // One that broke off between two answers says so no more.
+  // A socket that was closed between two answers emits no further event.
   if (socket.destroyed) end();
   else take();
   return promise;
 }
 
-/** https://www.rfc-editor.org/rfc/rfc1929 */
+/** Sends user name and password. https://www.rfc-editor.org/rfc/rfc1929 */
 async function authenticate(socket: Socket, { proxy }: SocksRequest): Promise<void> {
   const { account } = proxy;
   if (account === undefined) throw brokenSocks(proxy, 'requires a password although none was offered');
@@ -66,7 +66,7 @@ async function authenticate(socket: Socket, { proxy }: SocksRequest): Promise<vo
   if (status !== 0) throw socksAuthRefused(proxy);
 }
 
-/** https://www.rfc-editor.org/rfc/rfc1928#section-3 */
+/** Agrees on an authentication method. https://www.rfc-editor.org/rfc/rfc1928#section-3 */
 async function greet(socket: Socket, request: SocksRequest): Promise<void> {
   const { proxy } = request;
   const methods = proxy.account === undefined ? [NO_PASSWORD] : [NO_PASSWORD, PASSWORD];
@@ -84,12 +84,12 @@ function addressOf({ proxy, target }: SocksRequest): Buffer {
   if (isIPv4(hostname)) return Buffer.from([IPV4, ...hostname.split('.').map(Number)]);
   if (isIPv6(hostname)) return Buffer.concat([Buffer.from([IPV6]), ipv6Bytes(hostname)]);
   const name = Buffer.from(hostname);
-  // The proxy looks it up: with either way of writing the scheme, as Go has it.
+  // The proxy resolves the name, for socks5 and socks5h alike, as in Go.
   if (name.length > MAX_NAME_LENGTH) throw nameTooLong(proxy, name.length);
   return Buffer.from([NAME, name.length, ...name]);
 }
 
-/** As the URL parser writes addresses: hexadecimal words, the longest run of zeros left out. */
+/** Uses the form in which the URL parser writes an address: hexadecimal words without the longest run of zeros. */
 function ipv6Bytes(address: string): Buffer {
   const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
   const words = (text = ''): number[] => (text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16)));
@@ -98,7 +98,7 @@ function ipv6Bytes(address: string): Buffer {
   return Buffer.from([...before, ...zeros, ...after].flatMap((word) => [word >> 8, word & 0xff]));
 }
 
-/** https://www.rfc-editor.org/rfc/rfc1928#section-4 and 6; the address in the answer is of no use to us. */
+/** Requests the tunnel and ignores the address in the answer. https://www.rfc-editor.org/rfc/rfc1928#section-4 and 6 */
 async function connectTo(socket: Socket, request: SocksRequest): Promise<void> {
   const { proxy, target } = request;
   const port = Number(target.port) || (target.protocol === 'https:' ? 443 : 80);
@@ -122,11 +122,11 @@ async function addressLength(socket: Socket, proxy: SocksProxy, kind: number | u
 async function negotiate(socket: Socket, request: SocksRequest): Promise<void> {
   await greet(socket, request);
   await connectTo(socket, request);
-  // The server speaks second in TLS and in HTTP, so nobody but the proxy can have said this.
+  // In TLS and in HTTP the client speaks first, so these bytes can only come from the proxy.
   if (socket.readableLength > 0) throw unexpectedBytes(request.proxy);
 }
 
-/** Asks a SOCKS proxy for a tunnel. Each answer has a length that was known before, 262 bytes at most. */
+/** Requests a tunnel from a SOCKS proxy. The length of each answer is known in advance and is at most 262 bytes. */
 export function requestSocksTunnel(socket: Socket, request: SocksRequest, done: Negotiated): Destroyable {
   negotiate(socket, request).then(
     () => done(null, socket),

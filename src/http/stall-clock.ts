@@ -2,12 +2,12 @@ import type { TransportClock } from './types.ts';
 
 export interface StallClockOptions {
   readonly clock: TransportClock;
-  /** Our own back-pressure so far; the server cannot help it. */
+  /** Milliseconds of our own back-pressure so far, which do not count against the server. */
   readonly blockedMs: () => number;
   readonly onStall: () => void;
 }
 
-/** Tells when a server has sent nothing for too long while we were waiting for it. */
+/** Calls `onStall` when a server has sent nothing for too long while Sealift was ready to receive. */
 export class StallClock {
   readonly #options: StallClockOptions;
   #limitMs = 0;
@@ -20,7 +20,7 @@ export class StallClock {
     this.#options = options;
   }
 
-  /** Begins to wait, or goes on with another limit. */
+  /** Starts the clock, or restarts it with another limit. */
   start(limitMs: number): void {
     this.#limitMs = limitMs;
     this.#running = true;
@@ -48,7 +48,7 @@ export class StallClock {
     clearTimeout(this.#timer);
     const remainingMs = this.#remainingMs();
     if (remainingMs > 0) this.#timer = setTimeout(this.#watch, Math.ceil(remainingMs));
-    // After a thread was blocked, timers run before the socket is read: look again when it was.
+    // After the thread was blocked, timers run before sockets are read, so check again after that.
     else setImmediate(this.#judge);
   };
 

@@ -2,13 +2,13 @@ import type { PaceSample } from './pace.ts';
 
 export interface ThroughputMeterOptions {
   readonly windowMs: number;
-  /** Monotonic. */
+  /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Milliseconds that the thread has slept so far, waiting for something to happen. */
+  /** Milliseconds that the thread has been idle so far, waiting for events. */
   readonly idleMs: () => number;
 }
 
-/** Measures what comes in, window by window. A window ends with a chunk, so that nothing has to wake for it. */
+/** Measures throughput in windows. A window ends with a chunk, so no timer is needed. */
 export class ThroughputMeter {
   readonly #options: ThroughputMeterOptions;
   #receivedBytes = 0;
@@ -20,12 +20,12 @@ export class ThroughputMeter {
     this.#options = options;
   }
 
-  /** All that has come so far. */
+  /** Bytes received so far. */
   get receivedBytes(): number {
     return this.#receivedBytes;
   }
 
-  /** Counts a chunk. Returns the window that it ends, if it does. */
+  /** Counts a chunk. Returns the measurements of a window if the chunk ends it. */
   note(bytes: number): PaceSample | undefined {
     this.#receivedBytes += bytes;
     const start = this.#start;
@@ -42,14 +42,14 @@ export class ThroughputMeter {
     return sample;
   }
 
-  /** Begins a window now. */
+  /** Starts a new window now. */
   restart(): undefined {
     const { now, idleMs } = this.#options;
     const at = now();
     this.#start = { at, bytes: this.#receivedBytes, idleMs: idleMs(), heldMs: this.#heldUntil(at) };
   }
 
-  /** Waits for a writer; the wire cannot help that the thread sleeps meanwhile. */
+  /** Waits for a writer. The thread is then idle because of the writer and not because of the network. */
   async hold(pending: Promise<void>): Promise<void> {
     this.#heldSince = this.#options.now();
     try {

@@ -22,9 +22,9 @@ import type {
 export interface TransportOptions {
   readonly limits: TransportLimits;
   readonly clock?: TransportClock;
-  /** Memory that all threads of the process share; one's own when absent. */
+  /** The budget that all threads of the process share. When absent, the transport has one of its own. */
   readonly rangeBudget?: RangeBudget;
-  /** For tests that cannot wait for throughput. */
+  /** Lets tests choose the number of connections without measuring throughput. */
   readonly decidePace?: PaceRule;
 }
 
@@ -45,7 +45,7 @@ function assertCertificates(pems: readonly string[], what: string): void {
   }
 }
 
-/** A pair that does not fit would only be noticed by the first handshake. */
+/** Without this check, only the first handshake would show that certificate and key do not match. */
 function assertHost({ host, extraRoots = [], clientCertificates = [] }: HostSettings): void {
   assertCertificates(extraRoots, `root certificate for ${host}`);
   for (const { certificate, key } of clientCertificates) {
@@ -73,8 +73,8 @@ function createRanging({ limits, rangeBudget, decidePace: rule = decidePace }: T
 }
 
 /**
- * Connections over undici, HTTP/1.1 and kept alive. Loading this module costs 40 MB, so it belongs into a worker. Throws
- * `CONFIG_FILE_INVALID` for a root or a client's pair that is no certificate, or a proxy that is no URL. The caller closes it.
+ * Creates a transport on undici with HTTP/1.1 and keep-alive. Loading this module costs 40 MB, so only a worker should
+ * do it. The caller closes the transport. Throws `CONFIG_FILE_INVALID` for an unusable certificate, key or proxy URL.
  */
 export function createTransport(settings: TransportSettings, options: TransportOptions): Transport {
   assertCertificates(settings.extraRoots, 'extra root certificate');

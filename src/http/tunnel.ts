@@ -10,18 +10,20 @@ import { requestSocksTunnel } from './socks.ts';
 export interface TunnelOptions {
   readonly proxy: ProxyServer;
   readonly dial: Dial;
-  /** For the answer of the proxy; `dial` has its own. */
+  /** Timeout for the answer of the proxy; `dial` has its own timeout. */
   readonly timeoutMs: number;
   readonly maxHeadBytes: number;
   readonly userAgent: string;
 }
 
-/** A connection to `target` inside of one to the proxy: proxy, then what it wants to hear, then TLS where it is spoken. */
+/**
+ * Opens a connection to `target` through a proxy: connects to the proxy, requests a tunnel, then starts TLS for https.
+ */
 class Tunnel implements Destroyable {
   readonly #target: buildConnector.Options;
   readonly #options: TunnelOptions;
   readonly #callback: buildConnector.Callback;
-  /** What is being waited for. */
+  /** The current step, which is destroyed on failure. */
   #current: Destroyable | undefined;
   #timer: NodeJS.Timeout | undefined;
   #settled = false;
@@ -80,7 +82,7 @@ class Tunnel implements Destroyable {
       else this.#settle(null, socket);
     });
     this.#current = secured;
-    // A tunnel that closes without an error takes the TLS connection along in silence.
+    // If the tunnel closes without an error, the TLS connection closes without any event.
     tunnel.once('close', () => this.#fail(brokenInTunnel(proxy, new Error('the tunnel was closed'))));
   }
 
@@ -97,6 +99,7 @@ class Tunnel implements Destroyable {
   }
 }
 
+/** Opens a tunnel and calls `callback` once. The result ends a tunnel that is not open yet. */
 export function openTunnel(
   target: buildConnector.Options,
   options: TunnelOptions,

@@ -1,41 +1,41 @@
 import type { Limits, RefusingLimit } from '../limits/index.ts';
 
-/** How connections are made, as plain data so that it can travel to a worker. */
+/** How connections are made. Plain data, which can be sent to a worker. */
 export interface TransportSettings {
   readonly tlsVerify: boolean;
-  /** PEM certificates on top of the system's roots. */
+  /** PEM certificates in addition to the roots of the system. */
   readonly extraRoots: readonly string[];
-  /** False: the extra roots are the only ones. */
+  /** False if only the extra roots are trusted. */
   readonly systemRoots?: boolean;
   readonly userAgent: string;
   readonly proxy?: ProxySettings;
-  /** What holds for single hosts besides; redirects and token services elsewhere get nothing of it. */
+  /** Settings of single hosts. They do not apply to redirects and token services on other hosts. */
   readonly hosts?: readonly HostSettings[];
 }
 
-/** TLS with one server. */
+/** TLS settings for one server. */
 export interface HostSettings {
-  /** `HOST` or `HOST:PORT` as in an https URL. */
+  /** `HOST` or `HOST:PORT`, as in an https URL. */
   readonly host: string;
-  /** False: whatever certificate it shows will do. */
+  /** False if any certificate of the server is accepted. */
   readonly tlsVerify?: boolean;
-  /** PEM certificates on top of those of all hosts. */
+  /** PEM certificates in addition to those for all hosts. */
   readonly extraRoots?: readonly string[];
-  /** Shown to this host when it asks, and to no other. */
+  /** Sent to this host when it asks for one, and to no other host. */
   readonly clientCertificates?: readonly ClientCertificate[];
 }
 
-/** Both in PEM; the key is a secret. */
+/** Certificate and key, both in PEM. The key is a secret. */
 export interface ClientCertificate {
   readonly certificate: string;
   readonly key: string;
 }
 
-/** Each as `http_proxy`, `https_proxy` and `no_proxy` are written in the environment; empty means absent. */
+/** Values with the syntax of the variables `https_proxy`, `http_proxy` and `no_proxy`. Empty means absent. */
 export interface ProxySettings {
-  /** For https, which goes through it in a tunnel. */
+  /** The proxy for https, which goes through a tunnel. */
   readonly https?: string | undefined;
-  /** For plain http, which it reads. */
+  /** The proxy for plain http, which the proxy reads. */
   readonly http?: string | undefined;
   readonly noProxy?: string | undefined;
 }
@@ -43,21 +43,23 @@ export interface ProxySettings {
 export interface HttpRequest {
   readonly url: string;
   readonly method: 'GET' | 'POST';
-  /** Lower-case names. `authorization` is sent to the origin of `url` only, and never again after leaving it. */
+  /** Names are in lower case. `authorization` is sent only to the origin of `url`, and never again after leaving it. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** Plain http may be used for `url` and redirects from http. */
+  /** True if plain http is allowed for `url` and for redirects from http. */
   readonly allowHttp: boolean;
-  /** Fewer tries than `maxTries`: a probe that has an alternative does not wait for a server that is not there. */
+  /**
+   * A number of tries below `maxTries`, for a probe that has an alternative and should not wait for a missing server.
+   */
   readonly tries?: number;
-  /** The limit that bounds the document asked for, so that its error can name it. */
+  /** The limit that bounds the document, for the error context. */
   readonly bound?: RefusingLimit;
 }
 
-/** Lower-case names; a header that came several times has several values. */
+/** Names are in lower case. A header that was sent several times has several values. */
 export type ResponseHeaders = Readonly<Record<string, readonly string[]>>;
 
-/** Status and headers of an answer, before its body. */
+/** Status and headers of a response. */
 export interface ResponseHead {
   readonly status: number;
   readonly headers: ResponseHeaders;
@@ -67,51 +69,56 @@ export interface DocumentResponse {
   readonly status: number;
   readonly headers: ResponseHeaders;
   readonly body: Uint8Array;
-  /** The origin asked was left on the way; a 401 must then not be answered with credentials. */
+  /** True if a redirect left the origin of the request. A 401 must then not be answered with credentials. */
   readonly redirected: boolean;
 }
 
 /**
- * Small documents, whole: manifests, configs, tokens. Retries and follows redirects; returns any other status, with
- * the body cut short where it is not a success. Throws `HTTP_*`, and `PULL_CANCELLED` or the signal's own SealiftError.
+ * Fetches small documents as a whole: manifests, configs, tokens. Retries and follows redirects. Returns a response
+ * with any other status; the body of an unsuccessful one may be cut off. Throws `HTTP_*`, and `PULL_CANCELLED` or the
+ * SealiftError that is the reason of the signal.
  */
 export interface HttpClient {
   fetchDocument(request: HttpRequest, maxBytes: number, signal?: AbortSignal): Promise<DocumentResponse>;
 }
 
-/** A server asked for credentials: the values of its WWW-Authenticate headers. */
+/** A request of a server for credentials. */
 export interface AuthChallenge {
+  /** Values of the WWW-Authenticate headers. */
   readonly headers: readonly string[];
-  /** The Authorization that was refused, if one was sent, so that several workers renew one token once. */
+  /** The Authorization that was refused, if one was sent. With it, several workers renew a token only once. */
   readonly refusedAuthorization?: string;
 }
 
 export interface BlobStream {
   readonly request: HttpRequest;
-  /** Exactly this many bytes are written, in order, or the stream throws. */
+  /** The stream writes exactly this many bytes, in order, or throws. */
   readonly size: number;
   /**
-   * Called synchronously for each chunk; may block the thread, or hold the connection back with a promise. What it throws
-   * or rejects with ends the stream unchanged.
+   * Called synchronously for each chunk. It may block the thread, or return a promise that pauses the connection. An
+   * error of it ends the stream and is passed on unchanged.
    */
   readonly write: (chunk: Uint8Array) => void | Promise<void>;
-  /** The request to go on with after a 401 of the origin of `request`. */
+  /** Returns the request to continue with after a 401 from the origin of `request`. */
   readonly onUnauthorized: (challenge: AuthChallenge) => Promise<HttpRequest>;
   /** False while other blobs come first: this one then gets no additional connections. True when absent. */
   readonly mayAddConnections?: () => boolean;
-  /** Milliseconds that `write` has been blocked so far; they do not count as a stall of the server. */
+  /** Milliseconds that `write` has blocked so far. They do not count as a stall of the server. */
   readonly blockedMs: () => number;
   readonly signal: AbortSignal;
 }
 
 export interface Transport extends HttpClient {
-  /** Throws `HTTP_*`, `REGISTRY_AUTH_REJECTED`, `REGISTRY_BLOB_UNKNOWN`, `BLOB_SIZE_MISMATCH`, or what `write` threw. */
+  /**
+   * Streams one blob. Throws `HTTP_*`, `REGISTRY_AUTH_REJECTED`, `REGISTRY_BLOB_UNKNOWN`, `BLOB_SIZE_MISMATCH`, or what
+   * `write` threw.
+   */
   streamBlob(stream: BlobStream): Promise<void>;
   /** Ends every connection. */
   close(): Promise<void>;
 }
 
-/** Time and chance, so that retries can be tested without waiting. */
+/** Time and random numbers, replaceable so that tests need not wait. */
 export interface TransportClock {
   /** Monotonic milliseconds. */
   now(): number;

@@ -1,4 +1,5 @@
 import { SealiftError } from '../../../src/errors/index.ts';
+import { createTransport } from '../../../src/http/transport.ts';
 import type {
   BlobStream,
   HttpRequest,
@@ -6,8 +7,7 @@ import type {
   Transport,
   TransportClock,
   TransportLimits,
-} from '../../../src/http/index.ts';
-import { createTransport } from '../../../src/http/transport.ts';
+} from '../../../src/http/types.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 
 /** Time passes, but nobody waits for a retry: the pauses are written down instead. */

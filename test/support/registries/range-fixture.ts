@@ -1,12 +1,8 @@
 import { createHash } from 'node:crypto';
-import {
-  createRangeBudget,
-  createRangeBudgetMemory,
-  type Transport,
-  type TransportLimits,
-} from '../../../src/http/index.ts';
+import { createRangeBudget, createRangeBudgetMemory, type Transport } from '../../../src/http/index.ts';
 import type { PaceRule } from '../../../src/http/pace.ts';
 import { createTransport } from '../../../src/http/transport.ts';
+import type { TransportLimits } from '../../../src/http/types.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import type { FakeRegistry, RecordedRequest } from './fake-registry.ts';
 import { type RecordingClock, recordingClock } from './http-fixture.ts';

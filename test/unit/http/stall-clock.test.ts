@@ -41,7 +41,7 @@ describe('StallClock', () => {
   });
 
   it('begins anew with each activity', () => {
-    for (let turn = 0; turn < 5; turn++) {
+    for (let round = 0; round < 5; round++) {
       pass(LIMIT_MS - 1);
       stallClock.noteActivity();
     }
