@@ -23,6 +23,7 @@ import {
   resolveShortName,
 } from '../config/index.ts';
 import { runDoctor } from '../doctor/index.ts';
+import type { DoctoredNetwork } from '../doctor/view-network.ts';
 import { type CliEndpointOptions, cliAuthfiles, cliEndpoints, transportSettings } from '../endpoints/index.ts';
 import { fromPlainError, SealiftError } from '../errors/index.ts';
 import { raceCancellation } from '../http/index.ts';
@@ -48,7 +49,6 @@ import { mountedUppers } from '../snapshot/index.ts';
 import { countRecords } from '../store/index.ts';
 import { readVolumeStatus, type VolumeStatus } from '../volume/index.ts';
 import { daemonDoctorPorts, doctorPorts } from './doctor.ts';
-import type { DoctoredNetwork } from './doctor-network.ts';
 import {
   daemonBacking,
   daemonStateDir,

@@ -11,12 +11,12 @@ import {
   resolveAgentTimeouts,
 } from '../config/index.ts';
 import type { DoctorPorts, RunDoctorOperation } from '../doctor/index.ts';
+import { credentialHelpers, type DoctoredNetwork, doctorNetwork } from '../doctor/view-network.ts';
 import { daemonEndpoints } from '../endpoints/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import { canUseSyncHandle } from '../layer/index.ts';
 import { chooseLayerFormat } from '../snapshot/index.ts';
 import type { VolumeStatus } from '../volume/index.ts';
-import { credentialHelpers, type DoctoredNetwork, doctorNetwork } from './doctor-network.ts';
 import { callIn, daemonBacking, isRoot, type Parts, runSnapshotIn } from './parts.ts';
 
 /** A daemon that answers at all does so at once. */

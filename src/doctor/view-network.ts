@@ -1,5 +1,12 @@
 import { isIP } from 'node:net';
+import type { Parts } from '../compose/parts.ts';
 import type { Classified, Configuration, Registries } from '../config/index.ts';
+import { type EndpointAccess, type FindEndpoints, findCredentialSources } from '../endpoints/index.ts';
+import { asSealiftError, redact, SealiftError } from '../errors/index.ts';
+import { createProxyChoice, type DocumentResponse, parseProxy, unreadableExceptions } from '../http/index.ts';
+import { formatRepositoryName, parseReference } from '../oci/index.ts';
+import { apiUrl, type CredentialSource, parseAuthFile, registryHost } from '../registry/index.ts';
+import { loadText } from '../resources/index.ts';
 import type {
   AuthfileView,
   ImagePlace,
@@ -10,14 +17,7 @@ import type {
   ProxySetting,
   RegistryAnswer,
   WantedHost,
-} from '../doctor/index.ts';
-import { type EndpointAccess, type FindEndpoints, findCredentialSources } from '../endpoints/index.ts';
-import { asSealiftError, redact, SealiftError } from '../errors/index.ts';
-import { createProxyChoice, type DocumentResponse, parseProxy, unreadableExceptions } from '../http/index.ts';
-import { formatRepositoryName, parseReference } from '../oci/index.ts';
-import { apiUrl, type CredentialSource, parseAuthFile, registryHost } from '../registry/index.ts';
-import { loadText } from '../resources/index.ts';
-import type { Parts } from './parts.ts';
+} from './index.ts';
 
 /** Somebody waits in front of a terminal; pulls are more patient. */
 const ASK_TIMEOUT_MS = 10_000;
