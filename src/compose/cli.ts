@@ -23,7 +23,6 @@ import {
   resolveShortName,
 } from '../config/index.ts';
 import { runDoctor } from '../doctor/index.ts';
-import type { DoctoredNetwork } from '../doctor/view-network.ts';
 import { type CliEndpointOptions, cliAuthfiles, cliEndpoints, transportSettings } from '../endpoints/index.ts';
 import { fromPlainError, SealiftError } from '../errors/index.ts';
 import { raceCancellation } from '../http/index.ts';
@@ -48,7 +47,7 @@ import { createResourceLoader } from '../resources/index.ts';
 import { mountedUppers } from '../snapshot/index.ts';
 import { countRecords } from '../store/index.ts';
 import { readVolumeStatus, type VolumeStatus } from '../volume/index.ts';
-import { daemonDoctorPorts, doctorPorts } from './doctor.ts';
+import { type ConfiguredSources, daemonDoctorPorts, doctorPorts } from './doctor.ts';
 import {
   daemonBacking,
   daemonStateDir,
@@ -130,7 +129,7 @@ export function composeCli(surroundings: CliSurroundings): Commands {
             runDoctor(await daemonDoctorPorts(daemon, { images: options.images, signal })),
           )
         : withParts(options, surroundings, async (parts) =>
-            runDoctor(await doctorPorts(cliNetwork(parts, options, signal))),
+            runDoctor(await doctorPorts(parts, cliSources(parts, options, signal))),
           ),
   };
 }
@@ -281,11 +280,12 @@ function endpointOptions(
   };
 }
 
-/** What a pull of these images would ask, and whom. */
-function cliNetwork(parts: CliParts, options: DoctorOptions, signal: AbortSignal): DoctoredNetwork {
+/** What a pull of these images would do on the network. */
+function cliSources(parts: CliParts, options: DoctorOptions, signal: AbortSignal): ConfiguredSources {
   const { environment } = parts;
   return {
-    ...{ parts, images: options.images, signal },
+    images: options.images,
+    signal,
     loadRegistries: () => cliRegistries(parts, signal),
     namesOf: (image, registries) => namesOf({ reference: image }, registries),
     findEndpoints: (registries) =>

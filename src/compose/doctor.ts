@@ -10,9 +10,14 @@ import {
   overridesFor,
   resolveAgentTimeouts,
 } from '../config/index.ts';
-import type { DoctorPorts, RunDoctorOperation } from '../doctor/index.ts';
-import { credentialHelpers, type DoctoredNetwork, doctorNetwork } from '../doctor/view-network.ts';
-import { daemonEndpoints } from '../endpoints/index.ts';
+import {
+  type DoctorPorts,
+  type NetworkSources,
+  type RunDoctorOperation,
+  viewHelpers,
+  viewNetwork,
+} from '../doctor/index.ts';
+import { daemonEndpoints, endpointUrl, findHelpers, locateCredentials } from '../endpoints/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import { canUseSyncHandle } from '../layer/index.ts';
 import { chooseLayerFormat } from '../snapshot/index.ts';
@@ -22,9 +27,29 @@ import { callIn, daemonBacking, isRoot, type Parts, runSnapshotIn } from './part
 /** A daemon that answers at all does so at once. */
 const IDENTIFY_TIMEOUT_MS = 2_000;
 
-/** The doctor's look at the command line's own store, and at the way to the registries. */
-export async function doctorPorts(network: DoctoredNetwork): Promise<DoctorPorts> {
-  const { parts } = network;
+/** The part of the sources that follows from the configuration of either program. */
+export type ConfiguredSources = Omit<
+  NetworkSources,
+  'proxy' | 'locateCredentials' | 'findHelpers' | 'urlOf' | 'openHttp' | 'maxAnswerBytes'
+>;
+
+function networkSources({ configuration, pool, limits, resources }: Parts, sources: ConfiguredSources): NetworkSources {
+  const { authfiles, signal } = sources;
+  const load = { resources, maxBytes: limits.maxConfigurationBytes, signal };
+  return {
+    ...sources,
+    proxy: configuration.pull.proxy,
+    locateCredentials: (reference) => locateCredentials(reference, authfiles, load),
+    findHelpers: () => findHelpers(authfiles, load),
+    urlOf: endpointUrl,
+    openHttp: (transport) => pool.httpClient(transport),
+    maxAnswerBytes: limits.maxTokenBytes,
+  };
+}
+
+/** What the doctor looks at for the command line: its own store, and the network between here and the registries. */
+export async function doctorPorts(parts: Parts, configured: ConfiguredSources): Promise<DoctorPorts> {
+  const sources = networkSources(parts, configured);
   const { data, state, minFreeBytes, layerFormat } = parts.configuration.store;
   return {
     kernelRelease: release(),
@@ -37,8 +62,8 @@ export async function doctorPorts(network: DoctoredNetwork): Promise<DoctorPorts
     chooseLayerFormat: (probe) => chooseLayerFormat(probe, layerFormat.value),
     canInflateSynchronously: canUseSyncHandle,
     wallNowMs: () => Date.now(),
-    network: await doctorNetwork(network),
-    credentialHelpers: await credentialHelpers(network),
+    network: await viewNetwork(sources),
+    credentialHelpers: await viewHelpers(sources),
   };
 }
 
@@ -75,19 +100,19 @@ export async function daemonDoctorPorts(daemon: DoctoredDaemon, question: Daemon
     timeouts: await readTimeouts(runDoctorIn(parts)),
   };
   return {
-    ...(await doctorPorts(daemonNetwork(daemon, question))),
+    ...(await doctorPorts(parts, daemonSources(daemon, question))),
     dataDir,
     chooseLayerFormat: (probe) => chooseLayerFormat(probe, wantedFormat),
     daemon: { view, identifyServer: (path) => identifyServer(path, IDENTIFY_TIMEOUT_MS) },
   };
 }
 
-function daemonNetwork({ parts, configuration }: DoctoredDaemon, question: DaemonQuestion): DoctoredNetwork {
+function daemonSources({ parts, configuration }: DoctoredDaemon, question: DaemonQuestion): ConfiguredSources {
   const { authfile } = configuration.pull;
   const { resources, limits } = parts;
   const load = { resources, maxBytes: limits.maxConfigurationBytes, signal: question.signal };
   return {
-    ...{ parts, ...question },
+    ...question,
     loadRegistries: () => loadDaemonRegistries(configuration, load),
     namesOf: (image, registries) => {
       assertQualified(registries, image);

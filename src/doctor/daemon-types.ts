@@ -2,12 +2,7 @@ import type { ServerIdentity } from '../api/index.ts';
 import type { AgentTimeouts } from '../config/index.ts';
 import type { VolumeIntegrity, VolumeStatus } from '../volume/index.ts';
 import type { Programs } from './machine-types.ts';
-
-/** Something in words, and what to do about it. */
-export interface Trouble {
-  readonly message: string;
-  readonly hint: string;
-}
+import type { Trouble } from './trouble.ts';
 
 /** What the daemon was told and what it has left behind, as far as it is known without touching anything. */
 export interface DaemonView {

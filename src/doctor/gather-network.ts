@@ -1,4 +1,4 @@
-import type { ImageFinding, ImageView, NetworkFindings, NetworkPorts, PlaceFinding } from './network-types.ts';
+import type { EndpointFinding, ImageFinding, ImageView, NetworkFindings, NetworkPorts } from './network-types.ts';
 import type { RunDoctorOperation } from './types.ts';
 
 const RESOLV_CONF = '/etc/resolv.conf';
@@ -30,7 +30,7 @@ export async function gatherNetwork(
 
 async function askForImage(view: ImageView, ask: NetworkPorts['ask']): Promise<ImageFinding> {
   if ('refusal' in view) return view;
-  const places: PlaceFinding[] = [];
-  for (const place of view.places) places.push({ ...place, answer: await ask(place) });
-  return { image: view.image, places };
+  const endpoints: EndpointFinding[] = [];
+  for (const endpoint of view.endpoints) endpoints.push({ ...endpoint, answer: await ask(endpoint) });
+  return { image: view.image, endpoints };
 }

@@ -1,16 +1,4 @@
-export type { DaemonView, Trouble } from './daemon-types.ts';
-export type {
-  AuthfileView,
-  HostUse,
-  ImagePlace,
-  ImageView,
-  NetworkPorts,
-  NetworkView,
-  ProxyExceptions,
-  ProxySetting,
-  RegistryAnswer,
-  WantedHost,
-} from './network-types.ts';
+export type { NetworkSources } from './network-types.ts';
 export { performDoctorOperation } from './perform-operation.ts';
 export { runDoctor } from './run-doctor.ts';
 export type {
@@ -26,3 +14,4 @@ export type {
   ReportedCheck,
   RunDoctorOperation,
 } from './types.ts';
+export { viewHelpers, viewNetwork } from './view-network.ts';

@@ -1,14 +1,14 @@
 import { ok } from './checks.ts';
 import { judgeSkew } from './judge-clock.ts';
-import type { ImageFinding, PlaceFinding, RegistryAnswer } from './network-types.ts';
+import type { EndpointFinding, ImageFinding, RegistryAnswer } from './network-types.ts';
 import type { Check, CheckStatus } from './types.ts';
 
 type Answered = Extract<RegistryAnswer, { kind: 'answered' }>;
 type Failed = Extract<RegistryAnswer, { kind: 'failed' }>;
 
-/** Of each image where it would be asked for, and of each of those places whether a registry answers there. */
+/** Says for each image which endpoints a pull asks, and for each endpoint whether a registry answers there. */
 export function judgeImages(images: readonly ImageFinding[]): readonly Check[] {
-  const registries = images.flatMap((image) => ('refusal' in image ? [] : judgePlaces(image.places)));
+  const registries = images.flatMap((image) => ('refusal' in image ? [] : judgeEndpoints(image.endpoints)));
   return [...images.map(judgeImage), ...withoutRepetitions(registries)];
 }
 
@@ -18,18 +18,18 @@ function judgeImage(finding: ImageFinding): Check {
   if ('refusal' in finding) {
     return { name, subject, status: 'fail', detail: finding.refusal.message, remedy: finding.refusal.hint };
   }
-  const places = finding.places.map((place) => (place.use === 'mirror' ? `${place.name} (mirror)` : place.name));
-  return { ...ok(name, `asked for at ${places.join(', then ')}`), subject };
+  const asked = finding.endpoints.map((each) => (each.use === 'mirror' ? `${each.name} (mirror)` : each.name));
+  return { ...ok(name, `asked for at ${asked.join(', then ')}`), subject };
 }
 
-/** A place that fails is passed over as long as another answers. */
-function judgePlaces(places: readonly PlaceFinding[]): readonly Check[] {
-  const orElse: CheckStatus = places.some(({ answer }) => isRegistry(answer)) ? 'warn' : 'fail';
-  return places.flatMap((place) => {
-    const { answer } = place;
-    const check = judgeAnswer(place, orElse);
+/** An endpoint that fails is skipped as long as another one answers, which makes it a warning. */
+function judgeEndpoints(endpoints: readonly EndpointFinding[]): readonly Check[] {
+  const orElse: CheckStatus = endpoints.some(({ answer }) => isRegistry(answer)) ? 'warn' : 'fail';
+  return endpoints.flatMap((endpoint) => {
+    const { answer } = endpoint;
+    const check = judgeAnswer(endpoint, orElse);
     const dates = answer.kind === 'answered' ? answer.dates : undefined;
-    return dates === undefined ? [check] : [check, judgeSkew(place.host, dates)];
+    return dates === undefined ? [check] : [check, judgeSkew(endpoint.host, dates)];
   });
 }
 
@@ -38,8 +38,8 @@ function isRegistry(answer: RegistryAnswer): boolean {
   return answer.kind === 'answered' && (answer.status === 200 || answer.status === 401);
 }
 
-function judgeAnswer(place: PlaceFinding, orElse: CheckStatus): Check {
-  const { answer, host: subject, credentials } = place;
+function judgeAnswer(endpoint: EndpointFinding, orElse: CheckStatus): Check {
+  const { answer, host: subject, credentials } = endpoint;
   const { proxy } = answer;
   const name = 'registry';
   const way = proxy === undefined ? '' : ` through the proxy ${proxy}`;

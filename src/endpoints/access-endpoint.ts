@@ -1,6 +1,6 @@
 import type { Endpoint, HostCertificates } from '../config/index.ts';
 import type { TransportSettings } from '../http/index.ts';
-import { registryHost } from '../registry/index.ts';
+import { apiUrl, registryHost } from '../registry/index.ts';
 import type { EndpointAccess, EndpointContext } from './types.ts';
 
 /** Returns the transport that holds for every endpoint, before what is set for single hosts. */
@@ -33,4 +33,12 @@ export function accessEndpoint(
   const host = { host: registryHost(reference.domain), ...(insecure ? { tlsVerify: false } : {}), ...certificates };
   const transport = insecure || certificates !== undefined ? { ...base, hosts: [host] } : base;
   return { reference, mirrorApi, transport, allowHttp: insecure || !base.tlsVerify };
+}
+
+/** Returns the address of the registry API at an endpoint. */
+export function endpointUrl(
+  { reference, mirrorApi }: Pick<EndpointAccess, 'reference' | 'mirrorApi'>,
+  scheme: 'https' | 'http',
+): URL {
+  return new URL(apiUrl(`${scheme}://${registryHost(reference.domain)}`, '', mirrorApi));
 }

@@ -18,7 +18,7 @@ const EVERYTHING: Findings = {
     images: [
       {
         image: 'app.io/x:1',
-        places: [
+        endpoints: [
           {
             ...{ name: 'app.io/x', host: 'app.io', use: 'registry', credentials: undefined },
             answer: {

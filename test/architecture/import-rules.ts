@@ -23,7 +23,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   snapshot: ['bytes', 'errors', 'limits', 'oci', 'platform', 'layer-formats'],
   bundle: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   volume: ['bytes', 'errors', 'limits', 'platform'],
-  doctor: ['bytes', 'errors', 'limits', 'oci', 'platform'],
+  doctor: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http'],
   keybroker: ['bytes', 'errors', 'limits', 'oci', 'http'],
   pull: [
     ...['bytes', 'errors', 'limits', 'oci', 'http'],
@@ -69,7 +69,7 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   snapshot: ['unpack', 'store'],
   config: ['http', 'registry', 'signature'],
   archive: ['layer', 'registry'],
-  doctor: ['api', 'config', 'snapshot', 'volume'],
+  doctor: ['api', 'config', 'endpoints', 'snapshot', 'volume'],
   cli: ['doctor', 'volume'],
   health: ['daemon', 'volume'],
   endpoints: ['signature'],

@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { judgeNetwork } from '../../../src/doctor/judge-network.ts';
-import type { ImageFinding, NetworkFindings, PlaceFinding, RegistryAnswer } from '../../../src/doctor/network-types.ts';
+import type {
+  EndpointFinding,
+  ImageFinding,
+  NetworkFindings,
+  RegistryAnswer,
+} from '../../../src/doctor/network-types.ts';
 import type { Check } from '../../../src/doctor/types.ts';
 import { QUIET_NETWORK } from './sample.ts';
 
@@ -18,15 +23,15 @@ function failed(fault: string, proxy?: string): RegistryAnswer {
   return { kind: 'failed', proxy, fault, message: `GET https://app.io/v2/: ${fault}`, hint: 'the hint of the error' };
 }
 
-function place(change: Partial<PlaceFinding> = {}): PlaceFinding {
+function endpoint(change: Partial<EndpointFinding> = {}): EndpointFinding {
   const own = { name: 'app.io/x', host: 'app.io', use: 'registry' } as const;
   return { ...own, credentials: undefined, answer: ANSWER, ...change };
 }
 
 const MIRROR = { name: 'mirror.io/x', host: 'mirror.io', use: 'mirror' } as const;
 
-function image(...places: readonly PlaceFinding[]): { readonly images: readonly ImageFinding[] } {
-  return { images: [{ image: 'app.io/x:1', places }] };
+function image(...endpoints: readonly EndpointFinding[]): { readonly images: readonly ImageFinding[] } {
+  return { images: [{ image: 'app.io/x:1', endpoints }] };
 }
 
 function check(name: string, change: Partial<NetworkFindings>, subject?: string): Check | undefined {
@@ -60,10 +65,10 @@ describe('judgeNetwork', () => {
     ['name-lookup', 'fail', { names: [{ host: 'p.io', use: 'proxy', answer: { failed: 'EAI_AGAIN' } }] }],
     ['name-lookup', 'warn', { names: [{ host: 'mirror.io', use: 'mirror', answer: { failed: 'ENOTFOUND' } }] }],
     ['image-places', 'fail', { images: [{ image: 'app.io/x', refusal: { message: 'blocked', hint: 'ask' } }] }],
-    ['registry', 'fail', image(place({ answer: failed('ECONNREFUSED') }))],
-    ['registry', 'fail', image(place({ answer: { ...ANSWER, status: 404 } }))],
-    ['registry', 'fail', image(place({ answer: { ...ANSWER, status: 403 } }))],
-    ['registry', 'fail', image(place({ answer: { ...ANSWER, status: 503 } }))],
+    ['registry', 'fail', image(endpoint({ answer: failed('ECONNREFUSED') }))],
+    ['registry', 'fail', image(endpoint({ answer: { ...ANSWER, status: 404 } }))],
+    ['registry', 'fail', image(endpoint({ answer: { ...ANSWER, status: 403 } }))],
+    ['registry', 'fail', image(endpoint({ answer: { ...ANSWER, status: 503 } }))],
   ])('%s: %s, with what to do about it', (name, status, change) => {
     expect(check(name, change)).toMatchObject({ status, detail: expect.any(String), remedy: expect.any(String) });
   });
@@ -91,28 +96,30 @@ describe('judgeNetwork', () => {
   });
 
   it('tells the order of asking, the way, and where credentials lie', () => {
-    const places = image(
-      place({ ...MIRROR, answer: { ...ANSWER, scheme: 'http', status: 200 } }),
-      place({ answer: { ...ANSWER, proxy: 'p.io:3128' }, credentials: '/root/.docker/config.json' }),
+    const endpoints = image(
+      endpoint({ ...MIRROR, answer: { ...ANSWER, scheme: 'http', status: 200 } }),
+      endpoint({ answer: { ...ANSWER, proxy: 'p.io:3128' }, credentials: '/root/.docker/config.json' }),
     );
-    expect(check('image-places', places)).toMatchObject({
+    expect(check('image-places', endpoints)).toMatchObject({
       subject: 'app.io/x:1',
       detail: 'asked for at mirror.io/x (mirror), then app.io/x',
     });
-    expect(check('registry', places, 'mirror.io')).toMatchObject({
+    expect(check('registry', endpoints, 'mirror.io')).toMatchObject({
       status: 'ok',
       detail: 'http, status 200 after 34 ms; no credentials for it',
     });
-    expect(check('registry', places, 'app.io')?.detail).toBe(
+    expect(check('registry', endpoints, 'app.io')?.detail).toBe(
       'https through the proxy p.io:3128, status 401 after 34 ms; credentials for it from /root/.docker/config.json',
     );
   });
 
-  it('fails nothing as long as another place answers', () => {
+  it('fails nothing as long as another endpoint answers', () => {
     const broken = failed('ECONNREFUSED');
-    expect(check('registry', image(place({ ...MIRROR, answer: broken }), place()), 'mirror.io')?.status).toBe('warn');
-    expect(check('registry', image(place(MIRROR), place({ answer: broken })), 'app.io')?.status).toBe('warn');
-    const none = image(place({ ...MIRROR, answer: broken }), place({ answer: broken }));
+    expect(check('registry', image(endpoint({ ...MIRROR, answer: broken }), endpoint()), 'mirror.io')?.status).toBe(
+      'warn',
+    );
+    expect(check('registry', image(endpoint(MIRROR), endpoint({ answer: broken })), 'app.io')?.status).toBe('warn');
+    const none = image(endpoint({ ...MIRROR, answer: broken }), endpoint({ answer: broken }));
     expect([check('registry', none, 'mirror.io')?.status, check('registry', none, 'app.io')?.status]).toEqual([
       ...['fail', 'fail'],
     ]);
@@ -136,13 +143,13 @@ describe('judgeNetwork', () => {
     ['ECONNRESET', 'closes the connection'],
     ['EPIPE', 'the hint of the error'],
   ])('%s leads to: %s', (fault, remedy) => {
-    expect(check('registry', image(place({ answer: failed(fault) })))?.remedy).toContain(remedy);
+    expect(check('registry', image(endpoint({ answer: failed(fault) })))?.remedy).toContain(remedy);
   });
 
   it('takes the word of the error for what a proxy does not reach', () => {
-    const behind = image(place({ answer: failed('ECONNREFUSED', 'p.io:3128') }));
+    const behind = image(endpoint({ answer: failed('ECONNREFUSED', 'p.io:3128') }));
     expect(check('registry', behind)?.remedy).toBe('the hint of the error');
-    const untrusted = image(place({ answer: failed('CERT_HAS_EXPIRED', 'p.io:3128') }));
+    const untrusted = image(endpoint({ answer: failed('CERT_HAS_EXPIRED', 'p.io:3128') }));
     expect(check('registry', untrusted)?.remedy).toContain('renewed');
   });
 
@@ -154,12 +161,12 @@ describe('judgeNetwork', () => {
   ])('a clock that is %d ms ahead of the registry: %s', (ahead, status, detail) => {
     const theirsMs = Date.UTC(2030, 0, 1);
     const answer = { ...ANSWER, dates: { theirsMs, oursMs: theirsMs + ahead } };
-    expect(check('clock-skew', image(place({ answer })))).toMatchObject({ status, detail, subject: 'app.io' });
+    expect(check('clock-skew', image(endpoint({ answer })))).toMatchObject({ status, detail, subject: 'app.io' });
   });
 
   it('tells of a registry once, and the worst of it', () => {
-    const answers = [place(), place({ answer: failed('ECONNRESET') })];
-    const images = answers.map((each, index) => ({ image: `app.io/x:${index}`, places: [each] }));
+    const answers = [endpoint(), endpoint({ answer: failed('ECONNRESET') })];
+    const images = answers.map((each, index) => ({ image: `app.io/x:${index}`, endpoints: [each] }));
     const registries = judgeNetwork({ ...QUIET_NETWORK, images }).filter(({ name }) => name === 'registry');
     expect(registries.map(({ status }) => status)).toEqual(['fail']);
   });
