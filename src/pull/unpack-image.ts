@@ -10,7 +10,7 @@ import { openNamedImage } from './named-image.ts';
 import type { LayerPlan } from './plan-layers.ts';
 import { type PreparedImage, prepareImage } from './prepare-image.ts';
 import type { PullContext } from './pull-context.ts';
-import { stageTree } from './stage-tree.ts';
+import { stageTree } from './stage-directory.ts';
 
 /**
  * Unpacks an image into one plain directory: the layers in order through one writer, which keeps what it made in mind,

@@ -2,8 +2,8 @@ import { SealiftError } from '../errors/index.ts';
 import type { TransportSettings } from '../http/index.ts';
 import type { SizeBound } from '../limits/index.ts';
 import { type Descriptor, type Digest, type ManifestLimits, parseManifestDocument } from '../oci/index.ts';
-import { type BlobPlace, explainForeignLayer, foreignPlaces } from './foreign-places.ts';
-import { PassedOver } from './passed-over.ts';
+import { type BlobPlace, explainForeignLayer, foreignPlaces } from './foreign-endpoints.ts';
+import { PassedOver } from './skipped-endpoints.ts';
 import { isSourceFailure } from './source-failure.ts';
 import type { BlobOffer, FetchedDocument, ImageSource, ImageSupply } from './types.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { type Descriptor, hashBytes } from '../../../src/oci/index.ts';
-import { explainForeignLayer, foreignPlaces } from '../../../src/registry/foreign-places.ts';
+import { explainForeignLayer, foreignPlaces } from '../../../src/registry/foreign-endpoints.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const TRANSPORT = { tlsVerify: true, extraRoots: [], userAgent: 'test' };

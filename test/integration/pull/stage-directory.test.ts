@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { stageTree } from '../../../src/pull/stage-tree.ts';
+import { stageTree } from '../../../src/pull/stage-directory.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 
 const NOBODY = 65_534;
-const STAGE_TREE = new URL('../../../src/pull/stage-tree.ts', import.meta.url).href;
+const STAGE_TREE = new URL('../../../src/pull/stage-directory.ts', import.meta.url).href;
 
 /** Runs `body` with `tree` staged for `target`, as an ordinary user. */
 function asNobody(target: string, body: string): { status: number | null; stderr: string } {
