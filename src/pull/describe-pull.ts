@@ -5,8 +5,8 @@ import type { PreparedImage } from './prepare-image.ts';
 import type { LayerChain } from './pull-layers.ts';
 import type { PullRequest, PullResult } from './types.ts';
 
-/** What a pull has done, whatever its target. */
-export interface PullOutcome {
+/** What a pull has done, for every target. */
+export interface FinishedPull {
   readonly prepared: PreparedImage;
   readonly fetches: LayerChain['fetches'];
   /** Undefined for a plain tree. */
@@ -16,10 +16,10 @@ export interface PullOutcome {
   readonly finishedMs: number;
 }
 
-/** The answer of a pull as plain data. */
+/** Describes a finished pull as plain data. */
 export function describePull(
   { target }: PullRequest,
-  { prepared, fetches, layerFormat, warnings, finishedMs }: PullOutcome,
+  { prepared, fetches, layerFormat, warnings, finishedMs }: FinishedPull,
   { platform, startedMs }: { readonly platform: Platform; readonly startedMs: number },
 ): PullResult {
   const { image, layers } = prepared;
@@ -38,11 +38,11 @@ export function describePull(
   };
 }
 
-/** One sentence for each reason for which something of the layers was left out on purpose. */
+/** Returns one sentence for each reason for which parts of the layers were ignored on purpose. */
 export function droppedWarnings(layers: readonly Pick<LayerFacts, 'dropped'>[]): readonly string[] {
   const totals = new Map<string, number>();
   for (const { dropped } of layers) {
     for (const [reason, count] of Object.entries(dropped)) totals.set(reason, (totals.get(reason) ?? 0) + count);
   }
-  return [...totals].map(([reason, count]) => `left out ${count} times: ${reason}`);
+  return [...totals].map(([reason, count]) => `ignored ${count === 1 ? 'once' : `${count} times`}: ${reason}`);
 }

@@ -20,8 +20,8 @@ export interface LayerJobOptions {
 export interface PreparedJob {
   readonly job: LayerJob;
   readonly hooks: Pick<StageOptions, 'onUnauthorized' | 'onProgress'>;
-  /** As that of the offer that the bytes come from. */
-  readonly passOver: BlobOffer['passOver'];
+  /** That of the offer that the bytes come from. */
+  readonly skip: BlobOffer['skip'];
 }
 
 /** Asks the source for the layer's bytes. Throws what `offerBlob` throws. */
@@ -29,7 +29,7 @@ export async function prepareLayerJob(layer: LayerPlan, options: LayerJobOptions
   const { descriptor, diffId } = layer;
   const { source, target, report, signal } = options;
   const offer = await source.offerBlob(descriptor, signal);
-  const { origin, compression, passOver, ...hooks } = takeOffer(offer, signal);
+  const { origin, compression, skip, ...hooks } = takeOffer(offer, signal);
   const job: LayerJob = {
     blobDigest: descriptor.digest,
     blobSize: descriptor.size,
@@ -38,10 +38,10 @@ export async function prepareLayerJob(layer: LayerPlan, options: LayerJobOptions
     target,
     ...origin,
   };
-  return { job, hooks: { ...hooks, onProgress: (bytes) => report('fetching', bytes) }, passOver };
+  return { job, hooks: { ...hooks, onProgress: (bytes) => report('fetching', bytes) }, skip };
 }
 
-interface TakenOffer extends Pick<StageOptions, 'onUnauthorized'>, Pick<PreparedJob, 'passOver'> {
+interface TakenOffer extends Pick<StageOptions, 'onUnauthorized'>, Pick<PreparedJob, 'skip'> {
   readonly origin: BlobOrigin;
   readonly compression: FileOffer['compression'];
 }
@@ -49,15 +49,15 @@ interface TakenOffer extends Pick<StageOptions, 'onUnauthorized'>, Pick<Prepared
 function takeOffer(offer: BlobOffer | FileOffer, signal: AbortSignal): TakenOffer {
   if ('file' in offer) {
     const { file, compression } = offer;
-    // The same bytes are nowhere else.
-    return { origin: { file }, compression, passOver: () => false };
+    // A file has no other endpoint.
+    return { origin: { file }, compression, skip: () => false };
   }
-  const { request, transport, renew, passOver } = offer;
+  const { request, transport, renew, skip } = offer;
   return {
     origin: { request, transport },
     compression: undefined,
     onUnauthorized: (challenge) => renew(challenge, signal),
-    passOver,
+    skip,
   };
 }
 

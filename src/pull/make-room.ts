@@ -6,7 +6,7 @@ import type { LayerPlan } from './plan-layers.ts';
 import type { PullStorage, StoringContext } from './pull-context.ts';
 import type { ProgressEvent } from './types.ts';
 
-/** Uncompressed layers are about this much larger than what is on the wire. */
+/** Layers in the store are about this many times as large as on the wire. */
 const TYPICAL_EXPANSION = 3;
 
 const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT']);
@@ -26,7 +26,7 @@ export async function assertSpace(
   const compressedBytes = missing.reduce((total, { descriptor }) => total + descriptor.size, 0);
   const estimatedBytes = compressedBytes * TYPICAL_EXPANSION;
   const { verdict, availableBytes, removal } = await store.checkSpace({ compressedBytes, estimatedBytes });
-  const tight = `the layers may need ${estimatedBytes} bytes, ${availableBytes} are free in ${store.dataDir}`;
+  const tight = `the layers may need ${estimatedBytes} bytes, and only ${availableBytes} are free in ${store.dataDir}`;
   const warnings = [evictionWarning(removal), verdict === 'tight' ? tight : undefined].filter(
     (message) => message !== undefined,
   );
@@ -34,7 +34,7 @@ export async function assertSpace(
   return warnings;
 }
 
-/** The layers that have to be fetched, each key once, as far as can be told without a lock. */
+/** Returns the layers to fetch, each key once. Without a lock: one that another process is publishing may be among them. */
 async function missingLayers(
   layers: readonly LayerPlan[],
   { store, layerFormat }: PullStorage,
@@ -44,15 +44,15 @@ async function missingLayers(
   return distinct.flatMap(([, layer], position) => (known[position]?.kind === 'published' ? [] : [layer]));
 }
 
-/** What a user wants to know when images are gone; undefined when none is. */
+/** Returns the sentence that names the images that were removed; undefined if there are none. */
 function evictionWarning(removal: Removal | undefined): string | undefined {
   if (removal === undefined || removal.images.length === 0) return undefined;
   return `removed to make room: ${[...removal.names, ...removal.images].join(', ')}`;
 }
 
 /**
- * Makes a layer; when the store runs full meanwhile, images that are not in use go, oldest first, and it is made again.
- * Throws `STORE_SPACE_EXHAUSTED` when there is nothing left that could go.
+ * Makes a layer. When the store runs full meanwhile, removes images that are not in use, oldest first, and makes the
+ * layer again. Throws `STORE_SPACE_EXHAUSTED` when nothing is left to remove.
  */
 export async function makeWithRoom<Made>(
   { size }: Pick<Descriptor, 'size'>,
@@ -70,7 +70,7 @@ export async function makeWithRoom<Made>(
   }
 }
 
-/** The layer has filled all there was, so it gets twice that; what it needs in the end nobody knows. */
+/** The layer filled all free space, and how much it needs in the end is not known: makes twice that space free. */
 async function makeRoom(estimatedBytes: number, store: Evicting, cause: unknown): Promise<Removal> {
   const garbage = await store.evictFor(0);
   const eviction = await store.evictFor(Math.max(estimatedBytes, 2 * garbage.availableBytes));
@@ -81,7 +81,7 @@ async function makeRoom(estimatedBytes: number, store: Evicting, cause: unknown)
   const expected = Math.max(estimatedBytes, actual + 1);
   throw new SealiftError(
     'STORE_SPACE_EXHAUSTED',
-    `store ${path} ran full: expected room for at least ${expected} bytes, got ${actual} with no unused image left to remove`,
+    `store ${path} is full: needs at least ${expected} bytes, ${actual} free, and no unused image is left to remove`,
     { context: { path, expected, actual, size }, cause },
   );
 }
@@ -90,10 +90,10 @@ function isFull(error: unknown): boolean {
   return error instanceof SealiftError && FULL.has(error.context['errno']);
 }
 
-/** Layers that were finished before the store ran full are of no use to a pull that failed, and of use to others. */
+/** After a pull that ran out of space: removes the layers it had finished, so that other pulls have their space. */
 export async function giveBackRoom(error: unknown, { store, lease }: PullStorage): Promise<void> {
   if (!(error instanceof SealiftError) || error.code !== 'STORE_SPACE_EXHAUSTED') return;
   lease.release();
-  // The failure to report is the first one.
+  // The pull's own failure is the one to report.
   await Promise.allSettled([store.prune({ all: false })]);
 }

@@ -6,7 +6,7 @@ import type { ListedImage } from './types.ts';
 
 type StorePorts = Pick<PullPorts, 'openStore'>;
 
-/** The images of the store, the one that was pulled last first. */
+/** Lists the images of the store, the one that was pulled last first. */
 export function listImages(ports: StorePorts): Promise<readonly ListedImage[]> {
   return withStore('list images', ports, async (store) =>
     store.listImages().map(({ record, ...rest }) => ({ ...record, ...rest })),
@@ -14,15 +14,15 @@ export function listImages(ports: StorePorts): Promise<readonly ListedImage[]> {
 }
 
 /**
- * Each text is a reference or the digest of a manifest; a digest stands for all names of that image. Removes all or,
- * when one of them is not there or would leave a mounted image without a name, nothing.
+ * Removes images. Each text is a reference or the digest of a manifest, which stands for all names of that image. When
+ * one of them does not exist, or removing it would leave a mounted image without a name, nothing is removed.
  */
 export function removeImages(unsafeTargets: readonly string[], ports: StorePorts): Promise<Removal> {
   const targets = unsafeTargets.map(parseTarget);
   return withStore('remove images', ports, (store) => store.removeImages(targets));
 }
 
-/** Removes what no name and no mount needs; `all`: images that are not mounted as well. */
+/** Removes what no name and no mount needs; with `all` also images that are not mounted. */
 export function pruneStore(all: boolean, ports: StorePorts): Promise<Removal> {
   return withStore('prune', ports, (store) => store.prune({ all }));
 }

@@ -9,7 +9,7 @@ import type { PullTarget } from './types.ts';
 /** The bundle that a pull fills. Disposing leaves DIR as it was found, unless the pull kept what it made; never throws. */
 export interface HeldBundle extends AsyncDisposable {
   readonly bundle: PreparedBundle;
-  /** The rootfs, open from the start: if its path leads elsewhere meanwhile, nothing is mounted there. */
+  /** The rootfs, open from the start: if its path is swapped meanwhile, nothing is mounted on what took its name. */
   readonly heldFd: number;
   keep(): void;
 }
@@ -64,7 +64,7 @@ export async function mountBundle(
     checkpoint('config-written');
     held.keep();
     return written.strippedLabels.map(
-      (label) => `label ${label} is not passed on: runtimes take it for an instruction`,
+      (label) => `label ${label} is not passed on: container runtimes would treat it as an instruction`,
     );
   } catch (error) {
     // A failure here shows when the bundle is cleaned up; the first one is the one to report.
@@ -78,6 +78,9 @@ async function abandonBundle(bundle: PreparedBundle, { runBundle, onProgress }: 
   const { directory, created: alsoDirectory, hasConfig: keepConfig } = bundle;
   const [removed] = await Promise.allSettled([runBundle({ kind: 'remove', directory, alsoDirectory, keepConfig })]);
   if (removed.status === 'rejected') {
-    onProgress({ type: 'warning', message: `bundle ${directory} could not be cleaned up: ${removed.reason}` });
+    onProgress({
+      type: 'warning',
+      message: `bundle ${directory} could not be restored to what it was: ${removed.reason}`,
+    });
   }
 }

@@ -20,7 +20,7 @@ export interface NamedImage {
 export interface NamedImageRequest {
   readonly unsafeReference: string;
   readonly ports: Pick<ImagePorts, 'openEndpoints' | 'openArchive'>;
-  /** For a compressed archive; undefined: where the system has such files. */
+  /** Where a compressed archive is unpacked; undefined: where the system keeps large temporary files. */
   readonly scratchDir: string | undefined;
   readonly signal: AbortSignal;
 }
@@ -39,16 +39,17 @@ export async function openNamedImage(request: NamedImageRequest): Promise<NamedI
     source: archive.supply,
     // No byte of an image in files comes over a network.
     assertTransport: () => {},
-    // What the caller failed with is to be reported; a disk that does not answer must not hold up a cancel.
+    // The caller's own failure is the one to report, and a disk that does not answer must not delay a cancel.
     [Symbol.asyncDispose]: async () => void (await Promise.allSettled([raceCancellation(archive.close(), signal)])),
   };
 }
 
+/** The bound on an image config. */
 export function configBound({ maxConfigBytes: maxBytes }: Limits): SizeBound {
   return { maxBytes, limit: 'maxConfigBytes', what: 'image config' };
 }
 
-/** What a source is asked for first. One of files knows itself which image is meant, unless a digest says so. */
+/** Returns what a source is asked for first. A source of files finds the image by its reference unless a digest is given. */
 export function firstDocumentName(reference: ImageReference): string {
   return reference.digest ?? ('tag' in reference ? (reference.tag ?? 'latest') : '');
 }

@@ -10,7 +10,7 @@ import type { Store } from '../store/index.ts';
 import type { LayerFormat } from './layer-format.ts';
 import type { ProgressEvent } from './types.ts';
 
-/** Has an operation on a bundle done in a worker. */
+/** Runs an operation on a bundle in a worker. */
 export type RunBundleOperation = <Kind extends BundleOperation['kind']>(
   operation: Extract<BundleOperation, { kind: Kind }>,
 ) => Promise<Extract<BundleOutcome, { kind: OutcomeOf<Kind> }>>;
@@ -27,8 +27,8 @@ export interface ImagePorts {
   /** Called once for a pull. No endpoint is asked before the supply's first call. Throws `REGISTRY_BLOCKED`. */
   readonly openEndpoints: (reference: Reference, signal: AbortSignal) => Promise<ImageEndpoints>;
   /**
-   * There when the reference is one of files, and only then: who is asked by others never reads a path of theirs.
-   * `scratchDir` as in `NamedImageRequest`. Throws `ARCHIVE_*`.
+   * Present only when the reference names files of this machine, so that a daemon never opens a path that its client
+   * names. `scratchDir` as in `NamedImageRequest`. Throws `ARCHIVE_*`.
    */
   readonly openArchive?: (
     reference: FileReference,
@@ -38,7 +38,7 @@ export interface ImagePorts {
   readonly limits: Limits;
 }
 
-/** What a pull needs on top. */
+/** What a pull needs in addition. */
 export interface PullPorts extends ImagePorts {
   readonly policy: PolicyChoice;
   /** Loads the keys that the policy names. */
@@ -47,16 +47,16 @@ export interface PullPorts extends ImagePorts {
   readonly onProgress: (event: ProgressEvent) => void;
   /** Called at named moments, so that crash tests hit them exactly. */
   readonly checkpoint: (name: string) => void;
-  /** Milliseconds that never go back. */
+  /** A clock in milliseconds that never goes back. */
   readonly nowMs: () => number;
-  /** False: whoever asks for pulls sweeps the store by himself, so that no answer waits for it. */
+  /** False: the caller sweeps the store by itself, so that no answer waits for it. */
   readonly sweepsStore: boolean;
   readonly isPrivileged: boolean;
   /** Opened when first needed: `--unpack` touches no store. Throws `PRIVILEGE_REQUIRED` without root. */
   readonly openStore: () => Promise<Store>;
   readonly openSnapshotter: (store: Store) => Snapshotter;
   readonly openLayerMounts: (store: Store) => LayerMounts;
-  /** What layers made in `dataDir` are to be. Throws `SNAPSHOT_FORMAT_UNSUPPORTED`. */
+  /** Chooses what new layers in `dataDir` are written as. Throws `SNAPSHOT_FORMAT_UNSUPPORTED`. */
   readonly chooseLayerFormat: (dataDir: string) => Promise<LayerFormat>;
   readonly runSnapshot: RunSnapshotOperation;
   readonly runBundle: RunBundleOperation;

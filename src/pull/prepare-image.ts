@@ -15,7 +15,7 @@ import { type LayerPlan, planLayers } from './plan-layers.ts';
 import type { PullContext } from './pull-context.ts';
 import { type ResolvedImage, resolveImage } from './resolve-image.ts';
 
-/** An image that may run, all but its layers. */
+/** An image that may run, with everything but its layers. */
 export interface PreparedImage {
   readonly image: AuthorizedImage;
   /** Digests of the indexes that led to the manifest, outermost first. */
@@ -27,8 +27,8 @@ export interface PreparedImage {
 }
 
 /**
- * From the name that the user wrote to an authorised manifest and its verified config. No layer byte has been asked
- * for when this returns, and the store has learnt nothing before the gate opened.
+ * Goes from the name that the user wrote to an authorised manifest and its verified config. No layer byte has been asked
+ * for when this returns, and nothing is written to the store before the policy has accepted the image.
  */
 export async function prepareImage(
   { reference, source, assertTransport }: NamedImage,
@@ -43,7 +43,7 @@ export async function prepareImage(
   const image = await authorise(resolved, { reference, source }, context);
   assertTransport(image);
   checkpoint('image-authorised');
-  // Before the config is read: that of a signature or another artifact need not be one.
+  // Checked before the config is read, since a signature or another artifact need not have an image config.
   for (const { mediaType } of image.manifest.layers) layerCompression(mediaType);
   await keepDocuments(resolved, image.manifest.config, context);
   const config = await obtainConfig(image.manifest.config, source, context);
@@ -53,7 +53,7 @@ export async function prepareImage(
   return { image, via, config, layers: planLayers(image.manifest, config), source };
 }
 
-/** The policy judges the logical name, the documents and the signatures that it looks at. */
+/** Asks the policy about the logical name, the documents and the signatures that it looks at. */
 async function authorise(
   { indexes, manifest }: ResolvedImage,
   { reference, source }: Pick<NamedImage, 'reference' | 'source'>,
@@ -65,7 +65,7 @@ async function authorise(
   return authoriseImage(policy, { reference, indexes, manifest }, { evidence, keys, limits, signal });
 }
 
-/** Each is held before it is written, so that no removal can come between. */
+/** Holds each document before it is written, so that it cannot be removed in between. */
 async function keepDocuments(
   { indexes, manifest }: ResolvedImage,
   { digest: configDigest }: Descriptor,
@@ -95,7 +95,7 @@ async function obtainConfig(
   }
 }
 
-/** A manifest that no index has labelled says in its config what it runs on; an empty value says nothing. */
+/** A manifest without an index says only in its config which platform it is for; an empty value says nothing. */
 function assertPlatform(config: ImageConfig, wanted: Platform): void {
   const { os, architecture } = normalizePlatform({ ...config, variant: config.variant });
   const target = normalizePlatform(wanted);

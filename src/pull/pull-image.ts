@@ -1,6 +1,6 @@
 import { prefixError, SealiftError } from '../errors/index.ts';
 import { formatPlatform, formatReference, isFileReference, type Platform } from '../oci/index.ts';
-import { describePull, droppedWarnings, type PullOutcome } from './describe-pull.ts';
+import { describePull, droppedWarnings, type FinishedPull } from './describe-pull.ts';
 import { diffIdKey } from './layer-format.ts';
 import { assertSpace, giveBackRoom } from './make-room.ts';
 import { holdBundle, mountBundle } from './mount-bundle.ts';
@@ -31,7 +31,7 @@ async function pullIntoStore(
   unsafeReference: string,
   target: Exclude<PullTarget, { kind: 'unpack' }>,
   { ports, signal }: { readonly ports: PullPorts; readonly signal: AbortSignal },
-): Promise<PullOutcome> {
+): Promise<FinishedPull> {
   if (target.kind === 'bundle') assertLinux(ports.platform);
   await using storage = await openStorage(ports);
   const context = { ports, storage, signal };

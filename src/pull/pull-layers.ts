@@ -1,4 +1,4 @@
-import { prefixError, SealiftError } from '../errors/index.ts';
+import { asSealiftError, prefixError, SealiftError } from '../errors/index.ts';
 import type { StagedLayer } from '../layer/index.ts';
 import { LAYER_FORMATS, type LayerKey, type StoredTarget } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
@@ -14,22 +14,23 @@ import type { StoringContext } from './pull-context.ts';
 
 /** The layers of an image as they are mounted, and what was fetched for them. */
 export interface LayerChain {
-  /** Bottom to top, repeated layers repeated. */
+  /** Bottom to top; a layer that occurs twice is here twice. */
   readonly layers: readonly StoredLayer[];
-  /** How often each blob was fetched now: absent for cached layers, 2 where a chained copy was needed. */
+  /** How often each blob was fetched by this pull: absent for a cached layer, 2 where a chained copy was needed. */
   readonly fetches: ReadonlyMap<Digest, number>;
 }
 
 /**
- * Brings every layer into the store: each by itself first, largest first; then, bottom up, those that only mean
- * something upon the layers below. The first failure stops the rest.
+ * Brings every layer into the store: first each by itself, the largest first, and then, bottom up, those that depend on
+ * the layers below. The first failure stops the rest.
  */
 export async function pullLayers(prepared: PreparedImage, context: StoringContext): Promise<LayerChain> {
+  // docs/adr/0005-authorized-image.md
   assertAuthorized(prepared.image);
   return new LayerPull(prepared, context).run();
 }
 
-/** How a layer is read: by itself, or upon the layers below, given topmost first. */
+/** How a layer is read: by itself, or with the layers below in view, given topmost first. */
 interface Reading {
   readonly layer: LayerPlan;
   readonly key: LayerKey;
@@ -64,7 +65,7 @@ class LayerPull {
   /** Each distinct layer once, as many at a time as there are pairs of threads. */
   async #obtainAll(): Promise<ReadonlyMap<LayerKey, KnownLayer>> {
     const distinct = new Map(this.#prepared.layers.map((layer) => [this.#keyOf(layer), layer]));
-    // Largest first: what is left for the end is small, and no core waits long for the last one.
+    // Largest first: small layers are left for the end, so no core waits long for the last one.
     const largestFirst = [...distinct].sort(([, one], [, other]) => other.descriptor.size - one.descriptor.size);
     const pending = largestFirst.map(
       async ([key, layer]) => [key, await this.#obtain({ layer, key, lowers: undefined })] as const,
@@ -73,7 +74,7 @@ class LayerPull {
       return new Map(await Promise.all(pending));
     } catch (error) {
       this.#stop.abort(new SealiftError('PULL_CANCELLED', 'layer: another layer of the image has failed'));
-      // The first failure is the answer; the others only followed. All have ended before it is thrown.
+      // The first failure is thrown; the others only follow from it. All have ended by then.
       await Promise.allSettled(pending);
       throw error;
     }
@@ -90,7 +91,7 @@ class LayerPull {
     return chain;
   }
 
-  /** What will be looked through is mounted at once, and not layer after layer as the chain grows. */
+  /** Mounts all layers that will be looked through at once, and not one after the other as the chain grows. */
   async #openLowers(known: ReadonlyMap<LayerKey, KnownLayer>, mounts: LayerLease): Promise<void> {
     const layers = this.#prepared.layers.flatMap((layer) => {
       const own = known.get(this.#keyOf(layer));
@@ -100,7 +101,7 @@ class LayerPull {
     if (topmost > 0) await mounts.open(layers.slice(0, topmost));
   }
 
-  /** Whether the layer is the same tree upon the layers below as it is by itself. */
+  /** True if the layer is the same tree on top of the layers below as it is by itself. */
   async #standsAlone(layer: StoredLayer, below: readonly StoredLayer[], mounts: LayerLease): Promise<boolean> {
     if (isPlain(layer)) return true;
     const { facts } = layer.record;
@@ -109,7 +110,7 @@ class LayerPull {
     return plan.kind === 'independent';
   }
 
-  /** The topmost of the first `position + 1` layers, written with those below in view. */
+  /** Returns the topmost of the first `position + 1` layers, written with those below in view. */
   async #obtainChained(position: number, lowers: readonly string[]): Promise<StoredLayer> {
     const layers = this.#prepared.layers.slice(0, position + 1);
     const [layer] = layers.slice(-1);
@@ -120,7 +121,7 @@ class LayerPull {
     const [link] = known.record.facts.unresolvedLinks;
     throw new SealiftError(
       'UNPACK_ENTRY_INVALID',
-      `layer ${layer.descriptor.digest}: entry ${link?.path}: hard link to ${link?.target}, which no layer below has`,
+      `layer ${layer.descriptor.digest}: entry ${link?.path}: expected the target of its hard link, ${link?.target}, in a layer below, got none`,
     );
   }
 
@@ -135,7 +136,7 @@ class LayerPull {
       return makeWithRoom(layer.descriptor, room, () => this.#make({ layer, key, lowers, report }));
     };
     try {
-      // Held before it is looked for: what is found then cannot be removed until the pull has ended.
+      // docs/adr/0013-removing-beside-pulls.md: what is held before it is looked for stays until the pull has ended.
       await storage.lease.hold(key, this.#signal);
       const known = await storage.store.withLayer(key, make, this.#signal);
       report(isOurs ? 'done' : 'cached', layer.descriptor.size);
@@ -146,7 +147,7 @@ class LayerPull {
     }
   }
 
-  /** From place to place, until one has sent the bytes that the image's documents name. */
+  /** Asks endpoint after endpoint, until one has sent the bytes that the image's documents name. */
   async #make(reading: Reading): Promise<KnownLayer> {
     for (;;) {
       const made = await this.#makeOnce(reading);
@@ -166,20 +167,22 @@ class LayerPull {
       const { facts, image } = staged;
       ports.checkpoint('layer-staged');
       if (facts.unresolvedLinks.length > 0) return store.rememberNeedsChain(key, layer.diffId, facts);
+      // docs/adr/0002-publish-after-the-last-check.md
       return await staging.publish(facts, image);
     } finally {
       await staging.discard();
     }
   }
 
-  /** Undefined: the place had nothing good, and another one is left. */
-  async #stage({ job, hooks, passOver }: PreparedJob): Promise<StagedLayer | undefined> {
+  /** Undefined: the endpoint had no good copy, and another endpoint is left. */
+  async #stage({ job, hooks, skip }: PreparedJob): Promise<StagedLayer | undefined> {
     this.#fetches.set(job.blobDigest, (this.#fetches.get(job.blobDigest) ?? 0) + 1);
     try {
       return await this.#context.ports.pool.stage(job, { ...hooks, signal: this.#signal });
     } catch (error) {
-      if (passOver(error)) return undefined;
-      throw error;
+      const failure = asSealiftError(error);
+      if (skip(failure)) return undefined;
+      throw failure;
     }
   }
 
@@ -193,12 +196,12 @@ class LayerPull {
   }
 }
 
-/** Nothing in it depends on the layers below. The root is a directory in every layer, named or not. */
+/** True if nothing in the layer depends on the layers below. The root is a directory in every layer, named or not. */
 function isPlain({ record: { facts } }: StoredLayer): boolean {
   return facts.implied.every(({ path }) => path === '') && facts.marked.length === 0;
 }
 
-/** Where the trees of these layers can be read, topmost first. */
+/** Returns where the trees of these layers can be read, topmost first. */
 async function directoriesOf(layers: readonly StoredLayer[], mounts: LayerLease): Promise<readonly string[]> {
   return (await mounts.open(layers.toReversed())).map(({ directory }) => directory);
 }

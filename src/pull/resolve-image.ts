@@ -16,7 +16,7 @@ import { firstDocumentName, type ImageBytes } from './named-image.ts';
 
 /** What the reference stands for, before the policy has judged it. */
 export interface ResolvedImage {
-  /** The indexes on the way, outermost first. */
+  /** The indexes that led to the manifest, outermost first. */
   readonly indexes: readonly FetchedDocument[];
   readonly manifest: FetchedDocument;
   readonly untrustedManifest: ImageManifest;
@@ -29,7 +29,7 @@ export interface KnownDocuments {
 
 export interface ResolveRequest {
   readonly source: ImageBytes;
-  /** With tag or digest, if it is one of a registry. */
+  /** One of a registry has a tag or a digest. */
   readonly reference: ImageReference;
   readonly platform: Platform;
   readonly limits: Limits;
@@ -50,7 +50,8 @@ export async function resolveImage(request: ResolveRequest): Promise<ResolvedIma
     if (parsed.kind === 'manifest') return { indexes, manifest: document, untrustedManifest: parsed.manifest };
     indexes.push(document);
     if (indexes.length > limits.maxIndexDepth) {
-      throw new SealiftError('MANIFEST_INVALID', `index: expected at most ${limits.maxIndexDepth} inside one another`, {
+      const message = `index: expected at most ${limits.maxIndexDepth} nested in one another, got more`;
+      throw new SealiftError('MANIFEST_INVALID', message, {
         context: { limit: 'maxIndexDepth', expected: limits.maxIndexDepth, actual: indexes.length },
       });
     }
@@ -94,6 +95,6 @@ async function fetchEntry(request: ResolveRequest, entry: Descriptor): Promise<F
       { context: { expected: entry.mediaType, actual: contentType } },
     );
   }
-  // What the index says of the entry must be what the entry is: its media type is judged like a Content-Type.
+  // The entry must be what the index says that it is, so the index's media type is judged like a Content-Type.
   return { ...document, contentType: entry.mediaType };
 }

@@ -5,24 +5,24 @@ import { SealiftError } from '../errors/index.ts';
 
 const OWNER_WRITES = 0o200;
 
-export interface StagedTree {
-  /** Private, beside the target, on its file system. */
+export interface StagedDirectory {
+  /** A private directory beside the target, on the same file system. */
   readonly directory: string;
-  /** The tree takes the target's name. Throws `UNPACK_TARGET_INVALID` when the target has been filled meanwhile. */
+  /** Renames the tree to the target. Throws `UNPACK_TARGET_INVALID` when the target has been filled meanwhile. */
   publish(): void;
-  /** Removes what was staged; nothing after `publish`. */
+  /** Removes what was staged; does nothing after `publish`. */
   discard(): void;
 }
 
-/** A place for a tree that is to appear whole or not at all. Throws `UNPACK_TARGET_INVALID`. */
-export function stageTree(target: string): StagedTree {
+/** Makes a directory for a tree that appears at `target` whole or not at all. Throws `UNPACK_TARGET_INVALID`. */
+export function stageDirectory(target: string): StagedDirectory {
   const path = resolve(target);
   assertFree(path);
   const parent = join(dirname(path), `.${basename(path)}.sealift-${randomBytes(6).toString('hex')}`);
   const directory = join(parent, 'tree');
   try {
     mkdirSync(parent, { mode: 0o700 });
-    // A setgid bit of the directory around it would pass on to all that is made inside.
+    // A setgid bit of the directory around it would be inherited by everything that is made inside.
     chmodSync(parent, 0o700);
     mkdirSync(directory, { mode: 0o755 });
   } catch (error) {
@@ -34,7 +34,7 @@ export function stageTree(target: string): StagedTree {
       try {
         moveTree(directory, path);
       } catch (error) {
-        throw refuse(path, 'expected it to be absent or empty still', error);
+        throw refuse(path, 'expected it to be still absent or empty', error);
       }
     },
     discard: () => removeTree(parent),
@@ -52,7 +52,7 @@ function refuse(path: string, detail: string, cause?: unknown): SealiftError {
   return new SealiftError('UNPACK_TARGET_INVALID', `unpack into ${path}: ${detail}`, { context: { path }, cause });
 }
 
-/** Without root, a directory changes its parent only while its owner may write to it. */
+/** Without root, a directory can be moved to another parent only while its owner may write to it. */
 function moveTree(from: string, to: string): void {
   const mode = lstatSync(from).mode & 0o7777;
   const isClosed = (mode & OWNER_WRITES) === 0;
@@ -61,12 +61,12 @@ function moveTree(from: string, to: string): void {
   if (isClosed) chmodSync(to, mode);
 }
 
-/** A tree of an image may have directories that their owner cannot write to; root does not notice. */
+/** A tree of an image may have directories that their owner cannot write to, which only stops users other than root. */
 function removeTree(path: string): void {
   try {
     rmSync(path, { recursive: true, force: true });
   } catch {
-    // Without root: made writable from the top down, then removed for good.
+    // Without root: make everything writable from the top down, then remove it.
     makeWritable(Buffer.from(path));
     rmSync(path, { recursive: true, force: true });
   }

@@ -2,8 +2,8 @@ import type { Store } from '../store/index.ts';
 import type { PullPorts } from './ports.ts';
 
 /**
- * Takes away what containers have left that are gone: their uppers, and the layer images that nobody reads any more.
- * After the work, so that no pull waits for it; what fails is a warning, and tried again the next time.
+ * Removes what finished containers left behind: their upper directories, and layer mounts that are no longer used. Runs
+ * after the pull, so that no pull waits for it. A failure is a warning, and the next sweep tries again.
  */
 export async function sweepStore(
   store: Store,
@@ -13,6 +13,9 @@ export async function sweepStore(
   for (const sweep of sweeps) {
     const [swept] = await Promise.allSettled([sweep()]);
     if (swept.status === 'fulfilled') continue;
-    onProgress({ type: 'warning', message: `left-overs of containers could not be removed: ${swept.reason}` });
+    onProgress({
+      type: 'warning',
+      message: `what finished containers left behind could not be removed: ${swept.reason}`,
+    });
   }
 }

@@ -5,7 +5,7 @@ import type { Digest } from '../oci/index.ts';
 export type PullTarget =
   /** The layers stay in the store. */
   | { readonly kind: 'store' }
-  /** A bundle directory with the mounted rootfs and config.json; `given`: its runtime has made it. */
+  /** A bundle directory with the mounted rootfs and config.json; `given`: the runtime made the directory. */
   | { readonly kind: 'bundle'; readonly directory: string; readonly given?: GivenBundle }
   /** One plain directory tree; no store is touched. */
   | { readonly kind: 'unpack'; readonly directory: string };
@@ -21,23 +21,23 @@ export interface PulledLayer {
   readonly diffId: Digest;
   /** Bytes on the wire. */
   readonly size: number;
-  /** How often the blob was fetched now: 0 from the store, 2 where it had to be read again upon the layers below. */
+  /** How often this pull fetched the blob: 0 from the store, 2 where it was read again with the layers below in view. */
   readonly fetches: number;
 }
 
 export interface PullResult {
   /** The logical name, fully expanded, without tag and digest. */
   readonly name: string;
-  /** Of the manifest that was run, after the platform was chosen. */
+  /** The digest of the manifest that was chosen for the platform. */
   readonly manifestDigest: Digest;
-  /** Of the index that the reference named, if it named one. */
+  /** The digest of the index that the reference named, if it named one. */
   readonly indexDigest: Digest | undefined;
   readonly platform: string;
   readonly layers: readonly PulledLayer[];
-  /** What the layers that were fetched are kept as; undefined for a plain tree. */
+  /** The format of the layers that were fetched; undefined for a plain tree. */
   readonly layerFormat: 'directory' | 'erofs' | undefined;
   readonly target: PullTarget;
-  /** What was left out or deserves attention, as sentences. */
+  /** Sentences about what was ignored or deserves attention. */
   readonly warnings: readonly string[];
   readonly durationMs: number;
 }
@@ -53,7 +53,7 @@ export interface ListedImage {
   readonly pulledAt: string;
   /** Keys of the layers, bottom to top. */
   readonly layerKeys: readonly string[];
-  /** What the layers take of the disk, each once, and the part of it that other images use as well. */
+  /** The disk space of the layers, each counted once, and the part of it that other images use as well. */
   readonly diskBytes: number;
   readonly sharedBytes: number;
   /** Where it is mounted. */
@@ -64,7 +64,7 @@ export type { Removal } from '../store/index.ts';
 
 export type LayerProgressState = 'waiting' | 'cached' | 'fetching' | 'verifying' | 'done' | 'failed';
 
-/** What a pull tells while it runs; delivery is best effort and carries no decision. */
+/** What a pull reports while it runs; delivery is best effort, and nothing depends on it. */
 export type ProgressEvent =
   | {
       readonly type: 'layer';

@@ -3,7 +3,7 @@ import type { PullPorts } from './ports.ts';
 
 /**
  * Undoes a bundle: unmounts its rootfs and what was mounted below it, trashes the upper, removes config.json and the
- * rootfs directory. Answers the mount points that went, the last mounted first.
+ * rootfs directory. Returns the mount points that were unmounted, the last mounted first.
  */
 export async function unmountBundle(
   directory: string,

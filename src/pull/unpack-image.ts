@@ -1,39 +1,39 @@
 import { dirname } from 'node:path';
-import { prefixError } from '../errors/index.ts';
+import { asSealiftError, prefixError } from '../errors/index.ts';
 import type { LayerLine, LayerTarget } from '../layer/index.ts';
 import type { Digest } from '../oci/index.ts';
 import { assertAuthorized } from '../signature/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
-import { droppedWarnings, type PullOutcome } from './describe-pull.ts';
+import { droppedWarnings, type FinishedPull } from './describe-pull.ts';
 import { prepareLayerJob, reportLayer } from './layer-job.ts';
 import { openNamedImage } from './named-image.ts';
 import type { LayerPlan } from './plan-layers.ts';
 import { type PreparedImage, prepareImage } from './prepare-image.ts';
 import type { PullContext } from './pull-context.ts';
-import { stageTree } from './stage-directory.ts';
+import { stageDirectory } from './stage-directory.ts';
 
 /**
- * Unpacks an image into one plain directory: the layers in order through one writer, which keeps what it made in mind,
- * so that whiteouts delete. DIR is absent or empty, and appears whole or not at all. Works without root, with losses.
+ * Unpacks an image into one plain directory. One writer applies the layers in order and remembers what it made, so that
+ * whiteouts delete. DIR has to be absent or empty, and appears whole or not at all. Works without root, with losses.
  */
 export async function unpackImage(
   unsafeReference: string,
   directory: string,
   context: PullContext,
-): Promise<PullOutcome> {
+): Promise<FinishedPull> {
   const { ports, signal } = context;
-  let tree = stageTree(directory);
+  let tree = stageDirectory(directory);
   try {
-    // Beside the target, which needs much more room.
+    // A compressed archive is unpacked beside the target, which needs much more space than the archive.
     const scratchDir = dirname(tree.directory);
     await using image = await openNamedImage({ unsafeReference, ports, scratchDir, signal });
     const prepared = await prepareImage(image, context);
     ports.onProgress({ type: 'stage', stage: 'layers' });
     let facts = await applyLayers(prepared, tree.directory, context);
     while (facts === undefined) {
-      // What a place got wrong lies in the tree already.
+      // The tree has entries of the bad copy already.
       tree.discard();
-      tree = stageTree(directory);
+      tree = stageDirectory(directory);
       facts = await applyLayers(prepared, tree.directory, context);
     }
     tree.publish();
@@ -44,19 +44,20 @@ export async function unpackImage(
   }
 }
 
-/** Each layer is fetched, also one that is there twice. */
-function countFetches({ layers }: PreparedImage): PullOutcome['fetches'] {
+/** Counts how often each blob was fetched: a layer that occurs twice is fetched twice. */
+function countFetches({ layers }: PreparedImage): FinishedPull['fetches'] {
   const fetches = new Map<Digest, number>();
   for (const { descriptor } of layers) fetches.set(descriptor.digest, (fetches.get(descriptor.digest) ?? 0) + 1);
   return fetches;
 }
 
-/** Undefined: a place had no good copy of a layer, and another one is left. */
+/** Undefined: an endpoint had no good copy of a layer, and another endpoint is left. */
 async function applyLayers(
   prepared: PreparedImage,
   directory: string,
   context: PullContext,
 ): Promise<readonly LayerFacts[] | undefined> {
+  // docs/adr/0005-authorized-image.md
   assertAuthorized(prepared.image);
   const { ports, signal } = context;
   const line = await ports.pool.openLine(directory, signal);
@@ -85,14 +86,15 @@ async function applyLayer(
   { ports, signal }: PullContext,
 ): Promise<LayerFacts | undefined> {
   const report = reportLayer(layer.descriptor, ports.onProgress);
-  const { job, hooks, passOver } = await prepareLayerJob(layer, { source, target, report, signal });
+  const { job, hooks, skip } = await prepareLayerJob(layer, { source, target, report, signal });
   try {
     const { facts } = await line.stage(job, { ...hooks, signal });
     report('done', layer.descriptor.size);
     return facts;
   } catch (error) {
-    if (passOver(error)) return undefined;
+    const failure = asSealiftError(error);
+    if (skip(failure)) return undefined;
     report('failed', 0);
-    throw prefixError(`layer ${layer.descriptor.digest}`, error);
+    throw prefixError(`layer ${layer.descriptor.digest}`, failure);
   }
 }

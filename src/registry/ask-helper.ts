@@ -21,7 +21,7 @@ function late(helper: CredentialHelper): SealiftError {
   return new SealiftError(code, message, { context: { ...context, limit: 'credentialHelperTimeoutMs' } });
 }
 
-/** Its last words, unless they may hold what it should have kept. */
+/** Returns the end of the helper's output for a message; empty if the output may contain the secret. */
 function wordsOf(stdout: string, stderr: string): string {
   const said = stderr.trim() === '' ? stdout : stderr;
   const secrets = [...stdout.matchAll(/"Secret"\s*:\s*"((?:[^"\\]|\\.)+)/g)].map(([, secret = '']) => secret);
@@ -39,7 +39,7 @@ function parseAnswer(helper: CredentialHelper, stdout: string): JsonObject {
     const document = parseStrictJson(stdout);
     if (isJsonObject(document)) return document;
   } catch (error) {
-    // The reader's message may quote the secret.
+    // The JSON reader's message may quote the secret.
     if (!(error instanceof SealiftError)) throw error;
   }
   throw failed(helper, 'no JSON object');
@@ -72,7 +72,7 @@ function readEnd(helper: CredentialHelper, end: HelperEnd): Credentials | undefi
 }
 
 /**
- * What a helper knows; undefined when it says that it knows nothing. Throws `AUTHFILE_HELPER_FAILED`.
+ * Asks a helper for credentials; undefined if it says that it has none. Throws `AUTHFILE_HELPER_FAILED`.
  * https://github.com/docker/docker-credential-helpers#development
  */
 export async function askHelper(run: RunHelper, helper: CredentialHelper): Promise<Credentials | undefined> {

@@ -3,10 +3,10 @@ import { isJsonObject, type JsonObject, parseStrictJson } from '../oci/index.ts'
 import { isBearerToken } from './authorization.ts';
 import type { AuthFile, Credentials } from './types.ts';
 
-/** User name that docker's helpers give to an identity token. */
+/** The user name that docker's helpers give to an identity token. */
 export const TOKEN_USERNAME = '<token>';
 
-/** What is wrong, never what it says: every value here may be a secret. */
+/** Reports what is wrong and never a value, since every value here may be a secret. */
 function refuse(what: string): never {
   throw new SealiftError('AUTHFILE_INVALID', `credentials file: ${what}`);
 }
@@ -16,7 +16,7 @@ function parseDocument(text: string): JsonObject {
   try {
     document = parseStrictJson(text);
   } catch (error) {
-    // The reader's message may quote the document.
+    // The JSON reader's message may quote the document.
     if (error instanceof SealiftError) return refuse('expected one JSON object without duplicate keys');
     throw error;
   }
@@ -36,7 +36,7 @@ function decodePair(key: string, encoded: string): string {
   return Buffer.from(compact, 'base64').toString('utf8');
 }
 
-/** `user:password`, split at the first colon; undefined without one. */
+/** Splits `user:password` at the first colon; undefined if there is none. */
 function splitPair(pair: string): Credentials | undefined {
   const colon = pair.indexOf(':');
   if (colon < 0) return undefined;
@@ -51,7 +51,7 @@ function toCredentials(username: string, rawPassword: string): Credentials | und
   return { kind: 'basic', username, password };
 }
 
-/** Whether nothing in them would end a header, or a user name. https://www.rfc-editor.org/rfc/rfc7617#section-2 */
+/** True if no character in them would end a header or a user name. https://www.rfc-editor.org/rfc/rfc7617#section-2 */
 export function isSendable(credentials: Credentials): boolean {
   const parts = credentials.kind === 'basic' ? [credentials.username, credentials.password] : [credentials.token];
   return !parts.some((part) => /[\u0000-\u001f\u007f]/.test(part));
@@ -76,7 +76,7 @@ function parseEntry(key: string, rawEntry: unknown): Credentials | undefined {
   return encoded === '' ? toCredentials(username, password) : splitPair(decodePair(key, encoded));
 }
 
-/** It becomes a part of a program's name, and must not lead into a folder. */
+/** The name becomes part of a program's name, so it must not lead into a folder. */
 function helperName(key: string, rawName: unknown): string {
   if (typeof rawName === 'string' && /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(rawName)) return rawName;
   return refuse(`${key}: expected the NAME of a program docker-credential-NAME`);
@@ -94,8 +94,8 @@ function parseHelpers(document: JsonObject): Pick<AuthFile, 'helpers' | 'store'>
 }
 
 /**
- * Reads an `auth.json` or docker's `config.json`; throws `AUTHFILE_INVALID`. Entries without credentials are left out:
- * docker writes them for what a helper keeps. containers-auth.json(5)
+ * Reads an `auth.json` or docker's `config.json`; throws `AUTHFILE_INVALID`. Skips entries without credentials, which
+ * docker writes for registries whose credentials a helper keeps. containers-auth.json(5)
  */
 export function parseAuthFile(text: string): AuthFile {
   const document = parseDocument(text);
@@ -111,7 +111,7 @@ export function parseAuthFile(text: string): AuthFile {
   return { entries, ...parseHelpers(document) };
 }
 
-/** `USER:PASSWORD` as given on a command line; throws `AUTHFILE_INVALID`. */
+/** Reads `USER:PASSWORD` as given on a command line. Throws `AUTHFILE_INVALID`. */
 export function parseUserPassword(text: string): Credentials {
   const credentials = splitPair(text);
   if (credentials === undefined || text.startsWith(':')) {

@@ -23,7 +23,7 @@ interface HeldToken {
   readonly refreshAtMs: number;
 }
 
-/** Part of its life after which a token is replaced, so that none runs out on the way. */
+/** A token is replaced after this share of its lifetime, so that none expires during a request. */
 const REFRESH_AFTER = 0.9;
 
 function refusedCredentials({ host }: URL, credentials: Credentials | undefined): SealiftError {
@@ -35,7 +35,7 @@ function refusedCredentials({ host }: URL, credentials: Credentials | undefined)
   });
 }
 
-/** Answers the challenges of one registry for one repository. Requests that need a token at once share one. */
+/** Answers the challenges of one registry for one repository. Concurrent requests share one token. */
 export class Authenticator {
   readonly #options: AuthenticatorOptions;
   #scope: string;
@@ -48,7 +48,10 @@ export class Authenticator {
     this.#scope = `repository:${options.path}:pull`;
   }
 
-  /** What the ping was answered with. A registry may challenge the ping and still serve anybody, so nothing is refused yet. */
+  /**
+   * Takes the challenge of the ping. A registry may challenge the ping and still serve anonymous requests, so nothing is
+   * refused yet.
+   */
   prepare(challenge: AuthChallenge): void {
     const { credentials, registry } = this.#options;
     const challenges = parseChallenges(challenge.headers);
@@ -58,7 +61,7 @@ export class Authenticator {
     }
   }
 
-  /** The Authorization to send now, if any. */
+  /** Returns the Authorization header to send now, if any. */
   async authorization(signal: AbortSignal | undefined): Promise<string | undefined> {
     const method = this.#method;
     if (method === undefined) return undefined;
@@ -69,11 +72,11 @@ export class Authenticator {
     return token.authorization;
   }
 
-  /** The Authorization to send after a 401. Throws `REGISTRY_AUTH_REJECTED` when it would be the same again. */
+  /** Returns the Authorization header to send after a 401. Throws `REGISTRY_AUTH_REJECTED` when it would be the same. */
   async renew(challenge: AuthChallenge, signal: AbortSignal | undefined): Promise<string> {
     const { credentials, registry } = this.#options;
     const challenges = parseChallenges(challenge.headers);
-    // What answered an earlier challenge is refused, and nothing else would do.
+    // The answer to an earlier challenge was refused, and there is no other answer.
     if (challenges.length === 0 && challenge.refusedAuthorization !== undefined) {
       throw refusedCredentials(registry, credentials);
     }
@@ -91,7 +94,7 @@ export class Authenticator {
       this.#fetching = new SharedCall();
       this.#token = undefined;
     }
-    // Somebody else may have renewed it since.
+    // Another request may have renewed the token since.
     if (refused === this.#token?.authorization) this.#token = undefined;
   }
 
@@ -100,7 +103,7 @@ export class Authenticator {
     const { realm, service, credentials } = method;
     const askedAtMs = clock.now();
     const question = { realm, service, scope: this.#scope, credentials, allowHttp: registry.protocol === 'http:' };
-    const { value, lifetimeMs } = await fetchToken(http, question, maxTokenBytes, signal);
+    const { value, lifetimeMs } = await fetchToken(question, { http, maxBytes: maxTokenBytes, signal });
     const token = { authorization: bearerAuthorization(value), refreshAtMs: askedAtMs + lifetimeMs * REFRESH_AFTER };
     this.#token = token;
     return token;

@@ -25,7 +25,7 @@ class HeaderReader {
     return this.#position >= this.#text.length;
   }
 
-  /** The match of a sticky pattern at the current position, which it passes; undefined and no move without one. */
+  /** Returns the match of a sticky pattern at the current position and moves past it; undefined if there is none. */
   take(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.#position;
     const match = pattern.exec(this.#text);
@@ -34,7 +34,7 @@ class HeaderReader {
     return match[1] ?? match[0];
   }
 
-  /** `name = value`; no move if there is none. */
+  /** Reads `name = value`; does not move if there is none. */
   takeParameter(): [name: string, value: string] | undefined {
     const start = this.#position;
     const name = this.take(TOKEN);
@@ -47,7 +47,7 @@ class HeaderReader {
   }
 }
 
-/** The parameters up to the next scheme; undefined when one came twice, since two readers may then disagree. */
+/** Reads the parameters up to the next scheme; undefined if one occurs twice, since two readers may then disagree. */
 function readParameters(reader: HeaderReader): ReadonlyMap<string, string> | undefined {
   const parameters = new Map<string, string>();
   let unambiguous = true;
@@ -77,7 +77,7 @@ function readHeader(rawHeader: string): Challenge[] {
 }
 
 /**
- * All challenges of all WWW-Authenticate headers, in order. Never throws: what is malformed offers nothing.
+ * Reads all challenges of all WWW-Authenticate headers, in order. Never throws: malformed challenges are ignored.
  * https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1
  */
 export function parseChallenges(rawHeaders: readonly string[]): readonly Challenge[] {

@@ -5,7 +5,7 @@ import type { Credentials, LookUpCredentials, RegistryClock, RepositoryName } fr
 
 /** A mirror that serves several registries. https://github.com/containerd/containerd/blob/v2.1.4/docs/hosts.md */
 export interface MirrorApi {
-  /** What stands before `/v2/`; empty or with a leading slash. */
+  /** The path in front of `/v2/`: empty, or with a leading slash. */
   readonly prefix: string;
   /** The registry whose content is asked for. */
   readonly namespace: string;
@@ -17,7 +17,7 @@ export interface ConnectionOptions {
   readonly credentials: Credentials | LookUpCredentials | undefined;
   /** Plain http is tried when https does not work. */
   readonly allowHttp: boolean;
-  /** Somebody else is asked if this fails, so nobody waits for a server that is not there. */
+  /** Another endpoint is asked if this one fails, so a server that does not answer is not tried again. */
   readonly hasAlternative?: boolean;
   readonly mirrorApi?: MirrorApi | undefined;
   readonly limits: { readonly maxTokenBytes: number };
@@ -28,7 +28,7 @@ export interface ConnectionOptions {
 export interface Connection {
   readonly origin: string;
   readonly authenticator: Authenticator;
-  /** What must not come back out of what the registry says. */
+  /** Removed from the registry's own words before these are shown. */
   readonly credentials: Credentials | undefined;
 }
 
@@ -37,7 +37,7 @@ export function registryHost(domain: string): string {
   return domain === 'docker.io' ? 'registry-1.docker.io' : domain;
 }
 
-/** Where the API has `path`, which comes below `/v2/`. */
+/** Returns the URL of `path`, which lies below `/v2/`. */
 export function apiUrl(origin: string, path: string, mirrorApi: MirrorApi | undefined): string {
   if (mirrorApi === undefined) return `${origin}/v2/${path}`;
   return `${origin}${mirrorApi.prefix}/v2/${path}?ns=${encodeURIComponent(mirrorApi.namespace)}`;
@@ -58,12 +58,12 @@ async function ping(request: HttpRequest, options: ConnectionOptions, signal: Ab
   return { url: request.url, response };
 }
 
-/** No registry has spoken: it was not reached, or a proxy that allows few ports for tunnels kept us from it. */
+/** True if no registry answered: it was not reached, or a proxy refused the tunnel to its port. */
 function isUnanswered(error: unknown): error is SealiftError {
   return error instanceof SealiftError && (error.code === 'HTTP_UNAVAILABLE' || error.code === 'HTTP_PROXY_REFUSED');
 }
 
-/** Https, and where allowed http when https brings no answer at all. Asked once for each source. */
+/** Pings over https and, where it is allowed, over http when https brings no answer at all. Once for each source. */
 async function pingEither(options: ConnectionOptions, signal: AbortSignal): Promise<Pinged> {
   const secure = pingRequest('https', options);
   if (!options.allowHttp) return ping(secure, options, signal);
@@ -71,7 +71,7 @@ async function pingEither(options: ConnectionOptions, signal: AbortSignal): Prom
     return await ping({ ...secure, tries: 1 }, options, signal);
   } catch (error) {
     if (!isUnanswered(error)) throw error;
-    // A status came over https: it works, and is asked again as where http is not allowed.
+    // A status came over https, so https works: try again as often as where http is not allowed.
     if (error.context['status'] !== undefined) return ping(secure, options, signal);
     return pingPlain(options, error, signal);
   }
@@ -83,14 +83,14 @@ async function pingPlain(options: ConnectionOptions, secureError: SealiftError, 
   } catch (error) {
     if (!isUnanswered(error)) throw error;
     const cause = new AggregateError([secureError, error], 'neither https nor http worked');
-    throw new SealiftError(error.code, `${error.message}; https before it failed too`, {
+    throw new SealiftError(error.code, `${error.message}; https failed before it`, {
       context: error.context,
       cause,
     });
   }
 }
 
-/** Nobody is asked for the credentials of a registry that does not answer. */
+/** Called after the registry has answered, so that no helper runs for one that does not. */
 async function lookUp(
   credentials: Credentials | LookUpCredentials | undefined,
   signal: AbortSignal,

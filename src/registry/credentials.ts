@@ -7,7 +7,7 @@ function normalizeHost(host: string): string {
   return DOCKER_HUB_HOSTS.has(lower) ? 'docker.io' : lower;
 }
 
-/** The host of a key that names a whole registry, also as docker has long written it: `https://index.docker.io/v1/`. */
+/** Returns the host of a key that names a whole registry, also in docker's old form `https://index.docker.io/v1/`. */
 function registryOfKey(key: string): string | undefined {
   const address = key.replace(/^https?:\/\//i, '');
   if (address === key) return key.includes('/') ? undefined : normalizeHost(key);
@@ -15,7 +15,7 @@ function registryOfKey(key: string): string | undefined {
   return normalizeHost(host);
 }
 
-/** `h/a/b`, `h/a`, `h`: the most specific first. */
+/** Returns `h/a/b`, `h/a`, `h`, the most specific first. */
 function keysOf(name: RepositoryName): string[] {
   const components = name.path.split('/');
   const domain = name.domain.toLowerCase();
@@ -32,7 +32,7 @@ function foldHost(key: string): string {
 }
 
 /**
- * The credentials of the most specific key: a path, its parents, the host, then hosts in docker's spellings. Whole
+ * Returns the credentials of the most specific key: a path, its parents, the host, then hosts in docker's spellings. Whole
  * components are compared, never parts of a name. containers-auth.json(5)
  */
 export function credentialsFor(file: AuthFile, name: RepositoryName): Credentials | undefined {
@@ -45,7 +45,7 @@ export function credentialsFor(file: AuthFile, name: RepositoryName): Credential
   return entries.find(([key]) => registryOfKey(key) === registry)?.[1];
 }
 
-/** Under this address docker's helpers know Docker Hub. https://docs.docker.com/reference/cli/docker/login/ */
+/** Docker's credential helpers know Docker Hub by this address. https://docs.docker.com/reference/cli/docker/login/ */
 const DOCKER_HUB_SERVER = 'https://index.docker.io/v1/';
 
 function serverOf(name: RepositoryName): string {
@@ -54,7 +54,7 @@ function serverOf(name: RepositoryName): string {
 }
 
 /**
- * Who knows the credentials, as far as this file says: the helper for the host, an entry, the helper for all hosts.
+ * Returns where this file says that the credentials are: the helper for the host, an entry, the helper for all hosts.
  * https://github.com/containers/image/blob/v5.36.2/docs/containers-auth.json.5.md#credential-helpers
  */
 export function credentialSourceFor(file: AuthFile, name: RepositoryName): CredentialSource | undefined {

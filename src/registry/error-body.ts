@@ -33,8 +33,9 @@ function describeError(rawError: unknown): string[] {
 }
 
 /**
- * What the registry says, for the end of a message: ` (CODE: text)`, or nothing. The text is attacker-controlled; what we
- * sent as a secret does not come back out of it. https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
+ * Formats the registry's own error for the end of a message: ` (CODE: text)`, or nothing. The text is
+ * attacker-controlled, and secrets that were sent to the registry are removed from it.
+ * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
  */
 export function describeErrorBody(
   rawBody: Uint8Array,

@@ -2,8 +2,8 @@ import { SealiftError } from '../errors/index.ts';
 import type { ImageSource } from './types.ts';
 
 /**
- * The same place with credentials, and from the first refusal of these on without: an old token hides no public image.
- * `onFallback` is told once. What is refused without them is final.
+ * Returns a source that sends credentials until they are refused for the first time, and none from then on, so that an
+ * expired token does not hide a public image. Calls `onFallback` once. A refusal without credentials is final.
  */
 export function fallBackAnonymously(
   withCredentials: ImageSource,
@@ -18,7 +18,7 @@ export function fallBackAnonymously(
       return await call(asked);
     } catch (error) {
       if (asked === anonymous || !isRefused(error)) throw error;
-      // Several may be refused at once.
+      // Several requests may be refused at the same time.
       if (current !== anonymous) onFallback();
       current = anonymous;
       return orElse(anonymous);

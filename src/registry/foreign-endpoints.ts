@@ -3,12 +3,12 @@ import { isPrivateHost, type TransportSettings } from '../http/index.ts';
 import type { Descriptor } from '../oci/index.ts';
 import type { ImageSource } from './types.ts';
 
-/** Where a layer blob is to be had from. */
-export interface BlobPlace {
+/** Where a layer blob can be fetched: a registry, a mirror, or an address that the image names. */
+export interface BlobEndpoint {
   /** For messages: host and repository, or the address that an image names. */
   readonly name: string;
   readonly source: Pick<ImageSource, 'blobRequest' | 'renewBlobRequest'>;
-  /** Of the requests that workers send there. */
+  /** How workers send their requests there. */
   readonly transport: TransportSettings;
 }
 
@@ -18,8 +18,8 @@ function hostnameOf(endpoint: string): string {
 }
 
 /**
- * An address that an image names is attacker-controlled, and whoever answers there gets nothing but the request: no
- * credentials, not even when it asks for some. https://nvd.nist.gov/vuln/detail/CVE-2020-15157
+ * An address that an image names is attacker-controlled. Its server receives nothing but the request: no credentials,
+ * not even when it asks for some. https://nvd.nist.gov/vuln/detail/CVE-2020-15157
  */
 function parseForeignUrl(unsafeUrl: string, endpoint: string): URL | undefined {
   const url = URL.parse(unsafeUrl);
@@ -27,52 +27,61 @@ function parseForeignUrl(unsafeUrl: string, endpoint: string): URL | undefined {
   return isPrivateHost(url.hostname) && !isPrivateHost(hostnameOf(endpoint)) ? undefined : url;
 }
 
-function createForeignSource(url: URL): BlobPlace['source'] {
+function createForeignSource(url: URL): BlobEndpoint['source'] {
   const { href } = url;
   return {
     blobRequest: async () => ({ url: href, method: 'GET', headers: { accept: '*/*' }, allowHttp: false }),
     renewBlobRequest: async () => {
-      throw new SealiftError('REGISTRY_AUTH_REJECTED', `GET ${href}: status 401, and images get no credentials sent`, {
-        hint: 'the address of a foreign layer must be open to anybody; push the image with its foreign layers',
+      const message = `GET ${href}: status 401; an address that an image names is sent no credentials`;
+      throw new SealiftError('REGISTRY_AUTH_REJECTED', message, {
+        hint: 'a foreign layer must be public at its address; otherwise push the image with its foreign layers',
       });
     },
   };
 }
 
 /**
- * The addresses at which a foreign layer lies besides: asked after the places of the image, of which `endpoint` is the
- * last. Those that are no https URL are left out, and so are private ones that a public registry's image names.
+ * Returns the addresses that a foreign layer names, to be asked after the image's own endpoints, of which `endpoint` is
+ * the last. Addresses that are no https URL are not among them, nor private ones that a public registry's image names.
  */
-export function foreignPlaces(
+export function foreignEndpoints(
   { unsafeUrls = [] }: Descriptor,
   endpoint: string,
   transport: TransportSettings | undefined,
-): readonly BlobPlace[] {
+): readonly BlobEndpoint[] {
   if (transport === undefined) return [];
   const urls = unsafeUrls.map((unsafeUrl) => parseForeignUrl(unsafeUrl, endpoint)).filter((url) => url !== undefined);
   return urls.map((url) => ({ name: `${url.origin}${url.pathname}`, source: createForeignSource(url), transport }));
 }
 
-/** What to say instead of an error when nobody has a foreign layer; undefined when the error says it. */
-export function explainForeignLayer(
-  { digest, unsafeUrls = [] }: Descriptor,
-  places: readonly BlobPlace[],
-  isAllowed: boolean,
-  error: SealiftError,
-): SealiftError | undefined {
-  if (unsafeUrls.length === 0 || error.code !== 'REGISTRY_BLOB_UNKNOWN' || places.length > 0) return undefined;
-  const count = unsafeUrls.length === 1 ? 'its url is' : `its ${unsafeUrls.length} urls are`;
-  const why = isAllowed ? 'no https address of a public host' : 'not asked, since nobody has allowed it';
+export interface ForeignFailure {
+  readonly descriptor: Descriptor;
+  /** The addresses that were asked. */
+  readonly endpoints: readonly BlobEndpoint[];
+  /** Whether addresses that an image names may be asked at all. */
+  readonly isAllowed: boolean;
+  readonly error: SealiftError;
+}
+
+/**
+ * Returns the error to report when no endpoint has a foreign layer and none of its addresses was asked; undefined when
+ * the endpoint's own error says it all.
+ */
+export function explainForeignLayer({
+  descriptor,
+  endpoints,
+  isAllowed,
+  error,
+}: ForeignFailure): SealiftError | undefined {
+  const { digest, unsafeUrls = [] } = descriptor;
+  if (unsafeUrls.length === 0 || error.code !== 'REGISTRY_BLOB_UNKNOWN' || endpoints.length > 0) return undefined;
+  const urls = unsafeUrls.length === 1 ? 'its url was' : `its ${unsafeUrls.length} urls were`;
+  const why = isAllowed ? 'no https address of a public host' : 'foreign urls are not allowed';
   const [first = ''] = unsafeUrls;
-  return new SealiftError(
-    'LAYER_FOREIGN_REFUSED',
-    `foreign layer ${digest}: the registry lacks it, and ${count} ${why}`,
-    {
-      context: { digest, url: first },
-      cause: error,
-      ...(isAllowed
-        ? { hint: 'push the image with its foreign layers (docker: allow-nondistributable-artifacts)' }
-        : {}),
-    },
-  );
+  const message = `foreign layer ${digest}: the registry does not have it, and ${urls} not asked: ${why}`;
+  return new SealiftError('LAYER_FOREIGN_REFUSED', message, {
+    context: { digest, url: first },
+    cause: error,
+    ...(isAllowed ? { hint: 'push the image with its foreign layers (docker: allow-nondistributable-artifacts)' } : {}),
+  });
 }

@@ -2,56 +2,56 @@ import { SealiftError } from '../errors/index.ts';
 import type { TransportSettings } from '../http/index.ts';
 import type { SizeBound } from '../limits/index.ts';
 import { type Descriptor, type Digest, type ManifestLimits, parseManifestDocument } from '../oci/index.ts';
-import { type BlobPlace, explainForeignLayer, foreignPlaces } from './foreign-endpoints.ts';
-import { PassedOver } from './skipped-endpoints.ts';
+import { type BlobEndpoint, explainForeignLayer, foreignEndpoints } from './foreign-endpoints.ts';
+import { SkippedEndpoints } from './skipped-endpoints.ts';
 import { isSourceFailure } from './source-failure.ts';
 import type { BlobOffer, FetchedDocument, ImageSource, ImageSupply } from './types.ts';
 
-export interface SupplyEndpoint extends BlobPlace {
+export interface SupplyEndpoint extends BlobEndpoint {
   readonly source: ImageSource;
 }
 
 export interface SupplyOptions {
   readonly limits: ManifestLimits;
-  /** Told once for each endpoint and code. */
+  /** Called once for each endpoint and code. */
   readonly onRemark: (sentence: string) => void;
-  /** Of requests to addresses that an image names for its foreign layers; undefined: these are not asked. */
+  /** For addresses that an image names for its foreign layers; undefined: these are not asked. */
   readonly foreignTransport?: TransportSettings | undefined;
 }
 
 interface Failed {
-  readonly endpoint: BlobPlace;
+  readonly endpoint: BlobEndpoint;
   readonly error: SealiftError;
 }
 
 interface Offered {
   readonly descriptor: Descriptor;
-  readonly endpoint: BlobPlace;
-  /** Those that were left, this one included. */
-  readonly places: readonly BlobPlace[];
+  readonly endpoint: BlobEndpoint;
+  /** Those that had not failed for this blob when it was offered, this one included. */
+  readonly endpoints: readonly BlobEndpoint[];
 }
 
 /**
  * The endpoints of one image, mirrors first and its own registry last. Where an answer is missing, unavailable or wrong,
- * the next one is asked; what came from one place is asked for there again. Anything else an endpoint throws is final.
+ * the next one is asked; the endpoint that gave the manifest is asked first from then on. Any other error is final.
  */
 class EndpointSupply implements ImageSupply {
   readonly #endpoints: readonly SupplyEndpoint[];
   readonly #options: SupplyOptions;
-  readonly #passedOver: PassedOver;
+  readonly #skipped: SkippedEndpoints;
   /** The one that gave the last manifest. */
   #preferred: SupplyEndpoint | undefined;
-  /** For blobs of which an endpoint had no good copy: what is left. */
-  readonly #places = new Map<Digest, readonly BlobPlace[]>();
+  /** For each blob of which an endpoint had no good copy: the endpoints that are left. */
+  readonly #remaining = new Map<Digest, readonly BlobEndpoint[]>();
 
   constructor(endpoints: readonly SupplyEndpoint[], options: SupplyOptions) {
     this.#endpoints = endpoints;
     this.#options = options;
-    this.#passedOver = new PassedOver(options.onRemark);
+    this.#skipped = new SkippedEndpoints(options.onRemark);
   }
 
   async fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<FetchedDocument> {
-    const { endpoint, value } = await this.#askInTurn(this.#order(), async ({ source }) => {
+    const { endpoint, value } = await this.#askInOrder(this.#order(), async ({ source }) => {
       const document = await source.fetchManifest(tagOrDigest, signal);
       if (this.#hasAlternatives) this.#assertManifest(document);
       return document;
@@ -61,15 +61,16 @@ class EndpointSupply implements ImageSupply {
   }
 
   async fetchSmallBlob(descriptor: Descriptor, bound: SizeBound, signal?: AbortSignal): Promise<Uint8Array> {
-    const { value } = await this.#askInTurn(this.#order(), ({ source }) =>
+    const { value } = await this.#askInOrder(this.#order(), ({ source }) =>
       source.fetchSmallBlob(descriptor, bound, signal),
     );
     return value;
   }
 
   async offerBlob(descriptor: Descriptor, signal?: AbortSignal): Promise<BlobOffer> {
-    const places = this.#places.get(descriptor.digest) ?? [...this.#order(), ...this.#foreignPlaces(descriptor)];
-    const { endpoint, value: request } = await this.#askInTurn(places, ({ source }) =>
+    const all = () => [...this.#order(), ...this.#foreignEndpoints(descriptor)];
+    const endpoints = this.#remaining.get(descriptor.digest) ?? all();
+    const { endpoint, value: request } = await this.#askInOrder(endpoints, ({ source }) =>
       source.blobRequest(descriptor, signal),
     );
     const { source, transport } = endpoint;
@@ -77,12 +78,12 @@ class EndpointSupply implements ImageSupply {
       request,
       transport,
       renew: (challenge, renewSignal) => source.renewBlobRequest(descriptor, challenge, renewSignal),
-      passOver: (error) => this.#passOver({ descriptor, endpoint, places }, error),
+      skip: (failure) => this.#skip({ descriptor, endpoint, endpoints }, failure),
     };
   }
 
   remarks(): readonly string[] {
-    return this.#passedOver.sentences();
+    return this.#skipped.sentences();
   }
 
   get #hasAlternatives(): boolean {
@@ -95,29 +96,32 @@ class EndpointSupply implements ImageSupply {
     return [...this.#endpoints.slice(start), ...this.#endpoints.slice(0, start)];
   }
 
-  /** A tag has no digest that would tell: what is no manifest at all is another endpoint's to answer. */
+  /**
+   * A tag carries no digest to check against, so a response that does not parse as a manifest counts as this endpoint's
+   * failure and the next one is asked.
+   */
   #assertManifest({ rawBytes, contentType }: FetchedDocument): void {
     try {
       parseManifestDocument(rawBytes, contentType, this.#options.limits);
     } catch (error) {
-      // An image of a kind that cannot be run is an answer, and is judged where images are.
+      // An image of a kind that cannot be run is an answer; the pull refuses it.
       if (isSourceFailure(error)) throw error;
     }
   }
 
-  #foreignPlaces(descriptor: Descriptor): readonly BlobPlace[] {
-    return foreignPlaces(descriptor, this.#endpoints.at(-1)?.name ?? '', this.#options.foreignTransport);
+  #foreignEndpoints(descriptor: Descriptor): readonly BlobEndpoint[] {
+    return foreignEndpoints(descriptor, this.#endpoints.at(-1)?.name ?? '', this.#options.foreignTransport);
   }
 
-  async #askInTurn<Place extends BlobPlace, T>(
-    endpoints: readonly Place[],
-    ask: (endpoint: Place) => Promise<T>,
-  ): Promise<{ readonly endpoint: Place; readonly value: T }> {
+  async #askInOrder<Endpoint extends BlobEndpoint, T>(
+    endpoints: readonly Endpoint[],
+    ask: (endpoint: Endpoint) => Promise<T>,
+  ): Promise<{ readonly endpoint: Endpoint; readonly value: T }> {
     const failed: Failed[] = [];
     for (const endpoint of endpoints) {
       try {
         const value = await ask(endpoint);
-        for (const each of failed) this.#passedOver.note(each.endpoint.name, each.error);
+        for (const each of failed) this.#skipped.note(each.endpoint.name, each.error);
         return { endpoint, value };
       } catch (error) {
         if (!isSourceFailure(error)) throw error;
@@ -127,7 +131,7 @@ class EndpointSupply implements ImageSupply {
     throw this.#explain(failed);
   }
 
-  /** The own registry's failure is the one that can be acted on; the others are its causes. */
+  /** The failure of the image's own registry is the one that a user can act on; the others are its causes. */
   #explain(failed: readonly Failed[]): SealiftError {
     const own = this.#endpoints.at(-1);
     const decisive = failed.find(({ endpoint }) => endpoint === own) ?? failed.at(-1);
@@ -136,7 +140,7 @@ class EndpointSupply implements ImageSupply {
     if (failed.length === 1) return error;
     const others = failed.filter((each) => each !== decisive);
     const summary = others.map(({ endpoint, error: { code } }) => `${endpoint.name}: ${code}`).join(', ');
-    return new SealiftError(error.code, `${error.message}; at other places: ${summary}`, {
+    return new SealiftError(error.code, `${error.message}; other endpoints failed too: ${summary}`, {
       context: error.context,
       hint: error.hint,
       cause: new AggregateError(
@@ -146,23 +150,26 @@ class EndpointSupply implements ImageSupply {
     });
   }
 
-  #passOver({ descriptor, endpoint, places }: Offered, error: unknown): boolean {
-    const left = places.slice(places.indexOf(endpoint) + 1);
+  #skip({ descriptor, endpoint, endpoints }: Offered, error: SealiftError): boolean {
+    const remaining = endpoints.slice(endpoints.indexOf(endpoint) + 1);
     if (!isSourceFailure(error)) return false;
-    if (left.length === 0) {
-      const isAllowed = this.#options.foreignTransport !== undefined;
-      const foreign = this.#foreignPlaces(descriptor);
-      const explained = explainForeignLayer(descriptor, foreign, isAllowed, error);
+    if (remaining.length === 0) {
+      const explained = explainForeignLayer({
+        descriptor,
+        endpoints: this.#foreignEndpoints(descriptor),
+        isAllowed: this.#options.foreignTransport !== undefined,
+        error,
+      });
       if (explained !== undefined) throw explained;
       return false;
     }
-    this.#passedOver.note(endpoint.name, error);
-    this.#places.set(descriptor.digest, left);
+    this.#skipped.note(endpoint.name, error);
+    this.#remaining.set(descriptor.digest, remaining);
     return true;
   }
 }
 
-/** At least one endpoint; the image's own registry is the last. Nothing is asked before the first call. */
+/** Expects at least one endpoint; the image's own registry is the last. None is asked before the first call. */
 export function createImageSupply(endpoints: readonly SupplyEndpoint[], options: SupplyOptions): ImageSupply {
   return new EndpointSupply(endpoints, options);
 }

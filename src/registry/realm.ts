@@ -6,9 +6,9 @@ function refuse(registry: URL, why: string): never {
 }
 
 /**
- * The address of a token service, from the attacker-controlled realm of a challenge. It may be on another host, as that
- * of Docker Hub is, but credentials go there: only over https unless the registry itself is on http, and not to a private
- * address unless the registry is on one. Throws `REGISTRY_AUTH_UNSUPPORTED`.
+ * Returns the address of a token service, from the attacker-controlled realm of a challenge. It may be on another host,
+ * as that of Docker Hub is. Because credentials are sent to it, it has to be https unless the registry itself is on http,
+ * and no private address unless the registry is on one. Throws `REGISTRY_AUTH_UNSUPPORTED`.
  */
 export function parseRealm(rawRealm: string, registry: URL): URL {
   const realm = URL.parse(rawRealm) ?? refuse(registry, 'expected an absolute URL as realm');

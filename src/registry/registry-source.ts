@@ -1,5 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
-import type { AuthChallenge, DocumentResponse, HttpClient, HttpRequest } from '../http/index.ts';
+import type { AuthChallenge, DocumentResponse, HttpRequest } from '../http/index.ts';
 import { type Limits, limitExceeded, type RefusingLimit, type SizeBound } from '../limits/index.ts';
 import {
   type Descriptor,
@@ -9,44 +9,32 @@ import {
   MANIFEST_MEDIA_TYPES,
   parseDigest,
 } from '../oci/index.ts';
-import { apiUrl, type Connection, type MirrorApi, openConnection } from './connection.ts';
+import { apiUrl, type Connection, type ConnectionOptions, openConnection } from './connection.ts';
 import { describeErrorBody } from './error-body.ts';
 import { SharedCall } from './shared-call.ts';
-import type {
-  Credentials,
-  FetchedDocument,
-  ImageSource,
-  LookUpCredentials,
-  RegistryClock,
-  RepositoryName,
-} from './types.ts';
+import type { FetchedDocument, ImageSource } from './types.ts';
 
-export interface RegistrySourceOptions {
-  readonly reference: RepositoryName;
-  readonly http: HttpClient;
-  readonly credentials: Credentials | LookUpCredentials | undefined;
-  /** Plain http is tried when https does not work. */
-  readonly allowHttp: boolean;
-  /** Somebody else is asked if this fails, so that nothing is tried for long. */
-  readonly hasAlternative?: boolean;
-  readonly mirrorApi?: MirrorApi | undefined;
+export interface RegistrySourceOptions extends ConnectionOptions {
   readonly limits: Pick<Limits, 'maxManifestBytes' | 'maxTokenBytes'>;
-  readonly clock: RegistryClock;
 }
 
 type MissingCode = 'REGISTRY_MANIFEST_UNKNOWN' | 'REGISTRY_BLOB_UNKNOWN';
 
-interface Question {
-  readonly subject: string;
-  /** Below the repository. */
+/** Something below the repository, and the authorization to send for it. */
+interface Asked {
   readonly path: string;
   readonly accept: string;
+  readonly authorization: string | undefined;
+}
+
+interface Question extends Omit<Asked, 'authorization'> {
+  readonly subject: string;
   readonly limit: RefusingLimit;
   readonly maxBytes: number;
   readonly missing: MissingCode;
 }
 
-/** One break may be chance; a second one without a megabyte in between is another place's turn. */
+/** One broken transfer may be chance; after a second one without a megabyte in between the next endpoint is asked. */
 const TRIES_WITH_ALTERNATIVE = 2;
 
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
@@ -106,18 +94,14 @@ class RegistrySource implements ImageSource {
 
   async blobRequest(descriptor: Descriptor, signal?: AbortSignal): Promise<HttpRequest> {
     const connection = await this.#connect(signal);
-    return this.#request(
-      connection,
-      `blobs/${descriptor.digest}`,
-      '*/*',
-      await connection.authenticator.authorization(signal),
-    );
+    const authorization = await connection.authenticator.authorization(signal);
+    return this.#request(connection, { path: `blobs/${descriptor.digest}`, accept: '*/*', authorization });
   }
 
   async renewBlobRequest(descriptor: Descriptor, challenge: AuthChallenge, signal?: AbortSignal): Promise<HttpRequest> {
     const connection = await this.#connect(signal);
     const authorization = await connection.authenticator.renew(challenge, signal);
-    return this.#request(connection, `blobs/${descriptor.digest}`, '*/*', authorization);
+    return this.#request(connection, { path: `blobs/${descriptor.digest}`, accept: '*/*', authorization });
   }
 
   #name(): string {
@@ -129,7 +113,7 @@ class RegistrySource implements ImageSource {
     return this.#opened;
   }
 
-  #request(connection: Connection, path: string, accept: string, authorization: string | undefined): HttpRequest {
+  #request(connection: Connection, { path, accept, authorization }: Asked): HttpRequest {
     const { reference, mirrorApi, hasAlternative = false } = this.#options;
     return {
       url: apiUrl(connection.origin, `${reference.path}/${path}`, mirrorApi),
@@ -140,13 +124,13 @@ class RegistrySource implements ImageSource {
     };
   }
 
-  /** A document with status 200, authenticated with one renewal at most. */
+  /** Fetches a document and expects status 200; the authorization is renewed once at most. */
   async #get(question: Question, signal: AbortSignal | undefined): Promise<DocumentResponse> {
     const connection = await this.#connect(signal);
     const { authenticator } = connection;
     const ask = (authorization: string | undefined) =>
       this.#options.http.fetchDocument(
-        { ...this.#request(connection, question.path, question.accept, authorization), bound: question.limit },
+        { ...this.#request(connection, { ...question, authorization }), bound: question.limit },
         question.maxBytes,
         signal,
       );
@@ -174,7 +158,7 @@ class RegistrySource implements ImageSource {
     throw new SealiftError('HTTP_STATUS_UNEXPECTED', message, { context });
   }
 
-  /** The header is a hint that nothing relies on; one that contradicts the bytes shows that something is wrong. */
+  /** Nothing relies on this header, but one that contradicts the bytes shows that something is wrong. */
   #checkClaimedDigest(subject: string, response: DocumentResponse): void {
     for (const rawClaim of response.headers['docker-content-digest'] ?? []) {
       const claimed = parseDigest(rawClaim);
@@ -191,7 +175,7 @@ class RegistrySource implements ImageSource {
   }
 }
 
-/** One repository of a registry that speaks the OCI distribution protocol; nothing is asked before the first call. */
+/** Returns a source for one repository, over the OCI distribution protocol. No request is sent before its first call. */
 export function createRegistrySource(options: RegistrySourceOptions): ImageSource {
   return new RegistrySource(options);
 }

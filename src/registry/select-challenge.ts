@@ -6,13 +6,13 @@ import type { TradableCredentials } from './token.ts';
 import type { Credentials } from './types.ts';
 
 export type AuthMethod =
-  /** Nothing has to be asked for: what is sent is known. */
+  /** The header is known without asking a token service. */
   | { readonly kind: 'known'; readonly authorization: string }
   | {
       readonly kind: 'bearer';
       readonly realm: URL;
       readonly service: string | undefined;
-      /** What the registry says is missing; only when it says that the token was too narrow. */
+      /** The scope that the registry asks for, if it says that the token's scope was insufficient. */
       readonly missingScope: string | undefined;
       readonly credentials: TradableCredentials | undefined;
     };
@@ -32,9 +32,9 @@ function missingScope(parameters: ReadonlyMap<string, string>, registry: URL): s
 }
 
 /**
- * The first challenge that can be answered, in the order of the registry: Basic needs a password, Bearer may be asked for
- * anonymously. A registry token answers either, as it does in other clients: who has one knows what the registry takes.
- * Throws `REGISTRY_AUTH_REJECTED` when only credentials are missing, else `REGISTRY_AUTH_UNSUPPORTED`.
+ * Selects the first challenge that can be answered, in the order of the registry: Basic needs a password, and a Bearer
+ * token can be requested anonymously. A registry token answers either, as in other clients, since only its user knows
+ * which of them the registry accepts. Throws `REGISTRY_AUTH_REJECTED` when only credentials are missing, else `REGISTRY_AUTH_UNSUPPORTED`.
  */
 export function selectChallenge(
   challenges: readonly Challenge[],
@@ -62,8 +62,11 @@ export function selectChallenge(
   }
   const schemes = challenges.map(({ scheme }) => scheme);
   if (schemes.includes('basic')) {
-    const got = credentials === undefined ? 'there are none' : 'there is only an identity token';
-    throw new SealiftError('REGISTRY_AUTH_REJECTED', `${registry.host} wants a user name and password, ${got}`);
+    const got = credentials === undefined ? 'got none' : 'got an identity token';
+    throw new SealiftError(
+      'REGISTRY_AUTH_REJECTED',
+      `authentication at ${registry.host}: expected a user name and password, ${got}`,
+    );
   }
   const offered = schemes.join(', ').slice(0, 128) || 'nothing';
   throw new SealiftError(

@@ -6,7 +6,7 @@ interface Running<T> {
   waiters: number;
 }
 
-/** Callers that come while the work is under way share it; it is cancelled when the last of them is. */
+/** Callers that arrive while the work is running share it. It is cancelled when the last of them is. */
 export class SharedCall<T> {
   #running: Running<T> | undefined;
 

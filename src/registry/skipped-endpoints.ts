@@ -7,14 +7,18 @@ interface Reason {
   count: number;
 }
 
-function describe({ endpoint, first, count }: Reason): string {
-  const times = count === 1 ? '' : ` ${count} times`;
-  const nature = isWrongBytes(first) ? ', having sent wrong bytes' : '';
-  return `${endpoint} was passed over${times}${nature}: ${first.code}: ${first.message}`;
+function formatCount(count: number): string {
+  if (count === 1) return '';
+  return count === 2 ? ' twice' : ` ${count} times`;
 }
 
-/** Counts what was not taken from an endpoint since another one had it right, and says so once for each reason. */
-export class PassedOver {
+function describe({ endpoint, first, count }: Reason): string {
+  const nature = isWrongBytes(first) ? ' (sent wrong bytes)' : '';
+  return `skipped ${endpoint}${formatCount(count)}${nature}: ${first.code}: ${first.message}`;
+}
+
+/** Counts the requests that another endpoint had to answer, and reports each endpoint and reason once. */
+export class SkippedEndpoints {
   readonly #onFirst: (sentence: string) => void;
   readonly #reasons = new Map<string, Map<ErrorCode, Reason>>();
 

@@ -1,8 +1,9 @@
 import { type ErrorCode, SealiftError } from '../errors/index.ts';
 
 /**
- * What one place may have got wrong and another may have right. Where a layer breaks off before its digest is known, the
- * archive in it may be the place's invention, so its faults are here too; those found behind the digest are not.
+ * Errors after which the next endpoint is asked. Archive errors are included because they can occur before the blob
+ * digest is checked, when the bytes may be the endpoint's own; errors found after the digest matched are the image's
+ * fault and are not listed.
  */
 const SOURCE_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'HTTP_UNAVAILABLE',
@@ -29,12 +30,12 @@ const SOURCE_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'LAYER_LIMIT_EXCEEDED',
 ]);
 
-/** Whether another place of the same image may do better. A denial never is, nor a fault of ours or of the disk. */
+/** True if another endpoint of the same image may do better: never after a denial, a bug or a fault of the disk. */
 export function isSourceFailure(error: unknown): error is SealiftError {
   return error instanceof SealiftError && SOURCE_FAILURES.has(error.code);
 }
 
-/** The place answered, and with something else than what was asked for. */
+/** True if the endpoint answered with other bytes than those that were asked for. */
 export function isWrongBytes({ kind }: SealiftError): boolean {
   return kind === 'corrupt';
 }

@@ -5,7 +5,7 @@ import { basicAuthorization, isBearerToken } from './authorization.ts';
 import { describeErrorBody } from './error-body.ts';
 import type { Credentials } from './types.ts';
 
-/** What a token service may see. */
+/** Credentials that may be sent to a token service. */
 export type TradableCredentials = Exclude<Credentials, { kind: 'registry-token' }>;
 
 export interface TokenQuestion {
@@ -21,7 +21,7 @@ export interface Token {
   readonly lifetimeMs: number;
 }
 
-/** https://distribution.github.io/distribution/spec/auth/token/ — for older clients a token must live that long. */
+/** A token lives at least that long, for older clients. https://distribution.github.io/distribution/spec/auth/token/ */
 const MIN_LIFETIME_SECONDS = 60;
 const MAX_LIFETIME_SECONDS = 24 * 3600;
 const CLIENT_ID = 'sealift';
@@ -56,7 +56,7 @@ function parseBody(subject: string, body: Uint8Array): JsonObject {
     const answer = parseStrictJson(Buffer.from(body).toString('utf8'));
     if (isJsonObject(answer)) return answer;
   } catch (error) {
-    // The reader's message may quote the token.
+    // The JSON reader's message may quote the token.
     if (!(error instanceof SealiftError)) throw error;
   }
   throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: expected a JSON object with a token`);
@@ -79,22 +79,23 @@ function assertGranted(subject: string, response: DocumentResponse, credentials:
   const { status, body } = response;
   if (status === 200) return;
   const detail = describeErrorBody(body, credentials);
-  const who = credentials === undefined ? ' without credentials' : '';
+  const suffix = credentials === undefined ? ' without credentials' : '';
   if (status === 400 || status === 401 || status === 403) {
-    throw new SealiftError('REGISTRY_AUTH_REJECTED', `${subject}: status ${status}${who}${detail}`, {
+    throw new SealiftError('REGISTRY_AUTH_REJECTED', `${subject}: status ${status}${suffix}${detail}`, {
       context: { status },
     });
   }
   throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: status ${status}${detail}`, { context: { status } });
 }
 
-/** Asks the token service. Throws `REGISTRY_AUTH_REJECTED`, `HTTP_RESPONSE_INVALID`, `HTTP_*`. */
-export async function fetchToken(
-  http: HttpClient,
-  question: TokenQuestion,
-  maxBytes: number,
-  signal: AbortSignal | undefined,
-): Promise<Token> {
+interface TokenFetch {
+  readonly http: HttpClient;
+  readonly maxBytes: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Asks the token service for a token. Throws `REGISTRY_AUTH_REJECTED`, `HTTP_RESPONSE_INVALID`, `HTTP_*`. */
+export async function fetchToken(question: TokenQuestion, { http, maxBytes, signal }: TokenFetch): Promise<Token> {
   const subject = `token from ${question.realm.host}`;
   const response = await http.fetchDocument({ ...tokenRequest(question), bound: 'maxTokenBytes' }, maxBytes, signal);
   assertGranted(subject, response, question.credentials);

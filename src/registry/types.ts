@@ -1,8 +1,9 @@
+import type { SealiftError } from '../errors/index.ts';
 import type { AuthChallenge, HttpRequest, TransportSettings } from '../http/index.ts';
 import type { SizeBound } from '../limits/index.ts';
 import type { Descriptor, Digest } from '../oci/index.ts';
 
-/** A document as it came, hashed by us. */
+/** A document as it was served, with the digest that was computed here. */
 export interface FetchedDocument {
   readonly rawBytes: Uint8Array;
   readonly digest: Digest;
@@ -21,30 +22,30 @@ export interface ImageSource {
   fetchSmallBlob(descriptor: Descriptor, bound: SizeBound, signal?: AbortSignal): Promise<Uint8Array>;
   /** The request that yields a layer blob, with the authorization known now; a worker sends it. */
   blobRequest(descriptor: Descriptor, signal?: AbortSignal): Promise<HttpRequest>;
-  /** The same after the registry answered a worker with 401; throws `REGISTRY_AUTH_REJECTED` when a new try is no use. */
+  /** The request to send after a worker got a 401. Throws `REGISTRY_AUTH_REJECTED` when it would be refused again. */
   renewBlobRequest(descriptor: Descriptor, challenge: AuthChallenge, signal?: AbortSignal): Promise<HttpRequest>;
 }
 
-/** One place that a layer blob is to be had from, as a worker needs it. */
+/** One endpoint that has a layer blob, as a worker needs it. */
 export interface BlobOffer {
   readonly request: HttpRequest;
   readonly transport: TransportSettings;
-  /** The request to go on with after a 401; throws `REGISTRY_AUTH_REJECTED` when a new try is no use. */
+  /** The request to send after a 401. Throws `REGISTRY_AUTH_REJECTED` when it would be refused again. */
   renew(challenge: AuthChallenge, signal?: AbortSignal): Promise<HttpRequest>;
   /**
-   * Nothing good came from here. True: another place is left, and the blob's next offer is for there. Throws
-   * `LAYER_FOREIGN_REFUSED` where only an address that may not be asked is left.
+   * Reports that the bytes of this endpoint could not be used. True if another endpoint is left, which the next offer for
+   * this blob is for. Throws `LAYER_FOREIGN_REFUSED` when only addresses are left that may not be asked.
    */
-  passOver(error: unknown): boolean;
+  skip(failure: SealiftError): boolean;
 }
 
-/** What a pull takes an image's bytes from: all the places of its name, one after the other. */
+/** Where a pull takes an image's bytes from: all endpoints of its name, one after the other. */
 export interface ImageSupply {
-  /** As that of `ImageSource`, and what is asked for next is asked at the place that gave it. */
+  /** As `ImageSource` does; later requests go first to the endpoint that gave the manifest. */
   fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<FetchedDocument>;
   fetchSmallBlob(descriptor: Descriptor, bound: SizeBound, signal?: AbortSignal): Promise<Uint8Array>;
   offerBlob(descriptor: Descriptor, signal?: AbortSignal): Promise<BlobOffer>;
-  /** Which places were passed over so far, how often and why, as sentences. */
+  /** Sentences that say which endpoints were skipped so far, how often and why. */
   remarks(): readonly string[];
 }
 
@@ -65,13 +66,13 @@ export type Credentials =
 export interface AuthFile {
   /** Credentials by their keys. */
   readonly entries: ReadonlyMap<string, Credentials>;
-  /** Which helper knows the credentials of a registry, by its host. */
+  /** The name of the helper that has the credentials of a registry, by the registry's host. */
   readonly helpers: ReadonlyMap<string, string>;
-  /** The helper that knows those of all others. */
+  /** The helper that has the credentials of all other registries. */
   readonly store: string | undefined;
 }
 
-/** A program `docker-credential-NAME`, and what it calls the registry. */
+/** A program `docker-credential-NAME`, and its name for the registry. */
 export interface CredentialHelper {
   readonly name: string;
   readonly server: string;
@@ -88,10 +89,10 @@ export type HelperEnd =
   | { readonly kind: 'timedOut' }
   | { readonly kind: 'missing' };
 
-/** Runs `program get` with these bytes at its standard input. */
+/** Runs `program get` with these bytes as its standard input. */
 export type RunHelper = (program: string, stdin: Uint8Array) => Promise<HelperEnd>;
 
-/** Looks credentials up when the registry has answered. */
+/** Looks credentials up; called after the registry has answered. */
 export type LookUpCredentials = () => Promise<Credentials | undefined>;
 
 /** Monotonic milliseconds, for the life of tokens. */

@@ -113,7 +113,7 @@ async function judgeByPolicy(policy: Policy, judged: Judged): Promise<Authorizat
   const { reference } = judged.image;
   const tag = matchTagScope(policy, reference);
   if (tag?.requirements.some(({ type }) => type === 'reject')) {
-    deny(reference, tag.scope, 'the tag is rejected, with a digest too');
+    deny(reference, tag.scope, 'the tag is rejected, also in a reference with a digest');
   }
   return judge(judged, matchScope(policy, reference));
 }

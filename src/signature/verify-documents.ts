@@ -14,7 +14,7 @@ interface HashedDocument {
   readonly bytes: Uint8Array;
   readonly digest: Digest;
   readonly contentType: string;
-  /** By every supported algorithm, so that a name in either finds it. */
+  /** The digests by every supported algorithm, so that a name in either of them matches. */
   readonly names: ReadonlySet<Digest>;
 }
 
@@ -22,7 +22,7 @@ interface ParsedDocument extends HashedDocument {
   readonly parsed: ManifestDocument;
 }
 
-/** Hashes a copy that nobody else can write to. */
+/** Hashes a copy, so that no other code can change the bytes afterwards. */
 function hashDocument({ rawBytes, digest, contentType }: RawDocument): HashedDocument {
   const bytes = Uint8Array.from(rawBytes);
   const names = new Set([hashBytes(bytes, 'sha256'), hashBytes(bytes, 'sha512')]);
@@ -42,9 +42,10 @@ function requireName(names: ReadonlySet<Digest>, expected: Digest, what: string)
   });
 }
 
-/** The entry that leads to `next` must be one for these very bytes, and say what they are. */
-function requireEntry({ parsed, digest }: ParsedDocument, next: ParsedDocument): void {
-  if (parsed.kind !== 'index') throw wrongKind(digest, 'an index');
+/** The entry that leads to `next` must name exactly these bytes, and their media type. */
+function requireEntry(document: ParsedDocument, next: ParsedDocument): void {
+  const { parsed, digest } = document;
+  if (parsed.kind !== 'index') throw wrongKind(document, 'index');
   const { mediaType } = next.parsed.kind === 'index' ? next.parsed.index : next.parsed.manifest;
   const entries = parsed.index.manifests.filter(
     (entry) => next.names.has(entry.digest) && entry.size === next.bytes.length,
@@ -58,13 +59,13 @@ function requireEntry({ parsed, digest }: ParsedDocument, next: ParsedDocument):
   );
 }
 
-function requireManifest({ parsed, digest }: ParsedDocument): ImageManifest {
-  if (parsed.kind !== 'manifest') throw wrongKind(digest, 'a manifest');
-  return parsed.manifest;
+function requireManifest(document: ParsedDocument): ImageManifest {
+  if (document.parsed.kind !== 'manifest') throw wrongKind(document, 'manifest');
+  return document.parsed.manifest;
 }
 
-function wrongKind(digest: Digest, expected: string): SealiftError {
-  return new SealiftError('MANIFEST_INVALID', `${digest}: expected ${expected}, got the other kind of document`);
+function wrongKind({ digest, parsed }: ParsedDocument, expected: ManifestDocument['kind']): SealiftError {
+  return new SealiftError('MANIFEST_INVALID', `${digest}: expected a document of kind ${expected}, got ${parsed.kind}`);
 }
 
 /**

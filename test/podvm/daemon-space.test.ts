@@ -119,7 +119,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'a pod VM with too little roo
     it('refuses what turns out too large while it is unpacked, and has all the room back', async () => {
       const message = await refuse('swelling');
       expect(message).toContain('[STORE_SPACE_EXHAUSTED]');
-      expect(message).toMatch(/ran full: expected room for at least \d+ bytes, got \d+/);
+      expect(message).toMatch(/is full: needs at least \d+ bytes, \d+ free/);
       expect(message).toMatch(/needs at least \d+\.\d MiB, has \d+\.\d MiB of \d+\.\d MiB free/);
       expect(message).toMatch(remedy);
       await expect.poll(() => usedKib(place), { timeout: 15_000 }).toBeLessThanOrEqual(before + 64);

@@ -9,7 +9,7 @@ import {
 } from '../../oci/index.ts';
 import type { Policy, Requirements } from './types.ts';
 
-/** The one list of requirements that applies, and the policy entry that it stands under. */
+/** The one list of requirements that applies, and the policy entry that it belongs to. */
 export interface ScopeMatch {
   readonly requirements: Requirements;
   /** For messages: `scope "…"` or `default`. */
@@ -38,7 +38,7 @@ function wildcards(domain: string): string[] {
   return labels.slice(1).map((_, position) => `*.${labels.slice(position + 1).join('.')}`);
 }
 
-/** Where a tag and a digest come together, the digest names the image and the tag is a remark. */
+/** In a reference with tag and digest, the digest names the image and the tag is only a remark. */
 function identityOf(reference: Reference): string {
   const named = withDefaultTag(reference);
   return formatReference(named.digest === undefined ? named : { ...named, tag: undefined });
@@ -59,13 +59,13 @@ function namedScope({ transport, path, selector }: FileReference): string | unde
 /** https://github.com/containers/image/blob/v5.30.2/docs/containers-policy.json.5.md#oci and the two after it. */
 function fileScopes(reference: FileReference): readonly string[] {
   if (reference.transport === 'docker-archive') return [''];
-  // A pinned image is what its digest says; the name is a remark.
+  // A pinned image is named by its digest; the name is only a remark.
   const named = reference.digest === undefined ? namedScope(reference) : undefined;
   return [...(named === undefined ? [] : [named]), ...withParentFolders(reference.path), ''];
 }
 
 /**
- * Scopes that may apply to an image, the most specific first.
+ * Returns the scopes that may apply to an image, the most specific first.
  * https://github.com/containers/image/blob/v5.30.2/docs/containers-policy.json.5.md#docker
  */
 export function scopeCandidates(reference: ImageReference): readonly string[] {
@@ -73,7 +73,7 @@ export function scopeCandidates(reference: ImageReference): readonly string[] {
   return [identityOf(reference), ...withParents(formatRepositoryName(reference)), ...wildcards(reference.domain), ''];
 }
 
-/** Exactly one list applies: that of the most specific scope, or the default of the policy. */
+/** Returns the one list that applies: that of the most specific scope, or the default of the policy. */
 export function matchScope(policy: Policy, reference: ImageReference): ScopeMatch {
   const scopes = scopesFor(policy, reference);
   for (const candidate of scopeCandidates(reference)) {
@@ -89,8 +89,8 @@ function tagScope(reference: ImageReference): string | undefined {
 }
 
 /**
- * What the policy says of the tag of a reference that has a digest too. The tag grants nothing, so only a `reject` in
- * this list matters.
+ * Returns what the policy says about the tag of a reference that also has a digest. The tag grants nothing, so only a
+ * `reject` in this list matters.
  */
 export function matchTagScope(policy: Policy, reference: ImageReference): ScopeMatch | undefined {
   if (reference.digest === undefined) return undefined;

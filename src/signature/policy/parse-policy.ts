@@ -48,6 +48,7 @@ function readScopes(transport: string, value: unknown): ReadonlyMap<string, Requ
   return scopes;
 }
 
+// docs/adr/0004-strict-policy.md
 /**
  * Reads a policy.json as strictly as containers/image does: no unknown or duplicate key, no empty list, no missing
  * default; one mistake anywhere refuses the file. Throws `POLICY_INVALID`.

@@ -19,7 +19,7 @@ function complain(context: Context, message: string): never {
   return z.NEVER;
 }
 
-/** What was given for each of the members that exclude each other. */
+/** The values given for members of which at most one may be present. */
 type Alternatives = {
   readonly path?: string | undefined;
   readonly paths?: readonly string[] | undefined;
@@ -27,7 +27,7 @@ type Alternatives = {
   readonly datas?: readonly string[] | undefined;
 };
 
-/** `keyPath`, `keyPaths` … as they stand in the file. */
+/** Returns the names as they are in the file: `keyPath`, `keyPaths` … */
 function memberNames(prefix: string, alternatives: Alternatives): string {
   return Object.keys(alternatives)
     .map((kind) => `${prefix}${kind.charAt(0).toUpperCase()}${kind.slice(1)}`)
@@ -52,7 +52,7 @@ function exactlyOne(context: Context, prefix: string, alternatives: Alternatives
   );
 }
 
-/** A text that parses as a reference of which `test` holds. */
+/** A schema for a text that parses as a reference and satisfies `test`. */
 function referenceText(test: (reference: Reference, text: string) => boolean, expectation: string) {
   return z.string().superRefine((text, context) => {
     try {
@@ -175,7 +175,7 @@ const sigstoreSigned = z
       datas: rekorPublicKeyDatas,
     });
     if (trust.kind === 'fulcio' && rekorKeys === undefined) {
-      // A short-lived certificate proves nothing without the time that the log vouches for.
+      // A short-lived certificate proves nothing without the time that the log attests.
       return complain(context, 'fulcio: expected a Rekor public key as well');
     }
     if (trust.kind === 'pki' && rekorKeys !== undefined) return complain(context, 'pki: expected no Rekor public key');

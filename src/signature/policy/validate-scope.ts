@@ -5,7 +5,7 @@ type ScopeRule = (scope: string) => string | undefined;
 const anyScope: ScopeRule = () => undefined;
 const noScope: ScopeRule = () => 'expected no scope but ""';
 
-/** Absolute and clean: a path that says the same in another way would never match. */
+/** The path has to be absolute and normalised, since another spelling of it would never match. */
 const pathScope: ScopeRule = (scope) => {
   if (scope === '/') return 'expected a folder below "/"; the scope "" stands for all';
   const components = scope.split('/').slice(1);
@@ -32,7 +32,7 @@ const SCOPE_RULES: ReadonlyMap<string, ScopeRule> = new Map([
   ['tarball', noScope],
 ]);
 
-/** What is wrong with a scope of a known transport; scopes of unknown transports are kept unseen. */
+/** Returns what is wrong with a scope of a known transport. Scopes of unknown transports are not looked at. */
 export function scopeProblem(transport: string, scope: string): string | undefined {
   return scope === '' ? undefined : SCOPE_RULES.get(transport)?.(scope);
 }

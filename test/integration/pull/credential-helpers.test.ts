@@ -124,7 +124,7 @@ describe('credential helpers', () => {
 
     dockerFile({});
     const error = await expectFailure('REGISTRY_AUTH_REJECTED', () => pull(bed));
-    expect(error.message).toContain('there are none');
+    expect(error.message).toContain('expected a user name and password, got none');
   });
 
   it.each([

@@ -143,7 +143,7 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry with a fault${WITHOUT_ROOT}`, 
     expectWhole(outcome);
     expect(sum(hits())).toBeGreaterThan(0);
     expect(outcome.result?.warnings).toEqual([
-      expect.stringMatching(new RegExp(`^${stage.registry.host}/app was passed over.*: ${code}: `)),
+      expect.stringMatching(new RegExp(`^skipped ${stage.registry.host}/app.*: ${code}: `)),
     ]);
     expect(stage.soundRequestsTo(place)).toHaveLength(1);
     await stage.registry.settled();

@@ -20,8 +20,8 @@ import { startDockerRegistry } from '../../support/registries/docker-registry.ts
 
 const LOGICAL = 'app.invalid/team';
 
-/** Three places of one image behind proxies that count and tamper: two mirrors and the registry itself. */
-interface Places {
+/** Three endpoints of one image behind proxies that count and tamper: two mirrors and the registry itself. */
+interface Endpoints {
   readonly first: TamperProxy;
   readonly second: TamperProxy;
   readonly own: TamperProxy;
@@ -30,15 +30,15 @@ interface Places {
 describeWith(['docker-registry'], 'an image with mirrors', () => {
   const scratch = new Scratch('mirrors');
   const running: AsyncDisposable[] = [];
-  let places: Places;
+  let endpoints: Endpoints;
   let image: BuiltImage;
   let count = 0;
-  /** What a place answers everything with, by its name. */
-  const answers = new Map<keyof Places, number>();
+  /** What a endpoint answers everything with, by its name. */
+  const answers = new Map<keyof Endpoints, number>();
 
   beforeAll(async () => {
     image = await buildSmallImage(scratch.path);
-    const open = async (name: keyof Places, repository: string): Promise<TamperProxy> => {
+    const open = async (name: keyof Endpoints, repository: string): Promise<TamperProxy> => {
       const registry = await startDockerRegistry();
       running.push(registry);
       await pushImage(registry.url, repository, 'latest', image);
@@ -50,7 +50,7 @@ describeWith(['docker-registry'], 'an image with mirrors', () => {
       running.push(proxy);
       return proxy;
     };
-    places = {
+    endpoints = {
       first: await open('first', 'one/app'),
       second: await open('second', 'two/app'),
       own: await open('own', 'team/app'),
@@ -59,7 +59,7 @@ describeWith(['docker-registry'], 'an image with mirrors', () => {
 
   beforeEach(() => {
     answers.clear();
-    for (const place of Object.values(places)) place.setRules([]);
+    for (const endpoint of Object.values(endpoints)) endpoint.setRules([]);
   });
 
   afterAll(async () => {
@@ -69,11 +69,11 @@ describeWith(['docker-registry'], 'an image with mirrors', () => {
 
   const registriesConf = (
     extra = '',
-    mirrors: readonly string[] = [`${places.first.host}/one`, `${places.second.host}/two`],
+    mirrors: readonly string[] = [`${endpoints.first.host}/one`, `${endpoints.second.host}/two`],
   ) => `
 [[registry]]
 prefix = "${LOGICAL}"
-location = "${places.own.host}/team"
+location = "${endpoints.own.host}/team"
 insecure = true
 ${extra}
 ${mirrors.map((location) => `[[registry.mirror]]\nlocation = "${location}"\ninsecure = true`).join('\n')}
@@ -139,9 +139,9 @@ ${mirrors.map((location) => `[[registry.mirror]]\nlocation = "${location}"\ninse
     const { result, directory, warnings } = await pull(`${LOGICAL}/app:latest`);
     expect(result).toMatchObject({ name: `${LOGICAL}/app`, indexDigest: image.top.digest });
     expectTree(directory);
-    expect(layerFetches(places.first)).toEqual(ALL);
-    expect(places.first.requests.every(({ path }) => path === '/v2/' || path.startsWith('/v2/one/app/'))).toBe(true);
-    expect([places.second.requests, places.own.requests]).toEqual([[], []]);
+    expect(layerFetches(endpoints.first)).toEqual(ALL);
+    expect(endpoints.first.requests.every(({ path }) => path === '/v2/' || path.startsWith('/v2/one/app/'))).toBe(true);
+    expect([endpoints.second.requests, endpoints.own.requests]).toEqual([[], []]);
     expect([...warnings, ...result.warnings]).toEqual([]);
   });
 
@@ -156,20 +156,20 @@ ${mirrors.map((location) => `[[registry.mirror]]\nlocation = "${location}"\ninse
     answers.set('first', status);
     const { result, directory } = await pull(pinned());
     expectTree(directory);
-    expect(layerFetches(places.second)).toEqual(ALL);
-    expect(places.own.requests).toEqual([]);
+    expect(layerFetches(endpoints.second)).toEqual(ALL);
+    expect(endpoints.own.requests).toEqual([]);
     expect(result.warnings).toHaveLength(1);
-    expect(result.warnings[0]).toMatch(new RegExp(`^${places.first.host}/one/app was passed over: (?:${code}): `));
+    expect(result.warnings[0]).toMatch(new RegExp(`^skipped ${endpoints.first.host}/one/app: (?:${code}): `));
   });
 
   it('comes from the registry when one mirror is down and the other does not have it', async () => {
-    const conf = registriesConf('', ['127.0.0.1:1/one', `${places.second.host}/elsewhere`]);
+    const conf = registriesConf('', ['127.0.0.1:1/one', `${endpoints.second.host}/elsewhere`]);
     const { result, directory } = await pull(pinned(), { conf });
     expectTree(directory);
-    expect(layerFetches(places.own)).toEqual(ALL);
+    expect(layerFetches(endpoints.own)).toEqual(ALL);
     expect(result.warnings).toEqual([
-      expect.stringContaining('127.0.0.1:1/one/app was passed over: HTTP_UNAVAILABLE: '),
-      expect.stringContaining(`${places.second.host}/elsewhere/app was passed over: REGISTRY_MANIFEST_UNKNOWN: `),
+      expect.stringContaining('skipped 127.0.0.1:1/one/app: HTTP_UNAVAILABLE: '),
+      expect.stringContaining(`skipped ${endpoints.second.host}/elsewhere/app: REGISTRY_MANIFEST_UNKNOWN: `),
     ]);
   });
 
@@ -177,8 +177,8 @@ ${mirrors.map((location) => `[[registry.mirror]]\nlocation = "${location}"\ninse
     answers.set('first', 503);
     answers.set('second', 403);
     const error = await expectFailure('REGISTRY_MANIFEST_UNKNOWN', () => pull(`${LOGICAL}/absent:latest`));
-    expect(error.message).toContain(`${places.first.host}/one/absent: HTTP_UNAVAILABLE`);
-    expect(error.message).toContain(`${places.second.host}/two/absent: REGISTRY_AUTH_REJECTED`);
+    expect(error.message).toContain(`${endpoints.first.host}/one/absent: HTTP_UNAVAILABLE`);
+    expect(error.message).toContain(`${endpoints.second.host}/two/absent: REGISTRY_AUTH_REJECTED`);
     expect(error.cause).toBeInstanceOf(AggregateError);
   });
 
@@ -197,53 +197,56 @@ ${mirrors.map((location) => `[[registry.mirror]]\nlocation = "${location}"\ninse
     ['a gzip layer', () => image.layers[0]?.digest ?? '', 'BLOB_DIGEST_MISMATCH'],
     ['a zstd layer', () => image.layers[1]?.digest ?? '', 'BLOB_DIGEST_MISMATCH'],
   ] as const)('passes over a mirror that sends other bytes for %s, and says so', async (_, digestOf, code) => {
-    places.first.setRules([flip(digestOf())]);
+    endpoints.first.setRules([flip(digestOf())]);
     const { result, directory, warnings } = await pull(pinned());
-    expect(places.first.alteredCount).toBeGreaterThan(0);
+    expect(endpoints.first.alteredCount).toBeGreaterThan(0);
     expectTree(directory);
     expect(result.warnings).toEqual([
-      expect.stringContaining(`${places.first.host}/one/app was passed over, having sent wrong bytes: ${code}: `),
+      expect.stringContaining(`skipped ${endpoints.first.host}/one/app (sent wrong bytes): ${code}: `),
     ]);
     expect(warnings).toEqual(result.warnings);
-    expect(places.own.requests).toEqual([]);
+    expect(endpoints.own.requests).toEqual([]);
   });
 
   it('passes over a mirror that breaks the archive of an uncompressed layer before its digest is known', async () => {
-    places.first.setRules([flip(image.layers[2]?.digest ?? '', 100)]);
+    endpoints.first.setRules([flip(image.layers[2]?.digest ?? '', 100)]);
     const { result, directory } = await pull(pinned());
-    expect(places.first.alteredCount).toBeGreaterThan(0);
+    expect(endpoints.first.alteredCount).toBeGreaterThan(0);
     expectTree(directory);
-    expect(result.warnings[0]).toMatch(/having sent wrong bytes: (?:TAR_INVALID|BLOB_DIGEST_MISMATCH): /);
+    expect(result.warnings[0]).toMatch(/\(sent wrong bytes\): (?:TAR_INVALID|BLOB_DIGEST_MISMATCH): /);
   });
 
   it('passes over a mirror that answers a tag with something that is no manifest', async () => {
-    places.first.setRules([{ path: '/manifests/latest', alteration: { kind: 'truncate', bytes: 30, length: 'true' } }]);
+    endpoints.first.setRules([
+      { path: '/manifests/latest', alteration: { kind: 'truncate', bytes: 30, length: 'true' } },
+    ]);
     const { result, directory } = await pull(`${LOGICAL}/app:latest`);
     expectTree(directory);
     expect(result.indexDigest).toBe(image.top.digest);
-    expect(layerFetches(places.second)).toEqual(ALL);
-    expect(result.warnings[0]).toContain('having sent wrong bytes');
+    expect(layerFetches(endpoints.second)).toEqual(ALL);
+    expect(result.warnings[0]).toContain('(sent wrong bytes)');
   });
 
   it('takes a layer that one mirror lacks from the next, and the others from where the manifest came from', async () => {
     const missing = image.layers[1]?.digest ?? '';
-    places.first.setRules([flip(missing)]);
+    endpoints.first.setRules([flip(missing)]);
     const { directory } = await pull(pinned());
     expectTree(directory);
     // One tree, in order: after the layer that came wrong it is begun anew.
-    expect(layerFetches(places.second)).toEqual([0, 1, 0]);
-    expect(layerFetches(places.first)).toEqual([2, 1, 1]);
+    expect(layerFetches(endpoints.second)).toEqual([0, 1, 0]);
+    expect(layerFetches(endpoints.first)).toEqual([2, 1, 1]);
   });
 
-  it('fails when every place sends other bytes', async () => {
-    for (const place of Object.values(places)) place.setRules([flip(image.layers[0]?.digest ?? '')]);
+  it('fails when every endpoint sends other bytes', async () => {
+    for (const endpoint of Object.values(endpoints)) endpoint.setRules([flip(image.layers[0]?.digest ?? '')]);
     const failed = pull(pinned());
     await expectFailure('BLOB_DIGEST_MISMATCH', () => failed);
     expect(existsSync(scratch.join(`pull-${count}`, 'tree'))).toBe(false);
-    for (const place of Object.values(places)) expect(countFetches(place, image.layers[0]?.digest ?? '')).toBe(1);
+    for (const endpoint of Object.values(endpoints))
+      expect(countFetches(endpoint, image.layers[0]?.digest ?? '')).toBe(1);
   });
 
-  it('is asked for at no further place once a policy has denied it', async () => {
+  it('is asked for at no further endpoint once a policy has denied it', async () => {
     const policy = scratch.join('policy.json');
     writeFileSync(
       policy,
@@ -254,15 +257,15 @@ ${mirrors.map((location) => `[[registry.mirror]]\nlocation = "${location}"\ninse
     );
     const settings = { 'pull.policy': policy, 'pull.insecure_policy': false };
     await expectFailure('POLICY_DENIED', () => pull(pinned(), { settings }));
-    expect(places.first.requests.length).toBeGreaterThan(0);
-    expect(layerFetches(places.first)).toEqual(NONE);
-    expect([places.second.requests, places.own.requests]).toEqual([[], []]);
+    expect(endpoints.first.requests.length).toBeGreaterThan(0);
+    expect(layerFetches(endpoints.first)).toEqual(NONE);
+    expect([endpoints.second.requests, endpoints.own.requests]).toEqual([[], []]);
   });
 
   it('is judged by the name that was written and not by that of the mirror', async () => {
     const policy = scratch.join('mirror-only.json');
     const accept = [{ type: 'insecureAcceptAnything' }];
-    const mirrors = Object.values(places).map(({ host }) => [host, accept]);
+    const mirrors = Object.values(endpoints).map(({ host }) => [host, accept]);
     writeFileSync(
       policy,
       JSON.stringify({ default: [{ type: 'reject' }], transports: { docker: Object.fromEntries(mirrors) } }),
@@ -277,52 +280,52 @@ ${mirrors.map((location) => `[[registry.mirror]]\nlocation = "${location}"\ninse
       pull(pinned(), { conf: registriesConf('blocked = true') }),
     );
     expect(error.kind).toBe('denied');
-    for (const { requests } of Object.values(places)) expect(requests).toEqual([]);
+    for (const { requests } of Object.values(endpoints)) expect(requests).toEqual([]);
   });
 
   it('comes from mirrors by digest only where they are for that', async () => {
     const conf = registriesConf('mirror-by-digest-only = true');
     await pull(`${LOGICAL}/app:latest`, { conf });
-    expect([places.first.requests, places.second.requests]).toEqual([[], []]);
-    expect(layerFetches(places.own)).toEqual(ALL);
+    expect([endpoints.first.requests, endpoints.second.requests]).toEqual([[], []]);
+    expect(layerFetches(endpoints.own)).toEqual(ALL);
     await pull(pinned(), { conf });
-    expect(layerFetches(places.first)).toEqual(ALL);
-    expect(layerFetches(places.own)).toEqual(ALL);
+    expect(layerFetches(endpoints.first)).toEqual(ALL);
+    expect(layerFetches(endpoints.own)).toEqual(ALL);
   });
 
-  it('comes over http only from a place that is called insecure', async () => {
+  it('comes over http only from a endpoint that is called insecure', async () => {
     const conf = registriesConf('', []).replace('insecure = true', '');
     await expectFailure('HTTP_UNAVAILABLE', () => pull(pinned(), { conf, settings: { 'pull.limits.maxTries': 1 } }));
-    expect(places.own.requests).toEqual([]);
+    expect(endpoints.own.requests).toEqual([]);
     await pull(pinned(), { conf: registriesConf('', []) });
-    expect(layerFetches(places.own)).toEqual(ALL);
+    expect(layerFetches(endpoints.own)).toEqual(ALL);
   });
 
   it('is looked for at the search registries in turn, and judged by the name found', async () => {
-    const conf = `unqualified-search-registries = ["${places.first.host}", "${places.own.host}"]
+    const conf = `unqualified-search-registries = ["${endpoints.first.host}", "${endpoints.own.host}"]
 [[registry]]
-location = "${places.first.host}"
+location = "${endpoints.first.host}"
 insecure = true
 [[registry]]
-location = "${places.own.host}"
+location = "${endpoints.own.host}"
 insecure = true
 `;
     const { result } = await pull('team/app:latest', { conf });
-    expect(result.name).toBe(`${places.own.host}/team/app`);
+    expect(result.name).toBe(`${endpoints.own.host}/team/app`);
     expect(
-      places.first.requests.some(({ path, status }) => path === '/v2/team/app/manifests/latest' && status === 404),
+      endpoints.first.requests.some(({ path, status }) => path === '/v2/team/app/manifests/latest' && status === 404),
     ).toBe(true);
     // A registry that does not answer may be the one that is meant.
     answers.set('first', 503);
-    places.own.setRules([]);
+    endpoints.own.setRules([]);
     const settings = { 'pull.limits.maxTries': 1 };
     await expectFailure('HTTP_UNAVAILABLE', () => pull('team/app:latest', { conf, settings }));
-    expect(places.own.requests).toEqual([]);
+    expect(endpoints.own.requests).toEqual([]);
   });
 
   it('is what an alias says', async () => {
-    const conf = `[aliases]\n"shop" = "${places.own.host}/team/app"\n[[registry]]\nlocation = "${places.own.host}"\ninsecure = true`;
+    const conf = `[aliases]\n"shop" = "${endpoints.own.host}/team/app"\n[[registry]]\nlocation = "${endpoints.own.host}"\ninsecure = true`;
     const { result } = await pull(`shop@${image.top.digest}`, { conf });
-    expect(result.name).toBe(`${places.own.host}/team/app`);
+    expect(result.name).toBe(`${endpoints.own.host}/team/app`);
   });
 });

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { stageTree } from '../../../src/pull/stage-directory.ts';
+import { stageDirectory } from '../../../src/pull/stage-directory.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 
@@ -12,8 +12,8 @@ const STAGE_TREE = new URL('../../../src/pull/stage-directory.ts', import.meta.u
 function asNobody(target: string, body: string): { status: number | null; stderr: string } {
   const script = `
     import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
-    import { stageTree } from ${JSON.stringify(STAGE_TREE)};
-    const tree = stageTree(${JSON.stringify(target)});
+    import { stageDirectory } from ${JSON.stringify(STAGE_TREE)};
+    const tree = stageDirectory(${JSON.stringify(target)});
     try { ${body} } finally { tree.discard(); }
   `;
   const options = { uid: NOBODY, gid: NOBODY, encoding: 'utf8' } as const;
@@ -24,14 +24,14 @@ function asNobody(target: string, body: string): { status: number | null; stderr
   );
 }
 
-describeWith(['root'], 'stageTree', () => {
+describeWith(['root'], 'stageDirectory', () => {
   it('takes over neither the group nor the setgid bit of the directory around it', () => {
     using scratch = new Scratch();
     const around = scratch.join('shared');
     mkdirSync(around);
     chownSync(around, 0, 1234);
     chmodSync(around, 0o2775);
-    const tree = stageTree(`${around}/tree`);
+    const tree = stageDirectory(`${around}/tree`);
     mkdirSync(`${tree.directory}/inside`, 0o755);
     tree.publish();
     tree.discard();
@@ -69,7 +69,7 @@ describeWith(['root'], 'stageTree', () => {
 
   it('leaves what has filled the target meanwhile', () => {
     using scratch = new Scratch();
-    const tree = stageTree(scratch.join('tree'));
+    const tree = stageDirectory(scratch.join('tree'));
     mkdirSync(scratch.join('tree'));
     writeFileSync(scratch.join('tree', 'theirs'), '');
     expect(() => tree.publish()).toThrow(/absent or empty/);

@@ -54,7 +54,7 @@ describe('Basic', () => {
   it('without credentials is refused, and the message says that there are none', async () => {
     const { source } = await setUp({ kind: 'basic', username: 'user', password: 'pass' });
     const error = await expectFailure('REGISTRY_AUTH_REJECTED', () => source.fetchManifest('latest'));
-    expect(error.message).toContain('there are none');
+    expect(error.message).toContain('expected a user name and password, got none');
   });
 
   it('is not volunteered to a registry that does not ask', async () => {

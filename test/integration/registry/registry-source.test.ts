@@ -273,7 +273,7 @@ describe('https and http', () => {
     // The port must be known before the server goes.
     await gone.close().catch(() => undefined);
     const error = await expectFailure('HTTP_UNAVAILABLE', () => source.fetchManifest('latest'));
-    expect(error.message).toContain('https before it failed too');
+    expect(error.message).toContain('https failed before it');
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { type Descriptor, hashBytes } from '../../../src/oci/index.ts';
-import { explainForeignLayer, foreignPlaces } from '../../../src/registry/foreign-endpoints.ts';
+import { explainForeignLayer, foreignEndpoints } from '../../../src/registry/foreign-endpoints.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const TRANSPORT = { tlsVerify: true, extraRoots: [], userAgent: 'test' };
@@ -14,15 +14,15 @@ const layer = (...unsafeUrls: string[]): Descriptor => ({
   unsafeUrls,
 });
 const namesOf = (endpoint: string, ...urls: string[]) =>
-  foreignPlaces(layer(...urls), endpoint, TRANSPORT).map(({ name }) => name);
+  foreignEndpoints(layer(...urls), endpoint, TRANSPORT).map(({ name }) => name);
 
-describe('foreignPlaces', () => {
-  it('are the https addresses of the layer in their order, and none where nobody has allowed them', () => {
+describe('foreignEndpoints', () => {
+  it('are the https addresses of the layer in their order, and none where they are not allowed', () => {
     const urls = ['https://cdn.example/a?sig=1#x', 'https://other.example:8443/b'];
     expect(namesOf('registry.example/app', ...urls)).toEqual(['https://cdn.example/a', 'https://other.example:8443/b']);
-    expect(foreignPlaces(layer(...urls), 'registry.example/app', undefined)).toEqual([]);
+    expect(foreignEndpoints(layer(...urls), 'registry.example/app', undefined)).toEqual([]);
     const { unsafeUrls: _, ...ordinary } = layer();
-    expect(foreignPlaces(ordinary, 'registry.example/app', TRANSPORT)).toEqual([]);
+    expect(foreignEndpoints(ordinary, 'registry.example/app', TRANSPORT)).toEqual([]);
   });
 
   it.each([
@@ -46,13 +46,13 @@ describe('foreignPlaces', () => {
   });
 
   it('get the request and nothing else, even when they ask', async () => {
-    const [place] = foreignPlaces(layer('https://cdn.example/a?sig=1'), 'registry.example/app', TRANSPORT);
-    const request = await place?.source.blobRequest(layer());
+    const [endpoint] = foreignEndpoints(layer('https://cdn.example/a?sig=1'), 'registry.example/app', TRANSPORT);
+    const request = await endpoint?.source.blobRequest(layer());
     expect(request).toEqual({
       ...{ url: 'https://cdn.example/a?sig=1', method: 'GET', headers: { accept: '*/*' }, allowHttp: false },
     });
     await expectFailure('REGISTRY_AUTH_REJECTED', () =>
-      place?.source.renewBlobRequest(layer(), { headers: ['Basic realm="x"'] }),
+      endpoint?.source.renewBlobRequest(layer(), { headers: ['Basic realm="x"'] }),
     );
   });
 });
@@ -60,18 +60,28 @@ describe('foreignPlaces', () => {
 describe('explainForeignLayer', () => {
   const unknown = new SealiftError('REGISTRY_BLOB_UNKNOWN', 'GET https://registry.example/…: status 404');
   const down = new SealiftError('HTTP_UNAVAILABLE', 'no answer');
-  const some = foreignPlaces(layer('https://cdn.example/a'), 'registry.example/app', TRANSPORT);
+  const some = foreignEndpoints(layer('https://cdn.example/a'), 'registry.example/app', TRANSPORT);
 
-  it('says that nobody has allowed its addresses', () => {
-    const error = explainForeignLayer(layer('https://cdn.example/a', 'x'), [], false, unknown);
+  it('says that its addresses are not allowed', () => {
+    const error = explainForeignLayer({
+      descriptor: layer('https://cdn.example/a', 'x'),
+      endpoints: [],
+      isAllowed: false,
+      error: unknown,
+    });
     expect(error).toMatchObject({ code: 'LAYER_FOREIGN_REFUSED', kind: 'denied' });
-    expect(error?.message).toContain('its 2 urls are not asked, since nobody has allowed it');
+    expect(error?.message).toContain('its 2 urls were not asked: foreign urls are not allowed');
     expect(error?.hint).toContain('--foreign-layers');
   });
 
   it('says that none of them is one that can be asked', () => {
-    const error = explainForeignLayer(layer('http://cdn.example/a'), [], true, unknown);
-    expect(error?.message).toContain('its url is no https address of a public host');
+    const error = explainForeignLayer({
+      descriptor: layer('http://cdn.example/a'),
+      endpoints: [],
+      isAllowed: true,
+      error: unknown,
+    });
+    expect(error?.message).toContain('its url was not asked: no https address of a public host');
     expect(error?.hint).not.toContain('--foreign-layers');
   });
 
@@ -79,7 +89,7 @@ describe('explainForeignLayer', () => {
     ['of an ordinary layer', { ...layer(), unsafeUrls: [] }, [], unknown],
     ['of a registry that does not answer', layer('https://cdn.example/a'), [], down],
     ['of the addresses themselves', layer('https://cdn.example/a'), some, unknown],
-  ] as const)('leaves the error as it is: %s', (_, descriptor, places, error) => {
-    expect(explainForeignLayer(descriptor, places, true, error)).toBeUndefined();
+  ] as const)('leaves the error as it is: %s', (_, descriptor, endpoints, error) => {
+    expect(explainForeignLayer({ descriptor, endpoints, isAllowed: true, error })).toBeUndefined();
   });
 });

@@ -22,22 +22,22 @@ const BLOB: Descriptor = {
 
 type Answer = ErrorCode | 'yes';
 
-interface Place {
+interface AnsweringEndpoint {
   readonly manifest?: Answer;
   readonly manifestBytes?: Buffer;
   readonly blob?: Answer;
 }
 
-/** Places that answer as they are told, and the questions in their order. */
-function supplyOf(places: Readonly<Record<string, Place>>) {
+/** Endpoints that answer as the test says, and the questions in their order. */
+function supplyOf(described: Readonly<Record<string, AnsweringEndpoint>>) {
   const asked: string[] = [];
   const remarks: string[] = [];
   const answer = <T>(name: string, question: string, told: Answer, value: T): Promise<T> => {
     asked.push(`${name} ${question}`);
     return told === 'yes' ? Promise.resolve(value) : Promise.reject(new SealiftError(told, `${name} failed`));
   };
-  const endpoints = Object.entries(places).map(([name, place]) => {
-    const { manifest = 'yes', blob = 'yes', manifestBytes = MANIFEST } = place;
+  const endpoints = Object.entries(described).map(([name, endpoint]) => {
+    const { manifest = 'yes', blob = 'yes', manifestBytes = MANIFEST } = endpoint;
     const request = { url: `https://${name}/`, method: 'GET', headers: {}, allowHttp: false } as const;
     const document = {
       rawBytes: manifestBytes,
@@ -83,8 +83,8 @@ describe('an image supply', () => {
       const { supply, asked } = supplyOf({ one: { manifest: code }, own: {} });
       await expectFailure(code, () => supply.fetchManifest('latest'));
       expect(asked).toEqual(['one manifest']);
-      const { passOver } = await supply.offerBlob(BLOB);
-      expect(passOver(fail(code))).toBe(false);
+      const { skip } = await supply.offerBlob(BLOB);
+      expect(skip(fail(code))).toBe(false);
     },
   );
 
@@ -94,36 +94,34 @@ describe('an image supply', () => {
     'REGISTRY_AUTH_UNSUPPORTED',
     'BLOB_DIGEST_MISMATCH',
     'TAR_INVALID',
-  ] as const)('offers the next place after %s, until none is left', async (code) => {
+  ] as const)('offers the next endpoint after %s, until none is left', async (code) => {
     const { supply } = supplyOf({ one: {}, two: {}, own: {} });
-    const places: string[] = [];
+    const asked: string[] = [];
     for (;;) {
-      const { transport, passOver } = await supply.offerBlob(BLOB);
-      places.push(transport.userAgent);
-      if (!passOver(fail(code))) break;
+      const { transport, skip } = await supply.offerBlob(BLOB);
+      asked.push(transport.userAgent);
+      if (!skip(fail(code))) break;
     }
-    expect(places).toEqual(['one', 'two', 'own']);
+    expect(asked).toEqual(['one', 'two', 'own']);
   });
 
-  it('does not go back to a place that had a blob wrong, and does for other blobs', async () => {
+  it('does not go back to an endpoint that had a blob wrong, and does for other blobs', async () => {
     const { supply } = supplyOf({ one: {}, own: {} });
     const first = await supply.offerBlob(BLOB);
-    expect(first.passOver(fail('BLOB_DIGEST_MISMATCH'))).toBe(true);
+    expect(first.skip(fail('BLOB_DIGEST_MISMATCH'))).toBe(true);
     expect((await supply.offerBlob(BLOB)).transport.userAgent).toBe('own');
     const other = { ...BLOB, digest: hashBytes(Buffer.from('other'), 'sha256') };
     expect((await supply.offerBlob(other)).transport.userAgent).toBe('one');
   });
 
-  it('counts what it passed over, and says so once for each reason', async () => {
+  it('counts the endpoints that it skipped, and says so once for each reason', async () => {
     const { supply, remarks } = supplyOf({ one: { blob: 'BLOB_DIGEST_MISMATCH' }, own: {} });
     for (let count = 0; count < 3; count++) await supply.fetchSmallBlob(BLOB, configBound(100));
-    expect(remarks).toEqual(['one was passed over, having sent wrong bytes: BLOB_DIGEST_MISMATCH: one failed']);
-    expect(supply.remarks()).toEqual([
-      'one was passed over 3 times, having sent wrong bytes: BLOB_DIGEST_MISMATCH: one failed',
-    ]);
+    expect(remarks).toEqual(['skipped one (sent wrong bytes): BLOB_DIGEST_MISMATCH: one failed']);
+    expect(supply.remarks()).toEqual(['skipped one 3 times (sent wrong bytes): BLOB_DIGEST_MISMATCH: one failed']);
   });
 
-  it('takes no text for a manifest where there is another place, and an image that cannot be run for an answer', async () => {
+  it('takes no text for a manifest where there is another endpoint, and an image that cannot be run for an answer', async () => {
     const html = { manifestBytes: Buffer.from('<html>') };
     const { supply, asked } = supplyOf({ one: html, own: {} });
     expect((await supply.fetchManifest('latest')).rawBytes).toBe(MANIFEST);
@@ -140,7 +138,7 @@ describe('an image supply', () => {
       own: { manifest: 'REGISTRY_MANIFEST_UNKNOWN' },
     });
     const error = await expectFailure('REGISTRY_MANIFEST_UNKNOWN', () => supply.fetchManifest('latest'));
-    expect(error.message).toBe('own failed; at other places: one: MANIFEST_DIGEST_MISMATCH');
+    expect(error.message).toBe('own failed; other endpoints failed too: one: MANIFEST_DIGEST_MISMATCH');
     expect((error.cause as AggregateError).errors.map(({ code }) => code)).toEqual([
       'MANIFEST_DIGEST_MISMATCH',
       'REGISTRY_MANIFEST_UNKNOWN',
@@ -148,7 +146,7 @@ describe('an image supply', () => {
     expect(remarks).toEqual([]);
   });
 
-  it('fails as the only place does, word for word', async () => {
+  it('fails as the only endpoint does, word for word', async () => {
     const { supply } = supplyOf({ own: { manifest: 'HTTP_UNAVAILABLE' } });
     const error = await expectFailure('HTTP_UNAVAILABLE', () => supply.fetchManifest('latest'));
     expect(error.message).toBe('own failed');
