@@ -12,7 +12,7 @@ import type { PaceSample } from './pace.ts';
 import { dropRanges, RangeQueue } from './range-queue.ts';
 import type { RangeSegment } from './range-segment.ts';
 import { strongEtag } from './response-head.ts';
-import type { Failed } from './retry.ts';
+import type { FailedAttempt } from './retry.ts';
 import type { ThroughputMeter } from './throughput-meter.ts';
 import type { BlobStream, ResponseHead } from './types.ts';
 
@@ -220,7 +220,7 @@ export class BlobRanges {
     this.#wakeDelivery();
   }
 
-  #fetch(segment: RangeSegment): Promise<Failed | undefined> {
+  #fetch(segment: RangeSegment): Promise<FailedAttempt | undefined> {
     const { wire, stream, access, progress } = this.#options;
     const onReceived = (bytes: number): void => {
       if (!segment.wasAnswered) this.#noteAnswered(segment);

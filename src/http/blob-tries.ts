@@ -1,4 +1,4 @@
-import { type Failed, type RetryOptions, TryCount } from './retry.ts';
+import { type FailedAttempt, type RetryOptions, TryCount } from './retry.ts';
 
 /** A period in which attempts for a blob begin. It ends when the first of them fails. */
 export type TryRound = number & { readonly __brand: 'TryRound' };
@@ -31,7 +31,7 @@ export class BlobTries {
   }
 
   /** Waits until the next try may begin. Throws the failure if that was the last try, or the cancellation. */
-  async waitAfter(failed: Failed, round: TryRound): Promise<void> {
+  async waitAfter(failed: FailedAttempt, round: TryRound): Promise<void> {
     if (round === this.#round) {
       this.#round += 1;
       const receivedBytes = this.#receivedBytes();

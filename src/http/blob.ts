@@ -7,7 +7,7 @@ import type { Receiver, Wire } from './exchange.ts';
 import { brokenConnection, retryableStatus } from './fault.ts';
 import { type Followed, follow } from './follow.ts';
 import { assertContentRange, assertIdentityEncoding, contentLength, hasFraming } from './response-head.ts';
-import { type Attempt, isRetryableStatus } from './retry.ts';
+import { type AttemptResult, isRetryableStatus } from './retry.ts';
 import { ThroughputMeter } from './throughput-meter.ts';
 import type { BlobStream, HttpRequest, ResponseHead } from './types.ts';
 
@@ -161,7 +161,7 @@ class BlobDownload implements BlobFront {
     }
   }
 
-  async #attempt(): Promise<Attempt<void>> {
+  async #attempt(): Promise<AttemptResult<void>> {
     const offset = this.progress.delivered;
     for (;;) {
       const asked = this.access.request;
@@ -185,7 +185,7 @@ class BlobDownload implements BlobFront {
     answer: Followed,
     receiver: BlobReceiver,
     { asked, offset }: { readonly asked: HttpRequest; readonly offset: number },
-  ): Attempt<void> {
+  ): AttemptResult<void> {
     const progressBytes = this.progress.delivered - offset;
     if (receiver.isAccepted && (progressBytes > 0 || answer.kind === 'complete')) this.access.noteAccepted(asked);
     if (answer.kind === 'broken') {

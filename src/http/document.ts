@@ -3,7 +3,7 @@ import type { Receiver, Wire } from './exchange.ts';
 import { brokenConnection, retryableStatus } from './fault.ts';
 import { follow } from './follow.ts';
 import { assertIdentityEncoding, contentLength } from './response-head.ts';
-import { type Attempt, isRetryableStatus, withRetries } from './retry.ts';
+import { type AttemptResult, isRetryableStatus, withRetries } from './retry.ts';
 import type { DocumentResponse, HttpRequest, ResponseHead } from './types.ts';
 
 function isSuccess(status: number): boolean {
@@ -67,7 +67,7 @@ export interface DocumentFetch {
   readonly signal: AbortSignal | undefined;
 }
 
-async function attemptDocument(wire: Wire, options: DocumentFetch): Promise<Attempt<DocumentResponse>> {
+async function attemptDocument(wire: Wire, options: DocumentFetch): Promise<AttemptResult<DocumentResponse>> {
   const { request, maxBytes, signal } = options;
   const { maxErrorBodyBytes, documentTimeoutMs: timeoutMs } = wire.limits;
   const receiver = new DocumentReceiver(request, maxBytes, maxErrorBodyBytes);

@@ -61,7 +61,7 @@ function toResponseHeaders(raw: Readonly<Record<string, string | string[] | unde
   );
 }
 
-type Phase = 'connecting' | 'head' | 'body' | 'drain' | 'settled';
+type ExchangePhase = 'connecting' | 'head' | 'body' | 'drain' | 'settled';
 
 /** One request and its response on one connection, with timeouts of its own. */
 class Exchange implements Dispatcher.DispatchHandler {
@@ -69,7 +69,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #route: Route;
   readonly #options: ExchangeOptions;
   readonly #result = Promise.withResolvers<ExchangeOutcome>();
-  #phase: Phase = 'connecting';
+  #phase: ExchangePhase = 'connecting';
   #controller: Dispatcher.DispatchController | undefined;
   #head: ResponseHead | undefined;
   #deadlineTimer: NodeJS.Timeout | undefined;

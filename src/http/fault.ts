@@ -1,5 +1,5 @@
 import { type ErrorContext, prefixError, SealiftError } from '../errors/index.ts';
-import { type Failed, parseRetryAfter } from './retry.ts';
+import { type FailedAttempt, parseRetryAfter } from './retry.ts';
 import type { HttpRequest, ResponseHead, TransportClock } from './types.ts';
 
 const CERTIFICATE_CODE = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|HOSTNAME_MISMATCH|ERR_TLS_CERT)/;
@@ -54,7 +54,7 @@ function isProxyFault(cause: unknown): cause is SealiftError {
 }
 
 /** Throws the error if another try would not help: the proxy refuses, or does not speak HTTP. */
-function brokenProxy(subject: string, fault: SealiftError, progressBytes: number): Failed {
+function brokenProxy(subject: string, fault: SealiftError, progressBytes: number): FailedAttempt {
   const error = prefixError(subject, fault);
   if (error.code !== 'HTTP_UNAVAILABLE') throw error;
   return { kind: 'failed', error, lasting: isUntrusted(fault.cause), retryAfterMs: undefined, progressBytes };
@@ -70,7 +70,7 @@ interface Breakage {
  * Returns the failure of an attempt whose connection broke. It is lasting if the certificate cannot be verified. Throws
  * `HTTP_RESPONSE_INVALID` if the bytes that came are not HTTP.
  */
-export function brokenConnection(request: HttpRequest, { url, cause }: Breakage, progressBytes: number): Failed {
+export function brokenConnection(request: HttpRequest, { url, cause }: Breakage, progressBytes: number): FailedAttempt {
   const subject = `${request.method} ${url}`;
   if (isProxyFault(cause)) return brokenProxy(subject, cause, progressBytes);
   if (isProtocolViolation(cause)) {
@@ -86,7 +86,7 @@ export function brokenConnection(request: HttpRequest, { url, cause }: Breakage,
 }
 
 /** Returns the failure of an attempt that was answered with a status that permits another try. */
-export function retryableStatus(request: HttpRequest, head: ResponseHead, clock: TransportClock): Failed {
+export function retryableStatus(request: HttpRequest, head: ResponseHead, clock: TransportClock): FailedAttempt {
   const { status, headers } = head;
   const error = new SealiftError('HTTP_UNAVAILABLE', `${request.method} ${request.url}: status ${status}`, {
     context: { status },

@@ -5,7 +5,7 @@ import { brokenConnection, retryableStatus } from './fault.ts';
 import { type Followed, follow } from './follow.ts';
 import { RangeReceiver, type RangeReceiverOptions } from './range-receiver.ts';
 import { hasFraming } from './response-head.ts';
-import { type Failed, isRetryableStatus } from './retry.ts';
+import { type FailedAttempt, isRetryableStatus } from './retry.ts';
 import type { HttpRequest } from './types.ts';
 
 export interface RangeFetch extends RangeReceiverOptions {
@@ -17,7 +17,7 @@ export interface RangeFetch extends RangeReceiverOptions {
  * permits another try. Throws an error that shows that this server cannot serve the blob in ranges, or the abort reason
  * of the segment.
  */
-export async function fetchRange(wire: Wire, range: RangeFetch): Promise<Failed | undefined> {
+export async function fetchRange(wire: Wire, range: RangeFetch): Promise<FailedAttempt | undefined> {
   const { access } = range;
   for (;;) {
     const asked = access.shortest;
@@ -51,7 +51,7 @@ function judgeEnd(
   { head }: Extract<Followed, { kind: 'complete' }>,
   asked: HttpRequest,
   { segment }: RangeFetch,
-): Failed | undefined {
+): FailedAttempt | undefined {
   const subject = `GET ${asked.url}`;
   if (head.status !== 206) {
     throw new SealiftError(

@@ -3,7 +3,7 @@ import { cancellation } from './cancellation.ts';
 import type { TransportClock, TransportLimits } from './types.ts';
 
 /** The result of one attempt. Errors that permit no further try, and cancellations, are thrown instead. */
-export type Attempt<T> =
+export type AttemptResult<T> =
   | { readonly kind: 'done'; readonly value: T }
   | {
       readonly kind: 'failed';
@@ -17,7 +17,7 @@ export type Attempt<T> =
       readonly progressBytes: number;
     };
 
-export type Failed = Extract<Attempt<never>, { kind: 'failed' }>;
+export type FailedAttempt = Extract<AttemptResult<never>, { kind: 'failed' }>;
 
 export interface RetryOptions {
   readonly limits: TransportLimits;
@@ -89,7 +89,7 @@ export class TryCount {
   }
 
   /** Waits until the next try may begin. Throws the failure if that was the last try, or the cancellation. */
-  async waitAfter(failed: Failed): Promise<void> {
+  async waitAfter(failed: FailedAttempt): Promise<void> {
     const { limits, clock, maxTries } = this.#options;
     this.#total += 1;
     this.#tries = failed.progressBytes >= limits.minRetryProgressBytes ? 1 : this.#tries + 1;
@@ -108,7 +108,7 @@ export class TryCount {
 }
 
 /** Repeats `attempt` until it is done. Throws the last failure. */
-export async function withRetries<T>(attempt: () => Promise<Attempt<T>>, options: RetryOptions): Promise<T> {
+export async function withRetries<T>(attempt: () => Promise<AttemptResult<T>>, options: RetryOptions): Promise<T> {
   const tries = new TryCount(options);
   for (;;) {
     const result = await attempt();

@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { BlobTries } from '../../../src/http/blob-tries.ts';
-import type { Failed } from '../../../src/http/retry.ts';
+import type { FailedAttempt } from '../../../src/http/retry.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { type RecordingClock, recordingClock } from '../../support/registries/http-fixture.ts';
 
-const FAILED: Failed = {
+const FAILED: FailedAttempt = {
   kind: 'failed',
   error: new SealiftError('HTTP_UNAVAILABLE', 'GET: reset'),
   lasting: false,

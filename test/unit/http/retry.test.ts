@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import {
-  type Attempt,
+  type AttemptResult,
   isRetryableStatus,
   parseRetryAfter,
   retryDelayMs,
@@ -65,12 +65,12 @@ describe('withRetries', () => {
     },
   };
   const options = { limits: DEFAULT_LIMITS, clock, maxTries: 3, signal: undefined };
-  const failed = (progressBytes = 0, lasting = false): Attempt<string> => {
+  const failed = (progressBytes = 0, lasting = false): AttemptResult<string> => {
     const error = new SealiftError('HTTP_UNAVAILABLE', 'GET x: reset', { context: { status: 503 } });
     return { kind: 'failed', error, lasting, retryAfterMs: undefined, progressBytes };
   };
 
-  function run(...attempts: Attempt<string>[]): Promise<string> {
+  function run(...attempts: AttemptResult<string>[]): Promise<string> {
     pauses.length = 0;
     return withRetries(async () => attempts.shift() ?? failed(), options);
   }
