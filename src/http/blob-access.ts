@@ -48,7 +48,7 @@ export class BlobAccess {
     return true;
   }
 
-  /** Returns true if the request must be sent again after a 401 to `asked`. All connections renew a token only once. */
+  /** Returns true if the request must be sent again after a 401 to `asked`. Connections share one renewal. */
   async renew(head: ResponseHead, asked: HttpRequest): Promise<boolean> {
     if (asked !== this.#request) return true;
     if (this.#renewed) return false;

@@ -173,7 +173,7 @@ export class BlobRanges {
     const late = this.#queue.takeAll();
     for (const segment of late) this.#requested.delete(segment);
     this.#keepPace();
-    // Dropped last, so that a new request can use a connection that is being opened for one of them.
+    // They are dropped last, so that a new request can use a connection that is being opened for one of them.
     dropRanges(late);
   }
 

@@ -9,7 +9,7 @@ export interface ConnectionPaceOptions {
 const SETTLING_WINDOWS = 4;
 
 /**
- * The number of connections that one blob may use. It is decided anew after each window in which throughput is
+ * The number of connections that one blob may use. It is decided again after each window in which throughput is
  * measured.
  */
 export class ConnectionPace {

@@ -251,7 +251,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   #abandonConnection(reason: string): void {
     this.#countConnecting(-1);
-    // undici does not say which connection a request waits for, so it stays while other requests wait for one.
+    // undici does not say which connection a request waits for, so connections stay while other requests wait.
     const { lane, origin } = this.#route;
     if ((lane.connecting.get(origin) ?? 0) > 0) return;
     lane.connector.abandon(origin, new SealiftError('PULL_CANCELLED', reason));

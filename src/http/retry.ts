@@ -59,7 +59,7 @@ export function retryDelayMs({ tries, retryAfterMs, random }: RetryDelay, limits
 function giveUp(error: SealiftError, tries: number, limit: ErrorContext): SealiftError {
   const { code, context, hint, cause } = error;
   return new SealiftError(code, `${error.message}, gave up after ${tries} ${tries === 1 ? 'try' : 'tries'}`, {
-    // The context of the last failure is more useful than the limit, so it may override it.
+    // The last failure may name a limit of its own, which is more useful than the number of tries.
     context: { ...limit, ...context, tries },
     hint,
     cause,
