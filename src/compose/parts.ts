@@ -209,7 +209,8 @@ async function openStoreAt(backing: StoreBacking, parts: Parts, { runStore, swee
   }
   const { dataDir, stateDir, minFreeBytes } = backing;
   return openStore({
-    ...{ stateDir, dataDir, minFreeBytes },
+    ...{ stateDir, minFreeBytes },
+    backings: [{ dir: dataDir, writable: true }],
     bootId: readBootId(),
     // Synced for the sake of an index that outlives the machine's crash; one in memory does not.
     durable: !isInMemory(stateDir),

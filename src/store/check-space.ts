@@ -8,7 +8,8 @@ const MAX_RESERVE_SHARE = 1 / 8;
 
 /** See `Store.checkSpace`. Who fetches nothing needs no room. */
 export async function checkSpace(context: StoreContext, need: SpaceNeed): ReturnType<Store['checkSpace']> {
-  const { dataDir, minFreeBytes, runOperation } = context.options;
+  const { dataDir } = context;
+  const { minFreeBytes, runOperation } = context.options;
   const space = await runOperation('measureSpace', { dataDir });
   const reserve = reserveOf(need, minFreeBytes, space);
   const first = judgeSpace(need, reserve, space);

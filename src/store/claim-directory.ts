@@ -6,8 +6,8 @@ import { storeFailed } from './store-failed.ts';
 const OTHERS_WRITE = 0o022;
 
 /**
- * Makes `directory` with mode 0700, or takes one that is ours already and closes it to others. Throws `STORE_INVALID`
- * when it belongs to somebody else or others could write to it: what lies there could have been planted.
+ * Makes `directory` with mode 0700, or takes one that is ours already and closes it to others. Throws `STORE_INVALID` as
+ * {@link assertPrivate} does.
  */
 export function claimDirectory(directory: string): void {
   try {
@@ -15,13 +15,23 @@ export function claimDirectory(directory: string): void {
   } catch (error) {
     throw storeFailed(`make store directory ${directory}`, error);
   }
-  const found = lstatSync(directory);
+  const mode = assertPrivate(directory);
+  if (mode !== 0o700) chmodSync(directory, 0o700);
+}
+
+/**
+ * Returns the mode of a directory that only we can write to. Throws `STORE_INVALID` for anything else: what lies there
+ * could have been planted.
+ */
+export function assertPrivate(directory: string): number {
+  const found = lstatSync(directory, { throwIfNoEntry: false });
+  if (found === undefined) throw directoryInvalid(directory, 'a directory', 'nothing');
   if (!found.isDirectory()) throw directoryInvalid(directory, 'a directory that is no symlink', 'something else');
   const self = process.geteuid?.() ?? 0;
   if (found.uid !== self) throw directoryInvalid(directory, `owner ${self}`, `owner ${found.uid}`);
   const mode = found.mode & 0o7777;
   if ((mode & OTHERS_WRITE) !== 0) throw directoryInvalid(directory, 'mode 0700', `mode 0${mode.toString(8)}`);
-  if (mode !== 0o700) chmodSync(directory, 0o700);
+  return mode;
 }
 
 export function claimLayout(directory: string, layout: readonly string[]): void {

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { assertNever, SealiftError } from '../errors/index.ts';
 import { type LayerKey, layerFormatOf } from '../layer-formats/index.ts';
 import { errnoOf, syncfs } from '../platform/index.ts';
-import { assertOnlyKnown, claimDirectory, claimLayout } from './claim-directory.ts';
+import { assertOnlyKnown, assertPrivate, claimDirectory, claimLayout } from './claim-directory.ts';
 import { DATA_DIRECTORIES, dataPath } from './layout.ts';
 import { measureSpace } from './measure-space.ts';
 import { BLOCK_BYTES, measureTree } from './measure-tree.ts';
@@ -30,6 +30,10 @@ export const DATA_OPERATIONS: StoreOperations = {
     claimDirectory(dataDir);
     assertOnlyKnown(dataDir, (name) => KNOWN.has(name));
     claimLayout(dataDir, DATA_DIRECTORIES);
+  },
+  checkReadOnlyData: ({ dataDir }) => {
+    assertPrivate(dataDir);
+    assertPrivate(dataPath.area(dataDir, 'layers'));
   },
   listData: ({ dataDir }) => ({
     layers: readdirSync(dataPath.area(dataDir, 'layers')),

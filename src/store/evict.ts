@@ -1,6 +1,7 @@
 import type { LayerKey } from '../layer-formats/index.ts';
 import { findNeeded, oldestUnmounted } from './find-needed.ts';
 import { emptyTrash, isUnmounted, removeGarbage, removeImages, underPruneLock } from './prune.ts';
+import { isReadOnly } from './reconcile-layer.ts';
 import { createTally } from './removal-tally.ts';
 import { removeUnneeded } from './remove-unneeded.ts';
 import { type StoreContext, tryUseLock } from './store-context.ts';
@@ -16,7 +17,7 @@ export function evictFor(context: StoreContext, bytes: number): Promise<Eviction
     const index = readIndex(context.options.stateDir);
     for (const image of oldestUnmounted(index)) {
       if (space.availableBytes >= bytes) break;
-      if (!givesRoom(quiet, image, index)) continue;
+      if (!(await givesRoom(quiet, image, index))) continue;
       removeImages(quiet, [image.manifestDigest], isUnmounted, tally);
       await removeUnneeded(quiet, tally);
       await emptyTrash(quiet, tally);
@@ -26,16 +27,22 @@ export function evictFor(context: StoreContext, bytes: number): Promise<Eviction
   });
 }
 
-function measure({ options: { dataDir, runOperation } }: StoreContext): Promise<SpaceFacts> {
+function measure({ dataDir, options: { runOperation } }: StoreContext): Promise<SpaceFacts> {
   return runOperation('measureSpace', { dataDir });
 }
 
-/** Whether the image has a layer that neither a mount nor a pull holds. Two images that share it may have to go. */
-function givesRoom({ options: { stateDir } }: StoreContext, image: ImageRecord, index: StoreIndex): boolean {
+/**
+ * True if the image has a layer in the writable backing that neither a mount nor a pull holds. Two images that share it
+ * may have to go.
+ */
+async function givesRoom(context: StoreContext, image: ImageRecord, index: StoreIndex): Promise<boolean> {
+  const { stateDir } = context.options;
   const mounted = new Set(index.mounts.map(({ imageDigest }) => imageDigest));
   const images = index.images.filter(({ manifestDigest }) => mounted.has(manifestDigest));
   const { layers } = findNeeded({ ...index, images });
-  return image.layerKeys.some((key) => !layers.has(key) && isUnused(stateDir, key));
+  const unused = image.layerKeys.filter((key) => !layers.has(key) && isUnused(stateDir, key));
+  const readOnly = await Promise.all(unused.map((key) => isReadOnly(context, key)));
+  return readOnly.includes(false);
 }
 
 function isUnused(stateDir: string, key: LayerKey): boolean {

@@ -8,6 +8,7 @@ export type {
   Eviction,
   ImageRecord,
   KnownLayer,
+  LayerBacking,
   LayerRecord,
   Lease,
   MountRecord,

@@ -8,9 +8,9 @@ import { putImage } from './image-record.ts';
 import { writeLayerRecord } from './layer-record.ts';
 import { openLease } from './lease.ts';
 import { listImages } from './list-images.ts';
+import { createLayerLocator } from './locate-layer.ts';
 import { putMount, removeMount } from './mount-record.ts';
 import { putName } from './names.ts';
-import { createPresenceCheck } from './presence-check.ts';
 import { prune } from './prune.ts';
 import { findLayer, reconcileLayer } from './reconcile-layer.ts';
 import { removeNamedImages } from './remove-images.ts';
@@ -19,7 +19,7 @@ import { stageLayer } from './stage-layer.ts';
 import { mountShelf, type StoreContext, tryLayerLock } from './store-context.ts';
 import { readIndex } from './store-index.ts';
 import { createTrashCollector } from './trash-collector.ts';
-import type { KnownLayer, LayerRecord, Store, StoreOptions } from './types.ts';
+import type { KnownLayer, LayerBacking, LayerRecord, Store, StoreOptions } from './types.ts';
 import { createUpper, settleUpper, sweepUppers, trashUpper } from './uppers.ts';
 
 /**
@@ -27,18 +27,24 @@ import { createUpper, settleUpper, sweepUppers, trashUpper } from './uppers.ts';
  * `STORE_INVALID` for directories that are not ours and `STORE_LOCK_TIMEOUT` while another process recovers.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
+  const { backings, runOperation } = options;
+  const dataDir = writableDir(backings);
+  const readOnly = backings.filter(({ writable }) => !writable);
   const context: StoreContext = {
     options,
-    trash: createTrashCollector(options.runOperation, options.dataDir),
-    isPresent: createPresenceCheck(options.runOperation, options.dataDir),
+    dataDir,
+    trash: createTrashCollector(runOperation, dataDir),
+    locate: createLayerLocator(runOperation, backings),
+    locateReadOnly: createLayerLocator(runOperation, readOnly),
     stagings: { count: 0 },
     uppers: new Map(),
     leases: new Set(),
   };
+  for (const { dir } of readOnly) await runOperation('checkReadOnlyData', { dataDir: dir });
   const lock = await enterStore(context);
   options.checkpoint('store-opened');
   return {
-    dataDir: options.dataDir,
+    dataDir,
     ...mountShelf(options.stateDir),
     ...layersOf(context),
     ...imagesOf(context),
@@ -51,6 +57,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       lock.release();
     },
   };
+}
+
+function writableDir(backings: readonly LayerBacking[]): string {
+  const [backing, ...others] = backings.filter(({ writable }) => writable);
+  if (backing !== undefined && others.length === 0) return backing.dir;
+  const count = backings.filter(({ writable }) => writable).length;
+  throw new SealiftError('INTERNAL', `open store: expected one writable backing, got ${count}`);
 }
 
 function layersOf(context: StoreContext): Pick<Store, 'findLayer' | 'withLayer' | 'stageLayer' | 'rememberNeedsChain'> {

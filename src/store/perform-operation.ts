@@ -18,6 +18,8 @@ function perform(operation: StoreOperation): StoreResult {
   switch (operation.kind) {
     case 'prepareData':
       return DATA_OPERATIONS.prepareData(operation.request);
+    case 'checkReadOnlyData':
+      return DATA_OPERATIONS.checkReadOnlyData(operation.request);
     case 'listData':
       return DATA_OPERATIONS.listData(operation.request);
     case 'presentLayers':

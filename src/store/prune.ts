@@ -108,8 +108,8 @@ function isUnneeded(references: References, digest: Digest): boolean {
 }
 
 /** Deletes at once what is in the trash and adds to the tally what that gives back. */
-export async function emptyTrash({ options }: StoreContext, tally: RemovalTally): Promise<void> {
-  const { dataDir, runOperation } = options;
+export async function emptyTrash({ dataDir, options }: StoreContext, tally: RemovalTally): Promise<void> {
+  const { runOperation } = options;
   const before = await runOperation('measureTrash', { dataDir });
   const { failed } = await runOperation('emptyTrash', { dataDir });
   const left = failed > 0 ? await runOperation('measureTrash', { dataDir }) : 0;

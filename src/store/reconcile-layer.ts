@@ -5,21 +5,30 @@ import type { StoreContext } from './store-context.ts';
 import type { KnownLayer } from './types.ts';
 
 /** What is known of `key`; a record without its whole layer, or a layer without its record, is nothing. */
-export async function findLayer({ options, isPresent }: StoreContext, key: LayerKey): Promise<KnownLayer | undefined> {
-  const { stateDir, dataDir } = options;
-  const record = readLayerRecord(stateDir, key);
+export async function findLayer({ options, locate }: StoreContext, key: LayerKey): Promise<KnownLayer | undefined> {
+  const record = readLayerRecord(options.stateDir, key);
   if (record === undefined) return undefined;
   if (record.state === 'needs-chain') return { kind: 'needs-chain', record };
-  if (!(await isPresent({ key, bytes: record.image?.bytes }))) return undefined;
-  return { kind: 'published', layer: { record, path: dataPath.layer(dataDir, key) } };
+  const backing = await locate({ key, bytes: record.image?.bytes });
+  if (backing === undefined) return undefined;
+  return { kind: 'published', layer: { record, path: dataPath.layer(backing.dir, key) } };
 }
 
 /** The same under the lock of `key`: halves that a crash left are removed, so that nobody completes them unawares. */
 export async function reconcileLayer(context: StoreContext, key: LayerKey): Promise<KnownLayer | undefined> {
   const found = await findLayer(context, key);
   if (found !== undefined) return found;
-  const { stateDir, dataDir, runOperation } = context.options;
+  const { dataDir } = context;
+  const { stateDir, runOperation } = context.options;
   removeLayerRecord(stateDir, key);
   if (await runOperation('moveToTrash', { dataDir, area: 'layers', name: layerFileName(key) })) context.trash.start();
   return undefined;
+}
+
+/** True if the layer of `key` lies in a backing that is only read, where nothing can be removed. */
+export async function isReadOnly({ options, locateReadOnly }: StoreContext, key: LayerKey): Promise<boolean> {
+  if (options.backings.every(({ writable }) => writable)) return false;
+  const record = readLayerRecord(options.stateDir, key);
+  if (record === undefined) return false;
+  return (await locateReadOnly({ key, bytes: record.image?.bytes })) !== undefined;
 }

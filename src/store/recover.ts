@@ -10,7 +10,8 @@ import type { DataArea, DataListing } from './types.ts';
 
 /** With the store to ourselves: what another boot left is thrown away, and so is all that died half-done. */
 export async function recoverExclusively(context: StoreContext): Promise<void> {
-  const { stateDir, dataDir, bootId, durable, runOperation, findMountedUppers } = context.options;
+  const { dataDir } = context;
+  const { stateDir, bootId, durable, runOperation, findMountedUppers } = context.options;
   await runOperation('prepareData', { dataDir });
   const listing = await runOperation('listData', { dataDir });
   const lastBoot = readBootId(stateDir);
@@ -56,7 +57,8 @@ function unusedUppers({ options }: StoreContext, { uppers }: DataListing): reado
 
 /** Beside living neighbours: only what can be locked, and so has no owner. */
 export async function recoverShared(context: StoreContext): Promise<void> {
-  const { stateDir, dataDir, runOperation } = context.options;
+  const { dataDir } = context;
+  const { stateDir, runOperation } = context.options;
   claimLayout(stateDir, STATE_DIRECTORIES);
   await recoverUnlocked(context, await runOperation('listData', { dataDir }));
 }
@@ -93,7 +95,8 @@ async function reconcileHalves(context: StoreContext, listing: DataListing): Pro
 }
 
 async function trashAll(context: StoreContext, area: DataArea, names: readonly string[]): Promise<void> {
-  const { dataDir, runOperation } = context.options;
+  const { dataDir } = context;
+  const { runOperation } = context.options;
   for (const name of names) {
     if (await runOperation('moveToTrash', { dataDir, area, name })) context.trash.start();
   }

@@ -4,6 +4,7 @@ import { type DocumentPlace, listDocuments, removeDocument } from './documents.t
 import { findNeeded } from './find-needed.ts';
 import { listLayerRecords, removeLayerRecord } from './layer-record.ts';
 import type { HeldLock } from './lock-file.ts';
+import { isReadOnly } from './reconcile-layer.ts';
 import type { RemovalTally } from './removal-tally.ts';
 import { mountShelf, type StoreContext, tryLayerLock, tryUseLock } from './store-context.ts';
 import { readIndex } from './store-index.ts';
@@ -31,8 +32,8 @@ export async function removeUnneeded(
   }
 }
 
-async function listThings({ options }: StoreContext): Promise<readonly Thing[]> {
-  const { stateDir, dataDir, runOperation } = options;
+async function listThings({ dataDir, options }: StoreContext): Promise<readonly Thing[]> {
+  const { stateDir, runOperation } = options;
   const { layers } = await runOperation('listData', { dataDir });
   const present = layers.map(layerKeyOf).filter((key) => key !== undefined);
   const keys = new Set([...listLayerRecords(stateDir), ...present]);
@@ -74,11 +75,13 @@ function nameOf(thing: Thing): LayerKey | Digest {
 
 /** Its lock keeps away those who would take a record without a layer for what a crash left. */
 async function removeLayer(context: StoreContext, key: LayerKey, tally: RemovalTally): Promise<void> {
-  const { stateDir, dataDir, runOperation } = context.options;
+  const { dataDir } = context;
+  const { stateDir, runOperation } = context.options;
   const lock = tryLayerLock(stateDir, key);
   if (lock === undefined) return;
   try {
-    removeLayerRecord(stateDir, key);
+    // A layer of a read-only backing stays, and so does its record, without which it would be fetched again.
+    if (!(await isReadOnly(context, key))) removeLayerRecord(stateDir, key);
     const isMoved = await runOperation('moveToTrash', { dataDir, area: 'layers', name: layerFileName(key) });
     if (!isMoved) return;
     tally.layers.push(key);

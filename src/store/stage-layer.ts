@@ -19,7 +19,8 @@ export interface StagedKey {
 
 /** Begins a layer in a directory of its own, under a lock that tells others that its owner lives. */
 export async function stageLayer(context: StoreContext, staged: StagedKey): Promise<Staging> {
-  const { stateDir, dataDir, runOperation, checkpoint } = context.options;
+  const { dataDir } = context;
+  const { stateDir, runOperation, checkpoint } = context.options;
   const { name, lock } = nextStagingName(stateDir, context.stagings);
   try {
     const directory = await runOperation('makeStaging', { dataDir, name });
@@ -55,7 +56,8 @@ interface StagingPlace {
 }
 
 function staging(context: StoreContext, staged: StagedKey, place: StagingPlace): Staging {
-  const { dataDir, runOperation } = context.options;
+  const { dataDir } = context;
+  const { runOperation } = context.options;
   let isOpen = true;
 
   async function discard(): Promise<void> {
@@ -105,7 +107,8 @@ function assertFormat(key: LayerKey, image: LayerImage | undefined): void {
  * when a process without our lock has put its own tree there, verified as ours is; that one stays.
  */
 async function publishTree(context: StoreContext, staging: string, record: LayerRecord): Promise<boolean> {
-  const { stateDir, dataDir, durable, runOperation, checkpoint } = context.options;
+  const { dataDir } = context;
+  const { stateDir, durable, runOperation, checkpoint } = context.options;
   const { key } = record;
   writeLayerRecord(stateDir, record);
   checkpoint('record-written');

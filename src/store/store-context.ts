@@ -2,17 +2,21 @@ import { join } from 'node:path';
 import type { LayerKey } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
 import { STORE_LOCK, statePath } from './layout.ts';
+import type { LocateLayer } from './locate-layer.ts';
 import { type HeldLock, tryLockFile } from './lock-file.ts';
 import { listMounts } from './mount-record.ts';
-import type { PresenceCheck } from './presence-check.ts';
 import type { TrashCollector } from './trash-collector.ts';
 import type { Lease, MountShelf, StoreOptions } from './types.ts';
 
 /** What the parts of one open store share. */
 export interface StoreContext {
   readonly options: StoreOptions;
+  /** The directory of the writable backing. */
+  readonly dataDir: string;
   readonly trash: TrashCollector;
-  readonly isPresent: PresenceCheck;
+  readonly locate: LocateLayer;
+  /** Looks in the backings that are only read. */
+  readonly locateReadOnly: LocateLayer;
   /** How many stagings were begun. */
   readonly stagings: { count: number };
   /** Locks of the uppers that are being made, by id. */

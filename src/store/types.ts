@@ -171,6 +171,8 @@ export interface SoughtLayer {
 export interface StoreOperations {
   /** Makes the layout; throws `STORE_INVALID` for a directory that is not a backing of ours. */
   prepareData(request: { readonly dataDir: string }): void;
+  /** Throws `STORE_INVALID` for a directory that others could have planted layers in; changes nothing. */
+  checkReadOnlyData(request: { readonly dataDir: string }): void;
   listData(request: { readonly dataDir: string }): DataListing;
   /** Of these, the ones that lie there; images have to have their length. */
   presentLayers(request: { readonly dataDir: string; readonly layers: readonly SoughtLayer[] }): readonly LayerKey[];
@@ -213,11 +215,22 @@ export type RunStoreOperation = <Kind extends keyof StoreOperations>(
 /** Called at named moments, so that crash and tamper tests hit them exactly. */
 export type Checkpoint = (name: string) => void;
 
+/** A directory whose `layers` are those of a store. */
+export interface LayerBacking {
+  /** Absolute path. A writable backing is made with mode 0700 when absent. */
+  readonly dir: string;
+  /** False when layers are found here, but never made, replaced or removed. */
+  readonly writable: boolean;
+}
+
 export interface StoreOptions {
   /** Index, names and locks; in a guest always memory. Made with mode 0700 when absent. */
   readonly stateDir: string;
-  /** Layers, staging, uppers and trash: one file system. Made with mode 0700 when absent. */
-  readonly dataDir: string;
+  /**
+   * Where layers lie, searched in this order. Exactly one is writable; it also has staging, uppers and trash, all on one
+   * file system.
+   */
+  readonly backings: readonly LayerBacking[];
   /** Layers and index of another boot are thrown away; a durable store only forgets its mounts. */
   readonly bootId: string;
   /** Room that a pull must leave; of a small backing an eighth at most. */
@@ -247,6 +260,7 @@ export interface MountShelf {
 }
 
 export interface Store extends MountShelf {
+  /** The directory of the writable backing. */
   readonly dataDir: string;
 
   /** Without a lock: a layer that another process is publishing right now may or may not be found. */

@@ -8,7 +8,8 @@ import type { Upper } from './types.ts';
 
 /** The lock comes first: an upper without a lock, without a mount, has nobody. */
 export async function createUpper(context: StoreContext): Promise<Upper> {
-  const { stateDir, dataDir, runOperation } = context.options;
+  const { dataDir } = context;
+  const { stateDir, runOperation } = context.options;
   const id = randomBytes(16).toString('hex');
   const lock = tryUpperLock(stateDir, id);
   if (lock === undefined) throw new SealiftError('INTERNAL', `make upper ${id}: expected a new id, got one in use`);
@@ -27,7 +28,8 @@ export function settleUpper(context: StoreContext, id: string): void {
 }
 
 export async function trashUpper(context: StoreContext, id: string): Promise<boolean> {
-  const { dataDir, runOperation } = context.options;
+  const { dataDir } = context;
+  const { runOperation } = context.options;
   const isMoved = await runOperation('moveToTrash', { dataDir, area: 'uppers', name: assertUpperId(id) });
   if (isMoved) context.trash.start();
   settleUpper(context, id);
@@ -36,7 +38,8 @@ export async function trashUpper(context: StoreContext, id: string): Promise<boo
 
 /** See `Store.sweepUppers`. Records of mounts that are no more go even when their upper has gone already. */
 export async function sweepUppers(context: StoreContext): Promise<number> {
-  const { stateDir, dataDir, runOperation, findMountedUppers, sweepLayerMounts } = context.options;
+  const { dataDir } = context;
+  const { stateDir, runOperation, findMountedUppers, sweepLayerMounts } = context.options;
   const recorded = listMountIds(stateDir).filter(isUpperId);
   const { uppers } = await runOperation('listData', { dataDir });
   const ids = [...new Set([...recorded, ...uppers.filter(isUpperId)])];

@@ -115,7 +115,9 @@ describe('openStore', () => {
 
   it('names the failing disk', async () => {
     writeFileSync(scratch.join('file'), '');
-    await expectFailure('STORE_IO_FAILED', () => open({ dataDir: scratch.join('file/data') }));
+    await expectFailure('STORE_IO_FAILED', () =>
+      open({ backings: [{ dir: scratch.join('file/data'), writable: true }] }),
+    );
   });
 });
 

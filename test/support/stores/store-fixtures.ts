@@ -89,7 +89,7 @@ export function inlineRunner(before: (operation: StoreOperation) => void = () =>
 export function storeOptions(directory: string, change: Partial<StoreOptions> = {}): StoreOptions {
   return {
     stateDir: `${directory}/state`,
-    dataDir: `${directory}/data`,
+    backings: [{ dir: `${directory}/data`, writable: true }],
     bootId: BOOT,
     durable: false,
     lockTimeoutMs: 1_000,
