@@ -48,6 +48,9 @@ const ACL_ACCESS = Buffer.from(
 const NON_UTF8 = 'opt/names/caf\xe9-\xff\xfe';
 const LONG_NAME = `opt/names/${'deep/'.repeat(30)}${'n'.repeat(200)}`;
 
+/** Packages of many files, which the short runs do without: less than half of the files is left, and all that is rare. */
+export const MANY_FILES: readonly string[] = ['adwaita-icon-theme', 'perl-modules-5.36', 'ncurses-term', 'tzdata'];
+
 /** Builds the members of the four layers out of real Debian packages, all but those `without`. */
 export async function loadRichImage(without: readonly string[] = []): Promise<RichImage> {
   const packages = (await loadDebianFiles()).filter(({ name }) => !without.includes(name));

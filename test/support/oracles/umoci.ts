@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { mustRun } from '../machine/commands.ts';
 
 /** Copies an image out of a registry on loopback and unpacks it with tools that are not ours. Needs root. */
@@ -11,6 +12,7 @@ export async function unpackWithUmoci(reference: string, folder: string): Promis
     `docker://${reference}`,
     `oci:${layout}`,
   ];
+  mkdirSync(folder, { recursive: true });
   await mustRun('skopeo', copy);
   await mustRun('umoci', ['raw', 'unpack', '--image', layout, rootfs]);
   return rootfs;

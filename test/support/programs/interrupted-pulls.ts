@@ -43,10 +43,12 @@ export function interruptedCli(folder: string, reference: string, form: LayerFor
     pullAndKill: async (container, afterMs) => {
       const end = await runDoomedSealift(parameters(container), {
         ...options,
-        onStart: ({ pid, exitCode }) =>
-          setTimeout(() => {
-            if (pid !== undefined && exitCode === null) killGroup(pid);
-          }, afterMs),
+        onStart: (child) => {
+          const timer = setTimeout(() => {
+            if (child.pid !== undefined) killGroup(child.pid);
+          }, afterMs);
+          child.once('exit', () => clearTimeout(timer));
+        },
       });
       if (end !== 'SIGKILL' && end !== 0) throw new Error(`sealift pull: exit code ${end}`);
       return end === 'SIGKILL';
