@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from 'vitest';
-import type { VerityFacts } from '../../src/unpack/index.ts';
+import type { VerityFacts } from '../../src/unpack/erofs/types.ts';
 import { describeWith } from '../support/machine/needs.ts';
 import { bundleProgram } from '../support/podvm/bundle-program.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';

@@ -1,5 +1,5 @@
 export { deviceOf, readAttributes } from './copy-lower.ts';
-export { createDirectoryWriter, type DirectoryWriter, type DirectoryWriterOptions } from './directory-writer.ts';
+export { createDirectoryWriter, type DirectoryWriter } from './directory-writer.ts';
 export { createLowerView } from './lower-view.ts';
 export { toSystemPath } from './system-path.ts';
 export { describeWriteFailure } from './write-failure.ts';

@@ -1,10 +1,3 @@
 export { createErofsWriter } from './erofs-writer.ts';
-export type {
-  BlockFeed,
-  ErofsImage,
-  ErofsWriter,
-  ErofsWriterOptions,
-  VerityFacts,
-  VerityTreeWriter,
-} from './types.ts';
+export type { BlockFeed, ErofsWriter, VerityTreeWriter } from './types.ts';
 export { createVerityTreeWriter } from './verity-tree-writer.ts';

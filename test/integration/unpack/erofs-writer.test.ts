@@ -17,7 +17,8 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { lgetxattr, mount, umount } from '../../../src/platform/index.ts';
-import { createErofsWriter, type VerityFacts } from '../../../src/unpack/index.ts';
+import type { VerityFacts } from '../../../src/unpack/erofs/types.ts';
+import { createErofsWriter } from '../../../src/unpack/index.ts';
 import { contentOf, toEntry } from '../../support/builders/entries.ts';
 import {
   fsckImage,

@@ -1,7 +1,8 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type ByteString, toByteString } from '../../../src/bytes/index.ts';
 import { lgetxattr, llistxattr } from '../../../src/platform/index.ts';
-import type { EntrySink, EntryType, TarEntry } from '../../../src/unpack/index.ts';
+import type { EntrySink } from '../../../src/unpack/index.ts';
+import type { EntryType, TarEntry } from '../../../src/unpack/types.ts';
 import { type Bytes, type TarMember, toBuffer } from './tar-builder.ts';
 
 /** Bytes of a text given as UTF-8. */

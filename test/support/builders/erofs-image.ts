@@ -2,16 +2,14 @@ import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
 import type { ByteSink } from '../../../src/bytes/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { mount, umount } from '../../../src/platform/index.ts';
+import type { ErofsImage, ErofsWriterOptions, VerityFacts } from '../../../src/unpack/erofs/types.ts';
 import {
   type BlockFeed,
   createErofsWriter,
   createVerityTreeWriter,
-  type ErofsImage,
   type ErofsWriter,
-  type ErofsWriterOptions,
   type LayerFacts,
   readTar,
-  type VerityFacts,
 } from '../../../src/unpack/index.ts';
 import { mustRun } from '../machine/commands.ts';
 import { feed } from './entries.ts';

@@ -1,7 +1,8 @@
 import { type ByteSink, type ByteString, toByteString } from '../../../src/bytes/index.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/limits/index.ts';
-import type { EntrySink, TarEntry } from '../../../src/unpack/index.ts';
+import type { EntrySink } from '../../../src/unpack/index.ts';
 import { readTar } from '../../../src/unpack/tar/index.ts';
+import type { TarEntry } from '../../../src/unpack/types.ts';
 
 /** An entry as the strict reader gave it, with its whole content; xattr values as strings of bytes. */
 export interface ListedEntry extends Omit<TarEntry, 'xattrs'> {

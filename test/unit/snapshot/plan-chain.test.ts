@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { ByteString } from '../../../src/bytes/index.ts';
 import { planChain } from '../../../src/snapshot/plan-chain.ts';
-import type { LowerNode, LowerView } from '../../../src/unpack/index.ts';
+import type { LowerView } from '../../../src/unpack/index.ts';
+import type { LowerNode } from '../../../src/unpack/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 type Nodes = Readonly<Record<string, LowerNode['type'] | { readonly target: string }>>;

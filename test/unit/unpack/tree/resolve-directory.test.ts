@@ -1,8 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { ByteString } from '../../../../src/bytes/index.ts';
-import type { LowerNode, LowerView } from '../../../../src/unpack/index.ts';
+import type { LowerView } from '../../../../src/unpack/index.ts';
 import { resolveDirectory } from '../../../../src/unpack/tree/resolve-directory.ts';
 import { createDirectoryNode, type DirectoryNode, type TrieNode } from '../../../../src/unpack/tree/trie.ts';
+import type { LowerNode } from '../../../../src/unpack/types.ts';
 import { bytes } from '../../../support/builders/entries.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 
