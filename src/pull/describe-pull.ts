@@ -12,7 +12,7 @@ export interface FinishedPull {
   /** Undefined for a plain tree. */
   readonly layerFormat: LayerFormat['format'] | undefined;
   readonly warnings: readonly string[];
-  /** On the clock of `PullPorts.nowMs`. Cleaning up afterwards is not part of the pull's time. */
+  /** Measured by `PullPorts.nowMs`. Cleaning up afterwards is not part of the pull's time. */
   readonly finishedMs: number;
 }
 

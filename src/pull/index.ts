@@ -7,13 +7,9 @@ export { pullImage } from './pull-image.ts';
 export { chooseStoreFormat, type StoreBacking } from './store-backing.ts';
 export { sweepStore } from './sweep-store.ts';
 export type {
-  InspectedLayer,
   InspectResult,
-  InspectSummary,
-  LayerProgressState,
   ListedImage,
   ProgressEvent,
-  PulledLayer,
   PullRequest,
   PullResult,
   PullTarget,

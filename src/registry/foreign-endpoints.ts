@@ -5,7 +5,7 @@ import type { ImageSource } from './types.ts';
 
 /** Where a layer blob can be fetched: a registry, a mirror, or an address that the image names. */
 export interface BlobEndpoint {
-  /** For messages: host and repository, or the address that an image names. */
+  /** Shown in messages: host and repository, or the address that an image names. */
   readonly name: string;
   readonly source: Pick<ImageSource, 'blobRequest' | 'renewBlobRequest'>;
   /** How workers send their requests there. */

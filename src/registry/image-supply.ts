@@ -15,7 +15,7 @@ export interface SupplyOptions {
   readonly limits: ManifestLimits;
   /** Called once for each endpoint and code. */
   readonly onRemark: (sentence: string) => void;
-  /** For addresses that an image names for its foreign layers; undefined: these are not asked. */
+  /** The transport to addresses that an image names for its foreign layers; undefined: these are not asked. */
   readonly foreignTransport?: TransportSettings | undefined;
 }
 
@@ -41,7 +41,7 @@ class EndpointSupply implements ImageSupply {
   readonly #skipped: SkippedEndpoints;
   /** The one that gave the last manifest. */
   #preferred: SupplyEndpoint | undefined;
-  /** For each blob of which an endpoint had no good copy: the endpoints that are left. */
+  /** The endpoints that are left for each blob of which one had no good copy. */
   readonly #remaining = new Map<Digest, readonly BlobEndpoint[]>();
 
   constructor(endpoints: readonly SupplyEndpoint[], options: SupplyOptions) {

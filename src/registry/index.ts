@@ -1,19 +1,16 @@
 export { askHelper } from './ask-helper.ts';
-export { parseAuthFile, parseUserPassword } from './auth-file.ts';
+export { parseAuthFile } from './auth-file.ts';
 export { apiUrl, type MirrorApi, registryHost } from './connection.ts';
-export { credentialSourceFor, credentialsFor } from './credentials.ts';
+export { credentialSourceFor } from './credentials.ts';
 export { fallBackAnonymously } from './fall-back-anonymously.ts';
-export { createImageSupply, type SupplyEndpoint, type SupplyOptions } from './image-supply.ts';
-export { createRegistrySource, type RegistrySourceOptions } from './registry-source.ts';
+export { createImageSupply, type SupplyEndpoint } from './image-supply.ts';
+export { createRegistrySource } from './registry-source.ts';
 export type {
   AuthFile,
   BlobOffer,
-  CredentialHelper,
   CredentialSource,
   Credentials,
   FetchedDocument,
-  HelperEnd,
-  ImageSource,
   ImageSupply,
   LookUpCredentials,
   RegistryClock,

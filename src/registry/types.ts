@@ -13,7 +13,7 @@ export interface FetchedDocument {
 
 /** One repository of one registry. */
 export interface ImageSource {
-  /** By tag or digest; a digest is verified (`MANIFEST_DIGEST_MISMATCH`). Bounded by `maxManifestBytes`. */
+  /** Fetches by tag or digest; a digest is verified (`MANIFEST_DIGEST_MISMATCH`). Bounded by `maxManifestBytes`. */
   fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<FetchedDocument>;
   /**
    * Fetches a small blob whole and verifies its size and digest (`BLOB_SIZE_MISMATCH`, `BLOB_DIGEST_MISMATCH`). A larger

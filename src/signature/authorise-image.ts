@@ -75,7 +75,7 @@ export class AuthorizedImage {
   }
 }
 
-/** For the stages that act on an image: throws `INTERNAL` unless {@link authoriseImage} made the value. */
+/** Throws `INTERNAL` unless {@link authoriseImage} made the value; for the stages that act on an image. */
 export function assertAuthorized(value: unknown): asserts value is AuthorizedImage {
   if (!AuthorizedImage.isAuthorized(value)) {
     throw new SealiftError('INTERNAL', 'layers were asked for without an authorised image');

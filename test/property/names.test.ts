@@ -2,8 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { matchRegistry } from '../../src/config/index.ts';
 import { parseReference } from '../../src/oci/index.ts';
-import { type AuthFile, credentialsFor } from '../../src/registry/index.ts';
-import { matchScope, parsePolicy, scopeCandidates } from '../../src/signature/policy/index.ts';
+import { credentialsFor } from '../../src/registry/credentials.ts';
+import type { AuthFile } from '../../src/registry/index.ts';
+import { matchScope, parsePolicy } from '../../src/signature/policy/index.ts';
+import { scopeCandidates } from '../../src/signature/policy/match-scope.ts';
 
 /** Few letters, so that names have much in common. */
 const label = fc.stringMatching(/^[ab]{1,2}$/);

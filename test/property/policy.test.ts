@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SealiftError } from '../../src/errors/index.ts';
 import { parseReference, parseStrictJson } from '../../src/oci/index.ts';
-import { matchScope, parsePolicy, scopeCandidates } from '../../src/signature/policy/index.ts';
+import { matchScope, parsePolicy } from '../../src/signature/policy/index.ts';
+import { scopeCandidates } from '../../src/signature/policy/match-scope.ts';
 
 const label = fc.stringMatching(/^[a-z]{1,3}$/);
 const name = fc

@@ -12,7 +12,7 @@ import type { Policy, Requirements } from './types.ts';
 /** The one list of requirements that applies, and the policy entry that it belongs to. */
 export interface ScopeMatch {
   readonly requirements: Requirements;
-  /** For messages: `scope "…"` or `default`. */
+  /** Shown in messages: `scope "…"` or `default`. */
   readonly scope: string;
 }
 

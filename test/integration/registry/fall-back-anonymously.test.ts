@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Descriptor, parseDigest } from '../../../src/oci/index.ts';
-import { fallBackAnonymously, type ImageSource } from '../../../src/registry/index.ts';
+import { fallBackAnonymously } from '../../../src/registry/index.ts';
+import type { ImageSource } from '../../../src/registry/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 import { openSource } from '../../support/registries/registry-fixture.ts';

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { hashBytes } from '../../../src/oci/index.ts';
-import { createRegistrySource, type RegistrySourceOptions } from '../../../src/registry/index.ts';
+import { createRegistrySource } from '../../../src/registry/index.ts';
+import type { RegistrySourceOptions } from '../../../src/registry/registry-source.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 import { quickTransport } from '../../support/registries/http-fixture.ts';

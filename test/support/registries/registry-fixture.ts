@@ -1,5 +1,6 @@
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { type Credentials, createRegistrySource, type ImageSource } from '../../../src/registry/index.ts';
+import { type Credentials, createRegistrySource } from '../../../src/registry/index.ts';
+import type { ImageSource } from '../../../src/registry/types.ts';
 import type { FakeRegistry } from './fake-registry.ts';
 import { type QuickTransportOptions, quickTransport } from './http-fixture.ts';
 

@@ -2,9 +2,9 @@ import {
   type AuthorizedImage,
   authoriseImage,
   createKeyLoader,
-  type ImageCandidate,
   type PolicyChoice,
 } from '../../../src/signature/index.ts';
+import type { ImageCandidate } from '../../../src/signature/types.ts';
 import { memoryLoader } from '../resources/memory-loader.ts';
 
 /** Asks the gate about an image of which no signature was found, with a policy whose key files do not exist. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createProgress, renderLayer, renderLayers } from '../../../src/cli/progress.ts';
 import { parseDigest } from '../../../src/oci/index.ts';
-import type { LayerProgressState } from '../../../src/pull/index.ts';
+import type { LayerProgressState } from '../../../src/pull/types.ts';
 
 function layer(n: number, state: LayerProgressState = 'fetching', bytes = 500, total = 1000) {
   const digest = parseDigest(`sha256:${n.toString(16).padStart(12, '0').padEnd(64, '0')}`);

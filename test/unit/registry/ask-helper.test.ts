@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { toPlainError } from '../../../src/errors/index.ts';
-import { askHelper, type HelperEnd } from '../../../src/registry/index.ts';
+import { askHelper } from '../../../src/registry/index.ts';
+import type { HelperEnd } from '../../../src/registry/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const HELPER = { name: 'some', server: 'h.example:5000' };

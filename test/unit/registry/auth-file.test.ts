@@ -1,11 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type Credentials,
-  credentialSourceFor,
-  credentialsFor,
-  parseAuthFile,
-  parseUserPassword,
-} from '../../../src/registry/index.ts';
+import { parseUserPassword } from '../../../src/registry/auth-file.ts';
+import { credentialsFor } from '../../../src/registry/credentials.ts';
+import { type Credentials, credentialSourceFor, parseAuthFile } from '../../../src/registry/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const encode = (text: string) => Buffer.from(text).toString('base64');

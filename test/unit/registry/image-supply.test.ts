@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { type ErrorCode, SealiftError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { type Descriptor, hashBytes } from '../../../src/oci/index.ts';
-import { createImageSupply, type ImageSource } from '../../../src/registry/index.ts';
+import { createImageSupply } from '../../../src/registry/index.ts';
+import type { ImageSource } from '../../../src/registry/types.ts';
 import { configBound } from '../../support/builders/config-bound.ts';
 import { expectFailure } from '../../support/matchers.ts';
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseReference } from '../../../src/oci/index.ts';
-import { matchScope, matchTagScope, parsePolicy, scopeCandidates } from '../../../src/signature/policy/index.ts';
+import { matchScope, matchTagScope, parsePolicy } from '../../../src/signature/policy/index.ts';
+import { scopeCandidates } from '../../../src/signature/policy/match-scope.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 

@@ -7,12 +7,11 @@ import {
   authoriseImage,
   createKeyLoader,
   parsePolicy,
-  type RawDocument,
   signatureFinders,
 } from '../../../src/signature/index.ts';
 import type { Requirement } from '../../../src/signature/policy/index.ts';
 import { REQUIREMENT_KINDS, type RequirementKinds } from '../../../src/signature/requirement-kinds.ts';
-import type { EvaluationContext, PolicyVerdict, SignatureSearch } from '../../../src/signature/types.ts';
+import type { EvaluationContext, PolicyVerdict, RawDocument, SignatureSearch } from '../../../src/signature/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { memoryLoader } from '../../support/resources/memory-loader.ts';
 
