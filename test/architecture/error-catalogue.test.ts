@@ -8,7 +8,7 @@ import { listFiles, PROJECT_ROOT } from './source-files.ts';
 const codes = Object.keys(CODES) as ErrorCode[];
 const read = (path: string): string => readFileSync(join(PROJECT_ROOT, path), 'utf8');
 
-/** Codes that stand in quotes in one of `paths`. */
+/** Returns the codes that occur in quotes in one of `paths`. */
 function quotedCodes(paths: readonly string[]): Set<string> {
   return new Set(
     paths.flatMap((path) => [...read(path).matchAll(/['"]([A-Z][A-Z0-9_]+)['"]/g)].map(([, code = '']) => code)),

@@ -20,7 +20,7 @@ function textsBelow(folder: string, leftOut: string): readonly Text[] {
 const sources = textsBelow('src', 'src/limits/');
 const tests = textsBelow('test', 'test/architecture/');
 
-/** Their breach is a status or a closed connection for somebody else, and no error of ours that names them. */
+/** A breach of these limits gives a client a status or a closed connection, and no error that names the limit. */
 const ANSWERED_ON_THE_WIRE: ReadonlySet<LimitName> = new Set<LimitName>([
   'maxTtrpcMessageBytes',
   'maxTtrpcConnections',
@@ -36,7 +36,7 @@ const ANSWERED_ON_THE_WIRE: ReadonlySet<LimitName> = new Set<LimitName>([
 
 const refused = names.filter((name) => 'code' in LIMITS[name] && !ANSWERED_ON_THE_WIRE.has(name));
 
-/** Where a default counts, whatever is configured. */
+/** Files that may use a default whatever is configured. */
 const DEFAULTS_ALLOWED: Readonly<Record<string, string>> = {
   'src/config/settings.ts': 'it is where defaults come from',
   'src/config/schema.ts': 'it tells them to editors',

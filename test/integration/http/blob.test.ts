@@ -36,7 +36,7 @@ afterEach(async () => {
 
 const BLOBS = /\/blobs\//;
 
-/** For what a timeout ends; the limits are too short for anything else. */
+/** Limits for tests that end with a timeout. They are too short for all other tests. */
 async function beImpatient(): Promise<void> {
   await transport.close();
   transport = quickTransport({ clock, limits: IMPATIENT });
@@ -186,7 +186,7 @@ describe('streamBlob, a fault that another try cures', () => {
   });
 
   it('retries a name that does not resolve', async () => {
-    // Longer than a label may be, so that no name server is asked.
+    // The label is longer than the maximum, so that no name server is asked.
     const request = get(`http://${'x'.repeat(64)}.invalid/v2/`);
     await expectFailure('HTTP_UNAVAILABLE', () => transport.streamBlob(collecting(request, 1)));
     expect(clock.pauses).toHaveLength(DEFAULT_LIMITS.maxTries - 1);
@@ -309,7 +309,7 @@ describe('streamBlob and its writer', () => {
       return released;
     };
     const slow = transport.streamBlob({ ...collecting(request, big.length), write });
-    // Another download of the same bytes tells how long the server would have needed.
+    // Another download of the same bytes shows how long the server would have needed.
     await transport.streamBlob({ ...collecting(request, big.length), write: () => undefined });
     expect(registry.finishedResponses).toBe(1);
     release();

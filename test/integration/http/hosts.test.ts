@@ -31,7 +31,7 @@ interface AskingServer {
   readonly clients: (string | undefined)[];
 }
 
-/** A server that asks its clients for a certificate, and insists on one if need be. */
+/** A server that asks its clients for a certificate and, if configured, requires one. */
 async function start(
   options: { readonly insists?: boolean; readonly redirectTo?: () => string; readonly maxVersion?: SecureVersion } = {},
 ): Promise<AskingServer> {
@@ -58,7 +58,7 @@ async function start(
   return { host, origin: `https://${host}`, clients };
 }
 
-/** Each request over one transport, in turn; undefined for one that failed. */
+/** Sends the requests one after the other over one transport. Returns undefined for one that failed. */
 async function ask(hosts: readonly HostSettings[], urls: readonly string[], tlsVerify = true) {
   const clock = recordingClock();
   const settings = { tlsVerify, extraRoots: [], userAgent: 'test', hosts };
@@ -146,7 +146,7 @@ describe('a server that wants a certificate of its clients', () => {
     const { answers, hint } = await ask([{ host: mine.host, extraRoots: [certificates.authority] }], [mine.origin]);
     expect(answers).toEqual(['HTTP_UNAVAILABLE']);
     expect(mine.clients).toEqual([]);
-    // In TLS 1.3 the connection is open before the server has looked, and then simply ends.
+    // In TLS 1.3 the connection is open before the server has checked the certificate, and then simply ends.
     if (maxVersion === 'TLSv1.2') expect(hint).toContain('certs.d');
   });
 

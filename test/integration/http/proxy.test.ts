@@ -237,7 +237,7 @@ describe('each hop is decided on its own:', () => {
     const named = { https: proxy.url, http: proxy.url };
     const transport = open({ proxy: named });
     expect((await transport.fetchDocument(get(`${registry.origin}/v2/`), 1000)).status).toBe(200);
-    // The name leads nowhere without the proxy.
+    // Without the proxy, the name cannot be resolved.
     const exempt = open({ proxy: { ...named, noProxy: 'example' }, limits: { maxTries: 1 } });
     await expectFailure('HTTP_UNAVAILABLE', () => exempt.fetchDocument(get(secureUrl(registry)), 1000));
     expect(proxy.requests).toEqual([]);
@@ -335,7 +335,7 @@ describe('a proxy that fails', () => {
     const inside = fault.kind === 'cut';
     expect(error.message).toContain(`GET ${secureUrl(registry)}: ${inside ? 'through ' : ''}proxy ${proxy.host}: `);
     expect(error.context['proxy']).toBe(proxy.host);
-    // What breaks inside of the tunnel may be the fault of the server.
+    // A connection that breaks inside the tunnel may be the fault of the server.
     if (!inside) expect(error.hint).toContain('no_proxy');
     expect(clock.pauses).toEqual([500, 500]);
     expect(proxy.requests).toHaveLength(4);
@@ -394,7 +394,7 @@ describe('a proxy that fails', () => {
     expectNoCredentials(error);
     expect(clock.pauses).toEqual([]);
     await until(() => proxy.openConnections === 0);
-    // The same transport is none the worse for it.
+    // The same transport still works.
     expect((await transport.fetchDocument(get(secureUrl(registry)), 1000)).status).toBe(200);
   });
 

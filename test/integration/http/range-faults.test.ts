@@ -14,13 +14,13 @@ const MIB = 1024 * KIB;
 const BLOBS = /\/blobs\//;
 const BYTES = randomBytes(4 * MIB);
 
-/** A longer run brings its own counts. */
+/** A longer run sets its own counts. */
 function counts(numRuns: number) {
   const { numRuns: soak, interruptAfterTimeLimit = 45_000 } = fc.readConfigureGlobal();
   return { numRuns: soak ?? numRuns, interruptAfterTimeLimit };
 }
 
-/** What may come of it when it is not the blob. */
+/** Codes of the errors that are allowed instead of the blob. */
 const CODES = new Set(['HTTP_UNAVAILABLE', 'HTTP_RESPONSE_INVALID', 'BLOB_DIGEST_MISMATCH', 'BLOB_SIZE_MISMATCH']);
 
 const within = (bytes: number) => fc.integer({ min: 0, max: bytes });

@@ -18,7 +18,7 @@ import {
 
 const MIB = 1024 * 1024;
 const BLOB = randomBytes(5 * MIB);
-/** Room for three ranges: all others are asked for after the front has ended. */
+/** Memory for three ranges: all others are requested after the front has ended. */
 const NARROW = { maxRangedInFlightBytes: 1.5 * MIB };
 const BLOBS = /\/blobs\//;
 const REASON = new SealiftError('PULL_CANCELLED', 'enough of it');
@@ -43,7 +43,7 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise(setImmediate);
 }
 
-/** Downloads and compares. `onChunk` sees each chunk before it is kept. */
+/** Downloads the blob and compares it. `onChunk` gets each chunk before it is kept. */
 async function download(
   options: RangedTransportOptions = {},
   { onChunk, ...stream }: Partial<BlobStream> & { readonly onChunk?: (chunk: Uint8Array) => void } = {},
@@ -61,7 +61,7 @@ async function download(
 const fronts = () => registry.requests.filter(({ headers }) => FRONT.test(headers['range'] ?? ''));
 const ranges = () => askedRanges(registry.requests);
 
-/** Meets the ranges in the order in which they are asked for. */
+/** Applies the faults to the ranges in the order in which they are requested. */
 function injectIntoRanges(...actions: readonly FaultAction[]): void {
   for (const action of actions) registry.inject({ match: BLOBS, range: RANGE, action });
 }
@@ -140,7 +140,7 @@ describe('streamBlob in ranges', () => {
       },
     });
     await until(() => isHeld);
-    // Another blob passes in the meantime, as in a fetch thread.
+    // Another blob is fetched in the meantime, as in a fetch thread.
     const other = randomBytes(MIB);
     const otherUrl = `${registry.origin}/v2/team/app/blobs/${registry.addBlob(other)}`;
     await ranged.transport.streamBlob(collecting(get(otherUrl), other.length));

@@ -36,7 +36,7 @@ async function startProxy(options: SocksProxyOptions = {}): Promise<SocksProxy> 
   return opened.use(await SocksProxy.start(options));
 }
 
-/** Over TLS for names, or in the clear. */
+/** Starts a registry with https for names, or with plain http. */
 async function startRegistry(isSecure: boolean): Promise<FakeRegistry> {
   const registry = await startFakeRegistry(isSecure ? { tls: certificates.named } : {});
   opened.defer(() => registry.close());
@@ -95,7 +95,7 @@ describe('through a SOCKS proxy', () => {
     ['http://[fe80::]/', { kind: 'ipv6', host: 'fe800000000000000000000000000000', port: 80 }],
   ] as const)('%s is asked for as %j', async (url, question) => {
     const proxy = await startProxy({ odd: { to: 'request', bytes: [5, 2, 0, 1, 0, 0, 0, 0, 0, 0] } });
-    // Nobody is there, and nobody has to be.
+    // No server listens there, and none is needed.
     const nowhere = await startRegistry(false);
     proxy.routes.set(`${question.host}:${question.port}`, nowhere.port);
     await expectFailure('HTTP_PROXY_REFUSED', () => open(`socks5://${proxy.host}`).fetchDocument(get(url), 9));
@@ -289,7 +289,7 @@ describe('a SOCKS proxy that answers oddly', () => {
   });
 });
 
-/** 0.0.0.0 is this machine, and no address that is reached without a proxy. */
+/** 0.0.0.0 is this machine, but not one of the addresses that are reached without a proxy. */
 describeWith(['microsocks'], 'microsocks', () => {
   async function startMicrosocks(...parameters: readonly string[]): Promise<string> {
     const probe = createServer().listen(0, '127.0.0.1');

@@ -4,7 +4,7 @@ import { decidePace, FIRST_PACE, type Pace, slowDown } from '../../../src/http/p
 const MAX = 8;
 const WIRE_BOUND = 0.9;
 
-/** Windows whose throughput is what `bytesPerMs` gives for the connections of the moment. */
+/** Judges windows whose throughput is `bytesPerMs` of the current number of connections. */
 function live(
   windows: number,
   bytesPerMs: (connections: number) => number,

@@ -40,7 +40,7 @@ describe('the budget for ranges', () => {
     freeRangeBudget(taken, dead.share);
     freeRangeBudget(taken, dead.share);
     expect(all()).toBe(2);
-    // It may still be on its way out.
+    // The thread may still be ending.
     dead.budget.give(7);
     expect(all()).toBe(2);
   });

@@ -27,7 +27,7 @@ function segment(length: number): RangeSegment {
   return new RangeSegment({ start: 1_000, length, granted }, { budget, pool });
 }
 
-/** Delivers all that is complete. */
+/** Delivers all complete slices. */
 function drain(range: RangeSegment): Buffer {
   const parts: Buffer[] = [];
   for (let slice = range.next(); slice !== undefined; slice = range.next()) {

@@ -12,7 +12,7 @@ beforeEach(() => {
   meter.note(1_000);
 });
 
-/** The thread sleeps for a part of the time that passes. */
+/** Lets time pass, for part of which the thread is idle. */
 function pass(durationMs: number, sleptMs: number): void {
   nowMs += durationMs;
   idleMs += sleptMs;
