@@ -4,7 +4,7 @@ import { examineBundle, removeBundle } from './remove-bundle.ts';
 import type { BundleOperation, BundleOutcome } from './types.ts';
 import { writeBundle } from './write-bundle.ts';
 
-/** Synchronous, for a worker: plain data in, plain data out, refusals thrown. */
+/** Performs an operation in a worker. It is synchronous, takes and returns plain data, and throws refusals. */
 export function performBundleOperation(
   operation: BundleOperation,
   checkpoint: (name: string) => void = () => {},

@@ -26,7 +26,7 @@ export interface BlockDevice {
   readonly number: DeviceNumber;
   /** The kernel's name, such as `vda`. */
   readonly name: string;
-  /** `virtual`: backed by other devices, files or memory, such as dm and loop devices. */
+  /** `virtual`: made of other devices, files or memory, such as dm and loop devices. */
   readonly kind: 'disk' | 'partition' | 'virtual';
   readonly bytes: number;
   /** The size of a logical sector. */
@@ -34,7 +34,7 @@ export interface BlockDevice {
   readonly isReadOnly: boolean;
   /** A number that no other disk has had since the machine started; undefined before Linux 5.15. */
   readonly diskseq: string | undefined;
-  /** The names of the devices that use this one as their backing, such as mappings. */
+  /** The names of the devices on top of this one, such as mappings. */
   readonly holders: readonly string[];
 }
 

@@ -81,9 +81,9 @@ export function attachLoop(backing: BackingFile, index = new LoopIndex()): Attac
 }
 
 /**
- * Finds the loop devices that may show a file, by the file's name, so that devices of other programs are not opened;
- * its path would not do, since it may be one of another namespace or of a deleted file. All devices are listed once,
- * for the attaching of many files; while the index is in use, other processes must not attach these files.
+ * Finds the loop devices that may show a file by its name, so that devices of other programs are not opened. The path
+ * is not compared, because a device may show one of another namespace or of a deleted file. All devices are listed
+ * once, so that attaching many files is fast; while the index is in use, other processes must not attach these files.
  */
 export class LoopIndex {
   readonly #devices = new Map<string, string[]>();

@@ -17,7 +17,7 @@ export type Refusal = 'tooLarge' | 'overloaded';
 export interface FrameReaderOptions {
   readonly maxBytes: number;
   readonly budget: Budget;
-  /** Receives a whole frame and owns `data`; it must call `release` once it no longer needs them. */
+  /** Receives a whole frame and owns `data`; it must call `release` once it no longer needs the data. */
   readonly onFrame: (header: FrameHeader, data: Buffer, release: () => void) => void;
   /** Called once for a frame that is refused, as soon as that is known; the rest of the frame is skipped. */
   readonly onRefused: (header: FrameHeader, refusal: Refusal) => void;
