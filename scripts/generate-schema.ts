@@ -3,7 +3,9 @@
  * config/sealift.toml. Tests compare them with the tables.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { configurationJsonSchema, daemonJsonSchema, LIMIT_NAMES, snakeCase } from '../src/config/index.ts';
+import { daemonJsonSchema } from '../src/config/daemon/schema.ts';
+import { configurationJsonSchema } from '../src/config/schema.ts';
+import { LIMIT_NAMES, snakeCase } from '../src/config/settings.ts';
 import { LIMITS } from '../src/limits/index.ts';
 
 const LIMITS_TABLE = '[pull.limits]\n';

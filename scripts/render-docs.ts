@@ -1,4 +1,4 @@
-import { LIMIT_NAMES, snakeCase } from '../src/config/index.ts';
+import { LIMIT_NAMES, snakeCase } from '../src/config/settings.ts';
 import { CODES, type ErrorCode, KINDS } from '../src/errors/index.ts';
 import { LIMITS, type LimitName } from '../src/limits/index.ts';
 

@@ -20,7 +20,7 @@ const FLAGS: ReadonlyMap<SettingName, string> = new Map([
   ['log.level', '--debug'],
 ]);
 
-export interface ConfigurationPlaces {
+export interface ConfigurationInputs {
   /** The daemon's environment is the host's to choose, the CLI's is its user's. */
   readonly program: 'cli' | 'daemon';
   readonly flags: SettingValues;
@@ -36,7 +36,7 @@ function flagSource(flags: SettingValues): ConfigurationSource {
   return { class: 'measured', named: true, originOf, values: flags };
 }
 
-function environmentSources({ program, environment }: ConfigurationPlaces): ConfigurationSource[] {
+function environmentSources({ program, environment }: ConfigurationInputs): ConfigurationSource[] {
   const own: ConfigurationSource = {
     class: program === 'cli' ? 'measured' : 'unmeasured',
     named: false,
@@ -66,7 +66,7 @@ function fileSource(path: string, named: boolean): ConfigurationSource[] {
  * Flags, then the environment, then the file given with -c, then (CLI only) /etc/sealift/sealift.toml, then defaults.
  * Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`.
  */
-export function loadConfiguration(places: ConfigurationPlaces): Configuration {
+export function loadConfiguration(places: ConfigurationInputs): Configuration {
   const { program, flags, file, defaultFile = DEFAULT_FILE } = places;
   return resolveConfiguration([
     flagSource(flags),

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { SealiftError } from '../errors/index.ts';
-import type { LimitName } from '../limits/index.ts';
+import type { LimitName, Limits } from '../limits/index.ts';
 import { DEFAULTS, LIMIT_NAMES, SETTINGS } from './settings.ts';
 import type { Classified, Configuration, ConfigurationSource, SettingName, SettingValues } from './types.ts';
 
@@ -94,4 +94,9 @@ export function resolveConfiguration(sources: readonly ConfigurationSource[]): C
     },
     log: { level: pick(settled, 'log.level', DEFAULTS['log.level']) },
   };
+}
+
+/** Returns the limits as the rooms take them, without their origin: only measured sources can have set one. */
+export function limitsOf({ pull }: Pick<Configuration, 'pull'>): Limits {
+  return Object.fromEntries(Object.entries(pull.limits).map(([name, limit]) => [name, limit.value])) as Limits;
 }

@@ -1,5 +1,5 @@
 import { DEFAULT_LIMITS, LIMITS, type LimitName } from '../limits/index.ts';
-import type { LayerFormatChoice, LogLevel, SettingName, VerityMode } from './types.ts';
+import type { LayerFormatSetting, LogLevel, SettingName, VerityMode } from './types.ts';
 
 /**
  * Who may set a setting.
@@ -54,7 +54,7 @@ export const SETTINGS: ReadonlyMap<SettingName, Setting> = new Map<SettingName, 
 export const DEFAULTS = {
   'store.data': '/var/lib/sealift',
   'store.state': '/run/sealift',
-  'store.layer_format': 'auto' as LayerFormatChoice,
+  'store.layer_format': 'auto' as LayerFormatSetting,
   'store.verity': 'auto' as VerityMode,
   // Room for the containers' writable layers after a pull.
   'store.min_free_bytes': 64 * 1024 * 1024,

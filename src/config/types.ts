@@ -16,7 +16,7 @@ export interface Classified<T> {
 
 /** `auto`: EROFS where the kernel mounts it, as a probe of the store shows; directories elsewhere. */
 export const LAYER_FORMATS = ['auto', 'erofs', 'directory'] as const;
-export type LayerFormatChoice = (typeof LAYER_FORMATS)[number];
+export type LayerFormatSetting = (typeof LAYER_FORMATS)[number];
 
 /** `auto`: where the host can reach the layers, which is not so in memory and on the CLI's own disk. */
 export const VERITY_MODES = ['auto', 'always', 'never'] as const;
@@ -30,7 +30,7 @@ export interface SettingValues extends Partial<Record<`pull.limits.${LimitName}`
   readonly 'store.root'?: string;
   readonly 'store.data'?: string;
   readonly 'store.state'?: string;
-  readonly 'store.layer_format'?: LayerFormatChoice;
+  readonly 'store.layer_format'?: LayerFormatSetting;
   readonly 'store.verity'?: VerityMode;
   readonly 'store.min_free_bytes'?: number;
   readonly 'pull.policy'?: string;
@@ -64,7 +64,7 @@ export interface Configuration {
   readonly store: {
     readonly data: Classified<string>;
     readonly state: Classified<string>;
-    readonly layerFormat: Classified<LayerFormatChoice>;
+    readonly layerFormat: Classified<LayerFormatSetting>;
     readonly verity: Classified<VerityMode>;
     readonly minFreeBytes: Classified<number>;
   };

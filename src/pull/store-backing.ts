@@ -1,4 +1,4 @@
-import type { LayerFormatChoice as LayerFormatSetting, VerityMode } from '../config/index.ts';
+import type { LayerFormatSetting, VerityMode } from '../config/index.ts';
 import { chooseLayerFormat, type RunSnapshotOperation } from '../snapshot/index.ts';
 import type { LayerFormat } from './layer-format.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { matchRegistry } from '../../src/config/index.ts';
+import { matchRegistry } from '../../src/config/daemon/match-registry.ts';
 import { parseReference } from '../../src/oci/index.ts';
 import { credentialsFor } from '../../src/registry/credentials.ts';
 import type { AuthFile } from '../../src/registry/index.ts';

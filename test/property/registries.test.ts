@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { matchPrefix, mergeRegistries, parseRegistries, resolveEndpoints } from '../../src/config/index.ts';
+import { resolveEndpoints } from '../../src/config/index.ts';
+import { matchPrefix } from '../../src/config/registries/match-prefix.ts';
+import { mergeRegistries } from '../../src/config/registries/merge-registries.ts';
+import { parseRegistries } from '../../src/config/registries/parse-registries.ts';
 import { SealiftError } from '../../src/errors/index.ts';
 import { formatReference, parseReference, type Reference } from '../../src/oci/index.ts';
 

@@ -18,7 +18,7 @@ export interface ImagepullerContribution extends Contribution {
   readonly overrides: RegistryOverrides;
 }
 
-interface Place {
+interface RegistryTable {
   readonly path: string;
   readonly pattern: string;
 }
@@ -30,7 +30,7 @@ function refuse(path: string, problem: string): never {
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-function basic(username: string, password: string, { path, pattern }: Place): Credentials {
+function basic(username: string, password: string, { path, pattern }: RegistryTable): Credentials {
   // https://www.rfc-editor.org/rfc/rfc7617#section-2
   if (/[\u0000-\u001f\u007f]/.test(username + password)) {
     refuse(path, `registries.${pattern}: expected credentials without control characters`);
@@ -38,7 +38,7 @@ function basic(username: string, password: string, { path, pattern }: Place): Cr
   return { kind: 'basic', username, password };
 }
 
-function registryToken(token: string, { path, pattern }: Place): Credentials {
+function registryToken(token: string, { path, pattern }: RegistryTable): Credentials {
   // It becomes a header. https://www.rfc-editor.org/rfc/rfc6750#section-2.1
   if (!/^[\x21-\x7e]+$/.test(token)) {
     refuse(path, `registries.${pattern}.registrytoken: expected printable ASCII characters`);
@@ -46,7 +46,7 @@ function registryToken(token: string, { path, pattern }: Place): Credentials {
   return { kind: 'registry-token', token };
 }
 
-function decodePair(encoded: string, place: Place): Credentials {
+function decodePair(encoded: string, place: RegistryTable): Credentials {
   const compact = encoded.trim();
   const pair = Buffer.from(compact, 'base64').toString('utf8');
   const colon = pair.indexOf(':');
@@ -57,7 +57,7 @@ function decodePair(encoded: string, place: Place): Credentials {
   return basic(pair.slice(0, colon), pair.slice(colon + 1), place);
 }
 
-function credentialsOf(registry: ImagepullerRegistry, place: Place): Credentials | undefined {
+function credentialsOf(registry: ImagepullerRegistry, place: RegistryTable): Credentials | undefined {
   const { registrytoken, identitytoken, username, password = '', auth } = registry;
   if (registrytoken) return registryToken(registrytoken, place);
   if (identitytoken) return { kind: 'identity-token', token: identitytoken };
@@ -66,7 +66,7 @@ function credentialsOf(registry: ImagepullerRegistry, place: Place): Credentials
 }
 
 /** https://docs.edgeless.systems/contrast/howto/registry-authentication */
-function parseMirror(text: string, { path, pattern }: Place): HostMirror {
+function parseMirror(text: string, { path, pattern }: RegistryTable): HostMirror {
   const url = URL.parse(text);
   const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:';
   if (url === null || !isWeb || url.username + url.password + url.search + url.hash !== '') {
@@ -75,7 +75,7 @@ function parseMirror(text: string, { path, pattern }: Place): HostMirror {
   return { host: url.host, prefix: url.pathname.replace(/\/+$/, ''), insecure: url.protocol === 'http:' };
 }
 
-function overrideOf(registry: ImagepullerRegistry, place: Place): RegistryOverride {
+function overrideOf(registry: ImagepullerRegistry, place: RegistryTable): RegistryOverride {
   const certificates = registry['ca-certs'];
   return {
     class: 'unmeasured',
@@ -88,7 +88,7 @@ function overrideOf(registry: ImagepullerRegistry, place: Place): RegistryOverri
 }
 
 /** What is unknown could only help bytes arrive: without it a pull fails at the registry, and nothing else runs. */
-function registryWarnings(registry: ImagepullerRegistry, { path, pattern }: Place): string[] {
+function registryWarnings(registry: ImagepullerRegistry, { path, pattern }: RegistryTable): string[] {
   const place = `file ${path}: registries.${pattern}`;
   const unknown = Object.keys(registry).filter((key) => !REGISTRY_KEYS.includes(key));
   return unknown.map((key) => `${place}.${key}: unknown setting, ignored`);

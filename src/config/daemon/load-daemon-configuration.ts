@@ -7,7 +7,7 @@ import type { DaemonConfiguration } from './types.ts';
 /** Where Contrast's initdata processor unpacks what the host gave it. */
 export const DEFAULT_IMAGEPULLER_FILE = '/run/insecure-cfg/imagepuller.toml';
 
-export interface DaemonPlaces {
+export interface DaemonInputs {
   /** Given with -c; measured. */
   readonly file: string | undefined;
   readonly environment: Environment;
@@ -21,7 +21,7 @@ export interface DaemonPlaces {
  * Everything the daemon is told, read once. Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`; what only keeps
  * images from being pulled is in `pullObstacles`.
  */
-export function loadDaemonConfiguration(places: DaemonPlaces): DaemonConfiguration {
+export function loadDaemonConfiguration(places: DaemonInputs): DaemonConfiguration {
   const { file, environment, kernelCommandLine, imagepullerFile = DEFAULT_IMAGEPULLER_FILE } = places;
   const common = {
     what: 'configuration',

@@ -1,5 +1,6 @@
+import { SealiftError } from '../../errors/index.ts';
 import { locateResource } from '../../resources/index.ts';
-import type { PullObstacle } from './types.ts';
+import type { DaemonConfiguration, PullObstacle } from './types.ts';
 
 interface NamedDocument {
   readonly key: string;
@@ -7,7 +8,7 @@ interface NamedDocument {
   readonly origin: string;
 }
 
-/** The file that a key names, or why nothing can be pulled: what lies elsewhere must not silently be missing. */
+/** Returns the file that a key names, or the obstacle to pulls: a document that is elsewhere must not silently be missing. */
 export function locateDocument({ key, uri, origin }: NamedDocument): string | PullObstacle {
   const location = locateResource(uri);
   if (location.kind === 'file') return location.path;
@@ -17,4 +18,13 @@ export function locateDocument({ key, uri, origin }: NamedDocument): string | Pu
       : 'expected file:// and an absolute path';
   const hint = `put the document into the guest, in initdata or its root file system, and name it in ${key} as file:///path`;
   return { code: 'CONFIG_UNSUPPORTED', key, origin, reason, hint };
+}
+
+/** Returns what each pull is answered with, if the configuration asks for something that cannot be honoured. */
+export function obstacleError({ pullObstacles }: Pick<DaemonConfiguration, 'pullObstacles'>): SealiftError | undefined {
+  const [first, ...others] = pullObstacles;
+  if (first === undefined) return undefined;
+  const { code, key, origin, reason, hint } = first;
+  const more = others.length === 0 ? '' : ` (and ${others.map((other) => other.key).join(', ')})`;
+  return new SealiftError(code, `${origin}: ${key}: ${reason}${more}`, { hint, context: { key, origin } });
 }

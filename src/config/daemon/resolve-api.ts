@@ -2,11 +2,15 @@ import { SealiftError } from '../../errors/index.ts';
 import type { Environment } from '../parse-environment.ts';
 import type { Classified } from '../types.ts';
 import { DAEMON_DEFAULTS } from './defaults.ts';
-import { locateSocket } from './locate-socket.ts';
 import type { ParsedDaemonFile } from './parse-daemon-file.ts';
 import { parseHealthAddress } from './parse-health-address.ts';
 import { fromFile } from './resolve-volume.ts';
 import { API_SERVICES, type ApiConfiguration, type ApiSocket, type HealthAddress } from './types.ts';
+
+/** `unix:///run/x.sock` → `/run/x.sock` */
+function locateSocket(address: string): string {
+  return address.startsWith('unix://') ? address.slice('unix://'.length) : address;
+}
 
 function findSockets({ path, file }: ParsedDaemonFile): readonly ApiSocket[] | undefined {
   const refuse = (problem: string): never => {

@@ -10,7 +10,7 @@ import { type ImagepullerContribution, imagepullerContribution } from './imagepu
 import { kernelContribution } from './kernel-contribution.ts';
 import { type ParsedDaemonFile, parseDaemonFile } from './parse-daemon-file.ts';
 import { resolveApi } from './resolve-api.ts';
-import { assertPlacesApart, fromFile, resolveVolume } from './resolve-volume.ts';
+import { assertDirectoriesApart, fromFile, resolveVolume } from './resolve-volume.ts';
 import type { DaemonConfiguration, ImageRegistries } from './types.ts';
 
 interface TextOfFile {
@@ -79,7 +79,7 @@ export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfigurat
   ]);
   const base = resolveConfiguration(sources);
   const volume = resolveVolume(parsed, origin);
-  assertPlacesApart(volume, base.store.state);
+  assertDirectoriesApart(volume, base.store.state);
   const inlinePolicy = image?.image_security_policy_uri === undefined ? image?.image_security_policy : undefined;
   return {
     ...base,

@@ -72,7 +72,7 @@ function isInside(path: string, directory: string): boolean {
 }
 
 /** A mount over the index would hide it, and one over the other place would hide the layers that are there already. */
-export function assertPlacesApart(
+export function assertDirectoriesApart(
   { mountPoint, memoryMountPoint }: VolumeConfiguration,
   state: Classified<string>,
 ): void {

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, expect, it } from 'vitest';
-import { findRegistries, loadRegistries, resolveConfiguration, resolveEndpoints } from '../../../src/config/index.ts';
+import { findRegistries, loadRegistries, resolveEndpoints } from '../../../src/config/index.ts';
+import { resolveConfiguration } from '../../../src/config/resolve-configuration.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../../src/oci/index.ts';
 import { createResourceLoader } from '../../../src/resources/index.ts';

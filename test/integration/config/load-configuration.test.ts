@@ -1,23 +1,19 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  type ConfigurationPlaces,
-  configurationJsonSchema,
-  environmentName,
-  findAuthfiles,
-  loadConfiguration,
-  loadTextFile,
-  parseConfiguration,
-  resolveConfiguration,
-  SETTINGS,
-} from '../../../src/config/index.ts';
+import { findAuthfiles, loadConfiguration } from '../../../src/config/index.ts';
+import type { ConfigurationInputs } from '../../../src/config/load-configuration.ts';
+import { loadTextFile } from '../../../src/config/load-text-file.ts';
+import { parseConfiguration } from '../../../src/config/parse-configuration.ts';
+import { resolveConfiguration } from '../../../src/config/resolve-configuration.ts';
+import { configurationJsonSchema } from '../../../src/config/schema.ts';
+import { environmentName, SETTINGS } from '../../../src/config/settings.ts';
 import { LIMITS } from '../../../src/limits/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 let scratch: Scratch;
-let places: ConfigurationPlaces;
+let places: ConfigurationInputs;
 
 function file(name: string, text: string | Uint8Array): string {
   writeFileSync(scratch.join(name), text);
@@ -37,7 +33,7 @@ describe('loadConfiguration', () => {
     const named = file('named.toml', '[log]\nlevel = "debug"\n[store]\ndata = "/from-named"\nstate = "/from-named"');
     const environment = { SEALIFT_LOG_LEVEL: 'warn', SEALIFT_STORE_DATA: '/from-environment' };
     const all = { ...places, defaultFile, file: named, environment, flags: { 'log.level': 'error' } as const };
-    const level = (change: Partial<ConfigurationPlaces>) => loadConfiguration({ ...all, ...change }).log.level;
+    const level = (change: Partial<ConfigurationInputs>) => loadConfiguration({ ...all, ...change }).log.level;
     expect(level({})).toEqual({ value: 'error', class: 'measured', origin: 'flag --debug' });
     expect(level({ flags: {} })).toEqual({ value: 'warn', class: 'measured', origin: 'environment SEALIFT_LOG_LEVEL' });
     expect(level({ flags: {}, environment: {} }).origin).toBe(`file ${named}`);
@@ -50,7 +46,7 @@ describe('loadConfiguration', () => {
   it('takes the authfile from the flag, its own variable, then REGISTRY_AUTH_FILE, then the file', () => {
     const named = file('named.toml', '[pull]\nauthfile = "/file"');
     const environment = { SEALIFT_PULL_AUTHFILE: '/own', REGISTRY_AUTH_FILE: '/common' };
-    const authfile = (change: Partial<ConfigurationPlaces>) =>
+    const authfile = (change: Partial<ConfigurationInputs>) =>
       loadConfiguration({ ...places, file: named, environment, ...change }).pull.authfile.value;
     expect(authfile({ flags: { 'pull.authfile': '/flag' } })).toBe('/flag');
     expect(authfile({})).toBe('/own');
@@ -61,7 +57,7 @@ describe('loadConfiguration', () => {
   it('takes registries.conf from the flag, its own variable, then CONTAINERS_REGISTRIES_CONF, then the file', () => {
     const named = file('named.toml', '[pull]\nregistries_conf = "/file"\nregistries_conf_d = "/d"\ncerts_d = "/c"');
     const environment = { SEALIFT_PULL_REGISTRIES_CONF: '/own', CONTAINERS_REGISTRIES_CONF: 'common' };
-    const pullOf = (change: Partial<ConfigurationPlaces>) =>
+    const pullOf = (change: Partial<ConfigurationInputs>) =>
       loadConfiguration({ ...places, file: named, environment, ...change }).pull;
     const flags = { 'pull.registries_conf': '/flag' };
     expect(pullOf({ flags }).registriesConf).toMatchObject({ value: '/flag', origin: 'flag --registries-conf' });
@@ -73,7 +69,7 @@ describe('loadConfiguration', () => {
   });
 
   describe('takes proxies', () => {
-    const proxyOf = (environment: Readonly<Record<string, string>>, change: Partial<ConfigurationPlaces> = {}) =>
+    const proxyOf = (environment: Readonly<Record<string, string>>, change: Partial<ConfigurationInputs> = {}) =>
       loadConfiguration({ ...places, environment, ...change }).pull.proxy;
     const upper = { HTTPS_PROXY: 'http://s:1', HTTP_PROXY: 'http://p:2', NO_PROXY: 'a,b' };
     const lower = { https_proxy: 'http://t:1', http_proxy: 'http://q:2', no_proxy: 'c' };

@@ -1,18 +1,15 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  type DaemonPlaces,
-  daemonJsonSchema,
-  loadDaemonConfiguration,
-  resolveDaemonConfiguration,
-} from '../../../src/config/index.ts';
+import type { DaemonInputs } from '../../../src/config/daemon/load-daemon-configuration.ts';
+import { daemonJsonSchema } from '../../../src/config/daemon/schema.ts';
+import { loadDaemonConfiguration, resolveDaemonConfiguration } from '../../../src/config/index.ts';
 import { LIMITS } from '../../../src/limits/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 let scratch: Scratch;
-let places: DaemonPlaces;
+let places: DaemonInputs;
 
 function file(name: string, text: string): string {
   writeFileSync(scratch.join(name), text);

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findRegistries, loadRegistries, resolveConfiguration } from '../../../src/config/index.ts';
+import { findRegistries, loadRegistries } from '../../../src/config/index.ts';
+import { resolveConfiguration } from '../../../src/config/resolve-configuration.ts';
 import { createResourceLoader } from '../../../src/resources/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';

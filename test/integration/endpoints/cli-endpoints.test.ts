@@ -1,11 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  mergeRegistries,
-  parseRegistries,
-  resolveConfiguration,
-  type SettingValues,
-} from '../../../src/config/index.ts';
+import type { SettingValues } from '../../../src/config/index.ts';
+import { mergeRegistries } from '../../../src/config/registries/merge-registries.ts';
+import { parseRegistries } from '../../../src/config/registries/parse-registries.ts';
+import { resolveConfiguration } from '../../../src/config/resolve-configuration.ts';
 import { cliEndpoints, type EndpointContext } from '../../../src/endpoints/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { parseReference } from '../../../src/oci/index.ts';

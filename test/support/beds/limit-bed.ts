@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { type SettingValues, snakeCase } from '../../../src/config/index.ts';
+import type { SettingValues } from '../../../src/config/index.ts';
+import { snakeCase } from '../../../src/config/settings.ts';
 import type { LimitName } from '../../../src/limits/index.ts';
 import type { PullResult, PullTarget } from '../../../src/pull/index.ts';
 import { unmountBelow } from '../machine/mounts.ts';

@@ -1,4 +1,5 @@
-import { type DaemonConfiguration, type DaemonTexts, resolveDaemonConfiguration } from '../../../src/config/index.ts';
+import type { DaemonTexts } from '../../../src/config/daemon/resolve-daemon-configuration.ts';
+import { type DaemonConfiguration, resolveDaemonConfiguration } from '../../../src/config/index.ts';
 
 const NOTHING: DaemonTexts = { file: undefined, environment: {}, kernelCommandLine: '', imagepuller: undefined };
 

@@ -6,10 +6,10 @@ import {
   type Configuration,
   limitsOf,
   loadConfiguration,
-  NO_REGISTRIES,
   type Registries,
   type SettingValues,
 } from '../../../src/config/index.ts';
+import { NO_REGISTRIES } from '../../../src/config/registries/types.ts';
 import { cliEndpoints } from '../../../src/endpoints/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { type PullResult, pullImage, type StoreBacking } from '../../../src/pull/index.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { authfileCandidates } from '../../../src/config/index.ts';
+import { authfileCandidates } from '../../../src/config/find-authfiles.ts';
 
 describe('authfileCandidates', () => {
   it.each([

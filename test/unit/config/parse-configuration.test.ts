@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseConfiguration } from '../../../src/config/index.ts';
+import { parseConfiguration } from '../../../src/config/parse-configuration.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const VALID = `

@@ -3,13 +3,11 @@ import {
   assertCredentialsAllowed,
   assertTransportAllowed,
   type ConfigurationClass,
-  type ConfigurationSource,
-  DEFAULTS,
-  resolveConfiguration,
-  SETTINGS,
-  type SettingName,
   type SettingValues,
 } from '../../../src/config/index.ts';
+import { resolveConfiguration } from '../../../src/config/resolve-configuration.ts';
+import { DEFAULTS, SETTINGS } from '../../../src/config/settings.ts';
+import type { ConfigurationSource, SettingName } from '../../../src/config/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 function source(

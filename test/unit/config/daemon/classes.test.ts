@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  assertCredentialsAllowed,
-  assertTransportAllowed,
-  configureRegistry,
-  environmentName,
-  SETTINGS,
-} from '../../../../src/config/index.ts';
+import { assertCredentialsAllowed, assertTransportAllowed, configureRegistry } from '../../../../src/config/index.ts';
+import { environmentName, SETTINGS } from '../../../../src/config/settings.ts';
 import { type DaemonSample, resolveSample } from '../../../support/daemons/daemon-texts.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { matchRegistry } from '../../../../src/config/index.ts';
+import { matchRegistry } from '../../../../src/config/daemon/match-registry.ts';
 
 const SUFFIXES = ['.', '.com', '.example.com', '.some.example.com'];
 

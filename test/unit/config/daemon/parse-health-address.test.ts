@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { HealthAddress } from '../../../../src/config/index.ts';
+import type { HealthAddress } from '../../../../src/config/daemon/types.ts';
 import { resolveSample } from '../../../support/daemons/daemon-texts.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseKernelCommandLine } from '../../../../src/config/index.ts';
+import { parseKernelCommandLine } from '../../../../src/config/daemon/parse-kernel-command-line.ts';
 
 describe('parseKernelCommandLine', () => {
   it.each([

@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  API_SERVICES,
-  type DaemonConfiguration,
-  obstacleError,
-  resolveDaemonConfiguration,
-} from '../../../../src/config/index.ts';
+import { API_SERVICES } from '../../../../src/config/daemon/types.ts';
+import { type DaemonConfiguration, obstacleError, resolveDaemonConfiguration } from '../../../../src/config/index.ts';
 import { type DaemonSample, resolveSample } from '../../../support/daemons/daemon-texts.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { matchPrefix } from '../../../../src/config/index.ts';
+import { matchPrefix } from '../../../../src/config/registries/match-prefix.ts';
 
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 

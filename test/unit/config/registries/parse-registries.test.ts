@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { mergeRegistries, parseRegistries } from '../../../../src/config/index.ts';
+import { mergeRegistries } from '../../../../src/config/registries/merge-registries.ts';
+import { parseRegistries } from '../../../../src/config/registries/parse-registries.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 
 const parse = (text: string, dialect: 'containers' | 'image-rs' = 'containers') =>

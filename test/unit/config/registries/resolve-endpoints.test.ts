@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { mergeRegistries, NO_REGISTRIES, parseRegistries, resolveEndpoints } from '../../../../src/config/index.ts';
+import { resolveEndpoints } from '../../../../src/config/index.ts';
+import { mergeRegistries } from '../../../../src/config/registries/merge-registries.ts';
+import { parseRegistries } from '../../../../src/config/registries/parse-registries.ts';
+import { NO_REGISTRIES } from '../../../../src/config/registries/types.ts';
 import { formatReference, parseReference } from '../../../../src/oci/index.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 

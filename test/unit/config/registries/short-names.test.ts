@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { assertQualified, mergeRegistries, parseRegistries, resolveShortName } from '../../../../src/config/index.ts';
+import { assertQualified, resolveShortName } from '../../../../src/config/index.ts';
+import { mergeRegistries } from '../../../../src/config/registries/merge-registries.ts';
+import { parseRegistries } from '../../../../src/config/registries/parse-registries.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 
 const DIGEST = `sha256:${'0'.repeat(64)}`;

@@ -1,4 +1,0 @@
-/** `unix:///run/x.sock` → `/run/x.sock` */
-export function locateSocket(address: string): string {
-  return address.startsWith('unix://') ? address.slice('unix://'.length) : address;
-}
