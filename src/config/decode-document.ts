@@ -7,13 +7,13 @@ function isJson(text: string, path: string): boolean {
   return !path.endsWith('.toml') && text.trimStart().startsWith('{');
 }
 
-/** The parsers' messages quote the file, which may hold secrets, so only the first line and the place are kept. */
+/** The parsers' messages quote the file, which may hold secrets, so only line, column and the first sentence are kept. */
 export function describeSyntaxError(error: unknown): string {
   if (error instanceof TomlError) return `line ${error.line}, column ${error.column}: ${error.message.split('\n')[0]}`;
   return error instanceof Error ? error.message : String(error);
 }
 
-/** TOML or JSON by the file's ending, else by its first character; throws `CONFIG_FILE_INVALID`. */
+/** Decodes TOML or JSON, chosen by the file's ending, else by its first character. Throws `CONFIG_FILE_INVALID`. */
 export function decodeDocument(text: string, path: string): unknown {
   const json = isJson(text, path);
   try {

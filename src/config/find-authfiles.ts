@@ -4,12 +4,12 @@ import type { Environment } from './parse-environment.ts';
 const ABSENT: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP']);
 
 function under(directory: string | undefined, name: string): string[] {
-  // XDG base directories must be absolute; a relative one is to be ignored.
+  // XDG base directories must be absolute; a relative one is ignored.
   return directory?.startsWith('/') ? [`${directory}/${name}`] : [];
 }
 
 /**
- * Where the tools of containers/image look for credentials when no file is named, in their order.
+ * Returns where the tools of containers/image look for credentials when no file is named, in their order.
  * https://github.com/containers/image/blob/v5.36.2/docs/containers-auth.json.5.md
  */
 export function authfileCandidates(environment: Environment, uid: number): readonly string[] {
@@ -31,7 +31,7 @@ function isFile(path: string): boolean {
   }
 }
 
-/** Those of the candidates that exist. For the CLI only: in the guest, credentials come from named places. */
+/** Returns the candidates that exist. For the CLI only: in the guest, credentials come from files that are named. */
 export function findAuthfiles(environment: Environment, uid: number): readonly string[] {
   return authfileCandidates(environment, uid).filter(isFile);
 }

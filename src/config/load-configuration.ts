@@ -21,13 +21,13 @@ const FLAGS: ReadonlyMap<SettingName, string> = new Map([
 ]);
 
 export interface ConfigurationInputs {
-  /** The daemon's environment is the host's to choose, the CLI's is its user's. */
+  /** The host may choose the daemon's environment; that of the CLI is its user's. */
   readonly program: 'cli' | 'daemon';
   readonly flags: SettingValues;
   readonly environment: Environment;
   /** Given with -c. */
   readonly file: string | undefined;
-  /** Found by itself, by the CLI only; may be absent. */
+  /** Read without being named, by the CLI only; may be absent. */
   readonly defaultFile?: string;
 }
 
@@ -63,14 +63,15 @@ function fileSource(path: string, named: boolean): ConfigurationSource[] {
 }
 
 /**
- * Flags, then the environment, then the file given with -c, then (CLI only) /etc/sealift/sealift.toml, then defaults.
+ * Loads the configuration. The strongest source is the flags, then come the environment, the file given with -c, for the
+ * CLI /etc/sealift/sealift.toml, and the defaults.
  * Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`.
  */
-export function loadConfiguration(places: ConfigurationInputs): Configuration {
-  const { program, flags, file, defaultFile = DEFAULT_FILE } = places;
+export function loadConfiguration(inputs: ConfigurationInputs): Configuration {
+  const { program, flags, file, defaultFile = DEFAULT_FILE } = inputs;
   return resolveConfiguration([
     flagSource(flags),
-    ...environmentSources(places),
+    ...environmentSources(inputs),
     ...(file === undefined ? [] : fileSource(file, true)),
     ...(program === 'cli' ? fileSource(defaultFile, false) : []),
   ]);

@@ -1,10 +1,10 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { type ErrorCode, SealiftError } from '../errors/index.ts';
 
-/** What the reader is about to do, for messages, and the code of a failure. */
+/** A file to read, what it is, and the code of a failure. */
 export interface TextFile {
   readonly path: string;
-  /** `configuration`, `policy`, `credentials` */
+  /** Names the document in messages: `configuration`. */
   readonly what: string;
   readonly maxBytes: number;
   readonly code: ErrorCode;
@@ -28,8 +28,8 @@ function readWhole(fd: number, maxBytes: number): Buffer | undefined {
 }
 
 /**
- * The UTF-8 text of a file that the configuration names, at most `maxBytes`; undefined when `optional` and absent.
- * A pipe will do (`-c <(…)`).
+ * Returns the UTF-8 text of a file with at most `maxBytes`; undefined when it is `optional` and absent. A pipe is read to
+ * its end (`-c <(…)`). Reads synchronously: only a program that starts or reloads its configuration waits for it.
  */
 export function loadTextFile(file: TextFile & { readonly optional: true }): string | undefined;
 export function loadTextFile(file: TextFile): string;

@@ -4,7 +4,7 @@ import { type ConfigurationFile, checkConfiguration } from './schema.ts';
 import { LIMIT_NAMES, snakeCase } from './settings.ts';
 import type { SettingValues } from './types.ts';
 
-/** The values by the names of their settings. */
+/** Returns the values of a file by the names of their settings. */
 export function flattenTables({ store = {}, pull = {}, log = {} }: ConfigurationFile): SettingValues {
   const { limits = {}, proxy = {}, ...pullSettings } = pull;
   const entries: [string, unknown][] = [
@@ -14,13 +14,13 @@ export function flattenTables({ store = {}, pull = {}, log = {} }: Configuration
     ...LIMIT_NAMES.map((name): [string, unknown] => [`pull.limits.${name}`, limits[snakeCase(name)]]),
     ...Object.entries(log).map(([key, value]): [string, unknown] => [`log.${key}`, value]),
   ];
-  // The schema has just vouched for the type of each value.
+  // The schema has checked the type of each value.
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as SettingValues;
 }
 
 /**
- * Settings of a configuration file, TOML or JSON by its ending, else by its first character. Throws
- * `CONFIG_FILE_INVALID` with the path of the key that is unknown or wrong.
+ * Parses a configuration file, TOML or JSON by its ending, else by its first character. Throws `CONFIG_FILE_INVALID`
+ * with the path of the key that is unknown or wrong.
  */
 export function parseConfiguration(text: string, path: string): SettingValues {
   const checked = checkConfiguration(decodeDocument(text, path));

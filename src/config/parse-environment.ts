@@ -16,7 +16,7 @@ const SWITCHES: ReadonlySet<SettingName> = new Set([
   ...(['pull.tls_verify', 'pull.insecure_policy', 'pull.foreign_layer_urls'] as const),
 ]);
 
-/** Text → what the schema wants to see for this setting; text that does not fit stays text, and the schema refuses it. */
+/** Converts text to the type that the schema expects of a setting. Other text stays text, and the schema refuses it. */
 function fromText(setting: SettingName, text: string): unknown {
   if (SWITCHES.has(setting)) return BOOLEANS.get(text) ?? text;
   if (setting === 'pull.extra_root_certificates') return [text];
@@ -24,22 +24,22 @@ function fromText(setting: SettingName, text: string): unknown {
   return isNumber && /^[0-9]{1,16}$/.test(text) ? Number(text) : text;
 }
 
-/** The document in which `value` stands at the path of `setting`. */
+/** Returns a document in which `value` is at the path of `setting`. */
 function nest(setting: SettingName, value: unknown): unknown {
   return snakeCase(setting)
     .split('.')
     .reduceRight<unknown>((inner, key) => ({ [key]: inner }), value);
 }
 
-/** What is wrong with one value from outside a file; never what it says. */
+/** Returns what is wrong with a value that comes from outside a file, without quoting it; undefined: nothing. */
 export function checkSetting(setting: SettingName, value: unknown): string | undefined {
   const checked = checkConfiguration(nest(setting, value));
   return checked.ok ? undefined : checked.problem;
 }
 
 /**
- * Settings in `SEALIFT_*` variables. Other variables of that prefix are left alone: Kubernetes sets some for a service
- * called sealift. An empty variable is an unset one.
+ * Parses the settings in `SEALIFT_*` variables. Other variables with that prefix are ignored: Kubernetes sets some for a
+ * service called sealift. An empty variable counts as unset. Throws `CONFIG_FILE_INVALID`.
  */
 export function parseEnvironment(environment: Environment): SettingValues {
   const values: [SettingName, unknown][] = [];
@@ -52,14 +52,14 @@ export function parseEnvironment(environment: Environment): SettingValues {
     if (problem !== undefined) throw new SealiftError('CONFIG_FILE_INVALID', `environment ${variable}: ${problem}`);
     values.push([setting, value]);
   }
-  // The schema has just vouched for the type of each value.
+  // The schema has checked the type of each value.
   return Object.fromEntries(values) as SettingValues;
 }
 
-/** For what has no proxy of its own. https://curl.se/docs/manpage.html#ENVIRONMENT */
+/** The variables for schemes without a proxy of their own. https://curl.se/docs/manpage.html#ENVIRONMENT */
 const ALL_PROXY: readonly string[] = ['ALL_PROXY', 'all_proxy'];
 
-/** What other tools read too; the first of several names wins. https://pkg.go.dev/golang.org/x/net/http/httpproxy#FromEnvironment */
+/** Variables that other tools read as well; the first one that is set counts. https://pkg.go.dev/golang.org/x/net/http/httpproxy#FromEnvironment */
 const COMMON_VARIABLES: ReadonlyMap<SettingName, readonly string[]> = new Map<SettingName, readonly string[]>([
   ['pull.authfile', ['REGISTRY_AUTH_FILE']],
   ['pull.registries_conf', ['CONTAINERS_REGISTRIES_CONF']],
@@ -70,7 +70,7 @@ const COMMON_VARIABLES: ReadonlyMap<SettingName, readonly string[]> = new Map<Se
 
 const FILES: ReadonlySet<SettingName> = new Set(['pull.authfile', 'pull.registries_conf']);
 
-/** In CGI, which has REQUEST_METHOD, HTTP_PROXY is a header of the request. https://httpoxy.org */
+/** Under CGI, which sets REQUEST_METHOD, HTTP_PROXY is a header of the request. https://httpoxy.org */
 function isForged(variable: string, environment: Environment): boolean {
   return variable === 'HTTP_PROXY' && Boolean(environment['REQUEST_METHOD']);
 }
@@ -80,13 +80,13 @@ export interface CommonSetting {
   readonly values: SettingValues;
 }
 
-/** Settings in variables that are not ours alone. An empty variable is an unset one. */
+/** Parses the settings in variables that other tools read as well. Throws `CONFIG_FILE_INVALID`. */
 export function parseCommonEnvironment(environment: Environment): readonly CommonSetting[] {
   return [...COMMON_VARIABLES].flatMap(([setting, names]) => {
     const variable = names.find((name) => environment[name] && !isForged(name, environment));
     if (variable === undefined) return [];
     const value = environment[variable];
-    // Files may be given by a relative path there.
+    // Other tools accept relative paths there.
     const problem = FILES.has(setting) ? undefined : checkSetting(setting, value);
     if (problem !== undefined) throw new SealiftError('CONFIG_FILE_INVALID', `environment ${variable}: ${problem}`);
     return [{ variable, values: { [setting]: value } as SettingValues }];

@@ -16,7 +16,7 @@ function assertMaySet(source: ConfigurationSource, setting: SettingName): void {
     throw new SealiftError('CONFIG_CLASS_REFUSED', message, { context });
   }
   if (rule.settableBy === 'named' && !source.named) {
-    const message = `${origin}: ${setting}: expected a place that somebody named: ${rule.reason}`;
+    const message = `${origin}: ${setting}: expected a flag or a file given with -c: ${rule.reason}`;
     throw new SealiftError('CONFIG_CLASS_REFUSED', message, {
       context,
       hint: 'use --policy or --insecure-policy, or name the configuration file with -c',
@@ -24,7 +24,7 @@ function assertMaySet(source: ConfigurationSource, setting: SettingName): void {
   }
 }
 
-/** `store.root` stands for two settings, so that the stronger source wins whichever way it says it. */
+/** Replaces `store.root` by the two settings that it sets, so that the stronger source wins for each of them. */
 function expandRoot(values: SettingValues): SettingValues {
   const { 'store.root': root, ...rest } = values;
   return root === undefined
@@ -39,7 +39,7 @@ function apply(settled: Settled, source: ConfigurationSource): void {
     const origin = source.originOf('pull.insecure_policy');
     throw new SealiftError('CONFIG_FILE_INVALID', `${origin}: expected policy or insecure_policy, got both`);
   }
-  // A stronger source's policy ends a weaker one's insecure_policy, and the other way round.
+  // The policy of a stronger source cancels insecure_policy of a weaker one, and the reverse.
   if (given['pull.policy'] !== undefined) settled.delete('pull.insecure_policy');
   if (given['pull.insecure_policy'] === true) settled.delete('pull.policy');
   for (const [name, value] of Object.entries(expandRoot(given))) {
@@ -49,15 +49,15 @@ function apply(settled: Settled, source: ConfigurationSource): void {
   }
 }
 
-/** Each value was checked by the schema that its source was parsed with, so `T` is what the setting's type says. */
+/** The schema of each source has checked its values, so `T` is the type of the setting. */
 function pick<T>(settled: Settled, setting: SettingName, fallback: T): Classified<T> {
   const found = settled.get(setting) as Classified<T> | undefined;
   return found ?? { value: fallback, class: 'measured', origin: 'default' };
 }
 
 /**
- * One configuration of several sources, the strongest first. A measured value always wins over an unmeasured one;
- * throws `CONFIG_CLASS_REFUSED` when a source sets what it must not.
+ * Makes one configuration of several sources, the strongest first. A measured value always wins over an unmeasured one.
+ * Throws `CONFIG_CLASS_REFUSED` when a source sets what it must not, and `CONFIG_FILE_INVALID`.
  */
 export function resolveConfiguration(sources: readonly ConfigurationSource[]): Configuration {
   const settled: Settled = new Map();

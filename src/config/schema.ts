@@ -8,7 +8,7 @@ export const certificate = z.string().regex(/-----BEGIN CERTIFICATE-----/, 'expe
 export const count = z.int().min(1);
 function limit(name: LimitName): z.ZodInt {
   const { least, greatest } = boundsOf(name);
-  // What one may write at all is what `z.int` says.
+  // `z.int` bounds what can be written at all.
   const number = least === 1 ? count : z.int().min(least, `expected at least ${least}`);
   return greatest === Number.MAX_SAFE_INTEGER ? number : number.max(greatest, `expected at most ${greatest}`);
 }
@@ -25,21 +25,26 @@ const limits = z.strictObject(
 );
 
 const store = z.strictObject({
-  root: absolutePath.optional().describe('Puts data and state into folders of these names below this one.'),
-  data: absolutePath.optional().describe('Where layers and writable uppers lie.'),
-  state: absolutePath.optional().describe('Where index, names and locks lie; guest memory.'),
-  layer_format: z.enum(LAYER_FORMATS).optional().describe('One image file a layer, or one directory.'),
+  root: absolutePath
+    .optional()
+    .describe('The directory with the folders `data` and `state`, in place of both settings.'),
+  data: absolutePath.optional().describe('The directory of layers and writable uppers.'),
+  state: absolutePath.optional().describe('The directory of index, names and locks; guest memory.'),
+  layer_format: z
+    .enum(LAYER_FORMATS)
+    .optional()
+    .describe('Whether a layer is kept as one image file or as one directory.'),
   verity: z.enum(VERITY_MODES).optional().describe('Whether a dm-verity tree is written behind each layer image.'),
   min_free_bytes: z
     .int()
     .min(0)
     .optional()
-    .describe('A pull that would leave less room than this is refused; of a small store an eighth at most.'),
+    .describe('Bytes that a pull leaves free, or is refused; in a small store at most an eighth of it.'),
 });
 
 /**
- * Says nothing of credentials, which may stand in it. Without a scheme it is http. SOCKS 4 is refused by a code of its
- * own when a request would need it.
+ * A URL without a scheme means http. The message quotes nothing, because the URL may hold credentials. SOCKS 4 is refused
+ * with a code of its own when a request would need it.
  */
 export const proxyUrl = z
   .string()
@@ -49,8 +54,8 @@ export const proxyUrl = z
   );
 
 const proxy = z.strictObject({
-  https: proxyUrl.optional().describe('The proxy that https goes through, in a tunnel.'),
-  http: proxyUrl.optional().describe('The proxy that plain http goes through.'),
+  https: proxyUrl.optional().describe('The proxy for https, which goes through it in a tunnel.'),
+  http: proxyUrl.optional().describe('The proxy for plain http.'),
   no_proxy: z.string().optional().describe('Hosts, domains, addresses and networks that are reached without a proxy.'),
 });
 
@@ -58,41 +63,42 @@ const pull = z.strictObject({
   policy: absolutePath.optional().describe('The policy.json that decides which images run.'),
   insecure_policy: z.boolean().optional().describe('Runs any image that no policy denies.'),
   authfile: absolutePath.optional().describe('Credentials in the auth.json format.'),
-  tls_verify: z.boolean().optional().describe('False: registries may use http or certificates nobody vouches for.'),
-  extra_root_certificates: z.array(certificate).optional().describe('PEM certificates beside the system’s roots.'),
-  registries_conf: absolutePath
+  tls_verify: z.boolean().optional().describe('False: registries may use http, and certificates are not verified.'),
+  extra_root_certificates: z
+    .array(certificate)
     .optional()
-    .describe('A registries.conf: mirrors, other places of names, what is blocked.'),
-  registries_conf_d: absolutePath.optional().describe('A directory with drop-ins to it.'),
+    .describe('PEM certificates that are trusted in addition to the roots of the system.'),
+  registries_conf: absolutePath.optional().describe('A registries.conf: mirrors, other locations, what is blocked.'),
+  registries_conf_d: absolutePath.optional().describe('A directory with drop-ins of registries.conf.'),
   certs_d: absolutePath.optional().describe('A directory with a folder HOST[:PORT] of certificates for each registry.'),
-  platform: z.string().min(1).optional().describe('OS/ARCH[/VARIANT] chosen from an index.'),
+  platform: z.string().min(1).optional().describe('OS/ARCH[/VARIANT] to choose from an index.'),
   foreign_layer_urls: z
     .boolean()
     .optional()
-    .describe('True: foreign layers that a registry lacks come from the https addresses that their manifest names.'),
-  proxy: proxy.optional().describe('The way to the registries where it leads over a proxy.'),
-  limits: limits.optional().describe('Bounds on untrusted input.'),
+    .describe('True: foreign layers that a registry lacks are fetched from the https addresses in their manifest.'),
+  proxy: proxy.optional().describe('Proxies between this machine and the registries.'),
+  limits: limits.optional().describe('Limits on untrusted input.'),
 });
 
 const log = z.strictObject({
   level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).optional(),
 });
 
-/** A configuration file of Sealift; unknown keys are errors. */
+/** The configuration file of Sealift. Unknown keys are errors. */
 export const configurationSchema = z
   .strictObject({ store: store.optional(), pull: pull.optional(), log: log.optional() })
   .meta({ title: 'Sealift configuration' });
 
 export type ConfigurationFile = z.output<typeof configurationSchema>;
 
-/** For editors; config/schema/sealift.schema.json is this. */
+/** Returns the JSON Schema for editors, config/schema/sealift.schema.json. */
 export function configurationJsonSchema(): unknown {
   return z.toJSONSchema(configurationSchema);
 }
 
 export type Checked<T> = { readonly ok: true; readonly file: T } | { readonly ok: false; readonly problem: string };
 
-/** The first thing that is wrong, as `pull.limits.max_layers: …`, or the file. */
+/** Returns the file, or the first thing that is wrong with it: `pull.limits.max_layers: …`. */
 export function checkDocument<T>(schema: z.ZodType<T>, raw: unknown): Checked<T> {
   const result = schema.safeParse(raw);
   if (result.success) return { ok: true, file: result.data };

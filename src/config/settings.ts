@@ -2,12 +2,12 @@ import { DEFAULT_LIMITS, LIMITS, type LimitName } from '../limits/index.ts';
 import type { LayerFormatSetting, LogLevel, SettingName, VerityMode } from './types.ts';
 
 /**
- * Who may set a setting.
+ * The sources that may set a setting.
  *
- * - `named`: measured places that somebody named; never one that is found by itself.
- * - `measured`: any measured place.
- * - `any`: unmeasured places too, since the setting only helps bytes arrive. Whether a pull may use an unmeasured value
- *   depends on how its image is proven: see `assertTransportAllowed`.
+ * - `named`: measured sources that the user named, such as a flag or a file given with -c; never the default file.
+ * - `measured`: all measured sources.
+ * - `any`: unmeasured sources too, because the setting only helps bytes arrive. Whether a pull may use an unmeasured
+ *   value depends on the proof of its image: see `assertTransportAllowed`.
  */
 export type SettableBy = 'named' | 'measured' | 'any';
 
@@ -21,18 +21,18 @@ const BASE = {
   'store.data': { settableBy: 'measured', reason: 'layers would lie where the host chose' },
   'store.state': { settableBy: 'measured', reason: 'the index must lie in guest memory' },
   'store.layer_format': { settableBy: 'measured', reason: 'an encrypted store must not hold directories' },
-  'store.verity': { settableBy: 'measured', reason: 'it is what the host cannot change layers behind' },
+  'store.verity': { settableBy: 'measured', reason: 'it keeps the host from changing layers' },
   'store.min_free_bytes': { settableBy: 'measured', reason: 'a resource limit' },
   'pull.policy': { settableBy: 'named', reason: 'it decides which images run' },
   'pull.insecure_policy': { settableBy: 'named', reason: 'it decides which images run' },
   'pull.authfile': { settableBy: 'measured', reason: 'it would pick the measured credentials that are sent' },
-  'pull.tls_verify': { settableBy: 'any', reason: 'bytes of a proven image may come over any wire' },
-  'pull.extra_root_certificates': { settableBy: 'any', reason: 'bytes of a proven image may come from anyone' },
-  'pull.proxy.https': { settableBy: 'any', reason: 'bytes of a proven image may come over any wire' },
-  'pull.proxy.http': { settableBy: 'any', reason: 'bytes of a proven image may come over any wire' },
-  'pull.proxy.no_proxy': { settableBy: 'any', reason: 'bytes of a proven image may come over any wire' },
-  'pull.registries_conf': { settableBy: 'measured', reason: 'it blocks registries and gives names other places' },
-  'pull.registries_conf_d': { settableBy: 'measured', reason: 'it blocks registries and gives names other places' },
+  'pull.tls_verify': { settableBy: 'any', reason: 'bytes of a proven image may come over any connection' },
+  'pull.extra_root_certificates': { settableBy: 'any', reason: 'bytes of a proven image may come from any server' },
+  'pull.proxy.https': { settableBy: 'any', reason: 'bytes of a proven image may come over any connection' },
+  'pull.proxy.http': { settableBy: 'any', reason: 'bytes of a proven image may come over any connection' },
+  'pull.proxy.no_proxy': { settableBy: 'any', reason: 'bytes of a proven image may come over any connection' },
+  'pull.registries_conf': { settableBy: 'measured', reason: 'it blocks registries and gives names other locations' },
+  'pull.registries_conf_d': { settableBy: 'measured', reason: 'it blocks registries and gives names other locations' },
   'pull.certs_d': { settableBy: 'measured', reason: 'it would pick the client certificates that are shown' },
   'pull.platform': { settableBy: 'measured', reason: 'it decides which image of an index runs' },
   'pull.foreign_layer_urls': { settableBy: 'measured', reason: 'the guest would ask any address that an image names' },
@@ -41,7 +41,7 @@ const BASE = {
 
 export const LIMIT_NAMES = Object.keys(LIMITS) as readonly LimitName[];
 
-/** Every setting with who may set it. The loader refuses what is not in this table. */
+/** Every setting with the sources that may set it. The loader refuses a setting that is not in this table. */
 export const SETTINGS: ReadonlyMap<SettingName, Setting> = new Map<SettingName, Setting>([
   ...(Object.entries(BASE) as [SettingName, Setting][]),
   ...LIMIT_NAMES.map((name): [SettingName, Setting] => [
@@ -50,13 +50,13 @@ export const SETTINGS: ReadonlyMap<SettingName, Setting> = new Map<SettingName, 
   ]),
 ]);
 
-/** What holds when nobody says otherwise. */
+/** The values of settings that no source sets. */
 export const DEFAULTS = {
   'store.data': '/var/lib/sealift',
   'store.state': '/run/sealift',
   'store.layer_format': 'auto' as LayerFormatSetting,
   'store.verity': 'auto' as VerityMode,
-  // Room for the containers' writable layers after a pull.
+  // Space for the containers' writable layers after a pull.
   'store.min_free_bytes': 64 * 1024 * 1024,
   'pull.insecure_policy': false,
   'pull.tls_verify': true,

@@ -1,12 +1,12 @@
 import type { LimitName } from '../limits/index.ts';
 
 /**
- * `measured`: the guest's owner chose it (initdata, verified rootfs, the CLI user). `unmeasured`: the host may have
- * chosen it.
+ * `measured`: the owner of the guest chose the value (initdata, verified rootfs, the CLI user). `unmeasured`: the host may
+ * have chosen it.
  */
 export type ConfigurationClass = 'measured' | 'unmeasured';
 
-/** A value that remembers who set it. */
+/** A value with the class and the name of the source that set it. */
 export interface Classified<T> {
   readonly value: T;
   readonly class: ConfigurationClass;
@@ -14,19 +14,19 @@ export interface Classified<T> {
   readonly origin: string;
 }
 
-/** `auto`: EROFS where the kernel mounts it, as a probe of the store shows; directories elsewhere. */
+/** `auto`: EROFS images where a probe of the store shows that the kernel mounts them, directories elsewhere. */
 export const LAYER_FORMATS = ['auto', 'erofs', 'directory'] as const;
 export type LayerFormatSetting = (typeof LAYER_FORMATS)[number];
 
-/** `auto`: where the host can reach the layers, which is not so in memory and on the CLI's own disk. */
+/** `auto`: a tree is written where the host can reach the layers; it cannot in memory and on the CLI's own disk. */
 export const VERITY_MODES = ['auto', 'always', 'never'] as const;
 export type VerityMode = (typeof VERITY_MODES)[number];
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-/** Value of each setting by its path in the file; the limits are `pull.limits.<name>`. */
+/** The values of settings by their paths in the file; limits are `pull.limits.<name>`. */
 export interface SettingValues extends Partial<Record<`pull.limits.${LimitName}`, number>> {
-  /** Sets data and state to the folders of these names inside. */
+  /** Sets `store.data` and `store.state` to the folders of these names in it. */
   readonly 'store.root'?: string;
   readonly 'store.data'?: string;
   readonly 'store.state'?: string;
@@ -51,10 +51,10 @@ export interface SettingValues extends Partial<Record<`pull.limits.${LimitName}`
 
 export type SettingName = keyof SettingValues;
 
-/** One place that settings come from, already of the right types. */
+/** The settings of one source, already of the right types. */
 export interface ConfigurationSource {
   readonly class: ConfigurationClass;
-  /** Somebody named this place: a flag, or a file given with -c. Only such a place may set a policy. */
+  /** True for a source that the user named: a flag, or a file given with -c. Only such a source may set a policy. */
   readonly named: boolean;
   readonly originOf: (setting: SettingName) => string;
   readonly values: SettingValues;
@@ -69,20 +69,20 @@ export interface Configuration {
     readonly minFreeBytes: Classified<number>;
   };
   readonly pull: {
-    /** Path of a policy.json. */
+    /** The path of a policy.json. */
     readonly policy: Classified<string | undefined>;
     readonly insecurePolicy: Classified<boolean>;
     readonly authfile: Classified<string | undefined>;
     readonly tlsVerify: Classified<boolean>;
-    /** PEM texts of one or more certificates. */
+    /** PEM texts, each of one or more certificates. */
     readonly extraRootCertificates: Classified<readonly string[]>;
-    /** Path of a registries.conf, and of the directory with its drop-ins. */
+    /** The paths of a registries.conf, and of the directory with its drop-ins. */
     readonly registriesConf: Classified<string | undefined>;
     readonly registriesConfD: Classified<string | undefined>;
-    /** Path of a directory with a folder of certificates for each registry. */
+    /** The path of a directory with a folder of certificates for each registry. */
     readonly certsD: Classified<string | undefined>;
     readonly platform: Classified<string | undefined>;
-    /** Whether addresses that an image names for its foreign layers are asked. */
+    /** Whether the addresses that an image names for its foreign layers are asked. */
     readonly foreignLayerUrls: Classified<boolean>;
     readonly proxy: {
       readonly https: Classified<string | undefined>;

@@ -3,14 +3,14 @@ import type { Endpoint, Registries } from '../registries/types.ts';
 import { overridesFor } from './configure-registry.ts';
 import type { DaemonConfiguration } from './types.ts';
 
-/** Docker Hub is known by one name, whichever of its two was asked for. */
+/** A mirror knows Docker Hub by one of its two names. */
 function namespaceOf(domain: string): string {
   return domain === 'index.docker.io' ? 'docker.io' : domain;
 }
 
 /**
- * The endpoints of an image, and before each the mirror that imagepuller.toml has for its host. The host may have written
- * that file, so that the mirror only serves what a digest proves, and nothing from where the owner has blocked it.
+ * Returns the endpoints of an image, and before each one the mirror that imagepuller.toml has for its host. The host may
+ * have written that file: the mirror only serves images with a digest, and is left out where the owner has blocked it.
  */
 export function addHostMirrors(
   configuration: Pick<DaemonConfiguration, 'registryOverrides'>,

@@ -2,7 +2,7 @@ import type { Classified, Configuration } from '../types.ts';
 import { matchRegistry } from './match-registry.ts';
 import type { DaemonConfiguration, RegistryOverride } from './types.ts';
 
-/** What imagepuller.toml says of a registry, by the host (and port) of its references. */
+/** Returns what imagepuller.toml says about a registry, found by the host (and port) of its references. */
 export function overridesFor(
   { registryOverrides }: Pick<DaemonConfiguration, 'registryOverrides'>,
   host: string,
@@ -12,11 +12,11 @@ export function overridesFor(
 }
 
 export interface RegistryConfiguration {
-  /** With the transport of this registry, for `assertTransportAllowed` and `assertCredentialsAllowed`. */
+  /** The configuration with the transport of this registry, for `assertTransportAllowed` and `assertCredentialsAllowed`. */
   readonly configuration: Configuration;
   /** Unmeasured; credentials from a measured file are stronger. */
   readonly override: RegistryOverride | undefined;
-  /** False: only the certificates of the configuration are roots. */
+  /** False: only the certificates of the configuration are trusted as roots. */
   readonly systemRoots: boolean;
 }
 
@@ -24,7 +24,7 @@ function mayReplace({ class: valueClass, origin }: Classified<unknown>): boolean
   return valueClass === 'unmeasured' || origin === 'default';
 }
 
-/** The configuration as it holds for one registry. A measured value stays whatever imagepuller.toml says. */
+/** Returns the configuration that holds for one registry. imagepuller.toml never replaces a measured value. */
 export function configureRegistry(configuration: DaemonConfiguration, host: string): RegistryConfiguration {
   const override = overridesFor(configuration, host);
   if (override === undefined) return { configuration, override, systemRoots: true };

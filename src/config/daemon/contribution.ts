@@ -1,14 +1,14 @@
 import type { ConfigurationSource } from '../types.ts';
 import type { PullObstacle } from './types.ts';
 
-/** What one place adds to the configuration. */
+/** What one source of the daemon adds to its configuration. */
 export interface Contribution {
   readonly sources: readonly ConfigurationSource[];
   readonly obstacles: readonly PullObstacle[];
   readonly warnings: readonly string[];
 }
 
-/** The strongest first. */
+/** Joins contributions, the strongest first. */
 export function joinContributions(contributions: readonly Contribution[]): Contribution {
   return {
     sources: contributions.flatMap(({ sources }) => sources),

@@ -2,7 +2,7 @@ import { API_SERVICES, type ApiSocket, type IntegrityAlgorithm, type MemorySize 
 
 const CDH_SOCKET = '/run/confidential-containers/cdh.sock';
 
-/** What holds for the daemon when nobody says otherwise, by the path in its file. */
+/** The values of settings that the daemon's file does not set, by their paths in it. */
 export const DAEMON_DEFAULTS = {
   'volume.devices': ['/dev/image_store', '/dev/trusted_store'] as readonly string[],
   'volume.wait_ms': 0,
@@ -12,10 +12,10 @@ export const DAEMON_DEFAULTS = {
   'volume.memory_mount_point': '/run/kata-containers/image-memory',
   'volume.memory_size': { kind: 'percent', percent: 50 } as MemorySize,
   'volume.allow_directory_layers': false,
-  // The kata agent waits for this one.
+  // The kata agent waits for this socket.
   'api.sockets': [{ path: CDH_SOCKET, services: API_SERVICES }] as readonly ApiSocket[],
   'api.bundle_roots': ['/run/kata-containers'] as readonly string[],
   'api.aa_socket': '/run/confidential-containers/attestation-agent/attestation-agent.sock',
-  // What one kubelet asks for at a time; more only share the same cores and memory.
+  // One kubelet requests about so many at a time; more would only share the same cores and memory.
   'api.max_pulls': 8,
 } as const;

@@ -12,7 +12,7 @@ const IGNORED: ReadonlyMap<string, string> = new Map([
   ['CONTAINERS_REGISTRIES_CONF', 'pull.registries_conf'],
 ]);
 
-/** Whoever wrote the unit or components.toml, which are measured, has chosen the credentials. */
+/** True: the unit or components.toml, which are measured, have chosen the credentials. */
 export function areCredentialsInEnvironment(environment: Environment): boolean {
   return Boolean(environment[CREDENTIALS]);
 }
@@ -27,16 +27,16 @@ function credentialsContribution(environment: Environment): Pick<Contribution, '
   return { sources: [{ class: 'measured', named: false, originOf: () => origin, values }], obstacles: [] };
 }
 
-/** The tools of containers/image read it; here it would be the host's word on what only its owner may say. */
+/** The tools of containers/image read these variables. Here the host could set them, and only the owner may decide. */
 function ignoredWarnings(environment: Environment): string[] {
   return [...IGNORED]
     .filter(([variable]) => environment[variable])
     .map(
-      ([variable, setting]) => `environment ${variable}: ignored, ${setting} in the measured configuration is for this`,
+      ([variable, setting]) => `environment ${variable}: ignored; set ${setting} in the measured configuration instead`,
     );
 }
 
-/** A broken proxy is an obstacle to pulls: the daemon has to serve so that it can say so. */
+/** A proxy that cannot be parsed is an obstacle to pulls and not to the start: the daemon must serve to report it. */
 function proxyContribution(environment: Environment): Pick<Contribution, 'sources' | 'obstacles'> {
   try {
     const sources = parseCommonEnvironment(environment)
@@ -53,7 +53,7 @@ function proxyContribution(environment: Environment): Pick<Contribution, 'source
   }
 }
 
-/** The daemon's environment may be the host's, confidential-data-hub's own variable aside. */
+/** The host may have chosen the daemon's environment, apart from the variable of confidential-data-hub. */
 export function environmentContribution(environment: Environment): Contribution {
   const own: ConfigurationSource = {
     class: 'unmeasured',

@@ -15,17 +15,17 @@ interface Document {
 const CREDENTIALS: Document = { key: 'authenticated_registry_credentials_uri', setting: 'pull.authfile' };
 const POLICY: Document = { key: 'image_security_policy_uri', setting: 'pull.policy' };
 
-/** Each narrows what may run or where it comes from, so that a pull without it would do what was not asked for. */
+/** Keys that are not built. Each narrows what may run: a pull that ignored it would run more than the owner allows. */
 const UNBUILT: ReadonlyMap<string, string> = new Map([
-  ['sigstore_config_uri', 'a place of detached signatures cannot be configured'],
-  ['sigstore_config', 'a place of detached signatures cannot be configured'],
+  ['sigstore_config_uri', 'a location of detached signatures cannot be configured'],
+  ['sigstore_config', 'a location of detached signatures cannot be configured'],
 ]);
 
 function unbuiltObstacles(image: ImageTable, origin: string): PullObstacle[] {
   return [...UNBUILT]
     .filter(([key]) => image[key] !== undefined)
     .map(([key, reason]) => {
-      const hint = `take image.${key} out of the configuration`;
+      const hint = `remove image.${key} from the configuration`;
       return { code: 'CONFIG_UNSUPPORTED', key: `image.${key}`, origin, reason, hint };
     });
 }
@@ -44,8 +44,8 @@ function plainValues({ extra_root_certificates, image_pull_proxy: proxy = {} }: 
 }
 
 /**
- * What confidential-data-hub's `[image]` table says in the terms of our settings. The directory, the inline policy and
- * the number of downloads have settings of the daemon.
+ * Translates confidential-data-hub's `[image]` table to Sealift's settings. The directory, the inline policy and the
+ * number of downloads are settings of the daemon alone.
  */
 export function imageContribution(
   { path, file: { image = {} } }: ParsedDaemonFile,
@@ -73,7 +73,7 @@ export function imageContribution(
     ],
     obstacles: [...obstacles, ...unbuiltObstacles(image, origin)],
     warnings: bothPolicies
-      ? [`${origin}: image.image_security_policy: ignored, image.image_security_policy_uri is stronger`]
+      ? [`${origin}: image.image_security_policy: ignored, because image.image_security_policy_uri overrides it`]
       : [],
   };
 }

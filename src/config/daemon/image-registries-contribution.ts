@@ -11,7 +11,7 @@ export interface ImageRegistriesContribution extends Contribution {
 const NOTHING: ImageRegistriesContribution = { registries: undefined, sources: [], obstacles: [], warnings: [] };
 
 /**
- * `registry_config`, or the file that `registry_configuration_uri` names, which is read when an image is pulled. Throws
+ * Returns `registry_config`, or the file that `registry_configuration_uri` names, which is loaded for each pull. Throws
  * `REGISTRIES_INVALID`.
  * https://github.com/confidential-containers/guest-components/blob/main/image-rs/src/registry/mod.rs
  */
@@ -20,7 +20,7 @@ export function imageRegistriesContribution({ path, file }: ParsedDaemonFile): I
   const origin = `file ${path}`;
   if (table !== undefined) {
     const document = checkRegistries(table, `${path}, image.registry_config`, 'image-rs');
-    const ignored = `${origin}: image.registry_configuration_uri: ignored, image.registry_config is stronger`;
+    const ignored = `${origin}: image.registry_configuration_uri: ignored, because image.registry_config overrides it`;
     return { ...NOTHING, registries: { kind: 'inline', document }, warnings: uri === undefined ? [] : [ignored] };
   }
   if (uri === undefined) return NOTHING;

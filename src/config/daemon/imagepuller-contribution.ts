@@ -18,12 +18,13 @@ export interface ImagepullerContribution extends Contribution {
   readonly overrides: RegistryOverrides;
 }
 
+/** A table of imagepuller.toml, for messages. */
 interface RegistryTable {
   readonly path: string;
   readonly pattern: string;
 }
 
-/** Says where, never what: every value here may be a secret. */
+/** Says where the problem is and never quotes a value: each may be a secret. */
 function refuse(path: string, problem: string): never {
   throw new SealiftError('CONFIG_FILE_INVALID', `configuration ${path}: ${problem}`, { context: { path } });
 }
@@ -39,30 +40,30 @@ function basic(username: string, password: string, { path, pattern }: RegistryTa
 }
 
 function registryToken(token: string, { path, pattern }: RegistryTable): Credentials {
-  // It becomes a header. https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+  // The token is sent in a header. https://www.rfc-editor.org/rfc/rfc6750#section-2.1
   if (!/^[\x21-\x7e]+$/.test(token)) {
     refuse(path, `registries.${pattern}.registrytoken: expected printable ASCII characters`);
   }
   return { kind: 'registry-token', token };
 }
 
-function decodePair(encoded: string, place: RegistryTable): Credentials {
+function decodePair(encoded: string, table: RegistryTable): Credentials {
   const compact = encoded.trim();
   const pair = Buffer.from(compact, 'base64').toString('utf8');
   const colon = pair.indexOf(':');
   const isBase64 = /^[A-Za-z0-9+/]+={0,2}$/.test(compact) && compact.length % 4 === 0;
   if (!isBase64 || colon < 0) {
-    return refuse(place.path, `registries.${place.pattern}.auth: expected base64 of user:password`);
+    return refuse(table.path, `registries.${table.pattern}.auth: expected base64 of user:password`);
   }
-  return basic(pair.slice(0, colon), pair.slice(colon + 1), place);
+  return basic(pair.slice(0, colon), pair.slice(colon + 1), table);
 }
 
-function credentialsOf(registry: ImagepullerRegistry, place: RegistryTable): Credentials | undefined {
+function credentialsOf(registry: ImagepullerRegistry, table: RegistryTable): Credentials | undefined {
   const { registrytoken, identitytoken, username, password = '', auth } = registry;
-  if (registrytoken) return registryToken(registrytoken, place);
+  if (registrytoken) return registryToken(registrytoken, table);
   if (identitytoken) return { kind: 'identity-token', token: identitytoken };
-  if (username) return basic(username, password, place);
-  return auth ? decodePair(auth, place) : undefined;
+  if (username) return basic(username, password, table);
+  return auth ? decodePair(auth, table) : undefined;
 }
 
 /** https://docs.edgeless.systems/contrast/howto/registry-authentication */
@@ -75,23 +76,22 @@ function parseMirror(text: string, { path, pattern }: RegistryTable): HostMirror
   return { host: url.host, prefix: url.pathname.replace(/\/+$/, ''), insecure: url.protocol === 'http:' };
 }
 
-function overrideOf(registry: ImagepullerRegistry, place: RegistryTable): RegistryOverride {
+function overrideOf(registry: ImagepullerRegistry, table: RegistryTable): RegistryOverride {
   const certificates = registry['ca-certs'];
   return {
     class: 'unmeasured',
-    origin: `file ${place.path}, registries.${place.pattern}`,
-    credentials: credentialsOf(registry, place),
+    origin: `file ${table.path}, registries.${table.pattern}`,
+    credentials: credentialsOf(registry, table),
     rootCertificates: certificates ? (certificates.match(CERTIFICATE) ?? []) : undefined,
     tlsVerify: registry['insecure-skip-verify'] === true ? false : undefined,
-    mirror: registry.mirror ? parseMirror(registry.mirror, place) : undefined,
+    mirror: registry.mirror ? parseMirror(registry.mirror, table) : undefined,
   };
 }
 
-/** What is unknown could only help bytes arrive: without it a pull fails at the registry, and nothing else runs. */
+/** An unknown key could only help bytes arrive: a pull without it fails at the registry, and no other image runs. */
 function registryWarnings(registry: ImagepullerRegistry, { path, pattern }: RegistryTable): string[] {
-  const place = `file ${path}: registries.${pattern}`;
   const unknown = Object.keys(registry).filter((key) => !REGISTRY_KEYS.includes(key));
-  return unknown.map((key) => `${place}.${key}: unknown setting, ignored`);
+  return unknown.map((key) => `file ${path}: registries.${pattern}.${key}: unknown setting, ignored`);
 }
 
 function tableWarnings(file: ImagepullerFile, path: string): string[] {
@@ -125,7 +125,7 @@ function read(text: string, path: string): ImagepullerContribution {
   ];
   for (const [written, registry] of Object.entries(registries)) {
     const pattern = normalizePattern(written);
-    if (overrides.has(pattern)) return refuse(path, `registries.${pattern}: written twice`);
+    if (overrides.has(pattern)) return refuse(path, `registries.${pattern}: expected one table, got two`);
     overrides.set(pattern, overrideOf(registry, { path, pattern }));
     warnings.push(...registryWarnings(registry, { path, pattern }));
   }
@@ -133,8 +133,8 @@ function read(text: string, path: string): ImagepullerContribution {
 }
 
 /**
- * Contrast's imagepuller.toml, which the host may have written. A broken one is an obstacle to pulls: the daemon has to
- * serve so that it can say so.
+ * Reads Contrast's imagepuller.toml, which the host may have written. A file with an error is an obstacle to pulls and not
+ * to the start: the daemon must serve to report it.
  */
 export function imagepullerContribution(text: string, path: string): ImagepullerContribution {
   try {

@@ -42,11 +42,11 @@ function proxyContribution(words: ReadonlyMap<string, string>): Contribution {
   return { sources: [source], obstacles, warnings: [] };
 }
 
-/** The host could pick a file with credentials that were meant for another registry, and the proxy they go through. */
+/** The host could choose a file with credentials that were meant for another registry, and the proxy they go through. */
 function credentialsContribution(areCredentialsSettled: boolean): Pick<Contribution, 'obstacles' | 'warnings'> {
   const key = 'agent.image_registry_auth';
   if (areCredentialsSettled) {
-    return { obstacles: [], warnings: [`${ORIGIN}: ${key}: ignored, measured credentials are stronger`] };
+    return { obstacles: [], warnings: [`${ORIGIN}: ${key}: ignored, because measured credentials override it`] };
   }
   const reason = 'expected a measured source, got an unmeasured one: it would pick the credentials that are sent';
   const hint = 'set authenticated_registry_credentials_uri in the [image] table of the measured configuration file';
@@ -61,7 +61,7 @@ function policyObstacles(words: ReadonlyMap<string, string>): PullObstacle[] {
   return [obstacle(key, 'CONFIG_CLASS_REFUSED', { reason, hint })];
 }
 
-/** What the host wrote on the kernel command line. It holds in place of an `[image]` table only. */
+/** Reads what the host wrote on the kernel command line. It only counts without an `[image]` table. */
 export function kernelContribution(commandLine: string, areCredentialsSettled: boolean): Contribution {
   const words = parseKernelCommandLine(commandLine);
   const proxies = proxyContribution(words);

@@ -4,7 +4,7 @@ import type { Environment } from '../parse-environment.ts';
 import { resolveDaemonConfiguration } from './resolve-daemon-configuration.ts';
 import type { DaemonConfiguration } from './types.ts';
 
-/** Where Contrast's initdata processor unpacks what the host gave it. */
+/** The file that Contrast's initdata processor unpacks from what the host passed. */
 export const DEFAULT_IMAGEPULLER_FILE = '/run/insecure-cfg/imagepuller.toml';
 
 export interface DaemonInputs {
@@ -18,11 +18,11 @@ export interface DaemonInputs {
 }
 
 /**
- * Everything the daemon is told, read once. Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`; what only keeps
- * images from being pulled is in `pullObstacles`.
+ * Loads the configuration of the daemon. Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`; what only keeps images
+ * from being pulled is in `pullObstacles`.
  */
-export function loadDaemonConfiguration(places: DaemonInputs): DaemonConfiguration {
-  const { file, environment, kernelCommandLine, imagepullerFile = DEFAULT_IMAGEPULLER_FILE } = places;
+export function loadDaemonConfiguration(inputs: DaemonInputs): DaemonConfiguration {
+  const { file, environment, kernelCommandLine, imagepullerFile = DEFAULT_IMAGEPULLER_FILE } = inputs;
   const common = {
     what: 'configuration',
     maxBytes: LIMITS.maxConfigurationBytes.default,

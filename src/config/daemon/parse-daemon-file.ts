@@ -9,7 +9,7 @@ export interface ParsedDaemonFile {
   readonly warnings: readonly string[];
 }
 
-/** The value at `image.work_dir`, if there is one. */
+/** Returns the value at a path such as `image.work_dir`; undefined: there is none. */
 export function settingAt(file: DaemonFile, key: string): unknown {
   return key.split('.').reduce<unknown>((table, part) => {
     return typeof table === 'object' && table !== null && Object.hasOwn(table, part)
@@ -18,7 +18,7 @@ export function settingAt(file: DaemonFile, key: string): unknown {
   }, file);
 }
 
-/** Each says the same as the other: whoever changes one of them would believe that it holds. */
+/** Pairs of keys with the same meaning. A user who changes one of them would expect that it holds. */
 const SYNONYMS: readonly (readonly [string, string])[] = [
   ['pull.extra_root_certificates', 'image.extra_root_certificates'],
   ['pull.proxy', 'image.image_pull_proxy'],
@@ -40,7 +40,7 @@ function findContradiction(file: DaemonFile): string | undefined {
   return `image.${policy}: expected this or pull.insecure_policy, got both`;
 }
 
-/** Keys of confidential-data-hub's tables that we do not know: the first that only differs in case, and all others. */
+/** Finds unknown keys in confidential-data-hub's tables: the first that differs from a known one in case only, and others. */
 function findUnknownKeys(file: DaemonFile): {
   readonly misspelt: string | undefined;
   readonly unknown: readonly string[];
@@ -51,7 +51,7 @@ function findUnknownKeys(file: DaemonFile): {
     for (const key of Object.keys(value ?? {}).filter((each) => !known.includes(each))) {
       const path = table === '' ? key : `${table}.${key}`;
       const meant = known.find((each) => each === key.toLowerCase());
-      // confidential-data-hub ignores case, so that this would hold there: a policy, say.
+      // confidential-data-hub ignores case, so there the key would have an effect; it may be a policy.
       if (meant !== undefined) return { misspelt: `${path}: expected ${meant}`, unknown };
       unknown.push(path);
     }
@@ -59,7 +59,7 @@ function findUnknownKeys(file: DaemonFile): {
   return { misspelt: undefined, unknown };
 }
 
-/** The file given with -c; throws `CONFIG_FILE_INVALID`. Unknown keys of foreign tables become warnings. */
+/** Parses the file given with -c. Unknown keys of foreign tables become warnings. Throws `CONFIG_FILE_INVALID`. */
 export function parseDaemonFile(text: string, path: string): ParsedDaemonFile {
   const refuse = (problem: string): never => {
     throw new SealiftError('CONFIG_FILE_INVALID', `configuration ${path}: ${problem}`, {

@@ -4,8 +4,8 @@ import type { HealthAddress } from './types.ts';
 const MAX_PORT = 65_535;
 
 /**
- * `unix:///run/x.sock`, `/run/x.sock`, `127.0.0.1:9464`, `[::1]:9464`; undefined for anything else, since who asks has
- * no business outside of the guest. A name such as localhost is not taken: it leads where a file says.
+ * Parses `unix:///run/x.sock`, `/run/x.sock`, `127.0.0.1:9464` and `[::1]:9464`. Undefined for any other address: probes
+ * come from the guest itself. A name such as localhost is refused, because /etc/hosts decides where it leads.
  */
 export function parseHealthAddress(text: string): HealthAddress | undefined {
   const [, path] = /^(?:unix:\/\/)?(\/[^\u0000]*)$/.exec(text) ?? [];

@@ -1,6 +1,6 @@
 /**
- * `key=value` words of /proc/cmdline; the last one of a key wins. No quoting, as the kata agent and
- * confidential-data-hub read it. An empty value unsets.
+ * Parses the `key=value` words of /proc/cmdline. The last word of a key counts, and an empty value unsets it. Like the kata
+ * agent and confidential-data-hub, it knows no quoting.
  */
 export function parseKernelCommandLine(text: string): ReadonlyMap<string, string> {
   const values = new Map<string, string>();

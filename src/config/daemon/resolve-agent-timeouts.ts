@@ -2,21 +2,21 @@ import { SealiftError } from '../../errors/index.ts';
 import { decodeDocument } from '../decode-document.ts';
 import { parseKernelCommandLine } from './parse-kernel-command-line.ts';
 
-/** How long the kata agent waits for something, and who says so. */
+/** A time-out of the kata agent, and the source that sets it. */
 export interface AgentTimeout {
   /** `agent.image_pull_timeout` */
   readonly key: string;
   readonly seconds: number;
   /** `default`, `kernel command line` or `file /etc/kata-agent.toml` */
   readonly origin: string;
-  /** Why the value that was written does not count. */
+  /** Why the configured value does not count; undefined: it counts. */
   readonly problem: string | undefined;
 }
 
 export interface AgentTimeouts {
   /** From the start of the daemon to its socket. */
   readonly launch: AgentTimeout;
-  /** For the image store to be prepared. */
+  /** For the preparation of the image store. */
   readonly mount: AgentTimeout;
   readonly pull: AgentTimeout;
 }
@@ -36,16 +36,16 @@ interface AgentFile {
 export interface AgentTexts {
   /** The text of /proc/cmdline. */
   readonly kernelCommandLine: string;
-  /** What lies at `locateAgentFile`; without a text it cannot be read. */
+  /** The file at `locateAgentFile`; undefined: the command line names none. */
   readonly agentFile: AgentFile | undefined;
 }
 
-/** Where the kernel command line sends the agent for its settings; its other words do not count then. */
+/** Returns the file that the kernel command line names for the agent's settings; its other words do not count then. */
 export function locateAgentFile(kernelCommandLine: string): string | undefined {
   return parseKernelCommandLine(kernelCommandLine).get('agent.config_file');
 }
 
-/** What holds in this guest. A file that cannot be read as one is a problem of each. */
+/** Returns the time-outs that hold in this guest. A file that cannot be parsed is a problem of each. */
 export function resolveAgentTimeouts({ kernelCommandLine, agentFile }: AgentTexts): AgentTimeouts {
   const read = agentFile === undefined ? fromCommandLine(kernelCommandLine) : fromFile(agentFile);
   const resolve = (name: keyof typeof DEFAULTS): AgentTimeout => {
@@ -62,14 +62,14 @@ function fromCommandLine(kernelCommandLine: string): Read {
   const origin = 'kernel command line';
   return (option) => {
     const value = words.get(`agent.${option}`);
-    // Zero is passed over, as the agent does.
+    // The agent ignores a zero.
     if (value === undefined || /^0+$/.test(value)) return {};
     if (!/^\+?[0-9]{1,9}$/.test(value)) return { origin, problem: 'expected whole seconds; the agent does not start' };
     return { origin, seconds: Number(value) };
   };
 }
 
-/** Durations are tables in it: `image_pull_timeout = { secs = 1200, nanos = 0 }`. */
+/** Durations are tables in this file: `image_pull_timeout = { secs = 1200, nanos = 0 }`. */
 function fromFile({ path, text }: AgentFile): Read {
   const origin = `file ${path}`;
   if (text === undefined) return () => ({ origin, problem: 'cannot be read; the agent does not start' });

@@ -39,7 +39,7 @@ function findAgentSocket({ file }: ParsedDaemonFile, environment: Environment, o
   return fromFile<string>(value, origin, DAEMON_DEFAULTS['api.aa_socket']);
 }
 
-/** What the daemon serves, and whom it talks to in the guest. */
+/** Returns the sockets that the daemon serves, and the ones that it connects to. */
 export function resolveApi(parsed: ParsedDaemonFile, environment: Environment, origin: string): ApiConfiguration {
   const { api = {} } = parsed.file;
   const passthrough = api.passthrough_socket;

@@ -29,7 +29,7 @@ export interface DaemonTexts {
 
 const NO_FILE: ParsedDaemonFile = { path: '', file: {}, warnings: [] };
 
-/** `[store]`, `[pull]` and `[log]`. The data directory is the volume's to say. */
+/** Reads `[store]`, `[pull]` and `[log]`. The data directory follows from the volume. */
 function ownSource({ path, file }: ParsedDaemonFile): ConfigurationSource {
   const { store: { data: _data, root, ...store } = {}, pull, log } = file;
   const state = store.state ?? (root === undefined ? undefined : `${root.replace(/\/+$/, '')}/state`);
@@ -42,10 +42,10 @@ function ownSource({ path, file }: ParsedDaemonFile): ConfigurationSource {
   return { class: 'measured', named: true, originOf: () => `file ${path}`, values };
 }
 
-/** Tables of confidential-data-hub that it acts on by itself, and we do not. */
+/** Warns about tables that confidential-data-hub acts on at its start, and Sealift does not. */
 function hubWarnings({ path, file }: ParsedDaemonFile): string[] {
   if (file.credentials === undefined || file.credentials.length === 0) return [];
-  return [`file ${path}: credentials: not fetched; a confidential-data-hub at api.passthrough_socket can do that`];
+  return [`file ${path}: credentials: not fetched; a confidential-data-hub at api.passthrough_socket can fetch them`];
 }
 
 function imagepullerOf(file: TextOfFile | undefined): ImagepullerContribution {
@@ -53,7 +53,7 @@ function imagepullerOf(file: TextOfFile | undefined): ImagepullerContribution {
   return imagepullerContribution(file.text, file.path);
 }
 
-/** Of the texts alone, without looking at the machine. Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`. */
+/** Makes the configuration of its texts, without a look at the machine. Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`. */
 export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfiguration {
   const { environment } = texts;
   const parsed = texts.file === undefined ? NO_FILE : parseDaemonFile(texts.file.text, texts.file.path);
@@ -70,7 +70,7 @@ export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfigurat
   const { sources, obstacles, warnings } = joinContributions([
     environmentContribution(environment),
     own,
-    // confidential-data-hub looks at the kernel command line when there is no such table, however little it says.
+    // confidential-data-hub reads the kernel command line only without such a table, even an empty one.
     image === undefined
       ? kernelContribution(texts.kernelCommandLine, inEnvironment || parsed.file.pull?.authfile !== undefined)
       : imageContribution(parsed, inEnvironment),

@@ -5,7 +5,7 @@ import { DAEMON_DEFAULTS } from './defaults.ts';
 import { type ParsedDaemonFile, settingAt } from './parse-daemon-file.ts';
 import type { MemorySize, VolumeConfiguration } from './types.ts';
 
-/** A value of the measured file, or the default. */
+/** Returns a value of the measured file, or the default. */
 export function fromFile<T>(value: T | undefined, origin: string, fallback: T): Classified<T> {
   return value === undefined
     ? { value: fallback, class: 'measured', origin: 'default' }
@@ -23,23 +23,23 @@ function parseMemorySize(size: number | string): MemorySize {
     : { kind: 'percent', percent: Number(size.slice(0, -1)) };
 }
 
-/** One place with four names; whoever wrote two different ones would look for the layers in the wrong one. */
+/** Four keys set the same directory. Two different values are an error: the layers would be missing in one of them. */
 function findMountPoint({ path, file }: ParsedDaemonFile): string | undefined {
   const root = file.store?.data === undefined ? file.store?.root : undefined;
   const written = ['volume.mount_point', 'image.work_dir', 'store.data']
     .map((key) => [key, settingAt(file, key)] as const)
     .concat([['store.root', root === undefined ? undefined : join(root, 'data')]])
-    .flatMap(([key, value]) => (typeof value === 'string' ? [{ key, place: cleanPath(value) }] : []));
+    .flatMap(([key, value]) => (typeof value === 'string' ? [{ key, directory: cleanPath(value) }] : []));
   const [first] = written;
-  const other = written.find(({ place }) => place !== first?.place);
+  const other = written.find(({ directory }) => directory !== first?.directory);
   if (first !== undefined && other !== undefined) {
     const message = `configuration ${path}: ${other.key}: expected the same directory as ${first.key}, got another`;
     throw new SealiftError('CONFIG_FILE_INVALID', message, { context: { path } });
   }
-  return first?.place;
+  return first?.directory;
 }
 
-/** Where the image store comes from and lies. */
+/** Returns which device the image store comes from, and where it is mounted. */
 export function resolveVolume(parsed: ParsedDaemonFile, origin: string): VolumeConfiguration {
   const { volume = {} } = parsed.file;
   const { memory_mount_point: memory, memory_size: size } = volume;
@@ -71,21 +71,25 @@ function isInside(path: string, directory: string): boolean {
   return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
 }
 
-/** A mount over the index would hide it, and one over the other place would hide the layers that are there already. */
+/** A mount over the index would hide it, and one over the other mount point would hide the layers there. */
 export function assertDirectoriesApart(
   { mountPoint, memoryMountPoint }: VolumeConfiguration,
   state: Classified<string>,
 ): void {
-  const places = [
+  const pairs = [
     ['store.state', cleanPath(state.value), 'volume.mount_point', mountPoint.value],
     ['store.state', cleanPath(state.value), 'volume.memory_mount_point', memoryMountPoint.value],
     ['volume.memory_mount_point', memoryMountPoint.value, 'volume.mount_point', mountPoint.value],
     ['volume.mount_point', mountPoint.value, 'volume.memory_mount_point', memoryMountPoint.value],
   ] as const;
-  for (const [setting, path, over, directory] of places) {
+  for (const [setting, path, over, directory] of pairs) {
     if (!isInside(path, directory)) continue;
-    throw new SealiftError('CONFIG_FILE_INVALID', `${setting} ${path}: expected a place outside ${over} ${directory}`, {
-      context: { setting },
-    });
+    throw new SealiftError(
+      'CONFIG_FILE_INVALID',
+      `${setting} ${path}: expected a directory outside ${over} ${directory}`,
+      {
+        context: { setting },
+      },
+    );
   }
 }

@@ -8,19 +8,27 @@ const MEMORY_SIZE = 'expected bytes, or a percentage of the memory such as "50%"
 const memorySize = z.union([count, z.string().regex(/^(?:100|[1-9][0-9]?)%$/, MEMORY_SIZE)], { error: MEMORY_SIZE });
 
 const volume = z.strictObject({
-  devices: z.array(absolutePath).optional().describe('Names that the device of the image store may have.'),
-  wait_ms: z.int().min(0).max(2_147_483_647).optional().describe('How long to wait for such a device at start.'),
-  required: z.boolean().optional().describe('False: memory is used in place of a device that fails.'),
-  integrity: z.enum(INTEGRITY_ALGORITHMS).optional().describe('How the store notices changes of its blocks.'),
+  devices: z.array(absolutePath).optional().describe('Paths that the device of the image store may have.'),
+  wait_ms: z
+    .int()
+    .min(0)
+    .max(2_147_483_647)
+    .optional()
+    .describe('How long the daemon waits for such a device at its start.'),
+  required: z.boolean().optional().describe('False: memory is used when the device fails.'),
+  integrity: z.enum(INTEGRITY_ALGORITHMS).optional().describe('How the store detects changed blocks.'),
   mount_point: absolutePath.optional().describe('Where the store is mounted.'),
-  memory_mount_point: absolutePath.optional().describe('Where layers lie without a device.'),
+  memory_mount_point: absolutePath.optional().describe('Where memory is mounted for layers when there is no device.'),
   memory_size: memorySize.optional().describe('Bytes, or a percentage of the memory such as "50%".'),
-  allow_directory_layers: z.boolean().optional().describe('Allows layers that dm-verity does not guard on the store.'),
+  allow_directory_layers: z
+    .boolean()
+    .optional()
+    .describe('Allows layers on the device that dm-verity does not protect.'),
 });
 
 const apiSocket = z.strictObject({
-  path: absolutePath.describe('Where the socket is made.'),
-  services: z.array(z.enum(API_SERVICES)).min(1).optional().describe('All when absent.'),
+  path: absolutePath.describe('The path of the socket.'),
+  services: z.array(z.enum(API_SERVICES)).min(1).optional().describe('The services on this socket; all when absent.'),
 });
 
 const healthAddress = z
@@ -32,12 +40,16 @@ const healthAddress = z
 
 const api = z.strictObject({
   sockets: z.array(apiSocket).min(1).optional().describe('The ttrpc sockets, each with its services.'),
-  bundle_roots: z.array(absolutePath).min(1).optional().describe('Bundles lie below these.'),
-  passthrough_socket: unixSocket.optional().describe('A confidential-data-hub that answers what Sealift does not.'),
-  aa_socket: unixSocket.optional().describe('The attestation agent.'),
-  ready_file: absolutePath.optional().describe('Made when the daemon serves.'),
-  max_pulls: count.max(1_000).optional().describe('Pulls that work at a time.'),
-  health: healthAddress.optional().describe('Where health and metrics are told: a unix socket, or a port of loopback.'),
+  bundle_roots: z.array(absolutePath).min(1).optional().describe('Directories below which bundles lie.'),
+  passthrough_socket: unixSocket
+    .optional()
+    .describe('The socket of a confidential-data-hub that answers what Sealift does not.'),
+  aa_socket: unixSocket.optional().describe('The socket of the attestation agent.'),
+  ready_file: absolutePath.optional().describe('A file that is made when the daemon serves.'),
+  max_pulls: count.max(1_000).optional().describe('The number of pulls that work at the same time.'),
+  health: healthAddress
+    .optional()
+    .describe('Where health and metrics are served: a unix socket, or a port of loopback.'),
 });
 
 const log = z.strictObject({
@@ -75,8 +87,8 @@ const kbc = z.looseObject({
 });
 
 /**
- * The file of the daemon: that of confidential-data-hub, whose unknown keys are left alone, and tables of our own, whose
- * unknown keys are errors.
+ * The file of the daemon: the tables of confidential-data-hub, whose unknown keys are ignored, and Sealift's own tables,
+ * whose unknown keys are errors.
  * https://github.com/confidential-containers/guest-components/blob/main/confidential-data-hub/example.config.toml
  */
 const daemonSchema = z
@@ -96,7 +108,7 @@ const daemonSchema = z
 
 export type DaemonFile = z.output<typeof daemonSchema>;
 
-/** Tables of confidential-data-hub with the keys that we know in them. */
+/** The tables of confidential-data-hub with the keys that are known in them. */
 const FOREIGN_TABLES: ReadonlyMap<string, readonly string[]> = new Map([
   ['', Object.keys(daemonSchema.shape)],
   ['aa', Object.keys(aa.shape)],
@@ -133,7 +145,7 @@ export type ImagepullerRegistry = z.output<typeof registry>;
 const IMAGEPULLER_KEYS: readonly string[] = Object.keys(imagepullerSchema.shape);
 const REGISTRY_KEYS: readonly string[] = Object.keys(registry.shape);
 
-/** For editors; config/schema/sealiftd.schema.json is this. */
+/** Returns the JSON Schema for editors, config/schema/sealiftd.schema.json. */
 export function daemonJsonSchema(): unknown {
   return z.toJSONSchema(daemonSchema);
 }

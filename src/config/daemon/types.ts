@@ -3,7 +3,7 @@ import type { Credentials } from '../../registry/index.ts';
 import type { RegistriesDocument } from '../registries/types.ts';
 import type { Classified, Configuration } from '../types.ts';
 
-/** dm-integrity of the store: a MAC beside the cipher, or a cipher that authenticates. */
+/** How dm-integrity protects the store: with a MAC in addition to the cipher, or with a cipher that authenticates. */
 export const INTEGRITY_ALGORITHMS = ['hmac-sha256', 'aegis128'] as const;
 export type IntegrityAlgorithm = (typeof INTEGRITY_ALGORITHMS)[number];
 
@@ -18,12 +18,12 @@ export const API_SERVICES = [
 export type ApiService = (typeof API_SERVICES)[number];
 
 export interface ApiSocket {
-  /** Absolute path, without `unix://`. */
+  /** An absolute path, without `unix://`. */
   readonly path: string;
   readonly services: readonly ApiService[];
 }
 
-/** Where health and metrics are told: this machine and nowhere else. */
+/** Where health and metrics are served: on this machine and nowhere else. */
 export type HealthAddress =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
@@ -33,14 +33,14 @@ export type MemorySize =
   | { readonly kind: 'bytes'; readonly bytes: number };
 
 export interface VolumeConfiguration {
-  /** Names that the image store's device may have, in the order of trying. */
+  /** Paths that the image store's device may have, in the order of trying. */
   readonly devices: Classified<readonly string[]>;
-  /** How long to wait for one of them at start; 0 is not at all. */
+  /** How long the daemon waits for one of them at its start; 0: it does not wait. */
   readonly waitMs: Classified<number>;
-  /** False: memory is used in place of a device that fails, and every answer says so. */
+  /** False: memory is used when the device fails, and every answer says so. */
   readonly required: Classified<boolean>;
   readonly integrity: Classified<IntegrityAlgorithm>;
-  /** Where the store is mounted: image.work_dir of confidential-data-hub. `store.data` is the same. */
+  /** Where the store is mounted: `image.work_dir` of confidential-data-hub, or `store.data`. */
   readonly mountPoint: Classified<string>;
   readonly memoryMountPoint: Classified<string>;
   readonly memorySize: Classified<MemorySize>;
@@ -50,18 +50,18 @@ export interface VolumeConfiguration {
 export interface ApiConfiguration {
   readonly sockets: Classified<readonly ApiSocket[]>;
   readonly bundleRoots: Classified<readonly string[]>;
-  /** A confidential-data-hub that answers what we do not. */
+  /** The socket of a confidential-data-hub that answers what Sealift does not. */
   readonly passthroughSocket: Classified<string | undefined>;
-  /** The attestation agent, which is told of each image. */
+  /** The socket of the attestation agent, which measures each image. */
   readonly aaSocket: Classified<string>;
-  /** Made when the daemon serves, removed when it ends. */
+  /** A file that is made when the daemon serves and removed when it ends. */
   readonly readyFile: Classified<string | undefined>;
   readonly maxPulls: Classified<number>;
-  /** Undefined: nobody is told. */
+  /** Undefined: health is not served. */
   readonly health: Classified<HealthAddress | undefined>;
 }
 
-/** Why no image may be pulled with this configuration. The daemon runs all the same, and answers each pull with it. */
+/** Why no image may be pulled with this configuration. The daemon runs, and answers each pull with the obstacle. */
 export interface PullObstacle {
   readonly code: ErrorCode;
   /** `image.sigstore_config_uri`, `agent.image_policy_file` */
@@ -72,12 +72,12 @@ export interface PullObstacle {
   readonly hint: string;
 }
 
-/** What Contrast's imagepuller.toml says of one registry. Unmeasured: it may help bytes arrive and nothing else. */
+/** What Contrast's imagepuller.toml says about one registry. It is unmeasured, so it may only help bytes arrive. */
 export interface RegistryOverride {
   readonly class: 'unmeasured';
   readonly origin: string;
   readonly credentials: Credentials | undefined;
-  /** PEM texts that replace the system's roots; an empty list trusts nobody. */
+  /** PEM texts that replace the system's roots; with an empty list no certificate is trusted. */
   readonly rootCertificates: readonly string[] | undefined;
   readonly tlsVerify: boolean | undefined;
   /** Asked before the registry for images that are pinned by digest. */
@@ -88,26 +88,26 @@ export interface RegistryOverride {
 export interface HostMirror {
   /** `HOST[:PORT]` */
   readonly host: string;
-  /** What stands before `/v2/`; empty or with a leading slash. */
+  /** The path before `/v2/`; empty or with a leading slash. */
   readonly prefix: string;
   readonly insecure: boolean;
 }
 
-/** What confidential-data-hub's `[image]` says of registries. */
+/** The registries of confidential-data-hub's `[image]` table. */
 export type ImageRegistries =
   | { readonly kind: 'inline'; readonly document: RegistriesDocument }
   | { readonly kind: 'file'; readonly path: string };
 
-/** Overrides by the pattern they were written under, normalised: `foo.bar`, `.foo.bar` or `.`. */
+/** Overrides by their patterns, normalised: `foo.bar`, `.foo.bar` or `.`. */
 export type RegistryOverrides = ReadonlyMap<string, RegistryOverride>;
 
-/** Everything the daemon is told. Holds secrets (`registryOverrides`, proxies): not for a log. */
+/** The configuration of the daemon. It holds secrets (`registryOverrides`, proxies) and must not be logged. */
 export interface DaemonConfiguration extends Configuration {
   /** The text of a policy.json, given inline; never together with `pull.policy`. */
   readonly inlinePolicy: Classified<string | undefined>;
-  /** An upper bound that confidential-data-hub's users know; undefined lets the cores decide. */
+  /** The layers of an image that are downloaded at a time; undefined: it follows from the number of cores. */
   readonly maxLayerDownloads: Classified<number | undefined>;
-  /** A registry that refuses our credentials is asked once more without any. */
+  /** True: a registry that refuses the credentials is asked once more without any. */
   readonly anonymousFallback: Classified<boolean>;
   readonly volume: VolumeConfiguration;
   readonly api: ApiConfiguration;
@@ -115,6 +115,6 @@ export interface DaemonConfiguration extends Configuration {
   /** Never together with `pull.registriesConf` and `pull.registriesConfD`. */
   readonly imageRegistries: Classified<ImageRegistries | undefined>;
   readonly pullObstacles: readonly PullObstacle[];
-  /** Settings that have no effect, to be logged at start. They never quote a value. */
+  /** Sentences about settings without effect, for the log. They never quote a value. */
   readonly warnings: readonly string[];
 }

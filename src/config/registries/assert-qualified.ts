@@ -10,13 +10,13 @@ function isDefault(hosts: readonly string[] | undefined): boolean {
 }
 
 /**
- * For the daemon, which takes a name without host for one of Docker Hub. Where the configuration means something else by
- * it, throws `REFERENCE_UNQUALIFIED` rather than pull another image.
+ * For the daemon, which takes a name without a host as one of Docker Hub. Throws `REFERENCE_UNQUALIFIED` where the
+ * configuration gives such names another meaning, so that no other image is pulled.
  */
 export function assertQualified({ searchRegistries, aliases }: Registries, text: string): void {
   if (!isShortName(text) || (isDefault(searchRegistries) && !aliases.has(splitName(text).name))) return;
   throw new SealiftError('REFERENCE_UNQUALIFIED', `reference "${text}": expected a host, got none`, {
     context: { reference: text },
-    hint: 'write the host of the registry in front; search lists and aliases hold on the command line only',
+    hint: 'write the host of the registry before the name; search lists and aliases only count on the command line',
   });
 }

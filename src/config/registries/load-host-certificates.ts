@@ -6,7 +6,7 @@ import type { ClientCertificate } from '../../http/index.ts';
 import { type LoadOptions, loadText } from '../../resources/index.ts';
 import type { Environment } from '../parse-environment.ts';
 
-/** What a folder of certs.d holds for its registry. */
+/** The certificates of one folder of certs.d, for the registry that it is named after. */
 export interface HostCertificates {
   readonly extraRoots: readonly string[];
   readonly clientCertificates: readonly ClientCertificate[];
@@ -16,7 +16,7 @@ const SYSTEM = ['/etc/containers/certs.d', '/etc/docker/certs.d'];
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const ABSENT: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'EACCES']);
 
-/** Where the tools of containers/image look for folders of registries, in their order; the first folder counts. */
+/** Returns where the tools of containers/image look for folders of registries, in their order. The first folder counts. */
 export function certsDirectories({ HOME }: Environment, system: readonly string[] = SYSTEM): readonly string[] {
   return [...(HOME?.startsWith('/') ? [join(HOME, '.config/containers/certs.d')] : []), ...system];
 }
@@ -83,7 +83,7 @@ class Folder {
     return pair;
   }
 
-  /** Says nothing of what the parser says: it may quote a key. */
+  /** Leaves out the parser's message, which may quote a key. */
   #parse<T>(name: string, parse: () => T): T {
     try {
       return parse();
@@ -95,13 +95,16 @@ class Folder {
   #assertPartner(name: string, suffix: string, otherSuffix: string): string {
     const other = `${name.slice(0, -suffix.length)}${otherSuffix}`;
     if (this.#names.includes(other)) return other;
-    return refuse(join(this.#directory, name), `expected ${other} beside it; authorities have names in .crt`);
+    return refuse(
+      join(this.#directory, name),
+      `expected ${other} in the same folder; names of authorities end with .crt`,
+    );
   }
 }
 
 /**
- * `*.crt` are authorities besides all others, `NAME.cert` with `NAME.key` what this client shows. A folder that is named
- * has to be there. Throws `CERTIFICATES_INVALID`. containers-certs.d(5)
+ * Loads a folder that must exist. `*.crt` are additional authorities, `NAME.cert` with `NAME.key` is a certificate of the
+ * client. Throws `CERTIFICATES_INVALID`. containers-certs.d(5)
  */
 export async function loadCertificates(directory: string, options: LoadOptions): Promise<HostCertificates> {
   const names = (await namesIn(directory)) ?? refuse(directory, 'expected a directory that can be read');

@@ -40,8 +40,8 @@ export function namedRegistries({ pull }: Pick<Configuration, 'pull'>): Registri
 }
 
 /**
- * Where the tools of containers/image look: the named file, else the user's, else the system's; the named directory, else
- * those of system and user, and beside the user's own file only the user's.
+ * Returns where the tools of containers/image look: the named file, else the user's, else the system's; the named
+ * directory, else those of system and user. With the user's own file only the user's directory counts.
  * https://github.com/containers/image/blob/v5.36.2/docs/containers-registries.conf.d.5.md
  */
 export function findRegistries(

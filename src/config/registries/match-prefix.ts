@@ -10,8 +10,8 @@ function hostLength(name: string): number {
 }
 
 /**
- * How much of `name` the prefix of a rule stands for; undefined when it does not match. What follows must begin with one
- * of `:/@`, so that a host matches with any port. `*.domain` stands for a host below that domain, at any depth.
+ * Returns the length of the part of `name` that the prefix of a rule matches; undefined: none. The rest must begin with one
+ * of `:/@`, so a host matches with any port. `*.domain` matches a host below that domain, at any depth.
  * https://github.com/containers/image/blob/v5.36.2/docs/containers-registries.conf.5.md#choosing-a-registry-toml-table
  */
 export function matchPrefix(name: string, prefix: string): number | undefined {

@@ -17,7 +17,7 @@ function mergeTwo(earlier: Registries, later: RegistriesDocument): Registries {
 }
 
 /**
- * The file and its drop-ins in their order: a later rule takes the place of an earlier one with the same prefix, lists are
+ * Merges the file and its drop-ins in their order: a later rule replaces an earlier one with the same prefix, lists are
  * replaced, aliases are added. containers-registries.conf.d(5)
  */
 export function mergeRegistries(documents: readonly RegistriesDocument[]): Registries {

@@ -12,7 +12,7 @@ function isNameOnly(text: string): boolean {
   }
 }
 
-/** Full names by short ones. An empty value takes away what an earlier file said. */
+/** Returns full names by short ones. An empty value removes the alias of an earlier file. */
 export function parseAliases(
   table: Readonly<Record<string, string>>,
   origin: string,

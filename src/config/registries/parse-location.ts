@@ -1,7 +1,7 @@
 import { isReferenceDomain } from '../../oci/index.ts';
 import { registriesInvalid } from './registries-invalid.ts';
 
-/** `host[:port][/path…][:tag][@digest]` without slashes at its end; empty where nothing was written. */
+/** Parses `host[:port][/path…][:tag][@digest]` and removes slashes at the end. An empty text stays empty. */
 export function parseLocation(text: string, key: string, origin: string): string {
   const trimmed = text.replace(/\/+$/, '');
   const refuse = (problem: string): never => {
@@ -14,7 +14,7 @@ export function parseLocation(text: string, key: string, origin: string): string
   return trimmed;
 }
 
-/** As a location, or `*.` and a domain without port and path: nothing else with a star would ever match. */
+/** Parses a location, or `*.` and a domain without port and path: any other prefix with a star would never match. */
 export function parsePrefix(text: string, origin: string): string {
   if (!text.startsWith('*.')) return parseLocation(text, 'prefix', origin);
   const prefix = text.replace(/\/+$/, '');
@@ -23,7 +23,7 @@ export function parsePrefix(text: string, origin: string): string {
   throw registriesInvalid(origin, `prefix "${text}": expected *. and a domain without port and path`);
 }
 
-/** A tag or digest behind the last component. */
+/** Returns the tag or digest after the last component. */
 export function suffixOf(location: string): string {
   const slash = location.lastIndexOf('/');
   if (slash < 0) return /@.*$/.exec(location)?.[0] ?? '';

@@ -8,14 +8,14 @@ import { type MirrorTable, type RegistryTable, registriesSchema } from './schema
 import type { RegistriesDocument, RegistryMirror, RegistryRule } from './types.ts';
 
 /**
- * `containers`: a registries.conf. `image-rs`: the table of that name in the kata world, in which a rule may name a prefix
- * and leave the location out.
+ * `containers`: a registries.conf. `image-rs`: the table of confidential-data-hub, in which a rule may have a prefix without
+ * a location.
  */
 export type RegistriesDialect = 'containers' | 'image-rs';
 
 export interface RegistriesText {
   readonly text: string;
-  /** The file, for messages. */
+  /** The source file, for messages. */
   readonly origin: string;
   readonly dialect: RegistriesDialect;
 }
@@ -39,7 +39,7 @@ interface RuleNames {
   readonly origin: string;
 }
 
-/** Which bytes a tag or digest means is not for a place to say. */
+/** A location must not change the tag or digest: they decide which bytes are meant. */
 function assertSameSuffix(location: string, { prefix, origin }: RuleNames): void {
   const [expected, actual] = [suffixOf(prefix), suffixOf(location)];
   if (expected === actual) return;
@@ -53,7 +53,7 @@ function parseRule(table: RegistryTable, origin: string, dialect: RegistriesDial
   if (prefix === '') throw registriesInvalid(origin, 'registry: expected a prefix or a location, got neither');
   const isNameKept = location === '';
   if (isNameKept && dialect === 'containers' && !prefix.startsWith('*.')) {
-    throw registriesInvalid(origin, `registry "${prefix}": expected a location, which only a prefix with *. may lack`);
+    throw registriesInvalid(origin, `registry "${prefix}": expected a location; only a prefix with *. may have none`);
   }
   if (table['pull-from-mirror']) {
     throw registriesInvalid(origin, `registry "${prefix}": expected pull-from-mirror in a mirror's table`);
@@ -70,19 +70,19 @@ function parseRule(table: RegistryTable, origin: string, dialect: RegistriesDial
   };
 }
 
-/** One place with two minds about safety, or one name with two rules, is a mistake that nobody should have to guess at. */
+/** Refuses contradictions: two rules with the same prefix, or one location that is both secure and insecure. */
 function assertConsistent(rules: readonly RegistryRule[]): void {
   const byPrefix = new Set<string>();
-  const byPlace = new Map<string, RegistryRule>();
+  const byLocation = new Map<string, RegistryRule>();
   for (const rule of rules) {
     const { prefix, location = prefix, origin } = rule;
     if (byPrefix.has(prefix)) throw registriesInvalid(origin, `registry "${prefix}": expected one table, got two`);
     byPrefix.add(prefix);
-    const other = byPlace.get(location) ?? rule;
-    byPlace.set(location, other);
+    const other = byLocation.get(location) ?? rule;
+    byLocation.set(location, other);
     for (const key of ['insecure', 'blocked'] as const) {
       if (rule[key] !== other[key])
-        throw registriesInvalid(origin, `location "${location}": got ${key} and its opposite`);
+        throw registriesInvalid(origin, `location "${location}": expected one value of ${key}, got two`);
     }
   }
 }
@@ -95,7 +95,7 @@ function decode({ text, origin }: RegistriesText): unknown {
   }
 }
 
-/** A document that was parsed as part of another one. Throws `REGISTRIES_INVALID`. */
+/** Checks a document that was parsed as a part of another one. Throws `REGISTRIES_INVALID`. */
 export function checkRegistries(raw: unknown, origin: string, dialect: RegistriesDialect): RegistriesDocument {
   const checked = checkDocument(registriesSchema, raw);
   if (!checked.ok) throw registriesInvalid(origin, checked.problem);
@@ -115,7 +115,7 @@ export function checkRegistries(raw: unknown, origin: string, dialect: Registrie
 }
 
 /**
- * One registries.conf of version 2. Throws `REGISTRIES_INVALID`.
+ * Parses one registries.conf of version 2. Throws `REGISTRIES_INVALID`.
  * https://github.com/containers/image/blob/v5.36.2/docs/containers-registries.conf.5.md
  */
 export function parseRegistries(source: RegistriesText): RegistriesDocument {

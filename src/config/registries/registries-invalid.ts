@@ -1,6 +1,6 @@
 import { SealiftError } from '../../errors/index.ts';
 
-/** `origin` is the file, `problem` what is wrong where in it. */
+/** Returns the error for a source file. `problem` says what is wrong, and where in the file. */
 export function registriesInvalid(origin: string, problem: string): SealiftError {
   return new SealiftError('REGISTRIES_INVALID', `registries ${origin}: ${problem}`, { context: { origin } });
 }

@@ -6,19 +6,19 @@ import type { Endpoint, Registries, RegistryMirror, RegistryRule } from './types
 
 interface Match {
   readonly rule: RegistryRule;
-  /** The written form that the prefix was found in, and how much of it the prefix stands for. */
+  /** The written form that the prefix matches, and the length of the match. */
   readonly name: string;
   readonly length: number;
 }
 
-/** With tag and digest either of them may be what a prefix names. */
+/** Returns the forms that a prefix may match: it may name either the tag or the digest. */
 function writtenForms(reference: Reference): readonly string[] {
   const full = formatReference(reference);
   if (reference.tag === undefined || reference.digest === undefined) return [full];
   return [full, formatReference({ ...reference, tag: undefined })];
 }
 
-/** The longest prefix decides; of two equally long ones the one without a star. */
+/** The longest prefix decides; of two with the same length, the one without a star. */
 function isStronger({ rule }: Match, best: Match | undefined): boolean {
   if (best === undefined || rule.prefix.length > best.rule.prefix.length) return true;
   return rule.prefix.length === best.rule.prefix.length && best.rule.prefix.startsWith('*.');
@@ -37,17 +37,17 @@ function findRule({ rules }: Registries, reference: Reference): Match | undefine
   return best;
 }
 
-/** Whether a name may not be asked for at all. */
+/** True for a name that must not be requested from anywhere. */
 export function isBlocked(registries: Registries, reference: Reference): boolean {
   return findRule(registries, reference)?.rule.blocked === true;
 }
 
-/** The name with `location` in place of the prefix. It has to be a full one, since what is left out would be guessed. */
+/** Replaces the prefix by `location`. The result must be a full name: a part that is left out would be a guess. */
 function rewrite(reference: Reference, { rule, name, length }: Match, location: string | undefined): Reference {
   if (location === undefined) return reference;
   const text = `${location}${name.slice(length)}`;
   const refuse = (): never => {
-    const problem = `"${location}" makes ${text} of ${name}: expected a full name, with host, and library/ on docker.io`;
+    const problem = `"${location}" turns ${name} into ${text}: expected a full name, with host, and library/ on docker.io`;
     throw registriesInvalid(rule.origin, problem);
   };
   let written: Reference;
@@ -81,9 +81,9 @@ function assertUnblocked(registries: Registries, reference: Reference): void {
 }
 
 /**
- * Where an image is to be had, in the order of trying: the mirrors of the rule with the longest prefix, then its location.
- * Names that are blocked themselves are left out. Throws `REGISTRY_BLOCKED` when the image's own name is blocked or
- * nothing is left, and `REGISTRIES_INVALID` when a rule makes no usable name of this one.
+ * Returns the endpoints of an image in the order of trying: the mirrors of the rule with the longest prefix, then its
+ * location. Names that are blocked themselves are left out. Throws `REGISTRY_BLOCKED` when the image's own name is blocked
+ * or no endpoint is left, and `REGISTRIES_INVALID` when a rule turns the name into an unusable one.
  */
 export function resolveEndpoints(registries: Registries, reference: Reference): readonly Endpoint[] {
   assertUnblocked(registries, reference);
@@ -92,8 +92,8 @@ export function resolveEndpoints(registries: Registries, reference: Reference): 
     return [{ reference, insecure: false, class: 'measured', origin: 'default' }];
   }
   const { rule } = match;
-  const places = [...rule.mirrors.filter((mirror) => serves(mirror, reference)), rule];
-  const endpoints = places.map(({ location, insecure }): Endpoint => {
+  const sources = [...rule.mirrors.filter((mirror) => serves(mirror, reference)), rule];
+  const endpoints = sources.map(({ location, insecure }): Endpoint => {
     return { reference: rewrite(reference, match, location), insecure, class: 'measured', origin: rule.origin };
   });
   const open = endpoints.filter((endpoint) => !isBlocked(registries, endpoint.reference));

@@ -17,7 +17,7 @@ const registry = z.looseObject({
   'pull-from-mirror': z.string().optional(),
 });
 
-/** Unknown keys are ignored, as every reader of this format does. */
+/** Unknown keys are ignored, as by every reader of this format. */
 export const registriesSchema = z.looseObject({
   'unqualified-search-registries': z.array(z.string()).optional(),
   'short-name-mode': z.union([z.literal(''), z.enum(SHORT_NAME_MODES)]).optional(),

@@ -1,14 +1,14 @@
 import type { Reference } from '../../oci/index.ts';
 import type { ConfigurationClass } from '../types.ts';
 
-/** For which references a mirror is asked. */
+/** The references that a mirror is asked for. */
 export const MIRROR_USES = ['all', 'digest-only', 'tag-only'] as const;
 export type MirrorUse = (typeof MIRROR_USES)[number];
 
 export interface RegistryMirror {
-  /** `host[:port][/path…]`, which takes the place of the rule's prefix. */
+  /** `host[:port][/path…]`, which replaces the prefix of the rule. */
   readonly location: string;
-  /** Plain http and certificates that nobody vouches for will do. */
+  /** Plain http is accepted, and certificates are not verified. */
   readonly insecure: boolean;
   readonly use: MirrorUse;
 }
@@ -17,31 +17,31 @@ export interface RegistryMirror {
 export interface RegistryRule {
   /** The beginning of a name, or `*.domain`. */
   readonly prefix: string;
-  /** What takes the place of the prefix; undefined leaves the name as it is. */
+  /** The replacement of the prefix; undefined leaves the name as it is. */
   readonly location: string | undefined;
   readonly insecure: boolean;
   readonly blocked: boolean;
   readonly mirrors: readonly RegistryMirror[];
-  /** For messages: the file. */
+  /** The source file, for messages. */
   readonly origin: string;
 }
 
 export const SHORT_NAME_MODES = ['enforcing', 'permissive', 'disabled'] as const;
 export type ShortNameMode = (typeof SHORT_NAME_MODES)[number];
 
-/** What one file says; what it leaves out, an earlier one decides. */
+/** One source file. What it leaves out, an earlier one decides. */
 export interface RegistriesDocument {
   readonly rules: readonly RegistryRule[];
   readonly searchRegistries: readonly string[] | undefined;
   readonly shortNameMode: ShortNameMode | undefined;
-  /** Full names by short ones; undefined takes an alias away. */
+  /** Full names by short ones; undefined removes an alias. */
   readonly aliases: ReadonlyMap<string, string | undefined>;
 }
 
-/** Where images come from, and what names without a host stand for. */
+/** All source files merged: where images come from, and what names without a host stand for. */
 export interface Registries {
   readonly rules: readonly RegistryRule[];
-  /** Undefined: nobody has said. */
+  /** Undefined: no file has a list. */
   readonly searchRegistries: readonly string[] | undefined;
   readonly shortNameMode: ShortNameMode;
   readonly aliases: ReadonlyMap<string, string>;
@@ -54,13 +54,13 @@ export const NO_REGISTRIES: Registries = {
   aliases: new Map(),
 };
 
-/** One place that an image's bytes may come from. */
+/** A registry or mirror that an image's bytes may come from. */
 export interface Endpoint {
-  /** Its name there. The image is called, judged and kept by the name that the user wrote. */
+  /** The name of the image there. It is called, judged and stored by the name that the user wrote. */
   readonly reference: Reference;
   readonly insecure: boolean;
   readonly class: ConfigurationClass;
   readonly origin: string;
-  /** Of a mirror that serves several registries: what stands before `/v2/`, and whose content is asked for. */
+  /** For a mirror that serves several registries: the path before `/v2/`, and the registry whose content is requested. */
   readonly mirrorApi?: { readonly prefix: string; readonly namespace: string };
 }

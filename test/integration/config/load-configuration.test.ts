@@ -219,7 +219,7 @@ describe('loadTextFile', () => {
 
   it('reads a pipe', () => {
     const file = '{ path: "/dev/stdin", what: "x", maxBytes: 99, code: "POLICY_INVALID" }';
-    const script = `import("./src/config/index.ts").then((c) => process.stdout.write(c.loadTextFile(${file})))`;
+    const script = `import("./src/config/load-text-file.ts").then((c) => process.stdout.write(c.loadTextFile(${file})))`;
     const root = new URL('../../..', import.meta.url).pathname;
     const command = ['-c', 'printf piped | "$0" -e "$1"', process.execPath, script];
     const output = execFileSync('sh', command, { cwd: root, stdio: 'pipe' });

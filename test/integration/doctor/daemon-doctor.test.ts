@@ -118,7 +118,7 @@ ${more}`,
     expect((await doctor())['daemon-configuration']).toMatchObject({
       status: 'fail',
       detail: expect.stringContaining('sigstore_config_uri'),
-      remedy: expect.stringContaining('take image.sigstore_config_uri out'),
+      remedy: expect.stringContaining('remove image.sigstore_config_uri'),
     });
     writeConfig('[image]\nunheard_of = 1\n');
     expect((await doctor())['daemon-configuration']).toMatchObject({

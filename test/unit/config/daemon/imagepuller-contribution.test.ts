@@ -95,7 +95,7 @@ describe("Contrast's imagepuller.toml", () => {
     [`[registries."a"]\nauth = "${BASE64('hunter2')}"`, 'registries.a.auth: expected base64 of user:password'],
     ['[registries."a"]\nusername = "u"\npassword = "hunter2\\n"', 'registries.a: expected credentials without control'],
     ['[registries."a"]\nregistrytoken = "hunter2\\r\\nx: y"', 'registries.a.registrytoken: expected printable ASCII'],
-    ['[registries."a"]\n[registries."A."]', 'registries.a: written twice'],
+    ['[registries."a"]\n[registries."A."]', 'registries.a: expected one table, got two'],
     ['[registries."a"]\n[registries."a"]', 'line 2'],
     ['[extra-env]\nHTTPS_PROXY = "ftp://u:hunter2@p/x"', 'extra-env.HTTPS_PROXY'],
   ])('%j refuses pulls, without quoting it', (imagepuller, place) => {

@@ -222,7 +222,7 @@ describe('the file given with -c', () => {
     '[volume]\nmount_point = "/x/../run"',
   ])('%j would mount over what is in use', async (toml) => {
     const error = await expectFailure('CONFIG_FILE_INVALID', () => resolveSample({ toml }));
-    expect(error.message).toContain('expected a place outside');
+    expect(error.message).toContain('expected a directory outside');
   });
 
   it('names the sockets and their services', () => {
@@ -408,8 +408,8 @@ describe('the environment of the daemon', () => {
     expect(pull.proxy.https).toEqual({ value: 'http://p', class: 'unmeasured', origin: 'environment HTTPS_PROXY' });
     expect([pull.authfile.value, pull.registriesConf.value]).toEqual([undefined, undefined]);
     expect(warnings).toEqual([
-      'environment REGISTRY_AUTH_FILE: ignored, pull.authfile in the measured configuration is for this',
-      'environment CONTAINERS_REGISTRIES_CONF: ignored, pull.registries_conf in the measured configuration is for this',
+      'environment REGISTRY_AUTH_FILE: ignored; set pull.authfile in the measured configuration instead',
+      'environment CONTAINERS_REGISTRIES_CONF: ignored; set pull.registries_conf in the measured configuration instead',
     ]);
   });
 
