@@ -22,12 +22,13 @@ import { createKeyLoader, type PolicyChoice, parsePolicy } from '../signature/in
 import { createLayerMounts, createSnapshotter, mountedUppers, type RunSnapshotOperation } from '../snapshot/index.ts';
 import {
   type Clock,
-  type MountShelf,
-  mountShelf,
+  type MountState,
+  mountState,
   openStore,
   type RunStoreOperation,
   type Store,
   type StoreOptions,
+  type UpperStore,
 } from '../store/index.ts';
 import type { RunVolumeOperation, VolumeBacking, VolumeSettings } from '../volume/index.ts';
 import { WorkerPool } from '../workers/index.ts';
@@ -174,12 +175,12 @@ export function storePorts(parts: Parts, backing: StoreBacking) {
   const runSnapshot = runSnapshotIn(parts);
   const runBundle = ((operation) => call({ room: 'bundle', operation })) as RunBundleOperation;
   const { checkpoint } = parts;
-  const layerMounts = (shelf: MountShelf) =>
+  const layerMounts = (store: MountState) =>
     createLayerMounts({
       runOperation: runSnapshot,
-      shelf,
-      mountsDir: shelf.layerMountsDir,
-      tryLock: shelf.tryMountLock,
+      store,
+      mountsDir: store.layerMountsDir,
+      tryLock: store.tryMountLock,
       clock: CLOCK,
       lockTimeoutMs: parts.limits.lockTimeoutMs,
       verity: backing.trees,
@@ -188,13 +189,13 @@ export function storePorts(parts: Parts, backing: StoreBacking) {
   return {
     runSnapshot,
     runBundle,
-    openStore: () => openStoreAt(backing, parts, { runStore, sweep: (shelf) => layerMounts(shelf).sweep() }),
+    openStore: () => openStoreAt(backing, parts, { runStore, sweep: (state) => layerMounts(state).sweep() }),
     openLayerMounts: layerMounts,
     /** Without the store, whose disk may have failed. */
-    sweepLayerMounts: () => layerMounts(mountShelf(backing.stateDir)).sweep(),
+    sweepLayerMounts: () => layerMounts(mountState(backing.stateDir)).sweep(),
     chooseLayerFormat: (dataDir: string) => chooseStoreFormat(backing, runSnapshot, dataDir),
-    openSnapshotter: (shelf: Store) =>
-      createSnapshotter({ runOperation: runSnapshot, shelf, layerMounts: layerMounts(shelf), checkpoint }),
+    openSnapshotter: (store: UpperStore & MountState) =>
+      createSnapshotter({ runOperation: runSnapshot, store, layerMounts: layerMounts(store), checkpoint }),
   };
 }
 

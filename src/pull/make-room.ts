@@ -1,6 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import type { Descriptor } from '../oci/index.ts';
-import type { Removal, Store } from '../store/index.ts';
+import type { Removal, StoreSpace } from '../store/index.ts';
 import { diffIdKey } from './layer-format.ts';
 import type { LayerPlan } from './plan-layers.ts';
 import type { PullStorage, StoringContext } from './pull-context.ts';
@@ -10,8 +10,6 @@ import type { ProgressEvent } from './types.ts';
 const TYPICAL_EXPANSION = 3;
 
 const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT']);
-
-type Evicting = Pick<Store, 'evictFor' | 'dataDir'>;
 
 /**
  * Checks before the first byte that the store has room for the layers it lacks, and returns warnings. Throws
@@ -56,7 +54,7 @@ function evictionWarning(removal: Removal | undefined): string | undefined {
  */
 export async function makeWithRoom<Made>(
   { size }: Pick<Descriptor, 'size'>,
-  { store, onProgress }: { readonly store: Evicting; readonly onProgress: (event: ProgressEvent) => void },
+  { store, onProgress }: { readonly store: StoreSpace; readonly onProgress: (event: ProgressEvent) => void },
   make: () => Promise<Made>,
 ): Promise<Made> {
   for (;;) {
@@ -71,7 +69,7 @@ export async function makeWithRoom<Made>(
 }
 
 /** The layer filled all free space, and how much it needs in the end is not known: makes twice that space free. */
-async function makeRoom(estimatedBytes: number, store: Evicting, cause: unknown): Promise<Removal> {
+async function makeRoom(estimatedBytes: number, store: StoreSpace, cause: unknown): Promise<Removal> {
   const garbage = await store.evictFor(0);
   const eviction = await store.evictFor(Math.max(estimatedBytes, 2 * garbage.availableBytes));
   const removed = [garbage, eviction].flatMap(({ removal }) => [...removal.images, ...removal.layers]);

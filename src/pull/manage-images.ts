@@ -1,6 +1,6 @@
 import { prefixError } from '../errors/index.ts';
 import { formatReference, isDigest, parseReference, withDefaultTag } from '../oci/index.ts';
-import type { Removal, RemovalTarget, Store } from '../store/index.ts';
+import type { ImageIndex, Removal, RemovalTarget } from '../store/index.ts';
 import type { PullPorts } from './ports.ts';
 import type { ListedImage } from './types.ts';
 
@@ -35,7 +35,7 @@ function parseTarget(unsafeTarget: string): RemovalTarget {
 async function withStore<Result>(
   action: string,
   { openStore }: StorePorts,
-  work: (store: Store) => Promise<Result>,
+  work: (store: ImageIndex) => Promise<Result>,
 ): Promise<Result> {
   try {
     const store = await openStore();

@@ -6,7 +6,7 @@ import type { Limits } from '../limits/index.ts';
 import type { FileReference, Platform, Reference } from '../oci/index.ts';
 import type { KeyLoader, PolicyChoice } from '../signature/index.ts';
 import type { LayerMounts, RunSnapshotOperation, Snapshotter } from '../snapshot/index.ts';
-import type { Store } from '../store/index.ts';
+import type { MountState, Store, UpperStore } from '../store/index.ts';
 import type { LayerFormat } from './layer-format.ts';
 import type { ProgressEvent } from './types.ts';
 
@@ -54,8 +54,8 @@ export interface PullPorts extends ImagePorts {
   readonly isPrivileged: boolean;
   /** Opened when first needed: `--unpack` touches no store. Throws `PRIVILEGE_REQUIRED` without root. */
   readonly openStore: () => Promise<Store>;
-  readonly openSnapshotter: (store: Store) => Snapshotter;
-  readonly openLayerMounts: (store: Store) => LayerMounts;
+  readonly openSnapshotter: (store: UpperStore & MountState) => Snapshotter;
+  readonly openLayerMounts: (store: MountState) => LayerMounts;
   /** Chooses what new layers in `dataDir` are written as. Throws `SNAPSHOT_FORMAT_UNSUPPORTED`. */
   readonly chooseLayerFormat: (dataDir: string) => Promise<LayerFormat>;
   readonly runSnapshot: RunSnapshotOperation;

@@ -1,4 +1,4 @@
-import type { Store } from '../store/index.ts';
+import type { MountState, UpperStore } from '../store/index.ts';
 import type { PullPorts } from './ports.ts';
 
 /**
@@ -6,7 +6,7 @@ import type { PullPorts } from './ports.ts';
  * after the pull, so that no pull waits for it. A failure is a warning, and the next sweep tries again.
  */
 export async function sweepStore(
-  store: Store,
+  store: UpperStore & MountState,
   { onProgress, openLayerMounts }: Pick<PullPorts, 'onProgress' | 'openLayerMounts'>,
 ): Promise<void> {
   const sweeps = [() => store.sweepUppers(), () => openLayerMounts(store).sweep()];

@@ -21,7 +21,7 @@ export type {
   SnapshotOperation,
   SnapshotRecord,
   SnapshotRequest,
-  SnapshotShelf,
+  SnapshotStore,
   Snapshotter,
   SnapshotUpper,
 } from './types.ts';

@@ -10,12 +10,12 @@ import type {
   LayerMounts,
   RunSnapshotOperation,
   SnapshotLayer,
-  SnapshotShelf,
+  SnapshotStore,
 } from './types.ts';
 
 export interface LayerMountPorts {
   readonly runOperation: RunSnapshotOperation;
-  readonly shelf: Pick<SnapshotShelf, 'listMounts'>;
+  readonly store: Pick<SnapshotStore, 'listMounts'>;
   /** A directory in state. */
   readonly mountsDir: string;
   /**
@@ -130,8 +130,8 @@ function listMounts(mountsDir: string): readonly LayerKey[] {
 }
 
 /** Keys of the layers below every rootfs that is mounted anywhere. Call it with the locks held. */
-function usedLayers({ shelf, mountedUppers: find = mountedUppers }: LayerMountPorts): ReadonlySet<LayerKey> {
-  const records = shelf.listMounts();
+function usedLayers({ store, mountedUppers: find = mountedUppers }: LayerMountPorts): ReadonlySet<LayerKey> {
+  const records = store.listMounts();
   const mounted = find(records.map(({ id }) => id));
   return new Set(records.filter(({ id }) => mounted.has(id)).flatMap(({ layers }) => layers));
 }

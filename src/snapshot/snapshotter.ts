@@ -7,14 +7,14 @@ import type {
   ReadableLayer,
   RunSnapshotOperation,
   SnapshotRequest,
-  SnapshotShelf,
+  SnapshotStore,
   Snapshotter,
   SnapshotUpper,
 } from './types.ts';
 
 interface SnapshotterPorts {
   readonly runOperation: RunSnapshotOperation;
-  readonly shelf: SnapshotShelf;
+  readonly store: SnapshotStore;
   readonly layerMounts: LayerMounts;
   readonly checkpoint: Checkpoint;
   /** Whether any mount namespace has the upper mounted; asks the kernel unless told otherwise. */
@@ -51,20 +51,20 @@ async function mountWithUpper(
   request: SnapshotRequest,
   layers: readonly ReadableLayer[],
 ): Promise<MountedSnapshot> {
-  const upper = await ports.shelf.createUpper();
+  const upper = await ports.store.createUpper();
   ports.checkpoint('upper-made');
   try {
     return await mountOverlay(ports, request, layers, upper);
   } catch (error) {
-    ports.shelf.removeMount(upper.id);
+    ports.store.removeMount(upper.id);
     // The first failure is the one to report; an upper that cannot be trashed now is found at the next start.
-    await Promise.allSettled([ports.shelf.trashUpper(upper.id)]);
+    await Promise.allSettled([ports.store.trashUpper(upper.id)]);
     throw error;
   }
 }
 
 async function mountOverlay(
-  { runOperation, shelf, checkpoint }: SnapshotterPorts,
+  { runOperation, store, checkpoint }: SnapshotterPorts,
   { target, imageDigest }: SnapshotRequest,
   layers: readonly ReadableLayer[],
   { id, upper, work }: SnapshotUpper,
@@ -75,7 +75,7 @@ async function mountOverlay(
   });
   checkpoint('upper-prepared');
   // Before the mount: an upper without a record is taken for a left-over and removed.
-  shelf.putMount({ id, target: target.path, layers: layers.map(({ record }) => record.key), upper, imageDigest });
+  store.putMount({ id, target: target.path, layers: layers.map(({ record }) => record.key), upper, imageDigest });
   checkpoint('mount-recorded');
   const lowers = layers.map(({ directory }) => directory).reverse();
   await runOperation('mountSnapshot', { lowers, upper, work, target });
@@ -84,13 +84,13 @@ async function mountOverlay(
 }
 
 async function unmountTarget(ports: SnapshotterPorts, target: string): Promise<boolean> {
-  const { runOperation, shelf, layerMounts, checkpoint, isUpperMounted: isMounted = isUpperMounted } = ports;
+  const { runOperation, store, layerMounts, checkpoint, isUpperMounted: isMounted = isUpperMounted } = ports;
   const unmounted = await runOperation('unmountSnapshot', { target });
   checkpoint('unmounted');
-  for (const { id } of shelf.listMounts().filter((record) => record.target === target)) {
+  for (const { id } of store.listMounts().filter((record) => record.target === target)) {
     if (isMounted(id)) continue;
-    shelf.removeMount(id);
-    await shelf.trashUpper(id);
+    store.removeMount(id);
+    await store.trashUpper(id);
   }
   await layerMounts.sweep();
   return unmounted;

@@ -148,7 +148,7 @@ export interface SnapshotRecord {
 }
 
 /** The part of the store that mounts need. */
-export interface SnapshotShelf {
+export interface SnapshotStore {
   createUpper(): Promise<SnapshotUpper>;
   trashUpper(id: string): Promise<void>;
   putMount(record: SnapshotRecord): void;

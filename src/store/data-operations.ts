@@ -52,7 +52,7 @@ export const DATA_OPERATIONS: StoreOperations = {
   publishLayer,
   makeUpper: ({ dataDir, id }) => makeUpper(dataDir, id),
   moveToTrash: ({ dataDir, area, name }) =>
-    renameUnlessAbsent(join(dataPath.area(dataDir, area), name), trashPlace(dataDir)),
+    renameUnlessAbsent(join(dataPath.area(dataDir, area), name), newTrashPath(dataDir)),
   emptyTrash: ({ dataDir }) => emptyTrash(dataPath.area(dataDir, 'trash')),
   measureTrash: ({ dataDir }) => measureEntries(dataPath.area(dataDir, 'trash')),
   measureSpace,
@@ -133,7 +133,7 @@ function makeUpper(dataDir: string, id: string): Upper {
   return { id, upper, work };
 }
 
-function trashPlace(dataDir: string): string {
+function newTrashPath(dataDir: string): string {
   return join(dataPath.area(dataDir, 'trash'), randomBytes(16).toString('hex'));
 }
 

@@ -2,18 +2,17 @@ import { createHash } from 'node:crypto';
 import { type Digest, digestAlgorithm, digestHex, isDigest } from '../oci/index.ts';
 import { statePath } from './layout.ts';
 import { listRecords, readRecord, readUnlessDamaged, removeRecord, writeRecord } from './record-file.ts';
+import type { DocumentId } from './types.ts';
 
-export type DocumentShelf = 'manifests' | 'configs';
-
-export function putDocument(stateDir: string, shelf: DocumentShelf, digest: Digest, bytes: Uint8Array): void {
-  writeRecord(statePath.document(stateDir, shelf, digest), bytes);
+export function putDocument(stateDir: string, id: DocumentId, bytes: Uint8Array): void {
+  writeRecord(statePath.document(stateDir, id), bytes);
 }
 
-/** Hashed again on every read; what does not match its name, or is no file, is removed and counts as absent. */
-export function getDocument(stateDir: string, shelf: DocumentShelf, digest: Digest): Uint8Array | undefined {
-  const path = statePath.document(stateDir, shelf, digest);
+/** Hashes the document again; one that does not match its name, or is not a file, is removed and counts as absent. */
+export function getDocument(stateDir: string, id: DocumentId): Uint8Array | undefined {
+  const path = statePath.document(stateDir, id);
   const bytes = readUnlessDamaged(() => readRecord(path));
-  if (bytes !== undefined && isDocument(bytes, digest)) return bytes;
+  if (bytes !== undefined && isDocument(bytes, id.digest)) return bytes;
   removeRecord(path);
   return undefined;
 }
@@ -22,25 +21,19 @@ function isDocument(bytes: Uint8Array, digest: Digest): boolean {
   return createHash(digestAlgorithm(digest)).update(bytes).digest('hex') === digestHex(digest);
 }
 
-/** One of the documents in the store, by its shelf and name. */
-export interface DocumentPlace {
-  readonly shelf: DocumentShelf;
-  readonly digest: Digest;
-}
-
-export function listDocuments(stateDir: string): DocumentPlace[] {
-  const shelves = ['manifests', 'configs'] as const;
+export function listDocuments(stateDir: string): DocumentId[] {
+  const kinds = ['manifests', 'configs'] as const;
   const algorithms = ['sha256', 'sha512'] as const;
-  return shelves.flatMap((shelf) =>
+  return kinds.flatMap((kind) =>
     algorithms.flatMap((algorithm) =>
-      listRecords(statePath.shelf(stateDir, shelf, algorithm))
+      listRecords(statePath.documents(stateDir, kind, algorithm))
         .map((hex) => `${algorithm}:${hex}`)
         .filter(isDigest)
-        .map((digest) => ({ shelf, digest })),
+        .map((digest) => ({ kind, digest })),
     ),
   );
 }
 
-export function removeDocument(stateDir: string, { shelf, digest }: DocumentPlace): void {
-  removeRecord(statePath.document(stateDir, shelf, digest));
+export function removeDocument(stateDir: string, id: DocumentId): void {
+  removeRecord(statePath.document(stateDir, id));
 }

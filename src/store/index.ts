@@ -1,18 +1,19 @@
 export { countRecords, type RecordCounts } from './count-records.ts';
 export { openStore } from './open-store.ts';
 export { performStoreOperation } from './perform-operation.ts';
-export { mountShelf } from './store-context.ts';
+export { mountState } from './store-context.ts';
 export type {
   Checkpoint,
   Clock,
   Eviction,
+  ImageIndex,
   ImageRecord,
   KnownLayer,
   LayerBacking,
   LayerRecord,
   Lease,
   MountRecord,
-  MountShelf,
+  MountState,
   NameRecord,
   Removal,
   RemovalTarget,
@@ -26,5 +27,7 @@ export type {
   StoredLayer,
   StoreOperation,
   StoreOptions,
+  StoreSpace,
   Upper,
+  UpperStore,
 } from './types.ts';

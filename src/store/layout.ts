@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { type LayerKey, layerFileName } from '../layer-formats/index.ts';
 import { type Digest, digestAlgorithm, digestHex } from '../oci/index.ts';
-import type { DataArea } from './types.ts';
+import type { DataArea, DocumentId, DocumentKind } from './types.ts';
 
 /** Directories of `state`: what a rolled-back disk must not be able to bring back. */
 export const STATE_DIRECTORIES = [
@@ -25,28 +25,27 @@ export const STORE_LOCK = 'store';
 /** Directories of a backing. */
 export const DATA_DIRECTORIES = ['layers', 'staging', 'uppers', 'trash'] as const;
 
-/** Where things of `state` lie. */
+/** Paths in `state`. */
 export const statePath = {
   marker: (stateDir: string) => join(stateDir, 'store.json'),
   locks: (stateDir: string) => join(stateDir, 'lock'),
   layers: (stateDir: string) => join(stateDir, 'layers'),
   names: (stateDir: string) => join(stateDir, 'names'),
   images: (stateDir: string) => join(stateDir, 'images'),
-  shelf: (stateDir: string, shelf: 'manifests' | 'configs', algorithm: 'sha256' | 'sha512') =>
-    join(stateDir, shelf, algorithm),
+  documents: (stateDir: string, kind: DocumentKind, algorithm: 'sha256' | 'sha512') => join(stateDir, kind, algorithm),
   mounts: (stateDir: string) => join(stateDir, 'mounts'),
   layerMounts: (stateDir: string) => join(stateDir, 'layer-mounts'),
   layer: (stateDir: string, key: LayerKey) => join(stateDir, 'layers', `${key}.json`),
   image: (stateDir: string, digest: Digest) => join(stateDir, 'images', `${digest}.json`),
   mount: (stateDir: string, id: string) => join(stateDir, 'mounts', `${id}.json`),
-  document: (stateDir: string, shelf: 'manifests' | 'configs', digest: Digest) =>
-    join(stateDir, shelf, digestAlgorithm(digest), digestHex(digest)),
+  document: (stateDir: string, { kind, digest }: DocumentId) =>
+    join(stateDir, kind, digestAlgorithm(digest), digestHex(digest)),
   /** References may be longer than a file name, so the file has the hash of its reference for a name. */
   name: (stateDir: string, reference: string) =>
     join(stateDir, 'names', `${createHash('sha256').update(reference).digest('hex')}.json`),
 } as const;
 
-/** Where things of a backing lie. */
+/** Paths in a backing. */
 export const dataPath = {
   area: (dataDir: string, area: DataArea | 'trash') => join(dataDir, area),
   layer: (dataDir: string, key: LayerKey) => join(dataDir, 'layers', layerFileName(key)),

@@ -16,10 +16,21 @@ import { findLayer, reconcileLayer } from './reconcile-layer.ts';
 import { removeNamedImages } from './remove-images.ts';
 import { createSingleFlight } from './single-flight.ts';
 import { stageLayer } from './stage-layer.ts';
-import { mountShelf, type StoreContext, tryLayerLock } from './store-context.ts';
+import { mountState, type StoreContext, tryLayerLock } from './store-context.ts';
 import { readIndex } from './store-index.ts';
 import { createTrashCollector } from './trash-collector.ts';
-import type { KnownLayer, LayerBacking, LayerRecord, Store, StoreOptions } from './types.ts';
+import type {
+  DocumentStore,
+  ImageIndex,
+  KnownLayer,
+  LayerBacking,
+  LayerRecord,
+  LayerStore,
+  Store,
+  StoreOptions,
+  StoreSpace,
+  UpperStore,
+} from './types.ts';
 import { createUpper, settleUpper, sweepUppers, trashUpper } from './uppers.ts';
 
 /**
@@ -44,12 +55,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const lock = await enterStore(context);
   options.checkpoint('store-opened');
   return {
-    dataDir,
-    ...mountShelf(options.stateDir),
     ...layersOf(context),
+    ...documentsOf(context),
     ...imagesOf(context),
     ...uppersOf(context),
-    ...removalOf(context),
+    ...mountState(options.stateDir),
+    ...spaceOf(context),
+    openLease: () => openLease(context),
     close: async () => {
       for (const lease of context.leases) lease.release();
       for (const id of [...context.uppers.keys()]) settleUpper(context, id);
@@ -66,7 +78,7 @@ function writableDir(backings: readonly LayerBacking[]): string {
   throw new SealiftError('INTERNAL', `open store: expected one writable backing, got ${count}`);
 }
 
-function layersOf(context: StoreContext): Pick<Store, 'findLayer' | 'withLayer' | 'stageLayer' | 'rememberNeedsChain'> {
+function layersOf(context: StoreContext): LayerStore {
   const { stateDir, clock, lockTimeoutMs } = context.options;
   const flight = createSingleFlight<LayerKey, KnownLayer>({
     find: (key) => findLayer(context, key),
@@ -90,15 +102,18 @@ function layersOf(context: StoreContext): Pick<Store, 'findLayer' | 'withLayer' 
   };
 }
 
-type DocumentsAndNames = 'putManifest' | 'getManifest' | 'putConfig' | 'getConfig' | 'putName';
+function documentsOf({ options: { stateDir } }: StoreContext): DocumentStore {
+  return {
+    putManifest: (digest, bytes) => putDocument(stateDir, { kind: 'manifests', digest }, bytes),
+    getManifest: (digest) => getDocument(stateDir, { kind: 'manifests', digest }),
+    putConfig: (digest, bytes) => putDocument(stateDir, { kind: 'configs', digest }, bytes),
+    getConfig: (digest) => getDocument(stateDir, { kind: 'configs', digest }),
+  };
+}
 
-function imagesOf(context: StoreContext): Pick<Store, DocumentsAndNames | 'putImage' | 'listImages'> {
+function imagesOf(context: StoreContext): ImageIndex {
   const { stateDir, epochMs, findMountedUppers } = context.options;
   return {
-    putManifest: (digest, bytes) => putDocument(stateDir, 'manifests', digest, bytes),
-    getManifest: (digest) => getDocument(stateDir, 'manifests', digest),
-    putConfig: (digest, bytes) => putDocument(stateDir, 'configs', digest, bytes),
-    getConfig: (digest) => getDocument(stateDir, 'configs', digest),
     putName: (reference, digest, via = []) => putName(stateDir, { reference, digest, via }),
     putImage: (image) => putImage(stateDir, { ...image, pulledAt: new Date(epochMs()).toISOString() }),
     listImages: () => {
@@ -106,12 +121,12 @@ function imagesOf(context: StoreContext): Pick<Store, DocumentsAndNames | 'putIm
       const mounted = findMountedUppers(index.mounts.map(({ id }) => id));
       return listImages({ ...index, mounts: index.mounts.filter(({ id }) => mounted.has(id)) });
     },
+    removeImages: (targets) => removeNamedImages(context, targets),
+    prune: (options) => prune(context, options),
   };
 }
 
-type Mounts = 'putMount' | 'removeMount';
-
-function uppersOf(context: StoreContext): Pick<Store, 'createUpper' | 'settleUpper' | 'trashUpper' | Mounts> {
+function uppersOf(context: StoreContext): UpperStore {
   const { stateDir } = context.options;
   return {
     createUpper: () => createUpper(context),
@@ -119,18 +134,14 @@ function uppersOf(context: StoreContext): Pick<Store, 'createUpper' | 'settleUpp
     trashUpper: async (id) => void (await trashUpper(context, id)),
     putMount: (record) => putMount(stateDir, record),
     removeMount: (id) => removeMount(stateDir, id),
+    sweepUppers: () => sweepUppers(context),
   };
 }
 
-type Removals = 'removeImages' | 'prune' | 'evictFor' | 'sweepUppers';
-
-function removalOf(context: StoreContext): Pick<Store, Removals | 'openLease' | 'checkSpace'> {
+function spaceOf(context: StoreContext): StoreSpace {
   return {
-    openLease: () => openLease(context),
-    removeImages: (targets) => removeNamedImages(context, targets),
-    prune: (options) => prune(context, options),
-    evictFor: (bytes) => evictFor(context, bytes),
-    sweepUppers: () => sweepUppers(context),
+    dataDir: context.dataDir,
     checkSpace: (need) => checkSpace(context, need),
+    evictFor: (bytes) => evictFor(context, bytes),
   };
 }

@@ -1,18 +1,19 @@
 import { type LayerKey, layerFileName, layerKeyOf } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
-import { type DocumentPlace, listDocuments, removeDocument } from './documents.ts';
+import { listDocuments, removeDocument } from './documents.ts';
 import { findNeeded } from './find-needed.ts';
 import { listLayerRecords, removeLayerRecord } from './layer-record.ts';
 import type { HeldLock } from './lock-file.ts';
 import { isReadOnly } from './reconcile-layer.ts';
 import type { RemovalTally } from './removal-tally.ts';
-import { mountShelf, type StoreContext, tryLayerLock, tryUseLock } from './store-context.ts';
+import { mountState, type StoreContext, tryLayerLock, tryUseLock } from './store-context.ts';
 import { readIndex } from './store-index.ts';
+import type { DocumentId } from './types.ts';
 
 /** Each lock is an open file. */
 const BATCH = 256;
 
-type Thing = { readonly layer: LayerKey } | { readonly document: DocumentPlace };
+type Thing = { readonly layer: LayerKey } | { readonly document: DocumentId };
 
 /**
  * Moves layers to the trash, and removes documents, that nothing in the index refers to and no pull holds; `among`
@@ -51,7 +52,7 @@ async function removeBatch(context: StoreContext, things: readonly Thing[], tall
     }
     const isNeeded = needTest(context);
     const unneeded = [...locks.keys()].filter((thing) => !isNeeded(thing));
-    if (unneeded.some((thing) => 'layer' in thing)) await sweepLayerMounts(mountShelf(stateDir));
+    if (unneeded.some((thing) => 'layer' in thing)) await sweepLayerMounts(mountState(stateDir));
     for (const thing of unneeded) {
       if ('layer' in thing) await removeLayer(context, thing.layer, tally);
       else {

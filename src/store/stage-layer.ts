@@ -33,7 +33,7 @@ export async function stageLayer(context: StoreContext, staged: StagedKey): Prom
 }
 
 /** The lock is what makes the name ours: another store of this process may be counting too. */
-function nextStagingName(stateDir: string, stagings: { count: number }): Pick<StagingPlace, 'name' | 'lock'> {
+function nextStagingName(stateDir: string, stagings: { count: number }): Pick<OwnedStaging, 'name' | 'lock'> {
   for (;;) {
     stagings.count += 1;
     const name = `${process.pid}-${processStartTime()}-${stagings.count}`;
@@ -49,13 +49,13 @@ function processStartTime(): string {
   return fieldsFromThird[22 - 3] ?? '0';
 }
 
-interface StagingPlace {
+interface OwnedStaging {
   readonly name: string;
   readonly lock: HeldLock;
   readonly directory: string;
 }
 
-function staging(context: StoreContext, staged: StagedKey, place: StagingPlace): Staging {
+function staging(context: StoreContext, staged: StagedKey, owned: OwnedStaging): Staging {
   const { dataDir } = context;
   const { runOperation } = context.options;
   let isOpen = true;
@@ -64,9 +64,9 @@ function staging(context: StoreContext, staged: StagedKey, place: StagingPlace):
     if (!isOpen) return;
     isOpen = false;
     try {
-      if (await runOperation('moveToTrash', { dataDir, area: 'staging', name: place.name })) context.trash.start();
+      if (await runOperation('moveToTrash', { dataDir, area: 'staging', name: owned.name })) context.trash.start();
     } finally {
-      place.lock.release({ remove: true });
+      owned.lock.release({ remove: true });
     }
   }
 
@@ -74,20 +74,20 @@ function staging(context: StoreContext, staged: StagedKey, place: StagingPlace):
     assertMayPublish(staged, isOpen);
     assertFormat(staged.key, image);
     const { key, diffId } = staged;
-    const diskBytes = await runOperation('measureStaging', { dataDir, name: place.name, key, image });
+    const diskBytes = await runOperation('measureStaging', { dataDir, name: owned.name, key, image });
     const known = { key, diffId, state: 'published', facts, diskBytes } as const;
     const record: LayerRecord = image === undefined ? known : { ...known, image };
     const theirs = await reconcileLayer(context, staged.key);
-    if (theirs === undefined && (await publishTree(context, place.name, record))) {
+    if (theirs === undefined && (await publishTree(context, owned.name, record))) {
       isOpen = false;
-      place.lock.release({ remove: true });
+      owned.lock.release({ remove: true });
     } else {
       await discard();
     }
     return theirs ?? { kind: 'published', layer: { record, path: dataPath.layer(dataDir, staged.key) } };
   }
 
-  return { directory: place.directory, publish, discard };
+  return { directory: owned.directory, publish, discard };
 }
 
 function assertMayPublish(staged: StagedKey, isOpen: boolean): void {

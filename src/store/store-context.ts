@@ -6,7 +6,7 @@ import type { LocateLayer } from './locate-layer.ts';
 import { type HeldLock, tryLockFile } from './lock-file.ts';
 import { listMounts } from './mount-record.ts';
 import type { TrashCollector } from './trash-collector.ts';
-import type { Lease, MountShelf, StoreOptions } from './types.ts';
+import type { Lease, MountState, StoreOptions } from './types.ts';
 
 /** What the parts of one open store share. */
 export interface StoreContext {
@@ -51,7 +51,7 @@ export function tryUpperLock(stateDir: string, id: string): HeldLock | undefined
 }
 
 /** What the mounts of layer images need of the store. */
-export function mountShelf(stateDir: string): MountShelf {
+export function mountState(stateDir: string): MountState {
   return {
     layerMountsDir: statePath.layerMounts(stateDir),
     tryMountLock: (key, mode) => tryLockFile(join(statePath.locks(stateDir), `mount-${key}`), mode),

@@ -35,7 +35,7 @@ export interface Staging {
    */
   readonly directory: string;
   /**
-   * Makes the layer visible under its key. Only inside {@link Store.withLayer} for that key, after every check. Formats
+   * Makes the layer visible under its key. Only inside {@link LayerStore.withLayer} for that key, after every check. Formats
    * whose layers are files need `image`; the others take none.
    */
   publish(facts: LayerFacts, image?: LayerImage): Promise<KnownLayer>;
@@ -47,6 +47,14 @@ export interface Upper {
   readonly id: string;
   readonly upper: string;
   readonly work: string;
+}
+
+export type DocumentKind = 'manifests' | 'configs';
+
+/** The name of a document in the store. */
+export interface DocumentId {
+  readonly kind: DocumentKind;
+  readonly digest: Digest;
 }
 
 /** A reference, as it was pulled, and what it led to. */
@@ -246,70 +254,86 @@ export interface StoreOptions {
   /** Those of the uppers that are mounted in any mount namespace. Reads procfs only. */
   readonly findMountedUppers: (ids: readonly string[]) => ReadonlySet<string>;
   /** Unmounts the layer images that no mounted rootfs uses: asked before layers go that nothing needs. */
-  readonly sweepLayerMounts: (shelf: MountShelf) => Promise<void>;
+  readonly sweepLayerMounts: (state: MountState) => Promise<void>;
 }
 
-/** What the mounts of layer images need of the store. */
-export interface MountShelf {
-  /** In state: memory of the guest, which no disk can stall. */
+/** What mounts of layer images need to know and to lock. Lies in state: memory of the guest, which no disk can stall. */
+export interface MountState {
   readonly layerMountsDir: string;
-  /** The lock of one layer's mount, without waiting; undefined while somebody else holds it in another way. */
+  /** Takes the lock of one layer's mount without waiting; undefined while another process holds a conflicting lock. */
   tryMountLock(key: LayerKey, mode: 'shared' | 'exclusive'): HeldLock | undefined;
   /** Throws `STORE_RECORD_CORRUPT`. */
   listMounts(): readonly MountRecord[];
 }
 
-export interface Store extends MountShelf {
-  /** The directory of the writable backing. */
-  readonly dataDir: string;
-
-  /** Without a lock: a layer that another process is publishing right now may or may not be found. */
+/** Layers, by key. */
+export interface LayerStore {
+  /** Takes no lock: a layer that another process is publishing right now may or may not be found. */
   findLayer(key: LayerKey): Promise<KnownLayer | undefined>;
   /**
-   * The layer of `key`, made by `make` when there is none, by one caller at a time in all processes. Who waited for a
-   * caller that failed or was cancelled goes on with its own `make`. Must not be called from within a `make`.
-   * Throws `STORE_LOCK_TIMEOUT`, `PULL_CANCELLED` and what `make` throws.
+   * Returns the layer of `key`. When there is none, `make` makes it, for one caller at a time in all processes. A caller
+   * that waited for another one which failed or was cancelled goes on with its own `make`. Must not be called from within
+   * a `make`. Throws `STORE_LOCK_TIMEOUT`, `PULL_CANCELLED` and what `make` throws.
    */
   withLayer(key: LayerKey, make: () => Promise<KnownLayer>, signal?: AbortSignal): Promise<KnownLayer>;
+  /** Begins a layer. The caller publishes or discards it. */
   stageLayer(key: LayerKey, diffId: Digest): Promise<Staging>;
-  /** Remembers that the layer cannot be published under its diffID. Only inside {@link Store.withLayer} for that key. */
+  /** Records that the layer cannot be published under its diffID. Only inside `withLayer` for that key. */
   rememberNeedsChain(key: LayerKey, diffId: Digest, facts: LayerFacts): KnownLayer;
+}
 
-  /** Documents are kept as they came, and hashed again when read: one that does not match counts as absent. */
+/** Manifests and configs, kept as they came and hashed again when read: one that does not match counts as absent. */
+export interface DocumentStore {
   putManifest(digest: Digest, bytes: Uint8Array): void;
   getManifest(digest: Digest): Uint8Array | undefined;
   putConfig(digest: Digest, bytes: Uint8Array): void;
   getConfig(digest: Digest): Uint8Array | undefined;
-  /** Records the digest that a name was resolved to last. */
+}
+
+/** Images and their names. */
+export interface ImageIndex {
+  /** Records the digest that a name was resolved to last. The image must be recorded before. */
   putName(reference: string, digest: Digest, via?: readonly Digest[]): void;
-  /** An image that is whole; `pulledAt` is now. Its names come after it. */
+  /** Records an image whose layers are all in the store; `pulledAt` becomes now. */
   putImage(image: Omit<ImageRecord, 'pulledAt'>): void;
   listImages(): readonly StoredImage[];
-
-  openLease(): Lease;
   /**
-   * Names go; an image whose last name went goes with its layers. Throws `STORE_IMAGE_UNKNOWN`, and `STORE_IMAGE_IN_USE`
-   * for an image that is mounted or being pulled; then nothing has gone.
+   * Removes names; an image that has no name left is removed with its layers. Throws `STORE_IMAGE_UNKNOWN`, and
+   * `STORE_IMAGE_IN_USE` for an image that is mounted or being pulled; then nothing has been removed.
    */
   removeImages(targets: readonly RemovalTarget[]): Promise<Removal>;
-  /** Removes what no name, mount or pull needs; `all`: names that no mount or pull needs, too. */
+  /** Removes what no name, mount or pull needs; with `all`, also the names that no mount or pull needs. */
   prune(options: { readonly all: boolean }): Promise<Removal>;
-  /** Prunes, and removes images that are not in use, oldest first, until `bytes` are free or nothing is left to remove. */
-  evictFor(bytes: number): Promise<Eviction>;
-  /** Uppers of containers that are gone go to the trash with their records, and are deleted in the background. */
-  sweepUppers(): Promise<number>;
+}
 
-  /** Ours, whoever sweeps, until it is settled or trashed, or the store is closed. */
+/** Writable layers of containers, and the records of their mounts. */
+export interface UpperStore {
+  /** Creates an upper that no sweep removes until it is settled or trashed, or the store is closed. */
   createUpper(): Promise<Upper>;
-  /** From here on it lives as long as its mount. */
+  /** Call when the upper is mounted: from then on it is kept as long as its mount. */
   settleUpper(id: string): void;
-  /** Out of the way at once, deleted in the background. */
+  /** Moves an upper to the trash, which is emptied in the background. */
   trashUpper(id: string): Promise<void>;
   putMount(record: MountRecord): void;
   removeMount(id: string): void;
+  /** Moves uppers of finished containers to the trash and removes their records. Returns how many uppers were moved. */
+  sweepUppers(): Promise<number>;
+}
 
+/** The room in the writable backing. */
+export interface StoreSpace {
+  /** The directory of the writable backing. */
+  readonly dataDir: string;
   /** Evicts when even the compressed bytes do not fit, and throws `STORE_SPACE_EXHAUSTED` when that does not help. */
   checkSpace(need: SpaceNeed): Promise<SpaceReport & { readonly removal: Removal | undefined }>;
-  /** Ends background work and gives the locks up. The store is not used afterwards. */
+  /** Prunes, and removes images that are not in use, oldest first, until `bytes` are free or nothing is left to remove. */
+  evictFor(bytes: number): Promise<Eviction>;
+}
+
+/** An open store. Callers take the slices that they need. */
+export interface Store extends LayerStore, DocumentStore, ImageIndex, UpperStore, MountState, StoreSpace {
+  /** The caller releases the lease. */
+  openLease(): Lease;
+  /** Ends background work and releases the store's locks. The store is not used afterwards. */
   close(): Promise<void>;
 }

@@ -3,7 +3,7 @@ import { SealiftError } from '../errors/index.ts';
 import { isUpperId } from './layout.ts';
 import type { HeldLock } from './lock-file.ts';
 import { assertUpperId, listMountIds, removeMount } from './mount-record.ts';
-import { mountShelf, type StoreContext, tryUpperLock } from './store-context.ts';
+import { mountState, type StoreContext, tryUpperLock } from './store-context.ts';
 import type { Upper } from './types.ts';
 
 /** The lock comes first: an upper without a lock, without a mount, has nobody. */
@@ -58,7 +58,7 @@ export async function sweepUppers(context: StoreContext): Promise<number> {
       if (await trashUpper(context, id)) swept += 1;
     }
     // Layer images stay mounted for the sake of mounts that are on record; some have just gone.
-    if (swept > 0) await sweepLayerMounts(mountShelf(stateDir));
+    if (swept > 0) await sweepLayerMounts(mountState(stateDir));
     return swept;
   } finally {
     for (const lock of locks.values()) lock.release({ remove: true });

@@ -61,7 +61,7 @@ function layerMounts(lockTimeoutMs = 1_000) {
 function snapshotter() {
   return createSnapshotter({
     runOperation: inlineSnapshotRunner((operation) => refuse(operation)),
-    shelf: store,
+    store,
     layerMounts: layerMounts(),
     checkpoint: () => undefined,
     isUpperMounted: (id) => mountedHere([id]).size > 0,

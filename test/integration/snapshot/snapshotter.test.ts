@@ -48,7 +48,7 @@ const rootfs = (...parts: string[]) => scratch.join('rootfs', ...parts);
 function snapshotter() {
   return createSnapshotter({
     runOperation: inlineSnapshotRunner((operation) => refuse(operation)),
-    shelf: store,
+    store,
     layerMounts: testLayerMounts(store, inlineSnapshotRunner()),
     checkpoint: (name) => checkpoints.push(name),
     isUpperMounted: (id) => isMounted(id),

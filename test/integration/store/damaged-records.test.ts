@@ -80,16 +80,16 @@ interface Kind {
   readonly mend: () => void | Promise<void>;
 }
 
-const documentKind = (kind: string, shelf: 'manifests' | 'configs'): Kind => ({
+const documentKind = (kind: string, folder: 'manifests' | 'configs'): Kind => ({
   kind,
-  path: () => place(shelf, 'sha256', hex(digestOf(DOCUMENT.toString()))),
-  other: () => place(shelf, 'sha256', hex(digestOf(OTHER_DOCUMENT.toString()))),
+  path: () => place(folder, 'sha256', hex(digestOf(DOCUMENT.toString()))),
+  other: () => place(folder, 'sha256', hex(digestOf(OTHER_DOCUMENT.toString()))),
   isTold: async () => {
     const digest = digestOf(DOCUMENT.toString());
-    return (shelf === 'manifests' ? store.getManifest(digest) : store.getConfig(digest)) !== undefined;
+    return (folder === 'manifests' ? store.getManifest(digest) : store.getConfig(digest)) !== undefined;
   },
   mend: () => {
-    if (shelf === 'manifests') store.putManifest(digestOf(DOCUMENT.toString()), DOCUMENT);
+    if (folder === 'manifests') store.putManifest(digestOf(DOCUMENT.toString()), DOCUMENT);
     else store.putConfig(digestOf(DOCUMENT.toString()), DOCUMENT);
   },
 });

@@ -38,7 +38,7 @@ function digestOf(bytes: Uint8Array, algorithm: 'sha256' | 'sha512' = 'sha256') 
 describe.each([
   ['manifests', () => ({ put: store.putManifest, get: store.getManifest })],
   ['configs', () => ({ put: store.putConfig, get: store.getConfig })],
-] as const)('%s', (shelf, access) => {
+] as const)('%s', (folder, access) => {
   const bytes = Buffer.from('{"schemaVersion": 2 }\n');
 
   it.each(['sha256', 'sha512'] as const)('come back as they were put, by %s', (algorithm) => {
@@ -54,7 +54,7 @@ describe.each([
   it('are hashed again: one altered bit, and it is absent and gone', () => {
     const digest = digestOf(bytes);
     access().put(digest, bytes);
-    const path = scratch.join('state', shelf, 'sha256', digest.slice('sha256:'.length));
+    const path = scratch.join('state', folder, 'sha256', digest.slice('sha256:'.length));
     const altered = Buffer.from(bytes);
     altered.writeUInt8(altered.readUInt8(3) ^ 1, 3);
     writeFileSync(path, altered);

@@ -32,7 +32,7 @@ async function churn(): Promise<void> {
   mkdirSync(`${mountsDir}.lock`, { recursive: true });
   const mounts = createLayerMounts({
     runOperation: inlineSnapshotRunner(),
-    shelf: { listMounts: () => [] },
+    store: { listMounts: () => [] },
     mountsDir,
     tryLock: (key, mode) => tryLockFile(`${mountsDir}.lock/${key}`, mode),
     clock: { nowMs: () => performance.now(), sleep: (ms) => sleep(ms) },

@@ -65,7 +65,7 @@ export function testLayerMounts(
   const { layerMountsDir: mountsDir, tryMountLock: tryLock } = store;
   return createLayerMounts({
     runOperation,
-    shelf: store,
+    store,
     mountsDir,
     tryLock,
     clock: realClock,
