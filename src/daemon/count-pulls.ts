@@ -2,7 +2,7 @@ import { asSealiftError } from '../errors/index.ts';
 import type { PullStatistics } from './pull-statistics.ts';
 import type { PullService } from './types.ts';
 
-/** The same service, whose calls are counted. */
+/** Returns the same service, with its calls counted. */
 export function countPulls(service: PullService, statistics: PullStatistics, nowMs: () => number): PullService {
   return {
     pullImage: async (call) => {

@@ -5,8 +5,8 @@ import { Slots } from './slots.ts';
 import type { PullCall, PullService, PullServicePorts } from './types.ts';
 
 /**
- * One pull for each call, a bounded number at a time. What fails leaves the bundle as it was found and throws the
- * pull's error; a call that is aborted ends its pull, and layers that are finished stay for the next one.
+ * Runs one pull for each call, a bounded number at a time. A pull that fails leaves the bundle as it was and throws the
+ * pull's error. A call that is aborted ends its pull; layers that are finished stay for the next one.
  */
 export function createPullService(ports: PullServicePorts): PullService {
   const slots = new Slots(ports.maxPulls);
@@ -16,7 +16,7 @@ export function createPullService(ports: PullServicePorts): PullService {
       const startedMs = ports.nowMs();
       log.info({ bundle: call.bundlePath }, 'pull requested');
       try {
-        const result = await pullInTurn(call, ports, slots, log);
+        const result = await pullInSlot(call, { ports, slots, log });
         log.info({ durationMs: ports.nowMs() - startedMs, ...describe(result) }, 'pull finished');
         ports.checkpoint('pull-answering');
         return { manifestDigest: result.manifestDigest };
@@ -29,7 +29,13 @@ export function createPullService(ports: PullServicePorts): PullService {
   };
 }
 
-async function pullInTurn(call: PullCall, ports: PullServicePorts, slots: Slots, log: Logger): Promise<PullResult> {
+interface PullContext {
+  readonly ports: PullServicePorts;
+  readonly slots: Slots;
+  readonly log: Logger;
+}
+
+async function pullInSlot(call: PullCall, { ports, slots, log }: PullContext): Promise<PullResult> {
   const { signal } = call;
   const { obstacle } = ports.settings();
   if (obstacle !== undefined) throw obstacle;
@@ -46,7 +52,7 @@ async function takeSlot(slots: Slots, signal: AbortSignal): Promise<() => void> 
   try {
     return await slots.take(signal);
   } catch (cause) {
-    throw new SealiftError('PULL_CANCELLED', 'pull: cancelled while it waited for its turn', { cause });
+    throw new SealiftError('PULL_CANCELLED', 'pull: cancelled while it waited for a slot', { cause });
   }
 }
 
@@ -60,7 +66,7 @@ async function pullAndMeasure(call: PullCall, ports: PullServicePorts, log: Logg
     ports.checkpoint('image-measured');
     return result;
   } catch (error) {
-    // Nothing may run that was not measured. If this fails as well, the first failure is the one to tell.
+    // No image may run that was not measured. If undoing fails as well, the first failure is the one to report.
     await Promise.allSettled([ports.undo(directory)]);
     throw error;
   }

@@ -4,7 +4,7 @@ import { Slots } from './slots.ts';
 
 type LayerPool = PullPorts['pool'];
 
-/** For the layers of one image: at most `maxLayers` are fetched at a time, each until it is whole. */
+/** Bounds the layers of one image: at most `maxLayers` are fetched at a time, each from its first to its last byte. */
 export function limitLayers(pool: LayerPool, maxLayers: number): LayerPool {
   const slots = new Slots(maxLayers);
   return {
@@ -26,6 +26,6 @@ async function takeSlot(slots: Slots, signal: AbortSignal): Promise<() => void> 
   try {
     return await slots.take(signal);
   } catch (cause) {
-    throw new SealiftError('PULL_CANCELLED', 'layer: cancelled while it waited for its turn', { cause });
+    throw new SealiftError('PULL_CANCELLED', 'layer: cancelled while it waited for a slot', { cause });
   }
 }

@@ -1,30 +1,30 @@
 import type { ErrorCode } from '../errors/index.ts';
 
-/** What a pull ended with. */
+/** How a pull ended. */
 export type PullOutcome = 'ok' | ErrorCode;
 
-/** How long pulls took, counted by their upper bounds. */
+/** Durations of pulls, counted in a histogram. */
 export interface PullTimes {
-  /** In seconds, rising. */
+  /** Upper bounds in seconds, ascending. */
   readonly bounds: readonly number[];
-  /** One for each bound; what took longer than the last is in `count` only. */
+  /** One number for each bound; pulls that took longer than the last bound are in `count` only. */
   readonly counts: readonly number[];
   readonly sum: number;
   readonly count: number;
 }
 
-/** All there is to tell of the pulls since the start. */
+/** Numbers about the pulls since the start of the daemon. */
 export interface PullCounts {
-  /** Asked for and not answered, those included that wait for their turn. */
+  /** Pulls that were requested and are not answered, including those that wait for a slot. */
   readonly underWay: number;
   readonly outcomes: ReadonlyMap<PullOutcome, number>;
   readonly ok: PullTimes;
   readonly failed: PullTimes;
-  /** Of layers that were fetched and accepted. */
+  /** Bytes of layers that were fetched and accepted, compressed as they came. */
   readonly fetchedBytes: number;
 }
 
-/** 60, 120 and 1 200 are where the runtime, the kubelet and the kata agent give up, unless told otherwise. */
+/** 60, 120 and 1 200 are the default time-outs of the runtime, the kubelet and the kata agent. */
 const BOUNDS = [0.1, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1_200] as const;
 
 class Times implements PullTimes {
@@ -41,7 +41,7 @@ class Times implements PullTimes {
   }
 }
 
-/** Counts what the daemon does. As many numbers as there are codes, whatever is pulled. */
+/** Counts the pulls of the daemon. The amount of numbers is bounded by the number of error codes. */
 export class PullStatistics implements PullCounts {
   readonly outcomes = new Map<PullOutcome, number>();
   readonly ok = new Times();
@@ -49,7 +49,7 @@ export class PullStatistics implements PullCounts {
   underWay = 0;
   fetchedBytes = 0;
 
-  /** A pull was asked for; answers what is called once with its end. */
+  /** Call when a pull starts; returns a callback to invoke once with its outcome. */
   begin(): (outcome: PullOutcome, seconds: number) => void {
     this.underWay += 1;
     return (outcome, seconds) => {

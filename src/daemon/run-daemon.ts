@@ -117,10 +117,10 @@ class RunningDaemon {
       this.#health = health;
       if (this.#isStopping) health?.stop();
       else if (health !== undefined) {
-        this.#log.info({ address: loaded.configuration.api.health.value }, 'health can be asked for');
+        this.#log.info({ address: loaded.configuration.api.health.value }, 'health is served');
       }
     } catch (error) {
-      logFailure(this.#log, 'health cannot be asked for', error);
+      logFailure(this.#log, 'health cannot be served', error);
     }
   }
 
@@ -141,15 +141,15 @@ class RunningDaemon {
     try {
       this.#ports.notify(assignment);
     } catch (error) {
-      logFailure(this.#log, 'supervisor not told', error);
+      logFailure(this.#log, 'supervisor could not be notified', error);
     }
   }
 
   /** Changes what later pulls use; sockets and the store stay as they are. A file with an error changes nothing. */
   #reload(): void {
     const failure = this.#ports.loaded.reload();
-    if (failure === undefined) this.#log.info({}, 'configuration loaded again');
-    else logFailure(this.#log, 'configuration refused, the one before stays', failure);
+    if (failure === undefined) this.#log.info({}, 'configuration reloaded');
+    else logFailure(this.#log, 'configuration refused, the previous one stays', failure);
   }
 
   async #end(signal: string): Promise<void> {

@@ -1,4 +1,4 @@
-/** A number of places, taken in the order in which they were asked for. */
+/** Bounded concurrency: a fixed number of slots, taken in the order of the requests. */
 export class Slots {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -7,7 +7,7 @@ export class Slots {
     this.#free = count;
   }
 
-  /** Waits for a place and answers what gives it back. Rejects with the signal's reason. */
+  /** Waits for a slot; returns the function that releases it. Rejects with the signal's reason. */
   async take(signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;
@@ -17,7 +17,7 @@ export class Slots {
       if (!isHeld) return;
       isHeld = false;
       const next = this.#waiting.shift();
-      // The place goes from hand to hand: who comes in between does not find it free.
+      // The slot passes directly to the next in the queue: a call that comes in between does not find it free.
       if (next === undefined) this.#free += 1;
       else next();
     };

@@ -2,12 +2,12 @@ import type { SealiftError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
 import type { PullRequest, PullResult } from '../pull/index.ts';
 
-/** What the kata agent asks for. Both texts come over a socket. */
+/** A pull that the kata agent requests. Both texts are attacker-controlled: they come over a socket. */
 export interface PullCall {
   readonly imageUrl: string;
-  /** The bundle directory, which the agent has made. */
+  /** The bundle directory, made by the agent. */
   readonly bundlePath: string;
-  /** In every line about the call. */
+  /** Every log line of the call has it. */
   readonly requestId: string;
   readonly signal: AbortSignal;
 }
@@ -20,7 +20,7 @@ export interface PullService {
   pullImage(call: PullCall): Promise<PullAnswer>;
 }
 
-/** What a reload may change; asked for at the beginning of each pull. */
+/** What a reload may change; read at the beginning of each pull. */
 export interface PullServiceSettings {
   /** Absolute paths below which bundles lie. */
   readonly bundleRoots: readonly string[];
@@ -30,17 +30,17 @@ export interface PullServiceSettings {
 
 export interface PullServicePorts {
   readonly settings: () => PullServiceSettings;
-  /** Pulls that work at a time; further ones wait for their turn. */
+  /** The number of pulls that work at a time; further ones wait for a slot. */
   readonly maxPulls: number;
   readonly pull: (
     request: PullRequest,
     options: { readonly signal: AbortSignal; readonly log: Logger },
   ) => Promise<PullResult>;
-  /** Takes a rootfs that was mounted a moment ago away again. */
+  /** Unmounts a rootfs that was mounted a moment ago. */
   readonly undo: (bundlePath: string) => Promise<void>;
-  /** Resolves when the registry's name can be looked up, or when there is no use in waiting any longer. */
+  /** Resolves when the registry's name can be looked up, or when waiting longer is of no use. */
   readonly waitForResolver: (imageUrl: string, signal: AbortSignal) => Promise<void>;
-  /** Tells the attestation agent of an image that is about to run. */
+  /** Has the attestation agent measure an image that is about to run. */
   readonly measure: (image: { readonly image: string; readonly digest: string }, signal: AbortSignal) => Promise<void>;
   readonly log: Logger;
   /** Called at named moments, so that crash tests hit them exactly. */

@@ -55,7 +55,7 @@ function memoryInstead(volume: Volume, { failure, log }: { readonly failure: unk
   const { backing } = volume.summary();
   if (backing?.kind !== 'memory') throw failure;
   const { directory, reason } = backing;
-  log.warn({ directory, reason }, 'memory in place of the image store');
+  log.warn({ directory, reason }, 'memory is used instead of the image store');
   return directory;
 }
 

@@ -3,7 +3,7 @@ import { SealiftError } from '../errors/index.ts';
 import { parseReference } from '../oci/index.ts';
 
 export interface ResolverPorts {
-  /** The text of /etc/resolv.conf; undefined: there is none. */
+  /** Returns the text of /etc/resolv.conf; undefined: there is none. */
   readonly readResolvConf: () => string | undefined;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly nowMs: () => number;
@@ -13,8 +13,9 @@ export interface ResolverPorts {
 const POLL_MS = 100;
 
 /**
- * The kata agent mounts the pod's resolv.conf over an empty one some time after it has started us, and a name that is
- * looked up before fails. Waits once in the life of the process, and no longer than `timeoutMs`.
+ * Returns a function that waits until resolv.conf names a server. The kata agent mounts the pod's file over an empty one
+ * some time after it has started the daemon, and a name that is looked up before that fails. It waits once in the life of
+ * the process, at most `timeoutMs`.
  */
 export function createResolverGate(
   timeoutMs: number,
@@ -35,7 +36,7 @@ export function createResolverGate(
   };
 }
 
-/** False for addresses, and for what is no reference: the pull says so better. */
+/** False for addresses, and for a text that is no reference, which the pull refuses with a better message. */
 function needsResolver(imageUrl: string): boolean {
   try {
     const { domain } = parseReference(imageUrl);

@@ -2,10 +2,9 @@ export { endpointUrl, transportSettings } from './access-endpoint.ts';
 export { type CliEndpointOptions, cliAuthfiles, cliEndpoints } from './cli-endpoints.ts';
 export { daemonEndpoints } from './daemon-endpoints.ts';
 export {
-  findCredentialSources,
   findHelpers,
   type LocatedCredentials,
   locateCredentials,
 } from './find-credential-sources.ts';
 export { openImageEndpoints } from './open-image-endpoints.ts';
-export type { EndpointAccess, EndpointContext, FindEndpoints, ImageEndpoints } from './types.ts';
+export type { EndpointAccess, FindEndpoints, ImageEndpoints } from './types.ts';

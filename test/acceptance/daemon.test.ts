@@ -132,12 +132,12 @@ ${image_}
     await start();
     writeConfig(REJECT_ALL);
     daemon?.kill('SIGHUP');
-    await expect.poll(() => said('configuration loaded again'), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => said('configuration reloaded'), { timeout: 10_000 }).toBe(true);
     const refused = await ask('c1');
     expect(refused.error?.message).toContain('[POLICY_DENIED]');
     writeFileSync(inMemory('cdh.toml'), '[image\n');
     daemon?.kill('SIGHUP');
-    await expect.poll(() => said('configuration refused, the one before stays'), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => said('configuration refused, the previous one stays'), { timeout: 10_000 }).toBe(true);
     expect((await ask('c2')).error?.message).toContain('[POLICY_DENIED]');
   });
 

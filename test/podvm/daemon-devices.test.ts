@@ -197,7 +197,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
       place: { kind: 'memory', directory: GUEST.memory, reason: expect.stringContaining('VOLUME_DEVICE_INVALID') },
       code: 'VOLUME_DEVICE_INVALID',
     });
-    expect(daemon.log.join('\n')).toContain('memory in place of the image store');
+    expect(daemon.log.join('\n')).toContain('memory is used instead of the image store');
     // What the request itself gets wrong is no fault of a device.
     expect(await secureMount('/etc/passwd')).toMatchObject({
       status: 13,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { findCredentialSources } from '../../../src/endpoints/index.ts';
+import { findCredentialSources } from '../../../src/endpoints/find-credential-sources.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { memoryLoader } from '../../support/resources/memory-loader.ts';
 
