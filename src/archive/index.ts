@@ -1,9 +1,8 @@
 export { openArchive } from './open-archive.ts';
-export { performArchiveOperation } from './perform-operation.ts';
+export { ARCHIVE_OPERATIONS } from './operations.ts';
 export type {
-  ArchiveOperation,
+  ArchiveOperations,
   FileOffer,
   FileSupply,
   OpenArchive,
-  RunArchiveOperation,
 } from './types.ts';

@@ -1,6 +1,7 @@
 import type { FileRange } from '../layer/index.ts';
 import type { Limits, SizeBound } from '../limits/index.ts';
 import type { Descriptor, Digest, FileReference, LayerCompression } from '../oci/index.ts';
+import type { Run } from '../operations/index.ts';
 import type { FetchedDocument } from '../registry/index.ts';
 
 /** The part of a file from which a worker reads a layer's blob. */
@@ -30,7 +31,7 @@ export interface OpenArchive {
 }
 
 export interface ArchivePorts {
-  readonly runOperation: RunArchiveOperation;
+  readonly runOperation: Run<ArchiveOperations>;
   /** The directory into which a compressed archive is unpacked. */
   readonly scratchDir: string;
   readonly limits: Limits;
@@ -92,13 +93,3 @@ export interface ArchiveOperations {
 export type ExaminedLayer =
   | { readonly compression: 'none' }
   | { readonly compression: Exclude<LayerCompression, 'none'>; readonly digest: Digest };
-
-export type ArchiveOperation = {
-  [Kind in keyof ArchiveOperations]: { readonly kind: Kind; readonly request: Parameters<ArchiveOperations[Kind]>[0] };
-}[keyof ArchiveOperations];
-
-/** Runs an operation in a worker; rejects with the `SealiftError` that it threw there. */
-export type RunArchiveOperation = <Kind extends keyof ArchiveOperations>(
-  kind: Kind,
-  request: Parameters<ArchiveOperations[Kind]>[0],
-) => Promise<Awaited<ReturnType<ArchiveOperations[Kind]>>>;

@@ -1,2 +1,2 @@
-export { performBundleOperation } from './perform-bundle-operation.ts';
-export type { BundleOperation, BundleOutcome, GivenBundle, PreparedBundle } from './types.ts';
+export { createBundleOperations } from './operations.ts';
+export type { BundleOperations, GivenBundle, PreparedBundle } from './types.ts';

@@ -62,26 +62,32 @@ export interface GivenBundle {
   readonly roots: readonly string[];
 }
 
-/** An operation on a bundle's directory, as plain data for a worker. */
-export type BundleOperation =
-  /** With `given`, the directory must exist below one of the roots, and may have a config.json. */
-  | { readonly kind: 'prepare'; readonly directory: string; readonly given?: GivenBundle | undefined }
-  | {
-      readonly kind: 'write';
-      readonly bundle: PreparedBundle;
-      readonly imageConfig: ImageConfig;
-      readonly rootfsReadonly: boolean;
-      readonly limits: Limits;
-    }
-  /** Done before unmounting: checks that it is a bundle, and lists its mounts. */
-  | { readonly kind: 'examine'; readonly directory: string }
-  /** Done after unmounting: removes config.json and the empty rootfs, and on request DIR, if nothing else is in it. */
-  | {
-      readonly kind: 'remove';
-      readonly directory: string;
-      readonly alsoDirectory?: boolean;
-      readonly keepConfig?: boolean;
-    };
+/** Work on a bundle's directory: plain data in and out, synchronous, run in a worker. Throws `BUNDLE_*`. */
+export interface BundleOperations {
+  /** `given`: the directory has to exist below one of the roots, and may have a config.json. */
+  prepare(request: { readonly directory: string; readonly given?: GivenBundle | undefined }): PreparedBundle;
+  /** Writes config.json, which completes the bundle. */
+  write(request: {
+    readonly bundle: PreparedBundle;
+    readonly imageConfig: ImageConfig;
+    readonly rootfsReadonly: boolean;
+    readonly limits: Limits;
+  }): WrittenBundle;
+  /** Call before the unmount: finds what is mounted, or refuses what is no bundle. */
+  examine(request: { readonly directory: string }): ExaminedBundle;
+  /** Call after the unmount: removes config.json and the empty rootfs, and on request the directory if it is empty. */
+  remove(request: {
+    readonly directory: string;
+    readonly alsoDirectory?: boolean;
+    readonly keepConfig?: boolean;
+  }): void;
+}
+
+export interface WrittenBundle {
+  readonly user: ResolvedUser;
+  /** Labels of the image that were left out of the annotations. */
+  readonly strippedLabels: readonly string[];
+}
 
 export interface ExaminedBundle {
   readonly directory: string;
@@ -89,9 +95,3 @@ export interface ExaminedBundle {
   /** Mount points at and below the rootfs, last mounted first; one with two mounts is listed twice. */
   readonly mountPoints: readonly string[];
 }
-
-export type BundleOutcome =
-  | { readonly kind: 'prepared'; readonly bundle: PreparedBundle }
-  | { readonly kind: 'written'; readonly user: ResolvedUser; readonly strippedLabels: readonly string[] }
-  | { readonly kind: 'examined'; readonly bundle: ExaminedBundle }
-  | { readonly kind: 'removed' };

@@ -8,7 +8,7 @@ import { CONFIG_NAME, directoryIdentity, lstatIfAny, refuseBundle } from './bund
 import { createRuntimeSpec } from './create-runtime-spec.ts';
 import { readRootFile } from './read-root-file.ts';
 import { resolveUser } from './resolve-user.ts';
-import type { PreparedBundle, ResolvedUser, RuntimeSpec } from './types.ts';
+import type { PreparedBundle, ResolvedUser, RuntimeSpec, WrittenBundle } from './types.ts';
 
 /** Refuses a bundle that was removed or replaced while its image was pulled. */
 function assertSameDirectory({ directory, identity }: PreparedBundle): void {
@@ -57,7 +57,7 @@ export function writeBundle(
     readonly limits: Limits;
   },
   checkpoint: (name: string) => void,
-): { readonly user: ResolvedUser; readonly strippedLabels: readonly string[] } {
+): WrittenBundle {
   const { bundle, imageConfig, rootfsReadonly, limits } = options;
   assertSameDirectory(bundle);
   const user = resolveUserInRootfs(bundle.rootfs, imageConfig.config.user, limits);

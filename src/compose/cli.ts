@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { requestPull } from '../api/index.ts';
-import type { RunArchiveOperation } from '../archive/index.ts';
+import type { ArchiveOperations } from '../archive/index.ts';
 import type {
   Commands,
   CommonOptions,
@@ -29,6 +29,7 @@ import { raceCancellation } from '../http/index.ts';
 import type { Limits } from '../limits/index.ts';
 import { openLogger } from '../log/index.ts';
 import { fileTransportOf, registryNameOf } from '../oci/index.ts';
+import type { Run } from '../operations/index.ts';
 import { createCommandRunner } from '../platform/index.ts';
 import {
   firstName,
@@ -57,7 +58,6 @@ import {
   openPool,
   type Parts,
   pullPorts,
-  runVolumeIn,
   storePorts,
   volumeSettings,
 } from './parts.ts';
@@ -154,11 +154,9 @@ function archivePort({ pool, limits }: Parts, options: Named): Pick<ImagePorts, 
     openArchive: async (reference, { scratchDir = LARGE_FILES, signal }) => {
       const { openArchive } = await import('../archive/index.ts');
       // However long it takes: an archive may be large, and the user can cancel.
-      const runOperation = ((kind, request) =>
-        raceCancellation(
-          pool.call({ room: 'archive', operation: { kind, request } }),
-          kind === 'closeAll' ? undefined : signal,
-        )) as RunArchiveOperation;
+      const run = pool.runner('archive');
+      const runOperation: Run<ArchiveOperations> = (kind, request) =>
+        raceCancellation(run(kind, request), kind === 'closeAll' ? undefined : signal);
       return openArchive(reference, { runOperation, scratchDir, limits });
     },
   };
@@ -207,7 +205,7 @@ async function withDaemon<T>(
   const pool = open(limits, WORKER_IDLE_MS);
   try {
     const settings = volumeSettings(configuration, limits);
-    const status = await readVolumeStatus(settings, { runOperation: runVolumeIn(pool) });
+    const status = await readVolumeStatus(settings, { runOperation: pool.runner('volume') });
     const userAgent = `sealift/${version}`;
     const resources = createResourceLoader();
     const parts = { configuration, limits, pool, userAgent, resources, checkpoint: () => {} };

@@ -36,7 +36,6 @@ import {
   openPool,
   type Parts,
   pullPorts,
-  runVolumeIn,
   storePorts,
   volumeSettings,
 } from './parts.ts';
@@ -67,7 +66,7 @@ export async function runSealiftd(surroundings: DaemonSurroundings): Promise<num
   const { pool, limits } = parts;
   const volume = openVolume(volumeSettings(configuration, limits), {
     commands: createCommandRunner({ maxOutputBytes: limits.maxProgramOutputBytes }),
-    runOperation: runVolumeIn(pool),
+    runOperation: pool.runner('volume'),
     clock: CLOCK,
     checkpoint,
   });

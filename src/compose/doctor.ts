@@ -11,18 +11,19 @@ import {
   resolveAgentTimeouts,
 } from '../config/index.ts';
 import {
+  type DoctorOperations,
   type DoctorPorts,
   type NetworkSources,
-  type RunDoctorOperation,
   viewHelpers,
   viewNetwork,
 } from '../doctor/index.ts';
 import { daemonEndpoints, endpointUrl, findHelpers, locateCredentials } from '../endpoints/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import { canUseSyncHandle } from '../layer/index.ts';
+import type { Run } from '../operations/index.ts';
 import { chooseLayerFormat } from '../snapshot/index.ts';
 import type { VolumeStatus } from '../volume/index.ts';
-import { callIn, daemonBacking, isRoot, type Parts, runSnapshotIn } from './parts.ts';
+import { daemonBacking, isRoot, type Parts, runInStore } from './parts.ts';
 
 /** A daemon that answers at all does so at once. */
 const IDENTIFY_TIMEOUT_MS = 2_000;
@@ -57,8 +58,8 @@ export async function doctorPorts(parts: Parts, configured: ConfiguredSources): 
     dataDir: data.value,
     stateDir: state.value,
     minFreeBytes: minFreeBytes.value,
-    runOperation: runDoctorIn(parts),
-    probeLayerFormats: (directory) => runSnapshotIn(parts)('probeLayerFormats', { directory }),
+    runOperation: runInStore(parts, 'doctor'),
+    probeLayerFormats: (directory) => runInStore(parts, 'snapshot')('probeLayerFormats', { directory }),
     chooseLayerFormat: (probe) => chooseLayerFormat(probe, layerFormat.value),
     canInflateSynchronously: canUseSyncHandle,
     wallNowMs: () => Date.now(),
@@ -97,7 +98,7 @@ export async function daemonDoctorPorts(daemon: DoctoredDaemon, question: Daemon
     integrity: volume.integrity.value,
     socketPaths: api.sockets.value.map(({ path }) => path),
     store: status,
-    timeouts: await readTimeouts(runDoctorIn(parts)),
+    timeouts: await readTimeouts(runInStore(parts, 'doctor')),
   };
   return {
     ...(await doctorPorts(parts, daemonSources(daemon, question))),
@@ -126,14 +127,9 @@ function daemonSources({ parts, configuration }: DoctoredDaemon, question: Daemo
   };
 }
 
-async function readTimeouts(runOperation: RunDoctorOperation) {
+async function readTimeouts(runOperation: Run<DoctorOperations>) {
   const kernelCommandLine = readFileSync('/proc/cmdline').toString('utf8');
   const path = locateAgentFile(kernelCommandLine);
   const agentFile = path === undefined ? undefined : { path, text: await runOperation('readAgentFile', { path }) };
   return resolveAgentTimeouts({ kernelCommandLine, agentFile });
-}
-
-function runDoctorIn(parts: Parts): RunDoctorOperation {
-  const call = callIn(parts);
-  return ((kind, request) => call({ room: 'doctor', operation: { kind, request } as never })) as RunDoctorOperation;
 }

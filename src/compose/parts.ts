@@ -7,31 +7,32 @@ import { type FindEndpoints, openImageEndpoints, transportSettings } from '../en
 import { SealiftError } from '../errors/index.ts';
 import type { Limits } from '../limits/index.ts';
 import { hostPlatform, parsePlatform } from '../oci/index.ts';
-import type { RoomOperation } from '../operations/index.ts';
+import { type Run, withOptions } from '../operations/index.ts';
 import { hasShaInstructions, isInMemory } from '../platform/index.ts';
 import {
   chooseStoreFormat,
   type ImagePorts,
   type ProgressEvent,
   type PullPorts,
-  type RunBundleOperation,
   type StoreBacking,
 } from '../pull/index.ts';
 import { inlineUri, loadText, type ResourceLoader } from '../resources/index.ts';
 import { createKeyLoader, type PolicyChoice, parsePolicy } from '../signature/index.ts';
-import { createLayerMounts, createSnapshotter, mountedUppers, type RunSnapshotOperation } from '../snapshot/index.ts';
+import { createLayerMounts, createSnapshotter, mountedUppers } from '../snapshot/index.ts';
 import {
   type Clock,
   type MountState,
   mountState,
   openStore,
-  type RunStoreOperation,
   type Store,
+  type StoreOperations,
   type StoreOptions,
+  storeStalled,
   type UpperStore,
 } from '../store/index.ts';
-import type { RunVolumeOperation, VolumeBacking, VolumeSettings } from '../volume/index.ts';
+import type { VolumeBacking, VolumeSettings } from '../volume/index.ts';
 import { WorkerPool } from '../workers/index.ts';
+import type { WorkerOperations } from './operations.ts';
 
 /** From source the worker is a module of this tree, in a build its bundle lies beside ours. */
 const WORKER_ENTRY = import.meta.url.endsWith('.ts')
@@ -43,11 +44,14 @@ export const CLOCK: Clock = {
   sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(() => {}),
 };
 
+/** The worker threads of a program, with the operations of its rooms. */
+export type ProgramPool = WorkerPool<WorkerOperations>;
+
 /** What every command and every call of one program shares. */
 export interface Parts {
   readonly configuration: Configuration;
   readonly limits: Limits;
-  readonly pool: WorkerPool;
+  readonly pool: ProgramPool;
   readonly userAgent: string;
   readonly resources: ResourceLoader;
   /** Called at named moments, so that crash tests hit them exactly. */
@@ -69,11 +73,6 @@ export function volumeSettings({ volume, store }: DaemonConfiguration, limits: L
     bootId: readBootId(),
     timeoutMs: limits.volumeTimeoutMs,
   };
-}
-
-export function runVolumeIn(pool: WorkerPool): RunVolumeOperation {
-  return ((kind, request, timeoutMs) =>
-    pool.call({ room: 'volume', operation: { kind, request } }, { timeoutMs })) as RunVolumeOperation;
 }
 
 /**
@@ -102,7 +101,7 @@ function readBootId(): string {
 }
 
 /** Opens the worker threads of a program. `onIdle` is called when the last of them has ended. */
-export type OpenPool = (limits: Limits, idleMs: number, onIdle?: () => void) => WorkerPool;
+export type OpenPool = (limits: Limits, idleMs: number, onIdle?: () => void) => ProgramPool;
 
 export const openPool: OpenPool = (limits, idleMs, onIdle = () => {}) =>
   new WorkerPool({ entry: WORKER_ENTRY, idleMs, limits, onIdle, ...threadsOfMachine() });
@@ -152,28 +151,27 @@ export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
   };
 }
 
-/** Deleting takes as long as it takes, beside all else; everything else is short, or the disk does not answer. */
-export function callIn({
-  pool,
-  limits,
-}: Pick<Parts, 'pool' | 'limits'>): (operation: RoomOperation) => Promise<unknown> {
-  return (operation) =>
-    operation.room === 'store' && operation.operation.kind === 'emptyTrash'
-      ? pool.call(operation, { lane: 'background' })
-      : pool.call(operation, { timeoutMs: limits.storeTimeoutMs });
+type PoolParts = Pick<Parts, 'pool' | 'limits'>;
+
+/** Runs a room's operations on the store's file system. Each is short: one that takes longer means a stalled disk. */
+export function runInStore<Room extends keyof WorkerOperations>(
+  { pool, limits }: PoolParts,
+  room: Room,
+): Run<WorkerOperations[Room]> {
+  return withOptions(pool.runner(room), { deadline: { ms: limits.storeTimeoutMs, stalled: storeStalled } });
 }
 
-export function runSnapshotIn(parts: Pick<Parts, 'pool' | 'limits'>): RunSnapshotOperation {
-  const call = callIn(parts);
-  return ((kind, request) => call({ room: 'snapshot', operation: { kind, request } as never })) as RunSnapshotOperation;
+/** Emptying the trash takes as long as the disk needs, so it has a lane of its own and no deadline. */
+function runStoreIn(parts: PoolParts): Run<StoreOperations> {
+  const run = runInStore(parts, 'store');
+  const runInBackground = withOptions(parts.pool.runner('store'), { lane: 'background' });
+  return (kind, request) => (kind === 'emptyTrash' ? runInBackground(kind, request) : run(kind, request));
 }
 
 export function storePorts(parts: Parts, backing: StoreBacking) {
-  const call = callIn(parts);
-  const runStore = ((kind, request) =>
-    call({ room: 'store', operation: { kind, request } as never })) as RunStoreOperation;
-  const runSnapshot = runSnapshotIn(parts);
-  const runBundle = ((operation) => call({ room: 'bundle', operation })) as RunBundleOperation;
+  const runStore = runStoreIn(parts);
+  const runSnapshot = runInStore(parts, 'snapshot');
+  const runBundle = runInStore(parts, 'bundle');
   const { checkpoint } = parts;
   const layerMounts = (store: MountState) =>
     createLayerMounts({
@@ -200,7 +198,7 @@ export function storePorts(parts: Parts, backing: StoreBacking) {
 }
 
 interface StorePorts {
-  readonly runStore: RunStoreOperation;
+  readonly runStore: Run<StoreOperations>;
   readonly sweep: StoreOptions['sweepLayerMounts'];
 }
 

@@ -1,5 +1,6 @@
+import type { Run } from '../operations/index.ts';
 import type { EndpointFinding, ImageFinding, ImageView, NetworkFindings, NetworkPorts } from './network-types.ts';
-import type { RunDoctorOperation } from './types.ts';
+import type { DoctorOperations } from './types.ts';
 
 const RESOLV_CONF = '/etc/resolv.conf';
 /**
@@ -11,7 +12,7 @@ const LOOKUP_TIMEOUT_MS = 5_000;
 /** Looks names up, and asks the registries of the images that were named, one after the other. */
 export async function gatherNetwork(
   { view, ask }: NetworkPorts,
-  runOperation: RunDoctorOperation,
+  runOperation: Run<DoctorOperations>,
 ): Promise<NetworkFindings> {
   const { proxies, exceptions, registries, authfiles, hosts } = view;
   const resolver = await runOperation('readResolver', { path: RESOLV_CONF });

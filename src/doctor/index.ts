@@ -1,17 +1,16 @@
 export type { NetworkSources } from './network-types.ts';
-export { performDoctorOperation } from './perform-operation.ts';
+export { DOCTOR_OPERATIONS } from './operations.ts';
 export { runDoctor } from './run-doctor.ts';
 export type {
   Check,
   CheckGroup,
   CheckStatus,
   DaemonPorts,
-  DoctorOperation,
+  DoctorOperations,
   DoctorPorts,
   DoctorReport,
   MachineFacts,
   PlaceFacts,
   ReportedCheck,
-  RunDoctorOperation,
 } from './types.ts';
 export { viewHelpers, viewNetwork } from './view-network.ts';

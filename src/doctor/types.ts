@@ -1,4 +1,5 @@
 import type { ServerIdentity } from '../api/index.ts';
+import type { Run } from '../operations/index.ts';
 import type { Usability } from '../platform/index.ts';
 import type { LayerFormatChoice, LayerFormatProbe } from '../snapshot/index.ts';
 import type { Abilities, DaemonFindings, DaemonView, SocketFacts } from './daemon-types.ts';
@@ -80,16 +81,6 @@ export interface DoctorOperations {
   readAgentFile(request: { readonly path: string }): string | undefined;
 }
 
-export type DoctorOperation = {
-  [Kind in keyof DoctorOperations]: { readonly kind: Kind; readonly request: Parameters<DoctorOperations[Kind]>[0] };
-}[keyof DoctorOperations];
-
-/** Has an operation done in a worker; rejects with the `SealiftError` that it threw there. */
-export type RunDoctorOperation = <Kind extends keyof DoctorOperations>(
-  kind: Kind,
-  request: Parameters<DoctorOperations[Kind]>[0],
-) => Promise<Awaited<ReturnType<DoctorOperations[Kind]>>>;
-
 export interface DoctorPorts {
   /** As `uname -r` prints it. */
   readonly kernelRelease: string;
@@ -98,7 +89,7 @@ export interface DoctorPorts {
   readonly stateDir: string;
   /** Room in `dataDir` that a pull leaves free. */
   readonly minFreeBytes: number;
-  readonly runOperation: RunDoctorOperation;
+  readonly runOperation: Run<DoctorOperations>;
   /** Mounts a tiny image from an existing directory. */
   readonly probeLayerFormats: (directory: string) => Promise<LayerFormatProbe>;
   /** Throws `SNAPSHOT_FORMAT_UNSUPPORTED`. */

@@ -2,7 +2,7 @@ export { firstName } from './first-name.ts';
 export { inspectImage } from './inspect-image.ts';
 export type { LayerFormat } from './layer-format.ts';
 export { listImages, pruneStore, removeImages } from './manage-images.ts';
-export type { ImagePorts, PullPorts, RunBundleOperation } from './ports.ts';
+export type { ImagePorts, PullPorts } from './ports.ts';
 export { pullImage } from './pull-image.ts';
 export { chooseStoreFormat, type StoreBacking } from './store-backing.ts';
 export { sweepStore } from './sweep-store.ts';

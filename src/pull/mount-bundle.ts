@@ -19,7 +19,7 @@ export async function holdBundle(
   { directory, given }: Extract<PullTarget, { kind: 'bundle' }>,
   ports: PullPorts,
 ): Promise<HeldBundle> {
-  const { bundle } = await ports.runBundle({ kind: 'prepare', directory, given });
+  const bundle = await ports.runBundle('prepare', { directory, given });
   let heldFd: number;
   try {
     heldFd = openSync(bundle.rootfs, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
@@ -60,7 +60,7 @@ export async function mountBundle(
     onProgress({ type: 'stage', stage: 'bundle' });
     store.settleUpper(id);
     const { config: imageConfig } = prepared;
-    const written = await runBundle({ kind: 'write', bundle, imageConfig, rootfsReadonly: false, limits });
+    const written = await runBundle('write', { bundle, imageConfig, rootfsReadonly: false, limits });
     checkpoint('config-written');
     held.keep();
     return written.strippedLabels.map(
@@ -76,7 +76,7 @@ export async function mountBundle(
 /** Leaves DIR as it was found. A failure here must not hide the one that led to it. */
 async function abandonBundle(bundle: PreparedBundle, { runBundle, onProgress }: PullPorts): Promise<void> {
   const { directory, created: alsoDirectory, hasConfig: keepConfig } = bundle;
-  const [removed] = await Promise.allSettled([runBundle({ kind: 'remove', directory, alsoDirectory, keepConfig })]);
+  const [removed] = await Promise.allSettled([runBundle('remove', { directory, alsoDirectory, keepConfig })]);
   if (removed.status === 'rejected') {
     onProgress({
       type: 'warning',

@@ -1,26 +1,15 @@
 import type { OpenArchive } from '../archive/index.ts';
-import type { BundleOperation, BundleOutcome } from '../bundle/index.ts';
+import type { BundleOperations } from '../bundle/index.ts';
 import type { ImageEndpoints } from '../endpoints/index.ts';
 import type { LayerStager } from '../layer/index.ts';
 import type { Limits } from '../limits/index.ts';
 import type { FileReference, Platform, Reference } from '../oci/index.ts';
+import type { Run } from '../operations/index.ts';
 import type { KeyLoader, PolicyChoice } from '../signature/index.ts';
-import type { LayerMounts, RunSnapshotOperation, Snapshotter } from '../snapshot/index.ts';
+import type { LayerMounts, SnapshotOperations, Snapshotter } from '../snapshot/index.ts';
 import type { MountState, Store, UpperStore } from '../store/index.ts';
 import type { LayerFormat } from './layer-format.ts';
 import type { ProgressEvent } from './types.ts';
-
-/** Runs an operation on a bundle in a worker. */
-export type RunBundleOperation = <Kind extends BundleOperation['kind']>(
-  operation: Extract<BundleOperation, { kind: Kind }>,
-) => Promise<Extract<BundleOutcome, { kind: OutcomeOf<Kind> }>>;
-
-type OutcomeOf<Kind extends BundleOperation['kind']> = {
-  prepare: 'prepared';
-  write: 'written';
-  examine: 'examined';
-  remove: 'removed';
-}[Kind];
 
 /** What every command that looks at an image needs. */
 export interface ImagePorts {
@@ -58,6 +47,6 @@ export interface PullPorts extends ImagePorts {
   readonly openLayerMounts: (store: MountState) => LayerMounts;
   /** Chooses what new layers in `dataDir` are written as. Throws `SNAPSHOT_FORMAT_UNSUPPORTED`. */
   readonly chooseLayerFormat: (dataDir: string) => Promise<LayerFormat>;
-  readonly runSnapshot: RunSnapshotOperation;
-  readonly runBundle: RunBundleOperation;
+  readonly runSnapshot: Run<SnapshotOperations>;
+  readonly runBundle: Run<BundleOperations>;
 }

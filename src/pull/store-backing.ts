@@ -1,5 +1,6 @@
 import type { LayerFormatSetting, VerityMode } from '../config/index.ts';
-import { chooseLayerFormat, type RunSnapshotOperation } from '../snapshot/index.ts';
+import type { Run } from '../operations/index.ts';
+import { chooseLayerFormat, type SnapshotOperations } from '../snapshot/index.ts';
 import type { LayerFormat } from './layer-format.ts';
 
 /** Where a store lies, and how far its disk can be trusted. */
@@ -21,7 +22,7 @@ export interface StoreBacking {
  */
 export async function chooseStoreFormat(
   { layerFormat, verity, trees, allowDirectories }: Omit<StoreBacking, 'dataDir' | 'stateDir' | 'minFreeBytes'>,
-  runSnapshot: RunSnapshotOperation,
+  runSnapshot: Run<SnapshotOperations>,
   directory: string,
 ): Promise<LayerFormat> {
   const needsTrees = trees === 'required' && !allowDirectories;

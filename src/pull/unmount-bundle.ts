@@ -12,13 +12,13 @@ export async function unmountBundle(
 ): Promise<readonly string[]> {
   const { runBundle, runSnapshot } = ports;
   try {
-    const { bundle } = await runBundle({ kind: 'examine', directory });
+    const bundle = await runBundle('examine', { directory });
     const store = await ports.openStore();
     try {
       const inner = bundle.mountPoints.filter((mountPoint) => mountPoint !== bundle.rootfs);
       for (const target of inner) await runSnapshot('unmountSnapshot', { target });
       await ports.openSnapshotter(store).unmount(bundle.rootfs);
-      await runBundle({ kind: 'remove', directory: bundle.directory, keepConfig });
+      await runBundle('remove', { directory: bundle.directory, keepConfig });
       return bundle.mountPoints;
     } finally {
       await store.close();

@@ -1,7 +1,7 @@
 export { chooseLayerFormat } from './choose-layer-format.ts';
 export { createLayerMounts, type LayerMountPorts } from './layer-mounts.ts';
 export { mountedUppers } from './mounted-elsewhere.ts';
-export { type CreateLowerView, performSnapshotOperation } from './perform-operation.ts';
+export { createSnapshotOperations } from './operations.ts';
 export { createSnapshotter } from './snapshotter.ts';
 export type {
   ChainPlan,
@@ -16,9 +16,8 @@ export type {
   MountedSnapshot,
   MountTarget,
   PreparedUpper,
-  RunSnapshotOperation,
   SnapshotLayer,
-  SnapshotOperation,
+  SnapshotOperations,
   SnapshotRecord,
   SnapshotRequest,
   SnapshotStore,

@@ -1,20 +1,14 @@
 import { readdirSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
 import { isLayerKey, type LayerImageRequest, type LayerKey, layerFormatOf } from '../layer-formats/index.ts';
+import type { Run } from '../operations/index.ts';
 import { errnoOf } from '../platform/index.ts';
 import { layerMountPoint } from './layer-mount-point.ts';
 import { mountedUppers } from './mounted-elsewhere.ts';
-import type {
-  LayerLease,
-  LayerLock,
-  LayerMounts,
-  RunSnapshotOperation,
-  SnapshotLayer,
-  SnapshotStore,
-} from './types.ts';
+import type { LayerLease, LayerLock, LayerMounts, SnapshotLayer, SnapshotOperations, SnapshotStore } from './types.ts';
 
 export interface LayerMountPorts {
-  readonly runOperation: RunSnapshotOperation;
+  readonly runOperation: Run<SnapshotOperations>;
   readonly store: Pick<SnapshotStore, 'listMounts'>;
   /** A directory in state. */
   readonly mountsDir: string;

@@ -1,3 +1,4 @@
+import type { Run } from '../operations/index.ts';
 import { isUpperMounted } from './mounted-elsewhere.ts';
 import { topmostCopies } from './topmost-copies.ts';
 import type {
@@ -5,7 +6,7 @@ import type {
   LayerMounts,
   MountedSnapshot,
   ReadableLayer,
-  RunSnapshotOperation,
+  SnapshotOperations,
   SnapshotRequest,
   SnapshotStore,
   Snapshotter,
@@ -13,7 +14,7 @@ import type {
 } from './types.ts';
 
 interface SnapshotterPorts {
-  readonly runOperation: RunSnapshotOperation;
+  readonly runOperation: Run<SnapshotOperations>;
   readonly store: SnapshotStore;
   readonly layerMounts: LayerMounts;
   readonly checkpoint: Checkpoint;

@@ -117,19 +117,6 @@ export interface PreparedUpper {
   readonly droppedXattrs: number;
 }
 
-export type SnapshotOperation = {
-  [Kind in keyof SnapshotOperations]: {
-    readonly kind: Kind;
-    readonly request: Parameters<SnapshotOperations[Kind]>[0];
-  };
-}[keyof SnapshotOperations];
-
-/** Has an operation done in a worker; rejects with the `SealiftError` that it threw there. */
-export type RunSnapshotOperation = <Kind extends keyof SnapshotOperations>(
-  kind: Kind,
-  request: Parameters<SnapshotOperations[Kind]>[0],
-) => Promise<ReturnType<SnapshotOperations[Kind]>>;
-
 /** A writable upper of one mount. */
 export interface SnapshotUpper {
   readonly id: string;

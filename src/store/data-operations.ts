@@ -25,38 +25,54 @@ import type { StoreOperations, Upper } from './types.ts';
 const KNOWN: ReadonlySet<string> = new Set([...DATA_DIRECTORIES, 'lost+found']);
 
 /** The store's work on a backing. Nothing else in this room touches one. */
-export const DATA_OPERATIONS: StoreOperations = {
-  prepareData: ({ dataDir }) => {
+export const STORE_OPERATIONS: StoreOperations = {
+  prepareData: coded('prepareData', ({ dataDir }) => {
     claimDirectory(dataDir);
     assertOnlyKnown(dataDir, (name) => KNOWN.has(name));
     claimLayout(dataDir, DATA_DIRECTORIES);
-  },
-  checkReadOnlyData: ({ dataDir }) => {
+  }),
+  checkReadOnlyData: coded('checkReadOnlyData', ({ dataDir }) => {
     assertPrivate(dataDir);
     assertPrivate(dataPath.area(dataDir, 'layers'));
-  },
-  listData: ({ dataDir }) => ({
+  }),
+  listData: coded('listData', ({ dataDir }) => ({
     layers: readdirSync(dataPath.area(dataDir, 'layers')),
     staging: readdirSync(dataPath.area(dataDir, 'staging')),
     uppers: readdirSync(dataPath.area(dataDir, 'uppers')),
     trash: readdirSync(dataPath.area(dataDir, 'trash')),
-  }),
-  presentLayers: ({ dataDir, layers }) =>
+  })),
+  presentLayers: coded('presentLayers', ({ dataDir, layers }) =>
     layers.filter(({ key, bytes }) => isPresent(dataDir, key, bytes)).map(({ key }) => key),
-  measureStaging,
-  makeStaging: ({ dataDir, name }) => {
+  ),
+  measureStaging: coded('measureStaging', measureStaging),
+  makeStaging: coded('makeStaging', ({ dataDir, name }) => {
     const directory = dataPath.staging(dataDir, name);
     mkdirSync(directory, { mode: 0o700 });
     return directory;
-  },
-  publishLayer,
-  makeUpper: ({ dataDir, id }) => makeUpper(dataDir, id),
-  moveToTrash: ({ dataDir, area, name }) =>
+  }),
+  publishLayer: coded('publishLayer', publishLayer),
+  makeUpper: coded('makeUpper', ({ dataDir, id }) => makeUpper(dataDir, id)),
+  moveToTrash: coded('moveToTrash', ({ dataDir, area, name }) =>
     renameUnlessAbsent(join(dataPath.area(dataDir, area), name), newTrashPath(dataDir)),
-  emptyTrash: ({ dataDir }) => emptyTrash(dataPath.area(dataDir, 'trash')),
-  measureTrash: ({ dataDir }) => measureEntries(dataPath.area(dataDir, 'trash')),
-  measureSpace,
+  ),
+  emptyTrash: coded('emptyTrash', ({ dataDir }) => emptyTrash(dataPath.area(dataDir, 'trash'))),
+  measureTrash: coded('measureTrash', ({ dataDir }) => measureEntries(dataPath.area(dataDir, 'trash'))),
+  measureSpace: coded('measureSpace', measureSpace),
 };
+
+/** Failed system calls throw a `SealiftError` that names the operation and its backing. */
+function coded<Request extends { readonly dataDir: string }, Result>(
+  kind: keyof StoreOperations,
+  operation: (request: Request) => Result,
+): (request: Request) => Result {
+  return (request) => {
+    try {
+      return operation(request);
+    } catch (error) {
+      throw storeFailed(`${kind} in ${request.dataDir}`, error);
+    }
+  };
+}
 
 function isPresent(dataDir: string, key: LayerKey, bytes?: number): boolean {
   const found = lstatSync(dataPath.layer(dataDir, key), { throwIfNoEntry: false });

@@ -1,7 +1,8 @@
 export { countRecords, type RecordCounts } from './count-records.ts';
+export { STORE_OPERATIONS } from './data-operations.ts';
 export { openStore } from './open-store.ts';
-export { performStoreOperation } from './perform-operation.ts';
 export { mountState } from './store-context.ts';
+export { storeStalled } from './store-stalled.ts';
 export type {
   Checkpoint,
   Clock,
@@ -17,7 +18,6 @@ export type {
   NameRecord,
   Removal,
   RemovalTarget,
-  RunStoreOperation,
   SpaceFacts,
   SpaceNeed,
   SpaceReport,
@@ -25,7 +25,7 @@ export type {
   Store,
   StoredImage,
   StoredLayer,
-  StoreOperation,
+  StoreOperations,
   StoreOptions,
   StoreSpace,
   Upper,

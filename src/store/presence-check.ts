@@ -1,5 +1,6 @@
 import type { LayerKey } from '../layer-formats/index.ts';
-import type { RunStoreOperation, SoughtLayer } from './types.ts';
+import type { Run } from '../operations/index.ts';
+import type { SoughtLayer, StoreOperations } from './types.ts';
 
 /** Whether a layer lies in the backing. */
 export type PresenceCheck = (layer: SoughtLayer) => Promise<boolean>;
@@ -8,7 +9,7 @@ export type PresenceCheck = (layer: SoughtLayer) => Promise<boolean>;
  * What is asked for in the same turn goes to the worker in one message: an image has up to hundreds of layers, and a
  * message costs ten times as much as the look.
  */
-export function createPresenceCheck(runOperation: RunStoreOperation, dataDir: string): PresenceCheck {
+export function createPresenceCheck(runOperation: Run<StoreOperations>, dataDir: string): PresenceCheck {
   let batch:
     | { readonly layers: Map<LayerKey, SoughtLayer>; readonly present: Promise<ReadonlySet<LayerKey>> }
     | undefined;

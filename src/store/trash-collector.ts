@@ -1,4 +1,5 @@
-import type { RunStoreOperation } from './types.ts';
+import type { Run } from '../operations/index.ts';
+import type { StoreOperations } from './types.ts';
 
 /** Deletes in the background what was moved to the trash. */
 export interface TrashCollector {
@@ -7,7 +8,7 @@ export interface TrashCollector {
   idle(): Promise<void>;
 }
 
-export function createTrashCollector(runOperation: RunStoreOperation, dataDir: string): TrashCollector {
+export function createTrashCollector(runOperation: Run<StoreOperations>, dataDir: string): TrashCollector {
   let running: Promise<void> | undefined;
   let isWanted = false;
 

@@ -1,5 +1,6 @@
 import type { LayerImage, LayerKey } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
+import type { Run } from '../operations/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 import type { HeldLock } from './lock-file.ts';
 
@@ -210,16 +211,6 @@ export interface StoreOperations {
   measureSpace(request: { readonly dataDir: string }): SpaceFacts;
 }
 
-export type StoreOperation = {
-  [Kind in keyof StoreOperations]: { readonly kind: Kind; readonly request: Parameters<StoreOperations[Kind]>[0] };
-}[keyof StoreOperations];
-
-/** Has an operation done in a worker; rejects with the `SealiftError` that it threw there, or when a deadline passed. */
-export type RunStoreOperation = <Kind extends keyof StoreOperations>(
-  kind: Kind,
-  request: Parameters<StoreOperations[Kind]>[0],
-) => Promise<ReturnType<StoreOperations[Kind]>>;
-
 /** Called at named moments, so that crash and tamper tests hit them exactly. */
 export type Checkpoint = (name: string) => void;
 
@@ -250,7 +241,7 @@ export interface StoreOptions {
   /** Milliseconds since the epoch. */
   readonly epochMs: () => number;
   readonly checkpoint: Checkpoint;
-  readonly runOperation: RunStoreOperation;
+  readonly runOperation: Run<StoreOperations>;
   /** Those of the uppers that are mounted in any mount namespace. Reads procfs only. */
   readonly findMountedUppers: (ids: readonly string[]) => ReadonlySet<string>;
   /** Unmounts the layer images that no mounted rootfs uses: asked before layers go that nothing needs. */

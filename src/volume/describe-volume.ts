@@ -1,4 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
+import { within } from './deadline.ts';
 import { integrityOf } from './plan-volume.ts';
 import type {
   KnownVolume,
@@ -74,7 +75,7 @@ export function currentBacking(known: KnownVolume | undefined, settings: VolumeS
 async function measure(backing: VolumeBacking, ports: DescribePorts): Promise<VolumeSpace | undefined> {
   const { kind, directory } = backing;
   try {
-    return await ports.runOperation('measureSpace', { kind, directory }, MEASURE_TIMEOUT_MS);
+    return await ports.runOperation('measureSpace', { kind, directory }, within(MEASURE_TIMEOUT_MS));
   } catch (error) {
     // A status without it says enough: memory may not be mounted yet, and a disk that hangs is told of elsewhere.
     if (error instanceof SealiftError) return undefined;

@@ -1,20 +1,19 @@
 export { readVolumeStatus } from './describe-volume.ts';
 export { explainShortage, type Shortage } from './explain-shortage.ts';
 export { openVolume } from './open-volume.ts';
+export { VOLUME_OPERATIONS } from './operations.ts';
 export { parseDeviceId, parseSecureMount } from './parse-secure-mount.ts';
-export { performVolumeOperation } from './perform-operation.ts';
 export type {
   Clock,
   DeviceFacts,
   ExpectedMapping,
   MappingFacts,
   MemorySize,
-  RunVolumeOperation,
   SecureMountRequest,
   Volume,
   VolumeBacking,
   VolumeIntegrity,
-  VolumeOperation,
+  VolumeOperations,
   VolumePorts,
   VolumeRequest,
   VolumeSettings,

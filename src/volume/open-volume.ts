@@ -1,4 +1,5 @@
 import { asSealiftError, fromPlainError, prefixError, SealiftError, toPlainError } from '../errors/index.ts';
+import { within } from './deadline.ts';
 import { currentBacking, describeVolume, summarizeVolume } from './describe-volume.ts';
 import { lockVolume, type VolumeLock } from './lock-volume.ts';
 import { type Preparation, type PreparedVolume, prepareVolume } from './prepare-volume.ts';
@@ -65,7 +66,7 @@ class ImageVolume implements Volume {
     if (backing === undefined) throw prefixError('image store', this.#currentError());
     if (backing.kind === 'device') return backing;
     const { mountPoint, size } = this.#settings.memory;
-    await this.#run(() => this.#ports.runOperation('mountMemory', { mountPoint, size }, PROBE_TIMEOUT_MS));
+    await this.#run(() => this.#ports.runOperation('mountMemory', { mountPoint, size }, within(PROBE_TIMEOUT_MS)));
     return backing;
   }
 
@@ -110,7 +111,7 @@ class ImageVolume implements Volume {
       lock = await lockVolume(this.#state.lockPath, { clock, timeoutMs: leftMs() });
       await this.#prepareLocked(request, { lock, leftMs, before });
     } catch (error) {
-      this.#fail(await this.#cleanUp(asVolumeError(error), leftMs));
+      this.#fail(await this.#cleanUp(asSealiftError(error), leftMs));
     } finally {
       lock?.release();
     }
@@ -148,7 +149,7 @@ class ImageVolume implements Volume {
     try {
       if (!(await this.#isAlive(before, leftMs))) return false;
     } catch (error) {
-      const failure = asVolumeError(error);
+      const failure = asSealiftError(error);
       if (failure.code === 'VOLUME_STALLED') this.#fail(failure);
       return false;
     }
@@ -160,16 +161,16 @@ class ImageVolume implements Volume {
 
   async #isAlive({ expected, mapping, request }: Mounted, leftMs: () => number): Promise<boolean> {
     const { runOperation } = this.#ports;
-    const found = await runOperation('inspectMapping', { expected }, leftMs());
+    const found = await runOperation('inspectMapping', { expected }, within(leftMs()));
     if (!isSameMapping(found, mapping)) return false;
-    return runOperation('isVolumeAlive', { mapping, mountPoint: request.mountPoint }, leftMs());
+    return runOperation('isVolumeAlive', { mapping, mountPoint: request.mountPoint }, within(leftMs()));
   }
 
   async #assertSameRequest(before: Mounted, request: VolumeRequest, timeoutMs: number): Promise<void> {
     const { source, mountPoint } = request;
     const isSame = JSON.stringify(request) === JSON.stringify(before.request);
     if (isSame) return;
-    const wanted = await this.#ports.runOperation('identifyDevice', { source }, timeoutMs);
+    const wanted = await this.#ports.runOperation('identifyDevice', { source }, within(timeoutMs));
     // Configuration names a node, and the agent has named the device by its numbers.
     if (wanted === undefined && source.kind === 'nodes') return;
     const isSameDisk = wanted?.deviceId === before.device.deviceId && wanted.diskseq === before.device.diskseq;
@@ -188,11 +189,15 @@ class ImageVolume implements Volume {
     const { request, device, expected, mapping } = known;
     const { mountPoint } = request;
     try {
-      const isAlive = await this.#ports.runOperation('isVolumeAlive', { mapping, mountPoint }, PROBE_TIMEOUT_MS);
+      const isAlive = await this.#ports.runOperation(
+        'isVolumeAlive',
+        { mapping, mountPoint },
+        within(PROBE_TIMEOUT_MS),
+      );
       if (isAlive) return this.#replace(known, { state: 'ready', request, device, expected, mapping });
       throw new SealiftError('VOLUME_LOST', `image store: expected ${mapping.name} on ${mountPoint}, it is gone`);
     } catch (error) {
-      const failure = asVolumeError(error);
+      const failure = asSealiftError(error);
       const state = failure.code === 'VOLUME_STALLED' ? 'stalled' : 'failed';
       this.#replace(known, { ...known, state, error: toPlainError(failure) });
     }
@@ -212,7 +217,7 @@ class ImageVolume implements Volume {
   async #removeLeftovers(timeoutMs: number): Promise<void> {
     const { mapperName } = this.#settings;
     const device = this.#known?.device;
-    await this.#ports.runOperation('removeVolume', { mapperName, device }, timeoutMs);
+    await this.#ports.runOperation('removeVolume', { mapperName, device }, within(timeoutMs));
   }
 
   /** The error to tell. What cannot be taken away now is tried again by the next preparation. */
@@ -247,7 +252,7 @@ class ImageVolume implements Volume {
     try {
       return await action();
     } catch (error) {
-      throw asVolumeError(error);
+      throw asSealiftError(error);
     }
   }
 }
@@ -262,13 +267,4 @@ function isMounted(known: KnownVolume | undefined): known is Mounted {
 
 function isSameMapping(one: MappingFacts, other: MappingFacts): boolean {
   return one.deviceId === other.deviceId && one.uuids.join() === other.uuids.join();
-}
-
-/** The worker pool calls a deadline the store's. */
-function asVolumeError(error: unknown): SealiftError {
-  const failure = asSealiftError(error);
-  if (failure.code !== 'STORE_STALLED') return failure;
-  return new SealiftError('VOLUME_STALLED', `image store: ${failure.message}`, {
-    context: { ...failure.context, limit: 'volumeTimeoutMs' },
-  });
 }

@@ -1,6 +1,8 @@
 import { closeSync, ftruncateSync, openSync, rmSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
+import type { Run } from '../operations/index.ts';
 import { createPassphrase } from './create-passphrase.ts';
+import { within } from './deadline.ts';
 import type { VolumeLock } from './lock-volume.ts';
 import { blocksReadByMkfs, planVolume, type VolumePlan } from './plan-volume.ts';
 import { runProgram } from './run-program.ts';
@@ -60,9 +62,8 @@ export async function prepareVolume(preparation: Preparation): Promise<PreparedV
   return { device, expected: plan.expected, mapping };
 }
 
-function withDeadline({ ports, leftMs }: Preparation) {
-  return <Kind extends keyof VolumeOperations>(kind: Kind, request: Parameters<VolumeOperations[Kind]>[0]) =>
-    ports.runOperation(kind, request, leftMs());
+function withDeadline({ ports, leftMs }: Preparation): Run<VolumeOperations> {
+  return (kind, request) => ports.runOperation(kind, request, within(leftMs()));
 }
 
 async function findDevice(preparation: Preparation): Promise<DeviceFacts | undefined> {
@@ -70,7 +71,7 @@ async function findDevice(preparation: Preparation): Promise<DeviceFacts | undef
   const { source } = request;
   const deadline = ports.clock.nowMs() + settings.waitMs;
   for (;;) {
-    const device = await ports.runOperation('claimDevice', { source }, preparation.leftMs());
+    const device = await ports.runOperation('claimDevice', { source }, within(preparation.leftMs()));
     if (device !== undefined) return device;
     if (ports.clock.nowMs() >= deadline) break;
     await ports.clock.sleep(POLL_DEVICE_MS);
@@ -89,7 +90,7 @@ async function encrypt(preparation: Preparation, plan: VolumePlan): Promise<void
   try {
     createHeader(headerPath);
     const assertSameDisk = () =>
-      ports.runOperation('checkDevice', { device: plan.expected.device }, preparation.leftMs());
+      ports.runOperation('checkDevice', { device: plan.expected.device }, within(preparation.leftMs()));
     await assertSameDisk();
     await runCryptsetup(preparation, plan.format, passphrase, 'volume-formatting');
     ports.checkpoint('volume-formatted');
@@ -131,7 +132,7 @@ async function makeFilesystem(preparation: Preparation, plan: VolumePlan, mappin
     );
   const dryRun = ['-n', ...plan.filesystem.filter((parameter) => parameter !== '-q')];
   const blocks = blocksReadByMkfs(await mkfs(dryRun, 'volume-planning'));
-  await ports.runOperation('clearBlocks', { path: mapping.path, blocks }, leftMs());
+  await ports.runOperation('clearBlocks', { path: mapping.path, blocks }, within(leftMs()));
   ports.checkpoint('volume-cleared');
   await mkfs(plan.filesystem, 'volume-making-filesystem');
   ports.checkpoint('volume-filesystem-made');

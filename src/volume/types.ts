@@ -1,4 +1,5 @@
 import type { PlainError } from '../errors/index.ts';
+import type { Run } from '../operations/index.ts';
 import type { CommandRunner } from '../platform/index.ts';
 
 /** How blocks are encrypted and how a change of them is noticed. */
@@ -165,7 +166,7 @@ export interface Clock {
 
 export interface VolumePorts {
   readonly commands: CommandRunner;
-  readonly runOperation: RunVolumeOperation;
+  readonly runOperation: Run<VolumeOperations>;
   readonly clock: Clock;
   /** Called at named moments, so that crash and tamper tests hit them exactly. */
   readonly checkpoint: (name: string) => void;
@@ -218,17 +219,3 @@ export interface VolumeOperations {
   mountMemory(request: { readonly mountPoint: string; readonly size: MemorySize }): void;
   measureSpace(request: { readonly directory: string; readonly kind: VolumeBacking['kind'] }): VolumeSpace;
 }
-
-export type VolumeOperation = {
-  [Kind in keyof VolumeOperations]: { readonly kind: Kind; readonly request: Parameters<VolumeOperations[Kind]>[0] };
-}[keyof VolumeOperations];
-
-/**
- * Has an operation done in a worker; rejects with the `SealiftError` that it threw there, or with `STORE_STALLED` when
- * `timeoutMs` are over.
- */
-export type RunVolumeOperation = <Kind extends keyof VolumeOperations>(
-  kind: Kind,
-  request: Parameters<VolumeOperations[Kind]>[0],
-  timeoutMs: number,
-) => Promise<ReturnType<VolumeOperations[Kind]>>;

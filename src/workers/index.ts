@@ -1,1 +1,1 @@
-export { type CallLane, type CallOptions, WorkerPool } from './worker-pool.ts';
+export { WorkerPool } from './worker-pool.ts';

@@ -11,19 +11,24 @@ export interface DocumentTask {
   readonly maxBytes: number;
 }
 
-/** Work that one worker does whole and answers once. */
-export type Task =
+/** One call of a room's operation, as the pool sends it; the worker's entry knows the types of its tables. */
+export interface SentOperation {
+  readonly room: string;
+  readonly operation: { readonly kind: string; readonly request: unknown };
+}
+
+/** Work that one worker does whole and answers once. `Called` is what the receiver takes for an operation. */
+export type Task<Called = SentOperation> =
   | ({ readonly type: 'fetch' } & FetchTask)
   | ({ readonly type: 'apply' } & ApplyTask)
   | ({ readonly type: 'tree' } & TreeTask)
   | ({ readonly type: 'document' } & DocumentTask)
   /** Loads the HTTP client before the first request needs it. */
   | { readonly type: 'warm'; readonly transport: TransportSettings }
-  /** `operation` is plain data that the entry's table knows. */
-  | { readonly type: 'call'; readonly operation: unknown };
+  | { readonly type: 'call'; readonly call: Called };
 
-export type ToWorker =
-  | (Task & { readonly id: number })
+export type ToWorker<Called = SentOperation> =
+  | (Task<Called> & { readonly id: number })
   /** The answer to `unauthorized`: the request with fresh credentials, or why there is none. */
   | { readonly type: 'authorized'; readonly id: number; readonly request: HttpRequest }
   | { readonly type: 'refused'; readonly id: number; readonly error: PlainError }

@@ -12,19 +12,20 @@ import { ApplyRole, FetchRole, runTreeRole } from '../layer/roles/index.ts';
 import type { FromWorker, Task, TaskAnswer, ToWorker, WorkerStart } from './messages.ts';
 
 /** The worker's side of its message channel. */
-export interface WorkerPort {
+export interface WorkerPort<Called> {
   postMessage(message: FromWorker): void;
-  on(event: 'message', listener: (message: ToWorker) => void): unknown;
+  on(event: 'message', listener: (message: ToWorker<Called>) => void): unknown;
 }
 
 /** What the entry supplies: the operations of other rooms that run in workers, and named moments for tests. */
-export interface WorkerEntry {
-  readonly performOperation: (operation: unknown) => Promise<unknown>;
+export interface WorkerEntry<Called> {
+  /** The result is plain data. */
+  readonly performOperation: (call: Called) => Promise<unknown>;
   readonly checkpoint: (name: string) => void;
 }
 
 /** The life of a worker: messages in, work done synchronously, one answer for each task. */
-export function serveWorker(port: WorkerPort, start: WorkerStart, entry: WorkerEntry): void {
+export function serveWorker<Called>(port: WorkerPort<Called>, start: WorkerStart, entry: WorkerEntry<Called>): void {
   const worker = new ServingWorker(port, start, entry);
   port.on('message', (message) => worker.receive(message));
 }
@@ -37,17 +38,17 @@ interface RunningTask {
     | undefined;
 }
 
-class ServingWorker {
-  readonly #port: WorkerPort;
+class ServingWorker<Called> {
+  readonly #port: WorkerPort<Called>;
   readonly #start: WorkerStart;
-  readonly #entry: WorkerEntry;
+  readonly #entry: WorkerEntry<Called>;
   readonly #running = new Map<number, RunningTask>();
   readonly #transports = new Map<string, Promise<Transport>>();
   readonly #rangeBudget: RangeBudget;
   readonly #fetchRole: FetchRole;
   readonly #applyRole: ApplyRole;
 
-  constructor(port: WorkerPort, start: WorkerStart, entry: WorkerEntry) {
+  constructor(port: WorkerPort<Called>, start: WorkerStart, entry: WorkerEntry<Called>) {
     this.#port = port;
     this.#start = start;
     this.#entry = entry;
@@ -65,7 +66,7 @@ class ServingWorker {
     });
   }
 
-  receive(message: ToWorker): void {
+  receive(message: ToWorker<Called>): void {
     switch (message.type) {
       case 'authorized':
         this.#running.get(message.id)?.authorization?.resolve(message.request);
@@ -84,7 +85,7 @@ class ServingWorker {
     }
   }
 
-  async #run(id: number, message: Task): Promise<void> {
+  async #run(id: number, message: Task<Called>): Promise<void> {
     const task: RunningTask = { id, abort: new AbortController(), authorization: undefined };
     this.#running.set(id, task);
     try {
@@ -99,7 +100,7 @@ class ServingWorker {
     }
   }
 
-  async #perform(task: RunningTask, message: Task): Promise<TaskAnswer> {
+  async #perform(task: RunningTask, message: Task<Called>): Promise<TaskAnswer> {
     const { type } = message;
     switch (type) {
       case 'fetch':
@@ -122,7 +123,7 @@ class ServingWorker {
         await this.#transport(message.transport);
         return { type };
       case 'call':
-        return { type, result: await this.#entry.performOperation(message.operation) };
+        return { type, result: await this.#entry.performOperation(message.call) };
       default:
         return assertNever(type, 'task');
     }

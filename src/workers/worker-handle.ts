@@ -19,7 +19,8 @@ import {
   type TreeTask,
 } from '../layer/index.ts';
 import type { LayerImage } from '../layer-formats/index.ts';
-import type { DocumentTask, FromWorker, Task, TaskAnswer, ToWorker, WorkerStart } from './messages.ts';
+import { LaneStalled } from './lane-stalled.ts';
+import type { DocumentTask, FromWorker, SentOperation, Task, TaskAnswer, ToWorker, WorkerStart } from './messages.ts';
 
 interface PendingTask {
   readonly hooks: FetchHooks;
@@ -86,8 +87,8 @@ export class WorkerHandle implements LineThread {
     return this.#run({ type: 'warm', transport }, () => undefined);
   }
 
-  call(operation: unknown): RunningTask<unknown> {
-    return this.#run({ type: 'call', operation }, ({ result }) => result);
+  call(call: SentOperation): RunningTask<unknown> {
+    return this.#run({ type: 'call', call }, ({ result }) => result);
   }
 
   releaseTarget(directory: string): void {
@@ -173,7 +174,7 @@ export class WorkerHandle implements LineThread {
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     const failure =
-      error instanceof SealiftError
+      error instanceof SealiftError || error instanceof LaneStalled
         ? error
         : new SealiftError('LAYER_WORKER_FAILED', `layer worker: ${error.message}`, { cause: error });
     for (const task of pending) task.reject(failure);

@@ -1,4 +1,3 @@
-import { SealiftError } from '../errors/index.ts';
 import {
   createRangeBudgetMemory,
   type DocumentResponse,
@@ -17,7 +16,9 @@ import {
   type StageOptions,
 } from '../layer/index.ts';
 import type { Limits } from '../limits/index.ts';
-import type { DocumentTask } from './messages.ts';
+import { type CallLane, type CallOptions, createRun, type Run } from '../operations/index.ts';
+import { LaneStalled } from './lane-stalled.ts';
+import type { DocumentTask, SentOperation } from './messages.ts';
 import { WorkerHandle } from './worker-handle.ts';
 
 export interface WorkerPoolOptions {
@@ -37,23 +38,17 @@ export interface WorkerPoolOptions {
 /** A cancelled task that has not answered by then is stuck in the kernel or in code, and its thread is ended. */
 const CANCEL_GRACE_MS = 5_000;
 
-/** `background`: work that may take long and that no pull waits for. */
-export type CallLane = 'foreground' | 'background';
-
 /**
  * The work that one thread does for all callers at a time: the calls of a lane one after the other, and documents side by
  * side. A thread for each caller would cost 25 MB for each of many pulls that begin together.
  */
 type SharedLane = CallLane | 'network';
 
-export interface CallOptions {
-  readonly lane?: CallLane;
-  /** From the request to the answer, including the calls before it in its lane; undefined: no deadline. */
-  readonly timeoutMs?: number;
-}
-
-/** All worker threads of the process. Owns them, lends them, and ends those that are idle. */
-export class WorkerPool implements LayerStager {
+/**
+ * All worker threads of the process. Owns them, lends them, and ends those that are idle. `Rooms` are the tables of
+ * operations that the entry knows, by room.
+ */
+export class WorkerPool<Rooms = unknown> implements LayerStager {
   readonly #options: WorkerPoolOptions;
   readonly #windowToken = createWindowTokenMemory();
   readonly #rangesTaken = createRangeBudgetMemory();
@@ -89,20 +84,12 @@ export class WorkerPool implements LayerStager {
   }
 
   /**
-   * Runs plain data through the operation table of the worker entry. One thread does all such work of a lane in turn: it
-   * is short, and a thread each would cost more memory than it saves time. What does not answer within `timeoutMs`
-   * throws `STORE_STALLED`, and its thread is given up with all that waits for it.
+   * The operations of a room, run in workers. One thread does all calls of a lane in turn: they are short, and a thread for
+   * each would cost more memory than it saves time. If a call does not return before its deadline, its thread is given up
+   * and all calls of the lane fail, each with its own deadline's error.
    */
-  async call(operation: unknown, options: CallOptions = {}): Promise<unknown> {
-    const { lane = 'foreground', timeoutMs } = options;
-    const caller = this.#enter(lane);
-    const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.#giveUp(caller, timeoutMs), timeoutMs);
-    try {
-      return await caller.call(operation).answer;
-    } finally {
-      clearTimeout(timer);
-      this.#leave(lane, caller);
-    }
+  runner<Room extends keyof Rooms & string>(room: Room): Run<Rooms[Room]> {
+    return createRun<Rooms[Room]>((operation, options) => this.#call({ room, operation }, options));
   }
 
   /** How many threads the kernel does not let go. While there are any, no work that needs the disk should begin. */
@@ -174,10 +161,20 @@ export class WorkerPool implements LayerStager {
     this.#release(worker);
   }
 
-  #giveUp(worker: WorkerHandle, timeoutMs: number): void {
-    const message = `store: expected an answer of its file system within ${timeoutMs} ms`;
-    const context = { limit: 'storeTimeoutMs', expected: timeoutMs };
-    this.#abandon(worker, new SealiftError('STORE_STALLED', message, { context }));
+  async #call(call: SentOperation, { lane = 'foreground', deadline }: CallOptions = {}): Promise<unknown> {
+    const worker = this.#enter(lane);
+    const giveUp = (): void => {
+      if (deadline !== undefined) this.#abandon(worker, new LaneStalled(deadline));
+    };
+    const timer = deadline === undefined ? undefined : setTimeout(giveUp, deadline.ms);
+    try {
+      return await worker.call(call).answer;
+    } catch (error) {
+      throw error instanceof LaneStalled ? (deadline ?? error.deadline).stalled(error.deadline.ms) : error;
+    } finally {
+      clearTimeout(timer);
+      this.#leave(lane, worker);
+    }
   }
 
   /** Does not wait for the thread's end: one that hangs in the kernel ends only when the kernel lets it go. */

@@ -13,7 +13,9 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'layer-formats': ['errors', 'oci'],
   unpack: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   layer: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http', 'decrypt', 'unpack', 'layer-formats'],
-  workers: ['errors', 'limits', 'http', 'layer', 'layer-formats'],
+  // How work that may block on a disk is described and called; the rooms define it.
+  operations: ['errors'],
+  workers: ['errors', 'limits', 'http', 'layer', 'layer-formats', 'operations'],
   registry: ['bytes', 'errors', 'limits', 'oci', 'http'],
   archive: ['bytes', 'errors', 'limits', 'oci', 'platform'],
   // Where an image may be fetched, with which transport and credentials.
@@ -34,24 +36,10 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   ttrpc: ['errors', 'limits'],
   health: ['errors', 'limits', 'ttrpc'],
   api: ['errors', 'limits', 'log', 'ttrpc'],
-  // What workers do for the rooms that touch a disk.
-  operations: [
-    ...['bytes', 'errors', 'limits', 'oci', 'platform'],
-    ...['unpack', 'store', 'snapshot', 'bundle', 'doctor', 'volume', 'archive'],
-  ],
   // The entry of the worker threads is a composition root like `compose`.
   worker: [
-    'bytes',
-    'errors',
-    'limits',
-    'oci',
-    'platform',
-    'http',
-    'decrypt',
-    'unpack',
-    'layer',
-    'workers',
-    'operations',
+    ...['errors', 'workers', 'operations'],
+    ...['unpack', 'store', 'snapshot', 'bundle', 'doctor', 'volume', 'archive'],
   ],
   // The only room that ties the others together.
   compose: [
@@ -65,16 +53,19 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 
 /** What a room may take as types only, on top of the table above: the data and the ports of those who use it. */
 export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
-  store: ['unpack'],
-  snapshot: ['unpack', 'store'],
+  store: ['operations', 'unpack'],
+  snapshot: ['operations', 'unpack', 'store'],
   config: ['http', 'registry', 'signature'],
-  archive: ['layer', 'registry'],
-  doctor: ['api', 'config', 'endpoints', 'snapshot', 'volume'],
+  archive: ['layer', 'operations', 'registry'],
+  bundle: ['operations'],
+  compose: ['worker'],
+  volume: ['operations'],
+  doctor: ['api', 'config', 'endpoints', 'operations', 'snapshot', 'volume'],
   cli: ['doctor', 'volume'],
   health: ['daemon', 'volume'],
   endpoints: ['signature'],
   signature: ['resources'],
-  pull: ['config', 'endpoints'],
+  pull: ['config', 'endpoints', 'operations'],
   daemon: ['api'],
 };
 
@@ -155,7 +146,7 @@ export const SYNCHRONOUS_FOLDERS: readonly string[] = [
 
 /** `src/store/x.ts` → `store`, `src/compose/cli.ts` → `compose`. */
 export function roomOf(path: string): string {
-  if (path === 'src/compose/worker.ts') return 'worker';
+  if (path === 'src/compose/worker.ts' || path === 'src/compose/operations.ts') return 'worker';
   const [, first = ''] = path.split('/');
   return first.replace(/\.ts$/, '');
 }

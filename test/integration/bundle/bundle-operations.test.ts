@@ -12,7 +12,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type BundleOutcome, type PreparedBundle, performBundleOperation } from '../../../src/bundle/index.ts';
+import { createBundleOperations, type PreparedBundle } from '../../../src/bundle/index.ts';
+import type { WrittenBundle } from '../../../src/bundle/types.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { type ImageConfig, parseImageConfig } from '../../../src/oci/index.ts';
 import { unmountBelow } from '../../support/machine/mounts.ts';
@@ -36,23 +37,17 @@ function imageConfig(config: Record<string, unknown> = CONFIG): ImageConfig {
   return parseImageConfig(Buffer.from(JSON.stringify(document)));
 }
 
+const operations = createBundleOperations();
+
 let scratch: Scratch;
 let directory: string;
 
 function prepare(path = directory): PreparedBundle {
-  const outcome = performBundleOperation({ kind: 'prepare', directory: path });
-  if (outcome.kind !== 'prepared') throw new Error(outcome.kind);
-  return outcome.bundle;
+  return operations.prepare({ directory: path });
 }
 
-function write(bundle: PreparedBundle, config = imageConfig()): BundleOutcome {
-  return performBundleOperation({
-    kind: 'write',
-    bundle,
-    imageConfig: config,
-    rootfsReadonly: false,
-    limits: DEFAULT_LIMITS,
-  });
+function write(bundle: PreparedBundle, config = imageConfig()): WrittenBundle {
+  return operations.write({ bundle, imageConfig: config, rootfsReadonly: false, limits: DEFAULT_LIMITS });
 }
 
 function fill(rootfs: string): void {
@@ -135,30 +130,27 @@ function makeDirectory(mode = 0o755): string {
 describe('prepare: a bundle that its runtime has made', () => {
   const root = () => scratch.join('parent');
   const prepareGiven = (path = directory, roots: readonly string[] = [root()]) =>
-    performBundleOperation({ kind: 'prepare', directory: path, given: { roots } });
+    operations.prepare({ directory: path, given: { roots } });
 
   it('takes it with the config.json of its runtime, which nothing writes or removes', () => {
     mkdirSync(directory, { recursive: true });
     writeFileSync(`${directory}/config.json`, 'theirs');
-    const outcome = prepareGiven();
-    if (outcome.kind !== 'prepared') throw new Error(outcome.kind);
-    const { bundle } = outcome;
+    const bundle = prepareGiven();
     expect(bundle).toMatchObject({ directory, rootfs: `${directory}/rootfs`, created: false, hasConfig: true });
     fill(bundle.rootfs);
     write(bundle);
     expect(readFileSync(`${directory}/config.json`, 'utf8')).toBe('theirs');
     rmSync(bundle.rootfs, { recursive: true });
     mkdirSync(bundle.rootfs);
-    performBundleOperation({ kind: 'remove', directory, keepConfig: true });
+    operations.remove({ directory, keepConfig: true });
     expect(readdirSync(directory)).toEqual(['config.json']);
   });
 
   it('writes the config.json that its runtime has not', () => {
     mkdirSync(directory, { recursive: true });
-    const outcome = prepareGiven();
-    if (outcome.kind !== 'prepared') throw new Error(outcome.kind);
-    fill(outcome.bundle.rootfs);
-    write(outcome.bundle);
+    const bundle = prepareGiven();
+    fill(bundle.rootfs);
+    write(bundle);
     expect(JSON.parse(readFileSync(`${directory}/config.json`, 'utf8'))).toHaveProperty('ociVersion');
   });
 
@@ -190,8 +182,8 @@ describe('prepare: a bundle that its runtime has made', () => {
   it('takes one behind a root that is a link itself', () => {
     mkdirSync(directory, { recursive: true });
     symlinkSync(root(), scratch.join('run'));
-    const outcome = prepareGiven(scratch.join('run', 'app'), [scratch.join('run')]);
-    expect(outcome).toMatchObject({ bundle: { directory } });
+    const bundle = prepareGiven(scratch.join('run', 'app'), [scratch.join('run')]);
+    expect(bundle).toMatchObject({ directory });
   });
 });
 
@@ -200,7 +192,6 @@ describe('write', () => {
     const bundle = prepare();
     fill(bundle.rootfs);
     expect(write(bundle)).toEqual({
-      kind: 'written',
       user: { uid: 1000, gid: 1001, additionalGids: [29], home: '/home/app' },
       strippedLabels: ['run.oci.handler'],
     });
@@ -272,21 +263,21 @@ describe('examine and remove', () => {
     writeFileSync(`${directory}/other`, '');
     writeFileSync(`${directory}/.config.json.0123456789abcdef`, 'of an interrupted write');
     write(bundle, imageConfig({}));
-    const examined = performBundleOperation({ kind: 'examine', directory });
-    expect(examined).toMatchObject({ bundle: { directory, rootfs: bundle.rootfs, mountPoints: [] } });
-    performBundleOperation({ kind: 'remove', directory, alsoDirectory: true });
+    const examined = operations.examine({ directory });
+    expect(examined).toMatchObject({ directory, rootfs: bundle.rootfs, mountPoints: [] });
+    operations.remove({ directory, alsoDirectory: true });
     expect(readdirSync(directory)).toEqual(['other']);
   });
 
   it('remove DIR too where asked and nothing else is in it', () => {
     prepare();
-    performBundleOperation({ kind: 'remove', directory, alsoDirectory: true });
+    operations.remove({ directory, alsoDirectory: true });
     expect(existsSync(directory)).toBe(false);
   });
 
   it('make the directory fit for the next pull', () => {
     write(prepare(), imageConfig({}));
-    performBundleOperation({ kind: 'remove', directory });
+    operations.remove({ directory });
     expect(prepare().created).toBe(false);
   });
 
@@ -308,7 +299,7 @@ describe('examine and remove', () => {
     mkdirSync(scratch.join('parent'));
     arrange();
     const before = readdirSync(scratch.path, { recursive: true });
-    await expectFailure('BUNDLE_INVALID', () => performBundleOperation({ kind: 'remove', directory }));
+    await expectFailure('BUNDLE_INVALID', () => operations.remove({ directory }));
     expect(readdirSync(scratch.path, { recursive: true })).toEqual(before);
   });
 });
@@ -321,12 +312,12 @@ describeWith(['root'], 'a bundle with a mounted rootfs', () => {
     mkdirSync(`${bundle.rootfs}/below`);
     execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', `${bundle.rootfs}/below`]);
     await expectFailure('BUNDLE_INVALID', () => prepare(path));
-    await expectFailure('BUNDLE_INVALID', () => performBundleOperation({ kind: 'remove', directory: path }));
+    await expectFailure('BUNDLE_INVALID', () => operations.remove({ directory: path }));
     const mountPoints = [`${bundle.rootfs}/below`, bundle.rootfs];
-    const examined = performBundleOperation({ kind: 'examine', directory: path });
-    expect(examined).toMatchObject({ bundle: { mountPoints } });
+    const examined = operations.examine({ directory: path });
+    expect(examined).toMatchObject({ mountPoints });
     for (const mountPoint of mountPoints) execFileSync('umount', [mountPoint]);
-    performBundleOperation({ kind: 'remove', directory: path });
+    operations.remove({ directory: path });
     expect(readdirSync(path)).toEqual([]);
   });
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type Check, performDoctorOperation } from '../../../src/doctor/index.ts';
+import { type Check, DOCTOR_OPERATIONS } from '../../../src/doctor/index.ts';
 import { SealiftError, toPlainError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { openTtrpcServer, type TtrpcServer } from '../../../src/ttrpc/index.ts';
@@ -182,7 +182,7 @@ https_proxy = "http://proxy.invalid:3128"
   });
 
   it('reads a plain file as the agent’s, and nothing that would hold it up', () => {
-    const read = (path: string) => performDoctorOperation({ kind: 'readAgentFile', request: { path } });
+    const read = (path: string) => DOCTOR_OPERATIONS.readAgentFile({ path });
     writeFileSync(inMemory('agent.toml'), 'log_level = "info"\n');
     expect(read(inMemory('agent.toml'))).toBe('log_level = "info"\n');
     execFileSync('mkfifo', [inMemory('fifo')]);
@@ -193,7 +193,7 @@ https_proxy = "http://proxy.invalid:3128"
 
   it('finds programs where the daemon runs them from, and no others, and asks for versions', () => {
     const names = ['sh', 'mkfs.ext4', 'no-such-program'];
-    const found = performDoctorOperation({ kind: 'examinePrograms', request: { names } });
+    const found = DOCTOR_OPERATIONS.examinePrograms({ names });
     expect(found).toEqual({
       // Nobody runs what is not known to tell its version.
       sh: { path: expect.stringMatching(/^\/.*\/sh$/), version: undefined },
@@ -202,17 +202,13 @@ https_proxy = "http://proxy.invalid:3128"
         : undefined,
       'no-such-program': undefined,
     });
-    const elsewhere = performDoctorOperation({
-      kind: 'examinePrograms',
-      request: { names, path: `relative:${memory}` },
-    });
+    const elsewhere = DOCTOR_OPERATIONS.examinePrograms({ names, path: `relative:${memory}` });
     expect(elsewhere).toEqual({ sh: undefined, 'mkfs.ext4': undefined, 'no-such-program': undefined });
   });
 
   it('looks at the bounds of the process that listens on the socket, and at its own without one', async () => {
     await serve('cdh.sock');
-    const examine = (socketPath: string | undefined) =>
-      performDoctorOperation({ kind: 'examineResources', request: { socketPath } });
+    const examine = (socketPath: string | undefined) => DOCTOR_OPERATIONS.examineResources({ socketPath });
     expect(examine(inMemory('cdh.sock'))).toMatchObject({ of: 'daemon', openFiles: expect.any(Number) });
     expect(examine('/nonexistent/cdh.sock')).toMatchObject({ of: 'doctor' });
     expect(examine(undefined)).toMatchObject({
@@ -229,7 +225,7 @@ https_proxy = "http://proxy.invalid:3128"
     const modules = () => (existsSync('/proc/modules') ? readFileSync('/proc/modules', 'utf8').split('\n').length : 0);
     const before = modules();
     const release = execFileSync('uname', ['-r'], { encoding: 'utf8' }).trim();
-    const abilities = performDoctorOperation({ kind: 'examineKernel', request: { release } });
+    const abilities = DOCTOR_OPERATIONS.examineKernel({ release });
     expect(Object.keys(abilities as object)).toEqual(['dm-crypt', 'dm-integrity', 'dm-verity', 'aegis128']);
     for (const ability of Object.values(abilities as object)) expect(ability).toMatch(/^(ready|loadable|absent)$/);
     expect(modules()).toBe(before);

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SettingValues } from '../../../src/config/index.ts';
-import { performDoctorOperation, type ReportedCheck } from '../../../src/doctor/index.ts';
+import { DOCTOR_OPERATIONS, type ReportedCheck } from '../../../src/doctor/index.ts';
 import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { ForwardProxy } from '../../support/proxies/forward-proxy.ts';
@@ -277,12 +277,12 @@ insecure = true
 
   it('resolves as connections do, and waits no longer than it is told', async () => {
     const request = { hosts: ['localhost', 'nobody.invalid'], timeoutMs: 30_000 };
-    expect(await performDoctorOperation({ kind: 'resolveNames', request })).toEqual([
+    expect(await DOCTOR_OPERATIONS.resolveNames(request)).toEqual([
       { host: 'localhost', answer: { addresses: expect.arrayContaining(['127.0.0.1']) } },
       { host: 'nobody.invalid', answer: { failed: expect.stringMatching(/^E(NOTFOUND|AI_AGAIN)$/) } },
     ]);
     const hurried = { hosts: ['nobody.invalid'], timeoutMs: 0 };
-    expect(await performDoctorOperation({ kind: 'resolveNames', request: hurried })).toEqual([
+    expect(await DOCTOR_OPERATIONS.resolveNames(hurried)).toEqual([
       { host: 'nobody.invalid', answer: { failed: expect.any(String) } },
     ]);
   });
@@ -290,12 +290,12 @@ insecure = true
   it('reads name servers as the resolver does', () => {
     const read = (text: string) => {
       writeFileSync(scratch.join('resolv.conf'), text);
-      return performDoctorOperation({ kind: 'readResolver', request: { path: scratch.join('resolv.conf') } });
+      return DOCTOR_OPERATIONS.readResolver({ path: scratch.join('resolv.conf') });
     };
     expect(read('# nameserver 1.1.1.1\nnameserver 10.0.0.1\nsearch a\nnameserver\tfd00::1 x\n')).toEqual({
       nameservers: ['10.0.0.1', 'fd00::1'],
     });
     expect(read('')).toEqual({ nameservers: [] });
-    expect(performDoctorOperation({ kind: 'readResolver', request: { path: scratch.join('none') } })).toBe('absent');
+    expect(DOCTOR_OPERATIONS.readResolver({ path: scratch.join('none') })).toBe('absent');
   });
 });

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type DoctorPorts, performDoctorOperation, runDoctor } from '../../../src/doctor/index.ts';
+import { DOCTOR_OPERATIONS, type DoctorOperations, type DoctorPorts, runDoctor } from '../../../src/doctor/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { chooseLayerFormat } from '../../../src/snapshot/index.ts';
 import { composeTestCli } from '../../support/beds/test-cli.ts';
@@ -10,6 +10,7 @@ import { unmountBelow } from '../../support/machine/mounts.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { runInline } from '../../support/stores/run-inline.ts';
 import { inlineSnapshotRunner } from '../../support/stores/snapshot-fixtures.ts';
 
 const PROBE = { loop: 'usable', erofs: 'usable', directIo: true } as const;
@@ -41,7 +42,7 @@ function ports(change: Partial<DoctorPorts> = {}): DoctorPorts {
     dataDir: scratch.join('store/data'),
     stateDir: scratch.join('store/state'),
     minFreeBytes: 0,
-    runOperation: async (kind, request) => performDoctorOperation({ kind, request } as never) as never,
+    runOperation: runInline<DoctorOperations>(DOCTOR_OPERATIONS),
     probeLayerFormats: (directory) => inlineSnapshotRunner()('probeLayerFormats', { directory }),
     chooseLayerFormat: (probe) => chooseLayerFormat(probe),
     canInflateSynchronously: () => true,
@@ -152,13 +153,13 @@ describe('runDoctor with what the ports say', () => {
 
   it('says that a disk does not answer, and asks no more of it', async () => {
     const asked: string[] = [];
-    const runOperation: DoctorPorts['runOperation'] = async (kind, request) => {
-      if (kind !== 'examinePlace') return performDoctorOperation({ kind, request } as never) as never;
-      const { path } = request as { readonly path: string };
-      asked.push(path);
-      if (path === scratch.join('store/data')) throw new SealiftError('STORE_STALLED', 'store: expected an answer');
-      return performDoctorOperation({ kind, request } as never) as never;
-    };
+    const runOperation = runInline<DoctorOperations>(DOCTOR_OPERATIONS, ({ kind, request }) => {
+      if (kind !== 'examinePlace') return;
+      asked.push(request.path);
+      if (request.path === scratch.join('store/data')) {
+        throw new SealiftError('STORE_STALLED', 'store: expected an answer');
+      }
+    });
     const probeLayerFormats = async () => {
       throw new SealiftError('INTERNAL', 'probed a disk that hangs');
     };

@@ -11,7 +11,7 @@ import {
   readDiskseq,
   writeZerosDirect,
 } from '../../../src/platform/index.ts';
-import { performVolumeOperation } from '../../../src/volume/index.ts';
+import { VOLUME_OPERATIONS } from '../../../src/volume/index.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -98,9 +98,9 @@ describeWith(['root', 'losetup'], 'a block device', () => {
   it('is no place for an image store when it is a loop device', async () => {
     const { major, minor } = numberOf(loop);
     await expectFailure('VOLUME_DEVICE_INVALID', () =>
-      performVolumeOperation({ kind: 'claimDevice', request: { source: { kind: 'deviceId', major, minor } } }),
+      VOLUME_OPERATIONS.claimDevice({ source: { kind: 'deviceId', major, minor } }),
     );
     const absent = { kind: 'deviceId', major: 4095, minor: 1 } as const;
-    expect(performVolumeOperation({ kind: 'claimDevice', request: { source: absent } })).toBeUndefined();
+    expect(VOLUME_OPERATIONS.claimDevice({ source: absent })).toBeUndefined();
   });
 });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
-import { createSnapshotter, type SnapshotLayer, type SnapshotOperation } from '../../../src/snapshot/index.ts';
+import { createSnapshotter, type SnapshotLayer } from '../../../src/snapshot/index.ts';
 import { isUpperMounted, mountsUpper } from '../../../src/snapshot/mounted-elsewhere.ts';
 import type { Store } from '../../../src/store/index.ts';
 import { dir, file, opaque, type TarMember, whiteout } from '../../support/builders/tar-builder.ts';
@@ -11,7 +11,12 @@ import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { inlineSnapshotRunner, makeLayer, testLayerMounts } from '../../support/stores/snapshot-fixtures.ts';
+import {
+  inlineSnapshotRunner,
+  makeLayer,
+  type SnapshotOperation,
+  testLayerMounts,
+} from '../../support/stores/snapshot-fixtures.ts';
 import { openTestStore } from '../../support/stores/store-fixtures.ts';
 
 /** A namespace that keeps the mount on $0 and lets those of tests beside this one go. */

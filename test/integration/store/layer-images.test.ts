@@ -2,10 +2,17 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, wr
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { STAGED_IMAGE } from '../../../src/layer-formats/formats.ts';
 import { formatLayerKey, type LayerImage } from '../../../src/layer-formats/index.ts';
-import type { KnownLayer, Store, StoreOperation } from '../../../src/store/index.ts';
+import type { KnownLayer, Store } from '../../../src/store/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { DIFF_ID, FACTS, inlineRunner, layerKey, openTestStore } from '../../support/stores/store-fixtures.ts';
+import {
+  DIFF_ID,
+  FACTS,
+  inlineRunner,
+  layerKey,
+  openTestStore,
+  type StoreOperation,
+} from '../../support/stores/store-fixtures.ts';
 
 const KEY = formatLayerKey({
   format: 'erofs',

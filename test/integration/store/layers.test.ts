@@ -11,12 +11,19 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { readCheckedRecord, writeCheckedRecord } from '../../../src/store/checked-record.ts';
-import type { KnownLayer, Staging, Store, StoreOperation, StoreOptions } from '../../../src/store/index.ts';
+import type { KnownLayer, Staging, Store, StoreOptions } from '../../../src/store/index.ts';
 import { statePath } from '../../../src/store/layout.ts';
 import { layerRecordSchema } from '../../../src/store/schema.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
-import { DIFF_ID, FACTS, inlineRunner, layerKey, openTestStore } from '../../support/stores/store-fixtures.ts';
+import {
+  DIFF_ID,
+  FACTS,
+  inlineRunner,
+  layerKey,
+  openTestStore,
+  type StoreOperation,
+} from '../../support/stores/store-fixtures.ts';
 
 const KEY = layerKey();
 

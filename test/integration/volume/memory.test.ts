@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { performVolumeOperation } from '../../../src/volume/index.ts';
+import { VOLUME_OPERATIONS } from '../../../src/volume/index.ts';
 import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
@@ -24,7 +24,7 @@ describeWith(['root'], 'the memory that takes the place of a disk', () => {
   });
 
   const mountMemory = (bytes = 8 * MIB) =>
-    performVolumeOperation({ kind: 'mountMemory', request: { mountPoint, size: { kind: 'bytes', bytes } } });
+    VOLUME_OPERATIONS.mountMemory({ mountPoint, size: { kind: 'bytes', bytes } });
 
   it('is mounted with its size, for root alone, and found mounted the next time', () => {
     mountMemory();
@@ -36,13 +36,13 @@ describeWith(['root'], 'the memory that takes the place of a disk', () => {
       .filter((each) => each.includes(mountPoint));
     expect(line).toMatch(/^sealift-image-memory \S+ tmpfs rw,nosuid,nodev,noexec,noatime,.*size=8192k,nr_inodes=16384/);
     expect(line).not.toContain('huge=always');
-    const space = performVolumeOperation({ kind: 'measureSpace', request: { directory: mountPoint, kind: 'memory' } });
+    const space = VOLUME_OPERATIONS.measureSpace({ directory: mountPoint, kind: 'memory' });
     expect(space).toMatchObject({ sizeBytes: 8 * MIB, usedBytes: 0, availableBytes: 8 * MIB });
   });
 
   it('is never more than the machine can give', () => {
     mountMemory(2 ** 44);
-    const space = performVolumeOperation({ kind: 'measureSpace', request: { directory: mountPoint, kind: 'memory' } });
+    const space = VOLUME_OPERATIONS.measureSpace({ directory: mountPoint, kind: 'memory' });
     const total = Number(/MemTotal:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]) * 1024;
     expect(space).toMatchObject({ sizeBytes: 2 ** 44 });
     expect((space as { availableBytes: number }).availableBytes).toBeLessThan(total);
@@ -64,7 +64,7 @@ describeWith(['root'], 'the memory that takes the place of a disk', () => {
 
   it('measures nothing where nothing is', async () => {
     await expectFailure('VOLUME_DEVICE_MISSING', () =>
-      performVolumeOperation({ kind: 'measureSpace', request: { directory: scratch.join('absent'), kind: 'device' } }),
+      VOLUME_OPERATIONS.measureSpace({ directory: scratch.join('absent'), kind: 'device' }),
     );
   });
 });

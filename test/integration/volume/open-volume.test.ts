@@ -2,12 +2,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
+import { type CallOptions, createRun } from '../../../src/operations/index.ts';
 import type { Command, CommandEnd } from '../../../src/platform/index.ts';
 import {
   openVolume,
-  type RunVolumeOperation,
   readVolumeStatus,
-  type VolumeOperation,
+  type VolumeOperations,
   type VolumeRequest,
   type VolumeSettings,
 } from '../../../src/volume/index.ts';
@@ -32,14 +32,14 @@ class Machine {
   readonly commands: Command[] = [];
   readonly passphrases: Buffer[] = [];
   /** What operations and programs answer in place of success. */
-  readonly faults = new Map<string, () => unknown>();
+  readonly faults = new Map<string, (options?: CallOptions) => unknown>();
   headerAtFormat: { readonly size: number; readonly mode: number } | undefined;
   #isMounted = false;
 
-  readonly runOperation = (async (kind: VolumeOperation['kind']) => {
+  readonly runOperation = createRun<VolumeOperations>(async ({ kind }, options): Promise<unknown> => {
     this.operations.push(kind);
     const fault = this.faults.get(kind);
-    if (fault !== undefined) return fault();
+    if (fault !== undefined) return fault(options);
     switch (kind) {
       case 'claimDevice':
         return DEVICE;
@@ -60,7 +60,7 @@ class Machine {
       default:
         return undefined;
     }
-  }) as RunVolumeOperation;
+  });
 
   readonly start = (command: Command) => {
     this.commands.push(command);
@@ -109,17 +109,15 @@ describe('openVolume', () => {
   }
 
   const fail =
-    (
-      code:
-        | 'VOLUME_DEVICE_BUSY'
-        | 'STORE_STALLED'
-        | 'VOLUME_TABLE_MISMATCH'
-        | 'VOLUME_CLEANUP_FAILED'
-        | 'LAYER_WORKER_FAILED',
-    ) =>
-    () => {
+    (code: 'VOLUME_DEVICE_BUSY' | 'VOLUME_TABLE_MISMATCH' | 'VOLUME_CLEANUP_FAILED' | 'LAYER_WORKER_FAILED') => () => {
       throw new SealiftError(code, 'as the test wants it');
     };
+
+  /** As the worker pool does when an operation does not return in time. */
+  const stall = (options?: CallOptions): never => {
+    const deadline = options?.deadline;
+    throw deadline?.stalled(deadline.ms) ?? new Error('an operation without a deadline');
+  };
 
   it('formats, opens, compares, clears, makes the file system, compares again and mounts', async () => {
     expect(await open().prepare(REQUEST)).toMatchObject({
@@ -237,7 +235,7 @@ describe('openVolume', () => {
   });
 
   it('calls a deadline of the disk a stall, and asks nothing more of it', async () => {
-    machine.faults.set('clearBlocks', fail('STORE_STALLED'));
+    machine.faults.set('clearBlocks', stall);
     const volume = open();
     const error = await expectFailure('VOLUME_STALLED', () => volume.prepare(REQUEST));
     expect(error.context).toMatchObject({ limit: 'volumeTimeoutMs' });
@@ -251,7 +249,7 @@ describe('openVolume', () => {
   it('looks at the disk before each pull', async () => {
     const volume = open();
     await volume.prepare(REQUEST);
-    machine.faults.set('isVolumeAlive', fail('STORE_STALLED'));
+    machine.faults.set('isVolumeAlive', stall);
     await expectFailure('VOLUME_STALLED', () => volume.backing());
     expect(await volume.status()).toMatchObject({ state: 'stalled', error: { code: 'VOLUME_STALLED' } });
     machine.faults.clear();

@@ -6,15 +6,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type ErrorCode, SealiftError } from '../../../src/errors/index.ts';
 import type { LayerJob } from '../../../src/layer/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import type { Digest } from '../../../src/oci/index.ts';
+import type { CallOptions } from '../../../src/operations/index.ts';
 import { WorkerPool } from '../../../src/workers/index.ts';
 import { writeVerityLayerImage } from '../../support/builders/erofs-image.ts';
 import { file, tar } from '../../support/builders/tar-builder.ts';
+import type { TestOperations } from '../../support/entries/layer-worker-entry.ts';
 import { mustRun } from '../../support/machine/commands.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { FAULTY_WORKER_BUNDLE, WORKER_BUNDLE } from '../../support/pools/worker-bundles.ts';
+
+interface TestRooms {
+  readonly test: TestOperations;
+}
 
 const content = Buffer.alloc(6 << 20);
 for (let offset = 0; offset < content.length; offset += 32) {
@@ -28,7 +35,7 @@ function sha256(bytes: Buffer): Digest {
 }
 
 let directory: string;
-let pool: WorkerPool;
+let pool: WorkerPool<TestRooms>;
 let server: Server;
 let answer: (response: ServerResponse) => void;
 const sockets = new Set<Socket>();
@@ -51,12 +58,24 @@ afterEach(() => {
   rmSync(directory, { recursive: true });
 });
 
-function openPool(fault?: string, treeThread = false): WorkerPool {
+function openPool(fault?: string, treeThread = false): WorkerPool<TestRooms> {
   const entry = fault === undefined ? WORKER_BUNDLE : FAULTY_WORKER_BUNDLE;
   // Workers take a copy of the environment when they start.
   process.env['SEALIFT_TEST_FAULT'] = fault ?? '';
   pool = new WorkerPool({ entry, idleMs: 10_000, limits: DEFAULT_LIMITS, cores: 2, treeThread });
   return pool;
+}
+
+function echo(value: unknown, options?: CallOptions): Promise<unknown> {
+  return pool.runner('test')('echo', value, options);
+}
+
+function openFifo(open: string, options?: CallOptions): Promise<unknown> {
+  return pool.runner('test')('open', { open }, options);
+}
+
+function within(ms: number, code: ErrorCode = 'STORE_STALLED'): CallOptions {
+  return { deadline: { ms, stalled: (after) => new SealiftError(code, `no answer within ${after} ms`) } };
 }
 
 /** Of this process; those of Node's own pool are all there from the first file access on. */
@@ -130,12 +149,12 @@ describe('WorkerPool.stage', () => {
   it('fails the layer and nothing else when a worker thread ends', async () => {
     const error = await expectFailure('LAYER_WORKER_FAILED', () => openPool('exit=layer-fetch').stage(job(), {}));
     expect(error.message).toContain('code 7');
-    expect(await pool.call('still alive')).toBe('still alive');
+    expect(await echo('still alive')).toBe('still alive');
   });
 
   it('fails the layer with an internal error when a worker meets a bug, and can be used again', async () => {
     await expectFailure('INTERNAL', () => openPool('throw=layer-fetch').stage(job(), {}));
-    expect(await pool.call('still alive')).toBe('still alive');
+    expect(await echo('still alive')).toBe('still alive');
   });
 });
 
@@ -205,7 +224,7 @@ describe('several layers on one pair of threads', () => {
     // Without a request ahead this goes on until the test is given up.
     while (requests < 2) await new Promise((resolve) => setImmediate(resolve));
     // The second blob has come whole; nothing of it may go to the disk now.
-    await pool.call('some time').catch(() => {});
+    await echo('some time').catch(() => {});
     expect([ended, readdirSync(join(directory, 'b'))]).toEqual([[], []]);
     held.end(blob.subarray(-100));
     await Promise.all(both);
@@ -318,7 +337,7 @@ describe('cancelling a layer', () => {
     abort.abort(new Error('enough'));
     await staging;
     expect(performance.now() - before).toBeLessThan(2_000);
-    expect(await pool.call('still alive').catch(() => 'no table')).toBeDefined();
+    expect(await echo('still alive').catch(() => 'no table')).toBeDefined();
   }
 
   let armed: boolean;
@@ -404,12 +423,12 @@ describe('WorkerPool.httpClient', () => {
   });
 });
 
-describe('WorkerPool.call', () => {
+describe('WorkerPool.runner', () => {
   it('starts a few threads, however many calls come at once', async () => {
-    const opened = openPool('none');
+    openPool('none');
     const before = readdirSync('/proc/self/task').length;
-    const answers = Array.from({ length: 40 }, (_, at) => opened.call(at));
-    await opened.call('another');
+    const answers = Array.from({ length: 40 }, (_, at) => echo(at));
+    await echo('another');
     expect(readdirSync('/proc/self/task').length - before).toBeLessThan(16);
     expect(await Promise.all(answers)).toEqual(Array.from({ length: 40 }, (_, at) => at));
   });
@@ -426,16 +445,29 @@ describe('an operation that hangs in the kernel', () => {
     openPool('none');
     const open = await makeFifo();
     // The thread is up: one that is given up while it starts ends like any other.
-    await pool.call('warm');
+    await echo('warm');
     const before = performance.now();
-    const stuck = expectFailure('STORE_STALLED', () => pool.call({ open }, { timeoutMs: 300 }));
-    const behind = expectFailure('STORE_STALLED', () => pool.call('behind', { timeoutMs: 60_000 }));
+    const stuck = expectFailure('STORE_STALLED', () => openFifo(open, within(300)));
+    const behind = expectFailure('STORE_STALLED', () => echo('behind', within(60_000)));
     await Promise.all([stuck, behind]);
     expect(performance.now() - before).toBeLessThan(5_000);
     expect(pool.stuckThreads).toBe(1);
-    expect(await pool.call('another', { timeoutMs: 5_000 })).toBe('another');
+    expect(await echo('another', within(5_000))).toBe('another');
     expect(pool.stuckThreads).toBe(1);
     // The disk answers again.
+    closeSync(openSync(open, 'w'));
+    while (pool.stuckThreads > 0) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  it('fails the calls behind it with the errors of their own rooms', async () => {
+    openPool('none');
+    const open = await makeFifo();
+    await echo('warm');
+    const stuck = expectFailure('STORE_STALLED', () => openFifo(open, within(300)));
+    const behind = expectFailure('VOLUME_STALLED', () => echo('behind', within(60_000, 'VOLUME_STALLED')));
+    const withoutDeadline = expectFailure('STORE_STALLED', () => echo('without a deadline'));
+    const errors = await Promise.all([stuck, behind, withoutDeadline]);
+    for (const { message } of errors) expect(message).toBe('no answer within 300 ms');
     closeSync(openSync(open, 'w'));
     while (pool.stuckThreads > 0) await new Promise((resolve) => setImmediate(resolve));
   });
@@ -443,8 +475,8 @@ describe('an operation that hangs in the kernel', () => {
   it('in the background keeps nobody in the foreground waiting', async () => {
     openPool('none');
     const open = await makeFifo();
-    const deleting = pool.call({ open }, { lane: 'background' });
-    expect(await pool.call('short', { timeoutMs: 5_000 })).toBe('short');
+    const deleting = openFifo(open, { lane: 'background' });
+    expect(await echo('short', within(5_000))).toBe('short');
     closeSync(openSync(open, 'w'));
     expect(await deleting).toEqual({ open });
     expect(pool.stuckThreads).toBe(0);
@@ -453,7 +485,7 @@ describe('an operation that hangs in the kernel', () => {
   it('is still counted when the pool is closed, until the kernel lets go of it', async () => {
     openPool('none');
     const open = await makeFifo();
-    const failing = expectFailure('LAYER_WORKER_FAILED', () => pool.call({ open }));
+    const failing = expectFailure('LAYER_WORKER_FAILED', () => openFifo(open));
     const waits = () =>
       readdirSync('/proc/self/task').map((task) => readFileSync(`/proc/self/task/${task}/wchan`, 'latin1'));
     await expect.poll(waits, { timeout: 10_000 }).toContain('wait_for_partner');
@@ -467,7 +499,7 @@ describe('an operation that hangs in the kernel', () => {
 
   it('does not count a thread as stuck that answers in time', async () => {
     openPool('none');
-    for (const value of [1, 2, 3]) expect(await pool.call(value, { timeoutMs: 5_000 })).toBe(value);
+    for (const value of [1, 2, 3]) expect(await echo(value, within(5_000))).toBe(value);
     expect(pool.stuckThreads).toBe(0);
   });
 });

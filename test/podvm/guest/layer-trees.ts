@@ -1,7 +1,10 @@
-import { performSnapshotOperation, type SnapshotOperation } from '../../../src/snapshot/index.ts';
+import { type Operation, performOperation, type RequestsOf } from '../../../src/operations/index.ts';
+import { createSnapshotOperations, type SnapshotOperations } from '../../../src/snapshot/index.ts';
 import { createLowerView } from '../../../src/unpack/index.ts';
 import { writeVerityLayerImage } from '../../support/builders/erofs-image.ts';
 import { file, tarStream } from '../../support/builders/tar-builder.ts';
+
+type SnapshotOperation = Operation<RequestsOf<SnapshotOperations>>;
 
 /** A program in the guest. Its wish is the parameter, as JSON; its answer is JSON on standard output. */
 type Wish =
@@ -12,7 +15,8 @@ type Wish =
 const wish: Wish = JSON.parse(process.argv[2] ?? '');
 
 function answer(): unknown {
-  if (wish.act === 'perform') return performSnapshotOperation(wish.operation, createLowerView) ?? null;
+  if (wish.act === 'perform')
+    return performOperation(createSnapshotOperations({ createLowerView }), wish.operation) ?? null;
   const large = Buffer.alloc(wish.bytes, `${wish.words} `);
   const { image, verity } = writeVerityLayerImage(
     wish.path,

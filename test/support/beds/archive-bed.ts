@@ -1,18 +1,17 @@
 import { readdirSync, readSync } from 'node:fs';
 import {
-  type ArchiveOperation,
+  ARCHIVE_OPERATIONS,
+  type ArchiveOperations,
   type FileOffer,
   type OpenArchive,
   openArchive,
-  performArchiveOperation,
-  type RunArchiveOperation,
 } from '../../../src/archive/index.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/limits/index.ts';
 import { parseFileReference } from '../../../src/oci/index.ts';
+import { runInline } from '../stores/run-inline.ts';
 
 /** Does in this thread what a worker would do. */
-export const inlineArchiveRunner = (async (kind, request) =>
-  performArchiveOperation({ kind, request } as ArchiveOperation)) as RunArchiveOperation;
+export const inlineArchiveRunner = runInline<ArchiveOperations>(ARCHIVE_OPERATIONS);
 
 /** Opens what a reference names, has `work` done with it and closes it. */
 export async function withArchive<Result>(

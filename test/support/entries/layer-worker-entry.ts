@@ -1,11 +1,21 @@
 import { closeSync, openSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import { performRoomOperation, type RequestsOf, type RoomOperation } from '../../../src/operations/index.ts';
 import type { WorkerStart } from '../../../src/workers/messages.ts';
 import { serveWorker } from '../../../src/workers/serve-worker.ts';
 
+/** The operations of this worker. Both return their request. */
+export interface TestOperations {
+  echo(value: unknown): unknown;
+  /** A FIFO without a writer holds the thread in the kernel, as a disk does that has stopped answering. */
+  open(request: { readonly open: string }): { readonly open: string };
+}
+
+type TestCall = RoomOperation<{ readonly test: RequestsOf<TestOperations> }>;
+
 /**
  * A layer worker with a fault, named by SEALIFT_TEST_FAULT: `slow=NAME` sleeps half a second at the checkpoint NAME,
- * `exit=NAME` ends the thread there, `throw=NAME` fails with an error that nobody foresaw.
+ * `exit=NAME` ends the thread there, `throw=NAME` fails with an error that is not expected there.
  */
 const fault = process.env['SEALIFT_TEST_FAULT'];
 const clock = new Int32Array(new SharedArrayBuffer(4));
@@ -16,15 +26,18 @@ function checkpoint(name: string): void {
   if (fault === `throw=${name}`) throw new TypeError('unforeseen');
 }
 
-/** A FIFO without a writer holds the thread in the kernel, as a disk does that has stopped answering. */
-function isOpening(operation: unknown): operation is { readonly open: string } {
-  return typeof operation === 'object' && operation !== null && 'open' in operation;
-}
+const OPERATIONS: TestOperations = {
+  echo: (value) => value,
+  open: (request) => {
+    closeSync(openSync(request.open, 'r'));
+    return request;
+  },
+};
 
 if (parentPort !== null) {
-  const performOperation = async (operation: unknown): Promise<unknown> => {
-    if (isOpening(operation)) closeSync(openSync(operation.open, 'r'));
-    return operation;
-  };
-  serveWorker(parentPort, workerData as WorkerStart, { performOperation, checkpoint });
+  const start: WorkerStart = workerData;
+  serveWorker<TestCall>(parentPort, start, {
+    performOperation: (call) => performRoomOperation({ test: () => OPERATIONS }, call),
+    checkpoint,
+  });
 }

@@ -1,25 +1,25 @@
 import { existsSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { WorkerOperations } from '../../../src/compose/operations.ts';
 import { toPlainError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { createCommandRunner, readMapping } from '../../../src/platform/index.ts';
-import { openVolume, type RunVolumeOperation, readVolumeStatus } from '../../../src/volume/index.ts';
+import { openVolume, readVolumeStatus } from '../../../src/volume/index.ts';
 import { WorkerPool } from '../../../src/workers/index.ts';
 import type { GuestOptions, VolumeCall } from '../podvm/volume-guest-protocol.ts';
 
 /** A program in the pod VM that holds a volume as the daemon will: a call a line in, an answer a line out. */
 const options = JSON.parse(process.argv[2] ?? '') as GuestOptions;
 const { settings } = options;
-const pool = new WorkerPool({
+const pool = new WorkerPool<WorkerOperations>({
   entry: new URL('./worker.mjs', import.meta.url),
   cores: 2,
   idleMs: 60_000,
   limits: DEFAULT_LIMITS,
   treeThread: false,
 });
-const runOperation = ((kind, request, timeoutMs) =>
-  pool.call({ room: 'volume', operation: { kind, request } }, { timeoutMs })) as RunVolumeOperation;
+const runOperation = pool.runner('volume');
 const passed: string[] = [];
 
 function say(message: object): void {

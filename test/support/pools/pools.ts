@@ -1,10 +1,11 @@
 import { afterAll } from 'vitest';
+import type { WorkerOperations } from '../../../src/compose/operations.ts';
 import { type OpenPool, threadsOfMachine } from '../../../src/compose/parts.ts';
 import { WorkerPool } from '../../../src/workers/index.ts';
 import { WORKER_BUNDLE } from './worker-bundles.ts';
 
 /** Threads that live longer than one command: `close`, which the command calls, leaves them alone. */
-class KeptPool extends WorkerPool {
+class KeptPool extends WorkerPool<WorkerOperations> {
   override close(): void {}
 
   end(): void {

@@ -2,30 +2,26 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import type { Operation, RequestsOf, Run } from '../../../src/operations/index.ts';
 import {
   createLayerMounts,
+  createSnapshotOperations,
   type LayerMountPorts,
   type LayerMounts,
-  performSnapshotOperation,
-  type RunSnapshotOperation,
   type SnapshotLayer,
-  type SnapshotOperation,
+  type SnapshotOperations,
 } from '../../../src/snapshot/index.ts';
 import type { Store } from '../../../src/store/index.ts';
 import { createDirectoryWriter, createLowerView, readTar } from '../../../src/unpack/index.ts';
 import { type TarMember, tar } from '../builders/tar-builder.ts';
+import { runInline } from './run-inline.ts';
 import { keyOfName, realClock } from './store-fixtures.ts';
 
-/** Has every operation done at once in this thread; `before` sees it first, and may refuse it. */
-export function inlineSnapshotRunner(
-  before: (operation: SnapshotOperation) => void = () => undefined,
-): RunSnapshotOperation {
-  return async (kind, request) => {
-    // Cloned as a message to a worker would be. The kind ties the result to the request, which TypeScript cannot see.
-    const operation = structuredClone({ kind, request }) as SnapshotOperation;
-    before(operation);
-    return structuredClone(performSnapshotOperation(operation, createLowerView)) as never;
-  };
+export type SnapshotOperation = Operation<RequestsOf<SnapshotOperations>>;
+
+/** Runs every operation at once in this thread; `before` sees it first, and may refuse it. */
+export function inlineSnapshotRunner(before?: (operation: SnapshotOperation) => void): Run<SnapshotOperations> {
+  return runInline<SnapshotOperations>(createSnapshotOperations({ createLowerView }), before);
 }
 
 /** Unpacks members into a new layer directory, in the form that overlayfs reads. */
@@ -59,7 +55,7 @@ export function makeImageLayer(directory: string, members: readonly TarMember[])
 /** As the program composes them, all in this thread. */
 export function testLayerMounts(
   store: Store,
-  runOperation: RunSnapshotOperation,
+  runOperation: Run<SnapshotOperations>,
   change: Partial<LayerMountPorts> = {},
 ): LayerMounts {
   const { layerMountsDir: mountsDir, tryMountLock: tryLock } = store;

@@ -1,19 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatLayerKey, isLayerKey, type LayerFormatName, type LayerKey } from '../../../src/layer-formats/index.ts';
 import { type Digest, digestHex, hashBytes, parseDigest } from '../../../src/oci/index.ts';
+import type { Operation, RequestsOf, Run } from '../../../src/operations/index.ts';
 import { readCheckedRecord } from '../../../src/store/checked-record.ts';
 import {
   type Clock,
   openStore,
-  performStoreOperation,
-  type RunStoreOperation,
+  STORE_OPERATIONS,
   type Store,
-  type StoreOperation,
+  type StoreOperations,
   type StoreOptions,
 } from '../../../src/store/index.ts';
 import { statePath } from '../../../src/store/layout.ts';
 import { nameRecordSchema } from '../../../src/store/schema.ts';
 import type { LayerFacts } from '../../../src/unpack/index.ts';
+import { runInline } from './run-inline.ts';
 
 export const BOOT = '11111111-2222-3333-4444-555555555555';
 
@@ -76,14 +77,11 @@ export function jumpingClock(): Clock {
   };
 }
 
-/** Has every operation done at once in this thread; `before` sees it first, and may refuse it. */
-export function inlineRunner(before: (operation: StoreOperation) => void = () => undefined): RunStoreOperation {
-  return async (kind, request) => {
-    // Cloned as a message to a worker would be. The kind ties the result to the request, which TypeScript cannot see.
-    const operation = structuredClone({ kind, request }) as StoreOperation;
-    before(operation);
-    return structuredClone(performStoreOperation(operation)) as never;
-  };
+export type StoreOperation = Operation<RequestsOf<StoreOperations>>;
+
+/** Runs every operation at once in this thread; `before` sees it first, and may refuse it. */
+export function inlineRunner(before?: (operation: StoreOperation) => void): Run<StoreOperations> {
+  return runInline<StoreOperations>(STORE_OPERATIONS, before);
 }
 
 export function storeOptions(directory: string, change: Partial<StoreOptions> = {}): StoreOptions {

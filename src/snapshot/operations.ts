@@ -1,0 +1,28 @@
+import type { LowerView } from '../unpack/index.ts';
+import { mountLayerImages, sweepLayerMounts, unmountLayerImage } from './mount-layer-image.ts';
+import { mountSnapshot, unmountSnapshot } from './mount-overlay.ts';
+import { planChain } from './plan-chain.ts';
+import { prepareUpper } from './prepare-upper.ts';
+import { probeLayerFormats } from './probe-layer-formats.ts';
+import type { Checkpoint, SnapshotOperations } from './types.ts';
+
+/** Opens the view of layer directories, topmost first, as the unpacker makes it. */
+export type CreateLowerView = (lowers: readonly string[]) => LowerView;
+
+export interface SnapshotOperationPorts {
+  readonly createLowerView: CreateLowerView;
+  readonly checkpoint?: Checkpoint;
+}
+
+export function createSnapshotOperations({ createLowerView, checkpoint }: SnapshotOperationPorts): SnapshotOperations {
+  return {
+    planChain: ({ facts, lowers }) => planChain(facts, createLowerView(lowers)),
+    prepareUpper,
+    mountSnapshot,
+    unmountSnapshot,
+    mountLayerImages: (request) => mountLayerImages(request, checkpoint),
+    unmountLayerImage,
+    sweepLayerMounts,
+    probeLayerFormats,
+  };
+}

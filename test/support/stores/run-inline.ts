@@ -1,0 +1,20 @@
+import {
+  createRun,
+  type Operation,
+  type OperationTable,
+  performOperation,
+  type RequestsOf,
+  type Run,
+} from '../../../src/operations/index.ts';
+
+/** Runs every operation at once in this thread, and clones what a message would. `before` may refuse an operation. */
+export function runInline<Table>(
+  table: OperationTable<RequestsOf<Table>>,
+  before: (operation: Operation<RequestsOf<Table>>) => void = () => undefined,
+): Run<Table> {
+  return createRun<Table>(async (sent) => {
+    const operation = structuredClone(sent);
+    before(operation);
+    return structuredClone(await performOperation(table, operation));
+  });
+}
