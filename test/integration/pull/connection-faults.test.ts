@@ -15,7 +15,7 @@ const TRIES = 3;
 const BOUND_MS = 10_000;
 const PUBLIC = 'registry.example';
 
-/** A place that is spoken to over https, with an authority of ours. */
+/** An endpoint that is reached over https, with an authority of our own. */
 interface Stand {
   readonly host: string;
   /** Connections that have come there. */
@@ -167,8 +167,8 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry that is not reached as it shou
     '%s: %s %s',
     async (_, kind, code, connections, open) => {
       const { host, settings = {}, untouched, ...stand } = await open();
-      const place = { host, insecure: false };
-      const outcome = await bed.pull({ name: 'app:latest', places: [place], settings });
+      const endpoint = { host, insecure: false };
+      const outcome = await bed.pull({ name: 'app:latest', endpoints: [endpoint], settings });
       expect([outcome.error?.kind ?? 'works', outcome.error?.code]).toEqual([kind, code]);
       expect(stand.connections?.()).toBe(connections ?? stand.connections?.());
       expect(outcome.durationMs).toBeLessThan(BOUND_MS);
@@ -176,8 +176,8 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry that is not reached as it shou
       expect(outcome.left).toEqual(NOTHING_LEFT);
 
       const sound = await start();
-      const places = [place, { host: sound.host, insecure: true }];
-      const next = await bed.pull({ name: 'app:latest', places, settings });
+      const endpoints = [endpoint, { host: sound.host, insecure: true }];
+      const next = await bed.pull({ name: 'app:latest', endpoints, settings });
       expectWhole(next);
       expect(next.result?.warnings).toEqual([expect.stringContaining(`skipped ${host}/app`)]);
       expect(untouched?.requests ?? []).toEqual([]);

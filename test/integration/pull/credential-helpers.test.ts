@@ -145,7 +145,7 @@ describe('credential helpers', () => {
     expect(sentTo(bed.registry)).toEqual([]);
   });
 
-  it('of a mirror that fail make it the registry’s turn, with a warning', async () => {
+  it('of a mirror that fail have the registry asked, with a warning', async () => {
     const [own, mirror] = [await open({ kind: 'none' }), await open(BASIC)];
     helper('broken', 'exit 7');
     dockerFile({ credHelpers: { [mirror.registry.host]: 'broken' } });

@@ -35,10 +35,10 @@ const OWN_DIFF_ID = createHash('sha256').update(tar(OWN)).digest('hex');
 interface Damage {
   readonly what: string;
   readonly forms: readonly LayerForm[];
-  readonly alter: (places: Places) => void;
+  readonly alter: (paths: LayerPaths) => void;
 }
 
-interface Places {
+interface LayerPaths {
   readonly layer: string;
   readonly record: string;
   readonly elsewhere: string;
@@ -183,7 +183,7 @@ describeWith(['root', 'getfattr'], 'a layer that is not what it was', () => {
       remove(bed.path('bundle'));
     }
 
-    function places(): Places {
+    function layerPaths(): LayerPaths {
       const key = `${form}-v1-diffid-${OWN_DIFF_ID}`;
       return {
         layer: bed.path(`store/data/layers/${key}${form === 'erofs' ? '.erofs' : ''}`),
@@ -208,7 +208,7 @@ describeWith(['root', 'getfattr'], 'a layer that is not what it was', () => {
 
     it('is not there: a whole store makes a right rootfs without a request', async () => {
       keepStore();
-      expect([existsSync(places().layer), existsSync(places().record)]).toEqual([true, true]);
+      expect([existsSync(layerPaths().layer), existsSync(layerPaths().record)]).toEqual([true, true]);
       await pull();
       expect(bed.registry.requests).toEqual([]);
       await expectRight();
@@ -217,8 +217,8 @@ describeWith(['root', 'getfattr'], 'a layer that is not what it was', () => {
 
     it.each(DAMAGES.filter(({ forms }) => forms.includes(form)))('$what: is fetched again', async ({ alter }) => {
       keepStore();
-      alter(places());
-      const kept = listTree(places().elsewhere);
+      alter(layerPaths());
+      const kept = listTree(layerPaths().elsewhere);
       await pull();
       expect(fetches()).toEqual([0, 1]);
       await expectRight();
@@ -226,14 +226,14 @@ describeWith(['root', 'getfattr'], 'a layer that is not what it was', () => {
         contentsOf(form, { layers: ['diffid', 'diffid'], needingChain: 0 }),
       );
       await expectAllGivenBack();
-      expect(listTree(places().elsewhere), 'nothing was removed through a link').toEqual(kept);
+      expect(listTree(layerPaths().elsewhere), 'nothing was removed through a link').toEqual(kept);
     });
 
     it.each(INTERFERENCES.filter(({ forms }) => forms.includes(form)))(
       '$what, before it is published: the pull is refused, and the next one is right',
       async ({ alter }) => {
         keepStore();
-        remove(places().layer);
+        remove(layerPaths().layer);
         let altered = 0;
         const interfere = (name: string) => {
           if (name !== 'layer-staged') return;
@@ -243,7 +243,7 @@ describeWith(['root', 'getfattr'], 'a layer that is not what it was', () => {
         };
         await expectFailure('STORE_STAGING_ALTERED', () => pullWatched(interfere));
         expect(altered).toBe(1);
-        expect([existsSync(bed.path('bundle')), existsSync(places().layer)]).toEqual([false, false]);
+        expect([existsSync(bed.path('bundle')), existsSync(layerPaths().layer)]).toEqual([false, false]);
         expect([mountsBelow(bed.path('bundle')), mountsBelow(bed.path('store'))]).toEqual([[], []]);
 
         await pull();
@@ -255,13 +255,13 @@ describeWith(['root', 'getfattr'], 'a layer that is not what it was', () => {
 
     it.runIf(form === 'erofs')('a symlink where a layer is to be mounted: nothing is mounted elsewhere', async () => {
       keepStore();
-      mkdirSync(places().elsewhere);
-      const place = bed.path(`store/state/layer-mounts/erofs-v1-diffid-${OWN_DIFF_ID}`);
-      mkdirSync(dirname(place), { recursive: true });
-      symlinkSync(places().elsewhere, place);
+      mkdirSync(layerPaths().elsewhere);
+      const mountPoint = bed.path(`store/state/layer-mounts/erofs-v1-diffid-${OWN_DIFF_ID}`);
+      mkdirSync(dirname(mountPoint), { recursive: true });
+      symlinkSync(layerPaths().elsewhere, mountPoint);
       await expectFailure('SNAPSHOT_MOUNT_FAILED', pull);
       expect(existsSync(bed.path('bundle'))).toBe(false);
-      expect([mountsBelow(places().elsewhere), readdirSync(places().elsewhere)]).toEqual([[], []]);
+      expect([mountsBelow(layerPaths().elsewhere), readdirSync(layerPaths().elsewhere)]).toEqual([[], []]);
     });
   });
 });

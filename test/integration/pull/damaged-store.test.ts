@@ -134,7 +134,7 @@ describeWith(['root', 'getfattr'], 'a store with a file that is not what it was'
   function placeOf(document: DocumentKind, { image, index, ownDiffId }: IndexedImage): string {
     const state = bed.path('store/state');
     const hex = (digest: string) => digest.slice('sha256:'.length);
-    const places: Readonly<Record<DocumentKind, () => string>> = {
+    const paths: Readonly<Record<DocumentKind, () => string>> = {
       index: () => `manifests/sha256/${hex(index.digest)}`,
       manifest: () => `manifests/sha256/${hex(image.digest)}`,
       config: () => `configs/sha256/${hex(configOf(image))}`,
@@ -143,7 +143,7 @@ describeWith(['root', 'getfattr'], 'a store with a file that is not what it was'
       name: () => `names/${nameFileOf(index)}`,
       'store.json': () => 'store.json',
     };
-    return `${state}/${places[document]()}`;
+    return `${state}/${paths[document]()}`;
   }
 
   function configOf({ digest }: ServedImage): string {

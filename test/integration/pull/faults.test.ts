@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pseudoRandom } from '../../support/builders/small-image.ts';
 import { dir, file, tar } from '../../support/builders/tar-builder.ts';
-import { FAULT_ACTIONS, type FaultName, PLACES, type Place } from '../../support/faults/fault-actions.ts';
+import { FAULT_ACTIONS, FAULT_POINTS, type FaultName, type FaultPoint } from '../../support/faults/fault-actions.ts';
 import { FaultBed, type FaultOutcome, NOTHING_LEFT } from '../../support/faults/fault-bed.ts';
 import { buildFaultImage } from '../../support/faults/fault-image.ts';
 import { FaultStage } from '../../support/faults/fault-stage.ts';
@@ -52,17 +52,17 @@ const PAUSED: ReadonlySet<FaultName> = new Set<FaultName>([
 
 interface Case {
   readonly fault: FaultName;
-  readonly place: Place;
+  readonly point: FaultPoint;
   readonly kind: FaultRow[2];
   readonly code: FaultRow[3];
   readonly tries: number;
 }
 
 function casesOf([fault, at, kind, code, tries]: FaultRow): readonly Case[] {
-  return at.map((place) => ({ fault, place, kind, code, tries }));
+  return at.map((point) => ({ fault, point, kind, code, tries }));
 }
 
-/** The first and the last place of a row. */
+/** The first and the last point of a row. */
 function sampleOf(row: FaultRow): readonly Case[] {
   const cases = casesOf(row);
   return cases.length > 2 ? [...cases.slice(0, 1), ...cases.slice(-1)] : cases;
@@ -105,12 +105,12 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry with a fault${WITHOUT_ROOT}`, 
   }
 
   async function endsAsTheTableSays(each: Case): Promise<void> {
-    const { fault, place, kind, code, tries } = each;
+    const { fault, point, kind, code, tries } = each;
     await using stage = await FaultStage.open();
-    const hits = stage.inject(fault, place);
-    const outcome = await bedOf(each).pull({ name: 'app:latest', places: stage.only });
+    const hits = stage.inject(fault, point);
+    const outcome = await bedOf(each).pull({ name: 'app:latest', endpoints: stage.only });
     expect([outcome.error?.kind ?? 'works', outcome.error?.code]).toEqual([kind, code]);
-    expect(stage.requestsTo(place)).toHaveLength(tries);
+    expect(stage.requestsTo(point)).toHaveLength(tries);
     expect(sum(hits())).toBe(tries);
     expect(outcome.durationMs).toBeLessThan(BOUND_MS);
     if (PAUSED.has(fault)) expect(outcome.durationMs).toBeGreaterThan((TRIES - 1) * PAUSE_MS);
@@ -122,49 +122,49 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry with a fault${WITHOUT_ROOT}`, 
   }
 
   async function isTriedAgain(each: Case): Promise<void> {
-    const { fault, place } = each;
+    const { fault, point } = each;
     await using stage = await FaultStage.open();
-    const hits = stage.inject(fault, place, 1);
-    expectWhole(await bedOf(each).pull({ name: 'app:latest', places: stage.only }));
+    const hits = stage.inject(fault, point, 1);
+    expectWhole(await bedOf(each).pull({ name: 'app:latest', endpoints: stage.only }));
     expect(hits()).toEqual([1]);
     // On a busy machine a wait of ours may end a sound answer too; it is asked for again then.
-    expect(stage.requestsTo(place).length).toBeGreaterThanOrEqual(2);
-    if (!isWaitedFor(each)) expect(stage.requestsTo(place)).toHaveLength(2);
-    if (RESUMED.has(fault) && place === 'layer') {
-      expect(stage.requestsTo(place)[1]?.headers['range']).toMatch(/^bytes=[1-9]/);
+    expect(stage.requestsTo(point).length).toBeGreaterThanOrEqual(2);
+    if (!isWaitedFor(each)) expect(stage.requestsTo(point)).toHaveLength(2);
+    if (RESUMED.has(fault) && point === 'layer') {
+      expect(stage.requestsTo(point)[1]?.headers['range']).toMatch(/^bytes=[1-9]/);
     }
   }
 
   async function asksTheNext(each: Case): Promise<void> {
-    const { fault, place, code } = each;
+    const { fault, point, code } = each;
     await using stage = await FaultStage.open();
-    const hits = stage.inject(fault, place);
-    const outcome = await bedOf(each).pull({ name: 'app:latest', places: stage.withSound });
+    const hits = stage.inject(fault, point);
+    const outcome = await bedOf(each).pull({ name: 'app:latest', endpoints: stage.withSound });
     expectWhole(outcome);
     expect(sum(hits())).toBeGreaterThan(0);
     expect(outcome.result?.warnings).toEqual([
       expect.stringMatching(new RegExp(`^skipped ${stage.registry.host}/app.*: ${code}: `)),
     ]);
-    expect(stage.soundRequestsTo(place)).toHaveLength(1);
+    expect(stage.soundRequestsTo(point)).toHaveLength(1);
     await stage.registry.settled();
   }
 
   it('works without one, and asks for everything once', async () => {
     await using stage = await FaultStage.open();
-    expectWhole(await quick.pull({ name: 'app:latest', places: stage.only }));
-    expect(PLACES.map((place) => stage.requestsTo(place).length)).toEqual([1, 1, 1, 1, 1, 1]);
+    expectWhole(await quick.pull({ name: 'app:latest', endpoints: stage.only }));
+    expect(FAULT_POINTS.map((point) => stage.requestsTo(point).length)).toEqual([1, 1, 1, 1, 1, 1]);
   });
 
-  it(`goes on where it broke off, at ${BREAKS} places of a layer`, async () => {
+  it(`goes on where it broke off, at ${BREAKS} offsets of a layer`, async () => {
     const archive = tar([dir('./'), file('data', pseudoRandom(LAYER_BYTES, 'breaks'))]);
     const image = buildFaultImage({ archive });
     const { size } = image.layer;
-    const places = Array.from({ length: BREAKS - 3 }, (_, at) => Math.ceil(((at + 1) * size) / (BREAKS - 2)));
-    for (const [at, afterBytes] of [0, 1, ...places, size - 1].entries()) {
+    const offsets = Array.from({ length: BREAKS - 3 }, (_, at) => Math.ceil(((at + 1) * size) / (BREAKS - 2)));
+    for (const [at, afterBytes] of [0, 1, ...offsets, size - 1].entries()) {
       await using stage = await FaultStage.open(image);
       const isClose = at % 2 === 0;
       stage.injectAction({ kind: isClose ? 'close' : 'reset', afterBytes }, 'layer');
-      expectWhole(await quick.pull({ name: 'app:latest', places: stage.only }));
+      expectWhole(await quick.pull({ name: 'app:latest', endpoints: stage.only }));
       const [first, second, ...more] = stage.requestsTo('layer').map(({ headers }) => firstByteOf(headers['range']));
       expect([first, more]).toEqual([0, []]);
       // A reset may overtake bytes that were sent before it.
@@ -179,7 +179,7 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry with a fault${WITHOUT_ROOT}`, 
     const policy = scratch.path('policy.json');
     writeFileSync(policy, JSON.stringify({ default: [{ type: 'reject' }] }));
     const settings = { 'pull.insecure_policy': false, 'pull.policy': policy };
-    const outcome = await quick.pull({ name: 'app:latest', places: stage.withSound, settings });
+    const outcome = await quick.pull({ name: 'app:latest', endpoints: stage.withSound, settings });
     expect([outcome.error?.kind, outcome.error?.code]).toEqual(['denied', 'POLICY_DENIED']);
     expect(stage.requestsTo('manifest')).toHaveLength(1);
     expect(stage.requestsTo('config')).toEqual([]);
@@ -191,7 +191,7 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry with a fault${WITHOUT_ROOT}`, 
     await using stage = await FaultStage.open();
     const bed = new FaultBed(QUICK);
     stage.inject('status 503', 'layer');
-    await bed.pull({ name: 'app:latest', places: stage.only });
+    await bed.pull({ name: 'app:latest', endpoints: stage.only });
     expect(stage.registry.openConnections).toBeGreaterThan(0);
     bed.end();
     await stage.registry.disconnected();
@@ -202,23 +202,23 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry with a fault${WITHOUT_ROOT}`, 
 
   it('has every fault in its table', () => {
     expect([...new Set(FAULT_TABLE.map(([fault]) => fault))].sort()).toEqual(Object.keys(FAULT_ACTIONS).sort());
-    for (const place of PLACES) expect(CASES.filter((each) => each.place === place).length).toBeGreaterThan(30);
+    for (const point of FAULT_POINTS) expect(CASES.filter((each) => each.point === point).length).toBeGreaterThan(30);
   });
 
   describe('that answers', () => {
-    it.each(CASES.filter((each) => !isWaitedFor(each)))('$fault at $place: $kind, $tries tries', endsAsTheTableSays);
+    it.each(CASES.filter((each) => !isWaitedFor(each)))('$fault at $point: $kind, $tries tries', endsAsTheTableSays);
 
-    it.each(RETRIED.filter((each) => !isWaitedFor(each)))('$fault at $place once: tries again', isTriedAgain);
+    it.each(RETRIED.filter((each) => !isWaitedFor(each)))('$fault at $point once: tries again', isTriedAgain);
 
-    it.each(FAILING.filter((each) => !isWaitedFor(each)))('$fault at $place: asks the next place', asksTheNext);
+    it.each(FAILING.filter((each) => !isWaitedFor(each)))('$fault at $point: asks the next endpoint', asksTheNext);
   });
 
   // What is waited for costs no time of the machine, so that several wait at once.
   describe.concurrent('that lets us wait', () => {
-    it.each(CASES.filter(isWaitedFor))('$fault at $place: $kind, $tries tries', endsAsTheTableSays);
+    it.each(CASES.filter(isWaitedFor))('$fault at $point: $kind, $tries tries', endsAsTheTableSays);
 
-    it.each(RETRIED.filter(isWaitedFor))('$fault at $place once: tries again', isTriedAgain);
+    it.each(RETRIED.filter(isWaitedFor))('$fault at $point once: tries again', isTriedAgain);
 
-    it.each(FAILING.filter(isWaitedFor))('$fault at $place: asks the next place', asksTheNext);
+    it.each(FAILING.filter(isWaitedFor))('$fault at $point: asks the next endpoint', asksTheNext);
   });
 });

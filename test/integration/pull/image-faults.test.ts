@@ -29,7 +29,7 @@ function without(key: string): (json: string) => string {
   return (json) => JSON.stringify({ ...(JSON.parse(json) as Record<string, unknown>), [key]: undefined });
 }
 
-/** How often a place was asked for index, manifest, config and layer. */
+/** How often an endpoint was asked for index, manifest, config and layer. */
 type Asked = readonly [index: number, manifest: number, config: number, layer: number];
 
 type Row = readonly [
@@ -38,7 +38,7 @@ type Row = readonly [
   kind: ErrorKind,
   code: ErrorCode,
   asked: Asked,
-  /** Of the next place, which has the same image. */
+  /** Of the next endpoint, which has the same image. */
   next: Asked,
 ];
 
@@ -142,22 +142,22 @@ describe.skipIf(!IS_ROOT)(`a pull of an image that is wrong, with right digests$
   it.each(ROWS)('%s is refused', async (_, change, kind, code, asked, next) => {
     const image = buildFaultImage(change);
     await using alone = await FaultStage.open(image);
-    const outcome = await bed.pull({ name: 'app:latest', places: alone.only });
+    const outcome = await bed.pull({ name: 'app:latest', endpoints: alone.only });
     expect([outcome.error?.kind, outcome.error?.code]).toEqual([kind, code]);
-    expect(DOCUMENTS.map((place) => alone.requestsTo(place).length)).toEqual(asked);
+    expect(DOCUMENTS.map((point) => alone.requestsTo(point).length)).toEqual(asked);
     expect(outcome.left).toEqual(NOTHING_LEFT);
 
     await using stage = await FaultStage.open(image);
-    const again = await bed.pull({ name: 'app:latest', places: stage.withSound });
+    const again = await bed.pull({ name: 'app:latest', endpoints: stage.withSound });
     expect([again.error?.kind, again.error?.code]).toEqual([kind, code]);
-    expect(DOCUMENTS.map((place) => stage.requestsTo(place).length)).toEqual(asked);
-    expect(DOCUMENTS.map((place) => stage.soundRequestsTo(place).length)).toEqual(next);
+    expect(DOCUMENTS.map((point) => stage.requestsTo(point).length)).toEqual(asked);
+    expect(DOCUMENTS.map((point) => stage.soundRequestsTo(point).length)).toEqual(next);
     expect(again.left).toEqual(NOTHING_LEFT);
   });
 
   it('works with the image that all these were made from', async () => {
     await using stage = await FaultStage.open(buildFaultImage());
-    const { error, result } = await bed.pull({ name: 'app:latest', places: stage.only });
+    const { error, result } = await bed.pull({ name: 'app:latest', endpoints: stage.only });
     expect(error).toBeUndefined();
     expect(result?.layers).toHaveLength(1);
   });

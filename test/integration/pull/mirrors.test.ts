@@ -301,7 +301,7 @@ ${mirrors.map((location) => `[[registry.mirror]]\nlocation = "${location}"\ninse
     expect(layerFetches(endpoints.own)).toEqual(ALL);
   });
 
-  it('is looked for at the search registries in turn, and judged by the name found', async () => {
+  it('is looked for at the search registries in their order, and judged by the name found', async () => {
     const conf = `unqualified-search-registries = ["${endpoints.first.host}", "${endpoints.own.host}"]
 [[registry]]
 location = "${endpoints.first.host}"

@@ -1,8 +1,8 @@
 import type { FakeRegistry, FaultAction } from '../registries/fake-registry.ts';
 
 /** Where in a pull a registry can do something wrong, in the order of asking. */
-export const PLACES = ['ping', 'token', 'index', 'manifest', 'config', 'layer'] as const;
-export type Place = (typeof PLACES)[number];
+export const FAULT_POINTS = ['ping', 'token', 'index', 'manifest', 'config', 'layer'] as const;
+export type FaultPoint = (typeof FAULT_POINTS)[number];
 
 /** What an action may have to know. */
 export interface FaultScene {

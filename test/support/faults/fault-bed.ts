@@ -16,8 +16,8 @@ import { type PullResult, pullImage, type StoreBacking } from '../../../src/pull
 import { createResourceLoader } from '../../../src/resources/index.ts';
 import { openBundledPool } from '../pools/pools.ts';
 
-/** One place that an image is asked for at; the last of several is its own registry. */
-export interface FaultPlace {
+/** One endpoint that an image is asked for at; the last of several is its own registry. */
+export interface FaultEndpoint {
   /** As in a reference. */
   readonly host: string;
   /** Plain http and certificates that nobody vouches for will do. */
@@ -27,7 +27,7 @@ export interface FaultPlace {
 export interface FaultPullOptions {
   /** Behind `host/`. */
   readonly name: string;
-  readonly places: readonly FaultPlace[];
+  readonly endpoints: readonly FaultEndpoint[];
   /** Beside those of the bed; no limits, which the threads were given at their start. */
   readonly settings?: SettingValues;
 }
@@ -40,7 +40,7 @@ export interface FaultOutcome {
   readonly left: StoreContents;
 }
 
-/** Files and directories in the places where a pull leaves what it has made or was making. */
+/** Files and directories where a pull leaves what it has made or was making. */
 export interface StoreContents {
   readonly layers: readonly string[];
   readonly staging: readonly string[];
@@ -74,7 +74,7 @@ export class FaultBed implements AsyncDisposable {
   }
 
   /** Into a store of its own. */
-  async pull({ name, places, settings = {} }: FaultPullOptions): Promise<FaultOutcome> {
+  async pull({ name, endpoints, settings = {} }: FaultPullOptions): Promise<FaultOutcome> {
     this.#pulls += 1;
     const root = this.path(`store-${this.#pulls}`);
     const backing = this.#backing(root);
@@ -85,13 +85,13 @@ export class FaultBed implements AsyncDisposable {
       policy: await loadPolicy(parts, { signal }),
       findEndpoints: cliEndpoints(parts, {
         ...{ environment: {}, uid: 0, credentials: undefined, certDir: undefined },
-        registries: registriesOf(places),
+        registries: registriesOf(endpoints),
         runHelper: async () => ({ kind: 'missing' }),
       }),
       onProgress: () => {},
       sweepsStore: true,
     });
-    const reference = `${places.at(-1)?.host}/${name}`;
+    const reference = `${endpoints.at(-1)?.host}/${name}`;
     const startedMs = performance.now();
     try {
       const result = await pullImage({ reference, target: { kind: 'store' } }, ports, signal);
@@ -147,10 +147,12 @@ function configured(flags: SettingValues): Configuration {
 }
 
 /** The first ones are mirrors of the last. */
-function registriesOf(places: readonly FaultPlace[]): Registries {
-  const own = places.at(-1);
+function registriesOf(endpoints: readonly FaultEndpoint[]): Registries {
+  const own = endpoints.at(-1);
   if (own === undefined) return NO_REGISTRIES;
-  const mirrors = places.slice(0, -1).map(({ host, insecure }) => ({ location: host, insecure, use: 'all' as const }));
+  const mirrors = endpoints
+    .slice(0, -1)
+    .map(({ host, insecure }) => ({ location: host, insecure, use: 'all' as const }));
   const rule = {
     prefix: own.host,
     location: undefined,

@@ -4,8 +4,8 @@ import {
   type RecordedRequest,
   startFakeRegistry,
 } from '../registries/fake-registry.ts';
-import { actionsOf, type FaultName, type Place } from './fault-actions.ts';
-import type { FaultPlace } from './fault-bed.ts';
+import { actionsOf, type FaultName, type FaultPoint } from './fault-actions.ts';
+import type { FaultEndpoint } from './fault-bed.ts';
 import { buildFaultImage, type FaultImage, REPOSITORY, serveFaultImage, TAG } from './fault-image.ts';
 
 const MANY = 1_000_000;
@@ -32,20 +32,20 @@ export class FaultStage implements AsyncDisposable {
     ]);
   }
 
-  get only(): readonly FaultPlace[] {
+  get only(): readonly FaultEndpoint[] {
     return [{ host: this.registry.host, insecure: true }];
   }
 
   /** The faulty one as a mirror of the sound one. */
-  get withSound(): readonly FaultPlace[] {
+  get withSound(): readonly FaultEndpoint[] {
     return [...this.only, { host: this.sound.host, insecure: true }];
   }
 
   /** Answers how often each of the fault's actions has met a request so far. */
-  inject(fault: FaultName, place: Place, times = MANY): () => readonly number[] {
-    const scene = { registry: this.registry, storage: this.storage, path: this.#path(place), size: this.#size(place) };
+  inject(fault: FaultName, point: FaultPoint, times = MANY): () => readonly number[] {
+    const scene = { registry: this.registry, storage: this.storage, path: this.#path(point), size: this.#size(point) };
     const actions = actionsOf(fault, scene);
-    const match = this.#match(place);
+    const match = this.#match(point);
     const injected = actions.map((action, at) =>
       this.registry.inject({ match, action, times: at + 1 < actions.length ? 1 : times }),
     );
@@ -53,25 +53,25 @@ export class FaultStage implements AsyncDisposable {
   }
 
   /** Once. */
-  injectAction(action: FaultAction, place: Place): void {
-    this.registry.inject({ match: this.#match(place), action });
+  injectAction(action: FaultAction, point: FaultPoint): void {
+    this.registry.inject({ match: this.#match(point), action });
   }
 
-  requestsTo(place: Place): readonly RecordedRequest[] {
-    return this.registry.requestsTo(this.#match(place));
+  requestsTo(point: FaultPoint): readonly RecordedRequest[] {
+    return this.registry.requestsTo(this.#match(point));
   }
 
-  soundRequestsTo(place: Place): readonly RecordedRequest[] {
-    return this.sound.requestsTo(this.#match(place));
+  soundRequestsTo(point: FaultPoint): readonly RecordedRequest[] {
+    return this.sound.requestsTo(this.#match(point));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.registry, this.sound, this.storage].map((each) => each.close()));
   }
 
-  #path(place: Place): string {
+  #path(point: FaultPoint): string {
     const { index: _, ...parts } = this.#image;
-    switch (place) {
+    switch (point) {
       case 'ping':
         return '/v2/';
       case 'token':
@@ -81,17 +81,17 @@ export class FaultStage implements AsyncDisposable {
       case 'manifest':
         return `/v2/${REPOSITORY}/manifests/${parts.manifest.digest}`;
       default:
-        return `/v2/${REPOSITORY}/blobs/${parts[place].digest}`;
+        return `/v2/${REPOSITORY}/blobs/${parts[point].digest}`;
     }
   }
 
-  #match(place: Place): RegExp {
-    return new RegExp(`^${this.#path(place)}(?:\\?|$)`);
+  #match(point: FaultPoint): RegExp {
+    return new RegExp(`^${this.#path(point)}(?:\\?|$)`);
   }
 
   /** Of the two that the registry makes up itself, so many that an action has something to cut. */
-  #size(place: Place): number {
-    if (place === 'ping') return 2;
-    return place === 'token' ? '{"token":"token-1"}'.length : this.#image[place].size;
+  #size(point: FaultPoint): number {
+    if (point === 'ping') return 2;
+    return point === 'token' ? '{"token":"token-1"}'.length : this.#image[point].size;
   }
 }

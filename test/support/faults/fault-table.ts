@@ -1,18 +1,18 @@
 import type { ErrorCode, ErrorKind } from '../../../src/errors/index.ts';
-import type { FaultName, Place } from './fault-actions.ts';
+import type { FaultName, FaultPoint } from './fault-actions.ts';
 
-/** Tries of one request where there is no other place to ask. */
+/** Tries of one request where there is no other endpoint to ask. */
 export const TRIES = 3;
 
 export type FaultRow = readonly [
   fault: FaultName,
-  at: readonly Place[],
+  at: readonly FaultPoint[],
   /** `works`: the image comes all the same. */
   kind: ErrorKind | 'works',
   code: ErrorCode | undefined,
-  /** Requests until the only place is given up, redirects and a fresh token included. */
+  /** Requests until the only endpoint is given up, redirects and a fresh token included. */
   tries: number,
-  /** Whether the next place is asked, and has it. */
+  /** Whether the next endpoint is asked, and has it. */
   mirror: 'next' | 'not needed',
 ];
 
@@ -23,9 +23,9 @@ const EVERYWHERE = ['ping', 'token', ...BEHIND_TOKEN] as const;
 /** For what differs from another fault in a detail. */
 const TWO = ['index', 'layer'] as const;
 
-/** fault | where | kind | code | tries | next place */
+/** fault | where | kind | code | tries | next endpoint */
 export const FAULT_TABLE: readonly FaultRow[] = [
-  // unavailable: tried again, then the next place
+  // unavailable: tried again, then the next endpoint
   ['status 408', TWO, 'unavailable', 'HTTP_UNAVAILABLE', TRIES, 'next'],
   ['status 429', EVERYWHERE, 'unavailable', 'HTTP_UNAVAILABLE', TRIES, 'next'],
   ['status 429, Retry-After in seconds', TWO, 'unavailable', 'HTTP_UNAVAILABLE', TRIES, 'next'],
@@ -70,14 +70,14 @@ export const FAULT_TABLE: readonly FaultRow[] = [
   ['redirect to a file', EVERYWHERE, 'unavailable', 'HTTP_REDIRECT_REFUSED', 1, 'next'],
   ['redirect with a password', TWO, 'unavailable', 'HTTP_REDIRECT_REFUSED', 1, 'next'],
 
-  // unauthorized: a fresh token once, then the next place
+  // unauthorized: a fresh token once, then the next endpoint
   ['401 whatever the token', ['token'], 'unauthorized', 'REGISTRY_AUTH_REJECTED', 1, 'next'],
   ['401 whatever the token', BEHIND_TOKEN, 'unauthorized', 'REGISTRY_AUTH_REJECTED', 2, 'next'],
   ['401 without a challenge', ['token', ...BEHIND_TOKEN], 'unauthorized', 'REGISTRY_AUTH_REJECTED', 1, 'next'],
   ['status 400', ['token'], 'unauthorized', 'REGISTRY_AUTH_REJECTED', 1, 'next'],
   ['status 403', EVERYWHERE, 'unauthorized', 'REGISTRY_AUTH_REJECTED', 1, 'next'],
 
-  // missing: not tried again, the next place
+  // missing: not tried again, the next endpoint
   ['status 404', ['index', 'manifest'], 'missing', 'REGISTRY_MANIFEST_UNKNOWN', 1, 'next'],
   ['status 404', ['config', 'layer'], 'missing', 'REGISTRY_BLOB_UNKNOWN', 1, 'next'],
   ['404 with an endless body', ['index', 'manifest'], 'missing', 'REGISTRY_MANIFEST_UNKNOWN', 1, 'next'],
@@ -85,7 +85,7 @@ export const FAULT_TABLE: readonly FaultRow[] = [
   ['a break, then status 404', ['index', 'manifest'], 'missing', 'REGISTRY_MANIFEST_UNKNOWN', 2, 'next'],
   ['a break, then status 404', ['config', 'layer'], 'missing', 'REGISTRY_BLOB_UNKNOWN', 2, 'next'],
 
-  // corrupt: not tried again, the next place
+  // corrupt: not tried again, the next endpoint
   ['Content-Length too short', ['token'], 'corrupt', 'HTTP_RESPONSE_INVALID', 1, 'next'],
   ['Content-Length too short', ['index', 'manifest'], 'corrupt', 'MANIFEST_DIGEST_MISMATCH', 1, 'next'],
   ['Content-Length too short', ['config', 'layer'], 'corrupt', 'BLOB_SIZE_MISMATCH', 1, 'next'],

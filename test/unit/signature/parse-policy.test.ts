@@ -29,7 +29,7 @@ function parseRequirement(requirement: Json): Requirement | undefined {
   return parsePolicy(JSON.stringify({ default: [requirement] })).default[0];
 }
 
-/** Valid requirements; every breaker below changes one of them in one place. */
+/** Valid requirements; every breaker below changes one member of them. */
 const VALID = {
   reject: { type: 'reject' },
   insecure: { type: 'insecureAcceptAnything' },
