@@ -24,8 +24,7 @@ import {
 } from '../config/index.ts';
 import { runDoctor } from '../doctor/index.ts';
 import { type CliEndpointOptions, cliAuthfiles, cliEndpoints, transportSettings } from '../endpoints/index.ts';
-import { fromPlainError, SealiftError } from '../errors/index.ts';
-import { raceCancellation } from '../http/index.ts';
+import { fromPlainError, raceCancellation, SealiftError } from '../errors/index.ts';
 import type { Limits } from '../limits/index.ts';
 import { openLogger } from '../log/index.ts';
 import { fileTransportOf, registryNameOf } from '../oci/index.ts';

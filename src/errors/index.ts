@@ -1,3 +1,4 @@
+export { cancellation, raceCancellation } from './cancellation.ts';
 export { CODES, type ErrorCode } from './codes.ts';
 export { type ErrorKind, KINDS } from './kinds.ts';
 export { redact } from './redact.ts';

@@ -1,4 +1,4 @@
-import { raceCancellation } from './cancellation.ts';
+import { raceCancellation } from '../errors/index.ts';
 import type { AuthChallenge, BlobStream, HttpRequest, ResponseHead } from './types.ts';
 
 /** Statuses with which the server of a signed URL answers once the URL has expired. */

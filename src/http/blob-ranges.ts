@@ -1,9 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
-import { SealiftError } from '../errors/index.ts';
+import { cancellation, raceCancellation, SealiftError } from '../errors/index.ts';
 import type { BlobAccess } from './blob-access.ts';
 import type { BlobProgress } from './blob-progress.ts';
 import type { BlobTries } from './blob-tries.ts';
-import { cancellation, raceCancellation } from './cancellation.ts';
 import { ConnectionPace } from './connection-pace.ts';
 import type { Wire } from './exchange.ts';
 import { fetchRange } from './fetch-range.ts';

@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
-import { prefixError, SealiftError } from '../errors/index.ts';
-import { cancellation } from './cancellation.ts';
+import { cancellation, prefixError, SealiftError } from '../errors/index.ts';
 import type { PaceRule } from './pace.ts';
 import type { HttpProxy } from './parse-proxy.ts';
 import { proxyRefusal } from './proxy-fault.ts';

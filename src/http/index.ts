@@ -1,4 +1,3 @@
-export { raceCancellation } from './cancellation.ts';
 export { createProxyChoice } from './choose-proxy.ts';
 export { unreadableExceptions } from './no-proxy.ts';
 export { WIRE_BOUND_SHARE } from './pace.ts';

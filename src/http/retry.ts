@@ -1,5 +1,4 @@
-import { type ErrorContext, SealiftError } from '../errors/index.ts';
-import { cancellation } from './cancellation.ts';
+import { cancellation, type ErrorContext, SealiftError } from '../errors/index.ts';
 import type { TransportClock, TransportLimits } from './types.ts';
 
 /** The result of one attempt. Errors that permit no further try, and cancellations, are thrown instead. */

@@ -1,5 +1,5 @@
 import type { FileSupply } from '../archive/index.ts';
-import { raceCancellation } from '../http/index.ts';
+import { raceCancellation } from '../errors/index.ts';
 import type { Limits, SizeBound } from '../limits/index.ts';
 import { type ImageReference, parseFileReference, parseReference, withDefaultTag } from '../oci/index.ts';
 import type { ImageSupply } from '../registry/index.ts';

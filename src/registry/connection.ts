@@ -1,5 +1,5 @@
-import { SealiftError } from '../errors/index.ts';
-import { type DocumentResponse, type HttpClient, type HttpRequest, raceCancellation } from '../http/index.ts';
+import { raceCancellation, SealiftError } from '../errors/index.ts';
+import type { DocumentResponse, HttpClient, HttpRequest } from '../http/index.ts';
 import { Authenticator } from './authenticator.ts';
 import type { Credentials, LookUpCredentials, RegistryClock, RepositoryName } from './types.ts';
 

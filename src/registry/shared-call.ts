@@ -1,4 +1,4 @@
-import { raceCancellation } from '../http/index.ts';
+import { raceCancellation } from '../errors/index.ts';
 
 interface Running<T> {
   readonly promise: Promise<T>;

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { SealiftError } from '../errors/index.ts';
+import { cancellation, raceCancellation, SealiftError } from '../errors/index.ts';
 import type { ResourceRequest } from './types.ts';
 
 const CHUNK_BYTES = 65_536;
@@ -9,10 +9,11 @@ export async function loadFile(path: string, request: ResourceRequest): Promise<
   const { what, maxBytes, code, signal } = request;
   const context = { path };
   try {
-    const bytes = await unlessAborted(read(path, maxBytes), signal);
+    // A read that the kernel does not end goes on by itself.
+    const bytes = await raceCancellation(read(path, maxBytes), signal);
     if (bytes !== undefined) return bytes;
   } catch (cause) {
-    if (signal?.aborted) throw cancellation(signal, `load ${what} ${path}`);
+    if (signal?.aborted) throw cancellation(signal, `load ${what} ${path}: cancelled`);
     throw new SealiftError(code, `load ${what} ${path}: cannot be read`, { context, cause });
   }
   throw new SealiftError(code, `load ${what} ${path}: expected at most ${maxBytes} bytes, got more`, {
@@ -32,23 +33,4 @@ async function read(path: string, maxBytes: number): Promise<Buffer | undefined>
     if (length > maxBytes) return undefined;
     chunks.push(buffer.subarray(0, bytesRead));
   }
-}
-
-/** Rejects as soon as the signal aborts. A read that the kernel does not end goes on by itself. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener('abort', abort);
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
-}
-
-function cancellation({ reason }: AbortSignal, action: string): SealiftError {
-  if (reason instanceof SealiftError) return reason;
-  return new SealiftError('PULL_CANCELLED', `${action}: cancelled`, { cause: reason });
 }

@@ -1,8 +1,10 @@
-import { SealiftError } from '../errors/index.ts';
+import { cancellation } from '../errors/index.ts';
 import type { Clock } from './types.ts';
 
 /** flock(2) can only be waited for by blocking the thread. */
 const POLL_MS = 50;
+
+export const CANCELLED = 'wait for layer: the pull was cancelled';
 
 /**
  * Tries until `attempt` answers something or `timeoutMs` have passed; undefined after that. Throws `PULL_CANCELLED`.
@@ -24,9 +26,5 @@ export async function pollLock<Lock>(
 }
 
 export function throwIfCancelled(signal: AbortSignal | undefined): void {
-  if (!signal?.aborted) return;
-  if (signal.reason instanceof SealiftError) throw signal.reason;
-  throw new SealiftError('PULL_CANCELLED', 'wait for layer: expected to get it, but the pull was cancelled', {
-    cause: signal.reason,
-  });
+  if (signal?.aborted) throw cancellation(signal, CANCELLED);
 }

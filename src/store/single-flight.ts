@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { SealiftError } from '../errors/index.ts';
+import { raceCancellation, SealiftError } from '../errors/index.ts';
 import type { HeldLock } from './lock-file.ts';
-import { pollLock, throwIfCancelled } from './poll-lock.ts';
+import { CANCELLED, pollLock, throwIfCancelled } from './poll-lock.ts';
 import type { Clock } from './types.ts';
 
 interface SingleFlightPorts<Key, Found> {
@@ -23,7 +23,7 @@ export interface SingleFlight<Key, Found> {
 }
 
 /** A `make` that runs, or has run. */
-interface Attempt {
+interface MakeAttempt {
   readonly key: string;
   isRunning: boolean;
 }
@@ -37,7 +37,7 @@ export function createSingleFlight<Key extends string, Found>(
 ): SingleFlight<Key, Found> {
   const flights = new Map<Key, Flight<Found>>();
   const making = new Set<Key>();
-  const attempts = new AsyncLocalStorage<Attempt>();
+  const attempts = new AsyncLocalStorage<MakeAttempt>();
 
   async function run(key: Key, make: () => Promise<Found>, signal?: AbortSignal): Promise<Found> {
     assertHoldsNone(attempts.getStore(), key);
@@ -47,7 +47,8 @@ export function createSingleFlight<Key extends string, Found>(
       if (found !== undefined) return found;
       const flight = flights.get(key);
       if (flight === undefined) return lead(key, make, signal);
-      const joined = await unlessAborted(flight, signal);
+      // The flight goes on for the others when this caller is cancelled.
+      const joined = await raceCancellation(flight, signal, CANCELLED);
       if (joined !== undefined) return joined.found;
     }
   }
@@ -70,7 +71,7 @@ export function createSingleFlight<Key extends string, Found>(
     const { clock, lockTimeoutMs: timeoutMs } = ports;
     const lock = await pollLock(() => ports.tryLock(key), { clock, timeoutMs, signal });
     if (lock === undefined) return findAfterTimeout(key);
-    const attempt: Attempt = { key, isRunning: true };
+    const attempt: MakeAttempt = { key, isRunning: true };
     making.add(key);
     try {
       return (await ports.findLocked(key)) ?? (await attempts.run(attempt, make));
@@ -95,22 +96,7 @@ export function createSingleFlight<Key extends string, Found>(
 }
 
 /** Two pulls that each hold one layer and wait for the other's would wait for ever. */
-function assertHoldsNone(attempt: Attempt | undefined, wanted: string): void {
+function assertHoldsNone(attempt: MakeAttempt | undefined, wanted: string): void {
   if (!attempt?.isRunning) return;
   throw new SealiftError('INTERNAL', `wait for layer ${wanted}: expected to hold no layer, but holding ${attempt.key}`);
-}
-
-/** Waits for the flight without tying its fate to the signal of one who waits. */
-async function unlessAborted<Result>(flight: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
-  if (signal === undefined) return flight;
-  const aborted = Promise.withResolvers<undefined>();
-  const stop = () => aborted.resolve(undefined);
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    const first = await Promise.race([flight, aborted.promise]);
-    throwIfCancelled(signal);
-    return first ?? (await flight);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }
