@@ -24,7 +24,7 @@ export function claimDevice({ source }: { readonly source: VolumeSource }): Devi
   try {
     const path = blockDeviceNode(device);
     assertUnused(path, diskseq, action);
-    // A disk that fails or hangs does so now, where it is told from a fault of cryptsetup.
+    // A disk that fails or hangs does so here, where the failure cannot be mistaken for one of cryptsetup.
     readDirect(path, 0);
     const { number, bytes, sectorBytes } = device;
     return { deviceId: formatDeviceNumber(number), path, bytes, sectorBytes, diskseq };
@@ -41,7 +41,7 @@ export function identifyDevice({ source }: { readonly source: VolumeSource }): E
   return { deviceId, diskseq: diskseqOf(device, `identify ${deviceId}`) };
 }
 
-/** Throws `VOLUME_DEVICE_CHANGED` when another disk is in its place, or none. */
+/** Throws `VOLUME_DEVICE_CHANGED` when another disk has the device number, or none. */
 export function assertSameDisk({ deviceId, diskseq }: ExpectedDevice): void {
   const [major = 0, minor = 0] = deviceId.split(':').map(Number);
   const actual = describeBlockDevice({ major, minor })?.diskseq;
@@ -66,27 +66,30 @@ function findDevice(source: VolumeSource): BlockDevice | undefined {
   }
 }
 
-/** The path only says which numbers are meant; from there on they count. */
+/** Finds the device of a path. The path only leads to device numbers; afterwards the numbers count. */
 function findByPath(path: string): BlockDevice | undefined {
   const status = lstatSync(path, { throwIfNoEntry: false });
   if (status === undefined) return undefined;
   const node = status.isSymbolicLink() ? resolveLink(path) : path;
   const number: DeviceNumber | undefined = findBlockDevice(node);
-  if (number === undefined) throw invalid(`image store at ${path}`, 'a block device', describeNode(node));
+  if (number === undefined)
+    throw invalid(`image store at ${path}`, { expected: 'a block device', actual: describeNode(node) });
   const device = describeBlockDevice(number);
   if (device !== undefined) return device;
-  throw invalid(`image store at ${path}`, 'a device', `${formatDeviceNumber(number)}, which the kernel does not have`);
+  const actual = `${formatDeviceNumber(number)}, which the kernel does not have`;
+  throw invalid(`image store at ${path}`, { expected: 'a device', actual });
 }
 
-/** udev's names are links, and all of them stay in /dev; one that leaves it was made by somebody else. */
+/** The names that udev makes are links within /dev. A link that leaves /dev was not made by udev. */
 function resolveLink(path: string): string {
+  const expected = 'a link to a node in /dev';
   try {
     const target = realpathSync(path);
     if (target.startsWith('/dev/')) return target;
-    throw invalid(`image store at ${path}`, 'a link to a node in /dev', `one to ${target}`);
+    throw invalid(`image store at ${path}`, { expected, actual: `one to ${target}` });
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
-    throw invalid(`image store at ${path}`, 'a link to a node in /dev', `one that leads nowhere (${errnoOf(error)})`);
+    throw invalid(`image store at ${path}`, { expected, actual: `one that leads nowhere (${errnoOf(error)})` });
   }
 }
 
@@ -99,32 +102,40 @@ function describeNode(path: string): string {
 
 function assertWholeDisk(device: BlockDevice, action: string): void {
   const { kind, isReadOnly, holders } = device;
-  if (kind !== 'disk') throw invalid(action, 'a whole disk', `a ${kind} device`);
-  if (isReadOnly) throw invalid(action, 'a writable disk', 'a read-only one');
-  if (holders.length > 0)
-    throw deviceError('VOLUME_DEVICE_BUSY', action, 'a disk of its own', `one used by ${holders}`);
+  if (kind !== 'disk') throw invalid(action, { expected: 'a whole disk', actual: `a ${kind} device` });
+  if (isReadOnly) throw invalid(action, { expected: 'a writable disk', actual: 'a read-only one' });
+  if (holders.length > 0) {
+    const mismatch = { expected: 'a disk that nothing else uses', actual: `one used by ${holders}` };
+    throw deviceError('VOLUME_DEVICE_BUSY', action, mismatch);
+  }
 }
 
 function diskseqOf({ diskseq }: BlockDevice, action: string): string {
   if (diskseq !== undefined) return diskseq;
-  throw invalid(action, 'a disk with a sequence number', 'none; it takes Linux 5.15');
+  throw invalid(action, { expected: 'a disk with a sequence number', actual: 'one without; it takes Linux 5.15' });
 }
 
-/** O_EXCL without O_CREAT: nobody has mounted it, mapped it or opened it in this way. */
+/** Opens the disk with O_EXCL and without O_CREAT, which fails while it is mounted, mapped or opened in this way. */
 function assertUnused(path: string, diskseq: string, action: string): void {
   const fd = openSync(path, constants.O_RDWR | constants.O_EXCL);
   try {
     const actual = readDiskseq(fd);
-    if (actual !== diskseq) throw deviceError('VOLUME_DEVICE_CHANGED', action, `disk number ${diskseq}`, actual);
+    if (actual === diskseq) return;
+    throw deviceError('VOLUME_DEVICE_CHANGED', action, { expected: `disk number ${diskseq}`, actual });
   } finally {
     closeSync(fd);
   }
 }
 
-function invalid(action: string, expected: string, actual: string): SealiftError {
-  return deviceError('VOLUME_DEVICE_INVALID', action, expected, actual);
+interface Mismatch {
+  readonly expected: string;
+  readonly actual: string;
 }
 
-function deviceError(code: ErrorCode, ...[action, expected, actual]: [string, string, string]): SealiftError {
+function invalid(action: string, mismatch: Mismatch): SealiftError {
+  return deviceError('VOLUME_DEVICE_INVALID', action, mismatch);
+}
+
+function deviceError(code: ErrorCode, action: string, { expected, actual }: Mismatch): SealiftError {
   return new SealiftError(code, `${action}: expected ${expected}, got ${actual}`, { context: { expected, actual } });
 }

@@ -12,14 +12,14 @@ import type {
 } from './types.ts';
 import { readKnownVolume } from './volume-record.ts';
 
-/** A thread may have to be started first, on a machine that is busy with a pull. */
+/** Long enough to start a thread on a machine that is busy with a pull. */
 const MEASURE_TIMEOUT_MS = 5_000;
 
 type DescribePorts = Pick<VolumePorts, 'runOperation'> & {
   readonly commands: Pick<VolumePorts['commands'], 'stuckPrograms'>;
 };
 
-/** The status for a process that is not the daemon: from what the daemon has remembered. Changes nothing. */
+/** Returns the status for another process than the daemon, from the daemon's record. Changes nothing. */
 export function readVolumeStatus(
   settings: VolumeSettings,
   ports: Pick<VolumePorts, 'runOperation'>,
@@ -38,7 +38,7 @@ export async function describeVolume(
   return { ...summary, space: backing === undefined ? undefined : await measure(backing, ports) };
 }
 
-/** What is known without asking the disk. */
+/** Returns what is known without a look at the disk. */
 export function summarizeVolume(
   known: KnownVolume | undefined,
   settings: VolumeSettings,
@@ -57,7 +57,7 @@ export function summarizeVolume(
   };
 }
 
-/** Undefined while nothing is to be pulled: a device is being prepared, or is required and not usable. */
+/** Returns where images go; undefined while pulls wait or are refused: a device is being prepared, or is required and failed. */
 export function currentBacking(known: KnownVolume | undefined, settings: VolumeSettings): VolumeBacking | undefined {
   const { required, memory } = settings;
   const inMemory = (reason: string): VolumeBacking => ({ kind: 'memory', directory: memory.mountPoint, reason });
@@ -77,7 +77,7 @@ async function measure(backing: VolumeBacking, ports: DescribePorts): Promise<Vo
   try {
     return await ports.runOperation('measureSpace', { kind, directory }, within(MEASURE_TIMEOUT_MS));
   } catch (error) {
-    // A status without it says enough: memory may not be mounted yet, and a disk that hangs is told of elsewhere.
+    // The status is useful without figures: memory may not be mounted yet, and a disk that hangs has its own state.
     if (error instanceof SealiftError) return undefined;
     throw error;
   }

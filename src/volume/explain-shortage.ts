@@ -1,22 +1,22 @@
 import type { VolumeBacking } from './types.ts';
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
-/** What the file system takes for itself, and what the next image brings. */
+/** For the file system itself, and for the next image. */
 const MARGIN = 1.25;
 const GIB = 2 ** 30;
 
 export interface Shortage {
   readonly kind: VolumeBacking['kind'];
-  /** The least that has to be free. */
+  /** The least that must be free. */
   readonly needBytes: number;
-  /** What the image takes in the end, as far as anybody knows before it is unpacked. */
+  /** The estimate of what the image takes when it is unpacked. */
   readonly likelyBytes: number;
-  /** Of the whole place, and what of it is free. */
+  /** The size of the store, and how much of it is free. */
   readonly sizeBytes: number;
   readonly availableBytes: number;
 }
 
-/** What to do when an image does not fit: need, have and the one thing to raise. */
+/** Returns what to do when an image does not fit: what it needs, what is free, and the setting to raise. */
 export function explainShortage({ kind, needBytes, likelyBytes, sizeBytes, availableBytes }: Shortage): string {
   const likely = likelyBytes > needBytes ? ` and probably ${formatSize(likelyBytes)}` : '';
   const free = `has ${formatSize(availableBytes)} of ${formatSize(sizeBytes)} free`;

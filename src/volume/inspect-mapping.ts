@@ -6,7 +6,7 @@ import type { ExpectedMapping, MappingFacts } from './types.ts';
 
 const SECTOR_BYTES = 512;
 
-/** What cryptsetup calls the mapping of dm-integrity below that of dm-crypt. */
+/** Returns the name that cryptsetup gives the mapping of dm-integrity below that of dm-crypt. */
 export function integrityName(mapperName: string): string {
   return `${mapperName}_dif`;
 }
@@ -40,7 +40,7 @@ export function inspectMapping({ expected }: { readonly expected: ExpectedMappin
   };
 }
 
-/** Only we are made of the disk. */
+/** Returns what else is built on the disk; undefined: only the image store is. */
 function judgeHolders(deviceId: string, integrityMinor: number): string | undefined {
   const [major = 0, minor = 0] = deviceId.split(':').map(Number);
   const holders = describeBlockDevice({ major, minor })?.holders ?? [];

@@ -11,14 +11,14 @@ interface Target {
 export interface LiveTables {
   readonly crypt: readonly Target[];
   readonly integrity: readonly Target[];
-  /** Number of the integrity mapping. */
+  /** The device number of the integrity mapping. */
   readonly integrityDeviceId: string;
 }
 
-/** Says nothing of what the data is, and newer versions of cryptsetup may write the default out. */
+/** An option without influence on the data; newer versions of cryptsetup may write this default out. */
 const HMAC_KEY_SIZE = 'integrity_key_size:32';
 
-/** How live tables differ from what was asked for; undefined when they do not. */
+/** Returns how live tables differ from the expected ones; undefined: they do not. */
 export function judgeMapping(expected: ExpectedMapping, live: LiveTables): string | undefined {
   return judgeCrypt(expected, live) ?? judgeIntegrity(expected, live.integrity);
 }
@@ -72,14 +72,14 @@ function words([target]: readonly Target[]): readonly string[] {
   return target?.parameters.split(' ') ?? [];
 }
 
-/** In the kernel's keyring (`:96:logon:…`), or shown as `#96` in place of the key itself. */
+/** The key is in the kernel's keyring (`:96:logon:…`), or is shown as its length (`#96`). */
 function countKeyBytes(key: string): number | undefined {
   const [, bytes] = /^(?::([0-9]+):logon:\S+|#[0-9]+)$/.exec(key) ?? [];
   if (bytes !== undefined) return Number(bytes);
   return key.startsWith('#') ? Number(key.slice(1)) : undefined;
 }
 
-/** The first word counts those that follow, in any order. */
+/** The first word is the number of options that follow, in any order. */
 function judgeOptions(
   expected: readonly string[],
   [count, ...actual]: readonly string[],

@@ -1,7 +1,7 @@
 const SECTOR_BYTES = 512;
 
 /**
- * dm-integrity beside 4 KiB blocks and with its defaults, as cryptsetup makes it. Names and values are those of
+ * dm-integrity with blocks of 4 KiB and its defaults, as cryptsetup formats it. Names and values are those of
  * https://github.com/torvalds/linux/blob/v6.12/drivers/md/dm-integrity.c
  */
 const SUPERBLOCK_SECTORS = 8;
@@ -16,16 +16,16 @@ const JOURNAL_ENTRY_HEAD_BYTES = 8;
 const METADATA_PADDING_BYTES = 8 * SECTOR_BYTES;
 
 export interface IntegrityLayout {
-  /** What is left for data. */
+  /** The sectors that are left for data. */
   readonly dataSectors: number;
-  /** Room of the journal, which is there although it is not used. */
+  /** The sectors of the journal, which exists although it is not used. */
   readonly journalSectors: number;
   readonly interleaveSectors: number;
 }
 
 /**
- * Where dm-integrity puts things on a device of so many sectors; undefined when nothing would be left for data. The
- * kernel reads the same numbers from a superblock that lies on the device and that nothing authenticates.
+ * Returns the layout of dm-integrity on a device of so many sectors; undefined when no sector would be left for data. The
+ * kernel reads the same numbers from a superblock on the device that nothing authenticates.
  */
 export function layOutIntegrity(deviceSectors: number, tagBytes: number): IntegrityLayout | undefined {
   const journalSectors = layOutJournal(deviceSectors, tagBytes);
@@ -39,7 +39,7 @@ export function layOutIntegrity(deviceSectors: number, tagBytes: number): Integr
     const end = area * interleaveSectors + (area + 1) * runSectors + initialSectors + (last % interleaveSectors);
     return end < deviceSectors;
   };
-  // As get_provided_data_sectors: bit by bit from the top, in whole blocks.
+  // Like get_provided_data_sectors: bit by bit from the top, in whole blocks.
   let dataSectors = 0;
   for (let bit = Math.floor(Math.log2(deviceSectors)); bit >= LOG2_SECTORS_PER_BLOCK; bit -= 1) {
     if (fits(dataSectors + 2 ** bit)) dataSectors += 2 ** bit;

@@ -4,7 +4,7 @@ import { prepareMountPoint, STORE_MOUNT_FLAGS } from './mount-volume.ts';
 import type { MemorySize } from './types.ts';
 import { mountFailed } from './volume-failed.ts';
 
-/** By its source we know our own mount again. */
+/** The source by which the daemon recognises its own mount. */
 const SOURCE = 'sealift-image-memory';
 const MIN_INODES = 16_384;
 /** An inode costs about 1 KiB that `size` does not count; unpacked images have a file for each 40 KiB. */
@@ -20,7 +20,7 @@ export function mountMemory(request: { readonly mountPoint: string; readonly siz
     if (present?.type === 'tmpfs' && present.source === SOURCE) return;
     prepareMountPoint(mountPoint, action);
     const options = memoryOptions(memoryBytes(size, memoryInfo('MemTotal')));
-    // Huge pages for each small file would take many times the memory; a kernel without them does not know the word.
+    // A huge page for each small file would take many times the memory; a kernel without them does not know the option.
     mountTmpfs(mountPoint, `${options},huge=never`) || mountTmpfs(mountPoint, options);
     if (mountAt(readMounts(), mountPoint)?.source === SOURCE) return;
     throw new SealiftError('VOLUME_MOUNT_FAILED', `${action}: expected a tmpfs there, the kernel refused its options`);

@@ -17,15 +17,15 @@ import type {
 } from './types.ts';
 import { openState, type VolumeStateDirectory } from './volume-record.ts';
 
-/** Enough for a disk that answers at all; a pull waits for it at most so long. */
+/** Long enough for a disk that answers at all, and the longest time that a pull waits for a look at it. */
 const PROBE_TIMEOUT_MS = 10_000;
 
 /** A volume that is, or was, mounted. */
 type Mounted = KnownVolume & PreparedVolume;
 
 /**
- * The volume as an earlier run of ours has left it: what is ready is used again, what was half done is taken away and
- * done anew; `prepare`, `backing` and `status` may be called at once. Throws `VOLUME_STATE_INVALID`.
+ * Opens the volume as an earlier run has left it: a volume that is ready is used again, a half-prepared one is removed and
+ * prepared from the start. `prepare`, `backing` and `status` may be called at once. Throws `VOLUME_STATE_INVALID`.
  */
 export function openVolume(settings: VolumeSettings, ports: VolumePorts): Volume {
   return new ImageVolume(settings, ports, openState(settings.stateDir, settings.bootId));
@@ -36,7 +36,7 @@ class ImageVolume implements Volume {
   readonly #ports: VolumePorts;
   readonly #state: VolumeStateDirectory;
   #known: KnownVolume | undefined;
-  /** The one preparation, or look for an old one, that is under way. */
+  /** The preparation, or the search for an earlier volume, that is under way. */
   #flight: { readonly key: string; readonly done: Promise<void> } | undefined;
   #isClosed = false;
 
@@ -47,7 +47,7 @@ class ImageVolume implements Volume {
     this.#known = state.readRecord();
     const known = this.#known;
     if (known === undefined || known.state === 'failed') return;
-    // What comes of it is in the state; who asks for the volume is told.
+    // The outcome is in the state, and is reported to the next caller.
     this.#start(JSON.stringify(known.request), known.request).catch(() => undefined);
   }
 
@@ -59,7 +59,7 @@ class ImageVolume implements Volume {
   }
 
   async backing(): Promise<VolumeBacking> {
-    // Whoever prepares looks at the disk, too.
+    // A preparation looks at the disk as well.
     if (this.#flight === undefined) await this.#look();
     while (this.#flight !== undefined) await settled(this.#flight.done);
     const backing = currentBacking(this.#known, this.#settings);
@@ -131,7 +131,7 @@ class ImageVolume implements Volume {
     ports.checkpoint('volume-ready');
   }
 
-  /** No device of these names: that is no failure, and it ends none. */
+  /** There is no device with these names: that is no failure, and does not end an earlier one. */
   #forget(before: KnownVolume | undefined): void {
     if (before?.state === 'failed' || before?.state === 'stalled') {
       this.#remember(before);
@@ -142,8 +142,8 @@ class ImageVolume implements Volume {
   }
 
   /**
-   * Whether what was mounted before is there, ours and what is asked for; false: it has to be made anew. Throws
-   * `VOLUME_IN_USE` for a request that wants another one; the one that is there stays.
+   * True if the volume of an earlier run is still mounted and matches the request; false means it must be recreated.
+   * Throws `VOLUME_IN_USE` for a request for another volume; the present one stays.
    */
   async #findAgain(before: Mounted, request: VolumeRequest, leftMs: () => number): Promise<boolean> {
     try {
@@ -171,7 +171,7 @@ class ImageVolume implements Volume {
     const isSame = JSON.stringify(request) === JSON.stringify(before.request);
     if (isSame) return;
     const wanted = await this.#ports.runOperation('identifyDevice', { source }, within(timeoutMs));
-    // Configuration names a node, and the agent has named the device by its numbers.
+    // The configuration names a node; the agent had named the device by its numbers.
     if (wanted === undefined && source.kind === 'nodes') return;
     const isSameDisk = wanted?.deviceId === before.device.deviceId && wanted.diskseq === before.device.diskseq;
     if (isSameDisk && mountPoint === before.request.mountPoint) return;
@@ -182,7 +182,7 @@ class ImageVolume implements Volume {
     });
   }
 
-  /** A pull is about to rely on it; one that stalled may answer again. What comes of it is in the state. */
+  /** Probes the disk before a pull relies on it; one that stalled may answer again. The outcome is in the state. */
   async #look(): Promise<void> {
     const known = this.#known;
     if (!isMounted(known) || known.state === 'preparing' || known.state === 'failed') return;
@@ -195,7 +195,10 @@ class ImageVolume implements Volume {
         within(PROBE_TIMEOUT_MS),
       );
       if (isAlive) return this.#replace(known, { state: 'ready', request, device, expected, mapping });
-      throw new SealiftError('VOLUME_LOST', `image store: expected ${mapping.name} on ${mountPoint}, it is gone`);
+      throw new SealiftError(
+        'VOLUME_LOST',
+        `image store: expected ${mapping.name} on ${mountPoint}, but it is no longer there`,
+      );
     } catch (error) {
       const failure = asSealiftError(error);
       const state = failure.code === 'VOLUME_STALLED' ? 'stalled' : 'failed';
@@ -203,7 +206,7 @@ class ImageVolume implements Volume {
     }
   }
 
-  /** Unless somebody has prepared it anew meanwhile, or nothing is new. */
+  /** Replaces the state, unless a preparation has done so meanwhile or nothing has changed. */
   #replace(known: KnownVolume, next: KnownVolume): void {
     if (this.#known === known && (next.state !== 'ready' || known.state !== 'ready')) this.#remember(next);
   }
@@ -220,9 +223,9 @@ class ImageVolume implements Volume {
     await this.#ports.runOperation('removeVolume', { mapperName, device }, within(timeoutMs));
   }
 
-  /** The error to tell. What cannot be taken away now is tried again by the next preparation. */
+  /** Returns the error to report. What cannot be removed now is tried again by the next preparation. */
   async #cleanUp(failure: SealiftError, leftMs: () => number): Promise<SealiftError> {
-    // Whatever is asked of a disk that hangs only leaves another thread behind.
+    // Another operation on a disk that hangs would only cost another thread.
     if (failure.code === 'VOLUME_STALLED') return failure;
     try {
       await this.#removeLeftovers(Math.max(leftMs(), PROBE_TIMEOUT_MS));

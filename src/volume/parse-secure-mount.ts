@@ -2,7 +2,7 @@ import { SealiftError } from '../errors/index.ts';
 import type { SecureMountRequest, VolumeRequest, VolumeSource } from './types.ts';
 
 const VOLUME_TYPE = 'block-device';
-/** What these options have to say. The kata agent always sends them, and nothing else is built. */
+/** The values that these options must have. The kata agent always sends them, and nothing else is built. */
 const FIXED_OPTIONS: ReadonlyMap<string, string> = new Map([
   ['sourceType', 'empty'],
   ['targetType', 'fileSystem'],
@@ -10,18 +10,18 @@ const FIXED_OPTIONS: ReadonlyMap<string, string> = new Map([
   ['encryptionType', 'luks2'],
 ]);
 /**
- * Neither has an effect. The host could make both up, as it can set the agent's parameters: integrity stays on whatever
- * `dataIntegrity` says, and file systems are made in one way.
+ * Neither has an effect, because the host could choose both, as it can set the agent's parameters: integrity stays on
+ * whatever `dataIntegrity` says, and file systems are made in one way.
  */
 const IGNORED_OPTIONS: ReadonlySet<string> = new Set(['mkfsOpts', 'dataIntegrity']);
 const SOURCE_OPTIONS: ReadonlySet<string> = new Set(['deviceId', 'devicePath']);
-/** Of a dev_t of Linux: 12 bits for the one, 20 for the other. */
+/** A dev_t of Linux has 12 bits for the major number and 20 for the minor one. */
 const MAX_MAJOR = 0xfff;
 const MAX_MINOR = 0xfffff;
 
 /**
- * Takes what the kata agent sends, and of that only what is built. The request is attacker-controlled as far as the
- * host chooses device and options. Throws `VOLUME_REQUEST_INVALID` and `VOLUME_REQUEST_UNSUPPORTED`.
+ * Parses what the kata agent sends, and accepts only what is built. The request is attacker-controlled, because the host
+ * chooses device and options. Throws `VOLUME_REQUEST_INVALID` and `VOLUME_REQUEST_UNSUPPORTED`.
  */
 export function parseSecureMount(request: SecureMountRequest, mountRoots: readonly string[]): VolumeRequest {
   const { volumeType, options, flags } = request;
@@ -38,7 +38,7 @@ export function parseSecureMount(request: SecureMountRequest, mountRoots: readon
   return { source: parseSource(options), mountPoint: parseMountPoint(request.mountPoint, mountRoots) };
 }
 
-/** Where both are given, the numbers count, as in confidential-data-hub. */
+/** With both options the numbers count, as in confidential-data-hub. */
 function parseSource(options: ReadonlyMap<string, string>): VolumeSource {
   const [deviceId, path] = [options.get('deviceId'), options.get('devicePath')];
   if (deviceId !== undefined) return parseDeviceId(deviceId);
@@ -66,7 +66,7 @@ function parseMountPoint(mountPoint: string, roots: readonly string[]): string {
   throw unsupported('mount_point', `a directory in ${roots.join(' or ')}`, mountPoint);
 }
 
-/** Absolute, and the same to whoever reads it. */
+/** True for an absolute path that every reader resolves in the same way. */
 function isPlain(path: string): boolean {
   const [first, ...names] = path.split('/');
   const arePlain = names.every((name) => name !== '' && name !== '.' && name !== '..');

@@ -4,15 +4,15 @@ import type { DeviceFacts, ExpectedMapping, VolumeIntegrity } from './types.ts';
 
 const SECTOR_BYTES = 512;
 const BLOCK_BYTES = 4096;
-/** Below it superblock, journal and tags take more than is left for images. */
+/** On a smaller device superblock, journal and tags take more than is left for images. */
 const MIN_DEVICE_BYTES = 64 * 1024 * 1024;
 
-/** What cryptsetup is told of a cipher, and what dm-crypt calls the same. */
+/** A cipher in the parameters of cryptsetup and in the tables of dm-crypt. */
 interface CipherPlan {
   readonly parameters: readonly string[];
   readonly tableCipher: string;
   readonly keyBytes: number;
-  /** Per block: the tag, and for AEGIS the random nonce. */
+  /** For each block: the tag, and for AEGIS the random nonce. */
   readonly tagBytes: number;
 }
 
@@ -31,7 +31,7 @@ const CIPHERS: Readonly<Record<VolumeIntegrity, CipherPlan>> = {
   },
 };
 
-/** The setting behind what dm-crypt calls its cipher. */
+/** Returns the setting for a cipher of dm-crypt's tables. */
 export function integrityOf(tableCipher: string): VolumeIntegrity | undefined {
   return INTEGRITIES.find((integrity) => CIPHERS[integrity].tableCipher === tableCipher);
 }
@@ -49,11 +49,11 @@ export interface VolumePlan {
 export interface PlanOptions {
   readonly mapperName: string;
   readonly integrity: VolumeIntegrity;
-  /** The LUKS2 header: in guest memory, never on the device. */
+  /** The LUKS2 header, which lies in guest memory and never on the device. */
   readonly headerPath: string;
 }
 
-/** All that is done to the device, and what has to come out of it. Throws `VOLUME_DEVICE_INVALID`. */
+/** Returns what is done to a device, and the mapping that must come of it. Throws `VOLUME_DEVICE_INVALID`. */
 export function planVolume(device: DeviceFacts, options: PlanOptions): VolumePlan {
   const { mapperName, integrity, headerPath } = options;
   const cipher = CIPHERS[integrity];
@@ -73,14 +73,14 @@ export function planVolume(device: DeviceFacts, options: PlanOptions): VolumePla
   return {
     expected,
     format: ['luksFormat', ...unlock, ...FORMAT_PARAMETERS, ...cipher.parameters, device.path],
-    // The journal is a matter of the open mapping: told when formatting, it would have no effect.
+    // The journal belongs to the open mapping: the option would have no effect when formatting.
     open: ['open', ...unlock, '--integrity-no-journal', device.path, mapperName],
     filesystem: filesystemParameters(layout.dataSectors * SECTOR_BYTES),
   };
 }
 
 /**
- * The passphrase is 64 random bytes: a slow derivation would make it no harder to guess. Nothing is wiped: whatever is
+ * The passphrase is 64 random bytes: a slow derivation would make it no harder to guess. Nothing is wiped: a block that is
  * read before it is written has no valid tag, and is an error.
  */
 const FORMAT_PARAMETERS = [
@@ -88,15 +88,15 @@ const FORMAT_PARAMETERS = [
   ...['--sector-size', '4096', '--integrity-no-wipe'],
 ];
 
-/** Written out, since mke2fs.conf of a guest may say anything. Checksums let mkfs leave the bitmaps for later. */
+/** All features are listed, because mke2fs.conf of a guest may have any. Checksums let mkfs write the bitmaps later. */
 const FEATURES = [
   ...['none', 'extent', '64bit', 'flex_bg', 'metadata_csum', 'sparse_super2', 'dir_index', 'filetype'],
   ...['ext_attr', 'extra_isize', 'dir_nlink', 'large_file', 'huge_file'],
 ];
 
 /**
- * No journal: after a crash of the guest its key is gone. Inode tables are written now: a background thread that does
- * it later reads blocks that were never written.
+ * There is no journal: after a crash of the guest its key is gone. Inode tables are written at once: the background thread
+ * that would write them later reads blocks that were never written.
  */
 function filesystemParameters(bytes: number): readonly string[] {
   return [
@@ -107,17 +107,17 @@ function filesystemParameters(bytes: number): readonly string[] {
   ];
 }
 
-/** Inode tables and bitmaps beside each other: of 4 TiB mkfs takes 35 s under emulation instead of 116. */
+/** Puts inode tables and bitmaps next to each other: mkfs takes 35 s under emulation for 4 TiB instead of 116. */
 const LARGE_BYTES = 2 ** 40;
 const LARGE_FLEX_GROUPS = '32768';
 
 const MAX_INODES = 262_144;
 const BYTES_PER_INODE = 128 * 1024;
-/** Small devices hold containers with as many files. */
+/** Containers on small devices have as many files. */
 const SMALL_INODES = 16_384;
 const SMALL_BYTES_PER_INODE = 16 * 1024;
 
-/** Layers are one file each; containers write the others. Each inode is 256 bytes that mkfs has to encrypt. */
+/** Each layer is one file; containers write the others. Each inode is 256 bytes that mkfs has to encrypt. */
 function countInodes(bytes: number): number {
   const small = Math.min(SMALL_INODES, Math.floor(bytes / SMALL_BYTES_PER_INODE));
   return Math.min(MAX_INODES, Math.max(small, Math.floor(bytes / BYTES_PER_INODE)));
@@ -129,14 +129,14 @@ function tooSmall({ path, bytes }: DeviceFacts): SealiftError {
     `image store on ${path}: expected at least ${MIN_DEVICE_BYTES} bytes, got ${bytes}`,
     {
       context: { path, expected: MIN_DEVICE_BYTES, actual: bytes },
-      hint: 'give the image store more room: the annotation contrast.edgeless.systems/image-store-size',
+      hint: 'make the image store larger: the annotation contrast.edgeless.systems/image-store-size',
     },
   );
 }
 
 /**
- * The blocks that mkfs.ext4 reads before it writes them: the superblock, and its copies that a dry run has named. Parts
- * of them are written through the page cache, which reads the rest.
+ * Returns the blocks that mkfs.ext4 reads before it writes them: the superblock, and its copies that a dry run has named.
+ * Parts of them are written through the page cache, which reads the rest.
  */
 export function blocksReadByMkfs(dryRunOutput: string): readonly number[] {
   const [, listed = ''] = /Superblock backups stored on blocks:\s*\n([0-9,\s]*)/.exec(dryRunOutput) ?? [];

@@ -16,20 +16,20 @@ import type {
   VolumeSettings,
 } from './types.ts';
 
-/** As cryptsetup lays a LUKS2 header out. Sparse: what is not written takes no memory. */
+/** The size of a LUKS2 header of cryptsetup. The file is sparse: parts that are not written take no memory. */
 const HEADER_BYTES = 16 * 1024 * 1024;
 const POLL_DEVICE_MS = 100;
 
-/** One preparation: what it works with, and until when. */
+/** What one preparation works with, and its deadline. */
 export interface Preparation {
   readonly request: VolumeRequest;
   readonly settings: VolumeSettings;
   readonly ports: VolumePorts;
   readonly lock: VolumeLock;
   readonly headerPath: string;
-  /** Milliseconds that are left; never less than 1, so that what is asked for late is late by itself. */
+  /** Returns the milliseconds that are left; at least 1, so that an operation that starts late times out by itself. */
   readonly leftMs: () => number;
-  /** Told as soon as there is something that a restart would have to clean up. */
+  /** Called as soon as there is something that a restart would have to clean up. */
   readonly onClaimed: (device: DeviceFacts) => void;
 }
 
@@ -40,8 +40,8 @@ export interface PreparedVolume {
 }
 
 /**
- * Formats the disk anew, whatever is on it, and mounts it; undefined when none of the names it could have exists. On
- * failure the caller cleans up.
+ * Formats the disk, whatever is on it, and mounts it; undefined when none of its possible names exists. On failure the
+ * caller cleans up.
  */
 export async function prepareVolume(preparation: Preparation): Promise<PreparedVolume | undefined> {
   const { request, settings, ports, headerPath } = preparation;
@@ -55,7 +55,7 @@ export async function prepareVolume(preparation: Preparation): Promise<PreparedV
   const mapping = await run('inspectMapping', { expected: plan.expected });
   ports.checkpoint('volume-inspected');
   await makeFilesystem(preparation, plan, mapping);
-  // A host that has put another superblock there since would have changed these.
+  // If the host has replaced the superblock meanwhile, these tables have changed.
   await run('inspectMapping', { expected: plan.expected });
   await run('mountVolume', { mapping, mountPoint: request.mountPoint });
   ports.checkpoint('volume-mounted');
@@ -83,7 +83,7 @@ async function findDevice(preparation: Preparation): Promise<DeviceFacts | undef
   });
 }
 
-/** Format and open in one go: between the two lies only what the host can do to dm-integrity's superblock. */
+/** Formats and opens: between the two, the host can only change dm-integrity's superblock. */
 async function encrypt(preparation: Preparation, plan: VolumePlan): Promise<void> {
   const { ports, headerPath } = preparation;
   const passphrase = createPassphrase();
@@ -92,14 +92,16 @@ async function encrypt(preparation: Preparation, plan: VolumePlan): Promise<void
     const assertSameDisk = () =>
       ports.runOperation('checkDevice', { device: plan.expected.device }, within(preparation.leftMs()));
     await assertSameDisk();
-    await runCryptsetup(preparation, plan.format, passphrase, 'volume-formatting');
+    const format = { parameters: plan.format, stdin: passphrase, checkpoint: 'volume-formatting' };
+    await runCryptsetup(preparation, format);
     ports.checkpoint('volume-formatted');
     await assertSameDisk();
-    await runCryptsetup(preparation, plan.open, passphrase, 'volume-opening');
+    const open = { parameters: plan.open, stdin: passphrase, checkpoint: 'volume-opening' };
+    await runCryptsetup(preparation, open);
     ports.checkpoint('volume-opened');
   } finally {
     passphrase.fill(0);
-    // The kernel has the key; nobody needs the header any more.
+    // The kernel has the key, and the header is no longer needed.
     rmSync(headerPath, { force: true });
   }
 }
@@ -114,9 +116,16 @@ function createHeader(path: string): void {
   }
 }
 
+interface CryptsetupRun {
+  readonly parameters: readonly string[];
+  readonly stdin: Buffer;
+  /** Passed while the program runs. */
+  readonly checkpoint: string;
+}
+
 async function runCryptsetup(
   { ports, lock, leftMs }: Preparation,
-  ...[parameters, stdin, checkpoint]: [readonly string[], Buffer, string]
+  { parameters, stdin, checkpoint }: CryptsetupRun,
 ): Promise<void> {
   const command = { program: 'cryptsetup', parameters, stdin, timeoutMs: leftMs(), lockFd: lock.fd };
   await runProgram(ports.commands, command, () => ports.checkpoint(checkpoint));

@@ -14,10 +14,10 @@ import { integrityName } from './inspect-mapping.ts';
 import type { ExpectedDevice } from './types.ts';
 import { cleanupFailed } from './volume-failed.ts';
 
-/** Whoever looks at new devices, such as blkid, keeps one open for a moment. */
+/** A program that inspects new devices, such as blkid, keeps one open for a moment. */
 const BUSY_TRIES = 50;
 const BUSY_PAUSE_MS = 20;
-/** What cryptsetup calls the mapping through which it formats dm-integrity. */
+/** The name that cryptsetup gives the mapping through which it formats dm-integrity. */
 const TEMPORARY = /^temporary-cryptsetup-/;
 
 /** See `VolumeOperations.removeVolume`. */
@@ -39,11 +39,11 @@ export function removeVolume(request: {
 function unmountAll(mapping: LiveMapping | undefined): void {
   if (mapping === undefined) return;
   const deviceId = formatDeviceNumber(mapping.device);
-  const places = readMounts().filter((each) => each.deviceId === deviceId);
-  for (const { mountPoint } of places.reverse()) umount(mountPoint);
+  const mounts = readMounts().filter((each) => each.deviceId === deviceId);
+  for (const { mountPoint } of mounts.reverse()) umount(mountPoint);
 }
 
-/** Only of that disk: another image store may be in the making. */
+/** Returns the temporary mappings of that disk only: another image store may be under preparation. */
 function temporaryMappings(device: ExpectedDevice | undefined): readonly string[] {
   const [major = 0, minor = 0] = device?.deviceId.split(':').map(Number) ?? [];
   const disk = describeBlockDevice({ major, minor });

@@ -4,12 +4,12 @@ import type { Command, CommandEnd, CommandRunner } from '../platform/index.ts';
 const MAX_SHOWN = 1_500;
 
 /**
- * Standard output of a program that ended with 0. `started` is called while it runs. Throws `VOLUME_PROGRAM_MISSING`,
+ * Returns the standard output of a program that ended with 0. `started` is called while it runs. Throws `VOLUME_PROGRAM_MISSING`,
  * `VOLUME_PROGRAM_FAILED` and `VOLUME_STALLED`.
  */
 export async function runProgram(commands: CommandRunner, command: Command, started: () => void): Promise<string> {
   const { end } = commands.start(command);
-  // A checkpoint that throws must not leave a rejection behind that nobody sees.
+  // A checkpoint that throws must not leave an unhandled rejection.
   end.catch(() => undefined);
   started();
   const result = await end;

@@ -4,17 +4,17 @@ import { errnoOf, isInMemory } from '../platform/index.ts';
 import { volumeRecordSchema } from './schema.ts';
 import type { KnownVolume, VolumeRecord } from './types.ts';
 
-/** The volume's part of the state directory. */
+/** The volume's files in the state directory. */
 export interface VolumeStateDirectory {
   readonly lockPath: string;
   readonly headerPath: string;
-  /** Undefined when there is none, or one of another boot. */
+  /** Undefined: there is no record, or one of another boot. */
   readRecord(): KnownVolume | undefined;
   writeRecord(record: KnownVolume): void;
   removeRecord(): void;
 }
 
-/** Makes the directory. Throws `VOLUME_STATE_INVALID` when it, or where it would be made, is no memory. */
+/** Makes the directory. Throws `VOLUME_STATE_INVALID` when it, or the directory above it, is not in memory. */
 export function openState(stateDir: string, bootId: string): VolumeStateDirectory {
   if (!isInMemory(stateDir)) {
     throw new SealiftError(
@@ -40,7 +40,7 @@ export function openState(stateDir: string, bootId: string): VolumeStateDirector
   };
 }
 
-/** What a daemon has remembered; for those who only look. */
+/** Returns what the daemon has recorded, without making the directory. */
 export function readKnownVolume(stateDir: string, bootId: string): KnownVolume | undefined {
   const record = parseRecord(recordPath(stateDir));
   return record?.bootId === bootId ? record : undefined;
@@ -50,7 +50,7 @@ function recordPath(stateDir: string): string {
   return `${stateDir}/volume.json`;
 }
 
-/** A record that cannot be read counts as none: what it spoke of is found by its name, and taken away. */
+/** A record that cannot be parsed counts as none: the mapping is found by its name, and removed. */
 function parseRecord(path: string): VolumeRecord | undefined {
   const text = readUnlessAbsent(path);
   if (text === undefined) return undefined;
