@@ -1,7 +1,7 @@
 import type { ServerIdentity } from '../api/index.ts';
 import type { Run } from '../operations/index.ts';
 import type { Usability } from '../platform/index.ts';
-import type { LayerFormatChoice, LayerFormatProbe } from '../snapshot/index.ts';
+import type { ChosenLayerFormat, LayerFormatProbe } from '../snapshot/index.ts';
 import type { Abilities, DaemonFindings, DaemonView, SocketFacts } from './daemon-types.ts';
 import type { ClockFacts, Programs, ResourceFacts } from './machine-types.ts';
 import type { NameOutcome, NetworkFindings, NetworkPorts, ResolverFacts } from './network-types.ts';
@@ -32,7 +32,7 @@ export interface DoctorReport {
   /** By their groups. */
   readonly checks: readonly ReportedCheck[];
   /** Of new layers; undefined without root, where layers cannot be kept. */
-  readonly layerFormat: LayerFormatChoice | undefined;
+  readonly layerFormat: ChosenLayerFormat | undefined;
 }
 
 /** What the kernel offers. */
@@ -93,7 +93,7 @@ export interface DoctorPorts {
   /** Mounts a tiny image from an existing directory. */
   readonly probeLayerFormats: (directory: string) => Promise<LayerFormatProbe>;
   /** Throws `SNAPSHOT_FORMAT_UNSUPPORTED`. */
-  readonly chooseLayerFormat: (probe: LayerFormatProbe) => LayerFormatChoice;
+  readonly chooseLayerFormat: (probe: LayerFormatProbe) => ChosenLayerFormat;
   /** Whether this Node decompresses without the event loop. */
   readonly canInflateSynchronously: () => boolean;
   /** Milliseconds since 1970, as this machine has it. */
@@ -117,7 +117,7 @@ export interface Findings extends Pick<DoctorPorts, 'kernelRelease' | 'isRoot' |
   readonly data: PlaceFacts;
   readonly state: PlaceFacts;
   readonly layerFormats: LayerFormatProbe | undefined;
-  readonly choice: LayerFormatChoice | { readonly refused: string } | undefined;
+  readonly choice: ChosenLayerFormat | { readonly refused: string } | undefined;
   readonly inflatesSynchronously: boolean;
   readonly resources: ResourceFacts;
   readonly clock: ClockFacts & { readonly nowMs: number };

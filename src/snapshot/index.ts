@@ -6,7 +6,7 @@ export { createSnapshotter } from './snapshotter.ts';
 export type {
   ChainPlan,
   ChainReason,
-  LayerFormatChoice,
+  ChosenLayerFormat,
   LayerFormatProbe,
   LayerLease,
   LayerLock,

@@ -22,12 +22,12 @@ export interface MountedDevice {
 }
 
 /**
- * The device whose EROFS is mounted at `place`, or undefined when there is no such mount. Asks the kernel for what it
+ * The device whose EROFS is mounted at `mountPoint`, or undefined when there is no such mount. Asks the kernel for what it
  * has in memory; no disk is waited for.
  */
-export function mountedDevice(place: string): MountedDevice | undefined {
-  const device = lstatSync(place, { bigint: true, throwIfNoEntry: false })?.dev;
-  if (device === undefined || statfsSync(place).type !== EROFS_SUPER_MAGIC) return undefined;
+export function mountedDevice(mountPoint: string): MountedDevice | undefined {
+  const device = lstatSync(mountPoint, { bigint: true, throwIfNoEntry: false })?.dev;
+  if (device === undefined || statfsSync(mountPoint).type !== EROFS_SUPER_MAGIC) return undefined;
   const [major, minor] = [(device >> 8n) & 0xfffn, (device & 0xffn) | ((device >> 12n) & 0xfff00n)];
   const folder = `/sys/dev/block/${major}:${minor}`;
   const name = basename(readlinkSync(folder));

@@ -29,15 +29,15 @@ export function mountLayerImages(
   return withMountsLock(mountsDir, () => {
     const loops = new LoopIndex();
     return images.map((request) => {
-      return mountLayerImage(request, { place: layerMountPoint(mountsDir, request.key), loops, checkpoint });
+      return mountLayerImage(request, { mountPoint: layerMountPoint(mountsDir, request.key), loops, checkpoint });
     });
   });
 }
 
-function mountLayerImage({ image, imageBytes, tree, key }: LayerImageRequest, spot: Spot): MountedLayerImage {
+function mountLayerImage({ image, imageBytes, tree, key }: LayerImageRequest, job: MountJob): MountedLayerImage {
   try {
-    if (tree === undefined) return withBacking(image, imageBytes, (backing) => mountBacking(backing, spot));
-    return withBacking(image, undefined, (backing) => mountVerified(backing, { ...tree, key }, spot));
+    if (tree === undefined) return withBacking(image, imageBytes, (backing) => mountBacking(backing, job));
+    return withBacking(image, undefined, (backing) => mountVerified(backing, { ...tree, key }, job));
   } catch (error) {
     throw mountFailed(`mount layer ${key}`, error);
   }
@@ -53,22 +53,22 @@ function withBacking<Result>(image: string, bytes: number | undefined, use: (bac
 }
 
 /** Where a layer is mounted. */
-interface Spot {
-  readonly place: string;
+interface MountJob {
+  readonly mountPoint: string;
   readonly loops: LoopIndex;
   readonly checkpoint: Checkpoint;
 }
 
-function mountBacking(backing: BackingFile, spot: Spot): MountedLayerImage {
-  const { place, loops, checkpoint } = spot;
-  const present = mountedDevice(place);
+function mountBacking(backing: BackingFile, job: MountJob): MountedLayerImage {
+  const { mountPoint, loops, checkpoint } = job;
+  const present = mountedDevice(mountPoint);
   const loop = (present?.kind === 'loop' ? openLoopOf(present.name, backing) : undefined) ?? attachLoop(backing, loops);
   try {
     checkpoint('loop-attached');
     // An older copy of the layer, whose file is gone, may still be mounted there: it is covered, so that nobody who is
     // about to use it finds an empty directory, and unmounted with this one.
-    if (present?.kind !== 'loop' || loop.path !== `/dev/${present.name}`) mountDevice(loop.path, spot);
-    return { directory: place, directIo: loop.directIo };
+    if (present?.kind !== 'loop' || loop.path !== `/dev/${present.name}`) mountDevice(loop.path, job);
+    return { directory: mountPoint, directIo: loop.directIo };
   } finally {
     // From here on the mount alone keeps the device; without one it is free again.
     closeSync(loop.fd);
@@ -76,8 +76,12 @@ function mountBacking(backing: BackingFile, spot: Spot): MountedLayerImage {
 }
 
 /** The mapping keeps the loop device, and the mount keeps the mapping: with the mount all of them go. */
-function mountVerified(backing: BackingFile, tree: HashTree & { readonly key: string }, spot: Spot): MountedLayerImage {
-  const { place, loops, checkpoint } = spot;
+function mountVerified(
+  backing: BackingFile,
+  tree: HashTree & { readonly key: string },
+  job: MountJob,
+): MountedLayerImage {
+  const { mountPoint, loops, checkpoint } = job;
   const { rootHash, hashOffset } = tree;
   const loop = attachLoop(backing, loops);
   try {
@@ -86,12 +90,12 @@ function mountVerified(backing: BackingFile, tree: HashTree & { readonly key: st
     const device = openVerity({ name, device: loop.path, rootHash, hashOffset }, checkpoint);
     try {
       checkpoint('mapping-opened');
-      const present = mountedDevice(place);
-      if (present?.kind !== 'mapping' || present.name !== name) mountDevice(device.path, spot);
+      const present = mountedDevice(mountPoint);
+      if (present?.kind !== 'mapping' || present.name !== name) mountDevice(device.path, job);
     } finally {
       device.release();
     }
-    return { directory: place, directIo: loop.directIo };
+    return { directory: mountPoint, directIo: loop.directIo };
   } finally {
     closeSync(loop.fd);
   }
@@ -102,15 +106,15 @@ function mappingName({ key, rootHash }: { readonly key: string; readonly rootHas
   return `sealift-${hash('sha256', `${key} ${rootHash} ${device}`).slice(0, 32)}`;
 }
 
-function mountDevice(device: string, { place, checkpoint }: Spot): void {
+function mountDevice(device: string, { mountPoint, checkpoint }: MountJob): void {
   const mountFd = openErofs(device);
   try {
-    const isNew = mkdirUnlessPresent(place);
+    const isNew = mkdirUnlessPresent(mountPoint);
     try {
       checkpoint('layer-mounting');
-      moveMount(mountFd, place);
+      moveMount(mountFd, mountPoint);
     } catch (error) {
-      if (isNew) rmdirSync(place);
+      if (isNew) rmdirSync(mountPoint);
       throw error;
     }
     checkpoint('layer-mounted');
@@ -119,8 +123,8 @@ function mountDevice(device: string, { place, checkpoint }: Spot): void {
   }
 }
 
-function mkdirUnlessPresent(place: string): boolean {
-  return mkdirSync(place, { recursive: true, mode: 0o700 }) !== undefined;
+function mkdirUnlessPresent(mountPoint: string): boolean {
+  return mkdirSync(mountPoint, { recursive: true, mode: 0o700 }) !== undefined;
 }
 
 /** See {@link SnapshotOperations.unmountLayerImage}. */
@@ -149,11 +153,11 @@ export function sweepLayerMounts(request: {
 type Outcome = 'absent' | 'unmounted' | 'busy';
 
 /** Takes every EROFS away that is mounted there, and the directory that a mount, or a crash before it, has left. */
-function unmountAll(place: string, key: string): Outcome {
+function unmountAll(mountPoint: string, key: string): Outcome {
   let outcome: Outcome = 'absent';
   try {
-    for (; mountedDevice(place) !== undefined; outcome = 'unmounted') umount(place, MNT.NOFOLLOW);
-    rmdirSync(place);
+    for (; mountedDevice(mountPoint) !== undefined; outcome = 'unmounted') umount(mountPoint, MNT.NOFOLLOW);
+    rmdirSync(mountPoint);
     return outcome;
   } catch (error) {
     if (errnoOf(error) === 'EBUSY') return 'busy';

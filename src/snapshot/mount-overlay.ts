@@ -18,7 +18,7 @@ import { layerNode } from './layer-node.ts';
 import { mountFailed } from './mount-failed.ts';
 import { FIXED_OPTIONS, formatOverlayOptions, type OverlayDirectories } from './overlay-options.ts';
 import { ROOT } from './path.ts';
-import type { MountRequest } from './types.ts';
+import type { OverlayMount } from './types.ts';
 
 /** FSCONFIG_SET_STRING copies no more than this, with the final NUL. */
 const MAX_CONFIG_BYTES = 256;
@@ -32,14 +32,14 @@ const INTERFACE_MISSING: ReadonlySet<string | undefined> = new Set(['EINVAL', 'E
 export type MountInterface = 'context' | 'options';
 
 /** See {@link SnapshotOperations.mountSnapshot}. `first` is tried first; tests choose. */
-export function mountSnapshot(request: MountRequest, first: MountInterface = 'context'): void {
+export function mountSnapshot(request: OverlayMount, first: MountInterface = 'context'): void {
   const { upper, work, target } = request;
   const lowers = request.lowers.length > 0 ? untilOpaqueRoot(request.lowers) : [makeEmptyLower(work)];
   const fd = target.heldFd ?? openTarget(target.path);
   try {
     assertUnmoved(target.path, fd);
     // The path ends in a dot because move_mount would not follow a link, such as this one of procfs, at the very end.
-    mountOn(`/proc/self/fd/${fd}/.`, { lowers, upper, work }, target.path, first);
+    mountOn(`/proc/self/fd/${fd}/.`, { lowers, upper, work }, { shown: target.path, first });
   } finally {
     if (target.heldFd === undefined) closeSync(fd);
   }
@@ -66,7 +66,7 @@ function openTarget(path: string): number {
   }
 }
 
-/** A directory that was moved or replaced since it was opened gets nothing, and neither does what took its place. */
+/** A directory that was moved or replaced since it was opened gets nothing, and neither does what took its mountPoint. */
 function assertUnmoved(path: string, fd: number): void {
   const held = fstatSync(fd, { bigint: true });
   const named = lstatSync(path, { bigint: true, throwIfNoEntry: false });
@@ -80,11 +80,17 @@ function assertUnmoved(path: string, fd: number): void {
   );
 }
 
-function mountOn(place: string, directories: OverlayDirectories, shown: string, first: MountInterface): void {
+interface MountTry {
+  /** The path of the mount point in messages. */
+  readonly shown: string;
+  readonly first: MountInterface;
+}
+
+function mountOn(mountPoint: string, directories: OverlayDirectories, { shown, first }: MountTry): void {
   const failures: unknown[] = [];
   for (const mountBy of first === 'context' ? [mountByContext, mountByOptions] : [mountByOptions]) {
     try {
-      mountBy(place, directories);
+      mountBy(mountPoint, directories);
       return;
     } catch (error) {
       failures.push(error);
@@ -95,7 +101,7 @@ function mountOn(place: string, directories: OverlayDirectories, shown: string, 
 }
 
 /** One `lowerdir+` for each layer, so that neither their number nor odd characters in paths matter (Linux 6.5). */
-function mountByContext(place: string, directories: OverlayDirectories): void {
+function mountByContext(mountPoint: string, directories: OverlayDirectories): void {
   const opened: (() => void)[] = [];
   const keep = (fd: number, close: (fd: number) => void) => {
     opened.push(() => close(fd));
@@ -113,24 +119,24 @@ function mountByContext(place: string, directories: OverlayDirectories): void {
     fsconfigString(context, 'upperdir', nameable(directories.upper));
     fsconfigString(context, 'workdir', nameable(directories.work));
     fsconfigCreate(context);
-    moveMount(keep(fsmount(context), closeFd), place);
+    moveMount(keep(fsmount(context), closeFd), mountPoint);
   } finally {
     for (const close of opened) close();
   }
 }
 
 /** With names of their own where they fit into a page, which mountinfo shows; else with those of descriptors. */
-function mountByOptions(place: string, directories: OverlayDirectories): void {
+function mountByOptions(mountPoint: string, directories: OverlayDirectories): void {
   const data = formatOverlayOptions(directories);
-  if (data === undefined) mountByNumbers(place, directories);
-  else mount({ source: 'overlay', target: place, type: 'overlay', data });
+  if (data === undefined) mountByNumbers(mountPoint, directories);
+  else mount({ source: 'overlay', target: mountPoint, type: 'overlay', data });
 }
 
 /**
  * Each layer is called by the number of its descriptor, relative to the directory that the kernel keeps them in: 500 of
  * those fit. That of the upper stays as it is: by its path a mounted upper is known.
  */
-function mountByNumbers(place: string, { lowers, upper, work }: OverlayDirectories): void {
+function mountByNumbers(mountPoint: string, { lowers, upper, work }: OverlayDirectories): void {
   const fds: number[] = [];
   try {
     for (const lower of lowers) fds.push(openSync(lower, constants.O_RDONLY | constants.O_DIRECTORY));
@@ -138,7 +144,7 @@ function mountByNumbers(place: string, { lowers, upper, work }: OverlayDirectori
     if (data === undefined) {
       throw new SealiftError('SNAPSHOT_MOUNT_FAILED', `${lowers.length} layers are too many for the page of mount(2)`);
     }
-    withinDirectory('/proc/self/fd', () => mount({ source: 'overlay', target: place, type: 'overlay', data }));
+    withinDirectory('/proc/self/fd', () => mount({ source: 'overlay', target: mountPoint, type: 'overlay', data }));
   } finally {
     for (const fd of fds) closeSync(fd);
   }

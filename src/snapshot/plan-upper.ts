@@ -1,23 +1,23 @@
 import type { ByteString } from '../bytes/index.ts';
 import type { ImpliedDirectory } from '../unpack/index.ts';
 import { parentPath, ROOT } from './path.ts';
-import type { LayerNode, UpperDirectory } from './types.ts';
+import type { LayerNodeKind, UpperDirectory } from './types.ts';
 
-/** One layer of the stack: the directories it made without having entries for them, and what it has at a path. */
-export interface PlannedLayer {
+/** One layer of the stack: the directories that it made without an entry for them, and what it has at a path. */
+export interface StackedLayer {
   readonly implied: readonly ImpliedDirectory[];
-  lookup(path: ByteString): LayerNode;
+  lookup(path: ByteString): LayerNodeKind;
 }
 
 /**
- * Lists the directories to make in a fresh upper, so that a directory which the topmost layer holds only as somebody's
- * parent keeps the attributes of the topmost layer that has an entry for it (`/tmp` its 1777). Layers come bottom to
- * top. The root is always first: it is the upper's own root that shows there.
+ * Lists the directories to make in a fresh upper, so that a directory which the topmost layer has only as the parent of
+ * something keeps the attributes of the topmost layer that has an entry for it (`/tmp` its 1777). Layers come bottom to
+ * top. The root is always first, because an overlay shows the upper's own root.
  */
-export function planUpper(layers: readonly PlannedLayer[]): readonly UpperDirectory[] {
+export function planUpper(layers: readonly StackedLayer[]): readonly UpperDirectory[] {
   const implied = layers.map((layer) => new Map(layer.implied.map((directory) => [directory.path, directory])));
-  const stacks = new Map<ByteString, Stack>();
-  const stackAt = (path: ByteString) => findStack(path, layers, implied, stacks);
+  const search = { layers, implied, stacks: new Map<ByteString, Stack>() };
+  const stackAt = (path: ByteString) => findStack(path, search);
   const plan = (path: ByteString): UpperDirectory => ({ path, source: stackAt(path).owner });
 
   const planned = new Map<ByteString, UpperDirectory>([[ROOT, plan(ROOT)]]);
@@ -29,24 +29,26 @@ export function planUpper(layers: readonly PlannedLayer[]): readonly UpperDirect
   return [...planned.values()].sort((left, right) => (left.path < right.path ? -1 : 1));
 }
 
-/** What shows at a path. */
+/** The layers that show at a path. */
 interface Stack {
-  /** Layers whose directories overlayfs merges there, topmost first; empty when no directory shows. */
+  /** Indexes of the layers whose directories overlayfs merges there, topmost first; empty when no directory shows. */
   readonly merged: readonly number[];
   /** The topmost layer that has an entry for the directory. */
   readonly owner: number | undefined;
 }
 
-function findStack(
-  path: ByteString,
-  layers: readonly PlannedLayer[],
-  implied: readonly ReadonlyMap<ByteString, ImpliedDirectory>[],
-  stacks: Map<ByteString, Stack>,
-): Stack {
+interface StackSearch {
+  readonly layers: readonly StackedLayer[];
+  readonly implied: readonly ReadonlyMap<ByteString, ImpliedDirectory>[];
+  /** The stacks that were found before, by path. */
+  readonly stacks: Map<ByteString, Stack>;
+}
+
+function findStack(path: ByteString, search: StackSearch): Stack {
+  const { layers, implied, stacks } = search;
   const known = stacks.get(path);
   if (known !== undefined) return known;
-  const above =
-    path === ROOT ? [...layers.keys()].reverse() : findStack(parentPath(path), layers, implied, stacks).merged;
+  const above = path === ROOT ? [...layers.keys()].reverse() : findStack(parentPath(path), search).merged;
   const stack = stackOf(above, (index) => {
     return { node: layers[index]?.lookup(path) ?? 'absent', implied: implied[index]?.get(path) };
   });
@@ -54,9 +56,9 @@ function findStack(
   return stack;
 }
 
-type Look = (index: number) => { readonly node: LayerNode; readonly implied: ImpliedDirectory | undefined };
+type Look = (index: number) => { readonly node: LayerNodeKind; readonly implied: ImpliedDirectory | undefined };
 
-/** An opaque mark hides what is in the directory below, but not that directory's own attributes. */
+/** An opaque mark hides the contents of the directory below, but not that directory's own attributes. */
 function stackOf(above: readonly number[], look: Look): Stack {
   const merged: number[] = [];
   let owner: number | undefined;

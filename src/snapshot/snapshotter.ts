@@ -55,7 +55,7 @@ async function mountWithUpper(
   const upper = await ports.store.createUpper();
   ports.checkpoint('upper-made');
   try {
-    return await mountOverlay(ports, request, layers, upper);
+    return await mountOverlay(ports, request, { layers, ...upper });
   } catch (error) {
     ports.store.removeMount(upper.id);
     // The first failure is the one to report; an upper that cannot be trashed now is found at the next start.
@@ -64,11 +64,14 @@ async function mountWithUpper(
   }
 }
 
+interface OverlayParts extends SnapshotUpper {
+  readonly layers: readonly ReadableLayer[];
+}
+
 async function mountOverlay(
   { runOperation, store, checkpoint }: SnapshotterPorts,
   { target, imageDigest }: SnapshotRequest,
-  layers: readonly ReadableLayer[],
-  { id, upper, work }: SnapshotUpper,
+  { layers, id, upper, work }: OverlayParts,
 ): Promise<MountedSnapshot> {
   await runOperation('prepareUpper', {
     layers: layers.map(({ directory, record }) => ({ path: directory, implied: record.facts.implied })),

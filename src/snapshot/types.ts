@@ -32,7 +32,7 @@ export interface UpperDirectory {
 }
 
 /** What one layer by itself has at a path. */
-export type LayerNode = 'absent' | 'whiteout' | 'directory' | 'opaque-directory' | 'other';
+export type LayerNodeKind = 'absent' | 'whiteout' | 'directory' | 'opaque-directory' | 'other';
 
 /** Where a rootfs is to be mounted. */
 export interface MountTarget {
@@ -42,7 +42,7 @@ export interface MountTarget {
   readonly heldFd: number | undefined;
 }
 
-export interface MountRequest {
+export interface OverlayMount {
   /** Layer directories, topmost first, each once. */
   readonly lowers: readonly string[];
   readonly upper: string;
@@ -71,7 +71,8 @@ export interface LayerFormatProbe {
   readonly directIo: boolean;
 }
 
-export interface LayerFormatChoice {
+/** The format for new layers, with the reason for a log or the doctor. */
+export interface ChosenLayerFormat {
   readonly format: LayerFormatName;
   readonly reason: string;
 }
@@ -83,7 +84,7 @@ export interface SnapshotOperations {
   /** Makes directories with the attributes of lower layers in a fresh upper; layers come bottom to top, each once. */
   prepareUpper(request: { readonly layers: readonly PreparedLayer[]; readonly upper: string }): PreparedUpper;
   /** Mounts an overlay, or throws `SNAPSHOT_MOUNT_FAILED` and leaves no mount. */
-  mountSnapshot(request: MountRequest): void;
+  mountSnapshot(request: OverlayMount): void;
   /** False when nothing is mounted there. Throws `SNAPSHOT_MOUNT_FAILED`. */
   unmountSnapshot(request: { readonly target: string }): boolean;
   /**

@@ -18,7 +18,7 @@ export function evictFor(context: StoreContext, bytes: number): Promise<Eviction
     for (const image of oldestUnmounted(index)) {
       if (space.availableBytes >= bytes) break;
       if (!(await givesRoom(quiet, image, index))) continue;
-      removeImages(quiet, [image.manifestDigest], isUnmounted, tally);
+      removeImages(quiet, { digests: [image.manifestDigest], mayGo: isUnmounted }, tally);
       await removeUnneeded(quiet, tally);
       await emptyTrash(quiet, tally);
       space = await measure(quiet);

@@ -21,7 +21,7 @@ export function prune(context: StoreContext, { all }: { readonly all: boolean })
     const doomed = oldestUnmounted(readReferences(context.options.stateDir)).map(
       ({ manifestDigest }) => manifestDigest,
     );
-    removeImages(quiet, doomed, isUnmounted, tally);
+    removeImages(quiet, { digests: doomed, mayGo: isUnmounted }, tally);
     await removeUnneeded(quiet, tally);
     await emptyTrash(quiet, tally);
     return tally;
@@ -60,37 +60,41 @@ export async function removeGarbage(context: StoreContext, tally: RemovalTally):
   const { names, images } = readReferences(stateDir);
   // Names that lead nowhere among them.
   const digests = [...names.map(({ digest }) => digest), ...images.map(({ manifestDigest }) => manifestDigest)];
-  removeImages(context, digests, isUnneeded, tally);
+  removeImages(context, { digests, mayGo: isUnneeded }, tally);
   await removeUnneeded(context, tally);
   await emptyTrash(context, tally);
 }
 
-/** Names and records of those images that `mayGo` and that no pull works with; their layers are nobody's then. */
-export function removeImages(
-  { options: { stateDir } }: StoreContext,
-  digests: readonly Digest[],
-  mayGo: (references: References, digest: Digest) => boolean,
-  tally: RemovalTally,
-): void {
+interface ImageRemoval {
+  readonly digests: readonly Digest[];
+  /** True for an image that is to be removed, as the records say under its lock. */
+  readonly mayGo: (references: References, digest: Digest) => boolean;
+}
+
+/** Removes names and records of images that `mayGo` and that no pull works with. Their layers are unneeded then. */
+export function removeImages({ options }: StoreContext, { digests, mayGo }: ImageRemoval, tally: RemovalTally): void {
+  const { stateDir } = options;
   for (const digest of new Set(digests)) {
     const lock = tryUseLock(stateDir, digest, 'exclusive');
     if (lock === undefined) continue;
     try {
       const references = readReferences(stateDir);
-      if (mayGo(references, digest)) removeImage(stateDir, references, digest, tally);
+      if (mayGo(references, digest)) removeImage(digest, { stateDir, references, tally });
     } finally {
       lock.release({ remove: true });
     }
   }
 }
 
-/** Under its lock only. */
-export function removeImage(
-  stateDir: string,
-  { names, images }: References,
-  digest: Digest,
-  tally: RemovalTally,
-): void {
+interface IndexChange {
+  readonly stateDir: string;
+  readonly references: References;
+  readonly tally: RemovalTally;
+}
+
+/** Removes names and record of an image. Call it with the image's lock held. */
+export function removeImage(digest: Digest, { stateDir, references, tally }: IndexChange): void {
+  const { names, images } = references;
   for (const { reference } of names.filter((name) => name.digest === digest)) {
     removeName(stateDir, reference);
     tally.names.push(reference);

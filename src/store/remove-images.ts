@@ -27,7 +27,9 @@ export function removeNamedImages(context: StoreContext, targets: readonly Remov
       for (const reference of names) removeName(stateDir, reference);
       tally.names.push(...names);
       const left = readReferences(stateDir);
-      for (const digest of images.filter((image) => locks.has(image))) removeImage(stateDir, left, digest, tally);
+      for (const digest of images.filter((image) => locks.has(image))) {
+        removeImage(digest, { stateDir, references: left, tally });
+      }
     } finally {
       for (const lock of locks.values()) lock.release({ remove: true });
     }

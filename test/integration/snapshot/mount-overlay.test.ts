@@ -17,7 +17,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { mount } from '../../../src/platform/index.ts';
 import { mountSnapshot, unmountSnapshot } from '../../../src/snapshot/mount-overlay.ts';
 import { formatOverlayOptions } from '../../../src/snapshot/overlay-options.ts';
-import type { MountRequest } from '../../../src/snapshot/types.ts';
+import type { OverlayMount } from '../../../src/snapshot/types.ts';
 import { mountsBelow, unmountBelow } from '../../support/machine/mounts.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
@@ -46,7 +46,7 @@ function lowers(...names: string[]): string[] {
   });
 }
 
-function request(change: Partial<MountRequest> = {}): MountRequest {
+function request(change: Partial<OverlayMount> = {}): OverlayMount {
   return {
     lowers: [],
     upper: scratch.join('upper'),

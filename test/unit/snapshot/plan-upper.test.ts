@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { ByteString } from '../../../src/bytes/index.ts';
-import { type PlannedLayer, planUpper } from '../../../src/snapshot/plan-upper.ts';
-import type { LayerNode } from '../../../src/snapshot/types.ts';
+import { planUpper, type StackedLayer } from '../../../src/snapshot/plan-upper.ts';
+import type { LayerNodeKind } from '../../../src/snapshot/types.ts';
 
 /** What a layer has at a path: `implied`, `emptied` (opaque) and `cut` directories have no entry of their own. */
-type Node = Exclude<LayerNode, 'absent'> | 'implied' | 'emptied' | 'cut';
+type Node = Exclude<LayerNodeKind, 'absent'> | 'implied' | 'emptied' | 'cut';
 
 const ENTRYLESS: readonly (Node | undefined)[] = ['implied', 'emptied', 'cut'];
 
 /** A root that is not mentioned is implied, as in most layers. */
-function layer(nodes: Readonly<Record<string, Node>>): PlannedLayer {
+function layer(nodes: Readonly<Record<string, Node>>): StackedLayer {
   const all: Readonly<Record<string, Node>> = { '': 'implied', ...nodes };
   return {
     implied: Object.entries(all)
@@ -30,7 +30,7 @@ function layer(nodes: Readonly<Record<string, Node>>): PlannedLayer {
 }
 
 /** `path ← layer`, bottom layer 0; `-` for defaults. */
-function plan(...layers: PlannedLayer[]): string[] {
+function plan(...layers: StackedLayer[]): string[] {
   return planUpper(layers).map(({ path, source }) => `${path || '/'} ← ${source ?? '-'}`);
 }
 
@@ -77,7 +77,7 @@ describe('planUpper', () => {
     expect(plan(bottom, top)).toEqual(['/ ← -', 'a ← 1', 'a/b ← 0']);
   });
 
-  it.each<[string, PlannedLayer[]]>([
+  it.each<[string, StackedLayer[]]>([
     ['the implied directory hides what lies below', [layer({ tmp: 'directory' }), layer({ tmp: 'cut' })]],
     [
       'an opaque directory above hides it',
