@@ -1,7 +1,7 @@
-export { firstName } from './first-name.ts';
 export { inspectImage } from './inspect-image.ts';
 export type { LayerFormat } from './layer-format.ts';
 export { listImages, pruneStore, removeImages } from './manage-images.ts';
+export { firstName } from './named-image.ts';
 export type { ImagePorts, PullPorts } from './ports.ts';
 export { pullImage } from './pull-image.ts';
 export { chooseStoreFormat, type StoreBacking } from './store-backing.ts';

@@ -1,5 +1,5 @@
 import type { FileSupply } from '../archive/index.ts';
-import { raceCancellation } from '../errors/index.ts';
+import { raceCancellation, SealiftError } from '../errors/index.ts';
 import type { Limits, SizeBound } from '../limits/index.ts';
 import { type ImageReference, parseFileReference, parseReference, withDefaultTag } from '../oci/index.ts';
 import type { ImageSupply } from '../registry/index.ts';
@@ -52,4 +52,29 @@ export function configBound({ maxConfigBytes: maxBytes }: Limits): SizeBound {
 /** Returns what a source is asked for first. A source of files finds the image by its reference unless a digest is given. */
 export function firstDocumentName(reference: ImageReference): string {
   return reference.digest ?? ('tag' in reference ? (reference.tag ?? 'latest') : '');
+}
+
+function isNotThere(error: unknown): error is SealiftError {
+  // Not for a registry that does not answer, which may have the image that was meant, nor for a denial, which is final.
+  return error instanceof SealiftError && (error.kind === 'missing' || error.kind === 'unauthorized');
+}
+
+/** Runs with the first of `names` that a registry has. Each is a full name, and the policy judges it as that. */
+export async function firstName<T>(names: readonly string[], run: (name: string) => Promise<T>): Promise<T> {
+  const failures: SealiftError[] = [];
+  for (const name of names) {
+    try {
+      return await run(name);
+    } catch (error) {
+      if (!isNotThere(error) || names.length === 1) throw error;
+      failures.push(error);
+    }
+  }
+  const [first] = failures;
+  if (first === undefined) throw new SealiftError('INTERNAL', 'expected a name, got none');
+  throw new SealiftError(first.code, `none of ${names.join(', ')} was found: ${first.message}`, {
+    context: first.context,
+    hint: first.hint,
+    cause: new AggregateError(failures, 'every name failed'),
+  });
 }
