@@ -113,7 +113,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
 
   /** As after a boot: no container, no daemon, nothing remembered. */
   async function beginAnew(): Promise<void> {
-    await shell(`for place in $(awk '$3 == "overlay" { print $2 }' /proc/mounts); do umount "$place"; done`);
+    await shell(`for mount in $(awk '$3 == "overlay" { print $2 }' /proc/mounts); do umount "$mount"; done`);
     await expect.poll(mounts, { timeout: 15_000 }).not.toContain(' erofs ');
     await daemon.process.kill('SIGTERM');
     expect(await daemon.process.exited).toBe(0);

@@ -6,8 +6,8 @@ import { dir, file, symlink, tar } from '../support/builders/tar-builder.ts';
 import { describeWith } from '../support/machine/needs.ts';
 import type { DiskImage } from '../support/podvm/disk-image.ts';
 import { GUEST, GuestDaemon, type PullOutcome } from '../support/podvm/guest-daemon.ts';
-import { BLOCK_BYTES, countStates, type ImagePlace, KnownBlocks } from '../support/podvm/known-blocks.ts';
-import { changedBlocks, type HostPlace, StoreMap } from '../support/podvm/store-map.ts';
+import { BLOCK_BYTES, countStates, type ImageLocation, KnownBlocks } from '../support/podvm/known-blocks.ts';
+import { changedBlocks, type HostLocation, StoreMap } from '../support/podvm/store-map.ts';
 import { ReapedFolder } from '../support/podvm/supervised-process.ts';
 import type { GuestDisk, GuestProcess } from '../support/podvm/types.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
@@ -36,7 +36,7 @@ level = "debug"
 `;
 
 /** A block of the image, and the place on the host's disk that holds it. */
-type HostBlock = ImagePlace & HostPlace;
+type HostBlock = ImageLocation & HostLocation;
 
 describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that the host changes', () => {
   let registry: RunningRegistry;
@@ -95,9 +95,9 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
     const map = await StoreMap.read(vm(), GUEST.mapping);
     const found: HostBlock[] = [];
     for (const name of (await shell(`ls ${GUEST.store}/store/layers`)).split('\n').filter(Boolean)) {
-      const placeOf = await map.filePlaces(`/store/layers/${name}`);
-      const places = await known.locate(`${GUEST.store}/store/layers/${name}`);
-      found.push(...places.map((place) => ({ ...place, ...placeOf(place.imageBlock) })));
+      const locationOf = await map.locateFile(`/store/layers/${name}`);
+      const blocksInImage = await known.locate(`${GUEST.store}/store/layers/${name}`);
+      found.push(...blocksInImage.map((block) => ({ ...block, ...locationOf(block.imageBlock) })));
     }
     return found;
   }
@@ -194,8 +194,8 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
     await vm().dropCaches();
     expect(countStates(await blocks.second.read(`${running.bundle}/rootfs`))).toMatchObject({ failed: 0, other: 0 });
     const layers = (await shell(`ls ${GUEST.store}/store/layers`)).split('\n').filter(Boolean);
-    const places = new Set(located.filter(({ name }) => isData(name)).map(({ offset }) => offset));
-    const now = (await locate(blocks.second)).filter(({ name, offset }) => isData(name) && places.has(offset));
+    const offsets = new Set(located.filter(({ name }) => isData(name)).map(({ offset }) => offset));
+    const now = (await locate(blocks.second)).filter(({ name, offset }) => isData(name) && offsets.has(offset));
     expect(now.length).toBeGreaterThan(500);
 
     // Blocks with their tags: to dm-crypt they are as good as those that took their place, once it forgets the newer.
@@ -215,7 +215,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
     expect(seen.length / now.length).toBeGreaterThanOrEqual(0.9);
     if (!IS_SOAK) return;
     // Positive control: past the hash tree, the old bytes are what the new layer holds.
-    const found: ImagePlace[] = [];
+    const found: ImageLocation[] = [];
     for (const layer of layers) found.push(...(await blocks.first.locate(`${GUEST.store}/store/layers/${layer}`)));
     expect(found.filter(({ name }) => isData(name)).length / now.length).toBeGreaterThanOrEqual(0.9);
     const words = await shell("dmesg | grep 'device-mapper: ' | tail -n 100");

@@ -76,34 +76,35 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'a pod VM with too little roo
     await vm().mustRun(['umount', `${bundle}/rootfs`]);
   }
 
-  const usedKib = async (place: string) =>
-    Number((await vm().mustRun(['sh', '-c', `df -k ${place} | awk 'END{print $3}'`])).trim());
+  const usedKib = async (directory: string) =>
+    Number((await vm().mustRun(['sh', '-c', `df -k ${directory} | awk 'END{print $3}'`])).trim());
   /** Names of all layers, stagings and uppers. */
-  async function contents(place: string): Promise<string[]> {
-    const list = `cd ${place}/store && ls layers staging uppers | grep -v ':$' || :`;
+  async function contents(directory: string): Promise<string[]> {
+    const list = `cd ${directory}/store && ls layers staging uppers | grep -v ':$' || :`;
     return (await vm().mustRun(['sh', '-c', list])).split('\n').filter(Boolean);
   }
 
   describe.each([
     {
-      place: GUEST.memory,
+      directory: GUEST.memory,
       what: 'memory',
       remedy: /raise the memory limit of the pod .*image-store-size: 1Gi\)/,
     },
     {
-      place: GUEST.store,
+      directory: GUEST.store,
       what: 'the disk',
       remedy: /raise the annotation contrast\.edgeless\.systems\/image-store-size, or the volume, to 1Gi/,
     },
-  ])('$what', ({ place, remedy }) => {
+  ])('$what', ({ directory, remedy }) => {
     let before: number;
 
     it('takes what fits', async () => {
-      if (place === GUEST.store) await daemon.agent.secureMount((await vm().disk('store')).deviceId, `${GUEST.store}/`);
+      if (directory === GUEST.store)
+        await daemon.agent.secureMount((await vm().disk('store')).deviceId, `${GUEST.store}/`);
       await accept('small');
       // The container's upper is gone, and the layers are there.
-      await expect.poll(() => contents(place), { timeout: 15_000 }).toHaveLength(2);
-      before = await usedKib(place);
+      await expect.poll(() => contents(directory), { timeout: 15_000 }).toHaveLength(2);
+      before = await usedKib(directory);
     });
 
     it('refuses what cannot fit before it fetches a layer, with need, have and remedy', async () => {
@@ -122,12 +123,12 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'a pod VM with too little roo
       expect(message).toMatch(/is full: needs at least \d+ bytes, \d+ free/);
       expect(message).toMatch(/needs at least \d+\.\d MiB, has \d+\.\d MiB of \d+\.\d MiB free/);
       expect(message).toMatch(remedy);
-      await expect.poll(() => usedKib(place), { timeout: 15_000 }).toBeLessThanOrEqual(before + 64);
+      await expect.poll(() => usedKib(directory), { timeout: 15_000 }).toBeLessThanOrEqual(before + 64);
     });
 
     it('pulls the next image all the same', async () => {
       await accept('small');
-      await expect.poll(() => contents(place), { timeout: 15_000 }).toHaveLength(2);
+      await expect.poll(() => contents(directory), { timeout: 15_000 }).toHaveLength(2);
     });
   });
 });

@@ -227,7 +227,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
     // It may have ended by itself, when it read what was in no cache.
     await vm().run(['crun', 'delete', '--force', 'lives']);
     await container.exited;
-    await shell(`for place in $(awk '$3 == "overlay" { print $2 }' /proc/mounts); do umount "$place"; done`);
+    await shell(`for mount in $(awk '$3 == "overlay" { print $2 }' /proc/mounts); do umount "$mount"; done`);
     await expect.poll(() => shell('cat /proc/mounts'), { timeout: 15_000 }).not.toContain(' erofs ');
     const { deviceId } = await vm().disk('vanishes');
     await daemon.agent.secureMount(deviceId, GUEST.store);

@@ -82,10 +82,10 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     `${registry.host.replace('127.0.0.1', vm().registryHost)}/daemon/words@${top.digest}`;
   const mappings = async () => ((await vm().mustRun(['dmsetup', 'ls'])).match(/^sealift-\S+/gm) ?? []).sort();
   const usedKib = async () => Number((await vm().mustRun(['sh', '-c', `df -k ${STORE} | awk 'END{print $3}'`])).trim());
-  const listLayers = async (place = STORE) =>
-    (await shell(`ls ${place}/store/layers`)).stdout.toString().split('\n').filter(Boolean);
-  const listUppers = async (place: string) =>
-    (await shell(`ls ${place}/store/uppers`)).stdout.toString().split('\n').filter(Boolean);
+  const listLayers = async (directory = STORE) =>
+    (await shell(`ls ${directory}/store/layers`)).stdout.toString().split('\n').filter(Boolean);
+  const listUppers = async (directory: string) =>
+    (await shell(`ls ${directory}/store/uppers`)).stdout.toString().split('\n').filter(Boolean);
 
   /** As the agent: an old socket is removed, and the new one is waited for. */
   async function startDaemon(): Promise<GuestProcess> {

@@ -184,7 +184,7 @@ describe('Content-Range and Content-Length', () => {
 });
 
 describe('Location', () => {
-  const place = fc.oneof(
+  const location = fc.oneof(
     headerText,
     fc.webUrl({ validSchemes: ['http', 'https', 'ftp'], withQueryParameters: true, withFragments: true }),
     fc.stringMatching(/^(?:\/\/|\/|\.\.\/|\?)[a-z0-9./@:[\]-]{0,30}$/),
@@ -194,7 +194,7 @@ describe('Location', () => {
     const headers = { accept: '*/*', authorization: 'Basic secret', cookie: 'secret', range: 'bytes=1-' };
     let followed = 0;
     fc.assert(
-      fc.property(place, fc.constantFrom(301, 302, 303, 307, 308), (text, status) => {
+      fc.property(location, fc.constantFrom(301, 302, 303, 307, 308), (text, status) => {
         const request = { url: URL_TEXT, method: 'GET', headers, allowHttp: true } as const;
         let next: ReturnType<typeof nextHop> | undefined;
         const code = codeOf(() => {

@@ -68,7 +68,7 @@ describeWith(['root', 'podman'], 'podman pull and sealift', () => {
     }
   }
 
-  const PLACES = `
+  const REGISTRIES_CONF = `
 unqualified-search-registries = ["{a}", "{b}"]
 short-name-mode = "permissive"
 [aliases]
@@ -106,11 +106,11 @@ insecure = true
     ['team/app', ['{a}/team/app:latest', '{b}/team/app:latest']],
     ['app:3', ['{a}/app:3', '{b}/app:3']],
     [`app@${DIGEST}`, [`{a}/app@${DIGEST}`, `{b}/app@${DIGEST}`]],
-  ])('ask the same places for %s', async (reference, places) => {
-    const home = homeWith(PLACES);
+  ])('ask the same places for %s', async (reference, names) => {
+    const home = homeWith(REGISTRIES_CONF);
     const name = filled(reference);
-    expect(await sealiftTries(home, name)).toEqual(places.map(filled));
-    expect(await podmanTries(home, name)).toEqual(places.map(filled));
+    expect(await sealiftTries(home, name)).toEqual(names.map(filled));
+    expect(await podmanTries(home, name)).toEqual(names.map(filled));
   });
 
   it.each([

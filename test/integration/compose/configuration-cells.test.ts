@@ -34,19 +34,19 @@ describeWith(['root', 'openssl'], 'what a source of configuration may decide', (
 
   describe.each([...POLICIES, ...NAMES, ...WAYS, ...CREDENTIALS])('$what', (row) => {
     it('is not there when nobody says it', async () => {
-      const { places } = bed;
+      const { servers } = bed;
       for (const kind of IMAGES) {
-        expect(await bed.pull(row.name(places), kind, row.common(places))).toMatchObject(absenceOf(row, kind));
+        expect(await bed.pull(row.name(servers), kind, row.common(servers))).toMatchObject(absenceOf(row, kind));
       }
     });
 
     it.each(row.cells)('from $source: $verdicts.0 for a digest, $verdicts.1 for a tag', async (cell) => {
-      const { places } = bed;
+      const { servers } = bed;
       for (const [index, kind] of IMAGES.entries()) {
         const verdict = cell.verdicts[index];
         if (verdict === undefined) throw new Error('a verdict is missing');
-        const texts = { ...row.common(places), ...cell.says(places) };
-        const seen = await bed.pull(row.name(places), kind, texts);
+        const texts = { ...row.common(servers), ...cell.says(servers) };
+        const seen = await bed.pull(row.name(servers), kind, texts);
         expect(seen, `${kind}: ${seen.result}`).toMatchObject(expected(row, cell, verdict, kind));
         const remarks = cell.remark === undefined ? [] : [expect.stringContaining(cell.remark)];
         expect(seen.warnings).toEqual(remarks);
@@ -59,9 +59,9 @@ describeWith(['root', 'openssl'], 'what a source of configuration may decide', (
     it.each(cells.filter(({ verdicts: [pinned] }) => pinned === 'honoured'))(
       'from $source is honoured',
       async (cell) => {
-        const { places } = bed;
-        const texts = { ...row.common(places), ...cell.says(places) };
-        const endpoints = await bed.endpointsOf(`${row.name(places)}:1`, texts);
+        const { servers } = bed;
+        const texts = { ...row.common(servers), ...cell.says(servers) };
+        const endpoints = await bed.endpointsOf(`${row.name(servers)}:1`, texts);
         expect(endpoints.length).toBeGreaterThan(0);
         const judge = (proof: ImageProof) => () => {
           for (const { configuration } of endpoints) assertTransportAllowed(configuration, proof);

@@ -13,7 +13,7 @@ import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 let scratch: Scratch;
-let places: ConfigurationInputs;
+let inputs: ConfigurationInputs;
 
 function file(name: string, text: string | Uint8Array): string {
   writeFileSync(scratch.join(name), text);
@@ -22,7 +22,7 @@ function file(name: string, text: string | Uint8Array): string {
 
 beforeEach(() => {
   scratch = new Scratch('config');
-  places = { program: 'cli', flags: {}, environment: {}, file: undefined, defaultFile: scratch.join('none.toml') };
+  inputs = { program: 'cli', flags: {}, environment: {}, file: undefined, defaultFile: scratch.join('none.toml') };
 });
 
 afterEach(() => scratch[Symbol.dispose]());
@@ -32,13 +32,13 @@ describe('loadConfiguration', () => {
     const defaultFile = file('default.toml', '[log]\nlevel = "trace"\n[store]\nstate = "/from-default-file"');
     const named = file('named.toml', '[log]\nlevel = "debug"\n[store]\ndata = "/from-named"\nstate = "/from-named"');
     const environment = { SEALIFT_LOG_LEVEL: 'warn', SEALIFT_STORE_DATA: '/from-environment' };
-    const all = { ...places, defaultFile, file: named, environment, flags: { 'log.level': 'error' } as const };
+    const all = { ...inputs, defaultFile, file: named, environment, flags: { 'log.level': 'error' } as const };
     const level = (change: Partial<ConfigurationInputs>) => loadConfiguration({ ...all, ...change }).log.level;
     expect(level({})).toEqual({ value: 'error', class: 'measured', origin: 'flag --debug' });
     expect(level({ flags: {} })).toEqual({ value: 'warn', class: 'measured', origin: 'environment SEALIFT_LOG_LEVEL' });
     expect(level({ flags: {}, environment: {} }).origin).toBe(`file ${named}`);
     expect(level({ flags: {}, environment: {}, file: undefined }).origin).toBe(`file ${defaultFile}`);
-    expect(loadConfiguration(places).log.level.origin).toBe('default');
+    expect(loadConfiguration(inputs).log.level.origin).toBe('default');
     const { store } = loadConfiguration(all);
     expect([store.data.value, store.state.value]).toEqual(['/from-environment', '/from-named']);
   });
@@ -47,7 +47,7 @@ describe('loadConfiguration', () => {
     const named = file('named.toml', '[pull]\nauthfile = "/file"');
     const environment = { SEALIFT_PULL_AUTHFILE: '/own', REGISTRY_AUTH_FILE: '/common' };
     const authfile = (change: Partial<ConfigurationInputs>) =>
-      loadConfiguration({ ...places, file: named, environment, ...change }).pull.authfile.value;
+      loadConfiguration({ ...inputs, file: named, environment, ...change }).pull.authfile.value;
     expect(authfile({ flags: { 'pull.authfile': '/flag' } })).toBe('/flag');
     expect(authfile({})).toBe('/own');
     expect(authfile({ environment: { REGISTRY_AUTH_FILE: '/common' } })).toBe('/common');
@@ -58,7 +58,7 @@ describe('loadConfiguration', () => {
     const named = file('named.toml', '[pull]\nregistries_conf = "/file"\nregistries_conf_d = "/d"\ncerts_d = "/c"');
     const environment = { SEALIFT_PULL_REGISTRIES_CONF: '/own', CONTAINERS_REGISTRIES_CONF: 'common' };
     const pullOf = (change: Partial<ConfigurationInputs>) =>
-      loadConfiguration({ ...places, file: named, environment, ...change }).pull;
+      loadConfiguration({ ...inputs, file: named, environment, ...change }).pull;
     const flags = { 'pull.registries_conf': '/flag' };
     expect(pullOf({ flags }).registriesConf).toMatchObject({ value: '/flag', origin: 'flag --registries-conf' });
     expect(pullOf({}).registriesConf.value).toBe('/own');
@@ -70,7 +70,7 @@ describe('loadConfiguration', () => {
 
   describe('takes proxies', () => {
     const proxyOf = (environment: Readonly<Record<string, string>>, change: Partial<ConfigurationInputs> = {}) =>
-      loadConfiguration({ ...places, environment, ...change }).pull.proxy;
+      loadConfiguration({ ...inputs, environment, ...change }).pull.proxy;
     const upper = { HTTPS_PROXY: 'http://s:1', HTTP_PROXY: 'http://p:2', NO_PROXY: 'a,b' };
     const lower = { https_proxy: 'http://t:1', http_proxy: 'http://q:2', no_proxy: 'c' };
     const path = () => file('p.toml', '[pull.proxy]\nhttps = "https://u:pw@f:3"\nhttp = "f"\nno_proxy = "d"');
@@ -135,7 +135,7 @@ describe('loadConfiguration', () => {
       SEALIFT_PULL_LIMITS_MAX_LAYERS: '3',
       SEALIFT_SERVICE_HOST: 'a variable that Kubernetes makes',
     };
-    const { store, pull } = loadConfiguration({ ...places, environment });
+    const { store, pull } = loadConfiguration({ ...inputs, environment });
     expect(store.data.value).toBe('/r/data');
     expect(store.minFreeBytes.value).toBe(12);
     expect(pull.tlsVerify.value).toBe(false);
@@ -155,27 +155,27 @@ describe('loadConfiguration', () => {
     ['SEALIFT_PULL_LIMITS_MAX_LAYERS', '1e3'],
     ['SEALIFT_PULL_LIMITS_MAX_LAYERS', '0'],
   ])('refuses %s=%s and names the variable', async (name, text) => {
-    const load = () => loadConfiguration({ ...places, environment: { [name]: text } });
+    const load = () => loadConfiguration({ ...inputs, environment: { [name]: text } });
     expect((await expectFailure('CONFIG_FILE_INVALID', load)).message).toContain(name);
   });
 
   it('takes a policy from a file named with -c, and refuses one that it finds by itself', async () => {
     const path = file('p.toml', '[pull]\npolicy = "/p.json"');
-    expect(loadConfiguration({ ...places, file: path }).pull.policy.value).toBe('/p.json');
-    await expectFailure('CONFIG_CLASS_REFUSED', () => loadConfiguration({ ...places, defaultFile: path }));
+    expect(loadConfiguration({ ...inputs, file: path }).pull.policy.value).toBe('/p.json');
+    await expectFailure('CONFIG_CLASS_REFUSED', () => loadConfiguration({ ...inputs, defaultFile: path }));
     const insecure = file('i.toml', '[pull]\ninsecure_policy = true');
-    await expectFailure('CONFIG_CLASS_REFUSED', () => loadConfiguration({ ...places, defaultFile: insecure }));
+    await expectFailure('CONFIG_CLASS_REFUSED', () => loadConfiguration({ ...inputs, defaultFile: insecure }));
   });
 
   it.each([
     ['SEALIFT_PULL_POLICY', '/p.json'],
     ['SEALIFT_PULL_INSECURE_POLICY', '1'],
   ])('refuses %s rather than ignore it', async (name, text) => {
-    await expectFailure('CONFIG_CLASS_REFUSED', () => loadConfiguration({ ...places, environment: { [name]: text } }));
+    await expectFailure('CONFIG_CLASS_REFUSED', () => loadConfiguration({ ...inputs, environment: { [name]: text } }));
   });
 
   it('for the daemon, takes the environment as unmeasured and no file by itself', async () => {
-    const daemon = { ...places, program: 'daemon', defaultFile: file('d.toml', '[log]\nlevel = "trace"') } as const;
+    const daemon = { ...inputs, program: 'daemon', defaultFile: file('d.toml', '[log]\nlevel = "trace"') } as const;
     expect(loadConfiguration(daemon).log.level.value).toBe('info');
     const { pull } = loadConfiguration({ ...daemon, environment: { SEALIFT_PULL_TLS_VERIFY: 'false' } });
     expect(pull.tlsVerify).toMatchObject({ value: false, class: 'unmeasured' });
@@ -188,7 +188,7 @@ describe('loadConfiguration', () => {
 
   it('refuses a file given with -c that is absent, and one that is a directory', async () => {
     for (const path of [scratch.join('absent.toml'), scratch.path]) {
-      const error = await expectFailure('CONFIG_FILE_INVALID', () => loadConfiguration({ ...places, file: path }));
+      const error = await expectFailure('CONFIG_FILE_INVALID', () => loadConfiguration({ ...inputs, file: path }));
       expect(error.message).toContain(path);
     }
   });

@@ -9,7 +9,7 @@ import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 let scratch: Scratch;
-let places: DaemonInputs;
+let inputs: DaemonInputs;
 
 function file(name: string, text: string): string {
   writeFileSync(scratch.join(name), text);
@@ -18,7 +18,7 @@ function file(name: string, text: string): string {
 
 beforeEach(() => {
   scratch = new Scratch('daemon-config');
-  places = { file: undefined, environment: {}, kernelCommandLine: '', imagepullerFile: scratch.join('none.toml') };
+  inputs = { file: undefined, environment: {}, kernelCommandLine: '', imagepullerFile: scratch.join('none.toml') };
 });
 
 afterEach(() => scratch[Symbol.dispose]());
@@ -26,7 +26,7 @@ afterEach(() => scratch[Symbol.dispose]());
 describe('loadDaemonConfiguration', () => {
   it('reads both files', () => {
     const configuration = loadDaemonConfiguration({
-      ...places,
+      ...inputs,
       file: file('cdh.toml', '[image]\nauthenticated_registry_credentials_uri = "/a"'),
       imagepullerFile: file('imagepuller.toml', '[registries."ghcr.io"]\nusername = "u"'),
     });
@@ -35,12 +35,12 @@ describe('loadDaemonConfiguration', () => {
   });
 
   it('starts without any file', () => {
-    const { registryOverrides, pullObstacles } = loadDaemonConfiguration(places);
+    const { registryOverrides, pullObstacles } = loadDaemonConfiguration(inputs);
     expect([registryOverrides.size, pullObstacles]).toEqual([0, []]);
   });
 
   it('refuses a file given with -c that is absent or too large', async () => {
-    const load = (path: string) => () => loadDaemonConfiguration({ ...places, file: path });
+    const load = (path: string) => () => loadDaemonConfiguration({ ...inputs, file: path });
     await expectFailure('CONFIG_FILE_INVALID', load(scratch.join('absent.toml')));
     const large = file('large.toml', '#'.repeat(LIMITS.maxConfigurationBytes.default + 1));
     await expectFailure('CONFIG_FILE_INVALID', load(large));

@@ -28,8 +28,8 @@ function load(named: { file?: string; directory?: string } = {}, environment = {
     ...(named.directory === undefined ? {} : { 'pull.registries_conf_d': scratch.join(named.directory) }),
   };
   const source = { class: 'measured', named: true, originOf: () => 'test', values } as const;
-  const places = findRegistries(resolveConfiguration([source]), environment, scratch.join('etc'));
-  return loadRegistries(places, { resources: createResourceLoader(), maxBytes: MAX_BYTES });
+  const files = findRegistries(resolveConfiguration([source]), environment, scratch.join('etc'));
+  return loadRegistries(files, { resources: createResourceLoader(), maxBytes: MAX_BYTES });
 }
 
 const prefixes = async (...parameters: Parameters<typeof load>) =>

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { FOREIGN_TABLES } from '../../../src/config/daemon/schema.ts';
 import { parseSecureMount } from '../../../src/volume/index.ts';
-import { CellBed, type CellPlaces, type CellTexts, IMAGES, type Observation } from '../../support/beds/cell-bed.ts';
+import { CellBed, type CellServers, type CellTexts, IMAGES, type Observation } from '../../support/beds/cell-bed.ts';
 import { DaemonBed } from '../../support/beds/daemon-bed.ts';
 import { PullBed } from '../../support/beds/pull-bed.ts';
 import { file } from '../../support/builders/tar-builder.ts';
@@ -29,9 +29,9 @@ const SIGNATURES = ['image.sigstore_config_uri', 'image.sigstore_config', 'image
 const pulledFrom = (...asked: readonly string[]) => ({ result: 'pulled', asked }) as const;
 const insecure = (host: string) => `[[registry]]\nlocation = "${host}"\ninsecure = true\n`;
 /** By an address that a proxy is used for, and a certificate that need not be right. */
-const distantSecure = ({ secure }: CellPlaces) => secure.replace('127.0.0.1', '0.0.0.0');
-const auths = (host: string, places: CellPlaces) =>
-  places.write('auth.json', JSON.stringify({ auths: { [host]: { username: 'me', password: 'secret' } } }));
+const distantSecure = ({ secure }: CellServers) => secure.replace('127.0.0.1', '0.0.0.0');
+const auths = (host: string, servers: CellServers) =>
+  servers.write('auth.json', JSON.stringify({ auths: { [host]: { username: 'me', password: 'secret' } } }));
 const AS_ME = [`guarded: Basic ${Buffer.from('me:secret').toString('base64')}`];
 
 /** What one pull of an image that is pinned shows. */
@@ -42,7 +42,7 @@ async function pinned(bed: CellBed, name: string, texts: CellTexts): Promise<Obs
 /** A place at the key broker keeps every pull from being served, and says so by the key. */
 async function expectObstacle(bed: CellBed, texts: CellTexts, key: string, code = 'CONFIG_UNSUPPORTED'): Promise<void> {
   for (const kind of IMAGES) {
-    expect(await bed.pull(`${bed.places.own}/app`, kind, texts)).toMatchObject({ result: code, asked: [] });
+    expect(await bed.pull(`${bed.servers.own}/app`, kind, texts)).toMatchObject({ result: code, asked: [] });
   }
   const { pullObstacles } = resolveSample(texts);
   expect(pullObstacles).toMatchObject([{ code, key, hint: expect.any(String) }]);
@@ -59,8 +59,8 @@ const ROWS: readonly Row[] = [
     key: 'image.image_pull_proxy.https_proxy',
     proof: 'https goes through it in a tunnel',
     prove: async (bed) => {
-      const host = distantSecure(bed.places);
-      const toml = `[image.image_pull_proxy]\nhttps_proxy = "${bed.places.proxy}"\n`;
+      const host = distantSecure(bed.servers);
+      const toml = `[image.image_pull_proxy]\nhttps_proxy = "${bed.servers.proxy}"\n`;
       const texts = { conf: insecure(host), toml };
       expect(await bed.pull(`${host}/app`, TAG, texts)).toMatchObject(pulledFrom('own', 'proxy'));
       // Through the tunnel that is open.
@@ -72,7 +72,7 @@ const ROWS: readonly Row[] = [
     key: 'image.image_pull_proxy.http_proxy',
     proof: 'plain http goes through it',
     prove: async (bed) => {
-      const { distant, proxy } = bed.places;
+      const { distant, proxy } = bed.servers;
       const texts = { conf: insecure(distant), toml: `[image.image_pull_proxy]\nhttp_proxy = "${proxy}"\n` };
       for (const kind of IMAGES) {
         expect(await bed.pull(`${distant}/app`, kind, texts)).toMatchObject(pulledFrom('own', 'proxy'));
@@ -83,7 +83,7 @@ const ROWS: readonly Row[] = [
     key: 'image.image_pull_proxy.no_proxy',
     proof: 'what it names is reached directly',
     prove: async (bed) => {
-      const { distant, proxy } = bed.places;
+      const { distant, proxy } = bed.servers;
       const without = (noProxy: string): CellTexts => ({
         conf: insecure(distant),
         toml: `[image.image_pull_proxy]\nhttps_proxy = "${proxy}"\nhttp_proxy = "${proxy}"\nno_proxy = "${noProxy}"\n`,
@@ -96,7 +96,7 @@ const ROWS: readonly Row[] = [
     key: 'image.extra_root_certificates',
     proof: 'who is signed by one of them is trusted, also where an entry has several',
     prove: async (bed) => {
-      const { secure, authority } = bed.places;
+      const { secure, authority } = bed.servers;
       const trusting = (pem: string) => ({ toml: `[image]\nextra_root_certificates = ["""${pem}"""]\n` });
       expect(await pinned(bed, `${secure}/app`, {})).toMatchObject({ result: 'HTTP_UNAVAILABLE', asked: [] });
       const several = `${makeTestCertificates().authority}${authority}`;
@@ -111,7 +111,7 @@ const ROWS: readonly Row[] = [
     key: 'image.registry_config',
     proof: 'its mirror is asked first',
     prove: async (bed) => {
-      const { own, mirror } = bed.places;
+      const { own, mirror } = bed.servers;
       const toml = `[[image.registry_config.registry]]
 location = "${own}"
 insecure = true
@@ -129,7 +129,7 @@ insecure = true
     key: 'image.registry_configuration_uri',
     proof: 'the mirror of its file is asked first; the key broker’s cannot be had',
     prove: async (bed) => {
-      const { own, mirror, write } = bed.places;
+      const { own, mirror, write } = bed.servers;
       const path = write('r.toml', `${insecure(own)}[[registry.mirror]]\nlocation = "${mirror}"\ninsecure = true\n`);
       for (const uri of [path, `file://${path}`]) {
         const toml = `[image]\nregistry_configuration_uri = "${uri}"\n`;
@@ -143,17 +143,17 @@ insecure = true
     key: 'image.authenticated_registry_credentials_uri',
     proof: 'its credentials are sent to the registry that they are for; the key broker’s cannot be had',
     prove: async (bed) => {
-      const { guarded, places } = { ...bed.places, places: bed.places };
+      const { guarded, servers } = { ...bed.servers, servers: bed.servers };
       const asking = (uri: string) => ({
         conf: insecure(guarded),
         toml: `[image]\nauthenticated_registry_credentials_uri = "${uri}"\n`,
       });
-      const path = auths(guarded, places);
+      const path = auths(guarded, servers);
       for (const uri of [path, `file://${path}`]) {
         const seen = await bed.pull(`${guarded}/app`, TAG, asking(uri));
         expect(seen).toMatchObject({ ...pulledFrom('guarded'), authorizations: AS_ME });
       }
-      expect(await pinned(bed, `${guarded}/app`, asking(auths('other.io', places)))).toMatchObject({
+      expect(await pinned(bed, `${guarded}/app`, asking(auths('other.io', servers)))).toMatchObject({
         result: 'REGISTRY_AUTH_REJECTED',
         authorizations: [],
       });
@@ -176,7 +176,7 @@ insecure = true
       );
       const { registry } = daemon.bed;
       const image = daemon.bed.serveImage([[file('a', 'a')]]);
-      const path = auths(registry.host, bed.places);
+      const path = auths(registry.host, bed.servers);
       const say = (more: string) =>
         daemon.configure({
           toml: `[pull]\ntls_verify = false\n[image]\nauthenticated_registry_credentials_uri = "${path}"\n${more}`,
@@ -190,8 +190,8 @@ insecure = true
       const sent = registry.requestsTo(/^\/token/).map(({ headers: { authorization } }) => authorization !== undefined);
       expect(sent.slice(-2)).toEqual([true, false]);
       // Where they are taken nobody asks without them.
-      const { guarded } = bed.places;
-      const toml = `[image]\nauthenticated_registry_credentials_uri = "${auths(guarded, bed.places)}"\nanonymous_fallback_on_unauthorized = true\n`;
+      const { guarded } = bed.servers;
+      const toml = `[image]\nauthenticated_registry_credentials_uri = "${auths(guarded, bed.servers)}"\nanonymous_fallback_on_unauthorized = true\n`;
       const seen = await pinned(bed, `${guarded}/app`, { conf: insecure(guarded), toml });
       expect(seen).toMatchObject({ ...pulledFrom('guarded'), authorizations: AS_ME });
     },
@@ -240,8 +240,8 @@ insecure = true
     key: 'agent.https_proxy',
     proof: 'https goes through it, for images that are pinned',
     prove: async (bed) => {
-      const host = distantSecure(bed.places);
-      const texts = { conf: insecure(host), kernel: `ro agent.https_proxy=${bed.places.proxy}` };
+      const host = distantSecure(bed.servers);
+      const texts = { conf: insecure(host), kernel: `ro agent.https_proxy=${bed.servers.proxy}` };
       await expectForPinnedOnly(bed, `${host}/app`, texts, ['own', 'proxy']);
     },
   },
@@ -249,7 +249,7 @@ insecure = true
     key: 'agent.http_proxy',
     proof: 'plain http goes through it, for images that are pinned',
     prove: async (bed) => {
-      const { distant, proxy } = bed.places;
+      const { distant, proxy } = bed.servers;
       const texts = { conf: insecure(distant), kernel: `agent.http_proxy=${proxy}` };
       await expectForPinnedOnly(bed, `${distant}/app`, texts, ['own', 'proxy']);
     },
@@ -258,7 +258,7 @@ insecure = true
     key: 'agent.no_proxy',
     proof: 'what it names is reached directly, for images that are pinned',
     prove: async (bed) => {
-      const { distant, otherProxy } = bed.places;
+      const { distant, otherProxy } = bed.servers;
       const kernel = `agent.http_proxy=${otherProxy} agent.https_proxy=${otherProxy} agent.no_proxy=x.io,0.0.0.0`;
       await expectForPinnedOnly(bed, `${distant}/app`, { conf: insecure(distant), kernel }, ['own']);
     },
@@ -267,7 +267,7 @@ insecure = true
     key: 'agent.image_registry_auth',
     proof: 'keeps pulls from being served: the host may not pick what is sent',
     prove: async (bed) => {
-      const path = auths(bed.places.guarded, bed.places);
+      const path = auths(bed.servers.guarded, bed.servers);
       for (const uri of [`file://${path}`, 'kbs:///default/c/1']) {
         const texts = { kernel: `agent.image_registry_auth=${uri}` };
         await expectObstacle(bed, texts, 'agent.image_registry_auth', 'CONFIG_CLASS_REFUSED');
@@ -278,7 +278,7 @@ insecure = true
     key: 'agent.image_policy_file',
     proof: 'keeps pulls from being served, where signatures are to be verified: the host may not pick the policy',
     prove: async (bed) => {
-      const { own, write } = bed.places;
+      const { own, write } = bed.servers;
       const path = write('policy.json', '{"default":[{"type":"insecureAcceptAnything"}]}');
       const policy = `agent.image_policy_file=file://${path}`;
       const texts = { pull: '', kernel: `${policy} agent.enable_signature_verification=true` };
@@ -293,7 +293,7 @@ insecure = true
     key: 'agent.enable_signature_verification',
     proof: 'says nothing by itself: policy is measured configuration’s',
     prove: async (bed) => {
-      const { own } = bed.places;
+      const { own } = bed.servers;
       for (const word of ['true', 'false']) {
         const texts = { pull: '', conf: insecure(own), kernel: `agent.enable_signature_verification=${word}` };
         expect(await bed.pull(`${own}/app`, PINNED, texts)).toMatchObject(pulledFrom('own'));
@@ -304,9 +304,9 @@ insecure = true
     key: CREDENTIALS,
     proof: 'its credentials are sent whatever the file says; the key broker’s cannot be had',
     prove: async (bed) => {
-      const { guarded, places } = { ...bed.places, places: bed.places };
-      const toml = `[image]\nauthenticated_registry_credentials_uri = "${auths('other.io', places)}"\n`;
-      const texts = { conf: insecure(guarded), toml, environment: { [CREDENTIALS]: auths(guarded, places) } };
+      const { guarded, servers } = { ...bed.servers, servers: bed.servers };
+      const toml = `[image]\nauthenticated_registry_credentials_uri = "${auths('other.io', servers)}"\n`;
+      const texts = { conf: insecure(guarded), toml, environment: { [CREDENTIALS]: auths(guarded, servers) } };
       expect(await bed.pull(`${guarded}/app`, TAG, texts)).toMatchObject({
         ...pulledFrom('guarded'),
         authorizations: AS_ME,

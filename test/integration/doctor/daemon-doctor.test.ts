@@ -62,8 +62,8 @@ ${more}`,
   }
 
   async function doctor(...images: readonly string[]): Promise<Record<string, Check>> {
-    const place = { settings: {}, configFile: inMemory('cdh.toml'), debug: false, ofDaemon: true } as const;
-    const options = { ...place, images, certDir: undefined };
+    const configured = { settings: {}, configFile: inMemory('cdh.toml'), debug: false, ofDaemon: true } as const;
+    const options = { ...configured, images, certDir: undefined };
     const io = { signal: new AbortController().signal, onProgress: () => undefined };
     const { checks } = await composeTestCli().doctor(options, io);
     return Object.fromEntries(checks.map((check) => [check.name, check]));

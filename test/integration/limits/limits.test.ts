@@ -103,11 +103,11 @@ function longPolicy({ bed }: LimitBed): LimitedPull {
   writeFileSync(policy, JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }));
   writeFileSync(bed.path('registries.conf'), '');
   mkdirSync(bed.path('registries.conf.d'));
-  const places = {
+  const files = {
     'pull.registries_conf': bed.path('registries.conf'),
     'pull.registries_conf_d': bed.path('registries.conf.d'),
   };
-  return { settings: { ...places, 'pull.policy': policy, 'pull.insecure_policy': false } };
+  return { settings: { ...files, 'pull.policy': policy, 'pull.insecure_policy': false } };
 }
 
 function lockedStore(limited: LimitBed): undefined {

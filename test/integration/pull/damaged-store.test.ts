@@ -131,7 +131,7 @@ describeWith(['root', 'getfattr'], 'a store with a file that is not what it was'
   const prune = () => commands.prune({ ...options(), all: true }, io);
 
   /** Where the state keeps it. */
-  function placeOf(document: DocumentKind, { image, index, ownDiffId }: IndexedImage): string {
+  function pathOf(document: DocumentKind, { image, index, ownDiffId }: IndexedImage): string {
     const state = bed.path('store/state');
     const hex = (digest: string) => digest.slice('sha256:'.length);
     const paths: Readonly<Record<DocumentKind, () => string>> = {
@@ -165,7 +165,7 @@ describeWith(['root', 'getfattr'], 'a store with a file that is not what it was'
 
   /** Another whole document of the kind. */
   function otherOf(document: DocumentKind): string {
-    if (document !== 'store.json') return placeOf(document, other);
+    if (document !== 'store.json') return pathOf(document, other);
     const path = bed.path('other-store.json');
     writeFileSync(path, JSON.stringify({ format: 1, bootId: '11111111-2222-3333-4444-555555555555' }));
     return path;
@@ -214,7 +214,7 @@ describeWith(['root', 'getfattr'], 'a store with a file that is not what it was'
   });
 
   it.each(ROWS)('$document, $alteration: $words', async ({ document, alteration, outcome }) => {
-    const path = placeOf(document, wanted);
+    const path = pathOf(document, wanted);
     const elsewhere = bed.path('elsewhere');
     const original = readFileSync(path);
     alterFile(path, alteration, { other: otherOf(document), elsewhere });
@@ -247,14 +247,14 @@ describeWith(['root', 'getfattr'], 'a store with a file that is not what it was'
     });
 
     it.each(alterations(0))('name, %s: the image has none any more, and prune takes both', async (alteration) => {
-      alterFile(placeOf('name', wanted), alteration, { other: otherOf('name'), elsewhere: bed.path('elsewhere') });
+      alterFile(pathOf('name', wanted), alteration, { other: otherOf('name'), elsewhere: bed.path('elsewhere') });
       expect(await listed()).toContainEqual([wanted.image.digest, 0]);
       expect((await commands.prune({ ...options(), all: false }, io)).images).toEqual([wanted.image.digest]);
       expect(readdirSync(bed.path('store/state/names'))).toHaveLength(1);
     });
 
     it.each(alterations(1))('image record, %s: the image is unknown, and prune takes its parts', async (alteration) => {
-      const path = placeOf('image record', wanted);
+      const path = pathOf('image record', wanted);
       alterFile(path, alteration, { other: otherOf('image record'), elsewhere: bed.path('elsewhere') });
       expect((await listed()).map(([digest]) => digest)).toEqual([other.image.digest]);
       const { layers } = await commands.prune({ ...options(), all: false }, io);
@@ -328,7 +328,7 @@ describeWith(['root', 'getfattr'], 'a store with a file that is not what it was'
     await pull(wanted, 'bundle');
     const mounts = readdirSync(bed.path('store/state/mounts'));
     writeFileSync(bed.path('bundle/rootfs/written'), 'by the container');
-    alterFile(placeOf('store.json', wanted), 'other document', { other: otherOf('store.json'), elsewhere: '' });
+    alterFile(pathOf('store.json', wanted), 'other document', { other: otherOf('store.json'), elsewhere: '' });
     await prune();
     expect(readdirSync(bed.path('store/state/mounts'))).toEqual(mounts);
     expect(readFileSync(bed.path('bundle/rootfs/written')).toString()).toBe('by the container');

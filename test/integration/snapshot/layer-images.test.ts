@@ -56,7 +56,7 @@ async function end(peer: ChildProcess): Promise<void> {
 }
 
 const mountsDir = () => scratch.join('mounts');
-const place = (...parts: string[]) => scratch.join('mounts', ...parts);
+const mountPoint = (...parts: string[]) => scratch.join('mounts', ...parts);
 
 function image(name: string, ...members: TarMember[]): string {
   return makeImageLayer(scratch.join('layers', name), members.length > 0 ? members : [file('who', name)]).path;
@@ -107,7 +107,7 @@ describeWith(NEEDS, 'mountLayerImages', () => {
       whiteout('gone'),
     );
     const { directory } = mount(path);
-    expect(directory).toBe(place('key'));
+    expect(directory).toBe(mountPoint('key'));
     expect(readdirSync(directory).sort()).toEqual(['bin', 'gone']);
     expect(readFileSync(`${directory}/bin/su`, 'utf8')).toBe('su');
     expect(statSync(`${directory}/bin/su`)).toMatchObject({ mode: 0o104755, uid: 3 });
@@ -122,7 +122,7 @@ describeWith(NEEDS, 'mountLayerImages', () => {
     const line =
       readFileSync('/proc/mounts', 'latin1')
         .split('\n')
-        .find((each) => each.includes(` ${place('key')} `)) ?? '';
+        .find((each) => each.includes(` ${mountPoint('key')} `)) ?? '';
     expect(line).toMatch(/ erofs ro,/);
     expect(line).not.toMatch(/nosuid|nodev|noexec/);
   });
@@ -131,7 +131,7 @@ describeWith(NEEDS, 'mountLayerImages', () => {
     const path = image('a');
     const first = mount(path);
     for (let round = 1; round < 20; round += 1) expect(mount(path)).toEqual(first);
-    expect(mountsBelow(scratch.path)).toEqual([place('key')]);
+    expect(mountsBelow(scratch.path)).toEqual([mountPoint('key')]);
     expect(loopsBelow(scratch.path).size).toBe(1);
   });
 
@@ -152,7 +152,12 @@ describeWith(NEEDS, 'mountLayerImages', () => {
       key: `k${index}` as LayerKey,
     }));
     const mounted = mountLayerImages({ mountsDir: mountsDir(), images: [...images, ...images.slice(0, 1)] });
-    expect(mounted.map(({ directory }) => directory)).toEqual([place('k0'), place('k1'), place('k2'), place('k0')]);
+    expect(mounted.map(({ directory }) => directory)).toEqual([
+      mountPoint('k0'),
+      mountPoint('k1'),
+      mountPoint('k2'),
+      mountPoint('k0'),
+    ]);
     expect(mounted.map(({ directory }) => readFileSync(`${directory}/who`, 'utf8'))).toEqual(['a', 'b', 'a', 'a']);
     expect(loopsBelow(scratch.path).size).toBe(2);
     expect(mountsBelow(scratch.path)).toHaveLength(3);
@@ -171,10 +176,10 @@ describeWith(NEEDS, 'mountLayerImages', () => {
   it('covers the mount of an older file with the same key, and unmounts both', () => {
     const path = image('a', file('who', 'old'));
     mount(path);
-    const held = openSync(place('key', 'who'), 'r');
+    const held = openSync(mountPoint('key', 'who'), 'r');
     renameSync(image('b', file('who', 'new')), path);
     mount(path);
-    expect(readFileSync(place('key', 'who'), 'utf8')).toBe('new');
+    expect(readFileSync(mountPoint('key', 'who'), 'utf8')).toBe('new');
     expect(readFileSync(held, 'utf8')).toBe('old');
     closeSync(held);
     expect(loopsBelow(scratch.path).size).toBe(2);
@@ -193,7 +198,7 @@ describeWith(NEEDS, 'mountLayerImages', () => {
     const error = await expectFailure('SNAPSHOT_MOUNT_FAILED', () => mount(path));
     expect(error.message).toMatch(message);
     nothingIsLeft();
-    expect(existsSync(place('key'))).toBe(false);
+    expect(existsSync(mountPoint('key'))).toBe(false);
   });
 
   it('refuses an image that is shorter than its record says', async () => {
@@ -219,7 +224,7 @@ describeWith(NEEDS, 'unmounting layer images', () => {
   it('leaves what somebody works in, and says so', async () => {
     mount(image('a'));
     mount(image('b'), 'other');
-    const busy = openSync(place('key', 'who'), 'r');
+    const busy = openSync(mountPoint('key', 'who'), 'r');
     try {
       const unmount = () => unmountLayerImage({ mountsDir: mountsDir(), key: 'key' });
       const error = await expectFailure('SNAPSHOT_MOUNT_FAILED', unmount);
@@ -233,10 +238,10 @@ describeWith(NEEDS, 'unmounting layer images', () => {
   });
 
   it('leaves other mounts alone', () => {
-    mkdirSync(place('key'), { recursive: true });
-    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', place('key')]);
+    mkdirSync(mountPoint('key'), { recursive: true });
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', mountPoint('key')]);
     expect(sweep('key')).toEqual({ unmounted: [], busy: ['key'] });
-    expect(mountsBelow(scratch.path)).toEqual([place('key')]);
+    expect(mountsBelow(scratch.path)).toEqual([mountPoint('key')]);
   });
 
   it(`leaves mounts, devices and descriptors as they were after ${ROUNDS} rounds`, () => {
@@ -256,7 +261,7 @@ describeWith(NEEDS, 'layer images of several processes', () => {
     const path = image('a');
     const keys = Array.from({ length: 10 }, (_, index) => `key-${index}`);
     await Promise.all([startPeer('mount', path, keys), startPeer('mount', path, keys)]);
-    expect(mountsBelow(scratch.path).sort()).toEqual(keys.map((key) => place(key)).sort());
+    expect(mountsBelow(scratch.path).sort()).toEqual(keys.map((key) => mountPoint(key)).sort());
     expect(loopsBelow(scratch.path).size).toBe(1);
   });
 
@@ -278,16 +283,16 @@ describeWith(NEEDS, 'layer images of several processes', () => {
   it('are found by the next process, and go with its sweep, when theirs is killed after the mount', async () => {
     const path = image('a');
     await end(await startPeer('mount', path, ['key']));
-    expect(mountsBelow(scratch.path)).toEqual([place('key')]);
+    expect(mountsBelow(scratch.path)).toEqual([mountPoint('key')]);
     mount(path);
-    expect(mountsBelow(scratch.path)).toEqual([place('key')]);
+    expect(mountsBelow(scratch.path)).toEqual([mountPoint('key')]);
     expect(loopsBelow(scratch.path).size).toBe(1);
     sweep('key');
     nothingIsLeft();
   });
 
   it('leave at most an empty directory, which the next sweep takes', () => {
-    mkdirSync(place('key'), { recursive: true });
+    mkdirSync(mountPoint('key'), { recursive: true });
     expect(sweep('key')).toEqual({ unmounted: [], busy: [] });
     expect(readdirSync(mountsDir())).toEqual([]);
   });

@@ -269,9 +269,9 @@ describe('a symlink in the place of a directory', () => {
     'lock',
   ];
   const DATA = ['layers', 'staging', 'uppers', 'trash'];
-  const PLACES = [...STATE.map((name) => `state/${name}`), ...DATA.map((name) => `data/${name}`)];
+  const PATHS = [...STATE.map((name) => `state/${name}`), ...DATA.map((name) => `data/${name}`)];
 
-  it.each(PLACES)('%s: is refused, and nothing is written elsewhere', async (name) => {
+  it.each(PATHS)('%s: is refused, and nothing is written elsewhere', async (name) => {
     await store.close();
     const elsewhere = scratch.join('elsewhere');
     renameSync(scratch.join(name), elsewhere);

@@ -79,10 +79,10 @@ function digestsOf(fd: number): ReadonlyMap<string, number> {
 }
 
 function locate(image: string): Record<string, number[]> {
-  const places = withFile(image, digestsOf, () => new Map<string, number>());
+  const blockOf = withFile(image, digestsOf, () => new Map<string, number>());
   const entries = Object.entries(known).map(([name, digests]) => [
     name,
-    digests.map((digest) => places.get(digest) ?? -1),
+    digests.map((digest) => blockOf.get(digest) ?? -1),
   ]);
   return Object.fromEntries(entries);
 }

@@ -26,7 +26,7 @@ const REGISTRIES: Readonly<Record<'own' | 'mirror' | 'elsewhere' | 'guarded' | '
 type RegistryName = keyof typeof REGISTRIES;
 
 /** Where a pull may go, as `HOST:PORT`, proxies as URLs; each counts what it is asked. */
-export interface CellPlaces extends Readonly<Record<RegistryName, string>> {
+export interface CellServers extends Readonly<Record<RegistryName, string>> {
   /** `own` by an address that a proxy is used for: 127.0.0.1 never has one. */
   readonly distant: string;
   /** `own` behind TLS, and one that wants a password; nobody but `authority` vouches for either. */
@@ -69,7 +69,7 @@ interface CellParts {
 
 /** One daemon whose configuration changes from pull to pull, with a registry and all the ways that lead to it. */
 export class CellBed implements AsyncDisposable {
-  readonly places: CellPlaces;
+  readonly servers: CellServers;
   readonly #parts: CellParts;
   #pulls = 0;
   #files = 0;
@@ -78,7 +78,7 @@ export class CellBed implements AsyncDisposable {
     this.#parts = parts;
     const { registries, proxies, fronts, authority } = parts;
     const hostOf = (name: RegistryName) => registries[name].registry.host;
-    this.places = {
+    this.servers = {
       ...{ own: hostOf('own'), mirror: hostOf('mirror'), elsewhere: hostOf('elsewhere') },
       ...{ guarded: hostOf('guarded'), tokens: hostOf('tokens') },
       ...{ distant: hostOf('own').replace('127.0.0.1', '0.0.0.0'), authority },

@@ -10,7 +10,7 @@ export const BLOCK_BYTES = 4096;
 export type BlockStates = ReadonlyMap<string, string>;
 
 /** Block `block` of file `name` lies at block `imageBlock` of an image. */
-export interface ImagePlace {
+export interface ImageLocation {
   readonly name: string;
   readonly block: number;
   readonly imageBlock: number;
@@ -41,9 +41,9 @@ export class KnownBlocks {
   }
 
   /** Those that are in the image and can be read there. */
-  async locate(image: string): Promise<readonly ImagePlace[]> {
-    const places = await this.#ask<Record<string, number[]>>({ act: 'locate', image });
-    return Object.entries(places).flatMap(([name, blocks]) =>
+  async locate(image: string): Promise<readonly ImageLocation[]> {
+    const blocksOf = await this.#ask<Record<string, number[]>>({ act: 'locate', image });
+    return Object.entries(blocksOf).flatMap(([name, blocks]) =>
       blocks.flatMap((imageBlock, block) => (imageBlock === -1 ? [] : [{ name, block, imageBlock }])),
     );
   }

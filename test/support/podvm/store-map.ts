@@ -14,7 +14,7 @@ interface FileExtent {
 }
 
 /** Of a block of the store: where its bytes lie on the host's disk, and where the tag that vouches for them. */
-export interface HostPlace {
+export interface HostLocation {
   readonly offset: number;
   readonly tag: Extent;
 }
@@ -54,7 +54,7 @@ export class StoreMap {
   }
 
   /** `path` counts from the root of the file system. Answers where the host has a block of the file. */
-  async filePlaces(path: string): Promise<(block: number) => HostPlace> {
+  async locateFile(path: string): Promise<(block: number) => HostLocation> {
     // The file may have been written a moment ago.
     await this.#vm.mustRun(['sync']);
     const dump = await this.#vm.mustRun(['debugfs', '-R', `dump_extents -l ${path}`, `/dev/mapper/${this.#mapping}`]);
@@ -62,7 +62,7 @@ export class StoreMap {
     return (block) => {
       const extent = extents.find(({ logical, length }) => block >= logical && block < logical + length);
       if (extent === undefined) throw new Error(`${path} has no block ${block}:\n${dump}`);
-      return this.#hostPlace(extent.physical + block - extent.logical);
+      return this.#locateBlock(extent.physical + block - extent.logical);
     };
   }
 
@@ -70,7 +70,7 @@ export class StoreMap {
    * Areas of so many sectors, each behind the tags of its blocks. In
    * https://github.com/torvalds/linux/blob/v6.12/drivers/md/dm-integrity.c: get_metadata_sector_and_offset, get_data_sector
    */
-  #hostPlace(block: number): HostPlace {
+  #locateBlock(block: number): HostLocation {
     const { tagBytes, journalSectors, interleaveSectors } = this.#table;
     const blocksInArea = interleaveSectors / SECTORS_PER_BLOCK;
     const tagRunBytes = Math.ceil((tagBytes * blocksInArea) / BLOCK_BYTES) * BLOCK_BYTES;

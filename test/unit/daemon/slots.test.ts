@@ -3,7 +3,7 @@ import { Slots } from '../../../src/daemon/slots.ts';
 
 const NEVER = new AbortController().signal;
 
-async function turn(): Promise<void> {
+async function settle(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
@@ -17,12 +17,12 @@ describe('Slots', () => {
       return release;
     };
     const entering = ['a', 'b', 'c', 'd'].map(enter);
-    await turn();
+    await settle();
     expect(order).toEqual(['a', 'b']);
     const releaseB = await entering[1];
     releaseB?.();
     releaseB?.();
-    await turn();
+    await settle();
     expect(order).toEqual(['a', 'b', 'c']);
   });
 
@@ -33,7 +33,7 @@ describe('Slots', () => {
     void slots.take(NEVER).then(() => order.push('waited'));
     release();
     void slots.take(NEVER).then(() => order.push('came'));
-    await turn();
+    await settle();
     expect(order).toEqual(['waited']);
   });
 

@@ -3,7 +3,7 @@ import { EARLIEST_MS } from '../../../src/doctor/judge-clock.ts';
 import { judgeFindings } from '../../../src/doctor/judge-findings.ts';
 import type { Check, Findings } from '../../../src/doctor/types.ts';
 import { HEALTHY_DAEMON } from './daemon-sample.ts';
-import { HEALTHY, MIB, place } from './sample.ts';
+import { facts, HEALTHY, MIB } from './sample.ts';
 
 const { resources } = HEALTHY;
 const TMPFS = 0x01021994;
@@ -53,17 +53,17 @@ describe('judgeFindings', () => {
     ['erofs', 'warn', { layerFormats: { loop: 'usable', erofs: BROKEN, directIo: false } }],
     ['direct-io', 'warn', { layerFormats: { loop: 'usable', erofs: 'usable', directIo: false } }],
     ['layer-format', 'fail', { choice: { refused: 'the kernel says no' } }],
-    ['user-xattrs', 'warn', { data: place('/data', { userXattrs: BROKEN }) }],
-    ['trusted-xattrs', 'fail', { data: place('/data', { trustedXattrs: BROKEN }) }],
-    ['data-space', 'warn', { data: place('/data', { freeBytes: 64 * MIB - 1 }) }],
-    ['data-space', 'warn', { data: place('/data', { sizeBytes: 80 * MIB, freeBytes: 10 * MIB - 1 }) }],
-    ['data-space', 'fail', { data: place('/data', { writable: BROKEN }) }],
-    ['state-space', 'warn', { state: place('/state', { freeBytes: MIB }) }],
-    ['state-space', 'fail', { state: place('/state', { writable: BROKEN }) }],
-    ['data-inodes', 'warn', { data: place('/data', { freeInodes: 100 }) }],
-    ['data-memory', 'warn', { data: place('/data', { fileSystem: TMPFS, freeBytes: 4096 * MIB }) }],
-    ['overlay-upper', 'fail', { data: place('/data', { fileSystem: OVERLAY }) }],
-    ['overlay-upper', 'fail', { data: place('/data', { fileSystem: SMB_AS_SIGNED }) }],
+    ['user-xattrs', 'warn', { data: facts('/data', { userXattrs: BROKEN }) }],
+    ['trusted-xattrs', 'fail', { data: facts('/data', { trustedXattrs: BROKEN }) }],
+    ['data-space', 'warn', { data: facts('/data', { freeBytes: 64 * MIB - 1 }) }],
+    ['data-space', 'warn', { data: facts('/data', { sizeBytes: 80 * MIB, freeBytes: 10 * MIB - 1 }) }],
+    ['data-space', 'fail', { data: facts('/data', { writable: BROKEN }) }],
+    ['state-space', 'warn', { state: facts('/state', { freeBytes: MIB }) }],
+    ['state-space', 'fail', { state: facts('/state', { writable: BROKEN }) }],
+    ['data-inodes', 'warn', { data: facts('/data', { freeInodes: 100 }) }],
+    ['data-memory', 'warn', { data: facts('/data', { fileSystem: TMPFS, freeBytes: 4096 * MIB }) }],
+    ['overlay-upper', 'fail', { data: facts('/data', { fileSystem: OVERLAY }) }],
+    ['overlay-upper', 'fail', { data: facts('/data', { fileSystem: SMB_AS_SIGNED }) }],
     ['memory', 'warn', { resources: { ...resources, availableMemoryBytes: 100 * MIB } }],
     ['memory', 'warn', { resources: { ...resources, memoryLimitBytes: 149 * MIB } }],
     ['open-files', 'warn', { resources: { ...resources, openFiles: 1_023 } }],
@@ -81,9 +81,9 @@ describe('judgeFindings', () => {
     ['open-files', { resources: { ...resources, openFiles: undefined } }, 'any number of files'],
     ['threads', { resources: { ...resources, threadsLeft: undefined } }, 'nothing bounds them'],
     ['loop-nodes', { resources: { ...resources, loops: { used: 4, nodes: 256, isManaged: false } } }, '252 of 256'],
-    ['data-space', { data: place('/data', { sizeBytes: 80 * MIB, freeBytes: 10 * MIB }) }, '10 MiB free'],
-    ['data-inodes', { data: place('/data', { freeInodes: undefined }) }, 'made as they are needed'],
-    ['data-memory', { data: place('/data', { fileSystem: TMPFS }) }, '1024 MiB may still go there, 2048 MiB'],
+    ['data-space', { data: facts('/data', { sizeBytes: 80 * MIB, freeBytes: 10 * MIB }) }, '10 MiB free'],
+    ['data-inodes', { data: facts('/data', { freeInodes: undefined }) }, 'made as they are needed'],
+    ['data-memory', { data: facts('/data', { fileSystem: TMPFS }) }, '1024 MiB may still go there, 2048 MiB'],
     ['data-memory', {}, 'takes no memory'],
     ['clock', { clock: { nowMs: EARLIEST_MS, isSynchronized: false } }, 'the clock is the host’s'],
     ['clock', { clock: { nowMs: EARLIEST_MS, isSynchronized: undefined } }, 'Z; in a guest'],

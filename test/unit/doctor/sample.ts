@@ -4,7 +4,7 @@ import type { Findings, PlaceFacts } from '../../../src/doctor/types.ts';
 export const MIB = 1024 * 1024;
 const EXT4 = 0xef53;
 
-export function place(path: string, change: Partial<PlaceFacts> = {}): PlaceFacts {
+export function facts(path: string, change: Partial<PlaceFacts> = {}): PlaceFacts {
   const usable = { writable: 'usable', userXattrs: 'usable', trustedXattrs: 'usable' } as const;
   const room = { freeBytes: 1024 * MIB, sizeBytes: 2048 * MIB, freeInodes: 1_000_000, fileSystem: EXT4 };
   return { path, examined: path, ...room, ...usable, ...change };
@@ -26,8 +26,8 @@ export const HEALTHY: Findings = {
   isRoot: true,
   minFreeBytes: 64 * MIB,
   machine: { systemCalls: 'usable', overlay: 'usable', appendedLowers: 'usable' },
-  data: place('/data'),
-  state: place('/state'),
+  data: facts('/data'),
+  state: facts('/state'),
   layerFormats: { loop: 'usable', erofs: 'usable', directIo: true },
   choice: { format: 'erofs', reason: 'because' },
   inflatesSynchronously: true,

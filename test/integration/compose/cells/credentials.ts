@@ -10,22 +10,22 @@ export const CREDENTIALS: readonly Row[] = [
     cells: [
       {
         source: 'pull.authfile',
-        says: (places) => ({ pull: `insecure_policy = true\nauthfile = "${auths(places.guarded, places)}"` }),
+        says: (servers) => ({ pull: `insecure_policy = true\nauthfile = "${auths(servers.guarded, servers)}"` }),
         verdicts: HONOURED,
       },
       {
         source: 'image.authenticated_registry_credentials_uri',
-        says: (places) => {
-          const uri = `file://${auths(places.guarded, places)}`;
+        says: (servers) => {
+          const uri = `file://${auths(servers.guarded, servers)}`;
           return { toml: `[image]\nauthenticated_registry_credentials_uri = "${uri}"` };
         },
         verdicts: HONOURED,
       },
       {
         source: 'the variable of confidential-data-hub, which its unit sets',
-        says: (places) => ({
+        says: (servers) => ({
           environment: {
-            CDH_DEFAULT_IMAGE_AUTHENTICATED_REGISTRY_CREDENTIALS: `file://${auths(places.guarded, places)}`,
+            CDH_DEFAULT_IMAGE_AUTHENTICATED_REGISTRY_CREDENTIALS: `file://${auths(servers.guarded, servers)}`,
           },
         }),
         verdicts: HONOURED,
@@ -40,18 +40,18 @@ export const CREDENTIALS: readonly Row[] = [
       },
       {
         source: 'the environment',
-        says: (places) => ({ environment: { SEALIFT_PULL_AUTHFILE: auths(places.guarded, places) } }),
+        says: (servers) => ({ environment: { SEALIFT_PULL_AUTHFILE: auths(servers.guarded, servers) } }),
         verdicts: REFUSED,
       },
       {
         source: 'the environment, in the words of other tools',
-        says: (places) => ({ environment: { REGISTRY_AUTH_FILE: auths(places.guarded, places) } }),
+        says: (servers) => ({ environment: { REGISTRY_AUTH_FILE: auths(servers.guarded, servers) } }),
         verdicts: IGNORED,
         remark: 'REGISTRY_AUTH_FILE: ignored',
       },
       {
         source: 'the kernel command line',
-        says: (places) => ({ kernel: `agent.image_registry_auth=file://${auths(places.guarded, places)}` }),
+        says: (servers) => ({ kernel: `agent.image_registry_auth=file://${auths(servers.guarded, servers)}` }),
         verdicts: REFUSED,
       },
       {
@@ -63,9 +63,9 @@ export const CREDENTIALS: readonly Row[] = [
       },
       {
         source: 'a file in the home directory',
-        says: (places) => {
-          const text = JSON.stringify({ auths: { [places.guarded]: { username: 'me', password: 'secret' } } });
-          return homeWith(places, '.config/containers/auth.json', text);
+        says: (servers) => {
+          const text = JSON.stringify({ auths: { [servers.guarded]: { username: 'me', password: 'secret' } } });
+          return homeWith(servers, '.config/containers/auth.json', text);
         },
         verdicts: IGNORED,
       },
@@ -96,10 +96,10 @@ export const CREDENTIALS: readonly Row[] = [
   {
     what: 'measured credentials on a way that the host has chosen',
     name: ({ secureGuarded }) => `${secureGuarded}/app`,
-    common: (places) => ({
+    common: (servers) => ({
       pull: `insecure_policy = true
-authfile = "${auths(places.secureGuarded, places)}"
-extra_root_certificates = [${pem(places.authority)}]`,
+authfile = "${auths(servers.secureGuarded, servers)}"
+extra_root_certificates = [${pem(servers.authority)}]`,
     }),
     // The host's word counts where the owner has said nothing of it.
     effect: { result: 'CONFIG_CLASS_REFUSED', asked: [], authorizations: [] },

@@ -1,4 +1,4 @@
-import type { CellPlaces } from '../../../support/beds/cell-bed.ts';
+import type { CellServers } from '../../../support/beds/cell-bed.ts';
 import {
   HONOURED,
   homeWith,
@@ -13,8 +13,8 @@ import {
 } from './cell.ts';
 
 /** What registries.conf says in a way that only its owner may; the cells are the same for each of them. */
-function registriesRow(what: string, effect: Seen, lines: (places: CellPlaces) => string): Row {
-  const whole = (places: CellPlaces) => `${registry(places.own, lines(places))}\ninsecure = true`;
+function registriesRow(what: string, effect: Seen, lines: (servers: CellServers) => string): Row {
+  const whole = (servers: CellServers) => `${registry(servers.own, lines(servers))}\ninsecure = true`;
   return {
     what,
     name: ({ own }) => `${own}/app`,
@@ -22,53 +22,53 @@ function registriesRow(what: string, effect: Seen, lines: (places: CellPlaces) =
     effect,
     absence: { ...PULLED, asked: ['own'] },
     cells: [
-      { source: 'pull.registries_conf', says: (places) => ({ conf: whole(places) }), verdicts: HONOURED },
+      { source: 'pull.registries_conf', says: (servers) => ({ conf: whole(servers) }), verdicts: HONOURED },
       {
         source: 'pull.registries_conf_d',
-        says: (places) => {
-          const path = places.write('conf.d/50.conf', whole(places)).replace(/\/50.conf$/, '');
+        says: (servers) => {
+          const path = servers.write('conf.d/50.conf', whole(servers)).replace(/\/50.conf$/, '');
           return { pull: `insecure_policy = true\nregistries_conf_d = "${path}"` };
         },
         verdicts: HONOURED,
       },
       {
         source: 'image.registry_config',
-        says: (places) => ({ conf: undefined, toml: inline(places.own, lines(places)) }),
+        says: (servers) => ({ conf: undefined, toml: inline(servers.own, lines(servers)) }),
         verdicts: HONOURED,
       },
       {
         source: 'image.registry_configuration_uri',
-        says: (places) => ({
+        says: (servers) => ({
           conf: undefined,
-          toml: `[image]\nregistry_configuration_uri = "file://${places.write('r.toml', whole(places))}"`,
+          toml: `[image]\nregistry_configuration_uri = "file://${servers.write('r.toml', whole(servers))}"`,
         }),
         verdicts: HONOURED,
       },
       {
         source: 'the environment',
-        says: (places) => ({ environment: { SEALIFT_PULL_REGISTRIES_CONF: places.write('r.conf', whole(places)) } }),
+        says: (servers) => ({ environment: { SEALIFT_PULL_REGISTRIES_CONF: servers.write('r.conf', whole(servers)) } }),
         verdicts: REFUSED,
       },
       {
         source: 'the environment, in the words of other tools',
-        says: (places) => ({ environment: { CONTAINERS_REGISTRIES_CONF: places.write('r.conf', whole(places)) } }),
+        says: (servers) => ({ environment: { CONTAINERS_REGISTRIES_CONF: servers.write('r.conf', whole(servers)) } }),
         verdicts: IGNORED,
         remark: 'CONTAINERS_REGISTRIES_CONF: ignored',
       },
       {
         source: 'a file in the home directory',
-        says: (places) => homeWith(places, '.config/containers/registries.conf', whole(places)),
+        says: (servers) => homeWith(servers, '.config/containers/registries.conf', whole(servers)),
         verdicts: IGNORED,
       },
       {
         source: 'imagepuller.toml, for the registry',
-        says: (places) => ({ imagepuller: `[registries."${places.own}"]\n${lines(places).split('\n')[0]}` }),
+        says: (servers) => ({ imagepuller: `[registries."${servers.own}"]\n${lines(servers).split('\n')[0]}` }),
         verdicts: IGNORED,
         remark: 'unknown setting, ignored',
       },
       {
         source: 'imagepuller.toml, as in registries.conf',
-        says: (places) => ({ imagepuller: whole(places) }),
+        says: (servers) => ({ imagepuller: whole(servers) }),
         verdicts: IGNORED,
         remark: 'registry: unknown setting, ignored',
       },

@@ -49,7 +49,7 @@ export const POLICIES: readonly Row[] = [
       },
       {
         source: 'a file in the home directory',
-        says: (places) => homeWith(places, '.config/containers/policy.json', REJECT),
+        says: (servers) => homeWith(servers, '.config/containers/policy.json', REJECT),
         verdicts: IGNORED,
       },
     ],
@@ -88,7 +88,7 @@ export const POLICIES: readonly Row[] = [
       },
       {
         source: 'a file in the home directory',
-        says: (places) => homeWith(places, '.config/containers/policy.json', ACCEPT),
+        says: (servers) => homeWith(servers, '.config/containers/policy.json', ACCEPT),
         verdicts: IGNORED,
       },
     ],

@@ -60,7 +60,7 @@ export const WAYS: readonly Row[] = [
       },
       {
         source: 'a folder in the home directory',
-        says: (places) => homeWith(places, `.config/containers/certs.d/${places.secure}/ca.crt`, places.authority),
+        says: (servers) => homeWith(servers, `.config/containers/certs.d/${servers.secure}/ca.crt`, servers.authority),
         verdicts: IGNORED,
       },
     ],
@@ -126,9 +126,9 @@ export const WAYS: readonly Row[] = [
       },
       {
         source: 'a file in the home directory',
-        says: (places) => {
-          const conf = `${insecure(places.own)}\n[[registry.mirror]]\nlocation = "${places.mirror}"\ninsecure = true`;
-          return homeWith(places, '.config/containers/registries.conf', conf);
+        says: (servers) => {
+          const conf = `${insecure(servers.own)}\n[[registry.mirror]]\nlocation = "${servers.mirror}"\ninsecure = true`;
+          return homeWith(servers, '.config/containers/registries.conf', conf);
         },
         verdicts: IGNORED,
       },
