@@ -1,5 +1,6 @@
 import { beforeAll, expect, it } from 'vitest';
-import type { VolumeRequest, VolumeSettings } from '../../src/volume/index.ts';
+import type { VolumeSettings } from '../../src/volume/index.ts';
+import type { VolumeRequest } from '../../src/volume/types.ts';
 import { describeWith } from '../support/machine/needs.ts';
 import { expectFailure } from '../support/matchers.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';

@@ -4,13 +4,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { type CallOptions, createRun } from '../../../src/operations/index.ts';
 import type { Command, CommandEnd } from '../../../src/platform/index.ts';
-import {
-  openVolume,
-  readVolumeStatus,
-  type VolumeOperations,
-  type VolumeRequest,
-  type VolumeSettings,
-} from '../../../src/volume/index.ts';
+import { openVolume, readVolumeStatus, type VolumeOperations, type VolumeSettings } from '../../../src/volume/index.ts';
+import type { VolumeRequest } from '../../../src/volume/types.ts';
 import { memoryFolder } from '../../support/machine/memory-folder.ts';
 import { expectFailure } from '../../support/matchers.ts';
 

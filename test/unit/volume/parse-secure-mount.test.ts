@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { parseSecureMount, type SecureMountRequest } from '../../../src/volume/index.ts';
+import { parseSecureMount } from '../../../src/volume/index.ts';
+import type { SecureMountRequest } from '../../../src/volume/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const ROOTS = ['/run/kata-containers/image', '/run/other'];
 
-/** As the kata agent sends it (cdh_handler_trusted_storage). */
+/** A request as the kata agent sends it (cdh_handler_trusted_storage). */
 const OPTIONS = {
   deviceId: '254:16',
   sourceType: 'empty',
@@ -38,7 +39,7 @@ const READY = {
 };
 
 describe('parseSecureMount', () => {
-  it('takes what the kata agent sends', () => {
+  it('accepts the request of the kata agent', () => {
     expect(parseSecureMount(request({}), ROOTS)).toEqual(READY);
   });
 
@@ -47,18 +48,18 @@ describe('parseSecureMount', () => {
     { what: 'with other mkfsOpts', options: { mkfsOpts: '-O journal_dev; rm -rf /' } },
     { what: 'without dataIntegrity', options: { dataIntegrity: undefined } },
     { what: 'with dataIntegrity=false', options: { dataIntegrity: 'false' } },
-  ])('asks for the same volume $what', ({ options }) => {
+  ])('requests the same volume $what', ({ options }) => {
     expect(parseSecureMount(request(options), ROOTS)).toEqual(READY);
   });
 
-  it('takes a path below /dev, and the numbers where both are given', () => {
+  it('accepts a path below /dev, and uses the numbers if both are given', () => {
     const path = '/dev/disk/by-id/virtio-image_store';
     const byPath = parseSecureMount(request({ deviceId: undefined, devicePath: path }), ROOTS);
     expect(byPath.source).toEqual({ kind: 'devicePath', path });
     expect(parseSecureMount(request({ devicePath: path }), ROOTS)).toEqual(READY);
   });
 
-  it('takes a directory below a root', () => {
+  it('accepts a directory below a root', () => {
     const { mountPoint } = parseSecureMount(request({}, { mountPoint: '/run/other/a/b' }), ROOTS);
     expect(mountPoint).toBe('/run/other/a/b');
   });
@@ -102,7 +103,7 @@ describe('parseSecureMount', () => {
     { what: 'a mount point that climbs', changes: { mountPoint: '/run/other/../../etc' } },
     { what: 'a mount point with a NUL', changes: { mountPoint: '/run/other/a\0b' } },
     { what: 'an empty name in the mount point', changes: { mountPoint: '/run/other//a' } },
-  ])('calls $what malformed', async ({ options = {}, changes = {} }) => {
+  ])('refuses $what as malformed', async ({ options = {}, changes = {} }) => {
     await expectFailure('VOLUME_REQUEST_INVALID', () => parseSecureMount(request(options, changes), ROOTS));
   });
 });
