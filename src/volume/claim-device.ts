@@ -66,30 +66,30 @@ function findDevice(source: VolumeSource): BlockDevice | undefined {
   }
 }
 
-/** Finds the device of a path. The path only leads to device numbers; afterwards the numbers count. */
+/** Resolves the path to device numbers. All later steps use the numbers and never the path. */
 function findByPath(path: string): BlockDevice | undefined {
   const status = lstatSync(path, { throwIfNoEntry: false });
   if (status === undefined) return undefined;
-  const node = status.isSymbolicLink() ? resolveLink(path) : path;
+  const action = `find the image store at ${path}`;
+  const node = status.isSymbolicLink() ? resolveLink(path, action) : path;
   const number: DeviceNumber | undefined = findBlockDevice(node);
-  if (number === undefined)
-    throw invalid(`image store at ${path}`, { expected: 'a block device', actual: describeNode(node) });
+  if (number === undefined) throw invalid(action, { expected: 'a block device', actual: describeNode(node) });
   const device = describeBlockDevice(number);
   if (device !== undefined) return device;
-  const actual = `${formatDeviceNumber(number)}, which the kernel does not have`;
-  throw invalid(`image store at ${path}`, { expected: 'a device', actual });
+  const actual = `${formatDeviceNumber(number)}, which the kernel does not know`;
+  throw invalid(action, { expected: 'a device', actual });
 }
 
-/** The names that udev makes are links within /dev. A link that leaves /dev was not made by udev. */
-function resolveLink(path: string): string {
+/** The names that udev makes are links within /dev. A link that leaves /dev is not one of them, and is refused. */
+function resolveLink(path: string, action: string): string {
   const expected = 'a link to a node in /dev';
   try {
     const target = realpathSync(path);
     if (target.startsWith('/dev/')) return target;
-    throw invalid(`image store at ${path}`, { expected, actual: `one to ${target}` });
+    throw invalid(action, { expected, actual: `one to ${target}` });
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
-    throw invalid(`image store at ${path}`, { expected, actual: `one that leads nowhere (${errnoOf(error)})` });
+    throw invalid(action, { expected, actual: `one that cannot be resolved (${errnoOf(error)})` });
   }
 }
 
@@ -105,17 +105,17 @@ function assertWholeDisk(device: BlockDevice, action: string): void {
   if (kind !== 'disk') throw invalid(action, { expected: 'a whole disk', actual: `a ${kind} device` });
   if (isReadOnly) throw invalid(action, { expected: 'a writable disk', actual: 'a read-only one' });
   if (holders.length > 0) {
-    const mismatch = { expected: 'a disk that nothing else uses', actual: `one used by ${holders}` };
+    const mismatch = { expected: 'an unused disk', actual: `one used by ${holders}` };
     throw deviceError('VOLUME_DEVICE_BUSY', action, mismatch);
   }
 }
 
 function diskseqOf({ diskseq }: BlockDevice, action: string): string {
   if (diskseq !== undefined) return diskseq;
-  throw invalid(action, { expected: 'a disk with a sequence number', actual: 'one without; it takes Linux 5.15' });
+  throw invalid(action, { expected: 'a disk with a sequence number', actual: 'none (needs Linux 5.15 or later)' });
 }
 
-/** Opens the disk with O_EXCL and without O_CREAT, which fails while it is mounted, mapped or opened in this way. */
+/** O_EXCL without O_CREAT succeeds only if the disk is not mounted, mapped or opened with O_EXCL by another program. */
 function assertUnused(path: string, diskseq: string, action: string): void {
   const fd = openSync(path, constants.O_RDWR | constants.O_EXCL);
   try {

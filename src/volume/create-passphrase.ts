@@ -4,8 +4,8 @@ import { SealiftError } from '../errors/index.ts';
 const PASSPHRASE_BYTES = 64;
 
 /**
- * Returns 64 bytes of the kernel's random number generator, https://man7.org/linux/man-pages/man4/random.4.html. The
- * caller overwrites them with zeros after use.
+ * Reads a passphrase from the kernel's random number generator, https://man7.org/linux/man-pages/man4/random.4.html.
+ * The caller overwrites it with zeros after use.
  */
 export function createPassphrase(): Buffer {
   const passphrase = Buffer.alloc(PASSPHRASE_BYTES);

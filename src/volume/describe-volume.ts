@@ -12,14 +12,14 @@ import type {
 } from './types.ts';
 import { readKnownVolume } from './volume-record.ts';
 
-/** Long enough to start a thread on a machine that is busy with a pull. */
+/** Includes the time to start a worker thread on a machine that is busy with a pull. */
 const MEASURE_TIMEOUT_MS = 5_000;
 
 type DescribePorts = Pick<VolumePorts, 'runOperation'> & {
   readonly commands: Pick<VolumePorts['commands'], 'stuckPrograms'>;
 };
 
-/** Returns the status for another process than the daemon, from the daemon's record. Changes nothing. */
+/** Returns the status for a process other than the daemon, from the record that the daemon wrote. Changes nothing. */
 export function readVolumeStatus(
   settings: VolumeSettings,
   ports: Pick<VolumePorts, 'runOperation'>,
@@ -38,7 +38,7 @@ export async function describeVolume(
   return { ...summary, space: backing === undefined ? undefined : await measure(backing, ports) };
 }
 
-/** Returns what is known without a look at the disk. */
+/** Describes the volume from its record alone, without access to the disk. */
 export function summarizeVolume(
   known: KnownVolume | undefined,
   settings: VolumeSettings,
@@ -57,7 +57,7 @@ export function summarizeVolume(
   };
 }
 
-/** Returns where images go; undefined while pulls wait or are refused: a device is being prepared, or is required and failed. */
+/** Returns undefined while pulls are refused: a device is being prepared, or is required and not usable. */
 export function currentBacking(known: KnownVolume | undefined, settings: VolumeSettings): VolumeBacking | undefined {
   const { required, memory } = settings;
   const inMemory = (reason: string): VolumeBacking => ({ kind: 'memory', directory: memory.mountPoint, reason });
@@ -77,7 +77,7 @@ async function measure(backing: VolumeBacking, ports: DescribePorts): Promise<Vo
   try {
     return await ports.runOperation('measureSpace', { kind, directory }, within(MEASURE_TIMEOUT_MS));
   } catch (error) {
-    // The status is useful without figures: memory may not be mounted yet, and a disk that hangs has its own state.
+    // The status is useful without sizes: memory may not be mounted yet, and `state` already reports a disk that hangs.
     if (error instanceof SealiftError) return undefined;
     throw error;
   }

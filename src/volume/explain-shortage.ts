@@ -1,22 +1,25 @@
 import type { VolumeBacking } from './types.ts';
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
-/** For the file system itself, and for the next image. */
+/** A reserve for the metadata of the file system and for further images. */
 const MARGIN = 1.25;
 const GIB = 2 ** 30;
 
-export interface Shortage {
+interface Shortage {
   readonly kind: VolumeBacking['kind'];
-  /** The least that must be free. */
+  /** The bytes that must at least be free. */
   readonly needBytes: number;
-  /** The estimate of what the image takes when it is unpacked. */
+  /** The estimated bytes of the unpacked image. */
   readonly likelyBytes: number;
-  /** The size of the store, and how much of it is free. */
+  /** The bytes of the whole file system. */
   readonly sizeBytes: number;
+  /** The bytes of it that are free. */
   readonly availableBytes: number;
 }
 
-/** Returns what to do when an image does not fit: what it needs, what is free, and the setting to raise. */
+/**
+ * Describes an image that does not fit: the bytes that it needs, the bytes that are free, and which setting to raise.
+ */
 export function explainShortage({ kind, needBytes, likelyBytes, sizeBytes, availableBytes }: Shortage): string {
   const likely = likelyBytes > needBytes ? ` and probably ${formatSize(likelyBytes)}` : '';
   const free = `has ${formatSize(availableBytes)} of ${formatSize(sizeBytes)} free`;

@@ -40,7 +40,7 @@ export function inspectMapping({ expected }: { readonly expected: ExpectedMappin
   };
 }
 
-/** Returns what else is built on the disk; undefined: only the image store is. */
+/** The only user of the disk must be our dm-integrity mapping. */
 function judgeHolders(deviceId: string, integrityMinor: number): string | undefined {
   const [major = 0, minor = 0] = deviceId.split(':').map(Number);
   const holders = describeBlockDevice({ major, minor })?.holders ?? [];

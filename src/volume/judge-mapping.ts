@@ -11,19 +11,21 @@ interface Target {
 export interface LiveTables {
   readonly crypt: readonly Target[];
   readonly integrity: readonly Target[];
-  /** The device number of the integrity mapping. */
+  /** The device number of the integrity mapping, such as `253:0`. */
   readonly integrityDeviceId: string;
 }
 
-/** An option without influence on the data; newer versions of cryptsetup may write this default out. */
+/**
+ * Accepted if present: it does not change how data is stored, and newer versions of cryptsetup may write this default.
+ */
 const HMAC_KEY_SIZE = 'integrity_key_size:32';
 
-/** Returns how live tables differ from the expected ones; undefined: they do not. */
+/** Returns the first difference between the live tables and the expected ones, or undefined when they are equal. */
 export function judgeMapping(expected: ExpectedMapping, live: LiveTables): string | undefined {
   return judgeCrypt(expected, live) ?? judgeIntegrity(expected, live.integrity);
 }
 
-/** https://docs.kernel.org/admin-guide/device-mapper/dm-crypt.html */
+/** Compares a table of dm-crypt, https://docs.kernel.org/admin-guide/device-mapper/dm-crypt.html */
 function judgeCrypt(expected: ExpectedMapping, { crypt, integrityDeviceId }: LiveTables): string | undefined {
   const common = judgeTarget('crypt', expected.sectors, crypt);
   if (common !== undefined) return common;
@@ -38,7 +40,10 @@ function judgeCrypt(expected: ExpectedMapping, { crypt, integrityDeviceId }: Liv
   );
 }
 
-/** https://docs.kernel.org/admin-guide/device-mapper/dm-integrity.html; `D` writes without a journal. */
+/**
+ * Compares a table of dm-integrity, https://docs.kernel.org/admin-guide/device-mapper/dm-integrity.html. Mode `D`
+ * writes without a journal.
+ */
 function judgeIntegrity(expected: ExpectedMapping, integrity: readonly Target[]): string | undefined {
   const common = judgeTarget('integrity', expected.sectors, integrity);
   if (common !== undefined) return common;
@@ -50,8 +55,11 @@ function judgeIntegrity(expected: ExpectedMapping, integrity: readonly Target[])
     differs('mode of integrity', 'D', mode) ??
     judgeOptions(
       [
-        ...['block_size:4096', `journal_sectors:${expected.journalSectors}`],
-        ...[`interleave_sectors:${expected.interleaveSectors}`, 'buffer_sectors:128', 'fix_padding'],
+        'block_size:4096',
+        `journal_sectors:${expected.journalSectors}`,
+        `interleave_sectors:${expected.interleaveSectors}`,
+        'buffer_sectors:128',
+        'fix_padding',
       ],
       options,
     )
@@ -72,14 +80,16 @@ function words([target]: readonly Target[]): readonly string[] {
   return target?.parameters.split(' ') ?? [];
 }
 
-/** The key is in the kernel's keyring (`:96:logon:…`), or is shown as its length (`#96`). */
+/**
+ * The table names a key in the kernel's keyring (`:96:logon:…`), or shows its length (`#96`) instead of the key.
+ */
 function countKeyBytes(key: string): number | undefined {
   const [, bytes] = /^(?::([0-9]+):logon:\S+|#[0-9]+)$/.exec(key) ?? [];
   if (bytes !== undefined) return Number(bytes);
   return key.startsWith('#') ? Number(key.slice(1)) : undefined;
 }
 
-/** The first word is the number of options that follow, in any order. */
+/** Compares options. The first word is the number of options that follow; their order does not matter. */
 function judgeOptions(
   expected: readonly string[],
   [count, ...actual]: readonly string[],

@@ -1,8 +1,8 @@
 const SECTOR_BYTES = 512;
 
 /**
- * dm-integrity with blocks of 4 KiB and its defaults, as cryptsetup formats it. Names and values are those of
- * https://github.com/torvalds/linux/blob/v6.12/drivers/md/dm-integrity.c
+ * The constants of dm-integrity with blocks of 4 KiB and its defaults, as cryptsetup sets it up. Names and values are
+ * those of https://github.com/torvalds/linux/blob/v6.12/drivers/md/dm-integrity.c
  */
 const SUPERBLOCK_SECTORS = 8;
 const SECTORS_PER_BLOCK = 8;
@@ -15,17 +15,17 @@ const JOURNAL_SECTOR_DATA = SECTOR_BYTES - 8;
 const JOURNAL_ENTRY_HEAD_BYTES = 8;
 const METADATA_PADDING_BYTES = 8 * SECTOR_BYTES;
 
-export interface IntegrityLayout {
+interface IntegrityLayout {
   /** The sectors that are left for data. */
   readonly dataSectors: number;
-  /** The sectors of the journal, which exists although it is not used. */
+  /** The sectors of the journal, which are reserved although the journal is not used. */
   readonly journalSectors: number;
   readonly interleaveSectors: number;
 }
 
 /**
- * Returns the layout of dm-integrity on a device of so many sectors; undefined when no sector would be left for data. The
- * kernel reads the same numbers from a superblock on the device that nothing authenticates.
+ * Computes the layout of dm-integrity on a device of `deviceSectors`, or undefined when nothing would be left for data.
+ * The kernel reads the same numbers from a superblock on the device, which is not authenticated.
  */
 export function layOutIntegrity(deviceSectors: number, tagBytes: number): IntegrityLayout | undefined {
   const journalSectors = layOutJournal(deviceSectors, tagBytes);
@@ -39,7 +39,7 @@ export function layOutIntegrity(deviceSectors: number, tagBytes: number): Integr
     const end = area * interleaveSectors + (area + 1) * runSectors + initialSectors + (last % interleaveSectors);
     return end < deviceSectors;
   };
-  // Like get_provided_data_sectors: bit by bit from the top, in whole blocks.
+  // Like get_provided_data_sectors of the kernel: bit by bit from the highest, in whole blocks.
   let dataSectors = 0;
   for (let bit = Math.floor(Math.log2(deviceSectors)); bit >= LOG2_SECTORS_PER_BLOCK; bit -= 1) {
     if (fits(dataSectors + 2 ** bit)) dataSectors += 2 ** bit;

@@ -1,18 +1,18 @@
 import { SealiftError } from '../errors/index.ts';
 import { errnoOf, mount, mountAt, readMemoryInfo, readMounts } from '../platform/index.ts';
 import { prepareMountPoint, STORE_MOUNT_FLAGS } from './mount-volume.ts';
-import type { MemorySize } from './types.ts';
+import type { MemoryLimit } from './types.ts';
 import { mountFailed } from './volume-failed.ts';
 
-/** The source by which the daemon recognises its own mount. */
+/** The source of our tmpfs, by which a later run recognises it. */
 const SOURCE = 'sealift-image-memory';
 const MIN_INODES = 16_384;
-/** An inode costs about 1 KiB that `size` does not count; unpacked images have a file for each 40 KiB. */
+/** An inode costs about 1 KiB that `size` does not count; unpacked images have about one file per 40 KiB. */
 const BYTES_PER_INODE = 8 * 1024;
 const PAGE_BYTES = 4096;
 
 /** See `VolumeOperations.mountMemory`. */
-export function mountMemory(request: { readonly mountPoint: string; readonly size: MemorySize }): void {
+export function mountMemory(request: { readonly mountPoint: string; readonly size: MemoryLimit }): void {
   const { mountPoint, size } = request;
   const action = `mount memory on ${mountPoint}`;
   try {
@@ -20,10 +20,13 @@ export function mountMemory(request: { readonly mountPoint: string; readonly siz
     if (present?.type === 'tmpfs' && present.source === SOURCE) return;
     prepareMountPoint(mountPoint, action);
     const options = memoryOptions(memoryBytes(size, memoryInfo('MemTotal')));
-    // A huge page for each small file would take many times the memory; a kernel without them does not know the option.
+    // With huge pages, small files would take many times the memory. A kernel without huge pages refuses the option.
     mountTmpfs(mountPoint, `${options},huge=never`) || mountTmpfs(mountPoint, options);
     if (mountAt(readMounts(), mountPoint)?.source === SOURCE) return;
-    throw new SealiftError('VOLUME_MOUNT_FAILED', `${action}: expected a tmpfs there, the kernel refused its options`);
+    throw new SealiftError(
+      'VOLUME_MOUNT_FAILED',
+      `${action}: expected a tmpfs there, but the kernel refused its options`,
+    );
   } catch (error) {
     throw mountFailed(action, error);
   }
@@ -39,7 +42,8 @@ function mountTmpfs(target: string, data: string): boolean {
   }
 }
 
-export function memoryBytes(size: MemorySize, totalBytes: number): number {
+/** Returns the bytes of the tmpfs, in whole pages. */
+export function memoryBytes(size: MemoryLimit, totalBytes: number): number {
   const bytes = size.kind === 'bytes' ? size.bytes : Math.floor((totalBytes * size.percent) / 100);
   return bytes - (bytes % PAGE_BYTES);
 }
@@ -49,7 +53,7 @@ export function memoryOptions(bytes: number): string {
   return `size=${bytes},nr_inodes=${inodes},mode=0700`;
 }
 
-/** Throws `VOLUME_MOUNT_FAILED` for a kernel without such a line. */
+/** Returns a figure of /proc/meminfo in bytes. Throws `VOLUME_MOUNT_FAILED` when the kernel does not report it. */
 export function memoryInfo(name: 'MemTotal' | 'MemAvailable'): number {
   const bytes = readMemoryInfo(name);
   if (bytes !== undefined) return bytes;

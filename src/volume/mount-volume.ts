@@ -9,7 +9,7 @@ interface VolumeMount {
   readonly mountPoint: string;
 }
 
-/** Only overlay and EROFS in the kernel read these files, and their own mounts decide what may run. */
+/** The kernel's overlay and EROFS alone read these files, and the flags of their own mounts decide what may run. */
 export const STORE_MOUNT_FLAGS = MS.NOATIME | MS.NODEV | MS.NOSUID | MS.NOEXEC;
 
 /** See `VolumeOperations.mountVolume`. */
@@ -32,7 +32,7 @@ export function mountVolume({ mapping, mountPoint }: VolumeMount): void {
         );
       }
       chmodSync(mountPoint, 0o700);
-      // lost+found is for e2fsck, which never runs here, and the store must be alone in its directory.
+      // e2fsck, which uses this directory, never runs here, and the store expects an empty directory.
       rmdirSync(`${mountPoint}/lost+found`);
     } catch (error) {
       umount(mountPoint);
@@ -43,7 +43,7 @@ export function mountVolume({ mapping, mountPoint }: VolumeMount): void {
   }
 }
 
-/** Makes the directory. Throws `VOLUME_MOUNT_FAILED` when its path has a link or something is mounted there. */
+/** Creates the directory. Throws `VOLUME_MOUNT_FAILED` when its path has a link or something is mounted there. */
 export function prepareMountPoint(mountPoint: string, action: string): void {
   mkdirSync(mountPoint, { recursive: true, mode: 0o700 });
   const actual = realpathSync(mountPoint);

@@ -17,15 +17,16 @@ import type {
 } from './types.ts';
 import { openState, type VolumeStateDirectory } from './volume-record.ts';
 
-/** Long enough for a disk that answers at all, and the longest time that a pull waits for a look at it. */
+/** The longest that a pull waits for the disk to answer a probe. */
 const PROBE_TIMEOUT_MS = 10_000;
 
-/** A volume that is, or was, mounted. */
+/** The record of a volume that is, or was, mounted. */
 type Mounted = KnownVolume & PreparedVolume;
 
 /**
- * Opens the volume as an earlier run has left it: a volume that is ready is used again, a half-prepared one is removed and
- * prepared from the start. `prepare`, `backing` and `status` may be called at once. Throws `VOLUME_STATE_INVALID`.
+ * Opens the volume as an earlier run left it. A volume that is ready is used again; one that was being prepared is
+ * removed and prepared from the start, in the background. `prepare`, `backing` and `status` may be called immediately.
+ * Throws `VOLUME_STATE_INVALID`.
  */
 export function openVolume(settings: VolumeSettings, ports: VolumePorts): Volume {
   return new ImageVolume(settings, ports, openState(settings.stateDir, settings.bootId));
@@ -36,7 +37,7 @@ class ImageVolume implements Volume {
   readonly #ports: VolumePorts;
   readonly #state: VolumeStateDirectory;
   #known: KnownVolume | undefined;
-  /** The preparation, or the search for an earlier volume, that is under way. */
+  /** The preparation that is under way; there is never more than one. */
   #flight: { readonly key: string; readonly done: Promise<void> } | undefined;
   #isClosed = false;
 
@@ -47,7 +48,7 @@ class ImageVolume implements Volume {
     this.#known = state.readRecord();
     const known = this.#known;
     if (known === undefined || known.state === 'failed') return;
-    // The outcome is in the state, and is reported to the next caller.
+    // The state records the outcome, and callers that need the volume receive its error.
     this.#start(JSON.stringify(known.request), known.request).catch(() => undefined);
   }
 
@@ -59,8 +60,8 @@ class ImageVolume implements Volume {
   }
 
   async backing(): Promise<VolumeBacking> {
-    // A preparation looks at the disk as well.
-    if (this.#flight === undefined) await this.#look();
+    // A preparation probes the disk itself.
+    if (this.#flight === undefined) await this.#probe();
     while (this.#flight !== undefined) await settled(this.#flight.done);
     const backing = currentBacking(this.#known, this.#settings);
     if (backing === undefined) throw prefixError('image store', this.#currentError());
@@ -131,7 +132,7 @@ class ImageVolume implements Volume {
     ports.checkpoint('volume-ready');
   }
 
-  /** There is no device with these names: that is no failure, and does not end an earlier one. */
+  /** Called when no device of the configured names exists. This is no failure, and an earlier failure stays. */
   #forget(before: KnownVolume | undefined): void {
     if (before?.state === 'failed' || before?.state === 'stalled') {
       this.#remember(before);
@@ -142,8 +143,9 @@ class ImageVolume implements Volume {
   }
 
   /**
-   * True if the volume of an earlier run is still mounted and matches the request; false means it must be recreated.
-   * Throws `VOLUME_IN_USE` for a request for another volume; the present one stays.
+   * Returns true if the volume of an earlier preparation is still mounted and matches the request; false means that it
+   * must be prepared again. Throws `VOLUME_IN_USE` for a request that names another device or mount point; the mounted
+   * volume stays.
    */
   async #findAgain(before: Mounted, request: VolumeRequest, leftMs: () => number): Promise<boolean> {
     try {
@@ -171,7 +173,7 @@ class ImageVolume implements Volume {
     const isSame = JSON.stringify(request) === JSON.stringify(before.request);
     if (isSame) return;
     const wanted = await this.#ports.runOperation('identifyDevice', { source }, within(timeoutMs));
-    // The configuration names a node; the agent had named the device by its numbers.
+    // The request comes from the configuration, which names nodes, while the agent named the device by its numbers.
     if (wanted === undefined && source.kind === 'nodes') return;
     const isSameDisk = wanted?.deviceId === before.device.deviceId && wanted.diskseq === before.device.diskseq;
     if (isSameDisk && mountPoint === before.request.mountPoint) return;
@@ -182,8 +184,8 @@ class ImageVolume implements Volume {
     });
   }
 
-  /** Probes the disk before a pull relies on it; one that stalled may answer again. The outcome is in the state. */
-  async #look(): Promise<void> {
+  /** Called before a pull relies on the volume; a stalled disk may answer again. Records the outcome in the state. */
+  async #probe(): Promise<void> {
     const known = this.#known;
     if (!isMounted(known) || known.state === 'preparing' || known.state === 'failed') return;
     const { request, device, expected, mapping } = known;
@@ -195,10 +197,7 @@ class ImageVolume implements Volume {
         within(PROBE_TIMEOUT_MS),
       );
       if (isAlive) return this.#replace(known, { state: 'ready', request, device, expected, mapping });
-      throw new SealiftError(
-        'VOLUME_LOST',
-        `image store: expected ${mapping.name} on ${mountPoint}, but it is no longer there`,
-      );
+      throw new SealiftError('VOLUME_LOST', `image store: expected ${mapping.name} mounted on ${mountPoint}, got none`);
     } catch (error) {
       const failure = asSealiftError(error);
       const state = failure.code === 'VOLUME_STALLED' ? 'stalled' : 'failed';
@@ -206,7 +205,7 @@ class ImageVolume implements Volume {
     }
   }
 
-  /** Replaces the state, unless a preparation has done so meanwhile or nothing has changed. */
+  /** Records `next`, unless the state has changed meanwhile or both are `ready`. */
   #replace(known: KnownVolume, next: KnownVolume): void {
     if (this.#known === known && (next.state !== 'ready' || known.state !== 'ready')) this.#remember(next);
   }
@@ -223,9 +222,9 @@ class ImageVolume implements Volume {
     await this.#ports.runOperation('removeVolume', { mapperName, device }, within(timeoutMs));
   }
 
-  /** Returns the error to report. What cannot be removed now is tried again by the next preparation. */
+  /** Returns the error to report. Leftovers that cannot be removed now are removed by the next preparation. */
   async #cleanUp(failure: SealiftError, leftMs: () => number): Promise<SealiftError> {
-    // Another operation on a disk that hangs would only cost another thread.
+    // Each request to a disk that hangs only blocks another thread.
     if (failure.code === 'VOLUME_STALLED') return failure;
     try {
       await this.#removeLeftovers(Math.max(leftMs(), PROBE_TIMEOUT_MS));
@@ -233,7 +232,7 @@ class ImageVolume implements Volume {
     } catch (error) {
       const { code, message, context, hint, cause } = failure;
       const more = asSealiftError(error).message;
-      return new SealiftError(code, `${message}; then ${more}`, { context, hint, cause });
+      return new SealiftError(code, `${message}; cleaning up failed as well: ${more}`, { context, hint, cause });
     }
   }
 

@@ -2,7 +2,7 @@ import { SealiftError } from '../errors/index.ts';
 import type { SecureMountRequest, VolumeRequest, VolumeSource } from './types.ts';
 
 const VOLUME_TYPE = 'block-device';
-/** The values that these options must have. The kata agent always sends them, and nothing else is built. */
+/** The required values of these options. The kata agent always sends them, and no other values are supported. */
 const FIXED_OPTIONS: ReadonlyMap<string, string> = new Map([
   ['sourceType', 'empty'],
   ['targetType', 'fileSystem'],
@@ -10,18 +10,19 @@ const FIXED_OPTIONS: ReadonlyMap<string, string> = new Map([
   ['encryptionType', 'luks2'],
 ]);
 /**
- * Neither has an effect, because the host could choose both, as it can set the agent's parameters: integrity stays on
- * whatever `dataIntegrity` says, and file systems are made in one way.
+ * These options have no effect, because the host can set the parameters of the agent and so forge both: integrity is
+ * always on, whatever `dataIntegrity` says, and file systems are always created with the same options.
  */
 const IGNORED_OPTIONS: ReadonlySet<string> = new Set(['mkfsOpts', 'dataIntegrity']);
 const SOURCE_OPTIONS: ReadonlySet<string> = new Set(['deviceId', 'devicePath']);
-/** A dev_t of Linux has 12 bits for the major number and 20 for the minor one. */
+/** A dev_t of Linux has 12 bits for the major number and 20 bits for the minor number. */
 const MAX_MAJOR = 0xfff;
 const MAX_MINOR = 0xfffff;
 
 /**
- * Parses what the kata agent sends, and accepts only what is built. The request is attacker-controlled, because the host
- * chooses device and options. Throws `VOLUME_REQUEST_INVALID` and `VOLUME_REQUEST_UNSUPPORTED`.
+ * Parses the request of the kata agent, and refuses options that are not supported. The request is attacker-controlled,
+ * because the host chooses the device and the options. Throws `VOLUME_REQUEST_INVALID` and
+ * `VOLUME_REQUEST_UNSUPPORTED`.
  */
 export function parseSecureMount(request: SecureMountRequest, mountRoots: readonly string[]): VolumeRequest {
   const { volumeType, options, flags } = request;
@@ -38,7 +39,7 @@ export function parseSecureMount(request: SecureMountRequest, mountRoots: readon
   return { source: parseSource(options), mountPoint: parseMountPoint(request.mountPoint, mountRoots) };
 }
 
-/** With both options the numbers count, as in confidential-data-hub. */
+/** If both options are given, `deviceId` wins, as in confidential-data-hub. */
 function parseSource(options: ReadonlyMap<string, string>): VolumeSource {
   const [deviceId, path] = [options.get('deviceId'), options.get('devicePath')];
   if (deviceId !== undefined) return parseDeviceId(deviceId);
@@ -46,7 +47,7 @@ function parseSource(options: ReadonlyMap<string, string>): VolumeSource {
   throw invalid('deviceId', 'MAJOR:MINOR of a block device, or devicePath', undefined);
 }
 
-export function parseDeviceId(deviceId: string): Extract<VolumeSource, { readonly kind: 'deviceId' }> {
+function parseDeviceId(deviceId: string): Extract<VolumeSource, { readonly kind: 'deviceId' }> {
   const [, major, minor] = /^([0-9]{1,4}):([0-9]{1,7})$/.exec(deviceId)?.map(Number) ?? [];
   if (major === undefined || minor === undefined || major > MAX_MAJOR || minor > MAX_MINOR) {
     throw invalid('deviceId', 'MAJOR:MINOR', deviceId);
@@ -66,7 +67,7 @@ function parseMountPoint(mountPoint: string, roots: readonly string[]): string {
   throw unsupported('mount_point', `a directory in ${roots.join(' or ')}`, mountPoint);
 }
 
-/** True for an absolute path that every reader resolves in the same way. */
+/** True for an absolute path in normal form: without empty parts, `.`, `..` and NUL. */
 function isPlain(path: string): boolean {
   const [first, ...names] = path.split('/');
   const arePlain = names.every((name) => name !== '' && name !== '.' && name !== '..');

@@ -4,15 +4,15 @@ import type { DeviceFacts, ExpectedMapping, VolumeIntegrity } from './types.ts';
 
 const SECTOR_BYTES = 512;
 const BLOCK_BYTES = 4096;
-/** On a smaller device superblock, journal and tags take more than is left for images. */
+/** On a smaller device, superblock, journal and tags would take more than is left for images. */
 const MIN_DEVICE_BYTES = 64 * 1024 * 1024;
 
-/** A cipher in the parameters of cryptsetup and in the tables of dm-crypt. */
+/** The parameters of cryptsetup for a cipher, and what dm-crypt shows for it in its table. */
 interface CipherPlan {
   readonly parameters: readonly string[];
   readonly tableCipher: string;
   readonly keyBytes: number;
-  /** For each block: the tag, and for AEGIS the random nonce. */
+  /** The bytes per block for the tag and, with AEGIS, the random nonce. */
   readonly tagBytes: number;
 }
 
@@ -31,7 +31,7 @@ const CIPHERS: Readonly<Record<VolumeIntegrity, CipherPlan>> = {
   },
 };
 
-/** Returns the setting for a cipher of dm-crypt's tables. */
+/** Returns the setting that belongs to a cipher as dm-crypt names it. */
 export function integrityOf(tableCipher: string): VolumeIntegrity | undefined {
   return INTEGRITIES.find((integrity) => CIPHERS[integrity].tableCipher === tableCipher);
 }
@@ -49,11 +49,11 @@ export interface VolumePlan {
 export interface PlanOptions {
   readonly mapperName: string;
   readonly integrity: VolumeIntegrity;
-  /** The LUKS2 header, which lies in guest memory and never on the device. */
+  /** The LUKS2 header: in guest memory, never on the device. */
   readonly headerPath: string;
 }
 
-/** Returns what is done to a device, and the mapping that must come of it. Throws `VOLUME_DEVICE_INVALID`. */
+/** Plans the commands that prepare the device, and the tables that must result. Throws `VOLUME_DEVICE_INVALID`. */
 export function planVolume(device: DeviceFacts, options: PlanOptions): VolumePlan {
   const { mapperName, integrity, headerPath } = options;
   const cipher = CIPHERS[integrity];
@@ -73,30 +73,33 @@ export function planVolume(device: DeviceFacts, options: PlanOptions): VolumePla
   return {
     expected,
     format: ['luksFormat', ...unlock, ...FORMAT_PARAMETERS, ...cipher.parameters, device.path],
-    // The journal belongs to the open mapping: the option would have no effect when formatting.
+    // The journal is an option of the open mapping; given to luksFormat, it would have no effect.
     open: ['open', ...unlock, '--integrity-no-journal', device.path, mapperName],
     filesystem: filesystemParameters(layout.dataSectors * SECTOR_BYTES),
   };
 }
 
 /**
- * The passphrase is 64 random bytes: a slow derivation would make it no harder to guess. Nothing is wiped: a block that is
- * read before it is written has no valid tag, and is an error.
+ * The passphrase is 64 random bytes: a slow derivation would make it no harder to guess. Nothing is wiped: a block that
+ * is read before it is written has no valid tag, and the read fails.
  */
 const FORMAT_PARAMETERS = [
   ...['--pbkdf', 'pbkdf2', '--pbkdf-force-iterations', '1000', '--hash', 'sha256'],
   ...['--sector-size', '4096', '--integrity-no-wipe'],
 ];
 
-/** All features are listed, because mke2fs.conf of a guest may have any. Checksums let mkfs write the bitmaps later. */
+/**
+ * All features are listed, because the mke2fs.conf of a guest may set any defaults. With checksums, mkfs can leave the
+ * bitmaps for later.
+ */
 const FEATURES = [
   ...['none', 'extent', '64bit', 'flex_bg', 'metadata_csum', 'sparse_super2', 'dir_index', 'filetype'],
   ...['ext_attr', 'extra_isize', 'dir_nlink', 'large_file', 'huge_file'],
 ];
 
 /**
- * There is no journal: after a crash of the guest its key is gone. Inode tables are written at once: the background thread
- * that would write them later reads blocks that were never written.
+ * There is no journal, because the key is lost when the guest crashes. Inode tables are written now, because the
+ * kernel's background thread for them would read blocks that were never written.
  */
 function filesystemParameters(bytes: number): readonly string[] {
   return [
@@ -107,17 +110,17 @@ function filesystemParameters(bytes: number): readonly string[] {
   ];
 }
 
-/** Puts inode tables and bitmaps next to each other: mkfs takes 35 s under emulation for 4 TiB instead of 116. */
+/** Groups inode tables and bitmaps: mkfs of 4 TiB takes 35 s under emulation instead of 116 s. */
 const LARGE_BYTES = 2 ** 40;
 const LARGE_FLEX_GROUPS = '32768';
 
 const MAX_INODES = 262_144;
 const BYTES_PER_INODE = 128 * 1024;
-/** Containers on small devices have as many files. */
+/** Small devices get more inodes per byte, because containers have as many files there. */
 const SMALL_INODES = 16_384;
 const SMALL_BYTES_PER_INODE = 16 * 1024;
 
-/** Each layer is one file; containers write the others. Each inode is 256 bytes that mkfs has to encrypt. */
+/** Layers are one file each; containers write the other files. Each inode is 256 bytes that mkfs has to encrypt. */
 function countInodes(bytes: number): number {
   const small = Math.min(SMALL_INODES, Math.floor(bytes / SMALL_BYTES_PER_INODE));
   return Math.min(MAX_INODES, Math.max(small, Math.floor(bytes / BYTES_PER_INODE)));
@@ -129,14 +132,14 @@ function tooSmall({ path, bytes }: DeviceFacts): SealiftError {
     `image store on ${path}: expected at least ${MIN_DEVICE_BYTES} bytes, got ${bytes}`,
     {
       context: { path, expected: MIN_DEVICE_BYTES, actual: bytes },
-      hint: 'make the image store larger: the annotation contrast.edgeless.systems/image-store-size',
+      hint: 'enlarge the image store with the annotation contrast.edgeless.systems/image-store-size',
     },
   );
 }
 
 /**
- * Returns the blocks that mkfs.ext4 reads before it writes them: the superblock, and its copies that a dry run has named.
- * Parts of them are written through the page cache, which reads the rest.
+ * Returns the blocks that mkfs.ext4 reads before it writes them: the superblock, and its copies that a dry run lists.
+ * mkfs writes parts of them through the page cache, which reads the rest.
  */
 export function blocksReadByMkfs(dryRunOutput: string): readonly number[] {
   const [, listed = ''] = /Superblock backups stored on blocks:\s*\n([0-9,\s]*)/.exec(dryRunOutput) ?? [];

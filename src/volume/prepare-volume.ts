@@ -16,20 +16,23 @@ import type {
   VolumeSettings,
 } from './types.ts';
 
-/** The size of a LUKS2 header of cryptsetup. The file is sparse: parts that are not written take no memory. */
+/** The size of a LUKS2 header that cryptsetup writes. The file is sparse, so unwritten parts take no memory. */
 const HEADER_BYTES = 16 * 1024 * 1024;
 const POLL_DEVICE_MS = 100;
 
-/** What one preparation works with, and its deadline. */
+/** The inputs of one preparation, and its deadline. */
 export interface Preparation {
   readonly request: VolumeRequest;
   readonly settings: VolumeSettings;
   readonly ports: VolumePorts;
   readonly lock: VolumeLock;
   readonly headerPath: string;
-  /** Returns the milliseconds that are left; at least 1, so that an operation that starts late times out by itself. */
+  /**
+   * Returns the milliseconds until the deadline; at least 1, so that an operation that starts too late times out
+   * itself.
+   */
   readonly leftMs: () => number;
-  /** Called as soon as there is something that a restart would have to clean up. */
+  /** Called before the disk is changed, so that a restart finds what it has to clean up. */
   readonly onClaimed: (device: DeviceFacts) => void;
 }
 
@@ -40,8 +43,8 @@ export interface PreparedVolume {
 }
 
 /**
- * Formats the disk, whatever is on it, and mounts it; undefined when none of its possible names exists. On failure the
- * caller cleans up.
+ * Formats the disk, whatever is on it, and mounts it. Returns undefined when none of its possible names exists. On
+ * failure the caller cleans up.
  */
 export async function prepareVolume(preparation: Preparation): Promise<PreparedVolume | undefined> {
   const { request, settings, ports, headerPath } = preparation;
@@ -55,7 +58,7 @@ export async function prepareVolume(preparation: Preparation): Promise<PreparedV
   const mapping = await run('inspectMapping', { expected: plan.expected });
   ports.checkpoint('volume-inspected');
   await makeFilesystem(preparation, plan, mapping);
-  // If the host has replaced the superblock meanwhile, these tables have changed.
+  // If the host has replaced the superblock since, the tables differ now.
   await run('inspectMapping', { expected: plan.expected });
   await run('mountVolume', { mapping, mountPoint: request.mountPoint });
   ports.checkpoint('volume-mounted');
@@ -83,25 +86,30 @@ async function findDevice(preparation: Preparation): Promise<DeviceFacts | undef
   });
 }
 
-/** Formats and opens: between the two, the host can only change dm-integrity's superblock. */
+/**
+ * Formats and opens the disk. In between, the host can change the superblock of dm-integrity; the tables show it later.
+ */
 async function encrypt(preparation: Preparation, plan: VolumePlan): Promise<void> {
-  const { ports, headerPath } = preparation;
+  const { ports, lock, headerPath, leftMs } = preparation;
   const passphrase = createPassphrase();
+  const cryptsetup = (parameters: readonly string[], checkpoint: string) =>
+    runProgram(
+      ports.commands,
+      { program: 'cryptsetup', parameters, stdin: passphrase, timeoutMs: leftMs(), lockFd: lock.fd },
+      () => ports.checkpoint(checkpoint),
+    );
   try {
     createHeader(headerPath);
-    const assertSameDisk = () =>
-      ports.runOperation('checkDevice', { device: plan.expected.device }, within(preparation.leftMs()));
+    const assertSameDisk = () => ports.runOperation('checkDevice', { device: plan.expected.device }, within(leftMs()));
     await assertSameDisk();
-    const format = { parameters: plan.format, stdin: passphrase, checkpoint: 'volume-formatting' };
-    await runCryptsetup(preparation, format);
+    await cryptsetup(plan.format, 'volume-formatting');
     ports.checkpoint('volume-formatted');
     await assertSameDisk();
-    const open = { parameters: plan.open, stdin: passphrase, checkpoint: 'volume-opening' };
-    await runCryptsetup(preparation, open);
+    await cryptsetup(plan.open, 'volume-opening');
     ports.checkpoint('volume-opened');
   } finally {
     passphrase.fill(0);
-    // The kernel has the key, and the header is no longer needed.
+    // The kernel has the key, so the header is no longer needed.
     rmSync(headerPath, { force: true });
   }
 }
@@ -114,21 +122,6 @@ function createHeader(path: string): void {
   } finally {
     closeSync(fd);
   }
-}
-
-interface CryptsetupRun {
-  readonly parameters: readonly string[];
-  readonly stdin: Buffer;
-  /** Passed while the program runs. */
-  readonly checkpoint: string;
-}
-
-async function runCryptsetup(
-  { ports, lock, leftMs }: Preparation,
-  { parameters, stdin, checkpoint }: CryptsetupRun,
-): Promise<void> {
-  const command = { program: 'cryptsetup', parameters, stdin, timeoutMs: leftMs(), lockFd: lock.fd };
-  await runProgram(ports.commands, command, () => ports.checkpoint(checkpoint));
 }
 
 async function makeFilesystem(preparation: Preparation, plan: VolumePlan, mapping: MappingFacts): Promise<void> {

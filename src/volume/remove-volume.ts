@@ -14,10 +14,10 @@ import { integrityName } from './inspect-mapping.ts';
 import type { ExpectedDevice } from './types.ts';
 import { cleanupFailed } from './volume-failed.ts';
 
-/** A program that inspects new devices, such as blkid, keeps one open for a moment. */
+/** Programs that examine new devices, such as blkid, keep them open for a moment. */
 const BUSY_TRIES = 50;
 const BUSY_PAUSE_MS = 20;
-/** The name that cryptsetup gives the mapping through which it formats dm-integrity. */
+/** The prefix of the mapping through which cryptsetup formats dm-integrity. */
 const TEMPORARY = /^temporary-cryptsetup-/;
 
 /** See `VolumeOperations.removeVolume`. */
@@ -43,7 +43,7 @@ function unmountAll(mapping: LiveMapping | undefined): void {
   for (const { mountPoint } of mounts.reverse()) umount(mountPoint);
 }
 
-/** Returns the temporary mappings of that disk only: another image store may be under preparation. */
+/** Returns only the mappings on this disk, because another image store may be under preparation. */
 function temporaryMappings(device: ExpectedDevice | undefined): readonly string[] {
   const [major = 0, minor = 0] = device?.deviceId.split(':').map(Number) ?? [];
   const disk = describeBlockDevice({ major, minor });
@@ -69,7 +69,7 @@ function removeWhole(name: string): void {
   removeNode(name, mapping);
 }
 
-/** cryptsetup's own, which nobody takes away where there is no udev. */
+/** Removes the node that cryptsetup created. Without udev, it would stay. */
 function removeNode(name: string, { device }: LiveMapping): void {
   const path = `/dev/mapper/${name}`;
   const node = findBlockDevice(path);

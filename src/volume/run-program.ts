@@ -4,12 +4,12 @@ import type { Command, CommandEnd, CommandRunner } from '../platform/index.ts';
 const MAX_SHOWN = 1_500;
 
 /**
- * Returns the standard output of a program that ended with 0. `started` is called while it runs. Throws `VOLUME_PROGRAM_MISSING`,
- * `VOLUME_PROGRAM_FAILED` and `VOLUME_STALLED`.
+ * Runs a program and returns its standard output if it exits with 0. Calls `started` while it runs. Throws
+ * `VOLUME_PROGRAM_MISSING`, `VOLUME_PROGRAM_FAILED` and `VOLUME_STALLED`.
  */
 export async function runProgram(commands: CommandRunner, command: Command, started: () => void): Promise<string> {
   const { end } = commands.start(command);
-  // A checkpoint that throws must not leave an unhandled rejection.
+  // If `started` throws, `end` must not become an unhandled rejection.
   end.catch(() => undefined);
   started();
   const result = await end;
@@ -24,17 +24,17 @@ function programFailed({ program, parameters, timeoutMs }: Command, end: Command
     case 'missing':
       return new SealiftError(
         'VOLUME_PROGRAM_MISSING',
-        `run ${program}: expected it in ${end.folders.join(', ')}, got none`,
+        `run ${program}: expected the program in one of ${end.folders.join(', ')}, found none`,
         { context: { program } },
       );
     case 'timedOut':
-      return new SealiftError('VOLUME_STALLED', `${name}: expected it to end within ${timeoutMs} ms, it has not`, {
+      return new SealiftError('VOLUME_STALLED', `${name}: expected it to end within ${timeoutMs} ms, but it did not`, {
         context: { program, limit: 'volumeTimeoutMs', expected: timeoutMs, isStuck: String(end.isStuck) },
       });
     default: {
       const how = end.kind === 'exited' ? `exit code ${end.code}` : end.signal;
-      const words = end.stderr.trim().slice(-MAX_SHOWN);
-      return new SealiftError('VOLUME_PROGRAM_FAILED', `${name}: expected success, got ${how}: ${words}`, {
+      const output = end.stderr.trim().slice(-MAX_SHOWN);
+      return new SealiftError('VOLUME_PROGRAM_FAILED', `${name}: expected success, got ${how}: ${output}`, {
         context: { program, actual: how },
       });
     }

@@ -2,26 +2,26 @@ import type { PlainError } from '../errors/index.ts';
 import type { Run } from '../operations/index.ts';
 import type { CommandRunner } from '../platform/index.ts';
 
-/** How blocks are encrypted and how a change of them is noticed. */
+/** The algorithm that detects changed blocks; it also determines the cipher. */
 export type VolumeIntegrity = 'hmac-sha256' | 'aegis128';
 
-/** Which block device is meant. */
+/** How a request names the block device. */
 export type VolumeSource =
-  /** By its numbers, as the kata agent sends them. */
+  /** The device numbers, as the kata agent sends them. */
   | { readonly kind: 'deviceId'; readonly major: number; readonly minor: number }
-  /** By one name below /dev. */
+  /** One name below /dev. */
   | { readonly kind: 'devicePath'; readonly path: string }
-  /** By the first of these names that exists. */
+  /** The first of these names that exists. */
   | { readonly kind: 'nodes'; readonly paths: readonly string[] };
 
-/** What is asked for: this device, mounted there. */
+/** A request to use a device as the image store. */
 export interface VolumeRequest {
   readonly source: VolumeSource;
-  /** Absolute, without `.`, `..` and a slash at the end. */
+  /** An absolute path without `.`, `..` and a slash at the end. */
   readonly mountPoint: string;
 }
 
-/** `api.SecureMountRequest`, as it came over a socket. */
+/** The message `api.SecureMountRequest` as it was received, unchecked. */
 export interface SecureMountRequest {
   readonly volumeType: string;
   readonly options: ReadonlyMap<string, string>;
@@ -29,36 +29,37 @@ export interface SecureMountRequest {
   readonly mountPoint: string;
 }
 
-export type MemorySize =
+/** The size of a tmpfs: a share of the memory of the guest, or bytes. */
+export type MemoryLimit =
   | { readonly kind: 'percent'; readonly percent: number }
   | { readonly kind: 'bytes'; readonly bytes: number };
 
 export interface VolumeSettings {
   readonly integrity: VolumeIntegrity;
-  /** False: memory is used while the device is not usable, and every answer says so. */
+  /** False: memory is used while the device is not usable, and every status reports this. */
   readonly required: boolean;
-  /** How long to wait for a device that is not there yet; 0 is not at all. */
+  /** How long to wait for a device that does not exist yet; 0: not at all. */
   readonly waitMs: number;
-  /** In guest memory, never below a mount point of a volume. Made with mode 0700 when absent. */
+  /** A directory in guest memory, never below the mount point of a volume. Created with mode 0700 when absent. */
   readonly stateDir: string;
-  /** Of the mappings; what bears it is ours. */
+  /** The name of the dm-crypt mapping. Mappings of this name belong to this program and may be removed. */
   readonly mapperName: string;
-  readonly memory: { readonly mountPoint: string; readonly size: MemorySize };
-  /** What is left over from another boot counts as absent. */
+  readonly memory: { readonly mountPoint: string; readonly size: MemoryLimit };
+  /** Identifies the boot. Records of another boot are ignored. */
   readonly bootId: string;
-  /** From a request to its answer; see `volumeTimeoutMs` of the limits. */
+  /** The deadline of a preparation, from request to response; see `volumeTimeoutMs` of the limits. */
   readonly timeoutMs: number;
 }
 
-/** A whole disk, as the kernel described it when it was claimed. */
+/** A whole disk as the kernel described it when it was claimed. */
 export interface DeviceFacts {
   /** `254:0` */
   readonly deviceId: string;
-  /** The node that leads to it, such as /dev/vda. */
+  /** Its device node, such as /dev/vda. */
   readonly path: string;
   readonly bytes: number;
   readonly sectorBytes: number;
-  /** The kernel gives each disk that appears a number of its own: another disk in its place has another one. */
+  /** The kernel's sequence number of disks. A disk that replaces another one gets a new number. */
   readonly diskseq: string;
 }
 
@@ -69,52 +70,52 @@ export interface MappingFacts {
   readonly deviceId: string;
   readonly path: string;
   readonly bytes: number;
-  /** Of dm-crypt and of dm-integrity below it. */
+  /** The UUIDs of the dm-crypt mapping and of the dm-integrity mapping below it. */
   readonly uuids: readonly [crypt: string, integrity: string];
 }
 
-/** `stalled`: something did not answer in time, and may still be at it. */
+/** `stalled`: the disk or a program missed its deadline, and may still be working. */
 export type VolumeState = 'absent' | 'preparing' | 'ready' | 'failed' | 'stalled';
 
-/** What is remembered of the volume in the state directory, so that a restart finds it again. */
+/** The file in the state directory from which a restart finds the volume again. */
 export interface VolumeRecord {
   readonly format: 1;
   readonly bootId: string;
-  /** Absence is remembered by no record. */
+  /** An absent volume has no record. */
   readonly state: Exclude<VolumeState, 'absent'>;
   readonly request: VolumeRequest;
   /** The disk, once it is claimed. */
   readonly device?: DeviceFacts;
-  /** `ready` and what was ready before it stalled or was lost: what the tables have to be, and what bears them. */
+  /** The expected tables and the mapping; present when `ready`, and afterwards when the volume stalls or is lost. */
   readonly expected?: ExpectedMapping;
   readonly mapping?: MappingFacts;
-  /** Of `failed` and `stalled`. */
+  /** Present when the state is `failed` or `stalled`. */
   readonly error?: PlainError;
 }
 
-/** A record without what is the same in all of them. */
+/** A record without the fields that identify its format and boot. */
 export type KnownVolume = Omit<VolumeRecord, 'format' | 'bootId'>;
 
 interface Backing {
-  /** A directory of mode 0700 that nothing else lies in but what the store puts there. */
+  /** A directory of mode 0700 that holds only files of the store. */
   readonly directory: string;
-  /** Why this one; for logs and answers. */
+  /** Why this backing was chosen, for logs and responses. */
   readonly reason: string;
 }
 
-/** Where images go now. */
+/** The backing that is used for images now. */
 export type VolumeBacking =
-  /** `mappingUuid`, of dm-crypt's mapping, tells a disk that was prepared anew from the one before. */
+  /** `mappingUuid` is the UUID of the dm-crypt mapping: it changes when the disk is prepared again. */
   (Backing & { readonly kind: 'device'; readonly mappingUuid: string }) | (Backing & { readonly kind: 'memory' });
 
 export interface VolumeSpace {
   readonly sizeBytes: number;
   readonly usedBytes: number;
-  /** For memory not more than the machine can give. */
+  /** In memory, never more than the memory that is available on the machine. */
   readonly availableBytes: number;
 }
 
-/** All there is to tell of a volume, as plain data. */
+/** The full status of a volume, as plain data. */
 export interface VolumeStatus {
   readonly state: VolumeState;
   /** Undefined: pulls are refused with `error`. */
@@ -122,44 +123,49 @@ export interface VolumeStatus {
   readonly device: DeviceFacts | undefined;
   readonly mountPoint: string | undefined;
   readonly mapping: MappingFacts | undefined;
-  /** As dm-crypt names it. */
+  /** The cipher as dm-crypt names it. */
   readonly cipher: string | undefined;
   readonly integrity: VolumeIntegrity | undefined;
-  /** Undefined: nothing is mounted, or it did not answer. */
+  /** Undefined: nothing is mounted, or the disk did not answer. */
   readonly space: VolumeSpace | undefined;
   /** Why the last preparation failed or the volume was lost. */
   readonly error: PlainError | undefined;
-  /** Programs that were given up and that the kernel does not let go of. */
+  /** The number of programs that were killed after their deadline and that the kernel has not ended yet. */
   readonly stuckPrograms: number;
 }
 
-/** What is known without asking the disk. */
+/** The part of the status that needs no access to the disk. */
 export type VolumeSummary = Omit<VolumeStatus, 'space'>;
 
-/** The place of the image store: a disk of the host's under dm-crypt, or memory of the guest. */
+/** Provides the backing of the image store: a disk of the host under dm-crypt, or memory of the guest. */
 export interface Volume {
   /**
-   * Makes the disk the image store. Idempotent: whoever asks for the same while it is being prepared waits for the one
-   * preparation, and afterwards it is there. Throws `VOLUME_*`; a failure stays until one succeeds.
+   * Makes the disk the image store. Idempotent: callers with the same request share one preparation, and a later call
+   * finds the mounted volume. Throws `VOLUME_*`; a failure stays until a preparation succeeds.
    */
   prepare(request: VolumeRequest): Promise<VolumeStatus>;
   /**
-   * Waits for a preparation under way, and looks whether the disk answers, also one that has stalled; mounts memory when
-   * that is what is used. Throws what made it unusable.
+   * Waits for a preparation that is under way, and probes the disk, also when it has stalled. Mounts memory if that is
+   * the backing. Throws the error that made the volume unusable.
    */
   backing(): Promise<VolumeBacking>;
-  /** Somebody waited for the store in vain: it is `stalled` until `place` or `prepare` finds that it answers. */
+  /**
+   * Reports that an operation on the store timed out. The state is `stalled` until `backing` or `prepare` gets an
+   * answer.
+   */
   reportStall(error: Error): void;
-  /** From here on nothing is recorded: what fails now fails because we end, and the next run is to find what was. */
+  /**
+   * Ends recording. Failures that follow come from the shutdown, and the next run must find the last record before it.
+   */
   close(): void;
-  /** Never waits for a preparation, and for the disk only a short time. */
+  /** Never waits for a preparation; waits for the disk only a short time. */
   status(): Promise<VolumeStatus>;
-  /** The same without a look at the disk. */
+  /** Returns the status without access to the disk. */
   summary(): VolumeSummary;
 }
 
-export interface Clock {
-  /** Milliseconds that never go back. */
+export interface VolumeClock {
+  /** Returns milliseconds that never go back. */
   nowMs(): number;
   sleep(ms: number): Promise<void>;
 }
@@ -167,22 +173,22 @@ export interface Clock {
 export interface VolumePorts {
   readonly commands: CommandRunner;
   readonly runOperation: Run<VolumeOperations>;
-  readonly clock: Clock;
-  /** Called at named moments, so that crash and tamper tests hit them exactly. */
+  readonly clock: VolumeClock;
+  /** Called at named moments of a preparation, so that tests can crash or tamper exactly there. */
   readonly checkpoint: (name: string) => void;
 }
 
-/** Device and bytes of the disk that something has to be done on; another disk in its place is refused. */
+/** Identifies the disk for an operation. If the number belongs to another disk by then, the operation is refused. */
 export interface ExpectedDevice {
   readonly deviceId: string;
   readonly diskseq: string;
 }
 
-/** What the live tables have to be, word for word where the kernel leaves no choice. */
+/** The live tables that are required, word for word where the kernel leaves no choice. */
 export interface ExpectedMapping {
   readonly name: string;
   readonly device: ExpectedDevice;
-  /** Of the mapping, in units of 512 bytes. */
+  /** The size of the mapping in units of 512 bytes. */
   readonly sectors: number;
   readonly cipher: string;
   readonly keyBytes: number;
@@ -191,31 +197,42 @@ export interface ExpectedMapping {
   readonly interleaveSectors: number;
 }
 
-/** Work on devices, which may stall: plain data in and out, synchronous, done in a worker, throws `SealiftError`. */
+/**
+ * Operations on devices. They may block, so a worker performs them: synchronous, plain data in and out, throw
+ * `SealiftError`.
+ */
 export interface VolumeOperations {
   /**
-   * Finds the disk and makes sure that nobody uses it. Undefined when there is none of that name or number. Throws
+   * Finds the disk and asserts that it is unused. Returns undefined when no device has that name or number. Throws
    * `VOLUME_DEVICE_INVALID`, `VOLUME_DEVICE_BUSY`, `VOLUME_DEVICE_FAILED`.
    */
   claimDevice(request: { readonly source: VolumeSource }): DeviceFacts | undefined;
-  /** The disk's numbers, whoever uses it; undefined when there is none. Throws `VOLUME_DEVICE_INVALID`. */
+  /** Returns the numbers of the disk, in use or not; undefined when there is none. Throws `VOLUME_DEVICE_INVALID`. */
   identifyDevice(request: { readonly source: VolumeSource }): ExpectedDevice | undefined;
-  /** Throws `VOLUME_DEVICE_CHANGED` when another disk has the number, or none. Asks sysfs: no disk is waited for. */
+  /**
+   * Throws `VOLUME_DEVICE_CHANGED` when another disk has the number, or none. Reads sysfs only, so it never blocks on a
+   * disk.
+   */
   checkDevice(request: { readonly device: ExpectedDevice }): void;
-  /** Throws `VOLUME_TABLE_MISMATCH` for live tables that are not as expected, `VOLUME_DEVICE_CHANGED` for another disk. */
+  /**
+   * Throws `VOLUME_LOST` without a mapping, `VOLUME_TABLE_MISMATCH` for unexpected live tables, `VOLUME_DEVICE_CHANGED`
+   * for another disk.
+   */
   inspectMapping(request: { readonly expected: ExpectedMapping }): MappingFacts;
-  /** Writes zeros past the page cache. Throws `VOLUME_DEVICE_FAILED`. */
+  /** Writes zeros with direct I/O. Throws `VOLUME_DEVICE_FAILED`. */
   clearBlocks(request: { readonly path: string; readonly blocks: readonly number[] }): void;
   /** Throws `VOLUME_MOUNT_FAILED`. */
   mountVolume(request: { readonly mapping: MappingFacts; readonly mountPoint: string }): void;
-  /** False when it is not mounted there. Reads a block past the page cache. Throws `VOLUME_DEVICE_FAILED`. */
+  /**
+   * Returns false when the mapping is not mounted there. Reads a block with direct I/O. Throws `VOLUME_DEVICE_FAILED`.
+   */
   isVolumeAlive(request: { readonly mapping: MappingFacts; readonly mountPoint: string }): boolean;
   /**
-   * Takes mounts and mappings of ours away, and what a killed cryptsetup has left on that disk. Throws
-   * `VOLUME_CLEANUP_FAILED` while somebody uses them.
+   * Removes our mounts and mappings, and the mappings that a killed cryptsetup left on that disk. Throws
+   * `VOLUME_CLEANUP_FAILED` while they are in use.
    */
   removeVolume(request: { readonly mapperName: string; readonly device: ExpectedDevice | undefined }): void;
-  /** Mounts memory, or finds it mounted. Throws `VOLUME_MOUNT_FAILED`. */
-  mountMemory(request: { readonly mountPoint: string; readonly size: MemorySize }): void;
+  /** Mounts a tmpfs unless it is mounted already. Throws `VOLUME_MOUNT_FAILED`. */
+  mountMemory(request: { readonly mountPoint: string; readonly size: MemoryLimit }): void;
   measureSpace(request: { readonly directory: string; readonly kind: VolumeBacking['kind'] }): VolumeSpace;
 }

@@ -11,7 +11,7 @@ const CODES: ReadonlyMap<string, ErrorCode> = new Map([
   ['EPERM', 'VOLUME_DEVICE_INVALID'],
 ]);
 
-/** Returns the error for a failed system call on the disk. An errno that is not in the table is an error of the disk. */
+/** Wraps the error of a system call on the disk. An errno that is not in the table counts as a failure of the disk. */
 export function deviceFailed(action: string, cause: unknown): SealiftError {
   return withErrno(action, cause, (errno) => CODES.get(errno) ?? 'VOLUME_DEVICE_FAILED');
 }

@@ -4,17 +4,20 @@ import { errnoOf, isInMemory } from '../platform/index.ts';
 import { volumeRecordSchema } from './schema.ts';
 import type { KnownVolume, VolumeRecord } from './types.ts';
 
-/** The volume's files in the state directory. */
+/** The files of the volume in the state directory. */
 export interface VolumeStateDirectory {
   readonly lockPath: string;
   readonly headerPath: string;
-  /** Undefined: there is no record, or one of another boot. */
+  /** Returns undefined when there is no record, or only one of another boot. */
   readRecord(): KnownVolume | undefined;
   writeRecord(record: KnownVolume): void;
   removeRecord(): void;
 }
 
-/** Makes the directory. Throws `VOLUME_STATE_INVALID` when it, or the directory above it, is not in memory. */
+/**
+ * Creates the directory. Throws `VOLUME_STATE_INVALID` when the directory, or its nearest parent that exists, is not on
+ * a tmpfs.
+ */
 export function openState(stateDir: string, bootId: string): VolumeStateDirectory {
   if (!isInMemory(stateDir)) {
     throw new SealiftError(
@@ -40,7 +43,7 @@ export function openState(stateDir: string, bootId: string): VolumeStateDirector
   };
 }
 
-/** Returns what the daemon has recorded, without making the directory. */
+/** Returns the record that the daemon wrote in this boot, for processes that only read it. */
 export function readKnownVolume(stateDir: string, bootId: string): KnownVolume | undefined {
   const record = parseRecord(recordPath(stateDir));
   return record?.bootId === bootId ? record : undefined;
@@ -50,7 +53,7 @@ function recordPath(stateDir: string): string {
   return `${stateDir}/volume.json`;
 }
 
-/** A record that cannot be parsed counts as none: the mapping is found by its name, and removed. */
+/** A record that cannot be parsed counts as none: the mappings are found by their names, and removed. */
 function parseRecord(path: string): VolumeRecord | undefined {
   const text = readUnlessAbsent(path);
   if (text === undefined) return undefined;

@@ -9,7 +9,7 @@ import { expectFailure } from '../../support/matchers.ts';
 
 const MIB = 2 ** 20;
 
-describeWith(['root'], 'the memory that takes the place of a disk', () => {
+describeWith(['root'], 'memory instead of a disk', () => {
   let scratch: Scratch;
   let mountPoint: string;
 
@@ -40,7 +40,7 @@ describeWith(['root'], 'the memory that takes the place of a disk', () => {
     expect(space).toMatchObject({ sizeBytes: 8 * MIB, usedBytes: 0, availableBytes: 8 * MIB });
   });
 
-  it('is never more than the machine can give', () => {
+  it('reports no more than the memory that the machine has available', () => {
     mountMemory(2 ** 44);
     const space = VOLUME_OPERATIONS.measureSpace({ directory: mountPoint, kind: 'memory' });
     const total = Number(/MemTotal:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]) * 1024;
@@ -48,21 +48,21 @@ describeWith(['root'], 'the memory that takes the place of a disk', () => {
     expect((space as { availableBytes: number }).availableBytes).toBeLessThan(total);
   });
 
-  it('does not cover what somebody else has mounted there', async () => {
+  it('does not cover a mount of another program', async () => {
     mkdirSync(mountPoint, { recursive: true });
     execFileSync('mount', ['-t', 'tmpfs', 'other', mountPoint]);
     await expectFailure('VOLUME_MOUNT_FAILED', () => mountMemory());
     expect(mountsBelow(scratch.path)).toEqual([mountPoint]);
   });
 
-  it('does not follow a link to another place', async () => {
+  it('does not follow a link', async () => {
     mkdirSync(scratch.join('target'));
     symlinkSync('target', scratch.join('deep'));
     await expectFailure('VOLUME_MOUNT_FAILED', () => mountMemory());
     expect(mountsBelow(scratch.path)).toEqual([]);
   });
 
-  it('measures nothing where nothing is', async () => {
+  it('refuses to measure a directory that does not exist', async () => {
     await expectFailure('VOLUME_DEVICE_MISSING', () =>
       VOLUME_OPERATIONS.measureSpace({ directory: scratch.join('absent'), kind: 'device' }),
     );

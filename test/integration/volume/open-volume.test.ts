@@ -21,12 +21,12 @@ const MAPPING = {
 const SPACE = { sizeBytes: 100, usedBytes: 10, availableBytes: 90 };
 const DONE: CommandEnd = { kind: 'exited', code: 0, stdout: '', stderr: '' };
 
-/** A machine whose disk does what a test wants of it: faults that no real one has on demand. */
+/** A machine whose disk fails on demand, in ways that a real disk cannot be made to. */
 class Machine {
   readonly operations: string[] = [];
   readonly commands: Command[] = [];
   readonly passphrases: Buffer[] = [];
-  /** What operations and programs answer in place of success. */
+  /** The results of operations and programs that replace success. */
   readonly faults = new Map<string, (options?: CallOptions) => unknown>();
   headerAtFormat: { readonly size: number; readonly mode: number } | undefined;
   #isMounted = false;
@@ -155,7 +155,7 @@ describe('openVolume', () => {
     expect(machine.operations.at(-1)).toBe('removeVolume');
   });
 
-  it('makes no file system on a mapping that is not as it should be, and takes it away', async () => {
+  it('makes no file system on a mapping with unexpected tables, and removes the mapping', async () => {
     machine.faults.set('inspectMapping', fail('VOLUME_TABLE_MISMATCH'));
     await expectFailure('VOLUME_TABLE_MISMATCH', () => open().prepare(REQUEST));
     expect(machine.commands.map(({ program }) => program)).not.toContain('mkfs.ext4');
@@ -163,13 +163,13 @@ describe('openVolume', () => {
     expect(machine.operations.at(-1)).toBe('removeVolume');
   });
 
-  it('tells of both when what has failed cannot be taken away', async () => {
+  it('reports both failures when leftovers of a failed preparation cannot be removed', async () => {
     machine.faults.set('mountVolume', () => {
       machine.faults.set('removeVolume', fail('VOLUME_CLEANUP_FAILED'));
       throw new SealiftError('VOLUME_DEVICE_FAILED', 'the first');
     });
     const error = await expectFailure('VOLUME_DEVICE_FAILED', () => open().prepare(REQUEST));
-    expect(error.message).toBe('the first; then as the test wants it');
+    expect(error.message).toBe('the first; cleaning up failed as well: as the test wants it');
   });
 
   it('stays failed until a preparation succeeds, over a restart as well', async () => {
@@ -186,7 +186,7 @@ describe('openVolume', () => {
     expect(await again.backing()).toMatchObject({ kind: 'device' });
   });
 
-  it('uses memory for a failed device only where it may, and says why', async () => {
+  it('uses memory instead of a failed device only when this is allowed, and says why', async () => {
     machine.faults.set('claimDevice', fail('VOLUME_DEVICE_BUSY'));
     const volume = open({ required: false });
     await expectFailure('VOLUME_DEVICE_BUSY', () => volume.prepare(REQUEST));
@@ -199,7 +199,7 @@ describe('openVolume', () => {
     expect(await volume.status()).toMatchObject({ state: 'failed', backing });
   });
 
-  it('has no failure where no device is', async () => {
+  it('does not fail when none of the configured nodes exists', async () => {
     machine.faults.set('claimDevice', () => undefined);
     const volume = open();
     const nodes: VolumeRequest = { ...REQUEST, source: { kind: 'nodes', paths: ['/dev/image_store'] } };
@@ -213,7 +213,7 @@ describe('openVolume', () => {
     await expectFailure('VOLUME_DEVICE_MISSING', () => volume.prepare(REQUEST));
   });
 
-  it('forgets neither a store nor a failure because configuration’s node is not there', async () => {
+  it('forgets neither a store nor a failure when the configured node does not exist', async () => {
     const nodes: VolumeRequest = { ...REQUEST, source: { kind: 'nodes', paths: ['/dev/image_store'] } };
     machine.faults.set('claimDevice', fail('VOLUME_DEVICE_BUSY'));
     const volume = open();
@@ -229,7 +229,7 @@ describe('openVolume', () => {
     expect(machine.commands).toHaveLength(4);
   });
 
-  it('calls a deadline of the disk a stall, and asks nothing more of it', async () => {
+  it('reports a missed deadline of the disk as a stall, and sends no further operation to the disk', async () => {
     machine.faults.set('clearBlocks', stall);
     const volume = open();
     const error = await expectFailure('VOLUME_STALLED', () => volume.prepare(REQUEST));
@@ -241,7 +241,7 @@ describe('openVolume', () => {
     expect(await volume.prepare(REQUEST)).toMatchObject({ state: 'ready' });
   });
 
-  it('looks at the disk before each pull', async () => {
+  it('probes the disk before each pull', async () => {
     const volume = open();
     await volume.prepare(REQUEST);
     machine.faults.set('isVolumeAlive', stall);
@@ -255,7 +255,7 @@ describe('openVolume', () => {
     await expectFailure('VOLUME_LOST', () => volume.backing());
   });
 
-  it('leaves the record as it is when it is closed: threads that end then say nothing of the disk', async () => {
+  it('does not change the record once closed: threads that end then report nothing about the disk', async () => {
     const volume = open();
     await volume.prepare(REQUEST);
     const before = readFileSync(`${stateDir}/volume.json`, 'utf8');
@@ -268,7 +268,7 @@ describe('openVolume', () => {
     expect(machine.commands).toHaveLength(4);
   });
 
-  it('prepares once for all who ask at the same time, and tells all of a failure', async () => {
+  it('prepares once for concurrent requests, and reports a failure to all of them', async () => {
     machine.faults.set('claimDevice', fail('VOLUME_DEVICE_BUSY'));
     const volume = open();
     const results = await Promise.allSettled([1, 2, 3].map(() => volume.prepare(REQUEST)));
@@ -279,7 +279,7 @@ describe('openVolume', () => {
     expect(machine.commands).toHaveLength(4);
   });
 
-  it('finds what is ready again after a restart, and makes it anew when it is another', async () => {
+  it('uses a ready volume again after a restart, and prepares it again when the mapping is another one', async () => {
     await open().prepare(REQUEST);
     expect(await open().backing()).toMatchObject({ kind: 'device' });
     expect(machine.commands).toHaveLength(4);
@@ -290,9 +290,9 @@ describe('openVolume', () => {
 
   it.each([
     { what: 'of another boot', change: (text: string) => text.replace('this boot', 'another boot') },
-    { what: 'that was broken off', change: (text: string) => text.slice(0, 100) },
+    { what: 'that is truncated', change: (text: string) => text.slice(0, 100) },
     { what: 'of another format', change: (text: string) => text.replace('"format":1', '"format":2') },
-  ])('takes a record $what for none', async ({ change }) => {
+  ])('ignores a record $what', async ({ change }) => {
     await open().prepare(REQUEST);
     const path = `${stateDir}/volume.json`;
     writeFileSync(path, change(readFileSync(path, 'utf8')));
@@ -301,7 +301,7 @@ describe('openVolume', () => {
     expect(machine.commands).toHaveLength(8);
   });
 
-  it('refuses another device or mount point while there is a store, and nothing changes', async () => {
+  it('refuses another device or mount point while a store is mounted, and changes nothing', async () => {
     const volume = open();
     await volume.prepare(REQUEST);
     await expectFailure('VOLUME_IN_USE', () => volume.prepare({ ...REQUEST, mountPoint: '/run/other' }));
@@ -311,7 +311,7 @@ describe('openVolume', () => {
     expect(await volume.backing()).toMatchObject({ kind: 'device' });
   });
 
-  it('wants its state in memory', async () => {
+  it('refuses a state directory that is not in memory', async () => {
     await expectFailure('VOLUME_STATE_INVALID', () => open({ stateDir: '/proc' }));
   });
 });

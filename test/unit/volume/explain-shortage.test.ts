@@ -12,7 +12,7 @@ describe('explainShortage', () => {
     );
   });
 
-  it('names the memory limit, and the image store as the other way', () => {
+  it('names the memory limit, and the image store as the alternative', () => {
     const text = explainShortage({ kind: 'memory', ...figures });
     expect(text).toContain('needs at least 6.0 GiB, has 2.0 GiB of 10.0 GiB free');
     expect(text).toContain(
@@ -21,7 +21,7 @@ describe('explainShortage', () => {
     expect(text).toContain('contrast.edgeless.systems/image-store-size: 18Gi');
   });
 
-  it('asks for what the image will probably take, and not only for what it takes at least', () => {
+  it('names a size for the probable need of the image, and not only for its least need', () => {
     const text = explainShortage({ kind: 'device', ...figures, likelyBytes: 18 * GIB });
     expect(text).toContain('needs at least 6.0 GiB and probably 18.0 GiB, has');
     expect(text).toContain('to 33Gi');

@@ -41,7 +41,7 @@ function tables(changes: Changes = {}): LiveTables {
 }
 
 describe('judgeMapping', () => {
-  it('finds nothing in the tables that were asked for', () => {
+  it('finds no difference in the expected tables', () => {
     expect(judgeMapping(EXPECTED, tables())).toBeUndefined();
   });
 
@@ -55,7 +55,7 @@ describe('judgeMapping', () => {
       what: 'options in another order',
       crypt: CRYPT.replace('integrity:32:aead sector_size:4096', 'sector_size:4096 integrity:32:aead'),
     },
-  ])('finds nothing in $what', (changes) => {
+  ])('finds no difference in $what', (changes) => {
     expect(judgeMapping(EXPECTED, tables(changes))).toBeUndefined();
   });
 

@@ -13,7 +13,7 @@ describe('layOutIntegrity', () => {
     { mib: 1_024, dataSectors: 2_064_392, journalSectors: 16_368 },
     { mib: 250 * 1_024, dataSectors: 520_093_696, journalSectors: 130_944 },
     { mib: 4_096 * 1_024, dataSectors: 8_523_215_992, journalSectors: 130_944 },
-  ])('computes what the kernel makes of $mib MiB', ({ mib, dataSectors, journalSectors }) => {
+  ])('computes the layout of the kernel for $mib MiB', ({ mib, dataSectors, journalSectors }) => {
     expect(layOutIntegrity(mib * MIB_SECTORS, TAG_BYTES)).toEqual({
       dataSectors,
       journalSectors,
@@ -21,7 +21,7 @@ describe('layOutIntegrity', () => {
     });
   });
 
-  it('never needs more than there is, and leaves less than one area and its tags unused', () => {
+  it('never exceeds the device, and leaves less than one area and its tags unused', () => {
     for (let sectors = 4_096; sectors < 2 ** 34; sectors = Math.floor(sectors * 1.37) + 1) {
       const layout = layOutIntegrity(sectors, TAG_BYTES);
       if (layout === undefined) throw new Error(`nothing fits into ${sectors} sectors`);

@@ -10,7 +10,7 @@ function run(end: CommandEnd, started: () => void = () => undefined): Promise<st
 }
 
 describe('runProgram', () => {
-  it('answers what a program says that ends well, and tells when it runs', async () => {
+  it('returns the output of a program that succeeds, and reports when it runs', async () => {
     const calls: string[] = [];
     const end: CommandEnd = { kind: 'exited', code: 0, stdout: 'words', stderr: 'a warning' };
     expect(await run(end, () => calls.push('started'))).toBe('words');
@@ -47,7 +47,7 @@ describe('runProgram', () => {
       what: 'its absence',
       end: { kind: 'missing', folders: ['/usr/sbin', '/sbin'] },
       code: 'VOLUME_PROGRAM_MISSING',
-      words: /expected it in \/usr\/sbin, \/sbin/,
+      words: /expected the program in one of \/usr\/sbin, \/sbin/,
     },
   ])('refuses $what', async ({ end, code, words, limit }) => {
     const error = await expectFailure(code, () => run(end));
@@ -55,7 +55,7 @@ describe('runProgram', () => {
     expect(error.context['limit']).toBe(limit);
   });
 
-  it('tells the last words of one that says much', async () => {
+  it('quotes the end of a long output', async () => {
     const stderr = `${'x'.repeat(10_000)}the reason`;
     const error = await expectFailure('VOLUME_PROGRAM_FAILED', () =>
       run({ kind: 'exited', code: 1, stdout: '', stderr }),

@@ -16,7 +16,7 @@ describe('the udev rules', () => {
     expect(pairs.filter((pair) => !PAIR.test(pair))).toEqual([]);
   });
 
-  it('jump to a label that is there', () => {
+  it('jump to a label that exists', () => {
     const [target, ...others] = new Set(lines.flatMap((line) => /GOTO="([^"]+)"/.exec(line)?.[1] ?? []));
     expect(others).toEqual([]);
     expect(lines).toContain(`LABEL="${target}"`);
