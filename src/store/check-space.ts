@@ -3,10 +3,10 @@ import { evictFor } from './evict.ts';
 import type { StoreContext } from './store-context.ts';
 import type { SpaceFacts, SpaceNeed, SpaceReport, Store } from './types.ts';
 
-/** A small backing would hold nothing at all, were a fixed number of bytes kept from it. */
+/** The reserve is at most this share of the backing, because a fixed number of bytes could be all of a small one. */
 const MAX_RESERVE_SHARE = 1 / 8;
 
-/** See `Store.checkSpace`. Who fetches nothing needs no room. */
+/** See {@link StoreSpace.checkSpace}. A pull that fetches nothing needs no reserve. */
 export async function checkSpace(context: StoreContext, need: SpaceNeed): ReturnType<Store['checkSpace']> {
   const { dataDir } = context;
   const { minFreeBytes, runOperation } = context.options;
@@ -21,7 +21,7 @@ export async function checkSpace(context: StoreContext, need: SpaceNeed): Return
   const { availableBytes: actual, sizeBytes: size } = after;
   throw new SealiftError(
     'STORE_SPACE_EXHAUSTED',
-    `check space in ${dataDir}: expected at least ${expected} free bytes, got ${actual} after ${removal.images.length} unused images were removed`,
+    `store ${dataDir} is full: needs ${expected} bytes, ${actual} free after removing ${removal.images.length} unused images`,
     { context: { path: dataDir, expected, actual, size, reserve, likely: need.estimatedBytes + reserve } },
   );
 }

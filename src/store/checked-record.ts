@@ -4,20 +4,20 @@ import type { z } from 'zod';
 import { parseRecord } from './json-record.ts';
 import { readRecord, recordCorrupt, writeRecord } from './record-file.ts';
 
-/** A line of 64 hex digits. */
+/** Length of the check line: 64 hex digits and a line end. */
 const CHECK_BYTES = 65;
 
 /**
- * Puts in place a record that can tell whether it is whole and where it belongs, by a hash of the file's name and of
- * the document in a line of its own: a flipped bit can leave valid JSON with another meaning, and so can another record
- * of the same kind under this name. It is no proof against somebody who writes both; state is out of their reach.
+ * Writes a record whose last line is a hash of the file's name and of the document. A flipped bit can leave valid JSON
+ * with another meaning, and another record of the same kind can lie under this name; both are found by the hash. It does
+ * not protect against an attacker that can write records: state is guest memory.
  */
 export function writeCheckedRecord(path: string, record: object): void {
   const document = Buffer.from(`${JSON.stringify(record)}\n`);
   writeRecord(path, Buffer.concat([document, Buffer.from(checkLine(path, document))]));
 }
 
-/** Undefined when there is none; throws `STORE_RECORD_CORRUPT` when it is not what was written at this place. */
+/** Undefined when there is none; throws `STORE_RECORD_CORRUPT` when it is not what was written under this name. */
 export function readCheckedRecord<Schema extends z.ZodType>(
   path: string,
   schema: Schema,

@@ -38,7 +38,7 @@ export function claimLayout(directory: string, layout: readonly string[]): void 
   for (const name of layout) claimDirectory(join(directory, name));
 }
 
-/** Throws `STORE_INVALID` when something lies in `directory` that we would not have put there. */
+/** Throws `STORE_INVALID` when `directory` contains a name that a store does not use. */
 export function assertOnlyKnown(directory: string, isKnown: (name: string) => boolean): void {
   const foreign = readdirSync(directory).find((name) => !isKnown(name));
   if (foreign !== undefined) throw directoryInvalid(directory, 'a store or an empty directory', `foreign "${foreign}"`);

@@ -9,7 +9,7 @@ import { storeMarkerSchema } from './schema.ts';
 
 const STORE_FORMAT = 1;
 
-/** Makes or takes `stateDir`, as far as is safe before any lock is held. Throws `STORE_INVALID`. */
+/** Creates or claims `stateDir`, as far as that is safe before any lock is held. Throws `STORE_INVALID`. */
 export function claimState(stateDir: string): void {
   claimDirectory(stateDir);
   if (!existsSync(statePath.marker(stateDir))) {
@@ -21,7 +21,7 @@ export function claimState(stateDir: string): void {
   claimDirectory(statePath.locks(stateDir));
 }
 
-/** The boot that the index belongs to; undefined for a new store. Throws `STORE_INVALID` for another format. */
+/** Returns the boot that the index belongs to; undefined for a new store. Throws `STORE_INVALID` for another format. */
 export function readBootId(stateDir: string): string | undefined {
   const marker = readMarker(stateDir);
   if (marker === undefined) return undefined;
@@ -42,21 +42,21 @@ function readMarker(stateDir: string) {
   }
 }
 
-/** Throws the index away and begins another for `bootId`. Only under the exclusive lock of the store. */
+/** Removes the index and begins another for `bootId`. Only under the exclusive lock of the store. */
 export function resetState(stateDir: string, bootId: string): void {
   writeJsonRecord(statePath.marker(stateDir), { format: STORE_FORMAT, bootId: '' });
   for (const name of STATE_DIRECTORIES) if (name !== 'lock') removeRecord(join(stateDir, name));
   claimLayout(stateDir, STATE_DIRECTORIES);
-  // The true id comes last: a reset that was cut short is done again.
+  // The id is written last, so that a reset that was interrupted is done again.
   markBoot(stateDir, bootId);
 }
 
-/** From here on the index is that of `bootId`. Only under the exclusive lock of the store. */
+/** Records that the index belongs to `bootId`. Only under the exclusive lock of the store. */
 export function markBoot(stateDir: string, bootId: string): void {
   writeJsonRecord(statePath.marker(stateDir), { format: STORE_FORMAT, bootId });
 }
 
-/** Removes what dead writers left. Only under the exclusive lock of the store. */
+/** Removes what writers left that were killed. Only under the exclusive lock of the store. */
 export function tidyState(stateDir: string): void {
   claimLayout(stateDir, STATE_DIRECTORIES);
   for (const name of ['.', ...STATE_DIRECTORIES]) removeHalfWritten(join(stateDir, name));

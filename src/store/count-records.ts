@@ -6,11 +6,11 @@ import { listMountIds } from './mount-record.ts';
 export interface RecordCounts {
   readonly images: number;
   readonly layers: number;
-  /** Ids of mounts on record; whether they are mounted is the kernel's to say. */
+  /** Ids of recorded mounts; the kernel decides whether they are mounted. */
   readonly mountIds: readonly string[];
 }
 
-/** What the index in `stateDir` has, for a look from outside: no lock is taken, and nothing is changed. */
+/** Counts the records of the index in `stateDir` without taking a lock and without changing anything. */
 export function countRecords(stateDir: string): RecordCounts {
   return {
     images: unlessAbsent(() => listImageRecords(stateDir)).length,
@@ -19,7 +19,7 @@ export function countRecords(stateDir: string): RecordCounts {
   };
 }
 
-/** A store that nothing was pulled into yet has no records. */
+/** A store without any pull has no directories of records. */
 function unlessAbsent<Item>(list: () => readonly Item[]): readonly Item[] {
   try {
     return list();

@@ -21,10 +21,10 @@ import { BLOCK_BYTES, measureTree } from './measure-tree.ts';
 import { storeFailed } from './store-failed.ts';
 import type { StoreOperations, Upper } from './types.ts';
 
-/** What ext4 makes by itself. */
+/** The names in a backing; mkfs.ext4 creates lost+found. */
 const KNOWN: ReadonlySet<string> = new Set([...DATA_DIRECTORIES, 'lost+found']);
 
-/** The store's work on a backing. Nothing else in this room touches one. */
+/** The store's work on a backing. No other file of this room touches one. */
 export const STORE_OPERATIONS: StoreOperations = {
   prepareData: coded('prepareData', ({ dataDir }) => {
     claimDirectory(dataDir);
@@ -116,7 +116,7 @@ function stagingAltered(path: string, expected: string, actual: string): Sealift
 function publishLayer(request: Parameters<StoreOperations['publishLayer']>[0]): boolean {
   const { dataDir, staging, key, durable } = request;
   const directory = dataPath.staging(dataDir, staging);
-  // Also because rename(2) would replace a file or an empty directory.
+  // rename(2) would replace a file or an empty directory.
   if (isPresent(dataDir, key)) return false;
   if (durable) withDirectory(directory, syncfs);
   const from = stagedPath(directory, key);
@@ -126,7 +126,7 @@ function publishLayer(request: Parameters<StoreOperations['publishLayer']>[0]): 
     if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'EEXIST') return false;
     throw error;
   }
-  // A staging directory that is left beside a published file has no owner; what resists here is removed at the next start.
+  // A published file leaves an empty staging directory; if it cannot be removed now, the next start removes it.
   if (from !== directory) tryRemove(directory);
   if (durable) withDirectory(dataPath.area(dataDir, 'layers'), fsyncSync);
   return true;
@@ -173,7 +173,7 @@ function measureEntries(directory: string): number {
   return readdirSync(directory).reduce((total, name) => total + measureTree(join(directory, name)), 0);
 }
 
-/** False for what cannot be removed now: another process may be at it, or the disk may fail. */
+/** Returns false when the path cannot be removed now: another process may be removing it, or the disk may fail. */
 function tryRemove(path: string): boolean {
   try {
     rmSync(path, { recursive: true, force: true });

@@ -5,7 +5,7 @@ import { pollLock } from './poll-lock.ts';
 import { recoverExclusively, recoverShared } from './recover.ts';
 import { type StoreContext, tryStoreLock } from './store-context.ts';
 
-/** Recovers what is there to recover and answers the store's lock, held shared. */
+/** Recovers what crashes left and returns the store's lock, held shared. The caller releases it. */
 export async function enterStore(context: StoreContext): Promise<HeldLock> {
   const { stateDir, clock, lockTimeoutMs: timeoutMs } = context.options;
   claimState(stateDir);
@@ -23,7 +23,7 @@ export async function enterStore(context: StoreContext): Promise<HeldLock> {
     lock.release();
     throw error;
   }
-  // Conversion gives the lock up for a moment, in which another process may have come to recover as well.
+  // A conversion releases the lock for a moment, in which another process may have taken it to recover as well.
   lock.release();
   return shareLock(context);
 }
@@ -35,7 +35,7 @@ function tryEnter(context: StoreContext): { readonly lock: HeldLock; readonly is
   const shared = tryStoreLock(stateDir, 'shared');
   if (shared === undefined) return undefined;
   if (readBootId(stateDir) === bootId) return { lock: shared, isExclusive: false };
-  // Its recovery has not begun; the exclusive lock comes free in a moment.
+  // Another process has not begun the recovery that this boot needs; the exclusive lock will be free in a moment.
   shared.release();
   return undefined;
 }
@@ -50,7 +50,7 @@ async function shareLock(context: StoreContext): Promise<HeldLock> {
 function storeBusy({ options: { stateDir, lockTimeoutMs } }: StoreContext): SealiftError {
   return new SealiftError(
     'STORE_LOCK_TIMEOUT',
-    `open store ${stateDir}: expected its lock within ${lockTimeoutMs} ms, but another process keeps it`,
+    `open store ${stateDir}: expected its lock within ${lockTimeoutMs} ms, but another process still holds it`,
     { context: { path: stateDir, limit: 'lockTimeoutMs', expected: lockTimeoutMs } },
   );
 }

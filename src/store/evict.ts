@@ -8,7 +8,7 @@ import { type StoreContext, tryUseLock } from './store-context.ts';
 import { readIndex, type StoreIndex } from './store-index.ts';
 import type { Eviction, ImageRecord, SpaceFacts } from './types.ts';
 
-/** See `Store.evictFor`. Layers of running pulls are held by their leases, also those of the pull that asks. */
+/** See {@link StoreSpace.evictFor}. Layers of running pulls are held by their leases, those of the caller included. */
 export function evictFor(context: StoreContext, bytes: number): Promise<Eviction> {
   return underPruneLock(context, async (quiet) => {
     const tally = createTally();

@@ -3,7 +3,7 @@ import type { Digest } from '../oci/index.ts';
 import type { References, StoreIndex } from './store-index.ts';
 import type { ImageRecord, LayerRecord } from './types.ts';
 
-/** What names and mounts hold on to. */
+/** What names and mounts refer to. */
 export interface Needed {
   readonly layers: ReadonlySet<string>;
   /** Digests of manifests, indexes and configs. */
@@ -34,7 +34,10 @@ export function neededImages({ names, images, mounts }: References): readonly Im
   return images.filter(({ manifestDigest }) => wanted.has(manifestDigest));
 }
 
-/** A pull looks for a chained layer by way of what is known of it by itself; without that it would fetch it again. */
+/**
+ * Adds, for each chained layer, the record of the same layer by itself. A pull finds a chained layer through that record
+ * and would fetch the layer again without it.
+ */
 function withPlainReadings(keys: ReadonlySet<string>, layers: readonly LayerRecord[]): ReadonlySet<string> {
   const isChained = ({ key }: LayerRecord) => parseLayerKey(key).kind === 'chain';
   const chained = new Set<Digest>(
@@ -44,7 +47,7 @@ function withPlainReadings(keys: ReadonlySet<string>, layers: readonly LayerReco
   return new Set([...keys, ...plain]);
 }
 
-/** Images that no mount needs, the one whose last pull is longest ago first. */
+/** Returns the images that no mount needs, the one whose last pull is longest ago first. */
 export function oldestUnmounted({ images, mounts }: References): readonly ImageRecord[] {
   const mounted = new Set(mounts.map(({ imageDigest }) => imageDigest));
   return images

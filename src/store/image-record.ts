@@ -9,7 +9,7 @@ export function putImage(stateDir: string, record: ImageRecord): void {
   writeCheckedRecord(statePath.image(stateDir, record.manifestDigest), record);
 }
 
-/** A damaged record counts as absent: the next pull makes it again. */
+/** Damaged records are left out: the next pull of the image writes its record again. */
 export function listImageRecords(stateDir: string): ImageRecord[] {
   return recordPaths(statePath.images(stateDir)).flatMap((path) => {
     const record = readUnlessDamaged(() => readCheckedRecord(path, imageRecordSchema));
@@ -17,7 +17,7 @@ export function listImageRecords(stateDir: string): ImageRecord[] {
   });
 }
 
-/** Those that {@link listImageRecords} leaves out, so that they do not stay for ever. Only by who prunes. */
+/** Removes the records that {@link listImageRecords} leaves out. Only with the prune lock held. */
 export function removeDamagedImageRecords(stateDir: string): void {
   const images = listImageRecords(stateDir);
   const whole = new Set(images.map(({ manifestDigest }) => statePath.image(stateDir, manifestDigest)));

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { readRecord, recordCorrupt, writeRecord } from './record-file.ts';
 
-/** Undefined when there is none; throws `STORE_RECORD_CORRUPT` when it is not what `schema` says. */
+/** Undefined when there is none; throws `STORE_RECORD_CORRUPT` when it does not match `schema`. */
 export function readJsonRecord<Schema extends z.ZodType>(path: string, schema: Schema): z.output<Schema> | undefined {
   const bytes = readRecord(path);
   if (bytes === undefined) return undefined;
@@ -28,7 +28,7 @@ function parseJson(path: string, bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch (error) {
-    if (error instanceof SyntaxError) throw recordCorrupt(path, 'is no JSON document');
+    if (error instanceof SyntaxError) throw recordCorrupt(path, 'is not a JSON document');
     throw error;
   }
 }

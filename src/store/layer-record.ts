@@ -5,7 +5,7 @@ import { listRecords, readUnlessDamaged, removeRecord } from './record-file.ts';
 import { layerRecordSchema } from './schema.ts';
 import type { LayerRecord } from './types.ts';
 
-/** A damaged record counts as absent: the layer is made again, which is always right. */
+/** A damaged record counts as absent: the layer is made again, which is always correct. */
 export function readLayerRecord(stateDir: string, key: LayerKey): LayerRecord | undefined {
   const record = readUnlessDamaged(() => readCheckedRecord(statePath.layer(stateDir, key), layerRecordSchema));
   return record?.key === key ? record : undefined;

@@ -4,7 +4,7 @@ import { type LayerKey, layerFileName } from '../layer-formats/index.ts';
 import { type Digest, digestAlgorithm, digestHex } from '../oci/index.ts';
 import type { DataArea, DocumentId, DocumentKind } from './types.ts';
 
-/** Directories of `state`: what a rolled-back disk must not be able to bring back. */
+/** Directories of `state`, which a rolled-back disk must not be able to restore. */
 export const STATE_DIRECTORIES = [
   'lock',
   'names',
@@ -19,7 +19,7 @@ export const STATE_DIRECTORIES = [
   'mounts',
 ] as const;
 
-/** The lock that every user of the store holds shared, and nobody ever removes. */
+/** The lock that every user of the store holds shared. Its file is never removed. */
 export const STORE_LOCK = 'store';
 
 /** Directories of a backing. */
@@ -40,7 +40,7 @@ export const statePath = {
   mount: (stateDir: string, id: string) => join(stateDir, 'mounts', `${id}.json`),
   document: (stateDir: string, { kind, digest }: DocumentId) =>
     join(stateDir, kind, digestAlgorithm(digest), digestHex(digest)),
-  /** References may be longer than a file name, so the file has the hash of its reference for a name. */
+  /** References may be longer than a file name, so the file is named by the hash of its reference. */
   name: (stateDir: string, reference: string) =>
     join(stateDir, 'names', `${createHash('sha256').update(reference).digest('hex')}.json`),
 } as const;
@@ -53,12 +53,12 @@ export const dataPath = {
   upper: (dataDir: string, id: string) => join(dataDir, 'uppers', id),
 } as const;
 
-/** `<pid>-<start time>-<n>`: the process that stages, and its n-th attempt. */
+/** True for `<pid>-<start time>-<n>`: the process that stages, and its n-th staging. */
 export function isStagingName(name: string): boolean {
   return /^[0-9]{1,10}-[0-9]{1,20}-[0-9]{1,10}$/.test(name);
 }
 
-/** Ids of uppers and of their mounts. */
+/** True for the id of an upper, which is also the id of its mount. */
 export function isUpperId(id: string): boolean {
   return /^[0-9a-f]{32}$/.test(id);
 }

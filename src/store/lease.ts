@@ -6,7 +6,7 @@ import { pollLock } from './poll-lock.ts';
 import { type StoreContext, tryUseLock } from './store-context.ts';
 import type { Lease } from './types.ts';
 
-/** See {@link Lease}: shared locks, which end with the process at the latest. */
+/** See {@link Lease}. It holds shared locks, which the kernel releases when the process ends. */
 export function openLease(context: StoreContext): Lease {
   const { stateDir, clock, lockTimeoutMs: timeoutMs } = context.options;
   const held = new Map<LayerKey | Digest, HeldLock>();
@@ -31,7 +31,7 @@ export function openLease(context: StoreContext): Lease {
   return lease;
 }
 
-/** The last one takes the file away. Failing to become the only holder loses the lock, which is what we want anyway. */
+/** The last holder removes the lock's file. A failed conversion loses the lock, which is released here anyway. */
 function letGo(lock: HeldLock): void {
   lock.release({ remove: lock.tryConvert('exclusive') });
 }
@@ -39,7 +39,7 @@ function letGo(lock: HeldLock): void {
 function leaseTimeout(thing: string, timeoutMs: number): SealiftError {
   return new SealiftError(
     'STORE_LOCK_TIMEOUT',
-    `hold ${thing}: expected the process that removes it to finish within ${timeoutMs} ms, it has not`,
+    `hold ${thing}: expected the process that removes it to finish within ${timeoutMs} ms, but it still holds the lock`,
     { context: { thing, limit: 'lockTimeoutMs', expected: timeoutMs } },
   );
 }

@@ -1,7 +1,7 @@
 import type { StoreIndex } from './store-index.ts';
 import type { ImageRecord, StoredImage } from './types.ts';
 
-/** The images of a store, the one that was pulled last first. */
+/** Lists the images of a store, the one that was pulled last first. */
 export function listImages({ images, names, mounts, layers }: StoreIndex): readonly StoredImage[] {
   const bytesOf = new Map<string, number>(layers.map(({ key, diskBytes }) => [key, diskBytes]));
   const users = countUsers(images);

@@ -4,15 +4,15 @@ import { storeFailed } from './store-failed.ts';
 
 type LockMode = 'shared' | 'exclusive';
 
-/** A flock(2) that is held until released, at the latest by the end of the process. */
+/** A flock(2) that is held until it is released or the process ends. */
 export interface HeldLock {
-  /** Turns it into a lock of another kind; false, and nothing is held, when somebody else came in between. */
+  /** Changes the mode. Returns false, with the lock lost, when another process took a conflicting lock meanwhile. */
   tryConvert(mode: LockMode): boolean;
-  /** `remove` takes the file away too; only for exclusive locks. Does nothing the second time. */
+  /** `remove` also removes the file; only for exclusive locks. Idempotent. */
   release(options?: { readonly remove: boolean }): void;
 }
 
-/** Takes the lock at `path` without waiting; undefined when somebody else holds it. */
+/** Takes the lock at `path` without waiting; undefined while another holder has a conflicting lock. */
 export function tryLockFile(path: string, mode: LockMode): HeldLock | undefined {
   for (;;) {
     const fd = openLock(path);
@@ -21,7 +21,7 @@ export function tryLockFile(path: string, mode: LockMode): HeldLock | undefined 
       return undefined;
     }
     if (isStillAt(path, fd)) return heldLock(path, fd);
-    // Its last holder removed the file between our open and our lock; this lock would exclude nobody.
+    // The last holder removed the file between our open and our lock, so this lock would exclude no other process.
     closeSync(fd);
   }
 }
@@ -47,7 +47,7 @@ function heldLock(path: string, fd: number): HeldLock {
     release: (options) => {
       if (!isHeld) return;
       isHeld = false;
-      // While it is held: afterwards the name may already be somebody else's lock.
+      // The file is removed while the lock is held: afterwards the name may already be another process's lock.
       if (options?.remove) rmSync(path, { force: true });
       closeSync(fd);
     },

@@ -2,7 +2,7 @@ import { statfsSync } from 'node:fs';
 import { readMemoryInfo } from '../platform/index.ts';
 import type { SpaceFacts } from './types.ts';
 
-/** File systems whose free space is free memory. */
+/** File systems that lie in memory (https://man7.org/linux/man-pages/man2/statfs.2.html). */
 const TMPFS_MAGIC = 0x01021994;
 const RAMFS_MAGIC = 0x858458f6;
 

@@ -6,7 +6,10 @@ export const BLOCK_BYTES = 512;
 
 const SLASH = Buffer.from('/');
 
-/** Bytes that a tree, or a file, takes of its file system, hard-linked files once. What goes meanwhile is not counted. */
+/**
+ * Returns the bytes that a tree or file uses on its file system. Hard-linked files count once; names that are removed
+ * meanwhile do not count.
+ */
 export function measureTree(root: string): number {
   const linked = new Set<string>();
   const pending = [Buffer.from(root)];

@@ -9,7 +9,7 @@ export function putMount(stateDir: string, record: MountRecord): void {
   writeCheckedRecord(statePath.mount(stateDir, assertUpperId(record.id)), record);
 }
 
-/** Ids of all mounts that are remembered, damaged records among them. */
+/** Returns the ids of all recorded mounts, those of damaged records included. */
 export function listMountIds(stateDir: string): string[] {
   return listRecords(statePath.mounts(stateDir)).map((name) => name.replace(/\.json$/, ''));
 }
@@ -26,7 +26,7 @@ export function removeMount(stateDir: string, id: string): void {
   removeRecord(statePath.mount(stateDir, assertUpperId(id)));
 }
 
-/** Ids become file names. */
+/** Ids become file names, so other texts are refused. */
 export function assertUpperId(id: string): string {
   if (isUpperId(id)) return id;
   throw new SealiftError('INTERNAL', `use upper: expected an id of 32 hex digits, got "${id}"`);

@@ -8,7 +8,7 @@ export function putName(stateDir: string, record: NameRecord): void {
   writeCheckedRecord(statePath.name(stateDir, record.reference), record);
 }
 
-/** Damaged records are left out. */
+/** Lists the names; damaged records are left out. */
 export function listNames(stateDir: string): NameRecord[] {
   return recordPaths(statePath.names(stateDir)).flatMap((path) => {
     const record = readUnlessDamaged(() => readCheckedRecord(path, nameRecordSchema));
@@ -16,7 +16,7 @@ export function listNames(stateDir: string): NameRecord[] {
   });
 }
 
-/** Those that {@link listNames} leaves out, so that they do not stay for ever. Only by who prunes. */
+/** Removes the records that {@link listNames} leaves out. Only with the prune lock held. */
 export function removeDamagedNames(stateDir: string): void {
   const whole = new Set(listNames(stateDir).map(({ reference }) => statePath.name(stateDir, reference)));
   for (const path of recordPaths(statePath.names(stateDir))) if (!whole.has(path)) removeRecord(path);

@@ -34,8 +34,8 @@ import type {
 import { createUpper, settleUpper, sweepUppers, trashUpper } from './uppers.ts';
 
 /**
- * Opens or makes the store, recovers what crashes left, and holds its lock shared until `close`. Throws
- * `STORE_INVALID` for directories that are not ours and `STORE_LOCK_TIMEOUT` while another process recovers.
+ * Opens or creates the store, recovers what crashes left, and holds its lock shared until `close`. Throws
+ * `STORE_INVALID` for directories that are not a store's and `STORE_LOCK_TIMEOUT` while another process recovers.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { backings, runOperation } = options;
@@ -93,7 +93,10 @@ function layersOf(context: StoreContext): LayerStore {
     stageLayer: (key, diffId) => stageLayer(context, { key, diffId, isMaking: () => flight.isMaking(key) }),
     rememberNeedsChain: (key, diffId, facts) => {
       if (!flight.isMaking(key)) {
-        throw new SealiftError('INTERNAL', `remember layer ${key}: expected its lock to be held, but it is not`);
+        throw new SealiftError(
+          'INTERNAL',
+          `remember layer ${key}: expected the caller to hold its lock, but it does not`,
+        );
       }
       const record: LayerRecord = { key, diffId, state: 'needs-chain', facts, diskBytes: 0 };
       writeLayerRecord(stateDir, record);

@@ -1,13 +1,13 @@
 import { cancellation } from '../errors/index.ts';
 import type { Clock } from './types.ts';
 
-/** flock(2) can only be waited for by blocking the thread. */
+/** Locks are polled, because flock(2) can only wait by blocking the thread. */
 const POLL_MS = 50;
 
 export const CANCELLED = 'wait for layer: the pull was cancelled';
 
 /**
- * Tries until `attempt` answers something or `timeoutMs` have passed; undefined after that. Throws `PULL_CANCELLED`.
+ * Calls `attempt` until it returns a lock or `timeoutMs` have passed; undefined after that. Throws `PULL_CANCELLED`.
  */
 export async function pollLock<Lock>(
   attempt: () => Lock | undefined,

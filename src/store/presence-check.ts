@@ -2,11 +2,11 @@ import type { LayerKey } from '../layer-formats/index.ts';
 import type { Run } from '../operations/index.ts';
 import type { SoughtLayer, StoreOperations } from './types.ts';
 
-/** Whether a layer lies in the backing. */
+/** True if a layer lies in the backing. */
 export type PresenceCheck = (layer: SoughtLayer) => Promise<boolean>;
 
 /**
- * What is asked for in the same turn goes to the worker in one message: an image has up to hundreds of layers, and a
+ * Sends all layers asked for in the same tick to the worker in one message: an image has up to hundreds of layers, and a
  * message costs ten times as much as the look.
  */
 export function createPresenceCheck(runOperation: Run<StoreOperations>, dataDir: string): PresenceCheck {
@@ -16,7 +16,7 @@ export function createPresenceCheck(runOperation: Run<StoreOperations>, dataDir:
 
   function openBatch() {
     const layers = new Map<LayerKey, SoughtLayer>();
-    // Its turn comes after the callers of this one have added theirs.
+    // Runs after the callers of this tick have added their layers.
     const present = Promise.resolve().then(async () => {
       batch = undefined;
       return new Set(await runOperation('presentLayers', { dataDir, layers: [...layers.values()] }));

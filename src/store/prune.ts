@@ -12,7 +12,7 @@ import { type References, readReferences } from './store-index.ts';
 import type { Removal } from './types.ts';
 import { sweepUppers } from './uppers.ts';
 
-/** See `Store.prune`. */
+/** See {@link ImageIndex.prune}; why it runs beside pulls: docs/adr/0013-removing-beside-pulls.md */
 export function prune(context: StoreContext, { all }: { readonly all: boolean }): Promise<Removal> {
   return underPruneLock(context, async (quiet) => {
     const tally = createTally();
@@ -29,8 +29,8 @@ export function prune(context: StoreContext, { all }: { readonly all: boolean })
 }
 
 /**
- * Runs `work` as the only remover of all processes. What it trashes is not deleted in the background, so that it can
- * be measured. Throws `STORE_LOCK_TIMEOUT`.
+ * Runs `work` while no other process removes anything. What `work` moves to the trash is not deleted in the background,
+ * so that it can be measured. Throws `STORE_LOCK_TIMEOUT`.
  */
 export async function underPruneLock<Result>(
   context: StoreContext,
@@ -44,21 +44,21 @@ export async function underPruneLock<Result>(
     return await work({ ...context, trash: { start: () => {}, idle: async () => {} } });
   } finally {
     lock.release({ remove: true });
-    // What `work` left in the trash because it failed half-way.
+    // A `work` that failed may have left something in the trash.
     context.trash.start();
   }
 }
 
-/** All that no name, mount or pull needs. */
+/** Removes everything that no name, mount or pull needs. */
 export async function removeGarbage(context: StoreContext, tally: RemovalTally): Promise<void> {
   tally.uppers += await sweepUppers(context);
   await recoverShared(context);
   const { stateDir } = context.options;
-  // A pull that puts a whole one in place in this very moment may lose it: then its image counts as unnamed, and no more.
+  // A pull that replaces a damaged record at this moment may lose the new one. Its image then only counts as unnamed.
   removeDamagedNames(stateDir);
   removeDamagedImageRecords(stateDir);
   const { names, images } = readReferences(stateDir);
-  // Names that lead nowhere among them.
+  // Names that lead to no image are included.
   const digests = [...names.map(({ digest }) => digest), ...images.map(({ manifestDigest }) => manifestDigest)];
   removeImages(context, { digests, mayGo: isUnneeded }, tally);
   await removeUnneeded(context, tally);
@@ -111,7 +111,7 @@ function isUnneeded(references: References, digest: Digest): boolean {
   return neededImages(references).every(({ manifestDigest }) => manifestDigest !== digest);
 }
 
-/** Deletes at once what is in the trash and adds to the tally what that gives back. */
+/** Deletes what is in the trash now and adds the freed bytes to the tally. */
 export async function emptyTrash({ dataDir, options }: StoreContext, tally: RemovalTally): Promise<void> {
   const { runOperation } = options;
   const before = await runOperation('measureTrash', { dataDir });
@@ -123,7 +123,7 @@ export async function emptyTrash({ dataDir, options }: StoreContext, tally: Remo
 function pruneTimeout(stateDir: string, timeoutMs: number): SealiftError {
   return new SealiftError(
     'STORE_LOCK_TIMEOUT',
-    `remove from store ${stateDir}: expected the process that removes to finish within ${timeoutMs} ms, it has not`,
+    `remove from store ${stateDir}: expected another removal to finish within ${timeoutMs} ms, but it is still running`,
     { context: { path: stateDir, limit: 'lockTimeoutMs', expected: timeoutMs } },
   );
 }

@@ -4,7 +4,7 @@ import { dataPath } from './layout.ts';
 import type { StoreContext } from './store-context.ts';
 import type { KnownLayer } from './types.ts';
 
-/** What is known of `key`; a record without its whole layer, or a layer without its record, is nothing. */
+/** Returns what the store has under `key`. A record without its complete layer counts as nothing, and so does the reverse. */
 export async function findLayer({ options, locate }: StoreContext, key: LayerKey): Promise<KnownLayer | undefined> {
   const record = readLayerRecord(options.stateDir, key);
   if (record === undefined) return undefined;
@@ -14,7 +14,10 @@ export async function findLayer({ options, locate }: StoreContext, key: LayerKey
   return { kind: 'published', layer: { record, path: dataPath.layer(backing.dir, key) } };
 }
 
-/** The same under the lock of `key`: halves that a crash left are removed, so that nobody completes them unawares. */
+/**
+ * Does the same with the lock of `key` held, and removes a record or layer that a crash left without the other: a later
+ * layer or record would complete it by accident.
+ */
 export async function reconcileLayer(context: StoreContext, key: LayerKey): Promise<KnownLayer | undefined> {
   const found = await findLayer(context, key);
   if (found !== undefined) return found;

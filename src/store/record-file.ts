@@ -16,10 +16,10 @@ import { DEFAULT_LIMITS } from '../limits/index.ts';
 import { errnoOf } from '../platform/index.ts';
 import { storeFailed } from './store-failed.ts';
 
-/** Names of half-written records; never those of records. */
+/** Prefix of the names of half-written records; no record has such a name. */
 const BESIDE = '.beside-';
 
-/** Puts a record in place whole: readers see the old one or the new one. */
+/** Writes a record atomically: readers see the old one or the new one. */
 export function writeRecord(path: string, content: Uint8Array | string): void {
   const bytes = Buffer.byteLength(content);
   if (bytes > DEFAULT_LIMITS.maxRecordBytes) {
@@ -39,7 +39,7 @@ export function writeRecord(path: string, content: Uint8Array | string): void {
   }
 }
 
-/** A directory in the way is nothing that we made; all else is replaced by the rename. */
+/** Renames over any file; a directory at the target, which no store creates, is removed first. */
 function moveRecord(from: string, to: string): void {
   try {
     renameSync(from, to);
@@ -50,7 +50,7 @@ function moveRecord(from: string, to: string): void {
   }
 }
 
-/** Undefined when there is none; throws `STORE_RECORD_CORRUPT` for what is no file or too large. */
+/** Undefined when there is none; throws `STORE_RECORD_CORRUPT` for anything but a file within the limit. */
 export function readRecord(path: string): Buffer | undefined {
   let fd: number;
   try {
@@ -73,19 +73,19 @@ export function removeRecord(path: string): void {
   rmSync(path, { force: true, recursive: true });
 }
 
-/** Names of the records in a directory, without half-written ones. */
+/** Returns the names of the records in a directory, without half-written ones. */
 export function listRecords(directory: string): string[] {
   return readdirSync(directory).filter((name) => !isHalfWritten(name));
 }
 
-/** Paths of the JSON records in a directory. */
+/** Returns the paths of the JSON records in a directory. */
 export function recordPaths(directory: string): string[] {
   return listRecords(directory)
     .filter((name) => name.endsWith('.json'))
     .map((name) => join(directory, name));
 }
 
-/** Undefined for a record that is not what it should be, where that is as good as none. */
+/** Undefined for a damaged record, for callers to which that is the same as none. */
 export function readUnlessDamaged<Value>(read: () => Value): Value | undefined {
   try {
     return read();
@@ -99,13 +99,13 @@ export function isHalfWritten(name: string): boolean {
   return name.startsWith(BESIDE);
 }
 
-/** Removes what writers that died left; only while nobody else uses the store. */
+/** Removes what killed writers left. Only under the exclusive lock of the store. */
 export function removeHalfWritten(directory: string): void {
   for (const name of readdirSync(directory)) if (isHalfWritten(name)) removeRecord(join(directory, name));
 }
 
 export function recordCorrupt(path: string, actual: string): SealiftError {
-  return new SealiftError('STORE_RECORD_CORRUPT', `read record ${path}: expected a whole record, but it ${actual}`, {
+  return new SealiftError('STORE_RECORD_CORRUPT', `read record ${path}: expected an intact record, but it ${actual}`, {
     context: { path },
   });
 }

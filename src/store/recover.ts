@@ -8,7 +8,10 @@ import { reconcileLayer } from './reconcile-layer.ts';
 import { type StoreContext, tryLayerLock, tryStagingLock } from './store-context.ts';
 import type { DataArea, DataListing } from './types.ts';
 
-/** With the store to ourselves: what another boot left is thrown away, and so is all that died half-done. */
+/**
+ * Recovers with the store's exclusive lock held: what another boot left is moved to the trash, and so is everything that
+ * was interrupted.
+ */
 export async function recoverExclusively(context: StoreContext): Promise<void> {
   const { dataDir } = context;
   const { stateDir, bootId, durable, runOperation, findMountedUppers } = context.options;
@@ -16,15 +19,15 @@ export async function recoverExclusively(context: StoreContext): Promise<void> {
   const listing = await runOperation('listData', { dataDir });
   const lastBoot = readBootId(stateDir);
   const isSameBoot = lastBoot === bootId;
-  // None, unless the marker of this boot was swapped: what is mounted is of this boot.
+  // A mounted upper belongs to this boot, so a mount under a marker of another boot means that the marker was swapped.
   const mounted: ReadonlySet<string> = isSameBoot ? new Set() : findMountedUppers(listing.uppers.filter(isUpperId));
-  // Layers of a durable store were synced before they were recorded; its mounts ended with their boot all the same.
+  // Layers of a durable store were synced before they became visible, so they are kept; mounts ended with their boot.
   const keepsLayers = isSameBoot || (durable && lastBoot !== undefined && lastBoot !== '');
   if (!keepsLayers) {
     if (lastBoot && mounted.size > 0) {
       throw directoryInvalid(stateDir, 'the boot whose containers run', `store.json of boot ${lastBoot}`);
     }
-    // Data first: were the index new already, a reset cut short would leave layers that look like ours.
+    // Data first: with a new index, a reset that was interrupted would leave layers that look like this boot's.
     for (const area of ['layers', 'staging', 'uppers'] as const) await trashAll(context, area, listing[area]);
     resetState(stateDir, bootId);
   } else {
@@ -47,7 +50,7 @@ export async function recoverExclusively(context: StoreContext): Promise<void> {
   if (listing.trash.length > 0) context.trash.start();
 }
 
-/** Without a record. One that is mounted all the same is a container's, whoever took its record away. */
+/** Returns the uppers without a record. A mounted one is excluded: a container uses it although its record is gone. */
 function unusedUppers({ options }: StoreContext, { uppers }: DataListing): readonly string[] {
   const recorded = new Set(listMountIds(options.stateDir));
   const unrecorded = uppers.filter((id) => !recorded.has(id));
@@ -55,7 +58,7 @@ function unusedUppers({ options }: StoreContext, { uppers }: DataListing): reado
   return unrecorded.filter((id) => !mounted.has(id));
 }
 
-/** Beside living neighbours: only what can be locked, and so has no owner. */
+/** Recovers beside other processes: removes only what can be locked and so has no owner. */
 export async function recoverShared(context: StoreContext): Promise<void> {
   const { dataDir } = context;
   const { stateDir, runOperation } = context.options;
@@ -77,7 +80,7 @@ async function recoverUnlocked(context: StoreContext, listing: DataListing): Pro
   await reconcileHalves(context, listing);
 }
 
-/** Layers without a record and records without a layer. */
+/** Removes layers without a record and records without a layer. */
 async function reconcileHalves(context: StoreContext, listing: DataListing): Promise<void> {
   const { stateDir } = context.options;
   const recorded = new Set(listLayerRecords(stateDir));

@@ -11,7 +11,7 @@ import { type References, readIndex, readReferences } from './store-index.ts';
 import type { Removal, RemovalTarget } from './types.ts';
 import { sweepUppers } from './uppers.ts';
 
-/** See `Store.removeImages`. All is checked, and what goes is held, before the first name is removed. */
+/** See {@link ImageIndex.removeImages}. Everything is checked and locked before the first name is removed. */
 export function removeNamedImages(context: StoreContext, targets: readonly RemovalTarget[]): Promise<Removal> {
   const { stateDir } = context.options;
   return underPruneLock(context, async (quiet) => {
@@ -33,7 +33,7 @@ export function removeNamedImages(context: StoreContext, targets: readonly Remov
     } finally {
       for (const lock of locks.values()) lock.release({ remove: true });
     }
-    // Only what was needed before: a name that goes is no reason to clear the store of all else.
+    // Only what was needed before: removing a name must not prune the rest of the store.
     const { layers, documents } = findNeeded(before);
     await removeUnneeded(quiet, tally, new Set([...layers, ...documents]));
     await emptyTrash(quiet, tally);
@@ -43,7 +43,7 @@ export function removeNamedImages(context: StoreContext, targets: readonly Remov
 
 interface RemovalPlan {
   readonly names: readonly string[];
-  /** Images that have no name afterwards. */
+  /** The images that have no name left after the removal. */
   readonly images: readonly Digest[];
 }
 
@@ -72,9 +72,13 @@ export function planRemoval(
 
 function imageUnknown(target: RemovalTarget): SealiftError {
   const wanted = target.kind === 'name' ? target.reference : target.digest;
-  return new SealiftError('STORE_IMAGE_UNKNOWN', `remove ${wanted}: expected it in the store, but it is not there`, {
-    context: { image: wanted },
-  });
+  return new SealiftError(
+    'STORE_IMAGE_UNKNOWN',
+    `remove ${wanted}: expected an image or name in the store, but there is none`,
+    {
+      context: { image: wanted },
+    },
+  );
 }
 
 function assertUnmounted(references: References, digests: readonly Digest[]): void {
@@ -83,7 +87,7 @@ function assertUnmounted(references: References, digests: readonly Digest[]): vo
   const at = references.mounts.find(({ imageDigest }) => imageDigest === mounted)?.target ?? '';
   throw new SealiftError(
     'STORE_IMAGE_IN_USE',
-    `remove ${mounted}: expected no mount of it, but it is mounted on ${at}`,
+    `remove ${mounted}: expected an unmounted image, but it is mounted on ${at}`,
     {
       context: { image: mounted, path: at },
     },
@@ -99,10 +103,14 @@ function holdAll(stateDir: string, digests: readonly Digest[]): ReadonlyMap<Dige
       continue;
     }
     for (const held of locks.values()) held.release({ remove: true });
-    throw new SealiftError('STORE_IMAGE_IN_USE', `remove ${digest}: expected no pull of it, but one is going on`, {
-      context: { image: digest },
-      hint: 'wait for the pull to end',
-    });
+    throw new SealiftError(
+      'STORE_IMAGE_IN_USE',
+      `remove ${digest}: expected no running pull of the image, but there is one`,
+      {
+        context: { image: digest },
+        hint: 'wait for the pull to end',
+      },
+    );
   }
   return locks;
 }

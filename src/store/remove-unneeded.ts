@@ -10,14 +10,14 @@ import { mountState, type StoreContext, tryLayerLock, tryUseLock } from './store
 import { readIndex } from './store-index.ts';
 import type { DocumentId } from './types.ts';
 
-/** Each lock is an open file. */
+/** Bounds the locks held at once, because each lock is an open file. */
 const BATCH = 256;
 
 type Thing = { readonly layer: LayerKey } | { readonly document: DocumentId };
 
 /**
- * Moves layers to the trash, and removes documents, that nothing in the index refers to and no pull holds; `among`
- * leaves all others alone.
+ * Moves to the trash the layers that nothing in the index refers to and no pull holds, and removes such documents. With
+ * `among`, only these layers and documents are considered.
  */
 export async function removeUnneeded(
   context: StoreContext,
@@ -41,7 +41,7 @@ async function listThings({ dataDir, options }: StoreContext): Promise<readonly 
   return [...[...keys].map((layer) => ({ layer })), ...listDocuments(stateDir).map((document) => ({ document }))];
 }
 
-/** What is held first and looked at afterwards cannot get a new user in between. */
+/** Locks first and looks at the index afterwards, so that no new user can appear in between. */
 async function removeBatch(context: StoreContext, things: readonly Thing[], tally: RemovalTally): Promise<void> {
   const { stateDir, sweepLayerMounts } = context.options;
   const locks = new Map<Thing, HeldLock>();
@@ -74,7 +74,7 @@ function nameOf(thing: Thing): LayerKey | Digest {
   return 'layer' in thing ? thing.layer : thing.document.digest;
 }
 
-/** Its lock keeps away those who would take a record without a layer for what a crash left. */
+/** Holds the layer's lock, because recovery would take a record without a layer for the rest of a crash. */
 async function removeLayer(context: StoreContext, key: LayerKey, tally: RemovalTally): Promise<void> {
   const { dataDir } = context;
   const { stateDir, runOperation } = context.options;

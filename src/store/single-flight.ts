@@ -5,33 +5,33 @@ import { CANCELLED, pollLock, throwIfCancelled } from './poll-lock.ts';
 import type { Clock } from './types.ts';
 
 interface SingleFlightPorts<Key, Found> {
-  /** Looks without a lock. */
+  /** Looks without taking a lock. */
   find(key: Key): Promise<Found | undefined>;
-  /** Looks under the lock of `key`, and may clean up what it finds broken. */
+  /** Looks with the lock of `key` held, and may remove what it finds broken. */
   findLocked(key: Key): Promise<Found | undefined>;
-  /** The lock of `key` among processes. */
+  /** Takes the lock of `key` among processes without waiting. */
   tryLock(key: Key): HeldLock | undefined;
   readonly clock: Clock;
   readonly lockTimeoutMs: number;
 }
 
 export interface SingleFlight<Key, Found> {
-  /** See `Store.withLayer`. */
+  /** See {@link LayerStore.withLayer}. */
   run(key: Key, make: () => Promise<Found>, signal?: AbortSignal): Promise<Found>;
-  /** Whether a `make` of this key is running here, under its lock. */
+  /** True while a `make` of this key runs in this process with the lock held. */
   isMaking(key: Key): boolean;
 }
 
-/** A `make` that runs, or has run. */
+/** One call of a `make`. */
 interface MakeAttempt {
   readonly key: string;
   isRunning: boolean;
 }
 
-/** What followers see of their leader: its result, or undefined when it failed. */
+/** The leader's result as its followers see it; undefined when the leader failed. */
 type Flight<Found> = Promise<{ readonly found: Found } | undefined>;
 
-/** One maker at a time for each key, in this process and among all that share the lock files. */
+/** Allows one maker at a time for each key, in this process and among all processes that share the lock files. */
 export function createSingleFlight<Key extends string, Found>(
   ports: SingleFlightPorts<Key, Found>,
 ): SingleFlight<Key, Found> {
@@ -61,7 +61,7 @@ export function createSingleFlight<Key extends string, Found>(
       result = { found: await findOrMake(key, make, signal) };
       return result.found;
     } finally {
-      // Removed before anybody is told, so that the first follower of a failed leader leads itself.
+      // Removed before the followers wake, so that the first follower of a failed leader becomes the leader.
       flights.delete(key);
       flight.resolve(result);
     }
@@ -87,7 +87,7 @@ export function createSingleFlight<Key extends string, Found>(
     if (found !== undefined) return found;
     throw new SealiftError(
       'STORE_LOCK_TIMEOUT',
-      `wait for layer ${key}: expected the process that makes it to finish within ${ports.lockTimeoutMs} ms, it has not`,
+      `wait for layer ${key}: expected the process that makes it to finish within ${ports.lockTimeoutMs} ms, but it has not`,
       { context: { key, limit: 'lockTimeoutMs', expected: ports.lockTimeoutMs } },
     );
   }
@@ -95,8 +95,11 @@ export function createSingleFlight<Key extends string, Found>(
   return { run, isMaking: (key) => making.has(key) };
 }
 
-/** Two pulls that each hold one layer and wait for the other's would wait for ever. */
+/** Prevents a deadlock of two pulls that each make one layer and wait for the other's. */
 function assertHoldsNone(attempt: MakeAttempt | undefined, wanted: string): void {
   if (!attempt?.isRunning) return;
-  throw new SealiftError('INTERNAL', `wait for layer ${wanted}: expected to hold no layer, but holding ${attempt.key}`);
+  throw new SealiftError(
+    'INTERNAL',
+    `wait for layer ${wanted}: expected a caller that makes no layer, but it makes ${attempt.key}`,
+  );
 }

@@ -13,11 +13,11 @@ import type { KnownLayer, LayerRecord, Staging } from './types.ts';
 export interface StagedKey {
   readonly key: LayerKey;
   readonly diffId: Digest;
-  /** Whether the caller holds the lock of the key. */
+  /** True while the caller holds the lock of the key. */
   isMaking(): boolean;
 }
 
-/** Begins a layer in a directory of its own, under a lock that tells others that its owner lives. */
+/** Begins a layer in a directory of its own. A lock shows other processes that its owner is alive. */
 export async function stageLayer(context: StoreContext, staged: StagedKey): Promise<Staging> {
   const { dataDir } = context;
   const { stateDir, runOperation, checkpoint } = context.options;
@@ -32,7 +32,7 @@ export async function stageLayer(context: StoreContext, staged: StagedKey): Prom
   }
 }
 
-/** The lock is what makes the name ours: another store of this process may be counting too. */
+/** Tries names until a lock is free: another store in this process may be counting as well. */
 function nextStagingName(stateDir: string, stagings: { count: number }): Pick<OwnedStaging, 'name' | 'lock'> {
   for (;;) {
     stagings.count += 1;
@@ -42,7 +42,7 @@ function nextStagingName(stateDir: string, stagings: { count: number }): Pick<Ow
   }
 }
 
-/** Clock ticks since boot, field 22 of https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
+/** Returns the start time in clock ticks since boot, field 22 of https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
 function processStartTime(): string {
   const stat = readFileSync('/proc/self/stat', 'latin1');
   const fieldsFromThird = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -92,19 +92,26 @@ function staging(context: StoreContext, staged: StagedKey, owned: OwnedStaging):
 
 function assertMayPublish(staged: StagedKey, isOpen: boolean): void {
   if (isOpen && staged.isMaking()) return;
-  const actual = isOpen ? 'one without its lock' : 'one that has ended';
-  throw new SealiftError('INTERNAL', `publish layer ${staged.key}: expected a staging under the lock, got ${actual}`);
+  const actual = isOpen ? 'one without the lock' : 'one that has ended';
+  throw new SealiftError(
+    'INTERNAL',
+    `publish layer ${staged.key}: expected an open staging under the lock, got ${actual}`,
+  );
 }
 
 function assertFormat(key: LayerKey, image: LayerImage | undefined): void {
   if ((layerFormatOf(key).fileType === 'file') === (image !== undefined)) return;
   const actual = image === undefined ? 'no image' : 'an image';
-  throw new SealiftError('INTERNAL', `publish layer ${key}: expected what its format asks for, got ${actual}`);
+  throw new SealiftError(
+    'INTERNAL',
+    `publish layer ${key}: expected an image exactly when the format is one of images, got ${actual}`,
+  );
 }
 
 /**
- * Record first: a layer without a record is removed at start, so that nothing on a disk is believed by itself. False
- * when a process without our lock has put its own tree there, verified as ours is; that one stays.
+ * Writes the record, then renames. In this order a crash leaves a record without a layer, which counts as nothing; a
+ * layer without a record is removed at start. Returns false when another process without the lock has published the same
+ * key, verified as well; that layer stays. Why after the last check: docs/adr/0002-publish-after-the-last-check.md
  */
 async function publishTree(context: StoreContext, staging: string, record: LayerRecord): Promise<boolean> {
   const { dataDir } = context;

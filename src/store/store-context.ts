@@ -8,7 +8,7 @@ import { listMounts } from './mount-record.ts';
 import type { TrashCollector } from './trash-collector.ts';
 import type { Lease, MountState, StoreOptions } from './types.ts';
 
-/** What the parts of one open store share. */
+/** State that the parts of one open store share. */
 export interface StoreContext {
   readonly options: StoreOptions;
   /** The directory of the writable backing. */
@@ -17,7 +17,7 @@ export interface StoreContext {
   readonly locate: LocateLayer;
   /** Looks in the backings that are only read. */
   readonly locateReadOnly: LocateLayer;
-  /** How many stagings were begun. */
+  /** The number of stagings begun so far. */
   readonly stagings: { count: number };
   /** Locks of the uppers that are being made, by id. */
   readonly uppers: Map<string, HeldLock>;
@@ -36,7 +36,7 @@ export function tryStagingLock(stateDir: string, name: string): HeldLock | undef
   return tryLockFile(join(statePath.locks(stateDir), `staging-${name}`), 'exclusive');
 }
 
-/** Shared by the pulls that work with a layer or document, exclusive for who removes it. */
+/** Shared by the pulls that work with a layer or document; exclusive for its removal. */
 export function tryUseLock(
   stateDir: string,
   thing: LayerKey | Digest,
@@ -45,12 +45,12 @@ export function tryUseLock(
   return tryLockFile(join(statePath.locks(stateDir), `use-${thing}`), mode);
 }
 
-/** Held from before an upper is made until it is mounted. */
+/** Held from before an upper is created until it is mounted. */
 export function tryUpperLock(stateDir: string, id: string): HeldLock | undefined {
   return tryLockFile(join(statePath.locks(stateDir), `upper-${id}`), 'exclusive');
 }
 
-/** What the mounts of layer images need of the store. */
+/** See {@link MountState}; works without an open store. */
 export function mountState(stateDir: string): MountState {
   return {
     layerMountsDir: statePath.layerMounts(stateDir),
@@ -59,7 +59,7 @@ export function mountState(stateDir: string): MountState {
   };
 }
 
-/** One remover at a time: each sees what the one before has left. Who holds it waits for nobody. */
+/** Allows one removal at a time, so that each sees what the one before left. Its holder waits for no other lock. */
 export function tryPruneLock(stateDir: string): HeldLock | undefined {
   return tryLockFile(join(statePath.locks(stateDir), 'prune'), 'exclusive');
 }

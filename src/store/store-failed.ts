@@ -6,7 +6,7 @@ const CODES: ReadonlyMap<string, ErrorCode> = new Map([
   ['EDQUOT', 'STORE_SPACE_EXHAUSTED'],
 ]);
 
-/** A file operation on the store that failed: no space, or a disk that answers with errors. */
+/** Turns a failed file operation into a coded error: no space, or a disk that returns errors. */
 export function storeFailed(action: string, cause: unknown): SealiftError {
   if (cause instanceof SealiftError && errnoOf(cause) === undefined) return cause;
   const errno = errnoOf(cause);

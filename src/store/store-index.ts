@@ -4,7 +4,7 @@ import { listMounts } from './mount-record.ts';
 import { listNames } from './names.ts';
 import type { ImageRecord, LayerRecord, MountRecord, NameRecord } from './types.ts';
 
-/** What the small records say at one moment; damaged ones are left out. */
+/** The small records at one moment; damaged ones are left out. */
 export interface References {
   readonly names: readonly NameRecord[];
   readonly images: readonly ImageRecord[];
@@ -15,12 +15,12 @@ export interface StoreIndex extends References {
   readonly layers: readonly LayerRecord[];
 }
 
-/** Throws `STORE_RECORD_CORRUPT` for a mount record: what it needs cannot be told any more. */
+/** Throws `STORE_RECORD_CORRUPT` for a damaged mount record, because it is unknown what the mount needs. */
 export function readReferences(stateDir: string): References {
   return { names: listNames(stateDir), images: listImageRecords(stateDir), mounts: listMounts(stateDir) };
 }
 
-/** The same with the layers, whose records can be large. */
+/** Reads the records of layers too, which can be large. */
 export function readIndex(stateDir: string): StoreIndex {
   return {
     ...readReferences(stateDir),

@@ -1,10 +1,10 @@
 import type { Run } from '../operations/index.ts';
 import type { StoreOperations } from './types.ts';
 
-/** Deletes in the background what was moved to the trash. */
+/** Deletes what was moved to the trash, in the background. */
 export interface TrashCollector {
   start(): void;
-  /** Resolves when nothing is being deleted. */
+  /** Resolves once no deletion is running. */
   idle(): Promise<void>;
 }
 
@@ -15,7 +15,7 @@ export function createTrashCollector(runOperation: Run<StoreOperations>, dataDir
   async function collect(): Promise<void> {
     while (isWanted) {
       isWanted = false;
-      // What could not be deleted, also for a disk that has stopped answering, is tried again at the next start.
+      // A failure is not reported: what could not be deleted is tried again at the next start.
       await Promise.allSettled([runOperation('emptyTrash', { dataDir })]);
     }
     running = undefined;

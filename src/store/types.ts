@@ -4,16 +4,16 @@ import type { Run } from '../operations/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 import type { HeldLock } from './lock-file.ts';
 
-/** The record of a published layer, or of a diffID that cannot be published by itself. Lies in guest memory. */
+/** The record of a published layer, or of a diffID that cannot be published by itself. It lies in guest memory. */
 export interface LayerRecord {
   readonly key: LayerKey;
   readonly diffId: Digest;
-  /** `published`: the layer lies under its key. `needs-chain`: it hard-links into lower layers, see its chain key. */
+  /** `published`: the layer lies under its key. `needs-chain`: it hard-links into lower layers, so it has a chain key. */
   readonly state: 'published' | 'needs-chain';
   readonly facts: LayerFacts;
-  /** What it takes of the backing; 0 for `needs-chain`. */
+  /** Bytes that the layer uses on its backing; 0 for `needs-chain`. */
   readonly diskBytes: number;
-  /** Present for layers of the erofs format. */
+  /** Present for layers whose format is an image. */
   readonly image?: LayerImage;
 }
 
@@ -23,7 +23,7 @@ export interface StoredLayer {
   readonly path: string;
 }
 
-/** All that the store knows of a key: a layer to mount, or that only a chained copy of it can be. */
+/** What the store has under a key: a layer to mount, or the fact that only a chained copy of it can be mounted. */
 export type KnownLayer =
   | { readonly kind: 'published'; readonly layer: StoredLayer }
   | { readonly kind: 'needs-chain'; readonly record: LayerRecord };
@@ -43,7 +43,7 @@ export interface Staging {
   discard(): Promise<void>;
 }
 
-/** A writable layer of one container; `upper` and `work` are empty. */
+/** A writable layer of one container; the directories `upper` and `work` are empty. */
 export interface Upper {
   readonly id: string;
   readonly upper: string;
@@ -58,63 +58,63 @@ export interface DocumentId {
   readonly digest: Digest;
 }
 
-/** A reference, as it was pulled, and what it led to. */
+/** A reference as it was pulled, and the manifest that it was resolved to. */
 export interface NameRecord {
   readonly reference: string;
   readonly digest: Digest;
-  /** Indexes on the way to the manifest, outermost first. */
+  /** The indexes on the way to the manifest, outermost first. */
   readonly via: readonly Digest[];
 }
 
-/** An image whose layers are all in the store; names lead to it. */
+/** An image whose layers are all in the store. */
 export interface ImageRecord {
   readonly manifestDigest: Digest;
   readonly configDigest: Digest;
   /** Bottom to top, as they are mounted. */
   readonly layerKeys: readonly LayerKey[];
   readonly platform: string;
-  /** When a pull of it ended last, by the machine's clock (RFC 3339): an order, and no proof of anything. */
+  /** When a pull of it ended last, by the machine's clock (RFC 3339). It orders images and proves nothing. */
   readonly pulledAt: string;
 }
 
-/** An image as a user looks at it. */
+/** An image as users see it. */
 export interface StoredImage {
   readonly record: ImageRecord;
   readonly names: readonly string[];
-  /** What its layers take of the backing, each once. */
+  /** Bytes that its layers use on their backings, each layer once. */
   readonly diskBytes: number;
-  /** The part of it that other images use as well. */
+  /** The part of `diskBytes` that other images use as well. */
   readonly sharedBytes: number;
-  /** Where it is mounted. */
+  /** The mount points of its containers. */
   readonly mounts: readonly string[];
 }
 
-/** What was removed, and what that gave back. */
+/** What was removed, and the space that this freed. */
 export interface Removal {
   readonly names: readonly string[];
   readonly images: readonly Digest[];
   readonly layers: readonly LayerKey[];
-  /** Manifests, indexes and configs. */
+  /** The number of manifests, indexes and configs. */
   readonly documents: number;
-  /** Writable layers of containers that are gone. */
+  /** The number of writable layers of finished containers. */
   readonly uppers: number;
-  /** Bytes of the backing. */
+  /** Bytes freed on the backing. */
   readonly freedBytes: number;
 }
 
-/** What of an image to remove: one name of it, or all of it. */
+/** What to remove: one name of an image, or the whole image. */
 export type RemovalTarget =
   | { readonly kind: 'name'; readonly reference: string }
   | { readonly kind: 'image'; readonly digest: Digest };
 
 /**
- * Keeps what one pull works with from being removed, by this and by other processes. What is held before it is looked
- * for stays once it is found.
+ * Protects what one pull works with from removal by this and by other processes. What is held before it is looked for
+ * cannot be removed after it was found.
  */
 export interface Lease {
-  /** A layer key, or the digest of a manifest or config. Throws `STORE_LOCK_TIMEOUT` and `PULL_CANCELLED`. */
+  /** Holds a layer by its key, or a manifest or config by its digest. Throws `STORE_LOCK_TIMEOUT`, `PULL_CANCELLED`. */
   hold(thing: LayerKey | Digest, signal?: AbortSignal): Promise<void>;
-  /** To be called when names and mounts refer to all that is to stay. */
+  /** Call it when names and mounts refer to everything that must stay. Idempotent. */
   release(): void;
 }
 
@@ -128,16 +128,16 @@ export interface MountRecord {
 }
 
 export interface SpaceNeed {
-  /** What has to be fetched; the layers cannot be smaller than this without being odd. */
+  /** The bytes to fetch; layers are rarely smaller than this. */
   readonly compressedBytes: number;
-  /** What the layers are expected to take. */
+  /** The bytes that the layers are expected to use. */
   readonly estimatedBytes: number;
 }
 
-/** Of a backing. */
+/** The space of a backing. */
 export interface SpaceFacts {
   readonly sizeBytes: number;
-  /** In memory not more than the machine can give. */
+  /** For a backing in memory, at most the memory that the machine has available. */
   readonly availableBytes: number;
 }
 
@@ -146,19 +146,19 @@ export interface SpaceReport extends SpaceFacts {
   readonly verdict: 'fits' | 'tight' | 'exhausted';
 }
 
-/** What had to go to make room. */
+/** What was removed to free space, and the space afterwards. */
 export interface Eviction extends SpaceFacts {
   readonly removal: Removal;
 }
 
 export interface Clock {
-  /** Milliseconds that never go back. */
+  /** Returns milliseconds of a clock that never goes back. */
   nowMs(): number;
-  /** Ends early, without failing, when the signal is aborted. */
+  /** Resolves early, without an error, when the signal is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** What lies in a backing, by name. */
+/** The names in each part of a backing. */
 export interface DataListing {
   readonly layers: readonly string[];
   readonly staging: readonly string[];
@@ -166,35 +166,35 @@ export interface DataListing {
   readonly trash: readonly string[];
 }
 
-/** Parts of a backing whose entries are thrown away by name. */
+/** The parts of a backing whose entries can be moved to the trash by name. */
 export type DataArea = 'layers' | 'staging' | 'uppers';
 
-/** A layer as its record tells of it. */
+/** A layer to look for, as its record describes it. */
 export interface SoughtLayer {
   readonly key: LayerKey;
-  /** Of an image file. */
+  /** The length of an image file; undefined for a directory. */
   readonly bytes: number | undefined;
 }
 
-/** Works on a backing, which may lie on a stalled disk: plain data in and out, synchronous, run in a worker. */
+/** Work on a backing, which may lie on a stalled disk: synchronous, with plain data in and out, run in a worker. */
 export interface StoreOperations {
-  /** Makes the layout; throws `STORE_INVALID` for a directory that is not a backing of ours. */
+  /** Creates the layout of a writable backing. Throws `STORE_INVALID` for a directory that is not a store's. */
   prepareData(request: { readonly dataDir: string }): void;
   /** Throws `STORE_INVALID` for a directory that others could have planted layers in; changes nothing. */
   checkReadOnlyData(request: { readonly dataDir: string }): void;
   listData(request: { readonly dataDir: string }): DataListing;
-  /** Of these, the ones that lie there; images have to have their length. */
+  /** Returns the keys of the layers that lie there; an image counts only with its length. */
   presentLayers(request: { readonly dataDir: string; readonly layers: readonly SoughtLayer[] }): readonly LayerKey[];
-  /** Bytes that a staged layer takes of the backing. Throws `STORE_STAGING_ALTERED` when it is not as it was written. */
+  /** Returns the bytes that a staged layer uses. Throws `STORE_STAGING_ALTERED` when it is not as it was written. */
   measureStaging(request: {
     readonly dataDir: string;
     readonly name: string;
     readonly key: LayerKey;
     readonly image: LayerImage | undefined;
   }): number;
-  /** Answers the path of the new directory. */
+  /** Returns the path of the new directory. */
   makeStaging(request: { readonly dataDir: string; readonly name: string }): string;
-  /** Renames a staged tree or image to its key; false when somebody else's lies there. `durable` syncs first. */
+  /** Renames a staged tree or image to its key; false when another process's lies there. `durable` syncs first. */
   publishLayer(request: {
     readonly dataDir: string;
     readonly staging: string;
@@ -202,11 +202,11 @@ export interface StoreOperations {
     readonly durable: boolean;
   }): boolean;
   makeUpper(request: { readonly dataDir: string; readonly id: string }): Upper;
-  /** Renames into the trash, under a name of its own; false when there is no such entry. */
+  /** Renames into the trash, under a random name; false when there is no such entry. */
   moveToTrash(request: { readonly dataDir: string; readonly area: DataArea; readonly name: string }): boolean;
-  /** Deletes what is in the trash; what resists is left for the next time and counted. */
+  /** Deletes what is in the trash; counts what cannot be deleted, and leaves it for the next call. */
   emptyTrash(request: { readonly dataDir: string }): { readonly removed: number; readonly failed: number };
-  /** Bytes that the trash takes of the backing. */
+  /** Returns the bytes that the trash uses. */
   measureTrash(request: { readonly dataDir: string }): number;
   measureSpace(request: { readonly dataDir: string }): SpaceFacts;
 }
@@ -223,28 +223,28 @@ export interface LayerBacking {
 }
 
 export interface StoreOptions {
-  /** Index, names and locks; in a guest always memory. Made with mode 0700 when absent. */
+  /** The directory of index, names and locks: in a guest always memory. Made with mode 0700 when absent. */
   readonly stateDir: string;
   /**
    * Where layers lie, searched in this order. Exactly one is writable; it also has staging, uppers and trash, all on one
    * file system.
    */
   readonly backings: readonly LayerBacking[];
-  /** Layers and index of another boot are thrown away; a durable store only forgets its mounts. */
+  /** Layers and index of another boot are removed; a durable store only removes the records of mounts. */
   readonly bootId: string;
-  /** Room that a pull must leave; of a small backing an eighth at most. */
+  /** Free bytes that a pull must leave; at most an eighth of the backing. */
   readonly minFreeBytes: number;
-  /** The backing outlives a crash of the machine: sync before a layer becomes visible. */
+  /** True when the backing outlives a crash of the machine: layers are synced before they become visible. */
   readonly durable: boolean;
   readonly lockTimeoutMs: number;
   readonly clock: Clock;
-  /** Milliseconds since the epoch. */
+  /** Returns milliseconds since the epoch. */
   readonly epochMs: () => number;
   readonly checkpoint: Checkpoint;
   readonly runOperation: Run<StoreOperations>;
-  /** Those of the uppers that are mounted in any mount namespace. Reads procfs only. */
+  /** Returns the uppers that are mounted in any mount namespace. Reads procfs only. */
   readonly findMountedUppers: (ids: readonly string[]) => ReadonlySet<string>;
-  /** Unmounts the layer images that no mounted rootfs uses: asked before layers go that nothing needs. */
+  /** Unmounts the layer images that no mounted rootfs uses. Called before unneeded layers are removed. */
   readonly sweepLayerMounts: (state: MountState) => Promise<void>;
 }
 

@@ -6,7 +6,7 @@ import { assertUpperId, listMountIds, removeMount } from './mount-record.ts';
 import { mountState, type StoreContext, tryUpperLock } from './store-context.ts';
 import type { Upper } from './types.ts';
 
-/** The lock comes first: an upper without a lock, without a mount, has nobody. */
+/** The lock is taken first, because an upper with neither lock nor mount has no owner and may be removed. */
 export async function createUpper(context: StoreContext): Promise<Upper> {
   const { dataDir } = context;
   const { stateDir, runOperation } = context.options;
@@ -36,7 +36,7 @@ export async function trashUpper(context: StoreContext, id: string): Promise<boo
   return isMoved;
 }
 
-/** See `Store.sweepUppers`. Records of mounts that are no more go even when their upper has gone already. */
+/** See {@link UpperStore.sweepUppers}. Records of mounts that ended are removed even if their upper is gone already. */
 export async function sweepUppers(context: StoreContext): Promise<number> {
   const { dataDir } = context;
   const { stateDir, runOperation, findMountedUppers, sweepLayerMounts } = context.options;
@@ -49,7 +49,7 @@ export async function sweepUppers(context: StoreContext): Promise<number> {
     ids.filter((id) => !mounted.has(id)),
   );
   try {
-    // Looked at again under the locks: what was being mounted a moment ago may be mounted by now.
+    // Looked at again with the locks held: an upper that was being mounted before may be mounted by now.
     const alive = findMountedUppers([...locks.keys()]);
     let swept = 0;
     for (const id of locks.keys()) {
@@ -57,7 +57,7 @@ export async function sweepUppers(context: StoreContext): Promise<number> {
       removeMount(stateDir, id);
       if (await trashUpper(context, id)) swept += 1;
     }
-    // Layer images stay mounted for the sake of mounts that are on record; some have just gone.
+    // Layer images are kept mounted for recorded mounts, and some of these records were just removed.
     if (swept > 0) await sweepLayerMounts(mountState(stateDir));
     return swept;
   } finally {
@@ -65,7 +65,7 @@ export async function sweepUppers(context: StoreContext): Promise<number> {
   }
 }
 
-/** The locks that nobody else holds. */
+/** Takes the locks that no other process holds. */
 function lockUppers(stateDir: string, ids: readonly string[]): ReadonlyMap<string, HeldLock> {
   const locks = new Map<string, HeldLock>();
   for (const id of ids) {

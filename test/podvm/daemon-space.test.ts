@@ -110,7 +110,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'a pod VM with too little roo
     it('refuses what cannot fit before it fetches a layer, with need, have and remedy', async () => {
       const message = await refuse('large');
       expect(message).toContain('[STORE_SPACE_EXHAUSTED]');
-      expect(message).toMatch(/expected at least \d+ free bytes, got \d+ after/);
+      expect(message).toMatch(/is full: needs \d+ bytes, \d+ free after removing \d+ unused images/);
       expect(message).toMatch(
         /needs at least 1\d\d\.\d MiB and probably \d+\.\d MiB, has \d+\.\d MiB of \d+\.\d MiB free/,
       );
