@@ -6,7 +6,13 @@ import { BlobTries } from './blob-tries.ts';
 import type { Receiver, Wire } from './exchange.ts';
 import { brokenConnection, retryableStatus } from './fault.ts';
 import { type Followed, follow } from './follow.ts';
-import { assertContentRange, assertIdentityEncoding, contentLength, hasFraming } from './response-head.ts';
+import {
+  assertContentRange,
+  assertIdentityEncoding,
+  contentLength,
+  hasFraming,
+  refuseStatus,
+} from './response-head.ts';
 import { type AttemptResult, isRetryableStatus } from './retry.ts';
 import { ThroughputMeter } from './throughput-meter.ts';
 import type { BlobStream, HttpRequest, ResponseHead } from './types.ts';
@@ -94,17 +100,6 @@ class BlobReceiver implements Receiver {
   #refuseSize(expected: number, actual: string): never {
     throw new SealiftError('BLOB_SIZE_MISMATCH', `GET ${this.#url}: expected ${expected} bytes, got ${actual}`);
   }
-}
-
-function refuseStatus(url: string, status: number): never {
-  const subject = `GET ${url}`;
-  if (status === 401 || status === 403)
-    throw new SealiftError('REGISTRY_AUTH_REJECTED', `${subject}: status ${status}`);
-  if (status === 404) throw new SealiftError('REGISTRY_BLOB_UNKNOWN', `${subject}: status 404`);
-  if (status === 416 || status === 206) {
-    throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: status ${status} does not fit the request`);
-  }
-  throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: status ${status}`, { context: { status } });
 }
 
 /** Downloads one blob, with all its tries. */
@@ -202,7 +197,7 @@ class BlobDownload implements BlobFront {
   }
 }
 
-/** Writes one blob as {@link BlobStream} describes it. Rejects with what `Transport.streamBlob` documents. */
+/** Writes one blob as {@link BlobStream} describes it. Rejects with what `Transport.blobSource` documents. */
 export function streamBlob(wire: Wire, stream: BlobStream): Promise<void> {
   return new BlobDownload(wire, stream).run();
 }

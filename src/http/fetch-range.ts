@@ -4,7 +4,7 @@ import type { Wire } from './exchange.ts';
 import { brokenConnection, retryableStatus } from './fault.ts';
 import { type Followed, follow } from './follow.ts';
 import { RangeReceiver, type RangeReceiverOptions } from './range-receiver.ts';
-import { hasFraming } from './response-head.ts';
+import { hasFraming, refuseStatus } from './response-head.ts';
 import { type FailedAttempt, isRetryableStatus } from './retry.ts';
 import type { HttpRequest } from './types.ts';
 
@@ -23,7 +23,7 @@ export async function fetchRange(wire: Wire, range: RangeFetch): Promise<FailedA
     const asked = access.shortest;
     const receiver = new RangeReceiver(range);
     const request = rangeRequest(asked, range);
-    const { signal } = range.segment.abort;
+    const { signal } = range.segment;
     const answer = await follow(wire, { request, receiver, signal, timeoutMs: undefined });
     if (receiver.accepted !== undefined) {
       access.noteAccepted(asked);
@@ -53,12 +53,10 @@ function judgeEnd(
   { segment }: RangeFetch,
 ): FailedAttempt | undefined {
   const subject = `GET ${asked.url}`;
-  if (head.status !== 206) {
-    throw new SealiftError(
-      'HTTP_STATUS_UNEXPECTED',
-      `${subject}: expected status 206 for a range, got status ${head.status}`,
-    );
+  if (head.status === 200) {
+    throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: expected status 206 for a range, got status 200`);
   }
+  if (head.status !== 206) refuseStatus(asked.url, head.status);
   if (segment.missingBytes === 0) return undefined;
   if (hasFraming(head)) {
     throw new SealiftError('BLOB_SIZE_MISMATCH', `${subject}: expected ${segment.missingBytes} more bytes of a range`);

@@ -1,3 +1,4 @@
+export { assertInside } from './byte-range.ts';
 export { createProxyChoice } from './choose-proxy.ts';
 export { unreadableExceptions } from './no-proxy.ts';
 export { WIRE_BOUND_SHARE } from './pace.ts';
@@ -13,7 +14,8 @@ export {
 export { SlicePool, slicesFor } from './range-segment.ts';
 export type {
   AuthChallenge,
-  BlobStream,
+  BlobDelivery,
+  BlobSource,
   ClientCertificate,
   DocumentResponse,
   HttpClient,

@@ -1,11 +1,23 @@
 import { SealiftError } from '../errors/index.ts';
 import type { Receiver } from './exchange.ts';
-import type { RangeSegment } from './range-segment.ts';
 import { assertContentRange, assertIdentityEncoding, contentLength, strongEtag } from './response-head.ts';
 import type { HttpRequest, ResponseHead } from './types.ts';
 
+/** A range that is being received, possibly by several responses one after the other. */
+export interface ReceivedRange {
+  /** Position of the next byte to receive. */
+  readonly position: number;
+  /** Position of the first byte behind the range. */
+  readonly end: number;
+  readonly missingBytes: number;
+  /** Ends the range. */
+  readonly signal: AbortSignal;
+  /** Takes a chunk that is not longer than the missing bytes. A promise pauses the connection. */
+  append(chunk: Uint8Array): void | Promise<void>;
+}
+
 export interface RangeReceiverOptions {
-  readonly segment: RangeSegment;
+  readonly segment: ReceivedRange;
   /** Size of the whole blob in bytes. */
   readonly size: number;
   /** The strong ETag of the first response, if it had one. */
@@ -41,12 +53,12 @@ export class RangeReceiver implements Receiver {
     return 'read';
   }
 
-  onData(chunk: Uint8Array): 'more' {
+  onData(chunk: Uint8Array): 'more' | Promise<void> {
     const { segment, onReceived } = this.#options;
     if (chunk.length > segment.missingBytes) this.#refuse(`${segment.missingBytes} bytes more`, chunk.length);
-    segment.append(chunk);
+    const pending = segment.append(chunk);
     onReceived(chunk.length);
-    return 'more';
+    return pending === undefined ? 'more' : pending;
   }
 
   #refuse(expected: string, actual: string | number): never {

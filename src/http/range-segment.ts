@@ -30,7 +30,7 @@ export type SegmentState = 'waiting' | 'requested' | 'whole' | 'dropped';
 /** One range of a blob. It is received at any speed and delivered from its beginning, slice by slice. */
 export class RangeSegment {
   readonly start: number;
-  readonly abort = new AbortController();
+  readonly #abort = new AbortController();
   state: SegmentState = 'waiting';
   /** True once a byte of it was received. */
   wasAnswered = false;
@@ -63,6 +63,11 @@ export class RangeSegment {
   /** Position of the next byte to receive. */
   get position(): number {
     return this.start + this.#received;
+  }
+
+  /** Aborted when the range is dropped. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
   }
 
   get missingBytes(): number {
@@ -117,7 +122,7 @@ export class RangeSegment {
   drop(reason: Error): void {
     if (this.isDropped) return;
     this.state = 'dropped';
-    this.abort.abort(reason);
+    this.#abort.abort(reason);
     for (const index of this.#slices.keys()) if (index !== this.#lent) this.#free(index);
     this.#give(this.#granted);
   }

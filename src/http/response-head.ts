@@ -1,5 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
-import type { ResponseHead } from './types.ts';
+import type { ByteRange, ResponseHead } from './types.ts';
 
 function refuse(url: string, why: string): never {
   throw new SealiftError('HTTP_RESPONSE_INVALID', `GET ${url}: ${why}`);
@@ -24,10 +24,8 @@ export function contentLength(url: string, head: ResponseHead): number | undefin
   return length;
 }
 
-/** A part of a blob of `size` bytes, by the positions of its first and its last byte. */
-export interface ByteRange {
-  readonly first: number;
-  readonly last: number;
+/** A range of a blob of `size` bytes. */
+export interface RangeOfBlob extends ByteRange {
   readonly size: number;
 }
 
@@ -35,7 +33,7 @@ export interface ByteRange {
  * Throws `HTTP_RESPONSE_INVALID` unless the response has exactly this range.
  * https://www.rfc-editor.org/rfc/rfc9110#section-14.4
  */
-export function assertContentRange(url: string, head: ResponseHead, { first, last, size }: ByteRange): void {
+export function assertContentRange(url: string, head: ResponseHead, { first, last, size }: RangeOfBlob): void {
   const expected = `bytes ${first}-${last}/${size}`;
   const values = head.headers['content-range'] ?? [];
   if (values.length === 1 && values[0]?.toLowerCase() === expected) return;
@@ -53,4 +51,16 @@ export function hasFraming(head: ResponseHead): boolean {
 export function strongEtag(head: ResponseHead): string | undefined {
   const [etag = '', ...others] = head.headers['etag'] ?? [];
   return others.length === 0 && /^"[\x21\x23-\x7e]{1,256}"$/.test(etag) ? etag : undefined;
+}
+
+/** Throws the error for a status that is neither the blob nor worth another try. */
+export function refuseStatus(url: string, status: number): never {
+  const subject = `GET ${url}`;
+  if (status === 401 || status === 403)
+    throw new SealiftError('REGISTRY_AUTH_REJECTED', `${subject}: status ${status}`);
+  if (status === 404) throw new SealiftError('REGISTRY_BLOB_UNKNOWN', `${subject}: status 404`);
+  if (status === 416 || status === 206) {
+    throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: status ${status} does not fit the request`);
+  }
+  throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: status ${status}`, { context: { status } });
 }

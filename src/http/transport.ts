@@ -10,7 +10,9 @@ import { decidePace, type PaceRule } from './pace.ts';
 import { createRangeBudget, createRangeBudgetMemory, type RangeBudget } from './range-budget.ts';
 import { SlicePool } from './range-segment.ts';
 import { createRouter } from './route.ts';
+import { streamRange } from './stream-range.ts';
 import type {
+  AuthChallenge,
   HostSettings,
   HttpRequest,
   Transport,
@@ -91,12 +93,17 @@ export function createTransport(settings: TransportSettings, options: TransportO
   return {
     fetchDocument: (request, maxBytes, signal) =>
       fetchDocument(wire, { request: withOwnHeaders(request), maxBytes, signal }),
-    streamBlob: (stream) =>
-      streamBlob(wire, {
-        ...stream,
-        request: withOwnHeaders(stream.request),
-        onUnauthorized: async (challenge) => withOwnHeaders(await stream.onUnauthorized(challenge)),
-      }),
+    blobSource: ({ request, size, onUnauthorized }) => {
+      const blob = {
+        request: withOwnHeaders(request),
+        size,
+        onUnauthorized: async (challenge: AuthChallenge) => withOwnHeaders(await onUnauthorized(challenge)),
+      };
+      return {
+        open: (delivery) => streamBlob(wire, { ...delivery, ...blob }),
+        range: (range, delivery) => streamRange(wire, { ...delivery, ...blob }, range),
+      };
+    },
     close: () => router.close(),
   };
 }

@@ -90,17 +90,22 @@ export interface AuthChallenge {
   readonly refusedAuthorization?: string;
 }
 
-export interface BlobStream {
+/** One blob of a server. */
+export interface RemoteBlob {
   readonly request: HttpRequest;
-  /** The stream writes exactly this many bytes, in order, or throws. */
+  /** Size of the whole blob in bytes. */
   readonly size: number;
+  /** Returns the request to continue with after a 401 from the origin of `request`. */
+  readonly onUnauthorized: (challenge: AuthChallenge) => Promise<HttpRequest>;
+}
+
+/** How the bytes of a blob are delivered. */
+export interface BlobDelivery {
   /**
    * Called synchronously for each chunk. It may block the thread, or return a promise that pauses the connection. An
    * error of it ends the stream and is passed on unchanged.
    */
   readonly write: (chunk: Uint8Array) => void | Promise<void>;
-  /** Returns the request to continue with after a 401 from the origin of `request`. */
-  readonly onUnauthorized: (challenge: AuthChallenge) => Promise<HttpRequest>;
   /** False while other blobs come first: this one then gets no additional connections. True when absent. */
   readonly mayAddConnections?: () => boolean;
   /** Milliseconds that `write` has blocked so far. They do not count as a stall of the server. */
@@ -108,12 +113,29 @@ export interface BlobStream {
   readonly signal: AbortSignal;
 }
 
+export interface BlobStream extends RemoteBlob, BlobDelivery {}
+
+/** A part of a blob, by the positions of its first and its last byte. */
+export interface ByteRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Where the bytes of one blob come from. Each call is independent of the others. */
+export interface BlobSource {
+  /** Delivers the whole blob in order. A source may deliver too few bytes: the size is the caller's to check. */
+  open(delivery: BlobDelivery): Promise<void>;
+  /** Delivers exactly the bytes of this range, in order, or throws. A range must be inside the blob. */
+  range(range: ByteRange, delivery: BlobDelivery): Promise<void>;
+}
+
 export interface Transport extends HttpClient {
   /**
-   * Streams one blob. Throws `HTTP_*`, `REGISTRY_AUTH_REJECTED`, `REGISTRY_BLOB_UNKNOWN`, `BLOB_SIZE_MISMATCH`, or what
-   * `write` threw.
+   * The source of a blob on a server. `open` delivers exactly `size` bytes. Both throw `HTTP_*`,
+   * `REGISTRY_AUTH_REJECTED`, `REGISTRY_BLOB_UNKNOWN`, `BLOB_SIZE_MISMATCH`, or what `write` threw; `range` also throws
+   * `HTTP_STATUS_UNEXPECTED` if the server does not serve ranges.
    */
-  streamBlob(stream: BlobStream): Promise<void>;
+  blobSource(blob: RemoteBlob): BlobSource;
   /** Ends every connection. */
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import type { AuthChallenge, BlobStream, HttpRequest } from '../http/index.ts';
+import type { BlobSource } from '../http/index.ts';
 import type { Limits } from '../limits/index.ts';
 import { decompress } from './decompress/index.ts';
 import { deferFailure } from './defer-failure.ts';
@@ -11,9 +11,7 @@ import { verifyDigest } from './verify-digest.ts';
 import type { WindowGate } from './window-token.ts';
 
 export interface FetchLinePorts {
-  /** Reads the whole blob from its origin. */
-  readonly streamBlob: (stream: Omit<BlobStream, 'request'>) => Promise<void>;
-  readonly onUnauthorized: (challenge: AuthChallenge) => Promise<HttpRequest>;
+  readonly source: BlobSource;
   readonly onBytes: (bytes: number) => void;
   /** Called with the number of bytes that were copied because they came ahead of their slot: their buffers are garbage. */
   readonly onAhead: (bytes: number) => void;
@@ -55,8 +53,7 @@ export async function runFetchLine(job: LayerJob, slots: SlotWriter, ports: Fetc
   // The next chunk, or the end, waits for this promise and reports its failure.
   handedOn.catch(() => {});
   try {
-    await ports.streamBlob({
-      size,
+    await ports.source.open({
       // Ahead of its slot a blob delivers as much as there is room for; then its connection is held back.
       write: (chunk) => {
         if (isHandedOn) return take(chunk);
@@ -64,7 +61,6 @@ export async function runFetchLine(job: LayerJob, slots: SlotWriter, ports: Fetc
         ports.onAhead(chunk.length);
         return undefined;
       },
-      onUnauthorized: ports.onUnauthorized,
       mayAddConnections: () => queueSlot.hasBegun(),
       blockedMs: ports.blockedMs,
       signal: ports.signal,

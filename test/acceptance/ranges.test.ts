@@ -8,6 +8,7 @@ import type { Digest } from '../../src/oci/index.ts';
 import { describeWith } from '../support/machine/needs.ts';
 import { type SlowProxy, startSlowProxy } from '../support/proxies/slow-proxy.ts';
 import { type RunningRegistry, startDockerRegistry } from '../support/registries/docker-registry.ts';
+import { streamBlob } from '../support/registries/http-fixture.ts';
 import { RegistryPusher } from '../support/registries/registry-pusher.ts';
 
 const BLOB = randomBytes(320 << 20);
@@ -40,7 +41,7 @@ describeWith(['docker-registry'], 'a large blob over a wire of 20 MB/s a connect
     const url = `http://${proxy.host}/v2/large/blobs/${DIGEST}`;
     const before = performance.now();
     try {
-      await transport.streamBlob({
+      await streamBlob(transport, {
         request: { url, method: 'GET', headers: {}, allowHttp: true },
         size: BLOB.length,
         write: (chunk) => line.write(chunk),

@@ -9,7 +9,7 @@ import {
   type FaultAction,
   startFakeRegistry,
 } from '../support/registries/fake-registry.ts';
-import { collecting } from '../support/registries/http-fixture.ts';
+import { collecting, streamBlob } from '../support/registries/http-fixture.ts';
 import { openSource } from '../support/registries/registry-fixture.ts';
 
 const PASSWORD = 'hunter2-correct-horse';
@@ -96,7 +96,7 @@ describe('credentials never reach another origin', () => {
       renewed.push(given);
       return source.renewBlobRequest(layer, given);
     };
-    await expectFailure('REGISTRY_AUTH_REJECTED', () => http.streamBlob({ ...stream, onUnauthorized }));
+    await expectFailure('REGISTRY_AUTH_REJECTED', () => streamBlob(http, { ...stream, onUnauthorized }));
     expect(renewed).toEqual([]);
     expect(other.requests).toHaveLength(1);
     expectNothingSecretAt(other);
@@ -153,7 +153,7 @@ describe('credentials never reach another origin', () => {
     const layer = layerOf(registry);
     other.inject({ match: /elsewhere/, action: redirectTo(registry, `/v2/team/app/blobs/${layer.digest}`) });
     const stream = collecting(await source.blobRequest(layer), LAYER.length);
-    await expectFailure('REGISTRY_AUTH_REJECTED', () => http.streamBlob(stream));
+    await expectFailure('REGISTRY_AUTH_REJECTED', () => streamBlob(http, stream));
     const sent = registry.requestsTo(BLOBS).map(({ headers }) => headers['authorization']);
     expect(sent).toEqual(['Bearer token-1', undefined]);
     expectNothingSecretAt(other);

@@ -1,12 +1,19 @@
-import type { AuthChallenge, HttpRequest, RangeBudget, Transport, TransportSettings } from '../../http/index.ts';
+import type {
+  AuthChallenge,
+  BlobSource,
+  HttpRequest,
+  RangeBudget,
+  Transport,
+  TransportSettings,
+} from '../../http/index.ts';
 import type { Limits } from '../../limits/index.ts';
 import { collectYoungGarbage } from '../../platform/index.ts';
-import { type FetchLinePorts, runFetchLine } from '../fetch-line.ts';
+import { runFetchLine } from '../fetch-line.ts';
 import { FetchQueue } from '../fetch-queue.ts';
+import { createFileSource } from '../file-source.ts';
 import { HeldBytes } from '../held-bytes.ts';
 import { Ring } from '../ring.ts';
-import { streamFile } from '../stream-file.ts';
-import type { BlobOrigin, FetchTask } from '../types.ts';
+import type { FetchTask, LayerJob } from '../types.ts';
 import { createWindowGate } from '../window-token.ts';
 import { createWireGauge } from '../wire-gauge.ts';
 
@@ -56,11 +63,10 @@ export class FetchRole {
       throwIfCancelled: () => ring.throwIfAborted(),
     });
     try {
-      const streamBlob = await this.#openOrigin(job);
+      const source = await this.#sourceOf(job, onUnauthorized);
       checkpoint('layer-fetch');
       await runFetchLine(job, ring.writer(), {
-        streamBlob,
-        onUnauthorized,
+        source,
         onBytes: countSteps((bytes) => {
           onProgress(bytes);
           collectYoungGarbage();
@@ -82,10 +88,10 @@ export class FetchRole {
     }
   }
 
-  async #openOrigin(origin: BlobOrigin): Promise<FetchLinePorts['streamBlob']> {
-    if ('file' in origin) return (stream) => streamFile(origin.file, stream);
-    const transport = await this.#options.openTransport(origin.transport);
-    return (stream) => transport.streamBlob({ ...stream, request: origin.request });
+  async #sourceOf(job: LayerJob, onUnauthorized: FetchPorts['onUnauthorized']): Promise<BlobSource> {
+    if ('file' in job) return createFileSource(job.file);
+    const transport = await this.#options.openTransport(job.transport);
+    return transport.blobSource({ request: job.request, size: job.blobSize, onUnauthorized });
   }
 }
 

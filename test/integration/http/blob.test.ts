@@ -12,6 +12,7 @@ import {
   quickTransport,
   type RecordingClock,
   recordingClock,
+  streamBlob,
 } from '../../support/registries/http-fixture.ts';
 
 const BLOB = randomBytes(300_000);
@@ -44,7 +45,7 @@ async function beImpatient(): Promise<void> {
 
 async function download(): Promise<Buffer> {
   const stream = collecting(get(url), BLOB.length);
-  await transport.streamBlob(stream);
+  await streamBlob(transport, stream);
   return stream.received();
 }
 
@@ -67,7 +68,7 @@ describe('streamBlob', () => {
   it('delivers an empty blob', async () => {
     const empty = registry.addBlob(Buffer.alloc(0));
     const stream = collecting(get(`${registry.origin}/v2/team/app/blobs/${empty}`), 0);
-    await transport.streamBlob(stream);
+    await streamBlob(transport, stream);
     expect(stream.received()).toHaveLength(0);
   });
 
@@ -117,7 +118,7 @@ describe('streamBlob, a fault that another try cures', () => {
     const bytes = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n';
     registry.inject({ match: BLOBS, action: { kind: 'raw', bytes } });
     const stream = collecting(get(smallUrl), small.length);
-    await transport.streamBlob(stream);
+    await streamBlob(transport, stream);
     expect(stream.received()).toEqual(small);
     expect(registry.requests).toHaveLength(1);
   });
@@ -164,7 +165,7 @@ describe('streamBlob, a fault that another try cures', () => {
     const big = randomBytes(9 * MIB);
     const stream = collecting(get(`${registry.origin}/v2/team/app/blobs/${registry.addBlob(big)}`), big.length);
     registry.inject({ match: BLOBS, times: 8, action: { kind: 'close', afterBytes: MIB } });
-    await transport.streamBlob(stream);
+    await streamBlob(transport, stream);
     expect(stream.received().equals(big)).toBe(true);
     expect(clock.pauses).toEqual(Array(8).fill(500));
   });
@@ -181,14 +182,14 @@ describe('streamBlob, a fault that another try cures', () => {
     const gone = await startFakeRegistry();
     const { origin } = gone;
     await gone.close();
-    await expectFailure('HTTP_UNAVAILABLE', () => transport.streamBlob(collecting(get(`${origin}/v2/`), 1)));
+    await expectFailure('HTTP_UNAVAILABLE', () => streamBlob(transport, collecting(get(`${origin}/v2/`), 1)));
     expect(clock.pauses).toHaveLength(DEFAULT_LIMITS.maxTries - 1);
   });
 
   it('retries a name that does not resolve', async () => {
     // The label is longer than the maximum, so that no name server is asked.
     const request = get(`http://${'x'.repeat(64)}.invalid/v2/`);
-    await expectFailure('HTTP_UNAVAILABLE', () => transport.streamBlob(collecting(request, 1)));
+    await expectFailure('HTTP_UNAVAILABLE', () => streamBlob(transport, collecting(request, 1)));
     expect(clock.pauses).toHaveLength(DEFAULT_LIMITS.maxTries - 1);
   });
 });
@@ -212,7 +213,7 @@ describe('streamBlob, an answer that is refused at once', () => {
   it('an endless body, of which nothing beyond the size is delivered', async () => {
     registry.inject({ match: BLOBS, action: { kind: 'endless' } });
     const stream = collecting(get(url), BLOB.length);
-    await expectFailure('BLOB_SIZE_MISMATCH', () => transport.streamBlob(stream));
+    await expectFailure('BLOB_SIZE_MISMATCH', () => streamBlob(transport, stream));
     expect(stream.received().length).toBeLessThanOrEqual(BLOB.length);
   });
 
@@ -270,7 +271,7 @@ describe('streamBlob and its writer', () => {
         throw refusal;
       },
     };
-    await expect(transport.streamBlob(stream)).rejects.toBe(refusal);
+    await expect(streamBlob(transport, stream)).rejects.toBe(refusal);
     expect(registry.requests).toHaveLength(1);
     expect(clock.pauses).toEqual([]);
   });
@@ -278,14 +279,14 @@ describe('streamBlob and its writer', () => {
   it('passes a rejection of the writer on unchanged', async () => {
     const refusal = new SealiftError('TAR_INVALID', 'entry 1: bad checksum');
     const stream = { ...collecting(get(url), BLOB.length), write: () => Promise.reject(refusal) };
-    await expect(transport.streamBlob(stream)).rejects.toBe(refusal);
+    await expect(streamBlob(transport, stream)).rejects.toBe(refusal);
     expect(registry.requests).toHaveLength(1);
   });
 
   it('holds the connection back while the writer has a promise, and keeps the order', async () => {
     const chunks: Buffer[] = [];
     let busy = false;
-    await transport.streamBlob({
+    await streamBlob(transport, {
       ...collecting(get(url), BLOB.length),
       async write(chunk) {
         expect(busy).toBe(false);
@@ -308,9 +309,9 @@ describe('streamBlob and its writer', () => {
       received += chunk.length;
       return released;
     };
-    const slow = transport.streamBlob({ ...collecting(request, big.length), write });
+    const slow = streamBlob(transport, { ...collecting(request, big.length), write });
     // Another download of the same bytes shows how long the server would have needed.
-    await transport.streamBlob({ ...collecting(request, big.length), write: () => undefined });
+    await streamBlob(transport, { ...collecting(request, big.length), write: () => undefined });
     expect(registry.finishedResponses).toBe(1);
     release();
     await slow;
@@ -321,7 +322,7 @@ describe('streamBlob and its writer', () => {
     await beImpatient();
     let blocked = 0;
     const stream = collecting(get(url), BLOB.length);
-    await transport.streamBlob({
+    await streamBlob(transport, {
       ...stream,
       write(chunk) {
         const until = performance.now() + (blocked === 0 ? IMPATIENT.stallTimeoutMs * 2 : 0);
@@ -356,14 +357,14 @@ describe('streamBlob, unauthorized', () => {
 
   it('goes on with the renewed request', async () => {
     registry.inject({ match: BLOBS, action: challenge });
-    await transport.streamBlob(renewing());
+    await streamBlob(transport, renewing());
     expect(asked).toEqual([{ headers: ['Bearer realm="https://a/t"'], refusedAuthorization: 'Bearer old' }]);
     expect(registry.requests.map(({ headers }) => headers['authorization'])).toEqual(['Bearer old', 'Bearer new-1']);
   });
 
   it('renews once for each token: a fresh one that is refused is the end', async () => {
     registry.inject({ match: BLOBS, times: 9, action: challenge });
-    await expectFailure('REGISTRY_AUTH_REJECTED', () => transport.streamBlob(renewing()));
+    await expectFailure('REGISTRY_AUTH_REJECTED', () => streamBlob(transport, renewing()));
     expect(registry.requests).toHaveLength(2);
   });
 
@@ -371,7 +372,7 @@ describe('streamBlob, unauthorized', () => {
     registry.inject({ match: BLOBS, action: challenge });
     registry.inject({ match: BLOBS, action: { kind: 'close', afterBytes: 1000 } });
     registry.inject({ match: BLOBS, action: challenge });
-    await transport.streamBlob(renewing());
+    await streamBlob(transport, renewing());
     expect(asked).toHaveLength(2);
     expect(registry.requests.at(-1)?.headers).toMatchObject({ authorization: 'Bearer new-2', range: 'bytes=1000-' });
   });
@@ -381,7 +382,7 @@ describe('streamBlob, unauthorized', () => {
     other.inject({ match: /./, action: challenge });
     const location = `${other.origin}/blob`;
     registry.inject({ match: BLOBS, action: { kind: 'answer', status: 307, headers: { location } } });
-    await expectFailure('REGISTRY_AUTH_REJECTED', () => transport.streamBlob(renewing()));
+    await expectFailure('REGISTRY_AUTH_REJECTED', () => streamBlob(transport, renewing()));
     expect(asked).toEqual([]);
     expect(other.requests[0]?.headers['authorization']).toBeUndefined();
     await other.close();

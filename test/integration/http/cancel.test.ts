@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
-import type { BlobStream, HttpRequest, Transport } from '../../../src/http/index.ts';
+import type { HttpRequest, Transport } from '../../../src/http/index.ts';
 import { SYSTEM_CLOCK } from '../../../src/http/transport.ts';
+import type { BlobStream } from '../../../src/http/types.ts';
 import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
-import { collecting, get, quickTransport } from '../../support/registries/http-fixture.ts';
+import { collecting, get, quickTransport, streamBlob } from '../../support/registries/http-fixture.ts';
 
 const BLOB = randomBytes(2_000_000);
 const REASON = new SealiftError('PULL_CANCELLED', 'enough of it');
@@ -34,7 +35,7 @@ async function until(condition: () => boolean): Promise<void> {
 /** Cancels as soon as `reached`, and expects the stream to end at once and with the reason. */
 async function expectPrompt(stream: BlobStream, reached: () => boolean): Promise<void> {
   const controller = new AbortController();
-  const outcome = transport.streamBlob({ ...stream, signal: controller.signal }).catch((error: unknown) => error);
+  const outcome = streamBlob(transport, { ...stream, signal: controller.signal }).catch((error: unknown) => error);
   await until(reached);
   const before = performance.now();
   controller.abort(REASON);
@@ -45,7 +46,7 @@ async function expectPrompt(stream: BlobStream, reached: () => boolean): Promise
 describe('cancelling a blob', () => {
   it('before it starts sends nothing', async () => {
     const stream = { ...collecting(get(url), BLOB.length), signal: AbortSignal.abort(REASON) };
-    await expect(transport.streamBlob(stream)).rejects.toBe(REASON);
+    await expect(streamBlob(transport, stream)).rejects.toBe(REASON);
     expect(registry.requests).toEqual([]);
   });
 
@@ -98,7 +99,7 @@ describe('cancelling a blob', () => {
         controller.abort(REASON);
       },
     };
-    await expect(transport.streamBlob(stream)).rejects.toBe(REASON);
+    await expect(streamBlob(transport, stream)).rejects.toBe(REASON);
     expect(chunks).toBe(1);
   });
 
@@ -119,15 +120,15 @@ describe('cancelling a blob', () => {
 
   it('with a reason that is no code of ours answers PULL_CANCELLED', async () => {
     const stream = { ...collecting(get(url), BLOB.length), signal: AbortSignal.abort() };
-    await expect(transport.streamBlob(stream)).rejects.toMatchObject({ code: 'PULL_CANCELLED' });
+    await expect(streamBlob(transport, stream)).rejects.toMatchObject({ code: 'PULL_CANCELLED' });
   });
 
   it('while the connection is made leaves another request to the same server alone', async () => {
     const controller = new AbortController();
-    const cancelled = transport.streamBlob({ ...collecting(get(url), BLOB.length), signal: controller.signal });
+    const cancelled = streamBlob(transport, { ...collecting(get(url), BLOB.length), signal: controller.signal });
     const ended = cancelled.catch((error: unknown) => error);
     const other = collecting(get(url), BLOB.length);
-    const whole = transport.streamBlob(other);
+    const whole = streamBlob(transport, other);
     controller.abort(REASON);
     expect(await ended).toBe(REASON);
     await whole;

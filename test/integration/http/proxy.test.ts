@@ -17,6 +17,7 @@ import {
   quickTransport,
   type RecordingClock,
   recordingClock,
+  streamBlob,
 } from '../../support/registries/http-fixture.ts';
 import { openSource } from '../../support/registries/registry-fixture.ts';
 import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
@@ -156,7 +157,7 @@ describe('https through a proxy', () => {
     const url = `${secureUrl(registry)}a/blobs/${registry.addBlob(BLOB)}`;
     registry.inject({ match: /blobs/, action: { kind: 'close', afterBytes: 100_000 } });
     const stream = collecting(get(url), BLOB.length);
-    await open({ proxy: { https: proxy.url } }).streamBlob(stream);
+    await streamBlob(open({ proxy: { https: proxy.url } }), stream);
     expect(stream.received().equals(BLOB)).toBe(true);
     expect(registry.requests[1]?.headers['range']).toMatch(/^bytes=[1-9]\d*-$/);
     expect(proxy.requests).toHaveLength(2);
@@ -206,7 +207,7 @@ describe('plain http through a proxy', () => {
     const path = `/v2/a/blobs/${registry.addBlob(BLOB)}`;
     registry.inject({ match: /blobs/, action: { kind: 'close', afterBytes: 100_000 } });
     const stream = collecting(get(`http://registry.example:${registry.port}${path}`), BLOB.length);
-    await open({ proxy: { http: proxy.url } }).streamBlob(stream);
+    await streamBlob(open({ proxy: { http: proxy.url } }), stream);
     expect(stream.received().equals(BLOB)).toBe(true);
     expect(proxy.requests).toHaveLength(2);
   });
@@ -412,7 +413,7 @@ describe('cancelling', () => {
     const transport = open({ proxy: { https: proxy.url, http: proxy.url }, limits: LONG, clock: SYSTEM_CLOCK });
     const controller = new AbortController();
     const stream = { ...collecting(get(url), 1), signal: controller.signal };
-    const outcome = expectFailure('PULL_CANCELLED', () => transport.streamBlob(stream));
+    const outcome = expectFailure('PULL_CANCELLED', () => streamBlob(transport, stream));
     await until(reached);
     const before = performance.now();
     controller.abort();
@@ -463,7 +464,7 @@ describe('cancelling', () => {
     registry.inject({ match: /./, action: { kind: 'stall', afterBytes: 1000 } });
     const url = `${secureUrl(registry)}a/blobs/${registry.addBlob(BLOB)}`;
     const stream = { ...collecting(get(url), BLOB.length), signal: controller.signal };
-    const outcome = expectFailure('PULL_CANCELLED', () => transport.streamBlob(stream));
+    const outcome = expectFailure('PULL_CANCELLED', () => streamBlob(transport, stream));
     await until(() => stream.received().length === 1000);
     controller.abort();
     await outcome;

@@ -6,7 +6,7 @@ import type { HttpRequest } from '../../../src/http/index.ts';
 import { verifyDigest } from '../../../src/layer/verify-digest.ts';
 import type { Digest } from '../../../src/oci/index.ts';
 import { type FaultAction, startFakeRegistry } from '../../support/registries/fake-registry.ts';
-import { get, recordingClock } from '../../support/registries/http-fixture.ts';
+import { get, recordingClock, streamBlob } from '../../support/registries/http-fixture.ts';
 import { eagerPace, FRONT, openRangedTransport, RANGE } from '../../support/registries/range-fixture.ts';
 
 const KIB = 1024;
@@ -89,7 +89,7 @@ async function run({ size, connections, inFlight, rangeFaults, frontFaults }: Sc
   let received = 0;
   const line = verifyDigest({ digest, what: 'blob', code: 'BLOB_DIGEST_MISMATCH' }, { write() {}, end() {} });
   try {
-    await ranged.transport.streamBlob({
+    await streamBlob(ranged.transport, {
       request: get(url),
       size,
       write(chunk) {

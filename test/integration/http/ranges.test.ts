@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
-import type { BlobStream, HttpRequest } from '../../../src/http/index.ts';
+import type { BlobStream, HttpRequest } from '../../../src/http/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { type FakeRegistry, type FaultAction, startFakeRegistry } from '../../support/registries/fake-registry.ts';
-import { collecting, get, IMPATIENT, recordingClock } from '../../support/registries/http-fixture.ts';
+import { collecting, get, IMPATIENT, recordingClock, streamBlob } from '../../support/registries/http-fixture.ts';
 import {
   askedRanges,
   eagerPace,
@@ -54,7 +54,7 @@ async function download(
     onChunk?.(chunk);
     return collected.write(chunk);
   };
-  await ranged.transport.streamBlob({ ...collected, write, ...stream });
+  await streamBlob(ranged.transport, { ...collected, write, ...stream });
   expect(collected.received().equals(BLOB)).toBe(true);
 }
 
@@ -131,7 +131,7 @@ describe('streamBlob in ranges', () => {
     });
     const stream = collecting(get(url), BLOB.length);
     let isHeld = false;
-    const whole = ranged.transport.streamBlob({
+    const whole = streamBlob(ranged.transport, {
       ...stream,
       write(chunk) {
         if (isHeld) return stream.write(chunk);
@@ -143,7 +143,7 @@ describe('streamBlob in ranges', () => {
     // Another blob is fetched in the meantime, as in a fetch thread.
     const other = randomBytes(MIB);
     const otherUrl = `${registry.origin}/v2/team/app/blobs/${registry.addBlob(other)}`;
-    await ranged.transport.streamBlob(collecting(get(otherUrl), other.length));
+    await streamBlob(ranged.transport, collecting(get(otherUrl), other.length));
     expect(ranges()).toEqual([]);
     begin();
     await whole;
@@ -172,7 +172,7 @@ describe('streamBlob in ranges', () => {
     const chunks: Buffer[] = [];
     let busy = false;
     ranged = openRangedTransport();
-    await ranged.transport.streamBlob({
+    await streamBlob(ranged.transport, {
       ...collecting(get(url), BLOB.length),
       async write(chunk) {
         expect(busy).toBe(false);
@@ -229,7 +229,7 @@ describe('streamBlob, a range that never ends', () => {
     injectIntoRanges(PASS, PASS, PASS, PASS, { kind: 'endless' });
     ranged = openRangedTransport({ limits: NARROW });
     const stream = collecting(get(url), BLOB.length);
-    await ranged.transport.streamBlob(stream);
+    await streamBlob(ranged.transport, stream);
     expect(stream.received()).toHaveLength(BLOB.length);
     expect(fronts()).toHaveLength(2);
     await registry.settled();
@@ -357,7 +357,7 @@ describe('cancelling a blob in ranges', () => {
     const controller = new AbortController();
     ranged = openRangedTransport();
     const whole = { ...collecting(get(url), BLOB.length), ...stream, signal: controller.signal };
-    const outcome = ranged.transport.streamBlob(whole).catch((error: unknown) => error);
+    const outcome = streamBlob(ranged.transport, whole).catch((error: unknown) => error);
     await until(reached);
     const before = performance.now();
     controller.abort(REASON);
@@ -416,7 +416,7 @@ describe('cancelling a blob in ranges', () => {
     };
     ranged = openRangedTransport({ clock });
     const stream = { ...collecting(get(url), BLOB.length), signal: controller.signal };
-    const outcome = ranged.transport.streamBlob(stream).catch((error: unknown) => error);
+    const outcome = streamBlob(ranged.transport, stream).catch((error: unknown) => error);
     await until(() => pausing);
     controller.abort(REASON);
     expect(await outcome).toBe(REASON);
@@ -438,7 +438,7 @@ describe('cancelling a blob in ranges', () => {
         if (delivered > (ranges()[0]?.first ?? BLOB.length)) controller.abort(REASON);
       },
     };
-    await expect(ranged.transport.streamBlob(stream)).rejects.toBe(REASON);
+    await expect(streamBlob(ranged.transport, stream)).rejects.toBe(REASON);
     expect(afterwards).toBe(0);
   });
 
@@ -454,7 +454,7 @@ describe('cancelling a blob in ranges', () => {
         if (delivered > (ranges()[0]?.first ?? BLOB.length)) throw refusal;
       },
     };
-    await expect(ranged.transport.streamBlob(stream)).rejects.toBe(refusal);
+    await expect(streamBlob(ranged.transport, stream)).rejects.toBe(refusal);
     expect(ranged.takenSlices()).toBe(0);
   });
 });

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Transport } from '../../../src/http/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
-import { collecting, get, quickTransport } from '../../support/registries/http-fixture.ts';
+import { collecting, get, quickTransport, streamBlob } from '../../support/registries/http-fixture.ts';
 
 const BLOB = randomBytes(100_000);
 const SECRET = 'Bearer very-secret';
@@ -107,7 +107,7 @@ describe('a redirect', () => {
     storage.inject({ match: /signature=1/, action: { kind: 'close', afterBytes: 1000 } });
     redirect(registry, `${storage.origin}${path}?signature=2`);
     const stream = collecting(get(`${registry.origin}${path}`, { authorization: SECRET }), BLOB.length);
-    await transport.streamBlob(stream);
+    await streamBlob(transport, stream);
     expect(stream.received().equals(BLOB)).toBe(true);
     expect(storage.requests.map(({ url, headers }) => [url.replace(/.*\?/, ''), headers['range']])).toEqual([
       ['signature=1', undefined],

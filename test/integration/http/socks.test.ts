@@ -11,7 +11,13 @@ import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { type OddAnswer, SocksProxy, type SocksProxyOptions } from '../../support/proxies/socks-proxy.ts';
 import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
-import { collecting, get, type QuickTransportOptions, quickTransport } from '../../support/registries/http-fixture.ts';
+import {
+  collecting,
+  get,
+  type QuickTransportOptions,
+  quickTransport,
+  streamBlob,
+} from '../../support/registries/http-fixture.ts';
 import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
 
 const ACCOUNT = { username: 'm@te', password: 'p@ss:word/%' };
@@ -110,7 +116,7 @@ describe('through a SOCKS proxy', () => {
       const transport = open(`socks5://${USERINFO}@${proxy.host}`);
       const url = `https://registry.example:${registry.port}/v2/a/blobs/${registry.addBlob(BLOB)}`;
       const stream = collecting(get(url), BLOB.length);
-      await transport.streamBlob(stream);
+      await streamBlob(transport, stream);
       expect(stream.received()).toEqual(BLOB);
       expect(proxy.accounts).toEqual([`${ACCOUNT.username}:${ACCOUNT.password}`]);
     },
@@ -329,7 +335,7 @@ describeWith(['microsocks'], 'microsocks', () => {
     const base = `${scheme}://0.0.0.0:${registry.port}/v2/`;
     expect((await transport.fetchDocument(get(base), 1000)).status).toBe(200);
     const stream = collecting(get(`${base}a/blobs/${registry.addBlob(BLOB)}`), BLOB.length);
-    await transport.streamBlob(stream);
+    await streamBlob(transport, stream);
     expect(stream.received()).toEqual(BLOB);
   });
 

@@ -3,7 +3,7 @@ import { type Descriptor, parseDigest } from '../../../src/oci/index.ts';
 import type { Credentials } from '../../../src/registry/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { type FakeAuth, type FaultAction, startFakeRegistry } from '../../support/registries/fake-registry.ts';
-import { collecting } from '../../support/registries/http-fixture.ts';
+import { collecting, streamBlob } from '../../support/registries/http-fixture.ts';
 import { handClock, openSource } from '../../support/registries/registry-fixture.ts';
 
 const MANIFEST = Buffer.from('{"schemaVersion":2}');
@@ -179,7 +179,7 @@ describe('Bearer', () => {
     const request = await source.blobRequest(layer);
     registry.revokeTokens();
     const stream = collecting(request, LAYER.length);
-    await http.streamBlob({ ...stream, onUnauthorized: (given) => source.renewBlobRequest(layer, given) });
+    await streamBlob(http, { ...stream, onUnauthorized: (given) => source.renewBlobRequest(layer, given) });
     expect(stream.received()).toEqual(LAYER);
   });
 

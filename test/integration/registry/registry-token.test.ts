@@ -3,7 +3,7 @@ import { type Descriptor, parseDigest } from '../../../src/oci/index.ts';
 import type { Credentials } from '../../../src/registry/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { type FakeRegistry, type FaultAction, startFakeRegistry } from '../../support/registries/fake-registry.ts';
-import { collecting } from '../../support/registries/http-fixture.ts';
+import { collecting, streamBlob } from '../../support/registries/http-fixture.ts';
 import { openSource } from '../../support/registries/registry-fixture.ts';
 
 const TOKEN = 'registry.token-of_somebody';
@@ -90,7 +90,7 @@ describe('a registry token', () => {
     const location = `${storage.origin}/v2/team/app/blobs/${layer.digest}`;
     registry.inject({ match: /\/blobs\//, action: answer(status, { location }) });
     const stream = collecting(await source.blobRequest(layer), LAYER.length);
-    await http.streamBlob(stream);
+    await streamBlob(http, stream);
     expect(stream.received()).toEqual(LAYER);
     expect(sentTo(registry)).toEqual([undefined, `Bearer ${TOKEN}`]);
     expect(sentTo(storage)).toEqual([undefined]);

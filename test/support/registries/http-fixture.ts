@@ -52,6 +52,11 @@ export function get(url: string, headers: Record<string, string> = {}): HttpRequ
   return { url, method: 'GET', headers, allowHttp: true };
 }
 
+/** Writes a whole blob. */
+export function streamBlob(transport: Transport, stream: BlobStream): Promise<void> {
+  return transport.blobSource(stream).open(stream);
+}
+
 /** A stream that collects what arrives and answers no challenge. */
 export function collecting(request: HttpRequest, size: number): BlobStream & { received(): Buffer } {
   const chunks: Buffer[] = [];

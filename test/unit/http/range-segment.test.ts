@@ -89,7 +89,7 @@ describe('RangeSegment', () => {
     range.drop(REASON);
     range.drop(REASON);
     expect(takenSlices()).toBe(0);
-    expect(range.abort.signal.reason).toBe(REASON);
+    expect(range.signal.reason).toBe(REASON);
   });
 
   it('gives nothing back twice when it is dropped under a writer', () => {
