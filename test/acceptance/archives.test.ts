@@ -18,7 +18,7 @@ import { findRemains } from '../support/stores/store-files.ts';
 
 const NAME = 'registry.example/rich:1';
 
-/** How skopeo is asked to write it, and how sealift to read it, with whatever is done to the file in between. */
+/** How skopeo writes each form and how sealift reads it, with any change made to the file in between. */
 const FORMS: readonly {
   readonly title: string;
   readonly destination: string;
@@ -104,7 +104,7 @@ describeWith(
       const { error } = await runSealift(['pull', `oci:${layout}:2`, '--insecure-policy', '--unpack', target]);
       expect(error).toBeUndefined();
       expect(existsSync(`${target}/bin`)).toBe(true);
-      // Two images by then.
+      // The archive holds two images by then.
       const unnamed = await runSealift(['pull', `oci:${layout}`, '--insecure-policy', '--unpack', bed.newPath('tree')]);
       expect(unnamed.error?.code).toBe('ARCHIVE_IMAGE_AMBIGUOUS');
       expect(unnamed.code).toBe(2);
@@ -183,7 +183,7 @@ describeWith(['root', 'skopeo'], 'an image in files', () => {
 const MIB = 1 << 20;
 const LIMIT_BYTES = 150 * 1000 * 1000;
 
-/** 300 MiB that do not compress. */
+/** Members with 300 MiB of content that does not compress. */
 function* largeMembers(): Generator<TarMember> {
   const noise = pseudoRandom(8 * MIB, 'noise');
   yield dir('big');

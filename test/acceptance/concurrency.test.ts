@@ -60,7 +60,10 @@ describeWith(['root', 'docker-registry', 'getfattr', 'dpkg-deb'], 'two processes
     return new Map(digests.map((digest) => [digest, countFetches(bed.proxy, digest)]));
   }
 
-  /** The pulls wait with their layers until so many have the manifest; else the first could be done by then. */
+  /**
+   * Holds the layer requests of all pulls until so many pulls have the manifest; otherwise the first could end too
+   * soon.
+   */
   function holdLayersUntil(pulls: number): void {
     let manifestsSeen = 0;
     const all = Promise.withResolvers<void>();
@@ -88,7 +91,7 @@ describeWith(['root', 'docker-registry', 'getfattr', 'dpkg-deb'], 'two processes
       expect(compareTrees(await readTree(`${bundle}/rootfs`), trees.get(name) ?? new Map())).toEqual([]);
     }
 
-    /** Both bundles go at once, too. */
+    /** Removes both bundles at the same time as well. */
     async function expectAllGivenBack(store: string, bundles: readonly string[]): Promise<void> {
       const unmounted = await Promise.all(bundles.map((bundle) => manage(store, 'umount', bundle)));
       expect(unmounted.map(({ error }) => error)).toEqual(bundles.map(() => undefined));
@@ -102,7 +105,7 @@ describeWith(['root', 'docker-registry', 'getfattr', 'dpkg-deb'], 'two processes
       rmSync(store, { recursive: true });
     }
 
-    // A tag is asked for by every pull, so that all are seen to begin.
+    // Every pull asks for the tag, so the test sees each of them begin.
     it.each(
       rounds.flatMap((round) => [
         { round, what: 'the same image', names: ['one', 'one'] as const },
@@ -129,7 +132,7 @@ describeWith(['root', 'docker-registry', 'getfattr', 'dpkg-deb'], 'two processes
     it.each(rounds)('round %s: that pull, while others remove and prune, are right all the same', async (round) => {
       const store = bed.newPath('store');
       const bundles = [bed.newPath('bundle'), bed.newPath('bundle'), bed.newPath('bundle')] as const;
-      // Something to remove: all that the pulls of this round need is there without a mount.
+      // Gives the removal something to do: all that the pulls of this round need is in the store without a mount.
       expect((await pull('one', store, bundles[0])).error).toBeUndefined();
       expect((await manage(store, 'umount', bundles[0])).error).toBeUndefined();
       bed.proxy.setRules([]);
@@ -143,7 +146,7 @@ describeWith(['root', 'docker-registry', 'getfattr', 'dpkg-deb'], 'two processes
       // A prune may have been first.
       expect(refusalOf(removal)).toBeOneOf([undefined, 'STORE_IMAGE_IN_USE', 'STORE_IMAGE_UNKNOWN']);
       expect(answers.map(({ error }) => error)).toEqual([undefined, undefined, undefined]);
-      // Who removes comes before or after a pull, never in between: nobody fetches what somebody has just fetched.
+      // A removal runs before or after a pull, never during one: no pull fetches what another has just fetched.
       for (const [blob, count] of fetches()) expect(count, blob).toBeLessThanOrEqual(1);
       await expectTree(bundles[1], 'one');
       await expectTree(bundles[2], 'two');

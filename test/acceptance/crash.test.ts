@@ -22,7 +22,7 @@ const PULLERS = (['sealift', 'sealiftd'] as const).flatMap((program) =>
 const SEED = chooseSeed(process.env);
 const ROWS = moments(seededRandom(SEED));
 
-/** Uniform over the time that a pull takes. */
+/** Returns moments that are distributed uniformly over the time that a pull takes. */
 function moments(random: () => number) {
   return Array.from({ length: KILLS }, (_, at) => {
     const puller = PULLERS[at % PULLERS.length];
@@ -35,7 +35,7 @@ function moments(random: () => number) {
 interface Puller {
   readonly pulls: InterruptedPulls;
   readonly form: LayerForm;
-  /** Of a pull into an empty store. */
+  /** How long a pull into an empty store takes. */
   readonly durationMs: number;
 }
 
@@ -48,7 +48,7 @@ describeWith(
     let image: BuiltImage;
     let reference: Tree;
     const pullers = new Map<string, Puller>();
-    /** Kills that came when the pull had ended. */
+    /** Number of kills that came after the pull had ended. */
     let misses = 0;
     const disposables = new AsyncDisposableStack();
 
@@ -78,7 +78,7 @@ describeWith(
       const bundle = pulls.bundle(container);
       expect(mountsBelow(bundle), 'one mount').toEqual([`${bundle}/rootfs`]);
       const { unnamed, madeAhead } = rich.directories;
-      // Nothing says when directories were changed that no archive names, or names late.
+      // The modification time of a directory is undefined if no archive names it, or names it late.
       const withoutMtime = (path: string) => unnamed.has(path) || madeAhead.has(path);
       expect(compareTrees(await readTree(`${bundle}/rootfs`), reference, { withoutMtime })).toEqual([]);
     }
@@ -106,7 +106,7 @@ describeWith(
       await expectAllGivenBack({ pulls, form }, ['undisturbed']);
     });
 
-    /** False when the pull had ended before. */
+    /** Returns false when the pull had ended before the kill. */
     async function killOnce(found: Puller, name: string, afterMs: number): Promise<boolean> {
       const { pulls } = found;
       const [dying, again] = [`dying-${name}`, `again-${name}`];

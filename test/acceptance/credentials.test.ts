@@ -84,7 +84,7 @@ describeWith(['docker-registry'], 'a registry that sends blobs elsewhere', () =>
     scratch[Symbol.dispose]();
   });
 
-  /** Wants the password, serves manifests and sends everybody who asks for a blob to another origin. */
+  /** Requires the password, serves manifests and redirects every request for a blob to another origin. */
   function guardAndRedirect(incoming: IncomingMessage, outgoing: ServerResponse): boolean {
     if (incoming.headers.authorization !== `Basic ${ENCODED}`) return challenge(outgoing);
     if (!incoming.url?.includes('/blobs/')) return false;

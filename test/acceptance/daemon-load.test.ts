@@ -15,7 +15,7 @@ const FILE_BYTES = 4 * MIB;
 const AT_ONCE = 8;
 const FILES = 24;
 const MEMORY_BYTES = 4 * GIB;
-/** Of 400 that eight pulls may take; a thread with an HTTP client each would come to 300. */
+/** Eight pulls may take 400 MB; a thread with its own HTTP client for each of them would come to 300 MB. */
 const LIMIT_BYTES = 250 * 1000 * 1000;
 const CACHED_PULLS = 5;
 

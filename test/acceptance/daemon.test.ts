@@ -113,7 +113,7 @@ ${image_}
     writeConfig();
     await start();
     const ofDaemon = ['--daemon', '-c', inMemory('cdh.toml')];
-    // Before there is a store, none is made in its place.
+    // Before a store exists, the command does not create one.
     expect((await runSealift(['prune', ...ofDaemon])).error?.code).toBe('STORE_INVALID');
     expect((await ask('c1')).error).toBeUndefined();
     const layers = () => readdirSync(inMemory('image-memory/store/layers'));

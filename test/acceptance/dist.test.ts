@@ -87,7 +87,7 @@ describeWith(['tar', 'zstd'], 'the archive of make dist', () => {
     const { stdout } = await runCommand(link, ['doctor', '--json'], BARE);
     const { schema, result } = JSON.parse(stdout.toString());
     expect(schema).toBe(1);
-    // Calls through node:ffi and files without a name: made in a worker, so that one was found.
+    // This check calls node:ffi and opens files without a name. Its result proves that a worker was found.
     expect(result.checks).toContainEqual(expect.objectContaining({ name: 'system-calls', status: 'ok' }));
     expect(result.checks).toContainEqual(expect.objectContaining({ name: 'zlib', status: 'ok' }));
   });

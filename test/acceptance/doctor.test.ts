@@ -28,7 +28,7 @@ describeWith(['root', 'unshare'], 'sealift doctor on a machine that lacks someth
   beforeAll(() => writeFileSync(scratch.join('resolv.conf'), RESOLV_CONF));
   afterAll(() => scratch[Symbol.dispose]());
 
-  /** In a mount namespace of its own, after `preparation`. */
+  /** Runs the doctor in a mount namespace of its own, after `preparation`. */
   async function doctor(preparation: string, ...parameters: readonly string[]): Promise<Examined> {
     const script = `${preparation}; exec "$0" doctor --store "${scratch.join('store')}" --json "$@"`;
     const run = await runCommand('unshare', ['-m', 'sh', '-ec', script, SEALIFT, ...parameters], { env });

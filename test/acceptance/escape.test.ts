@@ -12,10 +12,12 @@ import { compareTrees, readTree, type Tree } from '../support/oracles/tree.ts';
 import { runSealift, type SealiftResult } from '../support/programs/sealift-command.ts';
 import { IS_SOAK } from '../support/soak.ts';
 
-/** test/security/escape has all of them in the writers. Here the program has one of each mechanism in the short run. */
+/**
+ * test/security/escape tries all attacks on the writers. Here the program meets one of each mechanism in the short run.
+ */
 const ROWS = IS_SOAK ? ATTACKS : MECHANISMS.flatMap(sampleOf);
 
-/** One that is confined, if there is one: it goes all the way to the mount. */
+/** Returns a confined attack of this mechanism if there is one, because it goes all the way to the mount. */
 function sampleOf(mechanism: Mechanism): readonly Attack[] {
   const all = ATTACKS.filter((attack) => attack.mechanism === mechanism);
   return all.toSorted((a, b) => Number('confined' in b.verdict) - Number('confined' in a.verdict)).slice(0, 1);
@@ -49,7 +51,7 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'a layer that tries to lea
   it.each(ROWS)('$mechanism: $name', async (attack) => {
     const name = await push(attack);
     const [store, bundle, target] = [bed.newPath('store'), bed.newPath('bundle'), bed.newPath('target')];
-    // In the directory of the sentinels: relative names must not be looked up there.
+    // Runs in the directory of the sentinels: relative names must not be looked up there.
     const options = { cwd: outside };
     const before = listTwoLevels(bed.scratch.path);
     const mounted = await bed.pull(name, ['--store', store, '--bundle', bundle], options);

@@ -18,7 +18,7 @@ import { findRemains } from '../support/stores/store-files.ts';
 
 const COMPRESSIONS = ['gzip', 'zstd', 'none', 'gzip-parts', 'zstd-parts'] as const;
 
-/** In the short run each format and compression either behind an index or not, and each of both ways often. */
+/** The short run has each format and compression either behind an index or without one, and each of both ways often. */
 const MATRIX = (['oci', 'docker'] as const).flatMap((format, atFormat) =>
   COMPRESSIONS.flatMap((compression, at) =>
     (IS_SOAK ? [false, true] : [(atFormat + at) % 2 === 0]).map((index) => ({ format, compression, index })),
@@ -38,7 +38,7 @@ interface Row {
   readonly index: boolean;
 }
 
-/** The row that has all files in the short run, too. */
+/** The only row that has all files in the short run as well. */
 const [WHOLE_ROW] = MATRIX;
 
 describeWith(

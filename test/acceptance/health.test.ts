@@ -83,7 +83,7 @@ describeWith(['root', 'docker-registry'], 'health of sealiftd, and what the doct
     expect(await metric('sealift_fetched_bytes_total')).toBe(compressed);
     expect(await metric('sealift_store_size_bytes{place="memory"}')).toBe(268_435_456);
     expect(await metric('process_resident_memory_bytes')).toBeGreaterThan(20e6);
-    // Of tenants nothing is told.
+    // The metrics reveal nothing about tenants.
     expect((await ask('/metrics')).body).not.toMatch(/small|sha256|127\.0\.0\.1/);
     expect(await daemon.stop()).toBe(0);
     expect(existsSync(socket())).toBe(false);

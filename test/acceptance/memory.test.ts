@@ -11,7 +11,7 @@ const FILES = 256;
 const FILE_BYTES = 4 * MIB;
 const LIMIT_BYTES = 150 * 1000 * 1000;
 
-/** 4 MiB a file, half of it incompressible and far apart, so that a decoder needs its whole window. */
+/** Files of 4 MiB each, half of it incompressible and far apart, so that a decoder needs its whole window. */
 function* members(files: number): Generator<TarMember> {
   const noise = pseudoRandom(8 * MIB, 'noise');
   const text = Buffer.from('memory is bounded whatever the layer holds\n'.repeat(MIB)).subarray(0, FILE_BYTES / 2);

@@ -9,13 +9,13 @@ import { describeWith } from '../support/machine/needs.ts';
 import { runSealift, type SealiftResult } from '../support/programs/sealift-command.ts';
 import { IS_SOAK } from '../support/soak.ts';
 
-/** What overlayfs takes at most. */
+/** The most layers that overlayfs accepts. */
 const MAX_LAYERS = 500;
 /** Enough for a line of mountinfo to be longer than what is read at a time. */
 const MANY_LAYERS = IS_SOAK ? MAX_LAYERS : 80;
 const MAX_PEAK_BYTES = 200e6;
 
-/** Each has a file of its own, and one that all have. */
+/** Layers that each have a file of their own and one that all layers have. */
 function layers(count: number, directories: readonly TarMember[]): readonly OddLayer[] {
   return Array.from({ length: count }, (_, position) =>
     oddLayer([...directories, file(`etc/layer-${position}`, `${position}`), file('etc/last', `${position}`)]),

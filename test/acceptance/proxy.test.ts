@@ -42,7 +42,7 @@ describeWith(['root', 'docker-registry'], 'a registry that only a proxy reaches'
     scratch[Symbol.dispose]();
   });
 
-  /** At a name that nothing but the proxy resolves. */
+  /** Pulls from a host name that only the proxy resolves. */
   function pull(host: string, env: Readonly<Record<string, string>>, parameters: readonly string[] = []) {
     pulls += 1;
     const reference = host.replace('127.0.0.1', 'registry.example');

@@ -14,7 +14,7 @@ import { RegistryPusher } from '../support/registries/registry-pusher.ts';
 const BLOB = randomBytes(320 << 20);
 const DIGEST = `sha256:${createHash('sha256').update(BLOB).digest('hex')}` as Digest;
 const WIRE = { bytesPerSecond: 20e6, roundTripMs: 10 };
-/** Of eight at most eight; they have to be found first. */
+/** The least speed-up that passes. Eight connections give a factor of at most eight, and opening them takes time. */
 const WANTED_RATIO = 5;
 
 describeWith(['docker-registry'], 'a large blob over a wire of 20 MB/s a connection', () => {
@@ -57,7 +57,7 @@ describeWith(['docker-registry'], 'a large blob over a wire of 20 MB/s a connect
   }
 
   async function timePair(): Promise<number> {
-    // The slow one first: by then the client's code is as warm as it is in a daemon.
+    // The slow download runs first: by then the client's code is as warm as it is in a daemon.
     const one = await timeDownload(1);
     const many = await timeDownload(8);
     const rate = (seconds: number): string =>
@@ -69,7 +69,7 @@ describeWith(['docker-registry'], 'a large blob over a wire of 20 MB/s a connect
 
   it('comes at least five times as fast over eight connections as over one', async () => {
     const first = await timePair();
-    // What else a machine does can only take from the eight.
+    // Other load on the machine can only slow the eight connections down.
     const best = first >= WANTED_RATIO ? first : Math.max(first, await timePair());
     expect(best).toBeGreaterThanOrEqual(WANTED_RATIO);
     expect(best, 'the wire is what limits one connection').toBeLessThan(8.5);

@@ -7,7 +7,7 @@ import { HEALTHY_DAEMON } from '../unit/doctor/daemon-sample.ts';
 import { HEALTHY, QUIET_NETWORK } from '../unit/doctor/sample.ts';
 import { PROJECT_ROOT } from './source-files.ts';
 
-/** With all that a check may be about. */
+/** Findings in which everything that a check can be about occurs. */
 const EVERYTHING: Findings = {
   ...HEALTHY,
   daemon: HEALTHY_DAEMON,

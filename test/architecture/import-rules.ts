@@ -51,7 +51,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   bin: ['compose', 'cli', 'config', 'errors', 'log'],
 };
 
-/** What a room may take as types only, on top of the table above: the data and the ports of those who use it. */
+/** Which rooms a room may import types from, in addition to the table above: the data and the ports of its users. */
 export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   store: ['operations', 'unpack'],
   snapshot: ['operations', 'unpack', 'store'],
@@ -95,7 +95,7 @@ export const OPEN_FILES: readonly string[] = [
 /** Tables of data, which may be longer than other files: cutting one in two makes it harder to search. */
 export const TABLE_FILES: readonly string[] = ['src/errors/codes.ts', 'src/limits/limits.ts'];
 
-/** These decide and never do: nothing in them reaches the outside. */
+/** Folders that only decide: no code in them uses anything outside the process. */
 export const PURE_FOLDERS: readonly string[] = [
   'src/oci',
   'src/errors',

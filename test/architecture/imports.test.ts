@@ -185,7 +185,7 @@ describe('every source file', () => {
     const complaints = eachImport(({ path }, { specifier, target }) => {
       const isBare = target === undefined && isBuiltin(specifier) && !specifier.startsWith('node:');
       const lacksEnding = target !== undefined && !target.endsWith('.ts');
-      // undici has the name of a package and is one.
+      // undici is named like a built-in module of Node, and is a package.
       return (isBare && specifier !== 'undici') || lacksEnding ? `${path}: ${specifier}` : undefined;
     });
     expect(complaints).toEqual([]);

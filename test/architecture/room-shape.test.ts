@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { listFiles, PROJECT_ROOT } from './source-files.ts';
 
-/** Entries are no room, and the leaves are a table or a type each: nothing to explain beside the code. */
+/** Entries are no room, and the leaves are one table or type each, which needs no explanation beside the code. */
 const WITHOUT_README = ['bin', 'errors', 'bytes', 'limits'];
 /** A program loads one file of the wiring, and an index would bring them all. */
 const WITHOUT_INDEX = ['bin', 'compose'];

@@ -39,15 +39,18 @@ const BUNDLES = '/run/kata-containers';
 const STORE = '/run/kata-containers/image';
 const STEPS = [...PULL_STEPS, ...TREE_STEPS];
 
-/** Each takes ten seconds in the emulated machine: what only a disk has, a mount, and all of them in the long run. */
+/**
+ * Each kill takes ten seconds in the emulated machine: the short run has what only a disk has and a mount, the long run
+ * all steps.
+ */
 const KILLED_AT = IS_SOAK ? STEPS : (['mapping-created', 'mapping-opened', 'published', 'mounted'] as const);
 const ROUNDS = IS_SOAK ? [1, 2, 3] : [1];
 const KILLS = ROUNDS.flatMap((round) => KILLED_AT.map((step) => ({ step, round })));
 const [IN_A_ROW, AT_ONCE] = IS_SOAK ? [200, 50] : [20, 6];
-/** With each pull, of what is alive in the main thread. */
+/** Growth of the main thread's live heap for each pull. */
 const MAX_GROWTH_BYTES = IS_SOAK ? 25_000 : 500_000;
 
-/** Layers of the container that runs all the time, and the new image's own. */
+/** The layers of the container that runs all the time, and the own layer of the new image. */
 const LAYERS = 3;
 
 const REMAINS = `
@@ -75,7 +78,7 @@ function remainsOf(containers: number, layers: number): Readonly<Record<string, 
   };
 }
 
-/** Every row goes on with the store, and with the container, that the row before has left. */
+/** Every row continues with the store and the container that the previous row left. */
 describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM, killed and asked for much', () => {
   let registry: RunningRegistry;
   let shared: BuiltLayer;
@@ -139,7 +142,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM, ki
     await agent.reconnect();
   }
 
-  /** The layer that all images have, and one that nobody has pulled yet. */
+  /** Serves an image of the layer that all images have and one that no earlier pull has fetched. */
   async function serve(name: string): Promise<BuiltImage> {
     const own = await buildLayer(tar([file('own', bytesOf(name))]), 'gzip', scratch.path);
     const config = { Cmd: ['/bin/sh', '-c', 'while read -r name; do md5sum "$name"; done'], Env: ['PATH=/bin'] };
@@ -151,7 +154,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM, ki
   const reference = ({ top }: BuiltImage) =>
     `${registry.host.replace('127.0.0.1', vm().registryHost)}/crash@${top.digest}`;
 
-  /** As the agent: it makes the bundle first. */
+  /** Makes the bundle first, as the agent does. */
   async function pull(image: BuiltImage, container: string): Promise<void> {
     await vm().mustRun(['mkdir', '-p', `${BUNDLES}/${container}`]);
     expect(await agent.pullImage(reference(image), `${BUNDLES}/${container}`)).toBe(image.manifest.digest);
@@ -161,7 +164,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM, ki
     await shell('cd "$1"; shift; for c; do umount $c/rootfs; rm -r $c; done', BUNDLES, ...containers);
   }
 
-  /** Asked inside of it, past all caches. */
+  /** Expects the container to read the right bytes, past all caches. */
   async function expectRunning(): Promise<void> {
     await vm().dropCaches();
     running.stdin.write('/own\n');
@@ -242,7 +245,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM, ki
       const { threads, files } = await use();
       return threads > before.threads || files > before.files;
     };
-    // At the latest when the threads have had nothing to do for 15 s, who have files of their own.
+    // Idle threads, which have files of their own, end after 15 s without work at the latest.
     await expect.poll(isMore, { timeout: 60_000 }).toBe(false);
     const others = await Promise.all(Array.from({ length: AT_ONCE / 2 }, (_, at) => serve(`once-${at}`)));
     const images = others.flatMap((other) => [known, other]);

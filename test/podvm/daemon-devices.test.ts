@@ -24,7 +24,7 @@ interface Unusable {
   readonly make?: string;
   readonly undo?: string;
   readonly code: ErrorCode;
-  /** The others are for the long run: the volume's own tests have them all. */
+  /** True for cases of the short run; the tests of the volume cover all of them. */
   readonly isQuick?: boolean;
 }
 
@@ -111,7 +111,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
     expect(await mounts()).not.toContain(` ${GUEST.memory} `);
   }
 
-  /** As after a boot: no container, no daemon, nothing remembered. */
+  /** Restores the state after a boot: no container, no daemon, no records. */
   async function beginAnew(): Promise<void> {
     await shell(`for mount in $(awk '$3 == "overlay" { print $2 }' /proc/mounts); do umount "$mount"; done`);
     await expect.poll(mounts, { timeout: 15_000 }).not.toContain(' erofs ');
@@ -128,7 +128,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
     });
     await expect.poll(async () => (await daemon.status()).state, { timeout: 10_000 }).toBe('preparing');
     await expect.poll(() => daemon.log.join('\n'), { timeout: 10_000 }).toContain('pull requested');
-    // It is late in the eyes of the pull, too.
+    // The pull takes it for late, too.
     expect(isAnswered).toBe(false);
     const { deviceId } = await vm().plugDisk({ serial: 'late', size: 64 * MIB });
     await shell(`mknod ${NODE} b $(echo "$1" | tr : ' ')`, deviceId);
@@ -149,7 +149,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
     const { image: disk } = await vm().disk('late');
     expect(disk.allocatedBytes()).toBeGreaterThan(2 * MIB);
     for (const needle of [Buffer.from(WORDS), ...LUKS_MAGIC]) expect(await disk.find(needle)).toBeUndefined();
-    // Positive control: in the guest they are there to be found.
+    // Positive control: the guest finds the words.
     await shell(`grep -rq '${WORDS}' ${GUEST.store}/store/layers`);
   });
 

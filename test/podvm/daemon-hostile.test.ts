@@ -18,7 +18,7 @@ import { IS_SOAK } from '../support/soak.ts';
 const MIB = 1 << 20;
 const FILE_BYTES = (IS_SOAK ? 24 : 4) * MIB;
 const DISK_BYTES = (IS_SOAK ? 128 : 64) * MIB;
-/** Of the blocks of the image that the host changes; the long run changes every second one. */
+/** Number of image blocks that the host changes; the long run changes every second one. */
 const MAX_FLIPS = IS_SOAK ? Number.POSITIVE_INFINITY : 600;
 const CLI_CONFIG = '/run/sealift-cli.toml';
 
@@ -35,7 +35,7 @@ min_free_bytes = 0
 level = "debug"
 `;
 
-/** A block of the image, and the place on the host's disk that holds it. */
+/** A block of the image, and where it lies on the host's disk. */
 type HostBlock = ImageLocation & HostLocation;
 
 describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that the host changes', () => {
@@ -54,7 +54,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
   beforeAll(async () => {
     registry = await startDockerRegistry();
     proxy = await startTamperProxy(registry.host, (_, outgoing) => {
-      // One that does not answer at all would be asked again for half a minute.
+      // The pull would repeat its requests to a registry that does not answer for half a minute.
       if (!hasImages) outgoing.writeHead(404).end();
       return !hasImages;
     });
@@ -90,7 +90,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
     return buildImage({ format: 'oci', layers, config: { Cmd: ['/bin/cat'], Env: ['PATH=/bin'] } });
   }
 
-  /** Where all that the image's layers hold lies on the host's disk. */
+  /** Finds where the blocks of all layers lie on the host's disk. */
   async function locate(known: KnownBlocks): Promise<readonly HostBlock[]> {
     const map = await StoreMap.read(vm(), GUEST.mapping);
     const found: HostBlock[] = [];
@@ -102,7 +102,10 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
     return found;
   }
 
-  /** What the guest has not changed meanwhile is as it was; what it reads next comes from the disk. */
+  /**
+   * Changes the disk while the guest is paused, with its caches dropped: unchanged blocks stay as they were, and the
+   * next read comes from the disk.
+   */
   async function behindItsBack(change: () => void | Promise<void>): Promise<void> {
     await vm().dropCaches();
     await vm().pause();
@@ -118,7 +121,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
 
   const stateDir = async () => (await shell(`ls -d ${GUEST.state}/store-*`)).trim();
 
-  /** What the CLI says of the daemon's store, or why it cannot say anything. */
+  /** Returns what the CLI prints of the daemon's store, or the reason why it cannot. */
   async function listImages(): Promise<string> {
     const settings = `[store]\ndata = "${GUEST.store}/store"\nstate = "${await stateDir()}"\n`;
     await vm().writeFile(CLI_CONFIG, settings);
@@ -157,18 +160,21 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
       `flipped ${changed.length} blocks: ${seen.length} refused, ${countStates(states).failed} in all\n`,
     );
     expect(seen.length / changed.length).toBeGreaterThanOrEqual(0.9);
-    // Of the others most can be read: the reader tells the one from the other.
+    // Most of the other blocks can be read: the reader distinguishes changed ones from right ones.
     expect(countStates(states).right).toBeGreaterThan(countStates(states).failed);
-    // A container that has not read them goes on.
+    // A container that has not read the changed blocks continues.
     expect(await echo(container, 'meanwhile')).toBe('meanwhile');
-    // Positive control: the same bits once more, and all is as it was.
+    // Positive control: flipping the same bits again restores everything.
     await behindItsBack(() => flip(changed));
     expect(countStates(await blocks.first.read(`${running.bundle}/rootfs`))).toMatchObject({ failed: 0, other: 0 });
   });
 
   let old: DiskImage;
 
-  /** Half a minute after the last look at them; they are dropped with no other cache. */
+  /**
+   * Waits until dm-integrity drops the tags, half a minute after their last use; no other way of dropping caches
+   * removes them.
+   */
   async function untilTagsAreForgotten(): Promise<void> {
     const kept = () => shell('cat /sys/module/dm_bufio/parameters/current_allocated_bytes');
     await expect.poll(kept, { timeout: 90_000, interval: 1_000 }).toBe('0\n');
@@ -198,7 +204,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
     const now = (await locate(blocks.second)).filter(({ name, offset }) => isData(name) && offsets.has(offset));
     expect(now.length).toBeGreaterThan(500);
 
-    // Blocks with their tags: to dm-crypt they are as good as those that took their place, once it forgets the newer.
+    // The old blocks are put back with their tags: dm-crypt accepts them like the newer ones, once it forgets those.
     await behindItsBack(() => {
       for (const { offset, tag } of now) {
         disk.image.write(offset, old.read(offset, BLOCK_BYTES));
@@ -222,7 +228,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
     expect(words).toMatch(/device-mapper: verity: .* data block \d+ is corrupted/);
   });
 
-  /** Whatever is answered: never the old image, and no byte that is not of the new one. */
+  /** Asserts that, whatever a pull answers, the old image never appears and every byte is one of the new image. */
   async function assertNothingOld(): Promise<void> {
     expect(await listImages()).not.toContain(images.first.manifest.digest);
     hasImages = false;
@@ -277,7 +283,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
   });
 });
 
-/** Of an image: a program, the same in each, and data that are in no other. */
+/** The content of an image: a program, the same in each, and data that no other image has. */
 function contentOf(seed: string): ReadonlyMap<string, Buffer> {
   return new Map([
     ['bin/busybox', readFileSync('/bin/busybox')],
@@ -290,7 +296,7 @@ function isData(name: string): boolean {
   return name.startsWith('data');
 }
 
-/** One line through a container that runs cat. */
+/** Sends one line through a container that runs cat, and returns its output. */
 async function echo({ stdin, stdout }: GuestProcess, line: string): Promise<string> {
   const answered = new Promise<string>((resolve) => stdout.once('data', (chunk: Buffer) => resolve(chunk.toString())));
   stdin.write(`${line}\n`);

@@ -10,7 +10,7 @@ import { startFakeRegistry } from '../support/registries/fake-registry.ts';
 
 const NAME = 'app.invalid/team';
 
-/** Only the name that is written may run, and neither of the places that have it. */
+/** Only the name in the reference may run, and neither of the endpoints that have the image. */
 const POLICY = JSON.stringify({
   default: [{ type: 'reject' }],
   transports: { docker: { [NAME]: [{ type: 'insecureAcceptAnything' }] } },
@@ -36,7 +36,7 @@ describeWith(POD_VM_NEEDS, 'mirrors of the daemon in the pod VM', () => {
     await scratch[Symbol.asyncDispose]();
   });
 
-  /** As a guest calls what listens here. */
+  /** The address by which the guest reaches a server of this process. */
   const hostOf = ({ registry }: PullBed) => registry.host.replace('127.0.0.1', vm().registryHost);
 
   const settings = (extra = '') => `
@@ -52,7 +52,7 @@ location = "${hostOf(mirror)}"
 insecure = true
 `;
 
-  /** One that the guest has nothing of, at both places. */
+  /** Serves an image of which the guest has nothing, at both endpoints. */
   function serve(): ServedImage {
     images += 1;
     const layers = [[dir('etc'), file('etc/number', `${images}`)], [file('words', pseudoRandom(300_000, `${images}`))]];

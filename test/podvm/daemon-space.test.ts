@@ -19,12 +19,12 @@ tls_verify = false
 memory_size = ${MEMORY_BYTES}
 `;
 
-/** Each of these names is an image; what is wrong with it shows before, or while, it is unpacked. */
+/** Images by name. The fault of each shows before it is unpacked, or meanwhile. */
 const IMAGES = {
   small: { bytes: 4 * MIB, repeated: 1 },
-  /** Compressed, it is larger than either place. */
+  /** Larger than either backing even when compressed. */
   large: { bytes: 120 * MIB, repeated: 1 },
-  /** Compressed it fits, unpacked it does not. */
+  /** Fits when compressed, but not unpacked. */
   swelling: { bytes: 8 * MIB, repeated: 16 },
 } as const;
 type Name = keyof typeof IMAGES;
@@ -40,7 +40,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'a pod VM with too little roo
     registry = await startDockerRegistry();
     const first = await buildLayer(tar([file('first', noise(2 * MIB, 'first'))]), 'gzip', scratch.path);
     for (const [name, { bytes, repeated }] of entriesOf(IMAGES)) {
-      // What repeats within a few kilobytes is written once and pointed at.
+      // Content that repeats within a few kilobytes is stored once and referred to.
       const content = repeated === 1 ? noise(bytes, name) : swell(noise(bytes, name), repeated);
       const layers = [first, await buildLayer(tar([file('content', content)]), 'gzip', scratch.path)];
       const image = buildImage({ format: 'oci', layers });
@@ -137,13 +137,13 @@ function entriesOf<Key extends string, Value>(record: Readonly<Record<Key, Value
   return Object.entries(record) as [Key, Value][];
 }
 
-/** The same bytes for the same seed, fast, and nothing that compresses. */
+/** Returns the same bytes for the same seed; fast, and not compressible. */
 function noise(bytes: number, seed: string): Buffer {
   const key = Buffer.alloc(16, seed);
   return createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(bytes));
 }
 
-/** Each kilobyte many times, one after the other. */
+/** Repeats each kilobyte many times. */
 function swell(bytes: Buffer, times: number): Buffer {
   const pieces: Buffer[] = [];
   for (let offset = 0; offset < bytes.length; offset += 1024) {

@@ -22,7 +22,7 @@ import { type RunningRegistry, startDockerRegistry } from '../support/registries
 const MIB = 1 << 20;
 const LAYER_BYTES = 6 * MIB;
 const VOLUME_TIMEOUT_MS = 12_000;
-/** The volume's own, which a pull waits for at most. */
+/** The probe timeout of the volume, which is the longest that a pull waits for it. */
 const PROBE_MS = 10_000;
 const MARGIN_MS = 3_000;
 const STALLED = /\[(?:STORE|VOLUME)_STALLED\]/;
@@ -46,7 +46,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
   let daemon: GuestDaemon;
   let disk: GuestDisk;
   let container: GuestProcess;
-  /** The daemon that the disk stopped under. */
+  /** The daemon that was running when the disk stopped. */
   let first: GuestProcess | undefined;
   let lines = 0;
   const large = [pseudoRandom(LAYER_BYTES, 'large 1'), pseudoRandom(LAYER_BYTES, 'large 2')] as const;
@@ -112,7 +112,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
     await expect.poll(() => lines, { timeout: 10_000 }).toBeGreaterThan(seen + 3);
   }
 
-  /** Until there is an image again; answers the first pull that was not refused. */
+  /** Pulls until there is an image again; returns the first pull that was not refused. */
   async function pullWhenAnswered(): Promise<PullOutcome> {
     let last: PullOutcome | undefined;
     await expect
@@ -140,7 +140,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
     await vm().mustRun(['mkdir', '-p', bundle]);
     const timeoutMs = 7_000;
     const answer = pullByServerClock(`${scratch.path}/agent.sock`, { image: referenceOf('large'), bundle, timeoutMs });
-    // The layers are about to come; by then the disk takes no more of them.
+    // The layers arrive next; by then the disk accepts no more writes.
     await Promise.race([held.promise, answer]);
     await disk.stall();
     release.resolve();
@@ -181,7 +181,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
   it('ends when it is told to although the disk hangs, and the next one says what it finds', async () => {
     first = daemon.process;
     await first.kill('SIGTERM');
-    // What hangs in the kernel stays there: nothing else of the process does.
+    // A thread that hangs in the kernel stays there; no other part of the process hangs.
     const state = () => shell(`sed -n 's/^State:.//p' /proc/${first?.pid}/status 2>/dev/null || echo gone`);
     await expect.poll(state, { timeout: 20_000 }).toMatch(/^(?:Z|X|gone)/);
     await daemon.startAgain();
@@ -203,7 +203,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
       const sum = await vm().mustRun(['sha256sum', `${whole.bundle}/rootfs/large-${at + 1}`]);
       expect(sum.split(' ')[0]).toBe(hash('sha256', content));
     }
-    // What the pull that was given up had begun is gone.
+    // The partial files of the pull that was given up are gone.
     await expect
       .poll(() => shell(`ls ${GUEST.store}/store/staging ${GUEST.store}/store/trash`), { timeout: 20_000 })
       .not.toMatch(/^[0-9a-f]/m);
@@ -224,7 +224,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
   });
 
   it('takes another disk once its containers are gone, fails when that is pulled out, and lives', async () => {
-    // It may have ended by itself, when it read what was in no cache.
+    // The container may have ended by itself when it read bytes that were in no cache.
     await vm().run(['crun', 'delete', '--force', 'lives']);
     await container.exited;
     await shell(`for mount in $(awk '$3 == "overlay" { print $2 }' /proc/mounts); do umount "$mount"; done`);

@@ -43,7 +43,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
   ];
   const vm = usePodVm({ name: 'daemon', disks });
   let containers = 0;
-  /** What an empty store takes of the disk. */
+  /** Space on the disk that an empty store takes. */
   let emptyKib: number;
 
   beforeAll(async () => {
@@ -87,7 +87,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
   const listUppers = async (directory: string) =>
     (await shell(`ls ${directory}/store/uppers`)).stdout.toString().split('\n').filter(Boolean);
 
-  /** As the agent: an old socket is removed, and the new one is waited for. */
+  /** Starts the daemon as the agent does: removes an old socket and waits for the new one. */
   async function startDaemon(): Promise<GuestProcess> {
     await vm().mustRun(['rm', '-f', SOCKET]);
     const started = performance.now();
@@ -99,7 +99,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     return spawned;
   }
 
-  /** As the agent: it makes the bundle, pulls, and gives the rootfs to the container. */
+  /** Makes the bundle, pulls and gives the rootfs to the container, as the agent does. */
   async function pull(wanted = image): Promise<string> {
     containers += 1;
     const bundle = `/run/kata-containers/c${containers}`;
@@ -127,7 +127,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     await pull();
     expect(await runContainer(bundle)).toBe('known words');
     expect(await vm().mustRun(['sh', '-c', `grep ' ${MEMORY} ' /proc/mounts`])).toContain(' tmpfs rw,nosuid,nodev');
-    // Half of the memory, in place of what the mount of /run happens to have.
+    // Half of the memory, instead of the size that /run happens to have.
     const sizes = await vm().mustRun([
       'sh',
       '-c',
@@ -148,7 +148,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     );
     expect(await vm().mustRun(['sh', '-c', `grep ' ${STORE} ' /proc/mounts`])).toMatch(/ ext4 rw.*noatime/);
     emptyKib = await usedKib();
-    // Again, as for each container that carries the device.
+    // The call is repeated for each container that carries the device.
     const before = await mappings();
     await agent.secureMount(deviceId, `${STORE}/`);
     expect(await mappings()).toEqual(before);
@@ -188,7 +188,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     const { image: disk } = await vm().disk('store');
     expect(disk.allocatedBytes()).toBeGreaterThan(4 * MIB);
     for (const needle of [Buffer.from(WORDS), ...LUKS_MAGIC]) expect(await disk.find(needle)).toBeUndefined();
-    // In the guest they are there to be found.
+    // The guest finds the words.
     expect((await shell(`grep -rqc '${WORDS.slice(0, 11)}' ${STORE}/store/layers`)).code).toBe(0);
   });
 
@@ -211,7 +211,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     const { stdout } = await ask('/run/kata-containers/cli');
     expect(JSON.parse(stdout.toString()).result.manifestDigest).toBe(image.manifest.digest);
     await vm().mustRun(['umount', '/run/kata-containers/cli/rootfs']);
-    // What it refuses comes with its own words.
+    // A refusal carries the daemon's own message.
     const refused = await ask('/run/elsewhere');
     expect(JSON.parse(refused.stdout.toString()).error).toMatchObject({
       code: 'TTRPC_CALL_FAILED',
@@ -245,19 +245,19 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     // A container from the time before the disk, and before this run.
     await vm().mustRun(['umount', '/run/kata-containers/c2/rootfs']);
     await expect.poll(() => listUppers(MEMORY), { timeout: 15_000 }).toEqual([]);
-    // Nobody looks for layers there any more.
+    // The daemon no longer looks for layers there.
     await expect.poll(() => listLayers(MEMORY), { timeout: 15_000 }).toEqual([]);
   });
 
   it('keeps a deadline, leaves the bundle empty, and answers the next call', async () => {
-    // Takes connections and never says a word.
+    // Accepts connections and never sends anything.
     const mute = createServer((socket) => socket.on('error', () => undefined));
     await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
     const { port } = mute.address() as AddressInfo;
     const bundle = '/run/kata-containers/late';
     await vm().mustRun(['mkdir', '-p', bundle]);
     const before = performance.now();
-    // One that is not in the store: what is there needs no network.
+    // The image is not in the store: one that is would need no network.
     const name = `${vm().registryHost}:${port}/none/none@sha256:${'0'.repeat(64)}`;
     const { status } = await agent.tryPull(name, bundle, { timeoutMs: 1_500 });
     expect(status).toBe(4);

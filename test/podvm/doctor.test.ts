@@ -71,7 +71,7 @@ describeWith(POD_VM_NEEDS, 'doctor and health in the pod VM', () => {
     expect(checks['programs']?.detail).toMatch(/\/cryptsetup [0-9.]+, \S*\/mkfs\.ext4 [0-9.]+$/);
     expect(checks['daemon-sockets']).toMatchObject({ status: 'ok', detail: `sealiftd answers on ${SOCKET}` });
     expect(checks['daemon-store']).toMatchObject({ status: 'ok', detail: expect.stringContaining('memory at') });
-    // The bounds are those of the daemon, whichever program asks.
+    // The bounds are those of the daemon, for every program that asks.
     expect(checks['open-files']).toMatchObject({
       status: 'ok',
       detail: expect.stringContaining('the daemon may open'),
@@ -116,7 +116,7 @@ describeWith(POD_VM_NEEDS, 'doctor and health in the pod VM', () => {
     await vm().dropCaches();
     await disk.stall();
     try {
-      // A pull looks at the disk, waits for it in vain, and is told so.
+      // A pull probes the disk, waits for it in vain, and is refused.
       const bundle = '/run/kata-containers/c1';
       await vm().mustRun(['mkdir', '-p', bundle]);
       const name = `${vm().registryHost}:1/none/none@sha256:${'0'.repeat(64)}`;

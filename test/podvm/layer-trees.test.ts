@@ -64,7 +64,7 @@ describeWith(POD_VM_NEEDS, 'a layer image read through its hash tree', () => {
     const [name = ''] = await mappings();
     const table = await vm().mustRun(['dmsetup', 'table', name]);
     expect(table).toMatch(new RegExp(`^0 ${tree.hashOffset / 512} verity 1 .* sha256 ${tree.rootHash} -$`, 'm'));
-    // Again, and at another place: the same mapping.
+    // Mounting again at another mount point uses the same mapping.
     await mount('whole', tree);
     await mount('whole', tree, `${MOUNTS}-other`);
     expect(await mappings()).toEqual([name]);
@@ -92,7 +92,7 @@ describeWith(POD_VM_NEEDS, 'a layer image read through its hash tree', () => {
     const changed = await image.find(Buffer.from(`${WORDS} ${WORDS} ${WORDS} `));
     if (changed === undefined) throw new Error('the content is not on the disk');
     const before = await vm().mustRun(['sha256sum', `${MOUNTS}/tampered/large`]);
-    // Every copy of the words that images have left on this disk, so that the right one is among them.
+    // Changes every copy of the words that images left on this disk, so that the right one is among them.
     for (const extent of await image.listExtents()) {
       for (let at = extent.start; at < extent.start + extent.length; at += 4096) {
         if (image.read(at, WORDS.length).toString() === WORDS || image.read(at, 4096).includes(WORDS)) {

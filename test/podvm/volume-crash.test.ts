@@ -24,7 +24,10 @@ const CHECKPOINTS = [
   'volume-ready',
 ] as const;
 
-/** Each takes fifteen seconds in the emulated machine: every third step, and all of them in the long run. */
+/**
+ * Each kill takes fifteen seconds in the emulated machine: the short run has every third step, the long run all of
+ * them.
+ */
 const KILLED_AT = IS_SOAK ? CHECKPOINTS : CHECKPOINTS.filter((_, at) => at % 3 === 0);
 
 describeWith(POD_VM_NEEDS, 'the image store after a crash, and on a disk that stops', () => {
@@ -68,7 +71,7 @@ describeWith(POD_VM_NEEDS, 'the image store after a crash, and on a disk that st
       expect(await preparing).toBe('gone');
     }
     await using guest = await VolumeGuest.start(vm(), { settings });
-    // Nobody asks again: the agent does not repeat its call.
+    // The agent does not repeat its call.
     expect(await guest.backing()).toMatchObject({ kind: 'device', directory: request.mountPoint });
     const { checkpoints } = await guest.passed();
     expect(checkpoints.includes('volume-formatted')).toBe(dieAt !== 'volume-ready');
@@ -107,7 +110,7 @@ describeWith(POD_VM_NEEDS, 'the image store after a crash, and on a disk that st
     expect((await again.passed()).checkpoints).toEqual([]);
     expect(await shell('echo more > /run/rootfs/more; cat /run/rootfs/file /run/rootfs/more')).toBe('alive\nmore\n');
 
-    // Without its mount it is lost, and what still uses it is not pulled away from below.
+    // A volume without its mount is lost, and stays open under the processes that still use it.
     await shell('umount "$1"', request.mountPoint);
     await expectFailure('VOLUME_LOST', () => again.backing());
     await expectFailure('VOLUME_CLEANUP_FAILED', () => again.prepare(request));

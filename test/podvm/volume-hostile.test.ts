@@ -34,7 +34,9 @@ describeWith(POD_VM_NEEDS, 'the image store on a hostile disk', () => {
     return { source: { kind: 'deviceId', major, minor }, mountPoint: mountPointOf(settings) };
   }
 
-  /** A store that works has its cipher, its tags, its whole length, and shows the host nothing. */
+  /**
+   * Asserts that the store works with its cipher, its tags and its whole length, and that the host sees nothing of it.
+   */
   async function assertWhole(settings: VolumeSettings, disk: GuestDisk): Promise<void> {
     const mountPoint = mountPointOf(settings);
     await shell(
@@ -51,13 +53,13 @@ describeWith(POD_VM_NEEDS, 'the image store on a hostile disk', () => {
     expect(await disk.image.find(Buffer.from(WORDS))).toBeUndefined();
   }
 
-  /** One process for all attempts: each begins where the one before has ended. */
+  /** One process for all attempts: each begins in the state that the previous one left. */
   let attempts = 0;
   let attacked: VolumeGuest | undefined;
   const settings = guestSettings('attacked');
   const GO_ON = '/run/go-attacked';
 
-  /** Prepares while the host does something between format and open; answers the code of the refusal. */
+  /** Prepares the volume while the host acts between format and open; returns the code of the refusal. */
   async function prepareWhile(disk: GuestDisk, meddle: () => void): Promise<string> {
     attacked ??= await VolumeGuest.start(vm(), { settings, pauseAt: 'volume-formatted', goOn: GO_ON });
     attempts += 1;
@@ -74,7 +76,7 @@ describeWith(POD_VM_NEEDS, 'the image store on a hostile disk', () => {
     }
     expect(end.state).toBe('ready');
     await assertWhole(settings, disk);
-    // Without its mount it is lost, and the next attempt makes it anew.
+    // A volume without its mount is lost, and the next attempt recreates it.
     await vm().mustRun(['umount', mountPointOf(settings)]);
     return 'ready';
   }
@@ -123,7 +125,7 @@ describeWith(POD_VM_NEEDS, 'the image store on a hostile disk', () => {
     expect(outcome).toBe('VOLUME_TABLE_MISMATCH');
   });
 
-  // CVE-2025-59054, CVE-2025-58356: a header of the host's on the disk, which opens with any passphrase.
+  // CVE-2025-59054, CVE-2025-58356: the host writes a header to the disk that opens with any passphrase.
   it('does not care for a LUKS2 header with a null cipher', async () => {
     const disk = await vm().disk('null-cipher');
     await shell(

@@ -82,7 +82,7 @@ describeWith(POD_VM_NEEDS, 'the image store on a real disk', () => {
     expect(image.allocatedBytes()).toBeGreaterThan(8 * MIB);
     expect(await image.find(Buffer.from(WORDS))).toBeUndefined();
     expect(await image.find(LUKS_MAGIC)).toBeUndefined();
-    // Nothing is left that could open it once more.
+    // No key is left with which it could be opened again.
     expect((await shell('ls /run/state-main')).split('\n').filter(Boolean)).toEqual(['volume.json', 'volume.lock']);
   });
 
@@ -123,7 +123,7 @@ describeWith(POD_VM_NEEDS, 'the image store on a real disk', () => {
 
   it('holds what containers need: their set-user-ID programs and devices work through overlay', async () => {
     const mountPoint = mountPointOf(guestSettings('main'));
-    // debugfs reads a file of root’s for somebody else, if its set-user-ID bit counts.
+    // debugfs reads a file of root’s for an ordinary user, if its set-user-ID bit is effective.
     const asNobody = `require('node:child_process').spawnSync(process.argv[1], ['-R', 'stats', '/run/secret'],
       { uid: 65534, gid: 65534, stdio: 'inherit' })`;
     const output = await shell(
@@ -256,7 +256,7 @@ describeWith(POD_VM_NEEDS, 'the image store on a real disk', () => {
     },
   ] as const;
 
-  /** One process for all of them: each failure takes the place of the one before. */
+  /** One process for all failures: each replaces the one before. */
   let refusing: VolumeGuest | undefined;
   const refusingSettings = guestSettings('odd');
 

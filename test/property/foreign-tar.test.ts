@@ -53,13 +53,13 @@ interface Node {
   readonly components: readonly string[];
   readonly kind: Kind;
   readonly content: Uint8Array;
-  /** Of a symlink. */
+  /** The target of a symlink. */
   readonly target: string;
   readonly mode: number;
   readonly seconds: number;
 }
 
-/** Any bytes that a file can be called, as characters up to U+00FF. */
+/** Names of any bytes that a file can have, as characters up to U+00FF. */
 const component = (maxLength: number) =>
   fc
     .array(
@@ -74,7 +74,7 @@ function nodeIn({ maxComponentLength, maxDepth, minTime, maxTime }: Form): fc.Ar
   return fc.record({
     components: fc.array(name, { minLength: 1, maxLength: maxDepth }),
     kind: fc.constantFrom<Kind>('file', 'directory', 'symlink', 'hardlink'),
-    // Around one block, where padding begins and ends.
+    // Sizes around one block, where padding begins and ends.
     content: fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.uint8Array({ minLength: 510, maxLength: 1030 })),
     target: fc.array(name, { minLength: 1, maxLength: maxDepth }).map((names) => names.join('/')),
     // The owner has to be able to read it.
@@ -100,7 +100,7 @@ function make(root: string, node: Node, firstFile: Buffer | undefined): Buffer {
 
 const TAKEN: ReadonlySet<unknown> = new Set(['EEXIST', 'ENOTDIR', 'EISDIR', 'ELOOP', 'ENOENT', 'EACCES']);
 
-/** Leaves out what has no room where another one is. */
+/** Creates the nodes, and skips those whose path is already taken. */
 function plant(root: string, nodes: readonly Node[]): void {
   const files: Buffer[] = [];
   const planted: { readonly path: Buffer; readonly node: Node }[] = [];
@@ -142,7 +142,10 @@ function timeOf(nanoseconds: bigint): ListedEntry['mtime'] {
   return { seconds: Number((nanoseconds - rest) / SECOND), nanoseconds: Number(rest) };
 }
 
-/** What the kernel says of the node; names that lead to one inode are a file and links to it, in the archive's order. */
+/**
+ * Compares entries with what the kernel reports for each node; names of one inode are a file and links to it, in the
+ * order of the archive.
+ */
 function expectAsOnDisk(root: string, listed: readonly ListedEntry[], { owner, hasNanoseconds }: Expectation): void {
   const names = new Map<bigint, string>();
   for (const entry of listed) {

@@ -10,14 +10,14 @@ import { selectChallenge } from '../../src/registry/select-challenge.ts';
 const URL_TEXT = 'https://registry.example/v2/a/blobs/x';
 const NOW = Date.UTC(2026, 10, 21, 12);
 
-/** What Node lets through as the value of a header. */
+/** Header values that Node accepts. */
 const headerText = fc.string({
   unit: fc.integer({ min: 0x20, max: 0xff }).map((code) => String.fromCharCode(code === 0x7f ? 0x09 : code)),
   maxLength: 200,
 });
 const token = fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}$/);
 
-/** Throws nothing, or what has a code of its own. */
+/** Returns the code that the action fails with, and fails itself for an error without a code. */
 function codeOf(action: () => unknown): string | undefined {
   try {
     action();

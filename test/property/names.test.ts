@@ -7,7 +7,7 @@ import type { AuthFile } from '../../src/registry/index.ts';
 import { matchScope, parsePolicy } from '../../src/signature/policy/index.ts';
 import { scopeCandidates } from '../../src/signature/policy/match-scope.ts';
 
-/** Few letters, so that names have much in common. */
+/** Labels of few letters, so that names have much in common. */
 const label = fc.stringMatching(/^[ab]{1,2}$/);
 const host = fc
   .tuple(fc.array(label, { minLength: 2, maxLength: 4 }), fc.constantFrom('', ':1', ':11'))
@@ -25,7 +25,7 @@ function suffixesOf(domain: string): string[] {
   return [...domain.matchAll(/\./g)].map(({ index }) => domain.slice(index));
 }
 
-/** A name, and rules of which some were made from it and some from another one. */
+/** A name, and rules of which some were made from it and some from another name. */
 function namedWith(rulesOf: (domain: string, repository: string) => readonly string[]) {
   return fc.tuple(host, path, host, path).chain(([domain, repository, otherDomain, otherRepository]) =>
     fc.tuple(
@@ -38,7 +38,7 @@ function namedWith(rulesOf: (domain: string, repository: string) => readonly str
   );
 }
 
-/** As the texts have it, one rule after the other; slow, and right to the eye. */
+/** The rule as the documentation describes it, one comparison after the other: slow, but easy to check. */
 function longest<T>(items: readonly T[], lengthOf: (item: T) => number | undefined): T | undefined {
   const matching = items.filter((item) => lengthOf(item) !== undefined);
   return matching.sort((one, other) => (lengthOf(other) ?? 0) - (lengthOf(one) ?? 0))[0];

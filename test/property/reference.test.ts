@@ -68,7 +68,8 @@ describe('references', () => {
           accepted++;
           expect(ours).toEqual(theirs);
         } else if (theirs !== undefined) {
-          // Sealift alone refuses a digest that it cannot check, a host that is none, and a name that is too long with it.
+          // Only Sealift refuses a digest that it cannot check, an invalid host, and a name that is too long with its
+          // host.
           const { domain, path, digest = '' } = theirs;
           const isTooLong = domain.length + 1 + path.length > 255;
           expect(digest.startsWith('sha384:') || domain === '' || isTooLong, text).toBe(true);
@@ -80,7 +81,7 @@ describe('references', () => {
   });
 });
 
-/** As users write it, some of it left out. */
+/** Shortens the reference as users do, by leaving parts out. */
 function shorten(full: Reference): string {
   return formatReference(full).replace(/^docker\.io\/(?:library\/)?/, '');
 }

@@ -16,7 +16,7 @@ const frame = fc.record({
   data: fc.oneof({ weight: 9, arbitrary: fc.uint8Array({ maxLength: 64 }) }, fc.uint8Array({ maxLength: 40_000 })),
 });
 
-/** Reads `bytes` cut at `cuts`, in order; what came out of it. */
+/** Feeds `bytes` cut at `cuts`, in order, and returns what the reader delivered. */
 function read(bytes: Buffer, cuts: readonly number[]) {
   const frames: object[] = [];
   const refused: object[] = [];

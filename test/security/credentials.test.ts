@@ -59,7 +59,7 @@ const BASIC_CHALLENGE: FaultAction = {
   headers: { 'www-authenticate': 'Basic realm="x"' },
 };
 
-/** Nothing of a secret in anything that an error shows, and nothing at the other server. */
+/** Asserts that an error shows no part of a secret and that the other server received none. */
 function expectNoLeak(error: SealiftError, ...secrets: string[]): void {
   const shown = JSON.stringify(toPlainError(error));
   for (const secret of [PASSWORD, PAIR, ...secrets]) expect(shown).not.toContain(secret);

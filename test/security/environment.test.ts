@@ -25,7 +25,7 @@ afterAll(async () => {
   scratch[Symbol.dispose]();
 });
 
-/** The error of `sealift inspect` for an image that the registry does not have. */
+/** Returns the error of `sealift inspect` for an image that the registry does not have. */
 async function inspect(environment: Readonly<Record<string, string>>): Promise<{ code: string; message: string }> {
   const reference = `${new URL(registry.origin).host}/team/app:1`;
   const env = { ...SOURCE_ENVIRONMENT, ...environment };

@@ -17,11 +17,11 @@ import { dir, file, hardlink, symlink, type TarMember, tar } from '../support/bu
 import { describeWith } from '../support/machine/needs.ts';
 import { Scratch } from '../support/machine/scratch.ts';
 
-/** Outside of every root, reached by `..`, by an absolute path and as a sibling with a common prefix. */
+/** Files outside of every root, reached by `..`, by an absolute path and as a sibling with a common prefix. */
 const SENTINELS = ['secret', 'outside/secret', 'root-evil/secret'];
 const SENTINEL_MODE = 0o640;
 
-/** A root with something to protect all around it; `root` is where layers go, by number. */
+/** A root surrounded by files to protect; `root` is the directory for layers, by number. */
 class Cell implements Disposable {
   readonly #scratch = new Scratch('escape');
   readonly outside = this.#scratch.join('outside');
@@ -57,20 +57,20 @@ class Cell implements Disposable {
 /** Gives one layer to a sink, to its end. */
 type Feed = (sink: EntrySink, members: AttackLayer) => void;
 
-/** A layer as it comes in a product: an archive, through the reader. */
+/** Feeds a layer as the product does: as an archive, through the reader. */
 const readArchive: Feed = (sink, members) => {
   const line = readTar(DEFAULT_LIMITS, sink);
   line.write(tar(members));
   line.end();
 };
 
-/** Entries without an archive: what the reader would refuse, the writer has to refuse as well. */
+/** Feeds entries without an archive: what the reader would refuse, the writer has to refuse as well. */
 const feedEntries: Feed = (sink, members) => feed(sink, members.filter(isMember));
 
 type Tree = Record<string, string>;
 type Unpack = (cell: Cell, layers: readonly AttackLayer[], give: Feed) => Tree | undefined;
 
-/** One on top of the other, each in a directory of its own; gives the tree of the last. */
+/** Unpacks layers one on top of the other, each into a directory of its own; returns the tree of the last. */
 function unpackStack(cell: Cell, layers: readonly AttackLayer[], give: Feed): Tree {
   const lowers: string[] = [];
   layers.forEach((members, at) => {
@@ -87,7 +87,7 @@ function unpackStack(cell: Cell, layers: readonly AttackLayer[], give: Feed): Tr
   return listTree(lowers[0] ?? '');
 }
 
-/** All into one directory. */
+/** Unpacks all layers into one directory. */
 function unpackMerged(cell: Cell, layers: readonly AttackLayer[], give: Feed): Tree {
   const root = cell.root(0);
   const writer = createDirectoryWriter({ root, form: 'merged', privileged: true, limits: DEFAULT_LIMITS });
@@ -102,7 +102,10 @@ function unpackMerged(cell: Cell, layers: readonly AttackLayer[], give: Feed): T
   return listTree(root);
 }
 
-/** As images. All but the lowest are written by themselves: what they do to those below shows when they are mounted. */
+/**
+ * Writes layers as images. All but the lowest are written by themselves: their effect on those below shows when they
+ * are mounted.
+ */
 function unpackImages(cell: Cell, layers: readonly AttackLayer[], give: Feed): undefined {
   layers.forEach((members, at) => {
     const lower = at === 0 ? createLowerView([]) : undefined;
@@ -123,7 +126,7 @@ const FORMS: readonly (readonly [form: string, unpack: Unpack])[] = [
 
 const isMember = (member: AttackLayer[number]): member is TarMember => !(member instanceof Uint8Array);
 
-/** No archive can have them: a name ends at a NUL, or is refused with it. */
+/** Attacks that no archive can carry: a name ends at a NUL, or is refused with it. */
 const ENTRIES: readonly Attack[] = [
   { mechanism: 'name', name: 'name with NUL', layers: () => [[evil('a\0/../../secret')]], verdict: INVALID },
   {

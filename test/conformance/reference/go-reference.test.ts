@@ -13,8 +13,8 @@ const accepted = all.flatMap(([text, expanded]) => (expanded === null ? [] : [{ 
 const refused = all.flatMap(([text, expanded]) => (expanded === null ? [text] : []));
 
 /**
- * Sealift wants a digest that it can check, a name that fits with its host, and a host that is one: Go takes my_host.io for
- * a part of the path and has no host then.
+ * Sealift refuses a digest that it cannot check, a name that is too long with its host, and an invalid host. Go takes
+ * my_host.io for a part of the path, and the reference then has no host.
  */
 const isRefusedByUsAlone = ({ text, expanded }: { readonly text: string; readonly expanded: string }) => {
   const [name = '', digest = ''] = expanded.split('@');

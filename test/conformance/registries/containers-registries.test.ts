@@ -17,7 +17,9 @@ afterAll(() => scratch[Symbol.dispose]());
 
 let homes = 0;
 
-/** A home directory with a registries.conf of its own and drop-ins; nobody listens at the ports that are named. */
+/**
+ * Makes a home directory with a registries.conf of its own and drop-ins; no server listens at the ports that they name.
+ */
 function homeWith(main: string, dropIns: Readonly<Record<string, string>> = {}): string {
   homes += 1;
   const home = scratch.join(`home-${homes}`);

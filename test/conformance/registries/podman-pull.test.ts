@@ -13,7 +13,7 @@ import { type FakeRegistry, startFakeRegistry } from '../../support/registries/f
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 const LOAD = { resources: createResourceLoader(), maxBytes: 1 << 20 };
 
-/** Registries that have nothing, so that podman asks each place of a name once, as it would with an image to be had. */
+/** The registries are empty, so that podman asks each endpoint of a name once, as it would for an image that exists. */
 describeWith(['root', 'podman'], 'podman pull and sealift', () => {
   const scratch = new Scratch('podman');
   const registries: FakeRegistry[] = [];
@@ -51,7 +51,7 @@ describeWith(['root', 'podman'], 'podman pull and sealift', () => {
     const tried = [...stderr.matchAll(/Trying to access \\"([^"\\]+)\\"/g)].map(([, name = '']) => name);
     const isRefused = /is blocked in|short-name|did not resolve|invalid reference|unqualified/i.test(stderr);
     expect(tried.length > 0 || isRefused, stderr).toBe(true);
-    // It says so of a name that is blocked, too, which it then does not ask for.
+    // podman prints this for a blocked name as well, and then does not ask for it.
     return /is blocked in/.test(stderr) ? [] : tried;
   }
 

@@ -28,7 +28,7 @@ const messages = defineApiMessages(DEFAULT_LIMITS);
 const oneField = defineMessage('bytes', { bytes: bytesField(1) });
 const FIFTY_SECONDS = 50_000_000_000n;
 
-/** The hub writes a header in two pieces at times. */
+/** The hub sometimes writes a header in two pieces. */
 function sentBy(from: 'client' | 'server', { frames }: Recording): Buffer {
   return Buffer.concat(frames.filter((frame) => frame.from === from).map(({ hex }) => Buffer.from(hex, 'hex')));
 }
@@ -103,7 +103,7 @@ describe('recorded frames', () => {
   });
 });
 
-/** The recorded hub, as far as what is passed on to it goes. */
+/** Answers as the recorded hub did, for the calls that are passed on to it. */
 async function answerAsRecorded(call: PassedCall) {
   for (const name of Object.keys(CALLS)) {
     const request = RequestEnvelope.decode(dataOf(sentBy('client', recording(name))));
@@ -174,7 +174,7 @@ describe('our server', () => {
   });
 });
 
-/** A server that keeps what it is sent and answers the first frame with `answer`. */
+/** Runs a server that keeps what it receives and answers the first frame with `answer`. */
 async function withRecorder<T>(
   answer: Buffer,
   act: (path: string) => Promise<T>,

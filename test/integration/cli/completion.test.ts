@@ -29,14 +29,14 @@ describe('shell completion', () => {
     }
     mkdirSync(scratch.join('dir'));
     writeFileSync(scratch.join('file.json'), '');
-    // In place of the program, whose answer is all that the scripts want: it writes down what it was asked.
+    // Replaces the program, whose answer is all that the scripts use, and records the arguments.
     const program = `#!/bin/sh\nprintf '%s\\n' "$*" >>"${scratch.join('asked')}"\necho '${JSON.stringify(IMAGES)}'\n`;
     writeFileSync(scratch.join('sealift'), program, { mode: 0o755 });
   });
 
   afterAll(() => scratch[Symbol.dispose]());
 
-  /** `LINE:…`, then what is offered. */
+  /** Reads blocks of `LINE:…`, each followed by what is offered. */
   function readOffers(text: string): ReadonlyMap<string, readonly string[]> {
     const parts = text.split(/^LINE:/m).slice(1);
     return new Map(
@@ -77,7 +77,7 @@ true`;
     },
   };
 
-  /** As commander has them, apart from what the scripts were made of. */
+  /** Visits every command as commander defines it, independently of the data that the scripts were made from. */
   function eachCommand(command: Command, path: readonly string[] = ['sealift']): [string, Command][] {
     return [
       [path.join(' '), command],

@@ -16,10 +16,10 @@ import { IS_SOAK } from '../../support/soak.ts';
 import { contentsOf, emptyContents, halvesOf, listContents } from '../../support/stores/store-contents.ts';
 
 const ROUNDS = IS_SOAK ? 3 : 1;
-/** In the short run the daemon meets the other form. */
+/** The short run kills the command line with this form and the daemon with the other. */
 const FORMS: readonly LayerForm[] = IS_SOAK ? ['erofs', 'directory'] : ['directory'];
 
-/** Each step with other images in other rounds, and all images in every round. */
+/** Each step runs with different images in different rounds, and every round covers all images. */
 function rowsOf(form: LayerForm) {
   return cliSteps(form).flatMap((step, at) =>
     Array.from({ length: ROUNDS }, (_, round) => {
@@ -29,7 +29,7 @@ function rowsOf(form: LayerForm) {
   );
 }
 
-/** Every row goes on with the store, and with the container, that the row before has left. */
+/** Every row continues with the store and the container that the previous row left. */
 describeWith(['root', 'docker-registry', 'getfattr'], 'sealift killed while it pulls', () => {
   let bed: TestBed;
   let program: SteppingCli;
@@ -61,7 +61,7 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'sealift killed while it p
   describe.each(FORMS)('with layers in the form %s', (form) => {
     let cli: SteppingCli;
     let store: string;
-    /** The bundle that the row before has left. */
+    /** The bundle that the previous row left. */
     let running: string;
 
     beforeAll(() => {
@@ -91,7 +91,7 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'sealift killed while it p
       return listContents(halvesOf(store));
     }
 
-    /** As it is when containers have ended and their bundles are thrown away. */
+    /** Removes bundles as an agent does after their containers have ended. */
     function removeBundles(bundles: readonly string[]): void {
       for (const bundle of bundles) {
         umount(`${bundle}/rootfs`);
@@ -114,7 +114,7 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'sealift killed while it p
         expect(await cli.runAndDie(step, pullOf(kind, bundle))).toBe('SIGKILL');
         running = bundle;
         if (isMountedAt(step)) {
-          // It may run: nothing is mounted over it.
+          // The bundle is complete and may be in use by a container, so the pull mounts nothing over it.
           expect((await cli.run(pullOf(kind, bundle))).error?.code).toBe('BUNDLE_INVALID');
           await expectTree(bundle, kind);
           running = bed.newPath('bundle');
@@ -124,7 +124,7 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'sealift killed while it p
         removeBundles(others);
         expect(await prune()).toEqual(contentsOf(form, KEPT[kind]));
         await expectTree(running, kind);
-        // What was published is whole, so that nobody asks for it again.
+        // A published layer is complete, so no later pull asks for it again.
         const own = imageOf(kind).layers[1]?.digest ?? '';
         if (isRecordedAt(step)) expect(countFetches(bed.proxy, own)).toBe(KEPT[kind].needingChain + 1);
       },

@@ -85,7 +85,7 @@ describeWith(['root'], 'a limit of the owner', () => {
   });
 });
 
-/** Whoever can reach the socket, the host's agent parameters behind it. */
+/** The options come from any process that can reach the socket, including the host through the agent's parameters. */
 describe('the options of SecureMount', () => {
   const FIXED = {
     ...{ sourceType: 'empty', targetType: 'fileSystem', filesystemType: 'ext4', encryptionType: 'luks2' },

@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => scratch[Symbol.dispose]());
 
-/** A file that makes `name` known, at a path below the scratch folder. */
+/** Writes a file that defines `name`, at a path below the scratch folder. */
 function write(path: string, name: string): void {
   mkdirSync(scratch.join(path, '..'), { recursive: true });
   writeFileSync(scratch.join(path), `[[registry]]\nprefix = "${name}.io"\nlocation = "place.io"`);

@@ -14,12 +14,12 @@ import { IS_SOAK } from '../../support/soak.ts';
 import { emptyContents, listContents } from '../../support/stores/store-contents.ts';
 
 const ROUNDS = IS_SOAK ? 3 : 1;
-/** In the short run the command line meets the other form. */
+/** The short run kills the daemon with this form and the command line with the other. */
 const FORMS: readonly LayerForm[] = IS_SOAK ? ['erofs', 'directory'] : ['erofs'];
-/** Those of the container that runs all the time, and the new image's own. */
+/** The layers of the container that runs all the time, and the own layer of the new image. */
 const LAYERS = 3;
 
-/** Each step with other images in other rounds, and all images in every round. */
+/** Each step runs with different images in different rounds, and every round covers all images. */
 function rowsOf(form: LayerForm) {
   return daemonSteps(form).flatMap((step, at) =>
     Array.from({ length: ROUNDS }, (_, round) => {
@@ -29,12 +29,12 @@ function rowsOf(form: LayerForm) {
   );
 }
 
-/** Every row goes on with the store, and with the container, that the row before has left. */
+/** Every row continues with the store and the container that the previous row left. */
 describeWith(['root', 'docker-registry', 'getfattr'], 'sealiftd killed while it pulls', () => {
   describe.each(FORMS)('with layers in the form %s', (form) => {
     let bed: TestBed;
     let daemon: NativeDaemon;
-    /** Of pulls that nobody disturbed. */
+    /** The expected trees, from pulls that were not interrupted. */
     const references = new Map<ImageKind, Tree>();
 
     beforeAll(async () => {
@@ -64,7 +64,7 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'sealiftd killed while it 
         .poll(() => daemon.remains(), { timeout: 10_000 })
         .toEqual({ ...remainsOf(containers, layers, form), ...others });
 
-    /** The shared layer and one that nobody has pulled yet. */
+    /** Serves an image of the shared layer and one that no earlier pull has fetched. */
     async function serve(kind: ImageKind, name: string): Promise<BuiltImage> {
       const image = await buildCrashImage(kind, name, bed.scratch.path);
       await bed.push('crash', name, image);
@@ -75,7 +75,7 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'sealiftd killed while it 
       expect(await daemon.pull(reference(image), container)).toBe(image.manifest.digest);
     }
 
-    /** As after a pull that nobody disturbed, but for the bytes that only this image has. */
+    /** Expects the tree of an uninterrupted pull, apart from the bytes that only this image has. */
     async function expectContainer(container: string, kind: ImageKind, name: string): Promise<void> {
       expect(daemon.read(container, 'own').equals(ownBytes(name)), `${container}: own`).toBe(true);
       const tree = new Map(references.get(kind));
@@ -107,7 +107,7 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'sealiftd killed while it 
         await daemon.start();
         const containers = ['dying'];
         if (isMountedAt(step)) {
-          // It may run: nothing is mounted over it.
+          // The bundle is complete and may be in use by a container, so the pull mounts nothing over it.
           const error = await expectFailure('TTRPC_CALL_FAILED', () => pull(image, 'dying'));
           expect(error.message).toContain('[BUNDLE_INVALID]');
           await pull(image, 'again');
@@ -115,7 +115,7 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'sealiftd killed while it 
         } else await pull(image, 'dying');
         for (const container of containers) await expectContainer(container, kind, name);
         await expectContainer('running', 'gzip', 'running');
-        // The one place where nobody can look while a rootfs is mounted there; it goes with the bundle.
+        // The only directory that cannot be inspected while a rootfs is mounted over it; it is removed with the bundle.
         const halfWritten = step === 'config-staged' ? [expect.stringContaining('/bundles/dying/.config.json.')] : [];
         await expectRemains(['running', ...containers], LAYERS, { halfWritten });
         const [, own] = image.layers;

@@ -27,7 +27,7 @@ describeWith(['root'], 'the daemon', () => {
     ['an archive of Docker', () => `docker-archive:${layout}.tar@${image.top.digest}`],
     ['a name behind docker://', () => `docker://registry.example/app@${image.top.digest}`],
   ])('reads no path that the host chooses: %s is refused, pinned or not', async (_, reference) => {
-    // What the command line pulls: only the way of asking differs.
+    // The same folder that the command line pulls: only the request differs.
     expect(readFileSync(`${layout}/oci-layout`, 'utf8')).toContain('1.0.0');
     await expectFailure('REFERENCE_INVALID', () => bed.pull(reference()));
     expect(mountsBelow(bed.bed.path('bundles'))).toEqual([]);

@@ -15,31 +15,33 @@ import { makeTestCertificates } from '../../support/registries/test-certificates
 const [PINNED, TAG] = IMAGES;
 const CREDENTIALS = 'CDH_DEFAULT_IMAGE_AUTHENTICATED_REGISTRY_CREDENTIALS';
 
-/** One key of confidential-data-hub that has to do with the way to the registries, and the proof that it holds. */
+/** One key of confidential-data-hub that concerns the connection to registries, and the proof that it takes effect. */
 interface Row {
   readonly key: string;
   readonly proof: string;
   readonly prove: (bed: CellBed) => Promise<void>;
 }
 
-/** Keys that decide on something else, or nothing. */
+/** Keys that control something else, or nothing. */
 const NOT_OF_TRANSPORT = ['image.default_snapshot', 'image.image_security_policy_uri', 'image.image_security_policy'];
 const SIGNATURES = ['image.sigstore_config_uri', 'image.sigstore_config', 'image.image_pull_proxy'];
 
 const pulledFrom = (...asked: readonly string[]) => ({ result: 'pulled', asked }) as const;
 const insecure = (host: string) => `[[registry]]\nlocation = "${host}"\ninsecure = true\n`;
-/** By an address that a proxy is used for, and a certificate that need not be right. */
+/** The registry by an address that a proxy is used for, where its certificate is not valid. */
 const distantSecure = ({ secure }: CellServers) => secure.replace('127.0.0.1', '0.0.0.0');
 const auths = (host: string, servers: CellServers) =>
   servers.write('auth.json', JSON.stringify({ auths: { [host]: { username: 'me', password: 'secret' } } }));
 const AS_ME = [`guarded: Basic ${Buffer.from('me:secret').toString('base64')}`];
 
-/** What one pull of an image that is pinned shows. */
+/** Pulls an image that is pinned by digest and returns what the pull shows. */
 async function pinned(bed: CellBed, name: string, texts: CellTexts): Promise<Observation> {
   return bed.pull(name, PINNED, texts);
 }
 
-/** A place at the key broker keeps every pull from being served, and says so by the key. */
+/**
+ * Expects that a reference to the key broker keeps every pull from being served, and that the refusal names the key.
+ */
 async function expectObstacle(bed: CellBed, texts: CellTexts, key: string, code = 'CONFIG_UNSUPPORTED'): Promise<void> {
   for (const kind of IMAGES) {
     expect(await bed.pull(`${bed.servers.own}/app`, kind, texts)).toMatchObject({ result: code, asked: [] });
@@ -48,7 +50,7 @@ async function expectObstacle(bed: CellBed, texts: CellTexts, key: string, code 
   expect(pullObstacles).toMatchObject([{ code, key, hint: expect.any(String) }]);
 }
 
-/** As the host may choose a way: for what a digest proves, and for nothing else. */
+/** Expects that the host may choose how to connect for an image that a digest proves, and for nothing else. */
 async function expectForPinnedOnly(bed: CellBed, name: string, texts: CellTexts, way: readonly string[]) {
   expect(await bed.pull(name, PINNED, texts)).toMatchObject(pulledFrom(...way));
   expect(await bed.pull(name, TAG, texts)).toMatchObject({ result: 'CONFIG_CLASS_REFUSED' });
@@ -63,7 +65,7 @@ const ROWS: readonly Row[] = [
       const toml = `[image.image_pull_proxy]\nhttps_proxy = "${bed.servers.proxy}"\n`;
       const texts = { conf: insecure(host), toml };
       expect(await bed.pull(`${host}/app`, TAG, texts)).toMatchObject(pulledFrom('own', 'proxy'));
-      // Through the tunnel that is open.
+      // The second pull uses the tunnel that is already open.
       expect(await pinned(bed, `${host}/app`, texts)).toMatchObject(pulledFrom('own'));
       expect(await pinned(bed, `${host}/app`, { conf: insecure(host) })).toMatchObject(pulledFrom('own'));
     },
@@ -169,7 +171,7 @@ insecure = true
     key: 'image.anonymous_fallback_on_unauthorized',
     proof: 'a registry that refuses the credentials is asked without them, and only then',
     prove: async (bed) => {
-      // Its token service knows nobody, and gives everybody else a token.
+      // Its token service has no accounts: it gives tokens only to requests without credentials.
       await using daemon = await DaemonBed.open(
         {},
         new PullBed(await startFakeRegistry({ auth: { kind: 'bearer', account: '' } })),
@@ -189,7 +191,7 @@ insecure = true
       expect(await daemon.pull(daemon.bed.reference(image.digest))).toBe(image.digest);
       const sent = registry.requestsTo(/^\/token/).map(({ headers: { authorization } }) => authorization !== undefined);
       expect(sent.slice(-2)).toEqual([true, false]);
-      // Where they are taken nobody asks without them.
+      // Where the registry accepts the credentials, no request is sent without them.
       const { guarded } = bed.servers;
       const toml = `[image]\nauthenticated_registry_credentials_uri = "${auths(guarded, bed.servers)}"\nanonymous_fallback_on_unauthorized = true\n`;
       const seen = await pinned(bed, `${guarded}/app`, { conf: insecure(guarded), toml });
@@ -283,7 +285,7 @@ insecure = true
       const policy = `agent.image_policy_file=file://${path}`;
       const texts = { pull: '', kernel: `${policy} agent.enable_signature_verification=true` };
       await expectObstacle(bed, texts, 'agent.image_policy_file', 'CONFIG_CLASS_REFUSED');
-      // As for confidential-data-hub it says nothing otherwise; and a tag needs somebody who answers for it.
+      // As in confidential-data-hub, the key has no other effect; and a tag needs a source that vouches for it.
       const alone = { pull: '', conf: insecure(own), kernel: policy };
       expect(await bed.pull(`${own}/app`, PINNED, alone)).toMatchObject(pulledFrom('own'));
       expect(await bed.pull(`${own}/app`, TAG, alone)).toMatchObject({ result: 'POLICY_TAG_UNPINNED' });

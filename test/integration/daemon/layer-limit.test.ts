@@ -4,7 +4,7 @@ import { file } from '../../support/builders/tar-builder.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 
 const LAYERS = 6;
-/** Slow enough for requests that are open together to be seen together. */
+/** Slow enough that the test sees requests that are open at the same time. */
 const SLOW = { kind: 'trickle', chunkBytes: 20, everyMs: 20 } as const;
 
 describeWith(['root'], 'max_concurrent_layer_downloads_per_image', () => {
@@ -15,7 +15,7 @@ describeWith(['root'], 'max_concurrent_layer_downloads_per_image', () => {
     daemon = undefined;
   });
 
-  /** The most requests for layers that the registry had open at a time. */
+  /** Returns the most requests for layers that the registry had open at a time. */
   async function mostOpen(toml: string): Promise<number> {
     daemon = await DaemonBed.open({ toml: `[pull]\ntls_verify = false\n${toml}` });
     const { bed } = daemon;

@@ -15,13 +15,13 @@ import { describeWith } from '../../support/machine/needs.ts';
 import { failure } from '../../support/matchers.ts';
 import { IS_SOAK } from '../../support/soak.ts';
 
-/** The first third is there to load and to make what is loaded and made once. */
+/** The pulls in a row and at once. The first third of them lets the daemon load what it loads only once. */
 const [IN_A_ROW, AT_ONCE] = IS_SOAK ? [600, 50] : [20, 5];
-/** With each pull, of what is alive. After few pulls not even the rings of the threads are all there. */
+/** Growth of the live heap for each pull. After few pulls, not even the rings of the threads all exist. */
 const MAX_LIVE_GROWTH_BYTES = IS_SOAK ? 25_000 : 200_000;
 /**
- * In all. In the long run 50 kB with each pull would be 20 MB, and what V8 keeps for the next thread makes a difference
- * of some MB; in the short run nothing has settled yet.
+ * Growth in total. In the long run 50 kB with each pull would be 20 MB, and what V8 keeps for the next thread makes a
+ * difference of some MB; in the short run memory has not settled yet.
  */
 const MAX_RESIDENT_GROWTH_BYTES = IS_SOAK ? 15_000_000 : 40_000_000;
 /** Half seconds without a worker thread: V8 returns the pages of one some 8 s after its end. */
@@ -61,7 +61,7 @@ describeWith(['root'], 'many pulls of one sealiftd', () => {
     expect(daemon.read(container, 'name').toString()).toBe(name);
   }
 
-  /** In the long run: the least that it has while no thread of its has work. */
+  /** In the long run, returns the least memory that the daemon uses while none of its threads has work. */
   async function settledBytes(): Promise<number> {
     if (!IS_SOAK) return daemon.residentBytes();
     let least = Number.POSITIVE_INFINITY;
@@ -73,7 +73,7 @@ describeWith(['root'], 'many pulls of one sealiftd', () => {
     return least;
   }
 
-  /** The daemon's own answer: its client would wait for ever. */
+  /** Returns the daemon's own answer: a client without a deadline would wait for ever. */
   async function statusWithin(timeoutMs: number, { digest }: ServedImage, container: string) {
     const { pullImageRequest } = defineApiMessages(DEFAULT_LIMITS);
     const request = RequestEnvelope.encode({
@@ -93,7 +93,7 @@ describeWith(['root'], 'many pulls of one sealiftd', () => {
   }
 
   const expectClean = () => expect.poll(() => daemon.remains(), CLEAN).toEqual(remainsOf([], 0));
-  /** Connections come and go. */
+  /** Descriptors without sockets, because connections come and go. */
   const files = () => daemon.descriptors().filter((target) => !target.startsWith('socket:'));
 
   it(`${IN_A_ROW} in a row: nothing grows, nothing is left`, { timeout: TIMEOUT_MS }, async () => {
@@ -125,7 +125,7 @@ describeWith(['root'], 'many pulls of one sealiftd', () => {
     expect(growth.resident).toBeLessThan(MAX_RESIDENT_GROWTH_BYTES);
     await expectClean();
     const isMore = () => daemon.threadCount() > before.threads || files().length > before.files.length;
-    // At the latest when the threads have had nothing to do for 15 s, who have files of their own.
+    // Idle threads, which have files of their own, end after 15 s without work at the latest.
     await expect.poll(isMore, { timeout: 60_000 }).toBe(false);
   });
 
@@ -171,7 +171,7 @@ describeWith(['root'], 'many pulls of one sealiftd', () => {
   it('a bundle that was removed in the middle gets nothing, and nothing is made in its place', async () => {
     const image = serve();
     const [, last = ''] = image.layers;
-    // Slow enough for the bundle to go while the layer comes.
+    // Slow enough that the bundle is removed while the layer is fetched.
     const action = { kind: 'trickle', chunkBytes: 10_000, everyMs: 50 } as const;
     bed.registry.inject({ match: new RegExp(last), times: 1, action });
     const pulling = failure(() => pull(image, 'removed'));

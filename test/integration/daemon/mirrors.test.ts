@@ -8,7 +8,7 @@ import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { startTamperProxy, type TamperProxy } from '../../support/proxies/tamper-proxy.ts';
 
-/** A mirror before the one registry. */
+/** One registry with a mirror that is asked first. */
 describeWith(['root'], 'mirrors of the daemon', () => {
   let bed: PullBed;
   let mirror: TamperProxy;
@@ -18,7 +18,7 @@ describeWith(['root'], 'mirrors of the daemon', () => {
   beforeEach(async () => {
     bed = await PullBed.open();
     image = bed.serveImage([[dir('./'), file('who', 'me')]], { tag: 'latest' });
-    // Serves the API below a path of its own, as one that has several registries does.
+    // Serves the API below a path of its own, as a server of several registries does.
     mirror = await startTamperProxy(bed.registry.host, (incoming, outgoing) => {
       const { url = '' } = incoming;
       if (url.startsWith('/cache/') && url.endsWith(`?ns=${encodeURIComponent(bed.registry.host)}`)) {

@@ -54,7 +54,7 @@ describeWith(['root'], 'pulls of the daemon', () => {
     });
   }
 
-  /** As the agent does: the directory first. */
+  /** Makes the bundle directory first, as the agent does. */
   function bundle(name: string): string {
     mkdirSync(bed.path(`bundles/${name}`));
     return bed.path(`bundles/${name}`);
@@ -136,7 +136,7 @@ describeWith(['root'], 'pulls of the daemon', () => {
     const image = serve('one');
     const path = bundle('c1');
     const [, last = ''] = image.layers;
-    // Slow enough for the bundle to change while the layer comes.
+    // Slow enough that the bundle changes while the layer is fetched.
     const action = { kind: 'trickle', chunkBytes: 20, everyMs: 50 } as const;
     bed.registry.inject({ match: new RegExp(last), times: 1, action });
     const pulling = pull(image, path).then(

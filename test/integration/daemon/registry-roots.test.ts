@@ -10,8 +10,8 @@ import { startTlsFront, type TlsFront } from '../../support/proxies/tls-front.ts
 import { makeTestCertificates, type TestCertificates } from '../../support/registries/test-certificates.ts';
 
 /**
- * One authority is the system's for this process, the other is only in imagepuller.toml. OpenSSL's variable names the
- * system's file, and is read when the first connection needs roots.
+ * One authority is a system root of this process; the other occurs only in imagepuller.toml. The variable of OpenSSL
+ * names the system's file, which is read when the first connection needs roots.
  */
 describeWith(['root', 'openssl'], 'ca-certs of imagepuller.toml', () => {
   let scratch: Scratch;
@@ -25,7 +25,7 @@ describeWith(['root', 'openssl'], 'ca-certs of imagepuller.toml', () => {
     [ofSystem, ofRegistry] = [makeTestCertificates(), makeTestCertificates()];
     writeFileSync(scratch.join('system.pem'), ofSystem.authority);
     process.env['SSL_CERT_FILE'] = scratch.join('system.pem');
-    // An empty one, so that nothing else counts.
+    // An empty directory, so that no other root counts.
     mkdirSync(scratch.join('none'));
     process.env['SSL_CERT_DIR'] = scratch.join('none');
   });
@@ -38,7 +38,7 @@ describeWith(['root', 'openssl'], 'ca-certs of imagepuller.toml', () => {
 
   afterAll(() => scratch[Symbol.dispose]());
 
-  /** Pulls from a registry with that certificate; `caCerts` stands under its name. */
+  /** Pulls from a registry with that certificate; `caCerts` is written under the registry's name. */
   async function pull({ server }: TestCertificates, caCerts: string | undefined): Promise<void> {
     const bed = await PullBed.open();
     const image = bed.serveImage([[file('a', 'a')]]);

@@ -14,7 +14,9 @@ import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { startFakeRegistry } from '../../support/registries/fake-registry.ts';
 
-/** What `sealift doctor --daemon` finds, without the daemon: its configuration, sockets and state are made here. */
+/**
+ * What `sealift doctor --daemon` finds without a running daemon: the tests make its configuration, sockets and state.
+ */
 describeWith(['root'], 'doctor --daemon', () => {
   let memory: string;
   let servers: TtrpcServer[];
@@ -53,7 +55,7 @@ ${more}`,
     servers.push(await openTtrpcServer(options));
   }
 
-  /** What the daemon writes when it has prepared a disk, or has not. */
+  /** Writes the record that the daemon keeps of a disk, prepared or not. */
   function remember(record: object): void {
     mkdirSync(inMemory('state/volume'), { recursive: true });
     const bootId = execFileSync('cat', ['/proc/sys/kernel/random/boot_id'], { encoding: 'utf8' }).trim();
@@ -85,7 +87,7 @@ ${more}`,
     });
     expect(checks['programs']?.status).toMatch(/^(ok|warn)$/);
     for (const name of ['launch-timeout', 'mount-timeout', 'pull-timeout']) expect(checks[name]?.status).toBe('ok');
-    // And the places are the daemon's.
+    // The directories are those of the daemon's configuration.
     expect(checks['data-space']?.detail).toContain(inMemory('image-memory/store'));
   });
 
@@ -195,7 +197,7 @@ https_proxy = "http://proxy.invalid:3128"
     const names = ['sh', 'mkfs.ext4', 'no-such-program'];
     const found = DOCTOR_OPERATIONS.examinePrograms({ names });
     expect(found).toEqual({
-      // Nobody runs what is not known to tell its version.
+      // The doctor does not run a program that is not known to print its version.
       sh: { path: expect.stringMatching(/^\/.*\/sh$/), version: undefined },
       'mkfs.ext4': hasCommand('mkfs.ext4')
         ? { path: expect.stringMatching(/\/mkfs\.ext4$/), version: expect.stringMatching(/^1\.[0-9.]+$/) }

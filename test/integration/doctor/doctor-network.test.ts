@@ -80,7 +80,7 @@ describe('doctor IMAGE', () => {
       detail: expect.stringMatching(/^https, status (200|401) after [0-9]+ ms; no credentials for it$/),
     });
     expect(find(checks, 'clock-skew', host)?.status).toBe('ok');
-    // One question, and nothing of the image.
+    // Only one request arrives, and none of it is for the image.
     expect(registry.requests.slice(before).map(({ url }) => url)).toEqual(['/v2/']);
   });
 
@@ -271,7 +271,7 @@ insecure = true
     const environment = { HTTPS_PROXY: 'http://proxy.invalid:1', HTTP_PROXY: 'http://proxy.invalid:1' };
     const proxied = await doctor([], { 'pull.registries_conf': conf }, { environment });
     expect(find(proxied, 'name-lookup', 'proxy.invalid')).toMatchObject({ status: 'fail' });
-    // Whoever is reached through a proxy is looked up there.
+    // The proxy resolves the names of servers that are reached through it.
     expect(find(proxied, 'name-lookup', 'mirror.invalid')).toBeUndefined();
   });
 

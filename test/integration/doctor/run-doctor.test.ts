@@ -15,7 +15,7 @@ import { inlineSnapshotRunner } from '../../support/stores/snapshot-fixtures.ts'
 
 const PROBE = { loop: 'usable', erofs: 'usable', directIo: true } as const;
 
-/** No proxies, no rules, no images: nothing is looked up, and nobody asked. */
+/** Ports without proxies, rules and images: no name is looked up and no server is asked. */
 const QUIET_PORTS: DoctorPorts['network'] = {
   view: {
     ...{ proxies: [], exceptions: undefined, registries: { rules: 0, mirrors: 0 } },
@@ -104,7 +104,7 @@ describeWith(['root'], 'runDoctor', () => {
     mkdirSync(scratch.join('store/data'), { recursive: true });
     mkdirSync(scratch.join('store/state'));
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,nr_inodes=50', 'tmpfs', scratch.join('store/state')]);
-    // Nothing is written to it, so that the promise costs nothing.
+    // Nothing is written to the file system, so its promised size costs nothing.
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100t,nr_inodes=50', 'tmpfs', scratch.join('store/data')]);
     expect(await statusOf()).toMatchObject({
       'data-memory': 'warn',
@@ -126,7 +126,7 @@ describeWith(['root'], 'runDoctor', () => {
     mkdirSync(scratch.join('store/data'), { recursive: true });
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', scratch.join('store/data')]);
     const minFreeBytes = 64 * 1024 * 1024;
-    // Of a small store an eighth is enough.
+    // An eighth is enough for a small store.
     expect(await statusOf({ minFreeBytes })).toMatchObject({ 'data-space': 'ok', 'state-space': 'ok' });
     writeFileSync(scratch.join('store/data/full'), Buffer.alloc(7.5 * 1024 * 1024));
     expect(await statusOf({ minFreeBytes })).toMatchObject({ 'data-space': 'warn', 'state-space': 'ok' });

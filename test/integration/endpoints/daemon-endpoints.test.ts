@@ -14,7 +14,7 @@ const DIGEST = `sha256:${'0'.repeat(64)}`;
 const PINNED = `app.io/x@${DIGEST}`;
 const TAG = 'app.io/x:1';
 
-/** Each host with a user of its own name. */
+/** Credentials in which each host has a user of its own name. */
 const AUTHS = Object.fromEntries(
   ['app.io', 'mirror.io', 'host-mirror.io'].map((host) => [host, { username: host, password: 'measured' }]),
 );
@@ -139,7 +139,7 @@ describe('the places that the daemon asks', () => {
     expect(mirror).toMatchObject({ reference: { domain: 'mirror.io' }, credentials: undefined });
     expect(mirror?.transport.hosts).toBeUndefined();
     expect(own?.credentials).toMatchObject({ username: 'app.io' });
-    // The same place, had the owner chosen it.
+    // The same endpoint, as it would be if the owner had chosen it.
     const [measured] = await endpointsOf(PINNED, { toml: `${toml}\n${MEASURED_MIRROR}` });
     expect(measured).toMatchObject({ reference: { domain: 'mirror.io' }, credentials: { username: 'mirror.io' } });
     expect(measured?.transport.hosts?.[0]?.clientCertificates).toHaveLength(1);

@@ -20,7 +20,7 @@ const CONTENT = randomBytes(6 * MIB);
 const ARCHIVE = tar([file('content', CONTENT)]);
 const DIGEST = `sha256:${createHash('sha256').update(ARCHIVE).digest('hex')}` as Digest;
 
-/** Memory for one range: what one layer does not give back is missed by the next. */
+/** Memory for one range: the next layer cannot get what a layer does not give back. */
 const LIMITS = { ...DEFAULT_LIMITS, ...SMALL_RANGES, rangeWindowMs: 20, maxRangedInFlightBytes: 512 * KIB };
 
 let directory: string;
@@ -40,13 +40,13 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-/** What comes on the front comes slowly, so that the wire is what a thread waits for. */
+/** Makes the front slow, so that a thread waits for the network. */
 function slowDown(times: number): void {
   const action = { kind: 'trickle', chunkBytes: 32 * KIB, everyMs: 4 } as const;
   registry.inject({ match: BLOBS, range: FRONT, times, action });
 }
 
-/** Into a new directory of that name. */
+/** A job that unpacks into a new directory of that name. */
 function job(name: string): LayerJob {
   mkdirSync(join(directory, name));
   return {

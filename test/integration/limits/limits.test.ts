@@ -24,7 +24,7 @@ const PLAIN: readonly TarMember[] = [dir('./'), file('data', pseudoRandom(200_00
 const MANIFEST = /\/manifests\//;
 const BLOB = /\/blobs\//;
 
-/** Prepares what breaks the limit; what it returns goes with the pull. */
+/** Prepares a breach of the limit; the result is given to the pull. */
 type Prepare = (limited: LimitBed) => LimitedPull | undefined | Promise<LimitedPull | undefined>;
 
 interface Row {
@@ -32,9 +32,9 @@ interface Row {
   readonly value: number;
   readonly others?: LimitSettings;
   readonly prepare: Prepare;
-  /** `beyond`: more than the limit. Undefined where nobody counts: a timeout. */
+  /** The value in the error; `beyond` is any that exceeds the limit. Undefined for a timeout, which counts nothing. */
   readonly actual?: number | 'more' | 'beyond';
-  /** Where it is not the one of the table. */
+  /** The error code, when it differs from that of the table. */
   readonly code?: ErrorCode;
   readonly auth?: FakeAuth;
 }
@@ -62,7 +62,7 @@ function faultyLayer(action: FaultAction, times: number): Prepare {
   };
 }
 
-/** Layers that only a bundle looks into. */
+/** An image with content that only a pull into a bundle reads. */
 function inBundle(members: readonly TarMember[], config: object): Prepare {
   return ({ bed }) => {
     bed.serveImage([members], { tag: 'latest', config: { config } });
@@ -84,7 +84,7 @@ async function throughProxy(limited: LimitBed): Promise<LimitedPull> {
   return { reference: 'registry.example/app:latest', settings };
 }
 
-/** Takes connections and says nothing. */
+/** A server that accepts connections and sends nothing. */
 async function silentHandshake(limited: LimitBed): Promise<LimitedPull> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => sockets.add(socket.on('error', () => undefined))).listen(0, '127.0.0.1');
@@ -97,7 +97,7 @@ async function silentHandshake(limited: LimitBed): Promise<LimitedPull> {
   return { reference: `127.0.0.1:${port}/app:latest`, settings: { 'pull.tls_verify': true } };
 }
 
-/** The configuration of registries is short enough. */
+/** A policy that exceeds the limit. The registries configuration stays below it. */
 function longPolicy({ bed }: LimitBed): LimitedPull {
   const policy = bed.path('policy.json');
   writeFileSync(policy, JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }));

@@ -29,7 +29,7 @@ const rootIt = it.skipIf(!IS_ROOT);
 const WITHOUT_ROOT = IS_ROOT ? '' : ' (skipped: needs root for a store)';
 
 const commands = composeTestCli();
-/** Its threads, with all that they have open, end with the pull. */
+/** The threads of these commands, with all that they have open, end with the pull. */
 const commandsByThemselves = composeTestCli({ openPool: openBundledPool });
 
 let scratch: Scratch;
@@ -100,7 +100,7 @@ describe('pulling an image out of files', () => {
       indexDigest: image.top.digest,
     });
     expect(readdirSync(scratch.path).sort()).toEqual([...before, `tree-${targets}`].sort());
-    // Those of a thread that ends close a moment later.
+    // The descriptors of a thread that ends are closed a moment later.
     await expect.poll(countDescriptors, { timeout: 10_000 }).toBeLessThanOrEqual(descriptors);
   });
 
@@ -226,7 +226,7 @@ describe('pulling an image out of files', () => {
       const flipped = Buffer.from(good);
       flipped[1_025] = (flipped[1_025] ?? 0) ^ 1;
       await expectFailure('BLOB_DIGEST_MISMATCH', () => pull(`docker-archive:${archiveOf(flipped)}`, tree()));
-      // Of a compressed layer, whose digest is that of its bytes, the diffID tells.
+      // The digest of a compressed layer covers the altered bytes, so the diffID reveals the change.
       await expectFailure('DIFFID_MISMATCH', () => pull(`docker-archive:${archiveOf(gzipSync(flipped))}`, tree()));
     });
   });

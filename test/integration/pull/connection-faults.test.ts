@@ -18,10 +18,10 @@ const PUBLIC = 'registry.example';
 /** An endpoint that is reached over https, with an authority of our own. */
 interface Stand {
   readonly host: string;
-  /** Connections that have come there. */
+  /** Number of connections that the endpoint has accepted. */
   readonly connections?: () => number;
   readonly settings?: SettingValues;
-  /** What must not have been reached. */
+  /** A registry that must not have been reached. */
   readonly untouched?: FakeRegistry;
 }
 
@@ -30,7 +30,7 @@ type Row = readonly [
   open: () => Promise<Stand>,
   kind: ErrorKind | 'works',
   code: ErrorCode | undefined,
-  /** Undefined: nobody is there to count. */
+  /** Undefined where connections cannot be counted. */
   connections: number | undefined,
 ];
 
@@ -70,7 +70,7 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry that is not reached as it shou
     return { host: registry.host, connections: () => registry.connections, settings };
   }
 
-  /** A server that does this with each connection. */
+  /** A server that calls `onConnection` for each connection. */
   async function rawStand(onConnection: (socket: Socket) => void): Promise<Stand> {
     const sockets = new Set<Socket>();
     let connections = 0;
@@ -102,7 +102,7 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry that is not reached as it shou
     return { host: registry.host, untouched: storage };
   }
 
-  /** By a name that nobody resolves, behind a proxy that does. */
+  /** An endpoint by a name that only the proxy in front of it resolves. */
   async function publicStand(change: (registry: FakeRegistry, inside: FakeRegistry) => void): Promise<Stand> {
     const registry = await start(certificates.named);
     const inside = await start(certificates.server);

@@ -9,7 +9,7 @@ import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../../suppo
 
 const LAYERS = [[file('one', 'at the storage of the mirror')], [file('two', 'at the registry only')]];
 
-/** Of an account, as the servers want it and as the auth file has it. */
+/** An account, as the servers require it and as the auth file stores it. */
 const account = (user: string) => ({ username: user, password: `password of ${user}` });
 const encoded = (user: string) => Buffer.from(`${user}:password of ${user}`).toString('base64');
 const bearer = (user: string, realm?: string): FakeAuth => ({
@@ -18,8 +18,8 @@ const bearer = (user: string, realm?: string): FakeAuth => ({
 });
 
 /**
- * One pull that needs them all: a mirror with a password and a storage server, a registry whose tokens come from a host of
- * their own, and a proxy with an account before every one of them. 127.0.0.1 would have no proxy.
+ * One pull that needs every kind of credentials: a mirror with a password and a storage server, a registry whose tokens
+ * come from a host of their own, and a proxy with an account in front of each. Pulls from 127.0.0.1 would use no proxy.
  */
 describe('credentials in a pull that crosses many hosts', () => {
   const opened: PullBed[] = [];
@@ -77,7 +77,9 @@ describe('credentials in a pull that crosses many hosts', () => {
     );
   }
 
-  /** Each server kept to what is meant for it, and nobody but the proxy was shown the proxy's. */
+  /**
+   * Each server received only the credentials that are meant for it, and only the proxy received those of the proxy.
+   */
   function expectBorders(expected: readonly (readonly [PullBed, readonly string[]])[]): void {
     for (const [{ registry }, authorizations] of expected) {
       expect(registry.requests.length).toBeGreaterThan(0);
@@ -134,7 +136,7 @@ describe('credentials in a pull that crosses many hosts', () => {
     own.registry.allowToken('registry-token-of-own', 'repository:app:pull');
     const image = own.serveImage(LAYERS);
     mirror.serveImage(LAYERS);
-    // The mirror has its tokens from there, without an account; they refuse that.
+    // The mirror gets its tokens from there without an account, and the host refuses that.
     await pull({ own, mirror, users: { [hostOf(own)]: { registrytoken: 'registry-token-of-own' } } }, image.digest);
     expectBorders([
       [mirror, []],

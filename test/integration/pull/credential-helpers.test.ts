@@ -33,7 +33,7 @@ describe('credential helpers', () => {
     return bed;
   }
 
-  /** Notes its words, what it reads and its home, and goes on with `script`. */
+  /** A helper that records its arguments, its input and its home, and then runs `script`. */
   function helper(name: string, script: string): void {
     const path = home.path(`bin/docker-credential-${name}`);
     const notes = home.path(`asked-${name}`);
@@ -63,7 +63,7 @@ describe('credential helpers', () => {
     const environment = {
       HOME: home.path('home'),
       XDG_RUNTIME_DIR: home.path('none'),
-      // A folder by its relative name is none of ours.
+      // A relative folder in PATH is not searched.
       PATH: `bin:.:${home.path('bin')}:${process.env['PATH']}`,
     };
     return composeTestCli({ environment }).pull(

@@ -31,7 +31,7 @@ const SHARED = [dir('./'), dir('etc'), file('etc/shared', pseudoRandom(50_000, '
 const OWN = [file('own', pseudoRandom(40_000, 'own'))];
 const OWN_DIFF_ID = createHash('sha256').update(tar(OWN)).digest('hex');
 
-/** What happens to a layer, or to its record, in a store that nobody uses. */
+/** Damage to a layer, or to its record, in a store that is not in use. */
 interface Damage {
   readonly what: string;
   readonly forms: readonly LayerForm[];
@@ -80,7 +80,7 @@ const DAMAGES: readonly Damage[] = [
   { what: 'a block longer', forms: IMAGES, alter: ({ layer }) => appendFileSync(layer, Buffer.alloc(4096)) },
 ];
 
-/** What happens to a layer between its last check and its publishing. */
+/** A change to a layer between its last check and its publishing. */
 interface Interference {
   readonly what: string;
   readonly forms: readonly LayerForm[];
@@ -161,7 +161,7 @@ describeWith(['root', 'getfattr'], 'a layer that is not what it was', () => {
 
     const pull = () => bed.pull(image.digest, { kind: 'bundle', directory: bed.path('bundle') }, { settings });
 
-    /** The same with somebody who interferes at a checkpoint. */
+    /** Pulls like the function above, while `checkpoint` interferes. */
     function pullWatched(checkpoint: (name: string) => void): Promise<unknown> {
       const options = {
         reference: bed.reference(image.digest),
@@ -177,7 +177,7 @@ describeWith(['root', 'getfattr'], 'a layer that is not what it was', () => {
       return composeTestCli().prune({ ...options, ofDaemon: false, all }, io);
     }
 
-    /** As it is when a container has ended and its bundle is thrown away. */
+    /** Removes the bundle as an agent does after its container has ended. */
     function removeBundle(): void {
       umount(bed.path('bundle/rootfs'));
       remove(bed.path('bundle'));

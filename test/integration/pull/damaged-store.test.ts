@@ -21,38 +21,38 @@ const SETTINGS = { 'store.layer_format': 'erofs' } as const;
 const SHARED = [dir('./'), dir('etc'), file('etc/shared', pseudoRandom(50_000, 'shared'))];
 const own = (name: string) => [file('own', pseudoRandom(40_000, name))];
 
-/** What the state keeps, one file each. */
+/** The documents that the state directory keeps, one file each. */
 const DOCUMENTS = ['index', 'manifest', 'config', 'layer record', 'image record', 'name', 'store.json'] as const;
 type DocumentKind = (typeof DOCUMENTS)[number];
 
-/** How a pull of a digest ends, whose bytes were all in the store before one file was altered. */
+/** How a pull of a digest ends when all its bytes were in the store before one file was altered. */
 type Outcome =
-  /** It is right, and has asked for these documents or layers and for nothing else. */
+  /** The pull succeeds, and has asked for these documents or layers and for nothing else. */
   { readonly asks: readonly string[] } | { readonly refused: ErrorCode };
 
 const UNHARMED: Outcome = { asks: [] };
 
-/** What is asked for again when the document is not what it was. */
+/** What the pull asks for again when the document was altered. */
 const ASKED_AGAIN: Readonly<Record<Exclude<DocumentKind, 'store.json'>, readonly string[]>> = {
   index: ['index'],
   manifest: ['manifest'],
   config: ['config'],
   'layer record': ['own layer'],
-  // Written by every pull, and read by those who list and remove.
+  // Every pull writes it; only commands that list and remove read it.
   'image record': [],
   name: [],
 };
 
 function outcomeOf(document: DocumentKind, alteration: FileAlteration): Outcome {
-  // Who may read everything does; the directory around it is what keeps others out.
+  // A process that may read everything reads it; the permissions of the directory keep others out.
   if (alteration === 'no permissions') return UNHARMED;
   if (document !== 'store.json') return { asks: ASKED_AGAIN[document] };
-  // Of another boot, as far as it goes: a store on a disk keeps its layers over a boot.
+  // It then reads as the record of another boot, which does no harm: a store on a disk keeps its layers over a boot.
   if (alteration === 'flipped bit' || alteration === 'other document') return UNHARMED;
   return { refused: 'STORE_INVALID' };
 }
 
-/** The store's own tests have every pair; here a part is enough, but in the long run. */
+/** The tests of the store cover every pair; here the short run takes a part of them. */
 function isTried(at: number, alterationAt: number): boolean {
   return IS_SOAK || (at + alterationAt) % PARTS === 0;
 }
@@ -72,7 +72,7 @@ function describeOutcome(outcome: Outcome): string {
 interface IndexedImage {
   readonly image: ServedImage;
   readonly index: ServedDocument;
-  /** Of the topmost layer. */
+  /** The diffID of the topmost layer. */
   readonly ownDiffId: string;
 }
 
@@ -130,7 +130,7 @@ describeWith(['root', 'getfattr'], 'a store with a file that is not what it was'
 
   const prune = () => commands.prune({ ...options(), all: true }, io);
 
-  /** Where the state keeps it. */
+  /** Returns the path of a document in the state directory. */
   function pathOf(document: DocumentKind, { image, index, ownDiffId }: IndexedImage): string {
     const state = bed.path('store/state');
     const hex = (digest: string) => digest.slice('sha256:'.length);
@@ -163,7 +163,7 @@ describeWith(['root', 'getfattr'], 'a store with a file that is not what it was'
     return found;
   }
 
-  /** Another whole document of the kind. */
+  /** Returns another valid document of the same kind. */
   function otherOf(document: DocumentKind): string {
     if (document !== 'store.json') return pathOf(document, other);
     const path = bed.path('other-store.json');
@@ -191,7 +191,7 @@ describeWith(['root', 'getfattr'], 'a store with a file that is not what it was'
     expect(compareTrees(await readTree(bed.path(`${bundle}/rootfs`)), reference)).toEqual([]);
   }
 
-  /** As it is when containers have ended and their bundles are thrown away. */
+  /** Removes bundles as an agent does after their containers have ended. */
   function remove(...bundles: readonly string[]): void {
     for (const bundle of bundles) {
       umount(bed.path(`${bundle}/rootfs`));
@@ -268,7 +268,7 @@ describeWith(['root', 'getfattr'], 'a store with a file that is not what it was'
     const mountFiles = () =>
       readdirSync(bed.path('store/state/mounts')).map((name) => bed.path(`store/state/mounts/${name}`));
 
-    /** Two containers, and the record of the first; the second has the other image. */
+    /** Runs two containers and returns the record of the first; the second has the other image. */
     async function run(): Promise<{ readonly record: string; readonly other: string }> {
       await pull(wanted, 'bundle');
       const [record = ''] = mountFiles();

@@ -19,16 +19,16 @@ const QUICK = {
   'pull.limits.maxRetryDelayMs': PAUSE_MS,
 };
 const IMPATIENT = { ...QUICK, 'pull.limits.headersTimeoutMs': 250, 'pull.limits.stallTimeoutMs': 250 };
-/** Shorter than it takes for a tenth now and then to be the whole. */
+/** A document timeout shorter than the time of a document that arrives a tenth at a time. */
 const HURRIED = { ...QUICK, 'pull.limits.documentTimeoutMs': 500 };
 
 const BREAKS = IS_SOAK ? 66 : 8;
 const LAYER_BYTES = IS_SOAK ? 64 * 65_536 : 200_000;
 
-/** Far below the 30 seconds of the limits as they are, and far above what it takes on a busy machine. */
+/** Far below the default limit of 30 seconds, and far above what a pull takes on a busy machine. */
 const BOUND_MS = 10_000;
 
-/** They end by a timeout of ours, which is shortened for them alone. */
+/** Faults that end by a client timeout, which is shortened for them alone. */
 const STALLING: ReadonlySet<FaultName> = new Set<FaultName>([
   'silence before the head',
   'silence behind the head',
@@ -37,13 +37,13 @@ const STALLING: ReadonlySet<FaultName> = new Set<FaultName>([
   'status 103 without an end',
 ]);
 
-/** Here that is the one for the whole of a document. */
+/** Faults that end by the timeout for a whole document. */
 const TRICKLING: ReadonlySet<FaultName> = new Set<FaultName>(['a byte now and then', 'a tenth now and then']);
 
-/** What came of a layer before is not asked for again. */
+/** After these faults the client does not ask again for the part of a layer that it has. */
 const RESUMED: ReadonlySet<FaultName> = new Set<FaultName>(['close in the middle', 'silence in the middle']);
 
-/** The server says when, and is heard as far as the longest pause goes. */
+/** The server says when to retry, and the client follows up to the longest pause. */
 const PAUSED: ReadonlySet<FaultName> = new Set<FaultName>([
   'status 429, Retry-After in seconds',
   'status 429, Retry-After as a date',
@@ -69,7 +69,7 @@ function sampleOf(row: FaultRow): readonly Case[] {
 }
 
 const CASES = FAULT_TABLE.flatMap(casesOf);
-/** What comes after the fault is much the same wherever that was. */
+/** The behaviour after the fault is much the same at every point. */
 const SAMPLES = IS_SOAK ? CASES : FAULT_TABLE.flatMap(sampleOf);
 const isWaitedFor = ({ fault }: Case): boolean => STALLING.has(fault) || TRICKLING.has(fault);
 const FAILING = SAMPLES.filter(({ kind }) => kind !== 'works');
@@ -117,7 +117,7 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry with a fault${WITHOUT_ROOT}`, 
     if (kind === 'works') expectWhole(outcome);
     else expect(outcome.left).toEqual(NOTHING_LEFT);
     for (const { headers } of stage.storage.requests) expect(headers['authorization']).toBeUndefined();
-    // Nobody waits for it any longer.
+    // The pull that was given up no longer waits for a response.
     await stage.registry.settled();
   }
 
@@ -127,7 +127,7 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry with a fault${WITHOUT_ROOT}`, 
     const hits = stage.inject(fault, point, 1);
     expectWhole(await bedOf(each).pull({ name: 'app:latest', endpoints: stage.only }));
     expect(hits()).toEqual([1]);
-    // On a busy machine a wait of ours may end a sound answer too; it is asked for again then.
+    // On a busy machine our timeout may end a correct response as well; the client then asks for it again.
     expect(stage.requestsTo(point).length).toBeGreaterThanOrEqual(2);
     if (!isWaitedFor(each)) expect(stage.requestsTo(point)).toHaveLength(2);
     if (RESUMED.has(fault) && point === 'layer') {
@@ -213,7 +213,7 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry with a fault${WITHOUT_ROOT}`, 
     it.each(FAILING.filter((each) => !isWaitedFor(each)))('$fault at $point: asks the next endpoint', asksTheNext);
   });
 
-  // What is waited for costs no time of the machine, so that several wait at once.
+  // These cases wait without using the processor, so that several run at once.
   describe.concurrent('that lets us wait', () => {
     it.each(CASES.filter(isWaitedFor))('$fault at $point: $kind, $tries tries', endsAsTheTableSays);
 

@@ -33,7 +33,7 @@ describeWith(['openssl'], 'a foreign layer', () => {
     const registry = await startFakeRegistry({ auth: SECRET });
     bed = new PullBed(registry);
     cdn = await startElsewhere();
-    // Whoever may be asked has an entry, so that it is not for want of one that nobody gets credentials.
+    // Every server that may be asked has an entry, so a missing entry is not the reason why no credentials are sent.
     writeAuthfile([registry, cdn]);
   });
   afterEach(async () => {

@@ -38,15 +38,15 @@ type Row = readonly [
   kind: ErrorKind,
   code: ErrorCode,
   asked: Asked,
-  /** Of the next endpoint, which has the same image. */
+  /** How often the next endpoint, which has the same image, was asked. */
   next: Asked,
 ];
 
 const NOBODY: Asked = [0, 0, 0, 0];
 
 /**
- * The bytes are those that their digest names, so that they are the same everywhere: they are asked for once, and elsewhere
- * only where they broke off before the digest was known.
+ * The bytes match their digest and are therefore the same everywhere: they are requested once, and from another
+ * endpoint only where the response broke off before the digest was known.
  */
 const ROWS: readonly Row[] = [
   ['gzip that is cut off', { layer: cutOff }, 'corrupt', 'LAYER_DECOMPRESS_FAILED', [1, 1, 1, 1], NOBODY],

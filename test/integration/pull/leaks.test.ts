@@ -16,7 +16,7 @@ const TIMEOUT_MS = PULLS * 5_000;
 const commands = composeTestCli();
 const io = { signal: new AbortController().signal, onProgress: () => {} };
 
-/** Deterministic, so that a failure can be had again. */
+/** A deterministic generator, so that a failure can be repeated. */
 function choices(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -68,7 +68,7 @@ describe.skipIf(!isRoot)(`pulling and removing${WITHOUT_ROOT}`, () => {
       bundles.delete(bundle);
       await commands.umount({ directory: bed.path(bundle), ...common() }, io);
     };
-    /** The image that was pulled last, unless it is mounted. */
+    /** Removes the image that was pulled last, unless it is mounted. */
     const removeUnless = async (mounted: readonly string[]) => {
       const [last] = (await commands.images(common(), io)).images;
       const isMounted = mounted.some((tag) => last?.names.includes(bed.reference(tag)));
@@ -88,7 +88,7 @@ describe.skipIf(!isRoot)(`pulling and removing${WITHOUT_ROOT}`, () => {
       for (const bundle of [...bundles.keys()]) await umount(bundle);
       await prune();
     };
-    // What the first pull loads and makes once is no leak.
+    // What the first pull loads only once is no leak.
     await round();
     await clear();
     const before = left();
@@ -101,7 +101,7 @@ describe.skipIf(!isRoot)(`pulling and removing${WITHOUT_ROOT}`, () => {
   });
 });
 
-/** Layers that images share, layers of their own, and some that only mean something upon those below. */
+/** The layers of an image: shared ones, one of its own, and some that need the layers below. */
 function layersOf(index: number): TarMember[][] {
   const shared = `shared-${index % 3}`;
   return [

@@ -46,7 +46,7 @@ function pull(
 }
 
 const tree = (name: string): TarMember[] => [dir('./'), file(name, name)];
-/** Compresses to next to nothing. */
+/** A large file that compresses to almost nothing. */
 const large = (name: string, mebibytes: number): TarMember[] => [dir('./'), file(name, name.repeat(mebibytes * MIB))];
 
 describe(`images of a store${WITHOUT_ROOT}`, () => {

@@ -14,7 +14,7 @@ const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip';
 
 const digestOf = (bytes: Uint8Array) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
-/** The same image whoever serves it. */
+/** All endpoints serve this image. */
 const ARCHIVE = tar([dir('./'), file('who', 'me')]);
 const BLOB = gzipSync(ARCHIVE);
 const CONFIG = Buffer.from(JSON.stringify({ ...PLATFORM, rootfs: { type: 'layers', diff_ids: [digestOf(ARCHIVE)] } }));
@@ -65,7 +65,7 @@ describe('credentials with mirrors', () => {
   interface Options {
     readonly users?: Readonly<Record<string, string>>;
     readonly credentials?: { readonly username: string; readonly password: string };
-    /** Where `own` is to be had, if not at itself. */
+    /** The location of `own`, if it differs from its address. */
     readonly prefix?: string;
   }
 
@@ -92,7 +92,7 @@ describe('credentials with mirrors', () => {
     const [own, mirror] = [await start(basic('own')), await start(basic('mirror'))];
     serve(own);
     await pull(own, [mirror], { users: { [own.host]: 'own', [mirror.host]: 'mirror' } });
-    // The mirror was asked first, with its own, and lacks the image.
+    // The mirror was asked first with its own credentials, and lacks the image.
     expect(seenBy(mirror)).toEqual([`Basic ${encoded('mirror')}`]);
     expect(seenBy(own)).toEqual([`Basic ${encoded('own')}`]);
   });

@@ -33,7 +33,7 @@ describeWith(['docker-registry'], 'an image with mirrors', () => {
   let endpoints: Endpoints;
   let image: BuiltImage;
   let count = 0;
-  /** What a endpoint answers everything with, by its name. */
+  /** The status with which an endpoint answers every request, by its name. */
   const answers = new Map<keyof Endpoints, number>();
 
   beforeAll(async () => {
@@ -232,7 +232,7 @@ ${mirrors.map((location) => `[[registry.mirror]]\nlocation = "${location}"\ninse
     endpoints.first.setRules([flip(missing)]);
     const { directory } = await pull(pinned());
     expectTree(directory);
-    // One tree, in order: after the layer that came wrong it is begun anew.
+    // The layers are written to one tree in order, so a wrong layer starts the tree again.
     expect(layerFetches(endpoints.second)).toEqual([0, 1, 0]);
     expect(layerFetches(endpoints.first)).toEqual([2, 1, 1]);
   });
@@ -315,7 +315,7 @@ insecure = true
     expect(
       endpoints.first.requests.some(({ path, status }) => path === '/v2/team/app/manifests/latest' && status === 404),
     ).toBe(true);
-    // A registry that does not answer may be the one that is meant.
+    // The image may be on a registry that does not answer.
     answers.set('first', 503);
     endpoints.own.setRules([]);
     const settings = { 'pull.limits.maxTries': 1 };

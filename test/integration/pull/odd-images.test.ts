@@ -22,7 +22,7 @@ import { unpackWithUmoci } from '../../support/oracles/umoci.ts';
 const A = [dir('./'), dir('etc'), file('etc/f', 'of a'), file('etc/only-a', 'a'), symlink('link', 'etc/f')];
 const B = [dir('./'), dir('etc', { mode: 0o700 }), whiteout('etc/f'), file('etc/only-b', 'b')];
 const NOTHING = zeroBlocks(2);
-/** What Docker made for steps that change nothing, and many images still have. */
+/** The layer that Docker made for steps that change nothing; many images still have it. */
 const EMPTY = {
   mediaType: `${OCI.layer}+gzip`,
   blob: Buffer.from('1f8b080000096e8800ff621805a360148c5800080000ffff2eafb5ef00040000', 'hex'),
@@ -31,7 +31,10 @@ const EMPTY = {
 
 const halves = (archive: Buffer) => [archive.subarray(0, 512), archive.subarray(512)] as const;
 
-/** As https://github.com/containerd/stargz-snapshotter/blob/v0.17.0/docs/estargz.md: a member for each part, then the index. */
+/**
+ * A layer as described in https://github.com/containerd/stargz-snapshotter/blob/v0.17.0/docs/estargz.md: a gzip member
+ * for each part, then the index.
+ */
 function estargz(members: readonly TarMember[]) {
   const archive = tar([...members, file('stargz.index.json', '{"version":1,"entries":[]}')]);
   const blob = Buffer.concat(halves(archive).map((half) => gzipSync(half)));
@@ -39,7 +42,10 @@ function estargz(members: readonly TarMember[]) {
   return oddLayer(archive, { blob, annotations });
 }
 
-/** As https://github.com/containers/storage/blob/v1.59.0/pkg/chunked/internal/minimal/compression.go: frames, and an index that decoders skip. */
+/**
+ * A layer as written by https://github.com/containers/storage/blob/v1.59.0/pkg/chunked/internal/minimal/compression.go:
+ * zstd frames, and an index that decoders skip.
+ */
 function zstdChunked(members: readonly TarMember[]) {
   const archive = tar(members);
   const skipped = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 0x47, 0x4e, 0x55, 0x6c]);
@@ -51,9 +57,9 @@ function zstdChunked(members: readonly TarMember[]) {
 interface Row {
   readonly title: string;
   readonly image: OddImage;
-  /** For tools that cannot read it: the same archives in a common form. */
+  /** The same archives in a common form, for tools that cannot read this one. */
   readonly twin?: OddImage;
-  /** Absent: erofs, since only what the layers say makes a difference to the others. */
+  /** The forms to try; erofs alone when absent, because the others differ only by the content of the layers. */
   readonly forms?: readonly (typeof FORMS)[number][];
 }
 
@@ -175,7 +181,7 @@ describeWith(['root', 'skopeo', 'umoci', 'getfattr'], 'an image with', () => {
     });
 
     it.each(forms)('is by %s what umoci makes of it', async (form) => {
-      // Where no layer says when the root changed, everybody has an opinion of his own.
+      // Where no layer has an entry for the root, every tool sets another time.
       const isSaid = image.layers.some(({ diffId }) => diffId !== EMPTY.diffId);
       const options = isSaid ? {} : { withoutMtime: (path: string) => path === '.' };
       expect(compareTrees(await treeBy(form, digest), expected, options)).toEqual([]);
@@ -183,7 +189,7 @@ describeWith(['root', 'skopeo', 'umoci', 'getfattr'], 'an image with', () => {
   });
 });
 
-/** Digest of the manifest that a pull of `tag` into the store takes. */
+/** Returns the digest of the manifest that a pull of `tag` into the store takes. */
 async function chosen(bed: PullBed, tag: string, platform?: string): Promise<string> {
   const settings = platform === undefined ? {} : { 'pull.platform': platform };
   return (await bed.pull(tag, undefined, { settings })).manifestDigest;

@@ -25,7 +25,10 @@ const EMPTY_JSON = 'application/vnd.oci.empty.v1+json';
 const layerOf = (mediaType: string) =>
   oddLayer(Buffer.from('{"not":"an archive"}'), { compression: 'none', mediaType });
 
-/** As cosign 2 attaches it to an image: a config of an image in form, and neither os nor architecture in it. */
+/**
+ * A signature as cosign 2 attaches it to an image: its config has the form of an image config, without os and
+ * architecture.
+ */
 const COSIGN_SIGNATURE: OddImage = {
   layers: [layerOf('application/vnd.dev.cosign.simplesigning.v1+json')],
   config: { architecture: '', os: '', created: '0001-01-01T00:00:00Z', config: {} },
@@ -35,7 +38,7 @@ interface Row {
   readonly title: string;
   readonly image: OddImage;
   readonly code: ErrorCode;
-  /** What the message must say, and what the hint. */
+  /** What the message and the hint must contain. */
   readonly says: string;
   readonly hints: string;
 }
@@ -211,7 +214,7 @@ const IMAGES: readonly Row[] = [
   },
 ];
 
-/** These are only noticed in the layer, so that others of the image may be in the store by then. */
+/** Faults that are noticed only in the layer, when other layers of the image may already be in the store. */
 const LAYERS: readonly Row[] = [
   {
     title: 'a gzip layer that is called plain',

@@ -42,7 +42,7 @@ describe('fallBackAnonymously', () => {
     registry.requests.filter(({ headers: { authorization } }) => authorization?.startsWith('Basic '));
 
   it('asks on without credentials that were refused, and never with them again', async () => {
-    // Its token service knows nobody.
+    // Its token service has no accounts.
     const registry = await serve({ kind: 'bearer', account: '' });
     const { source, fallbacks } = fallingBack(registry);
     const [one, two] = await Promise.all([source.fetchManifest('latest'), source.fetchManifest('latest')]);

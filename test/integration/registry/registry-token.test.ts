@@ -83,7 +83,7 @@ describe('a registry token', () => {
     const { registry, source, http, layer } = await setUp();
     const storage = await start();
     storage.addBlob(LAYER);
-    // Anybody is served there, so that what is missing is not made up for by a challenge.
+    // The registry serves requests without credentials, so no challenge makes up for missing ones.
     const served: FaultAction = { kind: 'answer', status: 200, body: LAYER.toString() };
     storage.inject({ match: API, action: served });
     registry.allowToken(TOKEN, 'repository:team/app:pull');

@@ -72,7 +72,7 @@ function mount(path: string, key = 'key', imageBytes?: number) {
 const sweep = (...keys: string[]) => sweepLayerMounts({ mountsDir: mountsDir(), keys });
 const nothingIsLeft = () => expect([mountsBelow(scratch.path), [...loopsBelow(scratch.path)]]).toEqual([[], []]);
 
-/** Another process that attaches or mounts, and has said so when this returns. */
+/** Starts another process that attaches or mounts, and returns when it has reported that. */
 async function startPeer(
   act: 'attach' | 'mount' | 'churn',
   path: string,

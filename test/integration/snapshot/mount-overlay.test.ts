@@ -58,7 +58,7 @@ function request(change: Partial<OverlayMount> = {}): OverlayMount {
 
 const read = (name: string) => readFileSync(scratch.join('rootfs', name), 'utf8');
 
-/** The super options of the mount, as the kernel tells them. */
+/** Returns the super options of the mount, as the kernel reports them. */
 function optionsOf(path: string): string {
   const lines = readFileSync('/proc/self/mountinfo', 'latin1').split('\n');
   return lines.findLast((line) => line.split(' ')[4] === path)?.split(' - ')[1] ?? '';

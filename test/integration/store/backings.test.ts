@@ -17,7 +17,7 @@ const SHARED = layerKey('0a');
 const OWN = layerKey('0b');
 
 let scratch: Scratch;
-/** What was asked of the read-only backing. */
+/** The calls that the read-only backing received. */
 let asked: string[];
 
 beforeEach(async () => {

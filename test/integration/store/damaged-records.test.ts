@@ -17,7 +17,7 @@ import { expectFailure } from '../../support/matchers.ts';
 import { IS_SOAK } from '../../support/soak.ts';
 import { BOOT, DIFF_ID, digestOf, FACTS, layerKey, openTestStore } from '../../support/stores/store-fixtures.ts';
 
-/** Permissions keep nobody out who may read everything. */
+/** Permissions do not keep out a process that may read everything. */
 const ALTERATIONS = FILE_ALTERATIONS.filter((each) => each !== 'no permissions');
 const [KEY, OTHER_KEY] = [layerKey('0a'), layerKey('0b')];
 const IDS = ['a'.repeat(32), 'b'.repeat(32)] as const;
@@ -74,9 +74,9 @@ interface Kind {
   readonly kind: string;
   readonly path: () => string;
   readonly other: () => string;
-  /** Whether the store still tells what was put; a refusal counts as noticed. */
+  /** Whether the store still returns what was put; a refusal counts as noticed. */
   readonly isTold: () => Promise<boolean>;
-  /** Puts it again. */
+  /** Puts the record into the store again. */
   readonly mend: () => void | Promise<void>;
 }
 
@@ -154,7 +154,7 @@ describe.each(KINDS)('a $kind', ({ path, other, isTold, mend }) => {
   });
 });
 
-/** One of each byte in the short run. */
+/** Returns all bits, or one of each byte in the short run. */
 function bitsOf({ length }: Buffer) {
   const bits = IS_SOAK ? [0, 1, 2, 3, 4, 5, 6, 7] : [undefined];
   return Array.from({ length }, (_, at) => bits.map((bit) => ({ at, bit: bit ?? at % 8 }))).flat();

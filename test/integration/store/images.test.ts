@@ -20,7 +20,7 @@ let scratch: Scratch;
 let store: Store;
 let mounted: Set<string>;
 let now: number;
-/** What the disk says is free; what it has by itself unless a test sets it. */
+/** The free bytes that the disk reports; the real ones unless a test sets them. */
 let freeBytes: (() => number) | undefined;
 let sizeBytes: number;
 let sweeps: number;
@@ -414,7 +414,7 @@ describe('uppers of containers that are gone', () => {
 });
 
 describe('running out of space', () => {
-  /** A disk of three layers and a half, of which `used` are there. */
+  /** A disk with room for three and a half layers, of which `used` are taken. */
   const threeLayers = () => {
     freeBytes = () => (3.5 - names('data/layers').length) * LAYER_BYTES;
   };

@@ -10,7 +10,7 @@ import { Scratch } from '../../support/machine/scratch.ts';
 
 /** Archives that only one of the forms can hold. */
 const DIFFERENT = [
-  // Behind the path of the staging directory, it is too long for a system call.
+  // Together with the path of the staging directory, it is too long for a system call.
   'pax-path-4095-bytes',
   // The value is one byte too long for EROFS.
   'pax-xattr-value-64-kib',

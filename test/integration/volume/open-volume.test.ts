@@ -21,7 +21,7 @@ const MAPPING = {
 const SPACE = { sizeBytes: 100, usedBytes: 10, availableBytes: 90 };
 const DONE: CommandEnd = { kind: 'exited', code: 0, stdout: '', stderr: '' };
 
-/** A machine whose disk fails on demand, in ways that a real disk cannot be made to. */
+/** A machine with a disk on which a test can cause faults that no real disk has on demand. */
 class Machine {
   readonly operations: string[] = [];
   readonly commands: Command[] = [];

@@ -78,7 +78,7 @@ function within(ms: number, code: ErrorCode = 'STORE_STALLED'): CallOptions {
   return { deadline: { ms, stalled: (after) => new SealiftError(code, `no answer within ${after} ms`) } };
 }
 
-/** Of this process; those of Node's own pool are all there from the first file access on. */
+/** Number of threads of this process. Those of Node's own pool all exist from the first file access on. */
 function threads(): number {
   return readdirSync('/proc/self/task').length;
 }
@@ -166,7 +166,7 @@ it('ends threads that idle, and tells when the last one is gone', async () => {
   const threads = () => readdirSync('/proc/self/task').length;
   const busy = threads();
   await idle.promise;
-  // One fetched and one applied.
+  // One worker fetched and one applied.
   expect(threads()).toBeLessThanOrEqual(busy - 2);
 });
 
@@ -221,9 +221,9 @@ describe('several layers on one pair of threads', () => {
     };
     const both = [stage('a'), stage('b')];
     const held = await first.promise;
-    // Without a request ahead this goes on until the test is given up.
+    // Without a request that is sent ahead, this loop runs until the test times out.
     while (requests < 2) await new Promise((resolve) => setImmediate(resolve));
-    // The second blob has come whole; nothing of it may go to the disk now.
+    // The second blob has arrived completely; none of it may be written to the disk now.
     await echo('some time').catch(() => {});
     expect([ended, readdirSync(join(directory, 'b'))]).toEqual([[], []]);
     held.end(blob.subarray(-100));
@@ -444,7 +444,7 @@ describe('an operation that hangs in the kernel', () => {
   it('is given up at its deadline, with what waits behind it, and the next one has a new thread', async () => {
     openPool('none');
     const open = await makeFifo();
-    // The thread is up: one that is given up while it starts ends like any other.
+    // The thread has started: a thread that is cancelled while it starts ends like any other.
     await echo('warm');
     const before = performance.now();
     const stuck = expectFailure('STORE_STALLED', () => openFifo(open, within(300)));

@@ -7,9 +7,12 @@ import { join } from 'node:path';
  * with the digests of the blocks of each file.
  */
 type Wish =
-  /** What each block of these files is: `.` the right bytes, `E` an I/O error (of opening it, too), `X` other bytes. */
+  /**
+   * The state of each block of these files: `.` the right bytes, `E` an I/O error (of opening it, too), `X` other
+   * bytes.
+   */
   | { readonly act: 'read'; readonly known: string; readonly root: string }
-  /** At which block of `image` each of their blocks lies; -1: nowhere, or where it cannot be read. */
+  /** The block of `image` that holds each of their blocks; -1 if none does, or if it cannot be read. */
   | { readonly act: 'locate'; readonly known: string; readonly image: string };
 
 type KnownFiles = Readonly<Record<string, readonly string[]>>;
@@ -19,14 +22,14 @@ const buffer = Buffer.alloc(BLOCK_BYTES);
 const wish: Wish = JSON.parse(process.argv[2] ?? '');
 const known: KnownFiles = JSON.parse(readFileSync(wish.known, 'utf8'));
 
-/** EIO, and what ext4 says of a block of its own whose checksum is wrong: EFSBADCRC and EFSCORRUPTED. */
+/** EIO, and the errors of ext4 for a block of its own whose checksum is wrong: EFSBADCRC and EFSCORRUPTED. */
 const BROKEN: ReadonlySet<number | undefined> = new Set([-5, -74, -117]);
 
 function isBroken(error: unknown): boolean {
   return BROKEN.has((error as NodeJS.ErrnoException).errno);
 }
 
-/** Undefined behind the end; an error of the disk is an answer, any other is not. */
+/** Returns undefined after the end and the error of a bad disk; throws any other error. */
 function readBlock(fd: number, block: number): string | 'EIO' | undefined {
   try {
     const length = readSync(fd, buffer, 0, BLOCK_BYTES, block * BLOCK_BYTES);

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { askPassword, type TerminalInput } from '../../../src/cli/ask-password.ts';
 
-/** A terminal that notes what is done to it, and types `chunks` once somebody listens in raw mode. */
+/** A terminal that records the calls that it receives, and types `chunks` once a listener reads in raw mode. */
 class TypingTerminal extends EventEmitter implements TerminalInput {
   readonly done: string[] = [];
   readonly #chunks: readonly string[];

@@ -15,7 +15,7 @@ describe('parseImage', () => {
     ['oci:../layout', 'oci:/srv/layout'],
     [`oci-archive:/srv/a.tar@${DIGEST}`, `oci-archive:/srv/a.tar@${DIGEST}`],
     ['docker-archive:./a.tar:@1', 'docker-archive:/srv/here/a.tar:@1'],
-    // What is no reference is refused by the pull, in its words.
+    // The pull refuses invalid references, with its own message.
     ['UPPER', 'UPPER'],
   ])('%s is %s', (text, expected) => {
     expect(parseImage(text, HERE)).toBe(expected);

@@ -9,7 +9,7 @@ import { expectFailure } from '../../support/matchers.ts';
 const SETTINGS = { minFreeBytes: 0, layerFormat: 'auto', verity: 'auto', allowDirectories: true } as const;
 const FAILED = new SealiftError('VOLUME_DEVICE_FAILED', 'image store: read error');
 
-/** Stores that note what is asked of them. */
+/** Stores that record the calls that they receive. */
 describe('DaemonStores', () => {
   let scratch: Scratch;
   let calls: string[];
@@ -20,7 +20,7 @@ describe('DaemonStores', () => {
   const memory = (): StoreBacking => {
     return { ...SETTINGS, dataDir: '/memory', stateDir: scratch.join('memory'), trees: 'unused' };
   };
-  /** `name` is that of the mapping: another one for each time that the disk was formatted. */
+  /** `name` is the name of the mapping, which differs each time that the disk is formatted. */
   const disk = (name: string): StoreBacking => {
     return { ...SETTINGS, dataDir: '/disk', stateDir: scratch.join(name), trees: 'required' };
   };
@@ -50,7 +50,7 @@ describe('DaemonStores', () => {
     });
   }
 
-  /** What a sweep asks of stores. */
+  /** Returns the calls of a sweep to the stores. */
   async function swept(stores: DaemonStores): Promise<readonly string[]> {
     calls = [];
     await Promise.allSettled([stores.sweep()]);

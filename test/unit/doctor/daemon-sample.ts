@@ -8,7 +8,7 @@ export const TIMEOUTS: DaemonFindings['timeouts'] = {
 
 export const SOCKET = '/run/confidential-containers/cdh.sock';
 
-/** A daemon in a pod VM to which nothing is lacking. */
+/** A daemon in a pod VM that lacks nothing. */
 export const HEALTHY_DAEMON: DaemonFindings = {
   obstacle: undefined,
   warnings: [],

@@ -20,7 +20,7 @@ export const QUIET_NETWORK: NetworkFindings = {
   images: [],
 };
 
-/** A machine to which nothing is lacking, without a daemon and without images to ask for. */
+/** A machine that lacks nothing, without a daemon and without images to ask for. */
 export const HEALTHY: Findings = {
   kernelRelease: '6.12.48+deb13-amd64',
   isRoot: true,

@@ -14,7 +14,7 @@ function setUp({ maxBytes = 32 * MIB, isWireBound = true } = {}) {
   return { held, takenSlices: () => new Int32Array(taken)[0] };
 }
 
-/** Gives chunks of these sizes until one is not kept; answers how many bytes were. */
+/** Offers chunks of these sizes until one is not kept; returns how many bytes were kept. */
 function keepAll(held: HeldBytes, sizes: readonly number[]): number {
   let kept = 0;
   for (const size of sizes) {
@@ -26,7 +26,7 @@ function keepAll(held: HeldBytes, sizes: readonly number[]): number {
 
 async function handOn(held: HeldBytes): Promise<Buffer> {
   const parts: Buffer[] = [];
-  // What it lends is used again.
+  // The memory that it lends is used again.
   await held.handOn((part) => void parts.push(Buffer.from(part)));
   return Buffer.concat(parts);
 }

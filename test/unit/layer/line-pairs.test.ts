@@ -32,7 +32,7 @@ function setUp(count: number) {
   return { pairs, open, dead, numberOf };
 }
 
-/** What a promise has come to after everything that is ready has run. */
+/** Returns whether a promise has settled after everything that is ready has run. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
   promise.then(
@@ -84,7 +84,7 @@ describe('LinePairs', () => {
     first.noteMissing(SMALL);
     const second = await next;
     expect(numberOf(second)).toBe(1);
-    // It is large itself.
+    // The layer is large itself.
     expect(await isSettled(afterNext)).toBe(false);
     first.fetched();
     expect(await isSettled(afterNext)).toBe(false);

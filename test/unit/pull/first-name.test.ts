@@ -3,7 +3,7 @@ import { type ErrorCode, SealiftError } from '../../../src/errors/index.ts';
 import { firstName } from '../../../src/pull/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
-/** Runs with names whose registries answer as told, and says which were asked. */
+/** Tries names whose registries answer as given, and returns which were asked. */
 async function run(answers: Readonly<Record<string, ErrorCode | 'yes'>>) {
   const asked: string[] = [];
   const found = firstName(Object.keys(answers), async (name) => {

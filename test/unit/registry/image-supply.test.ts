@@ -29,7 +29,7 @@ interface AnsweringEndpoint {
   readonly blob?: Answer;
 }
 
-/** Endpoints that answer as the test says, and the questions in their order. */
+/** A supply over endpoints that answer as the test says, with their requests in order. */
 function supplyOf(described: Readonly<Record<string, AnsweringEndpoint>>) {
   const asked: string[] = [];
   const remarks: string[] = [];

@@ -59,7 +59,7 @@ const ACCEPT = { type: 'insecureAcceptAnything' };
 const REJECT = { type: 'reject' };
 const SIGNED_BY = { type: 'signedBy', keyType: 'GPGKeys', keyPath: '/trusted.pem' };
 
-/** The way of a pull from the name to the gate, with a source that serves one signature. */
+/** Does what a pull does between the name and the gate, with a source that serves one signature. */
 async function authorise(
   requirements: readonly unknown[],
   { key = privateKey, kinds = KINDS, reference = 'r.io/app:t', asked = [] }: GateOfTest = {},

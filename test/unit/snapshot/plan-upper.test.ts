@@ -16,7 +16,7 @@ function layer(nodes: Readonly<Record<string, Node>>): StackedLayer {
       .filter(([, node]) => ENTRYLESS.includes(node))
       .map(([path, node]) => ({ path: path as ByteString, cut: node === 'cut' })),
     lookup: (path) => {
-      // The contract: every parent of what is asked for is a directory of this layer.
+      // The contract requires that every parent of the path is a directory of this layer.
       for (let at: string = path; at !== ''; ) {
         at = at.slice(0, Math.max(at.lastIndexOf('/'), 0));
         expect(['directory', 'opaque-directory', ...ENTRYLESS], `parent "${at}" of "${path}"`).toContain(all[at]);

@@ -31,7 +31,7 @@ function world() {
   return { stored, locked, tries, flight, publish };
 }
 
-/** A make that begins, and ends when told to. */
+/** A `make` whose start and end the test controls. */
 function gatedMake() {
   const begun = Promise.withResolvers<void>();
   const end = Promise.withResolvers<string>();
@@ -48,7 +48,7 @@ function gatedMake() {
 
 const never = () => Promise.reject(new Error('must not be made'));
 
-/** Lets everybody who can go on do so. */
+/** Lets every caller that can continue do so. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
 }

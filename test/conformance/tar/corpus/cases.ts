@@ -11,14 +11,14 @@ import {
 /** Archives by name; the names are file names too. */
 export type Cases = Record<string, Buffer>;
 
-/** A member that follows the odd one: a reader that lost its place does not find it. */
+/** A member after the odd one: a reader that lost its position does not find it. */
 export const TAIL = file('tail', 'the tail');
 
 export function beforeTail(...members: readonly (TarMember | Uint8Array)[]): Buffer {
   return tar([...members, TAIL]);
 }
 
-/** A regular file of five bytes whose header is as told. */
+/** Returns a regular file of five bytes with these header fields. */
 export function rawFile(fields: HeaderFields = {}): Buffer {
   return Buffer.concat([rawHeader({ name: 'odd', size: 5, ...fields }), padded('hello')]);
 }

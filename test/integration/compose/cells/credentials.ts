@@ -101,7 +101,7 @@ export const CREDENTIALS: readonly Row[] = [
 authfile = "${auths(servers.secureGuarded, servers)}"
 extra_root_certificates = [${pem(servers.authority)}]`,
     }),
-    // The host's word counts where the owner has said nothing of it.
+    // The setting of the host counts where the owner has not set it.
     effect: { result: 'CONFIG_CLASS_REFUSED', asked: [], authorizations: [] },
     absence: { ...PULLED, asked: ['guarded'], authorizations: [`guarded: ${asMe}`] },
     cells: [

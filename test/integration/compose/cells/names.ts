@@ -12,7 +12,7 @@ import {
   type Seen,
 } from './cell.ts';
 
-/** What registries.conf says in a way that only its owner may; the cells are the same for each of them. */
+/** A row for what only the owner may set in registries.conf; the cells are the same for each of them. */
 function registriesRow(what: string, effect: Seen, lines: (servers: CellServers) => string): Row {
   const whole = (servers: CellServers) => `${registry(servers.own, lines(servers))}\ninsecure = true`;
   return {
@@ -139,7 +139,7 @@ export const NAMES: readonly Row[] = [
     ],
   },
   {
-    // Of its own start alone, so that the owner's word has a test of its own.
+    // The daemon reads limits only when it starts, so the owner's setting has a test of its own.
     what: 'a limit',
     name: ({ own }) => `${own}/app`,
     common: ({ own }) => ({ conf: insecure(own) }),

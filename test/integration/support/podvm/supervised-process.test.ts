@@ -9,7 +9,7 @@ import { POD_VM_NEEDS } from '../../../support/podvm/use-pod-vm.ts';
 
 const PEER = fileURLToPath(new URL('../../../support/entries/killed-peer.ts', import.meta.url));
 
-/** Not there, or ended and not yet collected. */
+/** True if the process does not exist, or has ended and was not reaped yet. */
 function isGone(pid: number): boolean {
   try {
     return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));

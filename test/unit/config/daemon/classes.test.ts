@@ -7,7 +7,7 @@ import { expectFailure } from '../../../support/matchers.ts';
 const PEM = '-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----';
 const HOST = 'ghcr.io';
 
-/** As a pull from HOST sees it. */
+/** The configuration as a pull from HOST sees it. */
 const pullFrom = (sample: DaemonSample) => configureRegistry(resolveSample(sample), HOST).configuration;
 
 interface Row {

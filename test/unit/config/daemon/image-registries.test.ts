@@ -14,7 +14,7 @@ async function namesOf(toml: string, reference: string): Promise<readonly string
   return resolveEndpoints(registries, parseReference(reference)).map((each) => formatReference(each.reference));
 }
 
-/** What image-rs's own tests have, in both spellings. */
+/** The rules in image-rs's own tests, in both spellings. */
 const RULES = (table: string) => `
 ${table === '' ? '' : `[${table}]`}
 unqualified-search-registries = ["docker.io"]
