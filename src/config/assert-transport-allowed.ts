@@ -9,8 +9,8 @@ function unmeasuredTransport({ pull }: Configuration): Classified<unknown> | und
 }
 
 /**
- * Throws `CONFIG_CLASS_REFUSED` for a tag that policy accepts unsigned while an unmeasured source chose CAs or a proxy, or
- * switched verification off: TLS would be the only check, and the host would have chosen it.
+ * Throws `CONFIG_CLASS_REFUSED` for a tag that policy accepts unsigned while an unmeasured source chose CAs or a proxy,
+ * or switched verification off: TLS would be the only check, and the host would have chosen it.
  */
 export function assertTransportAllowed(configuration: Configuration, proof: ImageProof): void {
   const transport = unmeasuredTransport(configuration);

@@ -7,7 +7,9 @@ function isJson(text: string, path: string): boolean {
   return !path.endsWith('.toml') && text.trimStart().startsWith('{');
 }
 
-/** The parsers' messages quote the file, which may hold secrets, so only line, column and the first sentence are kept. */
+/**
+ * The parsers' messages quote the file, which may hold secrets, so only line, column and the first sentence are kept.
+ */
 export function describeSyntaxError(error: unknown): string {
   if (error instanceof TomlError) return `line ${error.line}, column ${error.column}: ${error.message.split('\n')[0]}`;
   return error instanceof Error ? error.message : String(error);

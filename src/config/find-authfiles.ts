@@ -9,7 +9,7 @@ function under(directory: string | undefined, name: string): string[] {
 }
 
 /**
- * Returns where the tools of containers/image look for credentials when no file is named, in their order.
+ * Returns the paths at which the tools of containers/image look for credentials when no file is named, in their order.
  * https://github.com/containers/image/blob/v5.36.2/docs/containers-auth.json.5.md
  */
 export function authfileCandidates(environment: Environment, uid: number): readonly string[] {

@@ -6,7 +6,7 @@ import { resolveConfiguration } from './resolve-configuration.ts';
 import { environmentName } from './settings.ts';
 import type { Configuration, ConfigurationSource, SettingName, SettingValues } from './types.ts';
 
-export const DEFAULT_FILE = '/etc/sealift/sealift.toml';
+const DEFAULT_FILE = '/etc/sealift/sealift.toml';
 
 const FLAGS: ReadonlyMap<SettingName, string> = new Map([
   ['store.root', '--store'],
@@ -21,13 +21,13 @@ const FLAGS: ReadonlyMap<SettingName, string> = new Map([
 ]);
 
 export interface ConfigurationInputs {
-  /** The host may choose the daemon's environment; that of the CLI is its user's. */
+  /** The host may choose the environment of the daemon; the user chooses that of the CLI. */
   readonly program: 'cli' | 'daemon';
   readonly flags: SettingValues;
   readonly environment: Environment;
-  /** Given with -c. */
+  /** The path given with -c. */
   readonly file: string | undefined;
-  /** Read without being named, by the CLI only; may be absent. */
+  /** The path that only the CLI reads without being told to; the file may be absent. */
   readonly defaultFile?: string;
 }
 
@@ -63,9 +63,8 @@ function fileSource(path: string, named: boolean): ConfigurationSource[] {
 }
 
 /**
- * Loads the configuration. The strongest source is the flags, then come the environment, the file given with -c, for the
- * CLI /etc/sealift/sealift.toml, and the defaults.
- * Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`.
+ * Loads the configuration. The strongest source is the flags, then come the environment, the file given with -c, for
+ * the CLI /etc/sealift/sealift.toml, and the defaults. Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`.
  */
 export function loadConfiguration(inputs: ConfigurationInputs): Configuration {
   const { program, flags, file, defaultFile = DEFAULT_FILE } = inputs;

@@ -1,8 +1,8 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { type ErrorCode, SealiftError } from '../errors/index.ts';
 
-/** A file to read, what it is, and the code of a failure. */
-export interface TextFile {
+/** A file to read, its name in messages, and the error code of a failure. */
+interface TextFile {
   readonly path: string;
   /** Names the document in messages: `configuration`. */
   readonly what: string;
@@ -28,8 +28,8 @@ function readWhole(fd: number, maxBytes: number): Buffer | undefined {
 }
 
 /**
- * Returns the UTF-8 text of a file with at most `maxBytes`; undefined when it is `optional` and absent. A pipe is read to
- * its end (`-c <(…)`). Reads synchronously: only a program that starts or reloads its configuration waits for it.
+ * Returns the UTF-8 text of a file with at most `maxBytes`; undefined when it is `optional` and absent. A pipe is read
+ * to its end (`-c <(…)`). Reads synchronously, because programs only read such files at their start or on a reload.
  */
 export function loadTextFile(file: TextFile & { readonly optional: true }): string | undefined;
 export function loadTextFile(file: TextFile): string;

@@ -38,8 +38,8 @@ export function checkSetting(setting: SettingName, value: unknown): string | und
 }
 
 /**
- * Parses the settings in `SEALIFT_*` variables. Other variables with that prefix are ignored: Kubernetes sets some for a
- * service called sealift. An empty variable counts as unset. Throws `CONFIG_FILE_INVALID`.
+ * Parses the settings in `SEALIFT_*` variables. Other variables with that prefix are ignored: Kubernetes sets some for
+ * a service called sealift. An empty variable counts as unset. Throws `CONFIG_FILE_INVALID`.
  */
 export function parseEnvironment(environment: Environment): SettingValues {
   const values: [SettingName, unknown][] = [];
@@ -59,7 +59,10 @@ export function parseEnvironment(environment: Environment): SettingValues {
 /** The variables for schemes without a proxy of their own. https://curl.se/docs/manpage.html#ENVIRONMENT */
 const ALL_PROXY: readonly string[] = ['ALL_PROXY', 'all_proxy'];
 
-/** Variables that other tools read as well; the first one that is set counts. https://pkg.go.dev/golang.org/x/net/http/httpproxy#FromEnvironment */
+/**
+ * Variables that other tools read as well; the first one that is set counts.
+ * https://pkg.go.dev/golang.org/x/net/http/httpproxy#FromEnvironment
+ */
 const COMMON_VARIABLES: ReadonlyMap<SettingName, readonly string[]> = new Map<SettingName, readonly string[]>([
   ['pull.authfile', ['REGISTRY_AUTH_FILE']],
   ['pull.registries_conf', ['CONTAINERS_REGISTRIES_CONF']],
@@ -75,7 +78,7 @@ function isForged(variable: string, environment: Environment): boolean {
   return variable === 'HTTP_PROXY' && Boolean(environment['REQUEST_METHOD']);
 }
 
-export interface CommonSetting {
+interface CommonSetting {
   readonly variable: string;
   readonly values: SettingValues;
 }

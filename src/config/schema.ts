@@ -25,26 +25,24 @@ const limits = z.strictObject(
 );
 
 const store = z.strictObject({
-  root: absolutePath
-    .optional()
-    .describe('The directory with the folders `data` and `state`, in place of both settings.'),
+  root: absolutePath.optional().describe('Sets `data` and `state` to the folders of these names in this directory.'),
   data: absolutePath.optional().describe('The directory of layers and writable uppers.'),
   state: absolutePath.optional().describe('The directory of index, names and locks; guest memory.'),
   layer_format: z
     .enum(LAYER_FORMATS)
     .optional()
     .describe('Whether a layer is kept as one image file or as one directory.'),
-  verity: z.enum(VERITY_MODES).optional().describe('Whether a dm-verity tree is written behind each layer image.'),
+  verity: z.enum(VERITY_MODES).optional().describe('Whether a dm-verity hash tree is appended to each layer image.'),
   min_free_bytes: z
     .int()
     .min(0)
     .optional()
-    .describe('Bytes that a pull leaves free, or is refused; in a small store at most an eighth of it.'),
+    .describe('A pull that would leave fewer bytes free is refused; no more than an eighth of the store is required.'),
 });
 
 /**
- * A URL without a scheme means http. The message quotes nothing, because the URL may hold credentials. SOCKS 4 is refused
- * with a code of its own when a request would need it.
+ * A URL without a scheme means http. The message quotes nothing, because the URL may hold credentials. SOCKS 4 is
+ * refused with a code of its own when a request would need it.
  */
 export const proxyUrl = z
   .string()
@@ -68,7 +66,7 @@ const pull = z.strictObject({
     .array(certificate)
     .optional()
     .describe('PEM certificates that are trusted in addition to the roots of the system.'),
-  registries_conf: absolutePath.optional().describe('A registries.conf: mirrors, other locations, what is blocked.'),
+  registries_conf: absolutePath.optional().describe('A registries.conf: mirrors, other locations, blocked names.'),
   registries_conf_d: absolutePath.optional().describe('A directory with drop-ins of registries.conf.'),
   certs_d: absolutePath.optional().describe('A directory with a folder HOST[:PORT] of certificates for each registry.'),
   platform: z.string().min(1).optional().describe('OS/ARCH[/VARIANT] to choose from an index.'),

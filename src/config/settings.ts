@@ -9,7 +9,7 @@ import type { LayerFormatSetting, LogLevel, SettingName, VerityMode } from './ty
  * - `any`: unmeasured sources too, because the setting only helps bytes arrive. Whether a pull may use an unmeasured
  *   value depends on the proof of its image: see `assertTransportAllowed`.
  */
-export type SettableBy = 'named' | 'measured' | 'any';
+type SettableBy = 'named' | 'measured' | 'any';
 
 interface Setting {
   readonly settableBy: SettableBy;
@@ -25,7 +25,7 @@ const BASE = {
   'store.min_free_bytes': { settableBy: 'measured', reason: 'a resource limit' },
   'pull.policy': { settableBy: 'named', reason: 'it decides which images run' },
   'pull.insecure_policy': { settableBy: 'named', reason: 'it decides which images run' },
-  'pull.authfile': { settableBy: 'measured', reason: 'it would pick the measured credentials that are sent' },
+  'pull.authfile': { settableBy: 'measured', reason: 'it would choose the measured credentials that are sent' },
   'pull.tls_verify': { settableBy: 'any', reason: 'bytes of a proven image may come over any connection' },
   'pull.extra_root_certificates': { settableBy: 'any', reason: 'bytes of a proven image may come from any server' },
   'pull.proxy.https': { settableBy: 'any', reason: 'bytes of a proven image may come over any connection' },
@@ -33,7 +33,7 @@ const BASE = {
   'pull.proxy.no_proxy': { settableBy: 'any', reason: 'bytes of a proven image may come over any connection' },
   'pull.registries_conf': { settableBy: 'measured', reason: 'it blocks registries and gives names other locations' },
   'pull.registries_conf_d': { settableBy: 'measured', reason: 'it blocks registries and gives names other locations' },
-  'pull.certs_d': { settableBy: 'measured', reason: 'it would pick the client certificates that are shown' },
+  'pull.certs_d': { settableBy: 'measured', reason: 'it would choose the client certificates that are sent' },
   'pull.platform': { settableBy: 'measured', reason: 'it decides which image of an index runs' },
   'pull.foreign_layer_urls': { settableBy: 'measured', reason: 'the guest would ask any address that an image names' },
   'log.level': { settableBy: 'measured', reason: 'logs are read by the host' },

@@ -1,8 +1,8 @@
 import type { LimitName } from '../limits/index.ts';
 
 /**
- * `measured`: the owner of the guest chose the value (initdata, verified rootfs, the CLI user). `unmeasured`: the host may
- * have chosen it.
+ * `measured`: the owner of the guest chose the value (initdata, verified rootfs, the CLI user). `unmeasured`: the host
+ * may have chosen it.
  */
 export type ConfigurationClass = 'measured' | 'unmeasured';
 
@@ -10,7 +10,7 @@ export type ConfigurationClass = 'measured' | 'unmeasured';
 export interface Classified<T> {
   readonly value: T;
   readonly class: ConfigurationClass;
-  /** For messages: `flag --store`, `environment SEALIFT_LOG_LEVEL`, `file /etc/x.toml`, `default`. */
+  /** The source, for messages: `flag --store`, `environment SEALIFT_LOG_LEVEL`, `file /etc/x.toml`, `default`. */
   readonly origin: string;
 }
 
@@ -82,7 +82,7 @@ export interface Configuration {
     /** The path of a directory with a folder of certificates for each registry. */
     readonly certsD: Classified<string | undefined>;
     readonly platform: Classified<string | undefined>;
-    /** Whether the addresses that an image names for its foreign layers are asked. */
+    /** Whether foreign layers are fetched from the addresses that the image names for them. */
     readonly foreignLayerUrls: Classified<boolean>;
     readonly proxy: {
       readonly https: Classified<string | undefined>;

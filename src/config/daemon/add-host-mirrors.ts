@@ -3,14 +3,15 @@ import type { Endpoint, Registries } from '../registries/types.ts';
 import { overridesFor } from './configure-registry.ts';
 import type { DaemonConfiguration } from './types.ts';
 
-/** A mirror knows Docker Hub by one of its two names. */
+/** Mirrors know Docker Hub as docker.io only. */
 function namespaceOf(domain: string): string {
   return domain === 'index.docker.io' ? 'docker.io' : domain;
 }
 
 /**
- * Returns the endpoints of an image, and before each one the mirror that imagepuller.toml has for its host. The host may
- * have written that file: the mirror only serves images with a digest, and is left out where the owner has blocked it.
+ * Returns the endpoints of an image, with the mirror that imagepuller.toml has for its registry before each of them.
+ * The host may have written that file, so the mirror only serves images with a digest, and is left out if the owner
+ * blocked it.
  */
 export function addHostMirrors(
   configuration: Pick<DaemonConfiguration, 'registryOverrides'>,

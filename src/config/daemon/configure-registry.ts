@@ -2,7 +2,7 @@ import type { Classified, Configuration } from '../types.ts';
 import { matchRegistry } from './match-registry.ts';
 import type { DaemonConfiguration, RegistryOverride } from './types.ts';
 
-/** Returns what imagepuller.toml says about a registry, found by the host (and port) of its references. */
+/** Returns the settings of imagepuller.toml for a registry, found by the host (and port) of its references. */
 export function overridesFor(
   { registryOverrides }: Pick<DaemonConfiguration, 'registryOverrides'>,
   host: string,
@@ -11,10 +11,12 @@ export function overridesFor(
   return pattern === undefined ? undefined : registryOverrides.get(pattern);
 }
 
-export interface RegistryConfiguration {
-  /** The configuration with the transport of this registry, for `assertTransportAllowed` and `assertCredentialsAllowed`. */
+interface RegistryConfiguration {
+  /**
+   * The configuration with the transport of this registry, for `assertTransportAllowed` and `assertCredentialsAllowed`.
+   */
   readonly configuration: Configuration;
-  /** Unmeasured; credentials from a measured file are stronger. */
+  /** The override of imagepuller.toml, which is unmeasured: credentials from a measured file are stronger. */
   readonly override: RegistryOverride | undefined;
   /** False: only the certificates of the configuration are trusted as roots. */
   readonly systemRoots: boolean;
@@ -24,7 +26,7 @@ function mayReplace({ class: valueClass, origin }: Classified<unknown>): boolean
   return valueClass === 'unmeasured' || origin === 'default';
 }
 
-/** Returns the configuration that holds for one registry. imagepuller.toml never replaces a measured value. */
+/** Returns the configuration for one registry. imagepuller.toml never replaces a measured value. */
 export function configureRegistry(configuration: DaemonConfiguration, host: string): RegistryConfiguration {
   const override = overridesFor(configuration, host);
   if (override === undefined) return { configuration, override, systemRoots: true };

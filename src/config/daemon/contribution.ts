@@ -1,14 +1,14 @@
 import type { ConfigurationSource } from '../types.ts';
 import type { PullObstacle } from './types.ts';
 
-/** What one source of the daemon adds to its configuration. */
+/** The settings, obstacles and warnings that one source adds to the configuration of the daemon. */
 export interface Contribution {
   readonly sources: readonly ConfigurationSource[];
   readonly obstacles: readonly PullObstacle[];
   readonly warnings: readonly string[];
 }
 
-/** Joins contributions, the strongest first. */
+/** Joins contributions. The strongest comes first. */
 export function joinContributions(contributions: readonly Contribution[]): Contribution {
   return {
     sources: contributions.flatMap(({ sources }) => sources),

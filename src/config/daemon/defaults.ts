@@ -16,6 +16,6 @@ export const DAEMON_DEFAULTS = {
   'api.sockets': [{ path: CDH_SOCKET, services: API_SERVICES }] as readonly ApiSocket[],
   'api.bundle_roots': ['/run/kata-containers'] as readonly string[],
   'api.aa_socket': '/run/confidential-containers/attestation-agent/attestation-agent.sock',
-  // One kubelet requests about so many at a time; more would only share the same cores and memory.
+  // A kubelet requests about 8 pulls at a time; more would only share the same cores and memory.
   'api.max_pulls': 8,
 } as const;

@@ -12,7 +12,7 @@ const IGNORED: ReadonlyMap<string, string> = new Map([
   ['CONTAINERS_REGISTRIES_CONF', 'pull.registries_conf'],
 ]);
 
-/** True: the unit or components.toml, which are measured, have chosen the credentials. */
+/** True if the unit file or components.toml, which are measured, set the credentials. */
 export function areCredentialsInEnvironment(environment: Environment): boolean {
   return Boolean(environment[CREDENTIALS]);
 }
@@ -36,7 +36,7 @@ function ignoredWarnings(environment: Environment): string[] {
     );
 }
 
-/** A proxy that cannot be parsed is an obstacle to pulls and not to the start: the daemon must serve to report it. */
+/** A proxy that cannot be parsed prevents pulls and not the start, because the daemon must serve to report it. */
 function proxyContribution(environment: Environment): Pick<Contribution, 'sources' | 'obstacles'> {
   try {
     const sources = parseCommonEnvironment(environment)
@@ -53,7 +53,7 @@ function proxyContribution(environment: Environment): Pick<Contribution, 'source
   }
 }
 
-/** The host may have chosen the daemon's environment, apart from the variable of confidential-data-hub. */
+/** Reads the environment, which the host may have chosen, apart from the variable of confidential-data-hub. */
 export function environmentContribution(environment: Environment): Contribution {
   const own: ConfigurationSource = {
     class: 'unmeasured',

@@ -15,14 +15,17 @@ interface Document {
 const CREDENTIALS: Document = { key: 'authenticated_registry_credentials_uri', setting: 'pull.authfile' };
 const POLICY: Document = { key: 'image_security_policy_uri', setting: 'pull.policy' };
 
-/** Keys that are not built. Each narrows what may run: a pull that ignored it would run more than the owner allows. */
-const UNBUILT: ReadonlyMap<string, string> = new Map([
+/**
+ * Keys that are not supported. Each restricts what may run, so a pull that ignored it would run more than the owner
+ * allows.
+ */
+const UNSUPPORTED: ReadonlyMap<string, string> = new Map([
   ['sigstore_config_uri', 'a location of detached signatures cannot be configured'],
   ['sigstore_config', 'a location of detached signatures cannot be configured'],
 ]);
 
-function unbuiltObstacles(image: ImageTable, origin: string): PullObstacle[] {
-  return [...UNBUILT]
+function unsupportedObstacles(image: ImageTable, origin: string): PullObstacle[] {
+  return [...UNSUPPORTED]
     .filter(([key]) => image[key] !== undefined)
     .map(([key, reason]) => {
       const hint = `remove image.${key} from the configuration`;
@@ -71,7 +74,7 @@ export function imageContribution(
         values: { ...plainValues(image), ...Object.fromEntries(values) },
       },
     ],
-    obstacles: [...obstacles, ...unbuiltObstacles(image, origin)],
+    obstacles: [...obstacles, ...unsupportedObstacles(image, origin)],
     warnings: bothPolicies
       ? [`${origin}: image.image_security_policy: ignored, because image.image_security_policy_uri overrides it`]
       : [],

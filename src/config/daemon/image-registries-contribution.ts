@@ -4,7 +4,7 @@ import { locateDocument } from './locate-document.ts';
 import type { ParsedDaemonFile } from './parse-daemon-file.ts';
 import type { ImageRegistries } from './types.ts';
 
-export interface ImageRegistriesContribution extends Contribution {
+interface ImageRegistriesContribution extends Contribution {
   readonly registries: ImageRegistries | undefined;
 }
 

@@ -24,7 +24,7 @@ interface RegistryTable {
   readonly pattern: string;
 }
 
-/** Says where the problem is and never quotes a value: each may be a secret. */
+/** Throws an error that names the key and never quotes a value, because any value may be a secret. */
 function refuse(path: string, problem: string): never {
   throw new SealiftError('CONFIG_FILE_INVALID', `configuration ${path}: ${problem}`, { context: { path } });
 }
@@ -66,7 +66,7 @@ function credentialsOf(registry: ImagepullerRegistry, table: RegistryTable): Cre
   return auth ? decodePair(auth, table) : undefined;
 }
 
-/** https://docs.edgeless.systems/contrast/howto/registry-authentication */
+/** Parses the mirror of a registry, https://docs.edgeless.systems/contrast/howto/registry-authentication */
 function parseMirror(text: string, { path, pattern }: RegistryTable): HostMirror {
   const url = URL.parse(text);
   const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:';
@@ -88,7 +88,10 @@ function overrideOf(registry: ImagepullerRegistry, table: RegistryTable): Regist
   };
 }
 
-/** An unknown key could only help bytes arrive: a pull without it fails at the registry, and no other image runs. */
+/**
+ * Warns about unknown keys. They could only help bytes arrive: a pull without them fails at the registry, and no other
+ * image runs.
+ */
 function registryWarnings(registry: ImagepullerRegistry, { path, pattern }: RegistryTable): string[] {
   const unknown = Object.keys(registry).filter((key) => !REGISTRY_KEYS.includes(key));
   return unknown.map((key) => `file ${path}: registries.${pattern}.${key}: unknown setting, ignored`);
@@ -121,7 +124,7 @@ function read(text: string, path: string): ImagepullerContribution {
   const foreign = Object.keys(variables).filter((name) => !['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'].includes(name));
   const warnings = [
     ...tableWarnings(checked.file, path),
-    ...foreign.map((name) => `file ${path}: extra-env.${name}: only proxies can be set, ignored`),
+    ...foreign.map((name) => `file ${path}: extra-env.${name}: ignored, because only proxies can be set`),
   ];
   for (const [written, registry] of Object.entries(registries)) {
     const pattern = normalizePattern(written);
@@ -133,8 +136,8 @@ function read(text: string, path: string): ImagepullerContribution {
 }
 
 /**
- * Reads Contrast's imagepuller.toml, which the host may have written. A file with an error is an obstacle to pulls and not
- * to the start: the daemon must serve to report it.
+ * Reads Contrast's imagepuller.toml, which the host may have written. A file with an error is an obstacle to pulls and
+ * not to the start: the daemon must serve to report it.
  */
 export function imagepullerContribution(text: string, path: string): ImagepullerContribution {
   try {

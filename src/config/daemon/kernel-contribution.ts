@@ -6,7 +6,9 @@ import type { PullObstacle } from './types.ts';
 
 const ORIGIN = 'kernel command line';
 
-/** https://github.com/confidential-containers/guest-components/blob/main/image-rs/src/config.rs */
+/**
+ * The words of image-rs, https://github.com/confidential-containers/guest-components/blob/main/image-rs/src/config.rs
+ */
 const PROXIES: readonly (readonly [string, SettingName])[] = [
   ['agent.https_proxy', 'pull.proxy.https'],
   ['agent.http_proxy', 'pull.proxy.http'],
@@ -42,13 +44,16 @@ function proxyContribution(words: ReadonlyMap<string, string>): Contribution {
   return { sources: [source], obstacles, warnings: [] };
 }
 
-/** The host could choose a file with credentials that were meant for another registry, and the proxy they go through. */
+/**
+ * Only measured credentials may be sent: the host could choose a file with credentials for another registry, and the proxy
+ * through which they are sent.
+ */
 function credentialsContribution(areCredentialsSettled: boolean): Pick<Contribution, 'obstacles' | 'warnings'> {
   const key = 'agent.image_registry_auth';
   if (areCredentialsSettled) {
     return { obstacles: [], warnings: [`${ORIGIN}: ${key}: ignored, because measured credentials override it`] };
   }
-  const reason = 'expected a measured source, got an unmeasured one: it would pick the credentials that are sent';
+  const reason = 'expected a measured source, got an unmeasured one: it would choose the credentials that are sent';
   const hint = 'set authenticated_registry_credentials_uri in the [image] table of the measured configuration file';
   return { obstacles: [obstacle(key, 'CONFIG_CLASS_REFUSED', { reason, hint })], warnings: [] };
 }
@@ -61,7 +66,7 @@ function policyObstacles(words: ReadonlyMap<string, string>): PullObstacle[] {
   return [obstacle(key, 'CONFIG_CLASS_REFUSED', { reason, hint })];
 }
 
-/** Reads what the host wrote on the kernel command line. It only counts without an `[image]` table. */
+/** Reads the kernel command line, which the host wrote. It only has an effect without an `[image]` table. */
 export function kernelContribution(commandLine: string, areCredentialsSettled: boolean): Contribution {
   const words = parseKernelCommandLine(commandLine);
   const proxies = proxyContribution(words);

@@ -4,22 +4,22 @@ import type { Environment } from '../parse-environment.ts';
 import { resolveDaemonConfiguration } from './resolve-daemon-configuration.ts';
 import type { DaemonConfiguration } from './types.ts';
 
-/** The file that Contrast's initdata processor unpacks from what the host passed. */
-export const DEFAULT_IMAGEPULLER_FILE = '/run/insecure-cfg/imagepuller.toml';
+/** The file that Contrast's initdata processor unpacks from the data that the host passed. */
+const DEFAULT_IMAGEPULLER_FILE = '/run/insecure-cfg/imagepuller.toml';
 
 export interface DaemonInputs {
-  /** Given with -c; measured. */
+  /** The path given with -c, which is measured. */
   readonly file: string | undefined;
   readonly environment: Environment;
   /** The text of /proc/cmdline. */
   readonly kernelCommandLine: string;
-  /** May be absent. */
+  /** The path of imagepuller.toml; the file may be absent. */
   readonly imagepullerFile?: string;
 }
 
 /**
- * Loads the configuration of the daemon. Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`; what only keeps images
- * from being pulled is in `pullObstacles`.
+ * Loads the configuration of the daemon. Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`; settings that only
+ * prevent pulls are in `pullObstacles`.
  */
 export function loadDaemonConfiguration(inputs: DaemonInputs): DaemonConfiguration {
   const { file, environment, kernelCommandLine, imagepullerFile = DEFAULT_IMAGEPULLER_FILE } = inputs;

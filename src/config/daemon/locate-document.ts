@@ -8,7 +8,9 @@ interface NamedDocument {
   readonly origin: string;
 }
 
-/** Returns the file that a key names, or the obstacle to pulls: a document that is elsewhere must not silently be missing. */
+/**
+ * Returns the path of the file that a key names. A document at any other location is an obstacle to pulls, not ignored.
+ */
 export function locateDocument({ key, uri, origin }: NamedDocument): string | PullObstacle {
   const location = locateResource(uri);
   if (location.kind === 'file') return location.path;
@@ -20,7 +22,7 @@ export function locateDocument({ key, uri, origin }: NamedDocument): string | Pu
   return { code: 'CONFIG_UNSUPPORTED', key, origin, reason, hint };
 }
 
-/** Returns what each pull is answered with, if the configuration asks for something that cannot be honoured. */
+/** Returns the error of every pull if the configuration has a setting that cannot be honoured; otherwise undefined. */
 export function obstacleError({ pullObstacles }: Pick<DaemonConfiguration, 'pullObstacles'>): SealiftError | undefined {
   const [first, ...others] = pullObstacles;
   if (first === undefined) return undefined;

@@ -12,7 +12,7 @@ function covers(pattern: string, host: string): boolean {
   return pattern.startsWith('.') ? host.endsWith(pattern) && host.length > pattern.length : host === pattern;
 }
 
-/** A literal overrides any suffix, a longer suffix a shorter one. */
+/** A literal wins over any suffix, and a longer suffix over a shorter one. */
 function strength(pattern: string): number {
   return pattern.startsWith('.') ? pattern.length : Number.POSITIVE_INFINITY;
 }

@@ -9,7 +9,7 @@ export interface ParsedDaemonFile {
   readonly warnings: readonly string[];
 }
 
-/** Returns the value at a path such as `image.work_dir`; undefined: there is none. */
+/** Returns the value at a path such as `image.work_dir`, or undefined when the file does not set it. */
 export function settingAt(file: DaemonFile, key: string): unknown {
   return key.split('.').reduce<unknown>((table, part) => {
     return typeof table === 'object' && table !== null && Object.hasOwn(table, part)
@@ -18,7 +18,9 @@ export function settingAt(file: DaemonFile, key: string): unknown {
   }, file);
 }
 
-/** Pairs of keys with the same meaning. A user who changes one of them would expect that it holds. */
+/**
+ * Pairs of keys with the same meaning. Both together are refused, because a user would expect either of them to win.
+ */
 const SYNONYMS: readonly (readonly [string, string])[] = [
   ['pull.extra_root_certificates', 'image.extra_root_certificates'],
   ['pull.proxy', 'image.image_pull_proxy'],
@@ -40,7 +42,10 @@ function findContradiction(file: DaemonFile): string | undefined {
   return `image.${policy}: expected this or pull.insecure_policy, got both`;
 }
 
-/** Finds unknown keys in confidential-data-hub's tables: the first that differs from a known one in case only, and others. */
+/**
+ * Finds unknown keys in confidential-data-hub's tables: the first that differs from a known one in case only, and
+ * others.
+ */
 function findUnknownKeys(file: DaemonFile): {
   readonly misspelt: string | undefined;
   readonly unknown: readonly string[];

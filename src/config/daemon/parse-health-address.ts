@@ -4,8 +4,9 @@ import type { HealthAddress } from './types.ts';
 const MAX_PORT = 65_535;
 
 /**
- * Parses `unix:///run/x.sock`, `/run/x.sock`, `127.0.0.1:9464` and `[::1]:9464`. Undefined for any other address: probes
- * come from the guest itself. A name such as localhost is refused, because /etc/hosts decides where it leads.
+ * Parses `unix:///run/x.sock`, `/run/x.sock`, `127.0.0.1:9464` and `[::1]:9464`. Returns undefined for any other
+ * address, because probes come from the guest itself. A name such as localhost is refused, because /etc/hosts decides
+ * its address.
  */
 export function parseHealthAddress(text: string): HealthAddress | undefined {
   const [, path] = /^(?:unix:\/\/)?(\/[^\u0000]*)$/.exec(text) ?? [];

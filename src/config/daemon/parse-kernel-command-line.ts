@@ -1,6 +1,6 @@
 /**
- * Parses the `key=value` words of /proc/cmdline. The last word of a key counts, and an empty value unsets it. Like the kata
- * agent and confidential-data-hub, it knows no quoting.
+ * Parses the `key=value` words of /proc/cmdline. The last word of a key wins, and an empty value unsets it. Quotes have
+ * no meaning, as for the kata agent and confidential-data-hub.
  */
 export function parseKernelCommandLine(text: string): ReadonlyMap<string, string> {
   const values = new Map<string, string>();

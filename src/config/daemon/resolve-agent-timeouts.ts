@@ -14,10 +14,11 @@ export interface AgentTimeout {
 }
 
 export interface AgentTimeouts {
-  /** From the start of the daemon to its socket. */
+  /** The time from the start of the daemon until it has its socket. */
   readonly launch: AgentTimeout;
-  /** For the preparation of the image store. */
+  /** The time for the preparation of the image store. */
   readonly mount: AgentTimeout;
+  /** The time for one pull. */
   readonly pull: AgentTimeout;
 }
 
@@ -33,7 +34,7 @@ interface AgentFile {
   readonly text: string | undefined;
 }
 
-export interface AgentTexts {
+interface AgentTexts {
   /** The text of /proc/cmdline. */
   readonly kernelCommandLine: string;
   /** The file at `locateAgentFile`; undefined: the command line names none. */

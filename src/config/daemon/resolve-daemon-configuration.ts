@@ -19,7 +19,7 @@ interface TextOfFile {
 }
 
 export interface DaemonTexts {
-  /** The file given with -c; measured. */
+  /** The file given with -c, which is measured. */
   readonly file: TextOfFile | undefined;
   readonly environment: Environment;
   /** The text of /proc/cmdline. */
@@ -29,7 +29,7 @@ export interface DaemonTexts {
 
 const NO_FILE: ParsedDaemonFile = { path: '', file: {}, warnings: [] };
 
-/** Reads `[store]`, `[pull]` and `[log]`. The data directory follows from the volume. */
+/** Reads `[store]`, `[pull]` and `[log]`. The data directory is the mount point of the volume. */
 function ownSource({ path, file }: ParsedDaemonFile): ConfigurationSource {
   const { store: { data: _data, root, ...store } = {}, pull, log } = file;
   const state = store.state ?? (root === undefined ? undefined : `${root.replace(/\/+$/, '')}/state`);
@@ -42,7 +42,7 @@ function ownSource({ path, file }: ParsedDaemonFile): ConfigurationSource {
   return { class: 'measured', named: true, originOf: () => `file ${path}`, values };
 }
 
-/** Warns about tables that confidential-data-hub acts on at its start, and Sealift does not. */
+/** Warns about tables that confidential-data-hub processes at its start and Sealift does not. */
 function hubWarnings({ path, file }: ParsedDaemonFile): string[] {
   if (file.credentials === undefined || file.credentials.length === 0) return [];
   return [`file ${path}: credentials: not fetched; a confidential-data-hub at api.passthrough_socket can fetch them`];
@@ -53,7 +53,10 @@ function imagepullerOf(file: TextOfFile | undefined): ImagepullerContribution {
   return imagepullerContribution(file.text, file.path);
 }
 
-/** Makes the configuration of its texts, without a look at the machine. Throws `CONFIG_FILE_INVALID` and `CONFIG_CLASS_REFUSED`. */
+/**
+ * Builds the configuration from texts alone, without access to the machine. Throws `CONFIG_FILE_INVALID` and
+ * `CONFIG_CLASS_REFUSED`.
+ */
 export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfiguration {
   const { environment } = texts;
   const parsed = texts.file === undefined ? NO_FILE : parseDaemonFile(texts.file.text, texts.file.path);

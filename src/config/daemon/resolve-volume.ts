@@ -39,7 +39,7 @@ function findMountPoint({ path, file }: ParsedDaemonFile): string | undefined {
   return first?.directory;
 }
 
-/** Returns which device the image store comes from, and where it is mounted. */
+/** Returns the settings of the image store: its devices, its mount points and its protection. */
 export function resolveVolume(parsed: ParsedDaemonFile, origin: string): VolumeConfiguration {
   const { volume = {} } = parsed.file;
   const { memory_mount_point: memory, memory_size: size } = volume;
@@ -71,7 +71,10 @@ function isInside(path: string, directory: string): boolean {
   return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
 }
 
-/** A mount over the index would hide it, and one over the other mount point would hide the layers there. */
+/**
+ * Throws `CONFIG_FILE_INVALID` when one directory lies in another. A mount over the index would hide it, and one over
+ * the other mount point would hide the layers there.
+ */
 export function assertDirectoriesApart(
   { mountPoint, memoryMountPoint }: VolumeConfiguration,
   state: Classified<string>,

@@ -43,13 +43,11 @@ const api = z.strictObject({
   bundle_roots: z.array(absolutePath).min(1).optional().describe('Directories below which bundles lie.'),
   passthrough_socket: unixSocket
     .optional()
-    .describe('The socket of a confidential-data-hub that answers what Sealift does not.'),
+    .describe('The socket of a confidential-data-hub that answers the calls that Sealift does not serve.'),
   aa_socket: unixSocket.optional().describe('The socket of the attestation agent.'),
-  ready_file: absolutePath.optional().describe('A file that is made when the daemon serves.'),
-  max_pulls: count.max(1_000).optional().describe('The number of pulls that work at the same time.'),
-  health: healthAddress
-    .optional()
-    .describe('Where health and metrics are served: a unix socket, or a port of loopback.'),
+  ready_file: absolutePath.optional().describe('A file that the daemon creates when it serves.'),
+  max_pulls: count.max(1_000).optional().describe('The greatest number of pulls that run at the same time.'),
+  health: healthAddress.optional().describe('The address of health and metrics: a unix socket, or a port of loopback.'),
 });
 
 const log = z.strictObject({
@@ -87,8 +85,8 @@ const kbc = z.looseObject({
 });
 
 /**
- * The file of the daemon: the tables of confidential-data-hub, whose unknown keys are ignored, and Sealift's own tables,
- * whose unknown keys are errors.
+ * The file of the daemon: the tables of confidential-data-hub, whose unknown keys are ignored, and Sealift's own
+ * tables, whose unknown keys are errors.
  * https://github.com/confidential-containers/guest-components/blob/main/confidential-data-hub/example.config.toml
  */
 const daemonSchema = z

@@ -15,7 +15,7 @@ export const API_SERVICES = [
   'api.SealedSecretService',
   'keyprovider.KeyProviderService',
 ] as const;
-export type ApiService = (typeof API_SERVICES)[number];
+type ApiService = (typeof API_SERVICES)[number];
 
 export interface ApiSocket {
   /** An absolute path, without `unix://`. */
@@ -23,11 +23,12 @@ export interface ApiSocket {
   readonly services: readonly ApiService[];
 }
 
-/** Where health and metrics are served: on this machine and nowhere else. */
+/** The address of health and metrics, which are served on this machine only. */
 export type HealthAddress =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
 
+/** The size of the store in memory: a share of the guest's memory, or bytes. */
 export type MemorySize =
   | { readonly kind: 'percent'; readonly percent: number }
   | { readonly kind: 'bytes'; readonly bytes: number };
@@ -35,9 +36,9 @@ export type MemorySize =
 export interface VolumeConfiguration {
   /** Paths that the image store's device may have, in the order of trying. */
   readonly devices: Classified<readonly string[]>;
-  /** How long the daemon waits for one of them at its start; 0: it does not wait. */
+  /** How long the daemon waits for one of the devices at its start; 0: it does not wait. */
   readonly waitMs: Classified<number>;
-  /** False: memory is used when the device fails, and every answer says so. */
+  /** False: memory is used when the device fails, and every status reports this. */
   readonly required: Classified<boolean>;
   readonly integrity: Classified<IntegrityAlgorithm>;
   /** Where the store is mounted: `image.work_dir` of confidential-data-hub, or `store.data`. */
@@ -50,29 +51,32 @@ export interface VolumeConfiguration {
 export interface ApiConfiguration {
   readonly sockets: Classified<readonly ApiSocket[]>;
   readonly bundleRoots: Classified<readonly string[]>;
-  /** The socket of a confidential-data-hub that answers what Sealift does not. */
+  /** The socket of a confidential-data-hub that answers the calls that Sealift does not serve. */
   readonly passthroughSocket: Classified<string | undefined>;
   /** The socket of the attestation agent, which measures each image. */
   readonly aaSocket: Classified<string>;
-  /** A file that is made when the daemon serves and removed when it ends. */
+  /** A file that the daemon creates when it serves and removes when it ends. */
   readonly readyFile: Classified<string | undefined>;
   readonly maxPulls: Classified<number>;
   /** Undefined: health is not served. */
   readonly health: Classified<HealthAddress | undefined>;
 }
 
-/** Why no image may be pulled with this configuration. The daemon runs, and answers each pull with the obstacle. */
+/** A reason why no image may be pulled with this configuration. The daemon runs, and refuses each pull with it. */
 export interface PullObstacle {
   readonly code: ErrorCode;
   /** `image.sigstore_config_uri`, `agent.image_policy_file` */
   readonly key: string;
   readonly origin: string;
   readonly reason: string;
-  /** What the operator does next. */
+  /** The next step for the operator. */
   readonly hint: string;
 }
 
-/** What Contrast's imagepuller.toml says about one registry. It is unmeasured, so it may only help bytes arrive. */
+/**
+ * The settings of Contrast's imagepuller.toml for one registry. They are unmeasured, so they may only help bytes
+ * arrive.
+ */
 export interface RegistryOverride {
   readonly class: 'unmeasured';
   readonly origin: string;
@@ -80,7 +84,7 @@ export interface RegistryOverride {
   /** PEM texts that replace the system's roots; with an empty list no certificate is trusted. */
   readonly rootCertificates: readonly string[] | undefined;
   readonly tlsVerify: boolean | undefined;
-  /** Asked before the registry for images that are pinned by digest. */
+  /** The mirror that is asked before the registry, for images that are pinned by digest. */
   readonly mirror: HostMirror | undefined;
 }
 

@@ -10,13 +10,13 @@ function isDefault(hosts: readonly string[] | undefined): boolean {
 }
 
 /**
- * For the daemon, which takes a name without a host as one of Docker Hub. Throws `REFERENCE_UNQUALIFIED` where the
- * configuration gives such names another meaning, so that no other image is pulled.
+ * Checks a name for the daemon, which looks for names without a host on Docker Hub. Throws `REFERENCE_UNQUALIFIED` when
+ * the configuration gives such a name another meaning, so that no unintended image is pulled.
  */
 export function assertQualified({ searchRegistries, aliases }: Registries, text: string): void {
   if (!isShortName(text) || (isDefault(searchRegistries) && !aliases.has(splitName(text).name))) return;
   throw new SealiftError('REFERENCE_UNQUALIFIED', `reference "${text}": expected a host, got none`, {
     context: { reference: text },
-    hint: 'write the host of the registry before the name; search lists and aliases only count on the command line',
+    hint: 'write the host of the registry before the name; search lists and aliases only have an effect on the command line',
   });
 }

@@ -6,7 +6,7 @@ import type { ClientCertificate } from '../../http/index.ts';
 import { type LoadOptions, loadText } from '../../resources/index.ts';
 import type { Environment } from '../parse-environment.ts';
 
-/** The certificates of one folder of certs.d, for the registry that it is named after. */
+/** The certificates in a folder of certs.d. The folder is named after its registry. */
 export interface HostCertificates {
   readonly extraRoots: readonly string[];
   readonly clientCertificates: readonly ClientCertificate[];
@@ -16,7 +16,10 @@ const SYSTEM = ['/etc/containers/certs.d', '/etc/docker/certs.d'];
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const ABSENT: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'EACCES']);
 
-/** Returns where the tools of containers/image look for folders of registries, in their order. The first folder counts. */
+/**
+ * Returns the directories in which the tools of containers/image look for folders of registries, in their order. The
+ * first folder found is used.
+ */
 export function certsDirectories({ HOME }: Environment, system: readonly string[] = SYSTEM): readonly string[] {
   return [...(HOME?.startsWith('/') ? [join(HOME, '.config/containers/certs.d')] : []), ...system];
 }
@@ -25,7 +28,7 @@ function refuse(path: string, problem: string, cause?: unknown): never {
   throw new SealiftError('CERTIFICATES_INVALID', `certificates ${path}: ${problem}`, { context: { path }, cause });
 }
 
-/** Undefined: there is no such folder, or this user may not read it. */
+/** Returns the sorted names in a folder; undefined when it does not exist or this user may not read it. */
 async function namesIn(directory: string): Promise<readonly string[] | undefined> {
   try {
     return (await readdir(directory)).sort();
@@ -103,8 +106,8 @@ class Folder {
 }
 
 /**
- * Loads a folder that must exist. `*.crt` are additional authorities, `NAME.cert` with `NAME.key` is a certificate of the
- * client. Throws `CERTIFICATES_INVALID`. containers-certs.d(5)
+ * Loads a folder that must exist. `*.crt` are additional authorities, `NAME.cert` with `NAME.key` is a certificate of
+ * the client. Throws `CERTIFICATES_INVALID`. containers-certs.d(5)
  */
 export async function loadCertificates(directory: string, options: LoadOptions): Promise<HostCertificates> {
   const names = (await namesIn(directory)) ?? refuse(directory, 'expected a directory that can be read');

@@ -9,13 +9,13 @@ import { parseRegistries, type RegistriesDialect } from './parse-registries.ts';
 import { registriesInvalid } from './registries-invalid.ts';
 import type { Registries, RegistriesDocument } from './types.ts';
 
-export interface RegistriesSourceFile {
+interface RegistriesSourceFile {
   readonly path: string;
-  /** True: the configuration names it, so that it must exist. */
+  /** True: the configuration names this path, so it must exist. */
   readonly named: boolean;
 }
 
-export interface RegistriesSourceFiles {
+interface RegistriesSourceFiles {
   readonly file: RegistriesSourceFile | undefined;
   /** Directories with drop-ins, in the order of reading. */
   readonly directories: readonly RegistriesSourceFile[];

@@ -1,4 +1,4 @@
-/** Host names ignore case, paths do not. */
+/** Lowers the case of the host. Host names ignore case, paths do not. */
 function foldHost(name: string): string {
   const slash = name.indexOf('/');
   return slash < 0 ? name.toLowerCase() : `${name.slice(0, slash).toLowerCase()}${name.slice(slash)}`;
@@ -10,8 +10,8 @@ function hostLength(name: string): number {
 }
 
 /**
- * Returns the length of the part of `name` that the prefix of a rule matches; undefined: none. The rest must begin with one
- * of `:/@`, so a host matches with any port. `*.domain` matches a host below that domain, at any depth.
+ * Returns the length of the part of `name` that the prefix of a rule matches; undefined: none. The rest must begin with
+ * one of `:/@`, so a host matches with any port. `*.domain` matches a host below that domain, at any depth.
  * https://github.com/containers/image/blob/v5.36.2/docs/containers-registries.conf.5.md#choosing-a-registry-toml-table
  */
 export function matchPrefix(name: string, prefix: string): number | undefined {

@@ -12,7 +12,7 @@ function isNameOnly(text: string): boolean {
   }
 }
 
-/** Returns full names by short ones. An empty value removes the alias of an earlier file. */
+/** Returns a map from short names to full names. An empty value removes the alias of an earlier file. */
 export function parseAliases(
   table: Readonly<Record<string, string>>,
   origin: string,

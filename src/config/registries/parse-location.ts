@@ -10,11 +10,13 @@ export function parseLocation(text: string, key: string, origin: string): string
   if (trimmed === '') return trimmed;
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed)) refuse('expected a host and a path, got a URL');
   const [host = ''] = trimmed.split(/[/@]/, 1);
-  if (!isReferenceDomain(host)) refuse('expected it to begin with host[:port]');
+  if (!isReferenceDomain(host)) refuse('expected host[:port] at the beginning');
   return trimmed;
 }
 
-/** Parses a location, or `*.` and a domain without port and path: any other prefix with a star would never match. */
+/**
+ * Parses a location, or `*.` and a domain without port and path, because any other prefix with a star never matches.
+ */
 export function parsePrefix(text: string, origin: string): string {
   if (!text.startsWith('*.')) return parseLocation(text, 'prefix', origin);
   const prefix = text.replace(/\/+$/, '');

@@ -8,12 +8,12 @@ import { type MirrorTable, type RegistryTable, registriesSchema } from './schema
 import type { RegistriesDocument, RegistryMirror, RegistryRule } from './types.ts';
 
 /**
- * `containers`: a registries.conf. `image-rs`: the table of confidential-data-hub, in which a rule may have a prefix without
- * a location.
+ * `containers`: a registries.conf. `image-rs`: the table of confidential-data-hub, in which a rule may have a prefix
+ * without a location.
  */
 export type RegistriesDialect = 'containers' | 'image-rs';
 
-export interface RegistriesText {
+interface RegistriesText {
   readonly text: string;
   /** The source file, for messages. */
   readonly origin: string;

@@ -18,7 +18,7 @@ function writtenForms(reference: Reference): readonly string[] {
   return [full, formatReference({ ...reference, tag: undefined })];
 }
 
-/** The longest prefix decides; of two with the same length, the one without a star. */
+/** The longest prefix wins; with equal lengths, the prefix without a star. */
 function isStronger({ rule }: Match, best: Match | undefined): boolean {
   if (best === undefined || rule.prefix.length > best.rule.prefix.length) return true;
   return rule.prefix.length === best.rule.prefix.length && best.rule.prefix.startsWith('*.');
@@ -42,12 +42,12 @@ export function isBlocked(registries: Registries, reference: Reference): boolean
   return findRule(registries, reference)?.rule.blocked === true;
 }
 
-/** Replaces the prefix by `location`. The result must be a full name: a part that is left out would be a guess. */
+/** Replaces the prefix by `location`. The result must be a full name, because a missing part would be a guess. */
 function rewrite(reference: Reference, { rule, name, length }: Match, location: string | undefined): Reference {
   if (location === undefined) return reference;
   const text = `${location}${name.slice(length)}`;
   const refuse = (): never => {
-    const problem = `"${location}" turns ${name} into ${text}: expected a full name, with host, and library/ on docker.io`;
+    const problem = `"${location}" rewrites ${name} to ${text}: expected a full name, with host, and library/ on docker.io`;
     throw registriesInvalid(rule.origin, problem);
   };
   let written: Reference;
@@ -82,8 +82,8 @@ function assertUnblocked(registries: Registries, reference: Reference): void {
 
 /**
  * Returns the endpoints of an image in the order of trying: the mirrors of the rule with the longest prefix, then its
- * location. Names that are blocked themselves are left out. Throws `REGISTRY_BLOCKED` when the image's own name is blocked
- * or no endpoint is left, and `REGISTRIES_INVALID` when a rule turns the name into an unusable one.
+ * location. Endpoints whose own name is blocked are left out. Throws `REGISTRY_BLOCKED` when the image's own name is
+ * blocked or no endpoint is left, and `REGISTRIES_INVALID` when a rule rewrites the name to an unusable one.
  */
 export function resolveEndpoints(registries: Registries, reference: Reference): readonly Endpoint[] {
   assertUnblocked(registries, reference);

@@ -17,16 +17,15 @@ const registry = z.looseObject({
   'pull-from-mirror': z.string().optional(),
 });
 
-/** Unknown keys are ignored, as by every reader of this format. */
+/** The schema of a registries.conf. Unknown keys are ignored, because every reader of this format does so. */
 export const registriesSchema = z.looseObject({
   'unqualified-search-registries': z.array(z.string()).optional(),
   'short-name-mode': z.union([z.literal(''), z.enum(SHORT_NAME_MODES)]).optional(),
   aliases: z.record(z.string(), z.string()).optional(),
   registry: z.array(registry).optional(),
-  // Version 1.
+  // Only version 1 of the format has this key; it is refused.
   registries: z.unknown().optional(),
 });
 
-export type RegistriesFile = z.output<typeof registriesSchema>;
 export type RegistryTable = z.output<typeof registry>;
 export type MirrorTable = z.output<typeof mirror>;

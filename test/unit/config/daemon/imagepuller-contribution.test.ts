@@ -71,7 +71,7 @@ describe("Contrast's imagepuller.toml", () => {
     expect(both.pull.proxy.https.value).toBe('http://k');
   });
 
-  it('says nothing when it is absent or empty', () => {
+  it('sets nothing when it is absent or empty', () => {
     for (const sample of [{}, { imagepuller: '' }]) {
       const { registryOverrides, pullObstacles } = resolveSample(sample);
       expect([registryOverrides.size, pullObstacles]).toEqual([0, []]);
@@ -81,7 +81,7 @@ describe("Contrast's imagepuller.toml", () => {
   it.each([
     ['[registries."a"]\nuser = "t"', 'registries.a.user: unknown setting'],
     ['policy = "/p"', '/i.toml: policy: unknown setting'],
-    ['[extra-env]\nLD_PRELOAD = "/x"', 'extra-env.LD_PRELOAD: only proxies'],
+    ['[extra-env]\nLD_PRELOAD = "/x"', 'extra-env.LD_PRELOAD: ignored, because only proxies'],
   ])('%j is a warning', (imagepuller, warning) => {
     const { warnings, pullObstacles } = resolveSample({ imagepuller });
     expect(warnings).toEqual([expect.stringContaining(warning)]);
@@ -98,9 +98,9 @@ describe("Contrast's imagepuller.toml", () => {
     ['[registries."a"]\n[registries."A."]', 'registries.a: expected one table, got two'],
     ['[registries."a"]\n[registries."a"]', 'line 2'],
     ['[extra-env]\nHTTPS_PROXY = "ftp://u:hunter2@p/x"', 'extra-env.HTTPS_PROXY'],
-  ])('%j refuses pulls, without quoting it', (imagepuller, place) => {
+  ])('%j refuses pulls, without quoting it', (imagepuller, key) => {
     const { pullObstacles, registryOverrides } = resolveSample({ imagepuller });
-    expect(pullObstacles).toMatchObject([{ code: 'CONFIG_FILE_INVALID', reason: expect.stringContaining(place) }]);
+    expect(pullObstacles).toMatchObject([{ code: 'CONFIG_FILE_INVALID', reason: expect.stringContaining(key) }]);
     expect(registryOverrides.size).toBe(0);
     expect(JSON.stringify(pullObstacles)).not.toMatch(/hunter2|aHVudGVyM/);
   });
@@ -144,7 +144,7 @@ username = "u"
     expect(systemRoots).toBe(false);
   });
 
-  it('leaves measured values as they are', () => {
+  it('does not replace measured values', () => {
     const toml = `[pull]\ntls_verify = true\n[image]\nextra_root_certificates = ["""${PEM('BB')}"""]`;
     const whole = resolveSample({ imagepuller, toml });
     for (const host of ['unverified', 'rooted']) {
