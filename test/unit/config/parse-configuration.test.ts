@@ -75,10 +75,10 @@ describe('parseConfiguration', () => {
     ['[store]\nroot = "/a"\nroot = "/b"', 'line 3'],
     ['[store]\n[store]', 'line 2'],
     ['[store', 'expected TOML'],
-  ])('refuses %j and names the place', async (text, place) => {
+  ])('refuses %j and names the key', async (text, key) => {
     const error = await expectFailure('CONFIG_FILE_INVALID', () => parseConfiguration(text, '/c.toml'));
     expect(error.message).toContain('/c.toml');
-    expect(error.message).toContain(place);
+    expect(error.message).toContain(key);
   });
 
   it.each(['{"log":{"level":"warn","level":"info"}}', '{"log":{"level":"warn"}} x', '[]', 'null', ''])(

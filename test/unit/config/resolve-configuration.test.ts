@@ -77,13 +77,13 @@ describe('every setting has its class', () => {
   });
 
   it.each(rows)('$setting from a $class source (named: $named) is $expected', async (row) => {
-    const resolve = () => resolveConfiguration([source(sample(row.setting), { ...row, origin: 'the place' })]);
+    const resolve = () => resolveConfiguration([source(sample(row.setting), { ...row, origin: 'the origin' })]);
     if (ALLOWED[row.expected] === undefined) {
-      expect(JSON.stringify(resolve())).toContain('the place');
+      expect(JSON.stringify(resolve())).toContain('the origin');
       return;
     }
     const error = await expectFailure('CONFIG_CLASS_REFUSED', resolve);
-    expect(error.context).toEqual({ setting: row.setting, origin: 'the place' });
+    expect(error.context).toEqual({ setting: row.setting, origin: 'the origin' });
   });
 });
 
@@ -118,7 +118,7 @@ describe('resolveConfiguration', () => {
     ['root with data in one source', [{ 'store.root': '/r', 'store.data': '/d' }], '/d', '/r/state'],
     ['root over a weaker data', [{ 'store.root': '/r' }, { 'store.data': '/d' }], '/r/data', '/r/state'],
     ['data over a weaker root', [{ 'store.data': '/d' }, { 'store.root': '/r' }], '/d', '/r/state'],
-  ])('places the store: %s', (_, values, data, state) => {
+  ])('sets the directories of the store: %s', (_, values, data, state) => {
     const { store } = resolveConfiguration(values.map((each) => source(each)));
     expect([store.data.value, store.state.value]).toEqual([data, state]);
   });
@@ -169,7 +169,7 @@ describe('an unmeasured transport', () => {
     await expectFailure('CONFIG_CLASS_REFUSED', () => assertCredentialsAllowed(configuration, 'measured'));
   });
 
-  it('is told from a measured one, which serves all', () => {
+  it('differs from a measured one, which serves all', () => {
     for (const proof of ['digest', 'signature', 'none'] as const) {
       expect(() => assertTransportAllowed(measured, proof)).not.toThrow();
     }

@@ -42,7 +42,7 @@ const MEASURED: readonly Row[] = [
   },
 ];
 
-describe('the way that the host has chosen', () => {
+describe('a transport that the host chose', () => {
   it.each(UNMEASURED)('$name brings images that are proven', ({ sample }) => {
     expect(() => assertTransportAllowed(pullFrom(sample), 'digest')).not.toThrow();
     expect(() => assertTransportAllowed(pullFrom(sample), 'signature')).not.toThrow();
@@ -58,7 +58,7 @@ describe('the way that the host has chosen', () => {
   });
 });
 
-describe('the way that the owner has chosen', () => {
+describe('a transport that the owner chose', () => {
   it.each(MEASURED)('$name brings everything and carries all credentials', ({ sample }) => {
     for (const proof of ['digest', 'signature', 'none'] as const) {
       expect(() => assertTransportAllowed(pullFrom(sample), proof)).not.toThrow();
@@ -67,7 +67,7 @@ describe('the way that the owner has chosen', () => {
   });
 });
 
-describe('what decides which images run, and how much they may take', () => {
+describe('settings that decide which images run, and how much they may take', () => {
   const VALUES: Readonly<Record<string, string>> = {
     'store.layer_format': 'directory',
     'store.verity': 'never',
@@ -93,7 +93,7 @@ describe('what decides which images run, and how much they may take', () => {
     expect(resolveSample({ kernel }).pullObstacles).toMatchObject([{ code: 'CONFIG_CLASS_REFUSED' }]);
   });
 
-  it('nothing that imagepuller.toml says reaches further than the way', () => {
+  it('imagepuller.toml changes nothing but the transport', () => {
     const imagepuller = `
 policy = "/p"
 [image]

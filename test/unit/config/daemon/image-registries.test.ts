@@ -52,7 +52,7 @@ describe('registries in the [image] table', () => {
     expect(imageRegistries).toMatchObject({ class: 'measured', origin: 'file /c.toml' });
   });
 
-  it('hold in the file that is named, which is read anew for each pull', async () => {
+  it('hold in the named file, which is read for each pull', async () => {
     using scratch = new Scratch('registries');
     const toml = `[image]\nregistry_configuration_uri = "file://${scratch.join('r.toml')}"`;
     expect(resolveSample({ toml }).pullObstacles).toEqual([]);
@@ -63,7 +63,7 @@ describe('registries in the [image] table', () => {
     await expectFailure('REGISTRIES_INVALID', () => namesOf(toml, 'a.io/x:1'));
   });
 
-  it('are those inline where both are there, and a warning says so', async () => {
+  it('are the inline ones if both exist, and a warning says so', async () => {
     const toml = `[image]\nregistry_configuration_uri = "kbs:///a/b/c"\n${RULES('image.registry_config')}`;
     const { warnings, pullObstacles } = resolveSample({ toml });
     expect(warnings).toEqual([expect.stringContaining('registry_configuration_uri: ignored')]);
@@ -71,7 +71,7 @@ describe('registries in the [image] table', () => {
     await expectRules(toml);
   });
 
-  it('end the start when they are broken, since the file is measured', async () => {
+  it('prevent the start when they are invalid, because the file is measured', async () => {
     for (const table of ['blocked = true', 'prefix = "*"', 'location = 1']) {
       const toml = `[[image.registry_config.registry]]\n${table}`;
       const error = await expectFailure('REGISTRIES_INVALID', () => resolveSample({ toml }));
@@ -91,7 +91,7 @@ describe('registries in the [image] table', () => {
 });
 
 describe('registries in the [pull] table of the daemon', () => {
-  it('are a registries.conf and its drop-ins, and nothing is found by itself', async () => {
+  it('are the named registries.conf and its drop-ins; no other file is searched for', async () => {
     using scratch = new Scratch('registries');
     mkdirSync(scratch.join('conf.d'));
     writeFileSync(scratch.join('registries.conf'), '[[registry]]\nprefix = "a.io"\nlocation = "b.io"');
@@ -107,7 +107,7 @@ describe('registries in the [pull] table of the daemon', () => {
     });
   });
 
-  it('are not taken from the variable that tools on the command line read', () => {
+  it('do not come from the variable that tools on the command line read', () => {
     const { pull } = resolveSample({ environment: { CONTAINERS_REGISTRIES_CONF: '/x', REGISTRY_AUTH_FILE: '/y' } });
     expect([pull.registriesConf.value, pull.authfile.value]).toEqual([undefined, undefined]);
   });

@@ -6,7 +6,7 @@ const fromFile = (text: string | undefined, kernelCommandLine = '') =>
   resolveAgentTimeouts({ kernelCommandLine, agentFile: { path: '/etc/agent.toml', text } });
 
 describe("the kata agent's timeouts", () => {
-  it('are its defaults where nothing is said', () => {
+  it('are its defaults when nothing sets them', () => {
     for (const timeouts of [fromKernel(''), fromKernel('quiet agent.log=debug'), fromFile('')]) {
       expect(Object.values(timeouts)).toMatchObject([
         { key: 'agent.launch_process_timeout', seconds: 6, origin: 'default', problem: undefined },
@@ -16,7 +16,7 @@ describe("the kata agent's timeouts", () => {
     }
   });
 
-  it('are what the kernel command line says, the last word of a key', () => {
+  it('come from the kernel command line, where the last word of a key wins', () => {
     const { launch, mount, pull } = fromKernel(
       'agent.image_pull_timeout=60 agent.launch_process_timeout=15 agent.image_pull_timeout=90\n',
     );
@@ -25,7 +25,7 @@ describe("the kata agent's timeouts", () => {
     expect(pull).toMatchObject({ seconds: 90, origin: 'kernel command line' });
   });
 
-  it('pass over a zero, as the agent does', () => {
+  it('ignore a zero, as the agent does', () => {
     expect(fromKernel('agent.image_pull_timeout=0').pull).toMatchObject({ seconds: 1_200, origin: 'default' });
   });
 
@@ -34,7 +34,7 @@ describe("the kata agent's timeouts", () => {
     expect(pull).toMatchObject({ origin: 'kernel command line', problem: expect.stringContaining('whole seconds') });
   });
 
-  it('are what the agent’s own file says where the kernel command line names one, and nothing else then', () => {
+  it('come only from the agent’s own file if the kernel command line names one', () => {
     const kernel = 'agent.config_file=/etc/agent.toml agent.launch_process_timeout=15';
     expect(locateAgentFile(kernel)).toBe('/etc/agent.toml');
     expect(locateAgentFile('agent.config_file=')).toBeUndefined();
@@ -46,9 +46,9 @@ describe("the kata agent's timeouts", () => {
   it.each([
     ['cannot be read', undefined, 'cannot be read'],
     ['is no TOML', '[image_pull', 'expected TOML'],
-    ['has a number in place of a duration', 'image_pull_timeout = 600', 'secs'],
+    ['has a number instead of a duration', 'image_pull_timeout = 600', 'secs'],
     ['has a text in it', 'image_pull_timeout = { secs = "x" }', 'secs'],
-  ])('tell of a file that %s, and quote nothing of it', (_, text, problem) => {
+  ])('report a file that %s, without quoting it', (_, text, problem) => {
     const { pull } = fromFile(text);
     expect(pull).toMatchObject({ origin: 'file /etc/agent.toml', problem: expect.stringContaining(problem) });
     expect(pull.problem).not.toContain('600');

@@ -168,10 +168,10 @@ describe('the file given with -c', () => {
     ['[volume]\nwait_ms = 1\nwait_ms = 2', 'line 3'],
     ['[image]\nwork_dir = "/a"\n[image]', 'line 3'],
     ['[volume', 'expected TOML'],
-  ])('%j is refused with its place', async (toml, place) => {
+  ])('%j is refused with its key', async (toml, key) => {
     const error = await expectFailure('CONFIG_FILE_INVALID', () => resolveSample({ toml }));
     expect(error.message).toContain('/c.toml');
-    expect(error.message).toContain(place);
+    expect(error.message).toContain(key);
   });
 
   it.each([
@@ -197,7 +197,7 @@ describe('the file given with -c', () => {
     ['[volume]\nmount_point = "/a"\n[image]\nwork_dir = "/b"', 'volume.mount_point'],
     ['[store]\ndata = "/a"\n[image]\nwork_dir = "/b"', 'image.work_dir'],
     ['[store]\nroot = "/a"\n[image]\nwork_dir = "/a"', 'image.work_dir'],
-  ])('%j says one thing twice', async (toml, other) => {
+  ])('%j sets one setting twice', async (toml, other) => {
     expect((await expectFailure('CONFIG_FILE_INVALID', () => resolveSample({ toml }))).message).toContain(other);
   });
 
@@ -206,7 +206,7 @@ describe('the file given with -c', () => {
     ['[store]\nroot = "/a"', '/a/data', '/a/state'],
     ['[store]\nroot = "/a"\ndata = "/d"', '/d', '/a/state'],
     ['[store]\nroot = "/a/"\nstate = "/s"', '/a/data', '/s'],
-  ])('%j puts the store in one place', (toml, data, state) => {
+  ])('%j sets the directories of the store', (toml, data, state) => {
     const { store, volume } = resolveSample({ toml });
     expect([store.data.value, volume.mountPoint.value, store.state.value]).toEqual([data, data, state]);
   });
@@ -220,7 +220,7 @@ describe('the file given with -c', () => {
     '[volume]\nmemory_mount_point = "/run/kata-containers"',
     '[volume]\nmount_point = "/run/kata-containers/image-memory"',
     '[volume]\nmount_point = "/x/../run"',
-  ])('%j would mount over what is in use', async (toml) => {
+  ])('%j would mount over a directory in use', async (toml) => {
     const error = await expectFailure('CONFIG_FILE_INVALID', () => resolveSample({ toml }));
     expect(error.message).toContain('expected a directory outside');
   });
@@ -235,7 +235,7 @@ describe('the file given with -c', () => {
     ]);
   });
 
-  it('warns of credentials that nobody fetches', () => {
+  it('warns about credentials that are not fetched', () => {
     const toml = '[[credentials]]\nresource_uri = "kbs:///a/b/c"\npath = "/run/confidential-containers/cdh/kbs/x"';
     expect(resolveSample({ toml }).warnings).toEqual([expect.stringContaining('credentials: not fetched')]);
     expect(resolveSample({ toml: 'credentials = []' }).warnings).toEqual([]);
@@ -253,7 +253,7 @@ describe('the file given with -c', () => {
   });
 });
 
-describe('what the [image] table asks for and cannot have', () => {
+describe('settings of the [image] table that cannot be honoured', () => {
   it.each([
     ['sigstore_config_uri = "file:///x"', 'image.sigstore_config_uri'],
     ['sigstore_config = "x"', 'image.sigstore_config'],
@@ -278,21 +278,21 @@ describe('what the [image] table asks for and cannot have', () => {
     expect(error.hint).toContain(key);
   });
 
-  it('names all of them', () => {
+  it('names all of these settings', () => {
     const configuration = resolveSample({ toml: '[image]\nsigstore_config = "x"\nregistry_configuration_uri = "y"' });
     expect(obstacleError(configuration)?.message).toMatch(
       /sigstore_config: .* \(and image\.registry_configuration_uri\)$/,
     );
   });
 
-  it('is nothing for keys that are built or that confidential-data-hub ignores', () => {
+  it('accepts keys that are supported or that confidential-data-hub ignores', () => {
     const toml = `[image]\ndefault_snapshot = "overlay"\nimage_security_policy = "{}"`;
     const configuration = resolveSample({ toml });
     expect([configuration.pullObstacles, configuration.warnings]).toEqual([[], []]);
     expect(obstacleError(configuration)).toBeUndefined();
   });
 
-  it('takes the URI of a policy over its text, also when it cannot be had', () => {
+  it('prefers the URI of a policy to its text, also when it cannot be fetched', () => {
     const both = (uri: string) =>
       resolveSample({ toml: `[image]\nimage_security_policy = "{}"\nimage_security_policy_uri = "${uri}"` });
     const file = both('file:///p');
@@ -318,13 +318,13 @@ describe('the kernel command line', () => {
     });
   });
 
-  it.each(['[image]', '[image]\nwork_dir = "/w"'])('is not looked at beside %j', (toml) => {
+  it.each(['[image]', '[image]\nwork_dir = "/w"'])('is not read beside %j', (toml) => {
     const { pull, pullObstacles, warnings } = resolveSample({ toml, kernel: `${PROXY} ${AUTH} ${POLICY}` });
     expect(pull.proxy.https.value).toBeUndefined();
     expect([pullObstacles, warnings]).toEqual([[], []]);
   });
 
-  it('is looked at beside a file without [image]', () => {
+  it('is read beside a file without [image]', () => {
     const { pull, pullObstacles } = resolveSample({ toml: '[kbc]\nname = "cc_kbc"', kernel: `${PROXY} ${AUTH}` });
     expect(pull.proxy.https.class).toBe('unmeasured');
     expect(pullObstacles).toHaveLength(1);
@@ -342,7 +342,7 @@ describe('the kernel command line', () => {
     ['credentials in a file', AUTH, 'agent.image_registry_auth'],
     ['credentials of the broker', 'agent.image_registry_auth=kbs:///a/b/c', 'agent.image_registry_auth'],
     ['a policy', POLICY, 'agent.image_policy_file'],
-  ])('may not pick %s', async (_, kernel, key) => {
+  ])('may not choose %s', async (_, kernel, key) => {
     const configuration = resolveSample({ kernel });
     expect(keysOf(configuration)).toEqual([['CONFIG_CLASS_REFUSED', key]]);
     expect([configuration.pull.policy.value, configuration.pull.authfile.value]).toEqual([undefined, undefined]);
@@ -358,7 +358,7 @@ describe('the kernel command line', () => {
     'agent.enable_signature_verification=true',
     `${POLICY} agent.enable_signature_verification=false`,
     `${POLICY} agent.image_policy_file=`,
-  ])('%j asks for no policy', (kernel) => {
+  ])('%j requires no policy', (kernel) => {
     expect(resolveSample({ kernel }).pullObstacles).toEqual([]);
   });
 
@@ -390,14 +390,14 @@ describe('the environment of the daemon', () => {
     expect(pullObstacles).toEqual([]);
   });
 
-  it('refuses pulls when these lie at the broker, whatever the file says', () => {
+  it('refuses pulls when the credentials lie at the key broker, whatever the file says', () => {
     const toml = '[image]\nauthenticated_registry_credentials_uri = "/f"';
     const configuration = resolveSample({ toml, environment: { [NAME]: 'kbs:///a/b/c' } });
     expect(keysOf(configuration)).toEqual([['CONFIG_UNSUPPORTED', NAME]]);
     expect(configuration.pull.authfile.value).toBeUndefined();
   });
 
-  it('takes an empty variable for none', () => {
+  it('ignores an empty variable', () => {
     const { pull, pullObstacles } = resolveSample({ environment: { [NAME]: '', AA_SOCKET: '' } });
     expect([pull.authfile.value, pullObstacles]).toEqual([undefined, []]);
   });

@@ -57,13 +57,13 @@ describe('a registries.conf', () => {
     ]);
   });
 
-  it('says nothing when it is empty, and ignores what it does not know', () => {
+  it('sets nothing when it is empty, and ignores unknown keys', () => {
     const nothing = { rules: [], searchRegistries: undefined, shortNameMode: undefined, aliases: new Map() };
     expect(parse('')).toEqual(nothing);
     expect(parse('credential-helpers = ["x"]\nsomething = 1\nshort-name-mode = ""')).toEqual(nothing);
   });
 
-  it('takes slashes from the end of prefixes and locations', () => {
+  it('removes slashes at the end of prefixes and locations', () => {
     const { rules } = parse('[[registry]]\nprefix = "a.io/x/"\nlocation = "b.io//"');
     expect(rules).toMatchObject([{ prefix: 'a.io/x', location: 'b.io' }]);
   });
@@ -72,7 +72,7 @@ describe('a registries.conf', () => {
     expect(parse('[[registry]]\nprefix = "*.a.io"').rules).toMatchObject([{ prefix: '*.a.io', location: undefined }]);
   });
 
-  it('knows for which references a mirror is asked', () => {
+  it('reads for which references a mirror is asked', () => {
     const uses = (table: string, mirror: string) =>
       parse(`[[registry]]\nlocation = "a.io"\n${table}\n[[registry.mirror]]\nlocation = "m.io"\n${mirror}`).rules[0]
         ?.mirrors;
@@ -116,9 +116,9 @@ describe('a registries.conf', () => {
       'one location, blocked and not',
       '[[registry]]\nprefix = "a.io"\nlocation = "c.io"\nblocked = true\n[[registry]]\nprefix = "b.io"\nlocation = "c.io"',
     ],
-    ['another tag at its place', '[[registry]]\nprefix = "a.io/x:1"\nlocation = "b.io/x:2"'],
-    ['a tag only at its place', '[[registry]]\nprefix = "a.io/x"\nlocation = "b.io/x:2"'],
-    ['text in place of a boolean', '[[registry]]\nlocation = "a.io"\nblocked = "true"'],
+    ['another tag in its location', '[[registry]]\nprefix = "a.io/x:1"\nlocation = "b.io/x:2"'],
+    ['a tag in its location only', '[[registry]]\nprefix = "a.io/x"\nlocation = "b.io/x:2"'],
+    ['text instead of a boolean', '[[registry]]\nlocation = "a.io"\nblocked = "true"'],
     ['a search registry with a path', 'unqualified-search-registries = ["a.io/x"]'],
     ['an unknown mode', 'short-name-mode = "always"'],
     ['an alias with a host', '[aliases]\n"a.io/x" = "b.io/x"'],
@@ -168,7 +168,7 @@ describe('drop-ins', () => {
     expect(merge(first, second)).toMatchObject({ searchRegistries: [], shortNameMode: 'disabled' });
   });
 
-  it('add aliases, replace them, and take them away with an empty name', () => {
+  it('add aliases, replace them, and remove them with an empty name', () => {
     const { aliases } = merge(
       '[aliases]\n"x" = "a.io/x"\n"y" = "a.io/y"\n"z" = "a.io/z"',
       '[aliases]\n"x" = "b.io/x"\n"y" = ""\n"busybox" = "docker.io/busybox"',

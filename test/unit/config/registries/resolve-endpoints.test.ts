@@ -34,13 +34,13 @@ location = "mirror.registry.com"
 `;
 
 describe('resolveEndpoints', () => {
-  it('is the name itself where nothing is configured', () => {
+  it('returns the name itself without configuration', () => {
     expect(resolveEndpoints(NO_REGISTRIES, parseReference('a.io/x:1'))).toMatchObject([
       { reference: { domain: 'a.io', path: 'x', tag: '1' }, insecure: false, class: 'measured' },
     ]);
   });
 
-  it('gives the mirrors in their order and the location last, as the manual page has it', () => {
+  it('returns the mirrors in their order and the location last, as in the manual page', () => {
     const endpoints = endpointsOf(EXAMPLE, 'example.com/foo/image:latest');
     expect(endpoints.map(({ reference, insecure }) => [formatReference(reference), insecure])).toEqual([
       ['example-mirror-0.local/mirror-for-foo/image:latest', false],
@@ -49,7 +49,7 @@ describe('resolveEndpoints', () => {
     ]);
   });
 
-  it('asks the mirrors of the one rule only', () => {
+  it('returns the mirrors of one rule only', () => {
     expect(namesOf(EXAMPLE, 'registry.com/image:latest')).toEqual([
       'mirror.registry.com/image:latest',
       'registry.com/image:latest',
@@ -78,16 +78,16 @@ describe('resolveEndpoints', () => {
     ['docker.io/library', 'mirror.io', 'busybox', 'mirror.io/busybox'],
     ['example.com', 'docker.io', 'example.com/team/x:1', 'docker.io/team/x:1'],
     ['example.com/x:1', 'mirror.io/y:1', 'example.com/x:1', 'mirror.io/y:1'],
-  ])('puts the location in place of the prefix: %s → %s', (prefix, location, name, expected) => {
+  ])('replaces the prefix by the location: %s → %s', (prefix, location, name, expected) => {
     expect(namesOf(`[[registry]]\nprefix = "${prefix}"\nlocation = "${location}"`, name)).toEqual([expected]);
   });
 
-  it('keeps tag and digest whatever the place', () => {
+  it('keeps tag and digest at every endpoint', () => {
     const text = '[[registry]]\nprefix = "a.io"\nlocation = "b.io/c"';
     expect(namesOf(text, `a.io/x:1@${DIGEST}`)).toEqual([`b.io/c/x:1@${DIGEST}`]);
   });
 
-  it('lets a name without a place of its own be what it is, mirrors and all', () => {
+  it('keeps the name for a rule without a location, and returns its mirrors', () => {
     const text = '[[registry]]\nprefix = "*.a.io"\ninsecure = true\n[[registry.mirror]]\nlocation = "m.io"';
     expect(
       endpointsOf(text, 'x.a.io/y:1').map(({ reference, insecure }) => [formatReference(reference), insecure]),
@@ -97,7 +97,7 @@ describe('resolveEndpoints', () => {
     ]);
   });
 
-  it('asks mirrors for tags or digests as they say', () => {
+  it('returns mirrors for tags or digests according to their use', () => {
     const text = `
 [[registry]]
 location = "a.io"
@@ -116,7 +116,7 @@ pull-from-mirror = "digest-only"`;
     }
   });
 
-  it('asks no mirror for a tag where they are for digests only', () => {
+  it('returns no mirror for a tag if they serve digests only', () => {
     const text =
       '[[registry]]\nlocation = "a.io"\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation = "m.io"';
     expect(namesOf(text, 'a.io/x:1')).toEqual(['a.io/x:1']);
@@ -131,7 +131,7 @@ pull-from-mirror = "digest-only"`;
     ['a.io/x:1', `a.io/x:1@${DIGEST}`],
     [`a.io/x@${DIGEST}`, `a.io/x:1@${DIGEST}`],
     ['docker.io', 'busybox'],
-  ])('refuses what is blocked: %s has %s', async (location, name) => {
+  ])('refuses a blocked name: %s has %s', async (location, name) => {
     const error = await expectFailure('REGISTRY_BLOCKED', () =>
       namesOf(`[[registry]]\nlocation = "${location}"\nblocked = true`, name),
     );
@@ -139,18 +139,18 @@ pull-from-mirror = "digest-only"`;
     expect(error.context).toEqual({ prefix: location, origin: '/r.conf' });
   });
 
-  it('refuses what is blocked below a star', async () => {
+  it('refuses a name that a prefix with a star blocks', async () => {
     const text = '[[registry]]\nprefix = "*.a.io"\nblocked = true';
     await expectFailure('REGISTRY_BLOCKED', () => namesOf(text, 'b.c.a.io/x:1'));
     expect(namesOf(text, 'a.io/x:1')).toEqual(['a.io/x:1']);
   });
 
-  it('lets a longer prefix lift what a shorter one blocks', () => {
+  it('allows a name with a longer prefix than the one that is blocked', () => {
     const text = '[[registry]]\nlocation = "a.io"\nblocked = true\n[[registry]]\nlocation = "a.io/open"';
     expect(namesOf(text, 'a.io/open/x:1')).toEqual(['a.io/open/x:1']);
   });
 
-  it('leaves a mirror out that is blocked itself, and refuses where only such places are left', async () => {
+  it('leaves out a blocked mirror, and refuses if no other endpoint is left', async () => {
     const blocked = '[[registry]]\nlocation = "m.io"\nblocked = true\n';
     const mirrored = `${blocked}[[registry]]\nlocation = "a.io"\n[[registry.mirror]]\nlocation = "m.io"`;
     expect(namesOf(mirrored, 'a.io/x:1')).toEqual(['a.io/x:1']);
@@ -162,7 +162,7 @@ pull-from-mirror = "digest-only"`;
     ['library/ on docker.io is left out', 'docker.io', 'a.io/x:1'],
     ['the host is left out', 'mirror', 'a.io/x:1'],
     ['a port would follow a path', 'm.io/all', 'a.io:5000/x:1'],
-  ])('refuses a place where %s', async (_, location, name) => {
+  ])('refuses a location where %s', async (_, location, name) => {
     const text = `[[registry]]\nprefix = "a.io"\nlocation = "${location}"`;
     await expectFailure('REGISTRIES_INVALID', () => namesOf(text, name));
   });

@@ -37,19 +37,19 @@ describe('resolveShortName', () => {
     expect(resolve(`short-name-mode = "disabled"\n${SEARCH}`, 'x')).toHaveLength(2);
   });
 
-  it('takes Docker Hub where nobody has said anything, and nobody where the list is empty', async () => {
+  it('uses Docker Hub without a list of search registries, and no registry with an empty list', async () => {
     expect(resolve('', 'busybox')).toEqual(['busybox']);
     await expectFailure('REFERENCE_UNQUALIFIED', () => resolve('unqualified-search-registries = []', 'busybox'));
   });
 
-  it('makes no choice where one is to be enforced', async () => {
+  it('refuses a choice in the mode enforcing', async () => {
     const enforcing = 'short-name-mode = "enforcing"\n';
     await expectFailure('REFERENCE_UNQUALIFIED', () => resolve(enforcing + SEARCH, 'busybox'));
     expect(resolve(`${enforcing}unqualified-search-registries = ["a.io"]`, 'busybox')).toEqual(['a.io/busybox']);
     expect(resolve(enforcing + SEARCH + ALIASES, 'podman')).toEqual(['quay.io/podman/stable']);
   });
 
-  it('refuses what is no reference', async () => {
+  it('refuses text that is not a reference', async () => {
     await expectFailure('REFERENCE_INVALID', () => resolve(SEARCH, 'Busy Box'));
   });
 });
@@ -67,7 +67,7 @@ describe('assertQualified', () => {
     ['unqualified-search-registries = ["a.io"]', 'team/busybox'],
     ['unqualified-search-registries = []', 'busybox'],
     [ALIASES, 'podman:v5'],
-  ])('refuses one that the configuration means something else by (%#)', async (text, name) => {
+  ])('refuses a name to which the configuration gives another meaning (%#)', async (text, name) => {
     await expectFailure('REFERENCE_UNQUALIFIED', () => assertQualified(registriesOf(text), name));
     expect(() => assertQualified(registriesOf(text), `docker.io/${name}`)).not.toThrow();
   });
