@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { requestPull } from '../api/index.ts';
 import type { ArchiveOperations } from '../archive/index.ts';
 import type {
@@ -8,26 +8,28 @@ import type {
   InspectOptions,
   PullOptions,
   StoreCommandOptions,
-  StoreStatusResult,
 } from '../cli/index.ts';
 import {
   type Configuration,
-  type DaemonConfiguration,
   type Environment,
   findRegistries,
-  limitsOf,
   loadConfiguration,
-  loadDaemonConfiguration,
   loadRegistries,
   type Registries,
-  resolveShortName,
 } from '../config/index.ts';
+import { logProgress, recordedBacking } from '../daemon/index.ts';
 import { runDoctor } from '../doctor/index.ts';
-import { type CliEndpointOptions, cliAuthfiles, cliEndpoints, transportSettings } from '../endpoints/index.ts';
-import { fromPlainError, raceCancellation, SealiftError } from '../errors/index.ts';
+import {
+  type CliEndpointOptions,
+  cliAuthfiles,
+  cliEndpoints,
+  cliNames,
+  namesFiles,
+  transportSettings,
+} from '../endpoints/index.ts';
+import { raceCancellation } from '../errors/index.ts';
 import type { Limits } from '../limits/index.ts';
 import { openLogger } from '../log/index.ts';
-import { fileTransportOf, registryNameOf } from '../oci/index.ts';
 import type { Run } from '../operations/index.ts';
 import { createCommandRunner } from '../platform/index.ts';
 import {
@@ -43,25 +45,13 @@ import {
   unmountBundle,
 } from '../pull/index.ts';
 import type { RunHelper } from '../registry/index.ts';
-import { createResourceLoader } from '../resources/index.ts';
-import { mountedUppers } from '../snapshot/index.ts';
-import { countRecords } from '../store/index.ts';
-import { readVolumeStatus, type VolumeStatus } from '../volume/index.ts';
+import { describeStore, type ViewOptions, withDaemon } from './daemon-view.ts';
 import { type ConfiguredSources, daemonDoctorPorts, doctorPorts } from './doctor.ts';
-import {
-  daemonBacking,
-  daemonStateDir,
-  imagePorts,
-  loadPolicy,
-  type OpenPool,
-  openPool,
-  type Parts,
-  pullPorts,
-  storePorts,
-  volumeSettings,
-} from './parts.ts';
+import { loadOptions, type OpenPool, openParts, type Parts } from './parts.ts';
+import { imagePorts, loadPolicy, pullPorts } from './pull.ts';
+import { type StorePorts, storePorts } from './store.ts';
 
-/** A CLI run is short; threads that idle longer only hold memory. */
+/** A command is short; threads that idle longer only hold memory. */
 const WORKER_IDLE_MS = 2_000;
 
 /** https://refspecs.linuxfoundation.org/FHS_3.0/fhs/ch05s15.html: never memory, which /tmp may be. */
@@ -83,8 +73,9 @@ export function composeCli(surroundings: CliSurroundings): Commands {
       withParts(options, surroundings, async (parts) => {
         const progress = await teeToLog(onProgress, parts.configuration, options);
         const { target } = options;
-        // What is pinned may be in the store already.
-        if (!options.reference.includes('@') && !namesFiles(options)) parts.pool.warm(transportSettings(parts));
+        // An image with a digest may be in the store already.
+        if (!options.reference.includes('@') && !namesFiles(options.reference))
+          parts.pool.warm(transportSettings(parts));
         const registries = await cliRegistries(parts, signal);
         const registryPorts = pullPorts(parts, {
           backing: cliBacking(parts.configuration),
@@ -93,22 +84,24 @@ export function composeCli(surroundings: CliSurroundings): Commands {
           onProgress: progress,
           sweepsStore: true,
         });
-        const ports = { ...registryPorts, ...archivePort(parts, options) };
-        return firstName(namesOf(options, registries), (reference) => pullImage({ reference, target }, ports, signal));
+        const ports = { ...registryPorts, ...archivePort(parts, options.reference) };
+        return firstName(cliNames(options.reference, registries), (reference) =>
+          pullImage({ reference, target }, ports, signal),
+        );
       }),
     requestPull: async ({ reference: imageUrl, socketPath, bundle }, { signal }) => {
-      // The daemon makes no bundle: that is the asker's.
+      // The daemon makes no bundle: its client does.
       mkdirSync(bundle, { recursive: true, mode: 0o755 });
       return { bundle, ...(await requestPull({ socketPath, imageUrl, bundlePath: bundle, signal })) };
     },
     inspect: (options, { signal, onProgress }) =>
       withParts(options, surroundings, async (parts) => {
-        if (!namesFiles(options)) parts.pool.warm(transportSettings(parts));
+        if (!namesFiles(options.reference)) parts.pool.warm(transportSettings(parts));
         const registries = await cliRegistries(parts, signal);
         const findEndpoints = cliEndpoints(parts, endpointOptions(parts, options, registries));
         const registryPorts = imagePorts(parts, findEndpoints, (message) => onProgress({ type: 'warning', message }));
-        const ports = { ...registryPorts, ...archivePort(parts, options) };
-        return firstName(namesOf(options, registries), (reference) =>
+        const ports = { ...registryPorts, ...archivePort(parts, options.reference) };
+        return firstName(cliNames(options.reference, registries), (reference) =>
           inspectImage({ reference, view: options.view }, ports, signal),
         );
       }),
@@ -121,10 +114,10 @@ export function composeCli(surroundings: CliSurroundings): Commands {
     images: (options) => withStore(options, surroundings, async (ports) => ({ images: await listImages(ports) })),
     rm: (options) => withStore(options, surroundings, (ports) => removeImages(options.targets, ports)),
     prune: (options) => withStore(options, surroundings, (ports) => pruneStore(options.all, ports)),
-    storeStatus: (options) => withDaemon(options, surroundings, describeStore),
+    storeStatus: (options) => withDaemon(viewOptions(options, surroundings), describeStore),
     doctor: (options, { signal }) =>
       options.ofDaemon
-        ? withDaemon(options, surroundings, async (daemon) =>
+        ? withDaemon(viewOptions(options, surroundings), async (daemon) =>
             runDoctor(await daemonDoctorPorts(daemon, { images: options.images, signal })),
           )
         : withParts(options, surroundings, async (parts) =>
@@ -133,92 +126,37 @@ export function composeCli(surroundings: CliSurroundings): Commands {
   };
 }
 
-type Named = Pick<InspectOptions, 'reference'>;
-
-function namesFiles({ reference }: Named): boolean {
-  return fileTransportOf(reference) !== undefined;
-}
-
-/** What a reference may stand for. Behind docker:// a name is taken as it is, and so is a path. */
-function namesOf(options: Named, registries: Registries): readonly string[] {
-  if (namesFiles(options)) return [options.reference];
-  const name = registryNameOf(options.reference);
-  return name === undefined ? resolveShortName(registries, options.reference) : [name];
-}
-
-/** Only the command line reads paths that a reference names, and only where it names one. */
-function archivePort({ pool, limits }: Parts, options: Named): Pick<ImagePorts, 'openArchive'> {
-  if (!namesFiles(options)) return {};
+/** Only the command line reads files that a reference names, and only when it names some. */
+function archivePort({ pool, limits }: Parts, reference: string): Pick<ImagePorts, 'openArchive'> {
+  if (!namesFiles(reference)) return {};
   return {
-    openArchive: async (reference, { scratchDir = LARGE_FILES, signal }) => {
+    openArchive: async (files, { scratchDir = LARGE_FILES, signal }) => {
       const { openArchive } = await import('../archive/index.ts');
-      // However long it takes: an archive may be large, and the user can cancel.
+      // Without a deadline: an archive may be large, and the user can cancel.
       const run = pool.runner('archive');
       const runOperation: Run<ArchiveOperations> = (kind, request) =>
         raceCancellation(run(kind, request), kind === 'closeAll' ? undefined : signal);
-      return openArchive(reference, { runOperation, scratchDir, limits });
+      return openArchive(files, { runOperation, scratchDir, limits });
     },
   };
 }
 
-type CliStorePorts = ReturnType<typeof storePorts>;
-
-/** The CLI's own store or, with --daemon, the one that the daemon pulls into. */
+/** Runs on the CLI's own store or, with --daemon, on the one that the daemon pulls into. */
 function withStore<T>(
   options: StoreCommandOptions,
   surroundings: CliSurroundings,
-  run: (ports: CliStorePorts) => Promise<T>,
+  run: (ports: StorePorts) => Promise<T>,
 ): Promise<T> {
-  if (options.ofDaemon) return withDaemon(options, surroundings, (daemon) => run(daemonStorePorts(daemon)));
+  if (options.ofDaemon) {
+    return withDaemon(viewOptions(options, surroundings), ({ parts, configuration, status }) =>
+      run(storePorts(parts, recordedBacking(configuration, status))),
+    );
+  }
   return withParts(options, surroundings, (parts) => run(storePorts(parts, cliBacking(parts.configuration))));
 }
 
-function daemonStorePorts({ parts, configuration, status }: DaemonView): CliStorePorts {
-  if (status.backing === undefined) {
-    const state = `image store: expected one that pulls go to, got the state ${status.state}`;
-    throw status.error === undefined ? new SealiftError('STORE_INVALID', state) : fromPlainError(status.error);
-  }
-  const backing = daemonBacking(configuration, status.backing);
-  // To open it would make it, under a mount that is still to come.
-  if (existsSync(backing.stateDir)) return storePorts(parts, backing);
-  throw new SealiftError('STORE_INVALID', `image store: expected ${backing.stateDir}, which the first pull makes`, {
-    hint: 'name the configuration of the daemon with -c, or leave --daemon out for the store of the command line',
-  });
-}
-
-/** The daemon's store as it has remembered it. */
-interface DaemonView {
-  readonly parts: Parts;
-  readonly configuration: DaemonConfiguration;
-  readonly status: VolumeStatus;
-}
-
-async function withDaemon<T>(
-  { configFile: file }: CommonOptions,
-  { environment, version, openPool: open = openPool }: CliSurroundings,
-  run: (daemon: DaemonView) => Promise<T>,
-): Promise<T> {
-  const kernelCommandLine = readFileSync('/proc/cmdline').toString('utf8');
-  const configuration = loadDaemonConfiguration({ file, environment, kernelCommandLine });
-  const limits = limitsOf(configuration);
-  const pool = open(limits, WORKER_IDLE_MS);
-  try {
-    const settings = volumeSettings(configuration, limits);
-    const status = await readVolumeStatus(settings, { runOperation: pool.runner('volume') });
-    const userAgent = `sealift/${version}`;
-    const resources = createResourceLoader();
-    const parts = { configuration, limits, pool, userAgent, resources, checkpoint: () => {} };
-    return await run({ parts, configuration, status });
-  } finally {
-    pool.close();
-  }
-}
-
-/** Nothing is opened or locked. */
-async function describeStore({ configuration, status }: DaemonView): Promise<StoreStatusResult> {
-  const { backing, ...rest } = status;
-  const { images, layers, mountIds } = countRecords(daemonStateDir(configuration.store.state.value, backing));
-  return { ...rest, place: backing, images, layers, mounts: mountedUppers(mountIds).size };
+function viewOptions({ configFile }: CommonOptions, surroundings: CliSurroundings): ViewOptions {
+  return { ...surroundings, configFile, checkpoint: undefined, idleMs: WORKER_IDLE_MS };
 }
 
 interface CliParts extends Parts {
@@ -226,24 +164,21 @@ interface CliParts extends Parts {
 }
 
 async function withParts<T>(
-  options: CommonOptions,
-  { environment, version, checkpoint = () => {}, openPool: open = openPool }: CliSurroundings,
+  { settings: flags, configFile: file }: CommonOptions,
+  surroundings: CliSurroundings,
   run: (parts: CliParts) => Promise<T>,
 ): Promise<T> {
-  const { settings: flags, configFile: file } = options;
+  const { environment } = surroundings;
   const configuration = loadConfiguration({ program: 'cli', flags, environment, file });
-  const limits = limitsOf(configuration);
-  const pool = open(limits, WORKER_IDLE_MS);
+  const parts = openParts(configuration, { ...surroundings, idleMs: WORKER_IDLE_MS });
   try {
-    const userAgent = `sealift/${version}`;
-    const resources = createResourceLoader();
-    return await run({ configuration, environment, limits, pool, userAgent, resources, checkpoint });
+    return await run({ ...parts, environment });
   } finally {
-    pool.close();
+    parts.pool.close();
   }
 }
 
-/** The CLI's own disk is out of the host's reach. */
+/** The host cannot reach the CLI's own disk, so no trees are required there. */
 function cliBacking({ store }: Configuration): StoreBacking {
   return {
     dataDir: store.data.value,
@@ -256,12 +191,9 @@ function cliBacking({ store }: Configuration): StoreBacking {
   };
 }
 
-function cliRegistries(
-  { configuration, environment, limits, resources }: CliParts,
-  signal: AbortSignal,
-): Promise<Registries> {
-  const load = { resources, maxBytes: limits.maxConfigurationBytes, signal };
-  return loadRegistries(findRegistries(configuration, environment), load);
+function cliRegistries(parts: CliParts, signal: AbortSignal): Promise<Registries> {
+  const { configuration, environment } = parts;
+  return loadRegistries(findRegistries(configuration, environment), loadOptions(parts, signal));
 }
 
 function endpointOptions(
@@ -270,7 +202,9 @@ function endpointOptions(
   registries: Registries,
 ): CliEndpointOptions {
   return {
-    ...{ environment, registries, certDir },
+    environment,
+    registries,
+    certDir,
     uid: uid(),
     runHelper: helperRunner(environment, limits),
     credentials: credentials === undefined ? undefined : { kind: 'basic', ...credentials },
@@ -284,7 +218,7 @@ function cliSources(parts: CliParts, options: DoctorOptions, signal: AbortSignal
     images: options.images,
     signal,
     loadRegistries: () => cliRegistries(parts, signal),
-    namesOf: (image, registries) => namesOf({ reference: image }, registries),
+    namesOf: cliNames,
     findEndpoints: (registries) =>
       cliEndpoints(parts, endpointOptions(parts, { credentials: undefined, certDir: options.certDir }, registries)),
     authfiles: cliAuthfiles(parts, { environment, uid: uid() }),
@@ -298,7 +232,7 @@ function uid(): number {
   return process.getuid?.() ?? 0;
 }
 
-/** Programs are found as a shell finds them, and have the environment of the user whose keychain it is. */
+/** Helpers are found like programs of a shell, and run with the environment of the user whose keychain they open. */
 function helperRunner(environment: Environment, limits: Limits): RunHelper {
   const { credentialHelperTimeoutMs: timeoutMs, maxProgramOutputBytes: maxOutputBytes } = limits;
   const folders = (environment['PATH'] ?? '').split(':').filter((folder) => folder.startsWith('/'));
@@ -306,7 +240,7 @@ function helperRunner(environment: Environment, limits: Limits): RunHelper {
   return (program, stdin) => commands.start({ program, parameters: ['get'], stdin, timeoutMs }).end;
 }
 
-/** With --debug each stage of a pull is one log line. */
+/** With --debug each stage of a pull is a log line as well. */
 async function teeToLog(
   onProgress: (event: ProgressEvent) => void,
   { log }: Configuration,
@@ -316,7 +250,6 @@ async function teeToLog(
   const logger = (await openLogger({ level: log.level.value })).child({ reference });
   return (event) => {
     onProgress(event);
-    if (event.type === 'stage') logger.info({ stage: event.stage }, 'pull stage');
-    if (event.type === 'warning') logger.warn({}, event.message);
+    logProgress(event, logger);
   };
 }

@@ -13,32 +13,32 @@ import {
   createMeasurement,
   type DaemonService,
   DaemonStores,
+  daemonBacking,
   type HealthSources,
   type LoadedConfiguration,
   logProgress,
+  memoryBacking,
   type PullServicePorts,
   ReloadableConfiguration,
+  readResolvConf,
   runDaemon,
   type StorePull,
   sweepBacking,
 } from '../daemon/index.ts';
 import { daemonEndpoints } from '../endpoints/index.ts';
 import { type Logger, openLogger } from '../log/index.ts';
-import { createCommandRunner, notifySupervisor, releaseMemory } from '../platform/index.ts';
-import type { ProgressEvent, PullPorts } from '../pull/index.ts';
-import { createResourceLoader } from '../resources/index.ts';
-import { openVolume, type Volume } from '../volume/index.ts';
 import {
-  CLOCK,
-  daemonBacking,
-  loadPolicy,
-  type OpenPool,
-  openPool,
-  type Parts,
-  pullPorts,
-  storePorts,
-  volumeSettings,
-} from './parts.ts';
+  type Checkpoint,
+  createCommandRunner,
+  notifySupervisor,
+  releaseMemory,
+  SYSTEM_CLOCK,
+} from '../platform/index.ts';
+import type { ProgressEvent, PullPorts } from '../pull/index.ts';
+import { openVolume, type Volume } from '../volume/index.ts';
+import { loadOptions, openParts, type Parts, type PartsOptions, volumeSettings } from './parts.ts';
+import { loadPolicy, pullPorts } from './pull.ts';
+import { storePorts } from './store.ts';
 
 /** Layers come in bursts, when a pod starts; afterwards threads, and what they have left behind, only hold memory. */
 const WORKER_IDLE_MS = 15_000;
@@ -49,8 +49,7 @@ export interface DaemonSurroundings {
   readonly environment: Environment;
   readonly version: string;
   readonly onSignal: (name: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void) => void;
-  /** Called at named moments, so that crash tests hit them exactly. */
-  readonly checkpoint: (name: string) => void;
+  readonly checkpoint: Checkpoint;
 }
 
 /** Serves until a signal stops the daemon; returns the exit code. */
@@ -67,7 +66,7 @@ export async function runSealiftd(surroundings: DaemonSurroundings): Promise<num
   const volume = openVolume(volumeSettings(configuration, limits), {
     commands: createCommandRunner({ maxOutputBytes: limits.maxProgramOutputBytes }),
     runOperation: pool.runner('volume'),
-    clock: CLOCK,
+    clock: SYSTEM_CLOCK,
     checkpoint,
   });
   const measure = createMeasurement({
@@ -92,31 +91,16 @@ export async function runSealiftd(surroundings: DaemonSurroundings): Promise<num
     stuckThreads: () => pool.stuckThreads,
     closeThreads: () => pool.close(),
     releaseMemory,
-    clock: CLOCK,
+    clock: SYSTEM_CLOCK,
   });
 }
 
-export interface DaemonPartsOptions {
-  readonly version: string;
-  readonly checkpoint: (name: string) => void;
-  readonly openPool?: OpenPool;
-}
-
-/** Opens the worker threads of the daemon, which the caller closes. Limits are those of the start. */
+/** Opens the worker threads of the daemon, which the caller closes. */
 export function openDaemonParts(
   configuration: DaemonConfiguration,
-  { version, checkpoint, openPool: open = openPool }: DaemonPartsOptions,
+  options: Pick<PartsOptions, 'version' | 'checkpoint' | 'openPool'>,
 ): Parts {
-  const limits = limitsOf(configuration);
-  const pool = open(limits, WORKER_IDLE_MS, releaseMemory);
-  return {
-    configuration,
-    limits,
-    pool,
-    userAgent: `sealift/${version}`,
-    resources: createResourceLoader(),
-    checkpoint,
-  };
+  return openParts(configuration, { ...options, idleMs: WORKER_IDLE_MS, onIdle: releaseMemory });
 }
 
 export interface DaemonServiceParts {
@@ -130,13 +114,12 @@ export interface DaemonServiceParts {
 /** The daemon without its sockets. */
 export function composeDaemonService({ loaded, parts, volume, measure, log }: DaemonServiceParts): DaemonService {
   const { configuration } = loaded;
-  const directory = configuration.volume.memoryMountPoint.value;
   const stores = new DaemonStores({
     currentBacking: async () => {
       const backing = await volume.backing();
       return daemonBacking(loaded.configuration, backing);
     },
-    memoryBacking: daemonBacking(configuration, { kind: 'memory', directory, reason: 'used before' }),
+    memoryBacking: memoryBacking(configuration, 'used before'),
     accessStore: (backing) => {
       const ports = storePorts(parts, backing);
       const onProgress = (event: ProgressEvent): void => logProgress(event, log);
@@ -153,7 +136,7 @@ export function composeDaemonService({ loaded, parts, volume, measure, log }: Da
     measure,
     readMountinfo: () => readFileSync('/proc/self/mountinfo', 'latin1'),
     readResolvConf,
-    clock: CLOCK,
+    clock: SYSTEM_CLOCK,
     log,
     checkpoint: parts.checkpoint,
   });
@@ -162,9 +145,7 @@ export function composeDaemonService({ loaded, parts, volume, measure, log }: Da
 async function daemonPullPorts(pull: StorePull, daemonParts: Parts): Promise<PullPorts> {
   const { configuration, reference, backing, onProgress, signal } = pull;
   const parts = { ...daemonParts, configuration };
-  const { resources, limits } = parts;
-  const load = { resources, maxBytes: limits.maxConfigurationBytes, signal };
-  const registries = await loadDaemonRegistries(configuration, load);
+  const registries = await loadDaemonRegistries(configuration, loadOptions(parts, signal));
   assertQualified(registries, reference);
   return pullPorts(parts, {
     backing,
@@ -184,16 +165,7 @@ async function openHealth(sources: HealthSources, configuration: DaemonConfigura
   return openHealthServer({
     address,
     limits: limitsOf(configuration),
-    ports: { ...sources, rssBytes: () => process.memoryUsage.rss(), nowMs: () => CLOCK.nowMs() },
+    ports: { ...sources, rssBytes: () => process.memoryUsage.rss(), nowMs: () => SYSTEM_CLOCK.nowMs() },
     onFault: ({ code, message }) => log.debug({ code, error: message }, 'health request refused'),
   });
-}
-
-function readResolvConf(path: string): string | undefined {
-  try {
-    return readFileSync(path).toString('utf8');
-  } catch {
-    // The kata agent has not mounted it yet.
-    return undefined;
-  }
 }

@@ -3,13 +3,13 @@ import { release } from 'node:os';
 import { identifyServer } from '../api/index.ts';
 import {
   assertQualified,
-  type DaemonConfiguration,
   loadDaemonRegistries,
   locateAgentFile,
   obstacleError,
   overridesFor,
   resolveAgentTimeouts,
 } from '../config/index.ts';
+import { daemonBacking, memoryBacking } from '../daemon/index.ts';
 import {
   type DoctorOperations,
   type DoctorPorts,
@@ -21,11 +21,13 @@ import { daemonEndpoints, endpointUrl, findHelpers, locateCredentials } from '..
 import { SealiftError } from '../errors/index.ts';
 import { canUseSyncHandle } from '../layer/index.ts';
 import type { Run } from '../operations/index.ts';
+import { wantedLayerFormat } from '../pull/index.ts';
 import { chooseLayerFormat } from '../snapshot/index.ts';
-import type { VolumeStatus } from '../volume/index.ts';
-import { daemonBacking, isRoot, type Parts, runInStore } from './parts.ts';
+import type { DaemonView } from './daemon-view.ts';
+import { isRoot, loadOptions, type Parts } from './parts.ts';
+import { runInStore } from './store.ts';
 
-/** A daemon that answers at all does so at once. */
+/** A daemon that runs answers at once. */
 const IDENTIFY_TIMEOUT_MS = 2_000;
 
 /** The part of the sources that follows from the configuration of either program. */
@@ -34,9 +36,10 @@ export type ConfiguredSources = Omit<
   'proxy' | 'locateCredentials' | 'findHelpers' | 'urlOf' | 'openHttp' | 'maxAnswerBytes'
 >;
 
-function networkSources({ configuration, pool, limits, resources }: Parts, sources: ConfiguredSources): NetworkSources {
+function networkSources(parts: Parts, sources: ConfiguredSources): NetworkSources {
+  const { configuration, pool, limits } = parts;
   const { authfiles, signal } = sources;
-  const load = { resources, maxBytes: limits.maxConfigurationBytes, signal };
+  const load = loadOptions(parts, signal);
   return {
     ...sources,
     proxy: configuration.pull.proxy,
@@ -68,30 +71,25 @@ export async function doctorPorts(parts: Parts, configured: ConfiguredSources): 
   };
 }
 
-export interface DoctoredDaemon {
-  readonly parts: Parts;
-  readonly configuration: DaemonConfiguration;
-  readonly status: VolumeStatus;
-}
-
 interface DaemonQuestion {
-  /** As they were written. */
+  /** As the user wrote them. */
   readonly images: readonly string[];
   readonly signal: AbortSignal;
 }
 
-/** The doctor's look at what sealiftd stands on. Throws `PRIVILEGE_REQUIRED`. */
-export async function daemonDoctorPorts(daemon: DoctoredDaemon, question: DaemonQuestion): Promise<DoctorPorts> {
+/** What the doctor looks at for the daemon: its store, its network, its sockets and time-outs. Throws `PRIVILEGE_REQUIRED`. */
+export async function daemonDoctorPorts(daemon: DaemonView, question: DaemonQuestion): Promise<DoctorPorts> {
   const { parts, configuration, status } = daemon;
   if (!isRoot()) {
     const hint = 'run it as root, as sealiftd runs';
     throw new SealiftError('PRIVILEGE_REQUIRED', 'doctor --daemon: expected root, got an ordinary user', { hint });
   }
   const { volume, api, warnings } = configuration;
-  // Of a disk that failed or hangs nothing more is asked.
-  const fallback = { kind: 'memory', directory: volume.memoryMountPoint.value, reason: 'none is usable' } as const;
-  const { dataDir, layerFormat, trees, allowDirectories } = daemonBacking(configuration, status.backing ?? fallback);
-  const wantedFormat = trees === 'required' && !allowDirectories ? 'erofs' : layerFormat;
+  // A disk that failed or hangs is not looked at.
+  const backing =
+    status.backing === undefined
+      ? memoryBacking(configuration, 'none is usable')
+      : daemonBacking(configuration, status.backing);
   const view = {
     obstacle: obstacleError(configuration),
     warnings,
@@ -102,19 +100,17 @@ export async function daemonDoctorPorts(daemon: DoctoredDaemon, question: Daemon
   };
   return {
     ...(await doctorPorts(parts, daemonSources(daemon, question))),
-    dataDir,
-    chooseLayerFormat: (probe) => chooseLayerFormat(probe, wantedFormat),
+    dataDir: backing.dataDir,
+    chooseLayerFormat: (probe) => chooseLayerFormat(probe, wantedLayerFormat(backing)),
     daemon: { view, identifyServer: (path) => identifyServer(path, IDENTIFY_TIMEOUT_MS) },
   };
 }
 
-function daemonSources({ parts, configuration }: DoctoredDaemon, question: DaemonQuestion): ConfiguredSources {
+function daemonSources({ parts, configuration }: DaemonView, question: DaemonQuestion): ConfiguredSources {
   const { authfile } = configuration.pull;
-  const { resources, limits } = parts;
-  const load = { resources, maxBytes: limits.maxConfigurationBytes, signal: question.signal };
   return {
     ...question,
-    loadRegistries: () => loadDaemonRegistries(configuration, load),
+    loadRegistries: () => loadDaemonRegistries(configuration, loadOptions(parts, question.signal)),
     namesOf: (image, registries) => {
       assertQualified(registries, image);
       return [image];

@@ -1,6 +1,7 @@
 import { type DaemonConfiguration, obstacleError } from '../config/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
+import type { Checkpoint, Clock } from '../platform/index.ts';
 import {
   type ProgressEvent,
   type PullPorts,
@@ -50,10 +51,9 @@ export interface DaemonServicePorts {
   readonly readMountinfo: () => string;
   /** Returns the text of resolv.conf; undefined: there is none yet. */
   readonly readResolvConf: (path: string) => string | undefined;
-  readonly clock: { nowMs(): number; sleep(ms: number, signal: AbortSignal): Promise<void> };
+  readonly clock: Clock;
   readonly log: Logger;
-  /** Called at named moments, so that crash tests hit them exactly. */
-  readonly checkpoint: (name: string) => void;
+  readonly checkpoint: Checkpoint;
 }
 
 /** Everything the daemon does, apart from sockets and the volume. */

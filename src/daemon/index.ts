@@ -1,4 +1,5 @@
 export { createDaemonService, type DaemonService, logProgress, type StorePull } from './create-daemon-service.ts';
+export { daemonBacking, daemonStateDir, memoryBacking, recordedBacking } from './daemon-backing.ts';
 export { DaemonStores } from './daemon-stores.ts';
 export { createMeasurement } from './measure-image.ts';
 export type { PullCounts, PullTimes } from './pull-statistics.ts';
@@ -6,3 +7,4 @@ export { type LoadedConfiguration, ReloadableConfiguration } from './reloadable-
 export { type DaemonFacts, type HealthSources, runDaemon } from './run-daemon.ts';
 export { sweepBacking } from './sweep-backing.ts';
 export type { PullServicePorts } from './types.ts';
+export { readResolvConf } from './wait-for-resolver.ts';

@@ -2,6 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import type { ApiPorts, ApiServer } from '../api/index.ts';
 import type { SealiftError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
+import type { Clock } from '../platform/index.ts';
 import type { Volume, VolumeSpace, VolumeSummary } from '../volume/index.ts';
 import type { DaemonService } from './create-daemon-service.ts';
 import { logFailure } from './log-failure.ts';
@@ -52,7 +53,7 @@ export interface RunDaemonPorts {
   readonly closeThreads: () => void;
   /** Gives memory back to the kernel. */
   readonly releaseMemory: () => void;
-  readonly clock: { nowMs(): number; sleep(ms: number): Promise<void> };
+  readonly clock: Clock;
 }
 
 /** Serves until a signal stops the daemon; returns the exit code. Throws what keeps the sockets from being opened. */

@@ -1,5 +1,6 @@
 import type { SealiftError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
+import type { Checkpoint } from '../platform/index.ts';
 import type { PullRequest, PullResult } from '../pull/index.ts';
 
 /** A pull that the kata agent requests. Both texts are attacker-controlled: they come over a socket. */
@@ -43,8 +44,7 @@ export interface PullServicePorts {
   /** Has the attestation agent measure an image that is about to run. */
   readonly measure: (image: { readonly image: string; readonly digest: string }, signal: AbortSignal) => Promise<void>;
   readonly log: Logger;
-  /** Called at named moments, so that crash tests hit them exactly. */
-  readonly checkpoint: (name: string) => void;
+  readonly checkpoint: Checkpoint;
   /** Milliseconds that never go back. */
   readonly nowMs: () => number;
 }

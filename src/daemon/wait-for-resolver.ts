@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { SealiftError } from '../errors/index.ts';
 import { parseReference } from '../oci/index.ts';
@@ -51,4 +52,13 @@ function needsResolver(imageUrl: string): boolean {
 /** https://man7.org/linux/man-pages/man5/resolv.conf.5.html: keywords begin the line. */
 export function hasNameserver(resolvConf: string): boolean {
   return /^nameserver[ \t]+\S/m.test(resolvConf);
+}
+
+/** Returns the text of resolv.conf; undefined: the kata agent has not mounted it yet. */
+export function readResolvConf(path: string): string | undefined {
+  try {
+    return readFileSync(path).toString('utf8');
+  } catch {
+    return undefined;
+  }
 }

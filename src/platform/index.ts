@@ -10,6 +10,7 @@ export {
   readDiskseq,
   writeZerosDirect,
 } from './block-device.ts';
+export { readBootId } from './boot-id.ts';
 export { collectAllGarbage, collectYoungGarbage } from './collect-garbage.ts';
 export { createCommandRunner, findProgram, PROGRAM_FOLDERS } from './command-runner.ts';
 export {
@@ -65,6 +66,7 @@ export {
   tryFlock,
   umount,
 } from './syscalls.ts';
-export type { Command, CommandEnd, CommandRunner } from './types.ts';
+export { SYSTEM_CLOCK } from './system-clock.ts';
+export type { Checkpoint, Clock, Command, CommandEnd, CommandRunner } from './types.ts';
 export { openVerity } from './verity-device.ts';
 export { withinDirectory } from './within-directory.ts';

@@ -24,3 +24,13 @@ export interface CommandRunner {
   /** The number of programs that SIGKILL did not end and that still exist. */
   readonly stuckPrograms: number;
 }
+
+export interface Clock {
+  /** Returns monotonic milliseconds. */
+  nowMs(): number;
+  /** Ends early, without an error, when the signal aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** Called at named moments, so that tests can crash or tamper exactly there. */
+export type Checkpoint = (name: string) => void;

@@ -2,6 +2,7 @@ import { closeSync, constants, openSync, statSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
 import { createMapping, type DmTarget, mappingNode, readMapping, removeMapping } from './dm-control.ts';
 import { errnoOf } from './syscalls.ts';
+import type { Checkpoint } from './types.ts';
 
 const BLOCK_BYTES = 4096;
 const SECTORS_PER_BLOCK = BLOCK_BYTES / 512;
@@ -25,8 +26,6 @@ export interface VerityDevice {
   /** Closes the mapping, which then exists only as long as it is in use elsewhere. */
   release(): void;
 }
-
-type Checkpoint = (name: string) => void;
 
 /**
  * Creates the mapping, or finds one of the same name, whose table must be equal in every word. The mapping is held open

@@ -16,18 +16,28 @@ export interface StoreBacking {
   readonly allowDirectories: boolean;
 }
 
+/** Returns the format that a store wants for its layers: where the host can change them, only images have hash trees. */
+export function wantedLayerFormat({
+  layerFormat,
+  trees,
+  allowDirectories,
+}: Pick<StoreBacking, 'layerFormat' | 'trees' | 'allowDirectories'>): LayerFormatSetting {
+  return trees === 'required' && !allowDirectories ? 'erofs' : layerFormat;
+}
+
 /**
  * Returns how new layers of a store are written. Where the host can change them, they are images with a tree; otherwise
  * a tree is written only when configuration asks for it. Throws `SNAPSHOT_FORMAT_UNSUPPORTED`.
  */
 export async function chooseStoreFormat(
-  { layerFormat, verity, trees, allowDirectories }: Omit<StoreBacking, 'dataDir' | 'stateDir' | 'minFreeBytes'>,
+  backing: Omit<StoreBacking, 'dataDir' | 'stateDir' | 'minFreeBytes'>,
   runSnapshot: Run<SnapshotOperations>,
   directory: string,
 ): Promise<LayerFormat> {
-  const needsTrees = trees === 'required' && !allowDirectories;
-  if (layerFormat === 'directory' && !needsTrees) return { format: 'directory', verity: false };
+  const wanted = wantedLayerFormat(backing);
+  if (wanted === 'directory') return { format: 'directory', verity: false };
   const probe = await runSnapshot('probeLayerFormats', { directory });
-  const { format } = chooseLayerFormat(probe, needsTrees ? 'erofs' : layerFormat);
+  const { format } = chooseLayerFormat(probe, wanted);
+  const { trees, verity } = backing;
   return { format, verity: format === 'erofs' && (trees === 'required' || verity === 'always') };
 }

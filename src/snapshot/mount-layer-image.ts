@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
 import type { HashTree, LayerImageRequest } from '../layer-formats/index.ts';
+import type { Checkpoint } from '../platform/index.ts';
 import {
   attachLoop,
   type BackingFile,
@@ -18,7 +19,7 @@ import {
 import { layerMountPoint, mountedDevice } from './layer-mount-point.ts';
 import { mountFailed } from './mount-failed.ts';
 import { openErofs } from './open-erofs.ts';
-import type { Checkpoint, LayerSweep, MountedLayerImage } from './types.ts';
+import type { LayerSweep, MountedLayerImage } from './types.ts';
 import { withMountsLock } from './with-mounts-lock.ts';
 
 /** See {@link SnapshotOperations.mountLayerImages}: all under one lock, after one look at the loop devices. */

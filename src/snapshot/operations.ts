@@ -1,10 +1,11 @@
+import type { Checkpoint } from '../platform/index.ts';
 import type { LowerView } from '../unpack/index.ts';
 import { mountLayerImages, sweepLayerMounts, unmountLayerImage } from './mount-layer-image.ts';
 import { mountSnapshot, unmountSnapshot } from './mount-overlay.ts';
 import { planChain } from './plan-chain.ts';
 import { prepareUpper } from './prepare-upper.ts';
 import { probeLayerFormats } from './probe-layer-formats.ts';
-import type { Checkpoint, SnapshotOperations } from './types.ts';
+import type { SnapshotOperations } from './types.ts';
 
 /** Opens the view of layer directories, topmost first, as the unpacker makes it. */
 export type CreateLowerView = (lowers: readonly string[]) => LowerView;

@@ -1,8 +1,8 @@
 import type { Run } from '../operations/index.ts';
+import type { Checkpoint } from '../platform/index.ts';
 import { isUpperMounted } from './mounted-elsewhere.ts';
 import { topmostCopies } from './topmost-copies.ts';
 import type {
-  Checkpoint,
   LayerMounts,
   MountedSnapshot,
   ReadableLayer,

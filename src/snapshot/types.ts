@@ -3,9 +3,6 @@ import type { LayerFormatName, LayerImageRequest, LayerKey, PublishedLayer } fro
 import type { Usability } from '../platform/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 
-/** Called at named moments, so that crash tests hit them exactly. */
-export type Checkpoint = (name: string) => void;
-
 /** A published layer with the facts that plans need; a `StoredLayer` of the store fits. */
 export interface SnapshotLayer extends PublishedLayer {
   readonly record: PublishedLayer['record'] & { readonly facts: LayerFacts };

@@ -4,8 +4,6 @@ export { openStore } from './open-store.ts';
 export { mountState } from './store-context.ts';
 export { storeStalled } from './store-stalled.ts';
 export type {
-  Checkpoint,
-  Clock,
   Eviction,
   ImageIndex,
   ImageRecord,

@@ -1,5 +1,5 @@
 import { cancellation } from '../errors/index.ts';
-import type { Clock } from './types.ts';
+import type { Clock } from '../platform/index.ts';
 
 /** Locks are polled, because flock(2) can only wait by blocking the thread. */
 const POLL_MS = 50;

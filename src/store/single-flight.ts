@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { raceCancellation, SealiftError } from '../errors/index.ts';
+import type { Clock } from '../platform/index.ts';
 import type { HeldLock } from './lock-file.ts';
 import { CANCELLED, pollLock, throwIfCancelled } from './poll-lock.ts';
-import type { Clock } from './types.ts';
 
 interface SingleFlightPorts<Key, Found> {
   /** Looks without taking a lock. */

@@ -1,6 +1,7 @@
 import type { LayerImage, LayerKey } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
 import type { Run } from '../operations/index.ts';
+import type { Checkpoint, Clock } from '../platform/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 import type { HeldLock } from './lock-file.ts';
 
@@ -151,13 +152,6 @@ export interface Eviction extends SpaceFacts {
   readonly removal: Removal;
 }
 
-export interface Clock {
-  /** Returns milliseconds of a clock that never goes back. */
-  nowMs(): number;
-  /** Resolves early, without an error, when the signal is aborted. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
-}
-
 /** The names in each part of a backing. */
 export interface DataListing {
   readonly layers: readonly string[];
@@ -210,9 +204,6 @@ export interface StoreOperations {
   measureTrash(request: { readonly dataDir: string }): number;
   measureSpace(request: { readonly dataDir: string }): SpaceFacts;
 }
-
-/** Called at named moments, so that crash and tamper tests hit them exactly. */
-export type Checkpoint = (name: string) => void;
 
 /** A directory whose `layers` are those of a store. */
 export interface LayerBacking {

@@ -1,7 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
-import { tryFlock } from '../platform/index.ts';
-import type { VolumeClock } from './types.ts';
+import { type Clock, tryFlock } from '../platform/index.ts';
 
 /** The lock is polled, because flock(2) can only wait by blocking the thread. */
 const POLL_MS = 50;
@@ -15,7 +14,7 @@ export interface VolumeLock {
 /** Throws `VOLUME_STALLED` when another process holds the lock for longer than `timeoutMs`. */
 export async function lockVolume(
   path: string,
-  { clock, timeoutMs }: { readonly clock: VolumeClock; readonly timeoutMs: number },
+  { clock, timeoutMs }: { readonly clock: Clock; readonly timeoutMs: number },
 ): Promise<VolumeLock> {
   const deadline = clock.nowMs() + timeoutMs;
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);

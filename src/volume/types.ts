@@ -1,6 +1,6 @@
 import type { PlainError } from '../errors/index.ts';
 import type { Run } from '../operations/index.ts';
-import type { CommandRunner } from '../platform/index.ts';
+import type { Checkpoint, Clock, CommandRunner } from '../platform/index.ts';
 
 /** The algorithm that detects changed blocks; it also determines the cipher. */
 export type VolumeIntegrity = 'hmac-sha256' | 'aegis128';
@@ -164,18 +164,11 @@ export interface Volume {
   summary(): VolumeSummary;
 }
 
-export interface VolumeClock {
-  /** Returns milliseconds that never go back. */
-  nowMs(): number;
-  sleep(ms: number): Promise<void>;
-}
-
 export interface VolumePorts {
   readonly commands: CommandRunner;
   readonly runOperation: Run<VolumeOperations>;
-  readonly clock: VolumeClock;
-  /** Called at named moments of a preparation, so that tests can crash or tamper exactly there. */
-  readonly checkpoint: (name: string) => void;
+  readonly clock: Clock;
+  readonly checkpoint: Checkpoint;
 }
 
 /** Identifies the disk for an operation. If the number belongs to another disk by then, the operation is refused. */

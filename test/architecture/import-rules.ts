@@ -66,7 +66,7 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   endpoints: ['signature'],
   signature: ['resources'],
   pull: ['config', 'endpoints', 'operations'],
-  daemon: ['api'],
+  daemon: ['api', 'platform'],
 };
 
 /** Folders that are rooms of their own inside a room. Their index may be imported from outside. */

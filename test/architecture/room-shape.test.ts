@@ -8,6 +8,8 @@ const WITHOUT_README = ['bin', 'errors', 'bytes', 'limits'];
 /** A program loads one file of the wiring, and an index would bring them all. */
 const WITHOUT_INDEX = ['bin', 'compose'];
 const MAX_README_LINES = 40;
+/** `compose` only wires: what makes it longer is a rule that belongs to another room. */
+const MAX_COMPOSE_LINES = 900;
 
 const rooms = readdirSync(join(PROJECT_ROOT, 'src'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && listFiles(`src/${entry.name}`).length > 0)
@@ -30,5 +32,14 @@ describe('every room', () => {
   it.each(rooms)('%s names its files in kebab-case', (room) => {
     const odd = listFiles(`src/${room}`).filter((path) => !/^[a-z0-9/-]+\.ts$/.test(path));
     expect(odd).toEqual([]);
+  });
+});
+
+describe('the wiring of the rooms', () => {
+  it(`takes at most ${MAX_COMPOSE_LINES} lines`, () => {
+    const lines = listFiles('src/compose').map(
+      (path) => readFileSync(join(PROJECT_ROOT, path), 'utf8').split('\n').length - 1,
+    );
+    expect(lines.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(MAX_COMPOSE_LINES);
   });
 });

@@ -1,9 +1,8 @@
 import type { LayerImage } from '../../layer-formats/index.ts';
+import type { Checkpoint } from '../../platform/index.ts';
 import { createVerityTreeWriter, type VerityTreeWriter } from '../../unpack/index.ts';
 import { Ring } from '../ring.ts';
 import type { TreeTask } from '../types.ts';
-
-type Checkpoint = (name: string) => void;
 
 /** Makes the hash tree of an image whose blocks come through a ring, in a thread of its own. */
 export function runTreeRole({ path, ring }: TreeTask, checkpoint: Checkpoint): LayerImage {

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadPolicy, type Parts, pullPorts } from '../../../src/compose/parts.ts';
+import type { Parts } from '../../../src/compose/parts.ts';
+import { loadPolicy, pullPorts } from '../../../src/compose/pull.ts';
 import {
   type Configuration,
   limitsOf,

@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { formatLayerKey, isLayerKey, type LayerFormatName, type LayerKey } from '../../../src/layer-formats/index.ts';
 import { type Digest, digestHex, hashBytes, parseDigest } from '../../../src/oci/index.ts';
 import type { Operation, RequestsOf, Run } from '../../../src/operations/index.ts';
+import type { Clock } from '../../../src/platform/index.ts';
 import { readCheckedRecord } from '../../../src/store/checked-record.ts';
 import {
-  type Clock,
   openStore,
   STORE_OPERATIONS,
   type Store,

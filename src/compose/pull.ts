@@ -1,0 +1,61 @@
+import { type FindEndpoints, openImageEndpoints, transportSettings } from '../endpoints/index.ts';
+import { hostPlatform, parsePlatform } from '../oci/index.ts';
+import type { ImagePorts, ProgressEvent, PullPorts, StoreBacking } from '../pull/index.ts';
+import { inlineUri, loadText } from '../resources/index.ts';
+import { createKeyLoader, type PolicyChoice, parsePolicy } from '../signature/index.ts';
+import { isRoot, loadOptions, type Parts } from './parts.ts';
+import { storePorts } from './store.ts';
+
+export function imagePorts(parts: Parts, findEndpoints: FindEndpoints, onRemark: (remark: string) => void): ImagePorts {
+  const { configuration, limits, pool } = parts;
+  const { platform, foreignLayerUrls } = configuration.pull;
+  return {
+    openEndpoints: async (reference, signal) =>
+      openImageEndpoints(await findEndpoints(reference, signal), {
+        openHttp: (transport) => pool.httpClient(transport),
+        limits,
+        clock: { now: () => performance.now() },
+        foreignTransport: foreignLayerUrls.value ? transportSettings(parts) : undefined,
+        onRemark,
+      }),
+    platform: platform.value === undefined ? hostPlatform(process.arch) : parsePlatform(platform.value),
+    limits,
+  };
+}
+
+export interface PullPortsOptions {
+  readonly backing: StoreBacking;
+  readonly policy: PolicyChoice;
+  readonly findEndpoints: FindEndpoints;
+  readonly onProgress: (event: ProgressEvent) => void;
+  readonly sweepsStore: boolean;
+}
+
+export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
+  const { policy, onProgress, backing, sweepsStore, findEndpoints } = options;
+  return {
+    ...imagePorts(parts, findEndpoints, (message) => onProgress({ type: 'warning', message })),
+    ...storePorts(parts, backing),
+    policy,
+    onProgress,
+    sweepsStore,
+    keys: createKeyLoader({ resources: parts.resources, maxBytes: parts.limits.maxConfigurationBytes }),
+    pool: parts.pool,
+    checkpoint: parts.checkpoint,
+    nowMs: () => performance.now(),
+    isPrivileged: isRoot(),
+  };
+}
+
+/** Loads the policy that decides on images; undefined: the configuration has none. Throws `POLICY_INVALID`. */
+export async function loadPolicy(
+  parts: Pick<Parts, 'configuration' | 'resources' | 'limits'>,
+  { inline, signal }: { readonly inline?: string | undefined; readonly signal: AbortSignal },
+): Promise<PolicyChoice> {
+  const { insecurePolicy, policy } = parts.configuration.pull;
+  if (inline === undefined && insecurePolicy.value) return 'insecure-accept-anything';
+  const uri = inline === undefined ? policy.value : inlineUri(inline);
+  if (uri === undefined) return undefined;
+  const { resources, ...load } = loadOptions(parts, signal);
+  return parsePolicy(await loadText(resources, uri, { ...load, what: 'policy', code: 'POLICY_INVALID' }));
+}
