@@ -1,7 +1,7 @@
 import { asSealiftError, SealiftError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
 import type { PullResult } from '../pull/index.ts';
-import { Slots } from './slots.ts';
+import { Slots } from '../slots/index.ts';
 import type { PullCall, PullService, PullServicePorts } from './types.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import type { PullPorts } from '../pull/index.ts';
-import { Slots } from './slots.ts';
+import { Slots } from '../slots/index.ts';
 
 type LayerPool = PullPorts['pool'];
 

@@ -12,7 +12,8 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   decrypt: ['bytes', 'errors', 'limits', 'oci'],
   'layer-formats': ['errors', 'oci'],
   unpack: ['bytes', 'errors', 'limits', 'oci', 'platform'],
-  layer: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http', 'decrypt', 'unpack', 'layer-formats'],
+  layer: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http', 'decrypt', 'unpack', 'layer-formats', 'slots'],
+  slots: [],
   // How work that may block on a disk is described and called; the rooms define it.
   operations: ['errors'],
   workers: ['errors', 'limits', 'http', 'layer', 'layer-formats', 'operations'],
@@ -32,7 +33,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack', 'layer-formats'],
   ],
   cli: ['bytes', 'errors', 'limits', 'oci', 'config', 'pull'],
-  daemon: ['bytes', 'errors', 'limits', 'oci', 'config', 'log', 'pull', 'volume'],
+  daemon: ['bytes', 'errors', 'limits', 'oci', 'config', 'log', 'pull', 'slots', 'volume'],
   ttrpc: ['errors', 'limits'],
   health: ['errors', 'limits', 'ttrpc'],
   api: ['errors', 'limits', 'log', 'ttrpc'],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Slots } from '../../../src/daemon/slots.ts';
+import { Slots } from '../../../src/slots/slots.ts';
 
 const NEVER = new AbortController().signal;
 
