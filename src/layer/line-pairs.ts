@@ -1,3 +1,5 @@
+import { WaitQueue } from '../slots/index.ts';
+
 /** The state of a thread that `LinePairs` looks at. */
 export interface PairedThread {
   readonly isDead: boolean;
@@ -22,11 +24,6 @@ interface HeldPair<Thread extends PairedThread> {
   layers: number;
   /** Layers that are not fetched yet, in order: the one being fetched, and those whose requests are open ahead. */
   readonly fetching: Fetching[];
-}
-
-interface Waiting<Thread extends PairedThread> {
-  readonly blobBytes: number;
-  readonly start: (slot: LineSlot<Thread>) => void;
 }
 
 interface Fetching {
@@ -61,7 +58,8 @@ export class LinePairs<Thread extends PairedThread> {
   readonly #count: number;
   readonly #ports: PairPorts<Thread>;
   readonly #held = new Set<HeldPair<Thread>>();
-  readonly #waiting: Waiting<Thread>[] = [];
+  /** Layers that wait for a slot, by the size of their blobs. */
+  readonly #queue = new WaitQueue<number, LineSlot<Thread>>();
 
   constructor(count: number, ports: PairPorts<Thread>) {
     this.#count = count;
@@ -72,11 +70,11 @@ export class LinePairs<Thread extends PairedThread> {
   async reserve(blobBytes: number, signal: AbortSignal | undefined): Promise<LineSlot<Thread>> {
     signal?.throwIfAborted();
     const held = this.#free();
-    return held === undefined ? this.#wait(blobBytes, signal) : this.#begin(held, blobBytes);
+    return held === undefined ? this.#queue.wait(blobBytes, signal) : this.#begin(held, blobBytes);
   }
 
   #free(): HeldPair<Thread> | undefined {
-    if (this.#waiting.length > 0) return undefined;
+    if (!this.#queue.isEmpty) return undefined;
     for (const held of this.#held) if (isDead(held)) this.#held.delete(held);
     const idle = [...this.#held].find(({ fetching }) => fetching.length === 0);
     if (idle !== undefined) return idle;
@@ -88,24 +86,6 @@ export class LinePairs<Thread extends PairedThread> {
     const held: HeldPair<Thread> = { pair: this.#ports.open(), layers: 0, fetching: [] };
     this.#held.add(held);
     return held;
-  }
-
-  #wait(blobBytes: number, signal: AbortSignal | undefined): Promise<LineSlot<Thread>> {
-    return new Promise((resolve, reject) => {
-      const start = (slot: LineSlot<Thread>): void => {
-        signal?.removeEventListener('abort', onAbort);
-        resolve(slot);
-      };
-      const waiting = { blobBytes, start };
-      const onAbort = (): void => {
-        const position = this.#waiting.indexOf(waiting);
-        if (position === -1) return;
-        this.#waiting.splice(position, 1);
-        reject(signal?.reason);
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#waiting.push(waiting);
-    });
   }
 
   #begin(held: HeldPair<Thread>, blobBytes: number): LineSlot<Thread> {
@@ -135,13 +115,13 @@ export class LinePairs<Thread extends PairedThread> {
 
   #serve(held: HeldPair<Thread>): void {
     let pair = held;
-    while (this.#waiting.length > 0) {
+    while (!this.#queue.isEmpty) {
       if (isDead(pair)) {
         this.#held.delete(pair);
         pair = this.#open();
       } else if (!hasRoom(pair)) return;
-      const next = this.#waiting.shift();
-      next?.start(this.#begin(pair, next.blobBytes));
+      const next = this.#queue.shift();
+      next?.grant(this.#begin(pair, next.request));
     }
   }
 

@@ -1,1 +1,2 @@
 export { Slots } from './slots.ts';
+export { WaitQueue } from './wait-queue.ts';

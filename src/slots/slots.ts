@@ -1,7 +1,9 @@
+import { WaitQueue } from './wait-queue.ts';
+
 /** Bounded concurrency: a fixed number of slots, taken in the order of the requests. */
 export class Slots {
   #free: number;
-  readonly #waiting: (() => void)[] = [];
+  readonly #queue = new WaitQueue<undefined, void>();
 
   constructor(count: number) {
     this.#free = count;
@@ -11,30 +13,15 @@ export class Slots {
   async take(signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;
-    else await this.#wait(signal);
+    else await this.#queue.wait(undefined, signal);
     let isHeld = true;
     return () => {
       if (!isHeld) return;
       isHeld = false;
-      const next = this.#waiting.shift();
+      const next = this.#queue.shift();
       // The slot passes directly to the next in the queue: a call that comes in between does not find it free.
       if (next === undefined) this.#free += 1;
-      else next();
+      else next.grant();
     };
-  }
-
-  #wait(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const start = (): void => {
-        signal.removeEventListener('abort', onAbort);
-        resolve();
-      };
-      const onAbort = (): void => {
-        this.#waiting.splice(this.#waiting.indexOf(start), 1);
-        reject(signal.reason);
-      };
-      signal.addEventListener('abort', onAbort, { once: true });
-      this.#waiting.push(start);
-    });
   }
 }
