@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { IS_SOAK } from '../../test/support/soak.ts';
 
 const ACCEPTANCE = 'test/acceptance/**/*.test.ts';
 /** Memory or times are compared here, so nothing runs beside. */
@@ -13,6 +14,12 @@ const POD_VM = 'test/podvm/**/*.test.ts';
 export default defineConfig({
   test: {
     root: new URL('../..', import.meta.url).pathname,
+    // A busy machine takes longer; only what hangs is to fail. The long run has tests of an hour.
+    testTimeout: IS_SOAK ? 7_200_000 : 1_200_000,
+    hookTimeout: 1_200_000,
+    expect: { poll: { timeout: 300_000 } },
+    // Of a suite whose tests mostly wait.
+    maxConcurrency: 20,
     // Titles of matrices are sentences; none is cut off.
     taskTitleValueFormatTruncate: 0,
     reporters: ['default', new URL('./closing-line-reporter.ts', import.meta.url).pathname],
@@ -27,8 +34,6 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: [ACCEPTANCE, POD_VM],
           setupFiles: [new URL('./property-counts.ts', import.meta.url).pathname],
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
           pool: 'forks',
           // Both of two cores; by itself one would be left to the reporter.
           maxWorkers: 2,
@@ -41,8 +46,6 @@ export default defineConfig({
           name: 'acceptance',
           include: [ACCEPTANCE],
           exclude: MEASURED,
-          testTimeout: 300_000,
-          hookTimeout: 600_000,
           pool: 'forks',
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
@@ -53,8 +56,6 @@ export default defineConfig({
         test: {
           name: 'measured',
           include: MEASURED,
-          testTimeout: 300_000,
-          hookTimeout: 600_000,
           pool: 'forks',
           maxWorkers: 1,
           fileParallelism: false,
@@ -67,8 +68,6 @@ export default defineConfig({
           name: 'podvm',
           include: [POD_VM],
           exclude: MEASURED,
-          testTimeout: 300_000,
-          hookTimeout: 600_000,
           pool: 'forks',
           // An emulated machine keeps little more than one core busy.
           maxWorkers: 2,

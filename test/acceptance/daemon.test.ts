@@ -74,7 +74,7 @@ ${image_}
     daemon = child;
     lines = [];
     createInterface({ input: child.stderr }).on('line', (line) => lines.push(line));
-    await expect.poll(() => existsSync(socket()), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => existsSync(socket())).toBe(true);
   }
 
   const ended = () => new Promise<number | null>((resolve) => daemon?.once('exit', resolve));
@@ -119,7 +119,7 @@ ${image_}
     const layers = () => readdirSync(inMemory('image-memory/store/layers'));
     expect(layers()).not.toEqual([]);
     await unmountBelow(inMemory('bundles'));
-    await expect.poll(() => readdirSync(inMemory('image-memory/store/uppers')), { timeout: 5_000 }).toEqual([]);
+    await expect.poll(() => readdirSync(inMemory('image-memory/store/uppers'))).toEqual([]);
     expect((await runSealift(['prune', ...ofDaemon])).result['images']).toEqual([]);
     expect(layers()).not.toEqual([]);
     expect((await runSealift(['prune', '--all', ...ofDaemon])).result['images']).toEqual([image.manifest.digest]);
@@ -132,12 +132,12 @@ ${image_}
     await start();
     writeConfig(REJECT_ALL);
     daemon?.kill('SIGHUP');
-    await expect.poll(() => said('configuration reloaded'), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => said('configuration reloaded')).toBe(true);
     const refused = await ask('c1');
     expect(refused.error?.message).toContain('[POLICY_DENIED]');
     writeFileSync(inMemory('cdh.toml'), '[image\n');
     daemon?.kill('SIGHUP');
-    await expect.poll(() => said('configuration refused, the previous one stays'), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => said('configuration refused, the previous one stays')).toBe(true);
     expect((await ask('c2')).error?.message).toContain('[POLICY_DENIED]');
   });
 

@@ -41,7 +41,7 @@ describeWith(['root', 'docker-registry'], 'health of sealiftd, and what the doct
   async function startWithHealth(more = ''): Promise<void> {
     daemon.writeConfig({ ...withHealth(), more });
     await daemon.start();
-    await expect.poll(() => existsSync(socket()), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => existsSync(socket())).toBe(true);
   }
 
   const pull = (reference: string, bundle: string) =>
@@ -103,7 +103,7 @@ describeWith(['root', 'docker-registry'], 'health of sealiftd, and what the doct
     writeFileSync(socket(), 'a file in its place');
     daemon.writeConfig(withHealth());
     await daemon.start();
-    await expect.poll(() => daemon.log, { timeout: 10_000 }).toContain('HEALTH_SOCKET_INVALID');
+    await expect.poll(() => daemon.log).toContain('HEALTH_SOCKET_INVALID');
     expect((await pull(`small@${image.top.digest}`, 'c1')).error).toBeUndefined();
   });
 

@@ -114,7 +114,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
   /** Restores the state after a boot: no container, no daemon, no records. */
   async function beginAnew(): Promise<void> {
     await shell(`for mount in $(awk '$3 == "overlay" { print $2 }' /proc/mounts); do umount "$mount"; done`);
-    await expect.poll(mounts, { timeout: 15_000 }).not.toContain(' erofs ');
+    await expect.poll(mounts).not.toContain(' erofs ');
     await daemon.process.kill('SIGTERM');
     expect(await daemon.process.exited).toBe(0);
     await shell(`grep -q ' ${GUEST.memory} ' /proc/mounts && umount ${GUEST.memory}; rm -r ${GUEST.state}`);
@@ -126,8 +126,8 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
     const pulling = daemon.pull(reference()).finally(() => {
       isAnswered = true;
     });
-    await expect.poll(async () => (await daemon.status()).state, { timeout: 10_000 }).toBe('preparing');
-    await expect.poll(() => daemon.log.join('\n'), { timeout: 10_000 }).toContain('pull requested');
+    await expect.poll(async () => (await daemon.status()).state).toBe('preparing');
+    await expect.poll(() => daemon.log.join('\n')).toContain('pull requested');
     // The pull takes it for late, too.
     expect(isAnswered).toBe(false);
     const { deviceId } = await vm().plugDisk({ serial: 'late', size: 64 * MIB });

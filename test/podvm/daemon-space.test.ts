@@ -103,7 +103,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'a pod VM with too little roo
         await daemon.agent.secureMount((await vm().disk('store')).deviceId, `${GUEST.store}/`);
       await accept('small');
       // The container's upper is gone, and the layers are there.
-      await expect.poll(() => contents(directory), { timeout: 15_000 }).toHaveLength(2);
+      await expect.poll(() => contents(directory)).toHaveLength(2);
       before = await usedKib(directory);
     });
 
@@ -123,12 +123,12 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'a pod VM with too little roo
       expect(message).toMatch(/is full: needs at least \d+ bytes, \d+ free/);
       expect(message).toMatch(/needs at least \d+\.\d MiB, has \d+\.\d MiB of \d+\.\d MiB free/);
       expect(message).toMatch(remedy);
-      await expect.poll(() => usedKib(directory), { timeout: 15_000 }).toBeLessThanOrEqual(before + 64);
+      await expect.poll(() => usedKib(directory)).toBeLessThanOrEqual(before + 64);
     });
 
     it('pulls the next image all the same', async () => {
       await accept('small');
-      await expect.poll(() => contents(directory), { timeout: 15_000 }).toHaveLength(2);
+      await expect.poll(() => contents(directory)).toHaveLength(2);
     });
   });
 });

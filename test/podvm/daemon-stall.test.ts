@@ -109,7 +109,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
 
   async function assertAlive(): Promise<void> {
     const seen = lines;
-    await expect.poll(() => lines, { timeout: 10_000 }).toBeGreaterThan(seen + 3);
+    await expect.poll(() => lines).toBeGreaterThan(seen + 3);
   }
 
   /** Pulls until there is an image again; returns the first pull that was not refused. */
@@ -121,7 +121,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
           last = await pullOther();
           return last.message;
         },
-        { timeout: 60_000, interval: 500 },
+        { interval: 500 },
       )
       .toBe('');
     if (last === undefined) throw new Error('no pull was answered');
@@ -183,7 +183,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
     await first.kill('SIGTERM');
     // A thread that hangs in the kernel stays there; no other part of the process hangs.
     const state = () => shell(`sed -n 's/^State:.//p' /proc/${first?.pid}/status 2>/dev/null || echo gone`);
-    await expect.poll(state, { timeout: 20_000 }).toMatch(/^(?:Z|X|gone)/);
+    await expect.poll(state).toMatch(/^(?:Z|X|gone)/);
     await daemon.startAgain();
     const refused = await pullOther();
     expect(refused.message).toMatch(STALLED);
@@ -205,7 +205,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
     }
     // The partial files of the pull that was given up are gone.
     await expect
-      .poll(() => shell(`ls ${GUEST.store}/store/staging ${GUEST.store}/store/trash`), { timeout: 20_000 })
+      .poll(() => shell(`ls ${GUEST.store}/store/staging ${GUEST.store}/store/trash`))
       .not.toMatch(/^[0-9a-f]/m);
     await assertAlive();
   });
@@ -228,7 +228,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
     await vm().run(['crun', 'delete', '--force', 'lives']);
     await container.exited;
     await shell(`for mount in $(awk '$3 == "overlay" { print $2 }' /proc/mounts); do umount "$mount"; done`);
-    await expect.poll(() => shell('cat /proc/mounts'), { timeout: 15_000 }).not.toContain(' erofs ');
+    await expect.poll(() => shell('cat /proc/mounts')).not.toContain(' erofs ');
     const { deviceId } = await vm().disk('vanishes');
     await daemon.agent.secureMount(deviceId, GUEST.store);
     const { bundle } = await daemon.mustPull(referenceOf('other'));

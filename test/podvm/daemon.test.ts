@@ -166,7 +166,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
 
   it('gives back what a container in memory has left, although the disk is the store by now', async () => {
     await vm().mustRun(['umount', '/run/kata-containers/c1/rootfs']);
-    await expect.poll(() => listUppers(MEMORY), { timeout: 15_000 }).toHaveLength(1);
+    await expect.poll(() => listUppers(MEMORY)).toHaveLength(1);
     expect(await listUppers(STORE)).toHaveLength(1);
   });
 
@@ -217,7 +217,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
       code: 'TTRPC_CALL_FAILED',
       message: expect.stringContaining('[BUNDLE_INVALID]'),
     });
-    await expect.poll(() => listUppers(STORE), { timeout: 10_000 }).toHaveLength(1);
+    await expect.poll(() => listUppers(STORE)).toHaveLength(1);
   });
 
   it('answers eight pulls at once, and when their containers have run their uppers are gone', async () => {
@@ -226,7 +226,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     expect(said).toEqual(Array.from({ length: 8 }, (_, index) => (index % 2 === 0 ? 'known words' : 'other words')));
     expect(await listUppers(STORE)).toHaveLength(9);
     await vm().mustRun(['umount', ...bundles.map((bundle) => `${bundle}/rootfs`)]);
-    await expect.poll(() => listUppers(STORE), { timeout: 10_000 }).toHaveLength(1);
+    await expect.poll(() => listUppers(STORE)).toHaveLength(1);
     expect(await listLayers()).toHaveLength(3);
   });
 
@@ -244,9 +244,9 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     expect((await vm().mustRun(['sh', '-c', `grep -c ' ${STORE} ' /proc/mounts`])).trim()).toBe('1');
     // A container from the time before the disk, and before this run.
     await vm().mustRun(['umount', '/run/kata-containers/c2/rootfs']);
-    await expect.poll(() => listUppers(MEMORY), { timeout: 15_000 }).toEqual([]);
+    await expect.poll(() => listUppers(MEMORY)).toEqual([]);
     // The daemon no longer looks for layers there.
-    await expect.poll(() => listLayers(MEMORY), { timeout: 15_000 }).toEqual([]);
+    await expect.poll(() => listLayers(MEMORY)).toEqual([]);
   });
 
   it('keeps a deadline, leaves the bundle empty, and answers the next call', async () => {
@@ -262,14 +262,14 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     const { status } = await agent.tryPull(name, bundle, { timeoutMs: 1_500 });
     expect(status).toBe(4);
     expect(performance.now() - before).toBeLessThan(10_000);
-    await expect.poll(async () => (await shell(`ls ${bundle}`)).stdout.toString(), { timeout: 10_000 }).toBe('');
+    await expect.poll(async () => (await shell(`ls ${bundle}`)).stdout.toString()).toBe('');
     mute.close();
     await pull();
   });
 
   it('keeps layers without containers until they are pruned, and then has the room back', async () => {
     await vm().mustRun(['sh', '-c', 'awk \'$3=="overlay"{print $2}\' /proc/mounts | xargs umount']);
-    await expect.poll(() => listUppers(STORE), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => listUppers(STORE)).toEqual([]);
     expect(await listLayers()).toHaveLength(3);
     await vm().mustRun(['sealift', 'rm', '--daemon', '-c', CONFIG, other.manifest.digest]);
     expect(await listLayers()).toHaveLength(2);

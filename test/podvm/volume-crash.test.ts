@@ -131,7 +131,7 @@ describeWith(POD_VM_NEEDS, 'the image store after a crash, and on a disk that st
     expect(await guest.status()).toMatchObject({ state: 'stalled', error: { code: 'VOLUME_STALLED' } });
     expect((await guest.passed()).stuckThreads).toBeGreaterThan(0);
     await disk.unstall();
-    await expect.poll(async () => (await guest.passed()).stuckThreads, { timeout: 30_000 }).toBe(0);
+    await expect.poll(async () => (await guest.passed()).stuckThreads).toBe(0);
     expect(await guest.prepare(request)).toMatchObject({ state: 'ready' });
   });
 

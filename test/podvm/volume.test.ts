@@ -201,7 +201,7 @@ describeWith(POD_VM_NEEDS, 'the image store on a real disk', () => {
       source: { kind: 'nodes', paths: ['/dev/trusted_store'] },
       mountPoint: mountPointOf(settings),
     });
-    await expect.poll(() => guest.passed(), { timeout: 30_000 }).toMatchObject({ checkpoints: ['volume-recorded'] });
+    await expect.poll(() => guest.passed()).toMatchObject({ checkpoints: ['volume-recorded'] });
     expect(await guest.status()).toMatchObject({ state: 'preparing' });
     const { devicePath } = await vm().plugDisk({ serial: 'late', size: 64 * MIB });
     await shell('ln -s "$1" /dev/trusted_store', devicePath);

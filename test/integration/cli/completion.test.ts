@@ -61,9 +61,7 @@ done`;
     },
     zsh: async (lines) => {
       const run = ['-f', COMPLETE_LINE, scratch.join('zsh'), ...lines];
-      return readOffers(
-        (await mustRun('zsh', run, { env, cwd: scratch.path, signal: AbortSignal.timeout(30_000) })).toString(),
-      );
+      return readOffers((await mustRun('zsh', run, { env, cwd: scratch.path })).toString());
     },
     fish: async (lines) => {
       const script = `source ${scratch.join('fish')}

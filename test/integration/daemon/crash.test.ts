@@ -60,9 +60,7 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'sealiftd killed while it 
 
     const reference = (image: BuiltImage) => bed.reference(`crash@${image.top.digest}`);
     const expectRemains = (containers: readonly string[], layers: number, others: Partial<DaemonRemains> = {}) =>
-      expect
-        .poll(() => daemon.remains(), { timeout: 10_000 })
-        .toEqual({ ...remainsOf(containers, layers, form), ...others });
+      expect.poll(() => daemon.remains()).toEqual({ ...remainsOf(containers, layers, form), ...others });
 
     /** Serves an image of the shared layer and one that no earlier pull has fetched. */
     async function serve(kind: ImageKind, name: string): Promise<BuiltImage> {

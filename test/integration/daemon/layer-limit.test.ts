@@ -5,7 +5,7 @@ import { describeWith } from '../../support/machine/needs.ts';
 
 const LAYERS = 6;
 /** Slow enough that the test sees requests that are open at the same time. */
-const SLOW = { kind: 'trickle', chunkBytes: 20, everyMs: 20 } as const;
+const SLOW = { kind: 'trickle', chunkBytes: 20, everyMs: 100 } as const;
 
 describeWith(['root'], 'max_concurrent_layer_downloads_per_image', () => {
   let daemon: DaemonBed | undefined;

@@ -95,11 +95,11 @@ describeWith(['root'], 'pulls of the daemon', () => {
     expect(uppers()).toHaveLength(2);
     daemon.watch();
     umount(`${paths[0]}/rootfs`);
-    await expect.poll(() => uppers().length, { timeout: 5_000 }).toBe(1);
+    await expect.poll(() => uppers().length).toBe(1);
     expect(readFileSync(`${paths[1]}/rootfs/who`, 'utf8')).toBe('one');
     umount(`${paths[1]}/rootfs`);
-    await expect.poll(() => uppers().length, { timeout: 5_000 }).toBe(0);
-    await expect.poll(() => [...loopsBelow(bed.directory)], { timeout: 5_000 }).toEqual([]);
+    await expect.poll(() => uppers().length).toBe(0);
+    await expect.poll(() => [...loopsBelow(bed.directory)]).toEqual([]);
     expect(layers()).toHaveLength(2);
     const again = bundle('c3');
     const asked = bed.registry.requests.length;
@@ -114,7 +114,7 @@ describeWith(['root'], 'pulls of the daemon', () => {
     bed.registry.inject({ match: new RegExp(last), times: 1, action: { kind: 'silence' } });
     const abort = new AbortController();
     const pulling = expectFailure('PULL_CANCELLED', () => pull(image, path, abort.signal));
-    await expect.poll(() => layers().length, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => layers().length).toBe(1);
     abort.abort(new Error('deadline'));
     await pulling;
     expect(readdirSync(path)).toEqual([]);
@@ -136,15 +136,17 @@ describeWith(['root'], 'pulls of the daemon', () => {
     const image = serve('one');
     const path = bundle('c1');
     const [, last = ''] = image.layers;
-    // Slow enough that the bundle changes while the layer is fetched.
-    const action = { kind: 'trickle', chunkBytes: 20, everyMs: 50 } as const;
+    // The layer ends when the bundle has changed.
+    const changed = Promise.withResolvers<void>();
+    const action = { kind: 'hold', afterBytes: 20, until: changed.promise } as const;
     bed.registry.inject({ match: new RegExp(last), times: 1, action });
     const pulling = pull(image, path).then(
       () => 'mounted',
       (error: { code: string }) => error.code,
     );
-    await expect.poll(() => bed.fetchesOf(last), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => bed.fetchesOf(last)).toBe(1);
     change(path);
+    changed.resolve();
     expect(await pulling).toBe('SNAPSHOT_MOUNT_FAILED');
     expect(mountsBelow(bed.path('bundles'))).toEqual([]);
     expect(existsSync(`${path}/config.json`)).toBe(false);

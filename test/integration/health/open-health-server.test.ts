@@ -130,7 +130,7 @@ describe('openHealthServer', () => {
     ['never ends its head', 'GET /healthz HTTP/1.1\r\nhost: x\r\n'],
     ['never ends its body', 'POST /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nx'],
   ])('closes the connection of a client that %s', async (_, bytes) => {
-    await open(unix(), { healthTimeoutMs: 300 });
+    await open(unix(), { healthTimeoutMs: 1_500 });
     const { socket, closed } = dial(scratch.join('health.sock'));
     socket.resume();
     socket.write(bytes);

@@ -6,6 +6,7 @@ import { SealiftError } from '../../../src/errors/index.ts';
 import type { HttpRequest, Transport } from '../../../src/http/index.ts';
 import { SYSTEM_CLOCK } from '../../../src/http/transport.ts';
 import type { BlobStream } from '../../../src/http/types.ts';
+import { AT_ONCE_MS, until } from '../../support/patience.ts';
 import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 import { collecting, get, quickTransport, streamBlob } from '../../support/registries/http-fixture.ts';
 
@@ -28,10 +29,6 @@ afterEach(async () => {
   await registry.close();
 });
 
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(setImmediate);
-}
-
 /** Cancels as soon as `reached`, and expects the stream to end at once and with the reason. */
 async function expectPrompt(stream: BlobStream, reached: () => boolean): Promise<void> {
   const controller = new AbortController();
@@ -40,7 +37,7 @@ async function expectPrompt(stream: BlobStream, reached: () => boolean): Promise
   const before = performance.now();
   controller.abort(REASON);
   expect(await outcome).toBe(REASON);
-  expect(performance.now() - before).toBeLessThan(2_000);
+  expect(performance.now() - before).toBeLessThan(AT_ONCE_MS);
 }
 
 describe('cancelling a blob', () => {

@@ -8,6 +8,7 @@ import type { Transport } from '../../../src/http/index.ts';
 import { SYSTEM_CLOCK } from '../../../src/http/transport.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { AT_ONCE_MS, until } from '../../support/patience.ts';
 import { ForwardProxy, type ForwardProxyOptions } from '../../support/proxies/forward-proxy.ts';
 import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 import {
@@ -64,14 +65,6 @@ function open(options: QuickTransportOptions): Transport {
 /** No resolver of this machine knows the name; the proxy does. */
 function secureUrl(registry: FakeRegistry, host = 'registry.example'): string {
   return `https://${host}:${registry.port}/v2/`;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 10_000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`waited in vain for ${condition}`);
-    await new Promise(setImmediate);
-  }
 }
 
 function expectNoCredentials(error: SealiftError): void {
@@ -325,7 +318,7 @@ describe('a proxy that fails', () => {
   it.each(broken)('because it %s is asked again', async (_, fault) => {
     const proxy = await startProxy({ account: ACCOUNT });
     const registry = await startSecureRegistry();
-    const options = { proxy: { https: proxy.urlWith(USERINFO) }, limits: { connectTimeoutMs: 300, maxTries: 2 } };
+    const options = { proxy: { https: proxy.urlWith(USERINFO) }, limits: { connectTimeoutMs: 2_000, maxTries: 2 } };
     proxy.inject(fault);
     expect((await open(options).fetchDocument(get(secureUrl(registry)), 1000)).status).toBe(200);
     proxy.inject(fault, fault);
@@ -418,7 +411,7 @@ describe('cancelling', () => {
     const before = performance.now();
     controller.abort();
     await outcome;
-    expect(performance.now() - before).toBeLessThan(2_000);
+    expect(performance.now() - before).toBeLessThan(AT_ONCE_MS);
     await until(() => proxy.openConnections === 0);
   }
 

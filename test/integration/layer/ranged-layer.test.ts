@@ -9,6 +9,7 @@ import type { Digest } from '../../../src/oci/index.ts';
 import { WorkerPool } from '../../../src/workers/index.ts';
 import { file, tar } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { until } from '../../support/patience.ts';
 import { WORKER_BUNDLE } from '../../support/pools/worker-bundles.ts';
 import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 import { askedRanges, FRONT, RANGE, SMALL_RANGES } from '../../support/registries/range-fixture.ts';
@@ -58,10 +59,6 @@ function job(name: string): LayerJob {
     transport: { tlsVerify: false, extraRoots: [], userAgent: 'test' },
     target: { kind: 'merged', directory: join(directory, name), privileged: false },
   };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(setImmediate);
 }
 
 const ranges = () => askedRanges(registry.requests);

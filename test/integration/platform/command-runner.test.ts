@@ -27,7 +27,7 @@ describe('createCommandRunner', () => {
 
   async function run(name: string, options: { parameters?: string[]; stdin?: Buffer; timeoutMs?: number } = {}) {
     const runner = createCommandRunner({ folders: [folder(), '/usr/bin', '/bin'] });
-    const { parameters = [], timeoutMs = 30_000, ...rest } = options;
+    const { parameters = [], timeoutMs = 600_000, ...rest } = options;
     return runner.start({ program: name, parameters, timeoutMs, lockFd, ...rest }).end;
   }
 
@@ -48,7 +48,7 @@ describe('createCommandRunner', () => {
     program('looks', 'echo "$COLOUR"; [ "$(readlink /proc/self/fd/3)" = /dev/null ] && echo locked; exit 0');
     const environment = { PATH: '/usr/bin:/bin', COLOUR: 'blue' };
     const runner = createCommandRunner({ folders: [folder()], environment });
-    const looks = { program: 'looks', parameters: [], timeoutMs: 30_000 };
+    const looks = { program: 'looks', parameters: [], timeoutMs: 600_000 };
     expect(await runner.start(looks).end).toMatchObject({ code: 0, stdout: 'blue\n' });
     // The program inherits a lock as its fourth descriptor.
     expect(await runner.start({ ...looks, lockFd }).end).toMatchObject({ code: 0, stdout: 'blue\nlocked\n' });
@@ -68,7 +68,7 @@ describe('createCommandRunner', () => {
 
   it('ends a program that takes too long', async () => {
     program('waits', 'echo begun >&2; exec sleep 600');
-    expect(await run('waits', { timeoutMs: 2_000 })).toEqual({ kind: 'timedOut', isStuck: false, stderr: 'begun\n' });
+    expect(await run('waits', { timeoutMs: 5_000 })).toEqual({ kind: 'timedOut', isStuck: false, stderr: 'begun\n' });
   });
 
   it('keeps the beginning of an endless output and lets the program end', async () => {
@@ -83,7 +83,7 @@ describe('createCommandRunner', () => {
   it('keeps as much of it as it was told', async () => {
     program('talks', 'printf 0123456789; printf abcdefghij >&2');
     const commands = createCommandRunner({ folders: [folder()], maxOutputBytes: 4 });
-    const { end } = commands.start({ program: 'talks', parameters: [], timeoutMs: 10_000 });
+    const { end } = commands.start({ program: 'talks', parameters: [], timeoutMs: 600_000 });
     expect(await end).toMatchObject({ kind: 'exited', stdout: '0123', stderr: 'abcd' });
   });
 
@@ -102,7 +102,7 @@ describe('createCommandRunner', () => {
     const { end } = runner.start({
       program: 'holds',
       parameters: [`${folder()}/pid`, `${folder()}/go`],
-      timeoutMs: 60_000,
+      timeoutMs: 600_000,
       lockFd: ours,
     });
     closeSync(ours);

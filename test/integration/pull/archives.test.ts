@@ -101,7 +101,7 @@ describe('pulling an image out of files', () => {
     });
     expect(readdirSync(scratch.path).sort()).toEqual([...before, `tree-${targets}`].sort());
     // The descriptors of a thread that ends are closed a moment later.
-    await expect.poll(countDescriptors, { timeout: 10_000 }).toBeLessThanOrEqual(descriptors);
+    await expect.poll(countDescriptors).toBeLessThanOrEqual(descriptors);
   });
 
   it('docker-archive: compressed and plain layers, and one that is a link', async () => {

@@ -49,7 +49,7 @@ function mountedHere(ids: readonly string[]): ReadonlySet<string> {
   return new Set(ids.filter((id) => mountinfo.includes(`/${id}/upper`) || mountedElsewhere.has(id)));
 }
 
-function layerMounts(lockTimeoutMs = 1_000) {
+function layerMounts(lockTimeoutMs = 300_000) {
   const runner = inlineSnapshotRunner((operation) => refuse(operation));
   return testLayerMounts(store, runner, { mountedUppers: mountedHere, lockTimeoutMs });
 }

@@ -308,7 +308,7 @@ describe('pruning', () => {
   });
 
   it('gives up at the deadline when another process removes for ever', async () => {
-    const other = await open();
+    const other = await open({ lockTimeoutMs: 500 });
     const gate = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
     await publish(A);

@@ -170,7 +170,7 @@ describe('a store of another boot', () => {
   it('stays while somebody uses it', async () => {
     const user = await open();
     await publish(user);
-    await expectFailure('STORE_LOCK_TIMEOUT', () => open({ bootId: OTHER_BOOT }));
+    await expectFailure('STORE_LOCK_TIMEOUT', () => open({ bootId: OTHER_BOOT, lockTimeoutMs: 500 }));
     expect(await user.findLayer(KEY)).toBeDefined();
   });
 });
@@ -185,7 +185,7 @@ describe('the lock of the store', () => {
   it('keeps others out while one has it for itself, until the deadline', async () => {
     await (await open()).close();
     const exclusive = tryLockFile(scratch.join('state/lock/store'), 'exclusive');
-    await expectFailure('STORE_LOCK_TIMEOUT', () => open());
+    await expectFailure('STORE_LOCK_TIMEOUT', () => open({ lockTimeoutMs: 500 }));
     exclusive?.release();
     await open();
   });

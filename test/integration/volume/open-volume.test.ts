@@ -90,7 +90,7 @@ describe('openVolume', () => {
     mapperName: 'store',
     memory: { mountPoint: '/run/memory', size: { kind: 'percent', percent: 50 } },
     bootId: 'this boot',
-    timeoutMs: 5_000,
+    timeoutMs: 300_000,
     ...changes,
   });
 

@@ -17,6 +17,7 @@ import { file, tar } from '../../support/builders/tar-builder.ts';
 import type { TestOperations } from '../../support/entries/layer-worker-entry.ts';
 import { mustRun } from '../../support/machine/commands.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { AT_ONCE_MS, until } from '../../support/patience.ts';
 import { FAULTY_WORKER_BUNDLE, WORKER_BUNDLE } from '../../support/pools/worker-bundles.ts';
 
 interface TestRooms {
@@ -78,9 +79,13 @@ function within(ms: number, code: ErrorCode = 'STORE_STALLED'): CallOptions {
   return { deadline: { ms, stalled: (after) => new SealiftError(code, `no answer within ${after} ms`) } };
 }
 
-/** Number of threads of this process. Those of Node's own pool all exist from the first file access on. */
+/** Threads of this process. Those of Node's own pool all exist from the first file access on. */
+function tasks(): readonly string[] {
+  return readdirSync('/proc/self/task');
+}
+
 function threads(): number {
-  return readdirSync('/proc/self/task').length;
+  return tasks().length;
 }
 
 type NetworkJob = Extract<LayerJob, { readonly request: unknown }>;
@@ -333,10 +338,11 @@ describe('cancelling a layer', () => {
       pool.stage(job({ target, ...change }), { signal: abort.signal }),
     );
     await started;
-    const before = performance.now();
+    const before = tasks();
     abort.abort(new Error('enough'));
     await staging;
-    expect(performance.now() - before).toBeLessThan(2_000);
+    // They let go by themselves: threads that do not are ended.
+    expect(before.filter((task) => !tasks().includes(task))).toEqual([]);
     expect(await echo('still alive').catch(() => 'no table')).toBeDefined();
   }
 
@@ -388,10 +394,7 @@ describe('cancelling a layer', () => {
   it('closes the connection', async () => {
     const requested = whenArmed((_, resolve) => resolve());
     await cancelWhen(requested);
-    const before = performance.now();
-    while ([...sockets].some((socket) => !socket.destroyed) && performance.now() - before < 2_000) {
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    await until(() => [...sockets].every((socket) => socket.destroyed));
     expect(sockets.size).toBe(0);
   });
 
@@ -450,13 +453,13 @@ describe('an operation that hangs in the kernel', () => {
     const stuck = expectFailure('STORE_STALLED', () => openFifo(open, within(300)));
     const behind = expectFailure('STORE_STALLED', () => echo('behind', within(60_000)));
     await Promise.all([stuck, behind]);
-    expect(performance.now() - before).toBeLessThan(5_000);
+    expect(performance.now() - before).toBeLessThan(AT_ONCE_MS);
     expect(pool.stuckThreads).toBe(1);
-    expect(await echo('another', within(5_000))).toBe('another');
+    expect(await echo('another', within(300_000))).toBe('another');
     expect(pool.stuckThreads).toBe(1);
     // The disk answers again.
     closeSync(openSync(open, 'w'));
-    while (pool.stuckThreads > 0) await new Promise((resolve) => setImmediate(resolve));
+    await until(() => pool.stuckThreads === 0);
   });
 
   it('fails the calls behind it with the errors of their own rooms', async () => {
@@ -469,14 +472,14 @@ describe('an operation that hangs in the kernel', () => {
     const errors = await Promise.all([stuck, behind, withoutDeadline]);
     for (const { message } of errors) expect(message).toBe('no answer within 300 ms');
     closeSync(openSync(open, 'w'));
-    while (pool.stuckThreads > 0) await new Promise((resolve) => setImmediate(resolve));
+    await until(() => pool.stuckThreads === 0);
   });
 
   it('in the background keeps nobody in the foreground waiting', async () => {
     openPool('none');
     const open = await makeFifo();
     const deleting = openFifo(open, { lane: 'background' });
-    expect(await echo('short', within(5_000))).toBe('short');
+    expect(await echo('short', within(300_000))).toBe('short');
     closeSync(openSync(open, 'w'));
     expect(await deleting).toEqual({ open });
     expect(pool.stuckThreads).toBe(0);
@@ -488,18 +491,18 @@ describe('an operation that hangs in the kernel', () => {
     const failing = expectFailure('LAYER_WORKER_FAILED', () => openFifo(open));
     const waits = () =>
       readdirSync('/proc/self/task').map((task) => readFileSync(`/proc/self/task/${task}/wchan`, 'latin1'));
-    await expect.poll(waits, { timeout: 10_000 }).toContain('wait_for_partner');
+    await expect.poll(waits).toContain('wait_for_partner');
     pool.close();
     await failing;
     await new Promise((resolve) => setImmediate(resolve));
     expect(pool.stuckThreads).toBe(1);
     closeSync(openSync(open, 'w'));
-    while (pool.stuckThreads > 0) await new Promise((resolve) => setImmediate(resolve));
+    await until(() => pool.stuckThreads === 0);
   });
 
   it('does not count a thread as stuck that answers in time', async () => {
     openPool('none');
-    for (const value of [1, 2, 3]) expect(await echo(value, within(5_000))).toBe(value);
+    for (const value of [1, 2, 3]) expect(await echo(value, within(300_000))).toBe(value);
     expect(pool.stuckThreads).toBe(0);
   });
 });

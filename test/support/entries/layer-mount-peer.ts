@@ -36,7 +36,7 @@ async function churn(): Promise<void> {
     mountsDir,
     tryLock: (key, mode) => tryLockFile(`${mountsDir}.lock/${key}`, mode),
     clock: { nowMs: () => performance.now(), sleep: (ms) => sleep(ms) },
-    lockTimeoutMs: 10_000,
+    lockTimeoutMs: 300_000,
     verity: 'unused',
   });
   for (let round = 0; round < 100; round += 1) {

@@ -55,7 +55,7 @@ async function remove(store: Store): Promise<void> {
   }
 }
 
-const options = storeOptions(directory, { clock: realClock, checkpoint, lockTimeoutMs: 30_000 });
+const options = storeOptions(directory, { clock: realClock, checkpoint });
 const store = await openStore(options);
 await (task === 'pull' ? pull(store) : remove(store));
 await store.close();

@@ -87,8 +87,8 @@ export const FAULT_ACTIONS = {
   'silence before the head': () => ({ kind: 'silence' }),
   'silence behind the head': () => ({ kind: 'stall', afterBytes: 0 }),
   'silence in the middle': breakingOff('stall'),
-  'a byte now and then': () => ({ kind: 'trickle', chunkBytes: 1, everyMs: 40 }),
-  'a tenth now and then': ({ size }) => ({ kind: 'trickle', chunkBytes: Math.ceil(size / 10), everyMs: 70 }),
+  'a byte now and then': () => ({ kind: 'trickle', chunkBytes: 1, everyMs: 160 }),
+  'a tenth now and then': ({ size }) => ({ kind: 'trickle', chunkBytes: Math.ceil(size / 10), everyMs: 280 }),
 
   // How the answer is framed.
   'Content-Length too short': ({ size }) => ({ kind: 'headers', headers: { 'content-length': `${size - 1}` } }),

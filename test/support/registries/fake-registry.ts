@@ -130,6 +130,11 @@ export class FakeRegistry {
     return fault;
   }
 
+  /** What was injected meets no request any more. */
+  forgetFaults(): void {
+    this.#faults.length = 0;
+  }
+
   /** Resolves when nobody waits for a response any more, or for the rest of one. */
   async settled(): Promise<void> {
     for (const response of this.#openResponses) await once(response, 'close');
@@ -327,6 +332,11 @@ export class FakeRegistry {
       case 'endless':
         response.writeHead(action.status ?? status, { ...headers, 'transfer-encoding': 'chunked' });
         this.#repeat(response, 1, () => response.write(Buffer.alloc(65_536)));
+        return;
+      case 'hold':
+        response.writeHead(status, { ...headers, ...length });
+        response.write(body.subarray(0, action.afterBytes));
+        void action.until.then(() => response.end(body.subarray(action.afterBytes)));
         return;
       case 'trickle': {
         response.writeHead(status, { ...headers, ...length });

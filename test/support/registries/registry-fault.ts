@@ -17,6 +17,8 @@ export type FaultAction =
   | { readonly kind: 'silence' }
   /** Takes the request and resets the connection. */
   | { readonly kind: 'hang-up' }
+  /** So many bytes of the body, and the rest once the promise has resolved. */
+  | { readonly kind: 'hold'; readonly afterBytes: number; readonly until: Promise<unknown> }
   | { readonly kind: 'trickle'; readonly chunkBytes: number; readonly everyMs: number }
   /** The body without Content-Length and chunks, ended by closing, after so many bytes. */
   | { readonly kind: 'unframed'; readonly bytes: number }

@@ -65,7 +65,7 @@ export function testLayerMounts(
     mountsDir,
     tryLock,
     clock: realClock,
-    lockTimeoutMs: 1_000,
+    lockTimeoutMs: 300_000,
     verity: 'unused',
     ...change,
   });

@@ -90,7 +90,7 @@ export function storeOptions(directory: string, change: Partial<StoreOptions> = 
     backings: [{ dir: `${directory}/data`, writable: true }],
     bootId: BOOT,
     durable: false,
-    lockTimeoutMs: 1_000,
+    lockTimeoutMs: 300_000,
     clock: jumpingClock(),
     epochMs: () => 0,
     minFreeBytes: 0,

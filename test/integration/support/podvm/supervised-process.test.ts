@@ -29,9 +29,7 @@ describeWith(POD_VM_NEEDS, 'what a test starts for a pod VM', () => {
       expect(processes.map(isGone)).toEqual([false, false]);
       peer.kill(signal);
       await once(peer, 'exit');
-      await expect
-        .poll(() => [existsSync(folder), ...processes.map(isGone)], { timeout: 10_000 })
-        .toEqual([false, true, true]);
+      await expect.poll(() => [existsSync(folder), ...processes.map(isGone)]).toEqual([false, true, true]);
     },
   );
 
