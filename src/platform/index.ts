@@ -30,6 +30,7 @@ export {
   LoopIndex,
   openLoopOf,
 } from './loop.ts';
+export { type FileSystemSpace, measureSpace } from './measure-space.ts';
 export { readMemoryInfo } from './memory-info.ts';
 export { mountAt, mountPointsUnder, readMounts } from './mountinfo.ts';
 export { notifySupervisor } from './notify-supervisor.ts';

@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto';
 import { closeSync, constants, mkdirSync, openSync, rmdirSync } from 'node:fs';
-import { SealiftError } from '../errors/index.ts';
 import type { HashTree, LayerImageRequest } from '../layer-formats/index.ts';
 import type { Checkpoint } from '../platform/index.ts';
 import {
@@ -126,16 +125,6 @@ function mountDevice(device: string, { mountPoint, checkpoint }: MountJob): void
 
 function mkdirUnlessPresent(mountPoint: string): boolean {
   return mkdirSync(mountPoint, { recursive: true, mode: 0o700 }) !== undefined;
-}
-
-/** See {@link SnapshotOperations.unmountLayerImage}. */
-export function unmountLayerImage(request: { readonly mountsDir: string; readonly key: string }): boolean {
-  const { mountsDir, key } = request;
-  const { unmounted, busy } = sweepLayerMounts({ mountsDir, keys: [key] });
-  if (busy.length === 0) return unmounted.length > 0;
-  throw new SealiftError('SNAPSHOT_MOUNT_FAILED', `unmount layer ${key}: expected nobody to use it, got EBUSY`, {
-    context: { errno: 'EBUSY' },
-  });
 }
 
 /** See {@link SnapshotOperations.sweepLayerMounts}. */

@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../platform/index.ts';
 import type { LowerView } from '../unpack/index.ts';
-import { mountLayerImages, sweepLayerMounts, unmountLayerImage } from './mount-layer-image.ts';
+import { mountLayerImages, sweepLayerMounts } from './mount-layer-image.ts';
 import { mountSnapshot, unmountSnapshot } from './mount-overlay.ts';
 import { planChain } from './plan-chain.ts';
 import { prepareUpper } from './prepare-upper.ts';
@@ -22,7 +22,6 @@ export function createSnapshotOperations({ createLowerView, checkpoint }: Snapsh
     mountSnapshot,
     unmountSnapshot,
     mountLayerImages: (request) => mountLayerImages(request, checkpoint),
-    unmountLayerImage,
     sweepLayerMounts,
     probeLayerFormats,
   };

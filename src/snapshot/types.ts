@@ -95,8 +95,6 @@ export interface SnapshotOperations {
     /** Each is mounted at `<mountsDir>/<key>`. */
     readonly images: readonly LayerImageRequest[];
   }): readonly MountedLayerImage[];
-  /** False when it is not mounted. Throws `SNAPSHOT_MOUNT_FAILED` while somebody works in it. */
-  unmountLayerImage(request: { readonly mountsDir: string; readonly key: string }): boolean;
   /** Unmounts layers that nobody uses, which the caller has made sure of. */
   sweepLayerMounts(request: { readonly mountsDir: string; readonly keys: readonly string[] }): LayerSweep;
   /** Mounts a tiny image from an existing directory; throws `STORE_IO_FAILED` when that cannot hold it. */

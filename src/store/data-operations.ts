@@ -13,10 +13,9 @@ import {
 import { join } from 'node:path';
 import { assertNever, SealiftError } from '../errors/index.ts';
 import { type LayerKey, layerFormatOf } from '../layer-formats/index.ts';
-import { errnoOf, syncfs } from '../platform/index.ts';
+import { errnoOf, measureSpace, syncfs } from '../platform/index.ts';
 import { assertOnlyKnown, assertPrivate, claimDirectory, claimLayout } from './claim-directory.ts';
 import { DATA_DIRECTORIES, dataPath } from './layout.ts';
-import { measureSpace } from './measure-space.ts';
 import { BLOCK_BYTES, measureTree } from './measure-tree.ts';
 import { storeFailed } from './store-failed.ts';
 import type { StoreOperations, Upper } from './types.ts';
@@ -57,7 +56,7 @@ export const STORE_OPERATIONS: StoreOperations = {
   ),
   emptyTrash: coded('emptyTrash', ({ dataDir }) => emptyTrash(dataPath.area(dataDir, 'trash'))),
   measureTrash: coded('measureTrash', ({ dataDir }) => measureEntries(dataPath.area(dataDir, 'trash'))),
-  measureSpace: coded('measureSpace', measureSpace),
+  measureSpace: coded('measureSpace', ({ dataDir }) => measureSpace(dataDir)),
 };
 
 /** Failed system calls throw a `SealiftError` that names the operation and its backing. */

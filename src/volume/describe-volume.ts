@@ -72,10 +72,9 @@ export function currentBacking(known: KnownVolume | undefined, settings: VolumeS
   return inMemory(`the device of the image store is not usable (${error?.code}), and volume.required is false`);
 }
 
-async function measure(backing: VolumeBacking, ports: DescribePorts): Promise<VolumeSpace | undefined> {
-  const { kind, directory } = backing;
+async function measure({ directory }: VolumeBacking, ports: DescribePorts): Promise<VolumeSpace | undefined> {
   try {
-    return await ports.runOperation('measureSpace', { kind, directory }, within(MEASURE_TIMEOUT_MS));
+    return await ports.runOperation('measureSpace', { directory }, within(MEASURE_TIMEOUT_MS));
   } catch (error) {
     // The status is useful without sizes: memory may not be mounted yet, and `state` already reports a disk that hangs.
     if (error instanceof SealiftError) return undefined;

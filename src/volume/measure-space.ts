@@ -1,22 +1,10 @@
-import { statfsSync } from 'node:fs';
-import { memoryInfo } from './mount-memory.ts';
-import type { VolumeBacking, VolumeSpace } from './types.ts';
+import { type FileSystemSpace, measureSpace as measureFileSystem } from '../platform/index.ts';
 import { deviceFailed } from './volume-failed.ts';
 
 /** See `VolumeOperations.measureSpace`. */
-export function measureSpace(request: {
-  readonly directory: string;
-  readonly kind: VolumeBacking['kind'];
-}): VolumeSpace {
-  const { directory, kind } = request;
+export function measureSpace({ directory }: { readonly directory: string }): FileSystemSpace {
   try {
-    const { blocks, bfree, bavail, bsize } = statfsSync(directory);
-    const free = bavail * bsize;
-    return {
-      sizeBytes: blocks * bsize,
-      usedBytes: (blocks - bfree) * bsize,
-      availableBytes: kind === 'memory' ? Math.min(free, memoryInfo('MemAvailable')) : free,
-    };
+    return measureFileSystem(directory);
   } catch (error) {
     throw deviceFailed(`measure ${directory}`, error);
   }

@@ -1,6 +1,6 @@
 import type { PlainError } from '../errors/index.ts';
 import type { Run } from '../operations/index.ts';
-import type { Checkpoint, Clock, CommandRunner } from '../platform/index.ts';
+import type { Checkpoint, Clock, CommandRunner, FileSystemSpace } from '../platform/index.ts';
 
 /** The algorithm that detects changed blocks; it also determines the cipher. */
 export type VolumeIntegrity = 'hmac-sha256' | 'aegis128';
@@ -108,12 +108,8 @@ export type VolumeBacking =
   /** `mappingUuid` is the UUID of the dm-crypt mapping: it changes when the disk is prepared again. */
   (Backing & { readonly kind: 'device'; readonly mappingUuid: string }) | (Backing & { readonly kind: 'memory' });
 
-export interface VolumeSpace {
-  readonly sizeBytes: number;
-  readonly usedBytes: number;
-  /** In memory, never more than the memory that is available on the machine. */
-  readonly availableBytes: number;
-}
+/** The space of the file system that a volume's backing lies on. */
+export type VolumeSpace = FileSystemSpace;
 
 /** The full status of a volume, as plain data. */
 export interface VolumeStatus {
@@ -227,5 +223,5 @@ export interface VolumeOperations {
   removeVolume(request: { readonly mapperName: string; readonly device: ExpectedDevice | undefined }): void;
   /** Mounts a tmpfs unless it is mounted already. Throws `VOLUME_MOUNT_FAILED`. */
   mountMemory(request: { readonly mountPoint: string; readonly size: MemoryLimit }): void;
-  measureSpace(request: { readonly directory: string; readonly kind: VolumeBacking['kind'] }): VolumeSpace;
+  measureSpace(request: { readonly directory: string }): VolumeSpace;
 }

@@ -36,13 +36,13 @@ describeWith(['root'], 'memory instead of a disk', () => {
       .filter((each) => each.includes(mountPoint));
     expect(line).toMatch(/^sealift-image-memory \S+ tmpfs rw,nosuid,nodev,noexec,noatime,.*size=8192k,nr_inodes=16384/);
     expect(line).not.toContain('huge=always');
-    const space = VOLUME_OPERATIONS.measureSpace({ directory: mountPoint, kind: 'memory' });
+    const space = VOLUME_OPERATIONS.measureSpace({ directory: mountPoint });
     expect(space).toMatchObject({ sizeBytes: 8 * MIB, usedBytes: 0, availableBytes: 8 * MIB });
   });
 
   it('reports no more than the memory that the machine has available', () => {
     mountMemory(2 ** 44);
-    const space = VOLUME_OPERATIONS.measureSpace({ directory: mountPoint, kind: 'memory' });
+    const space = VOLUME_OPERATIONS.measureSpace({ directory: mountPoint });
     const total = Number(/MemTotal:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]) * 1024;
     expect(space).toMatchObject({ sizeBytes: 2 ** 44 });
     expect((space as { availableBytes: number }).availableBytes).toBeLessThan(total);
@@ -64,7 +64,7 @@ describeWith(['root'], 'memory instead of a disk', () => {
 
   it('refuses to measure a directory that does not exist', async () => {
     await expectFailure('VOLUME_DEVICE_MISSING', () =>
-      VOLUME_OPERATIONS.measureSpace({ directory: scratch.join('absent'), kind: 'device' }),
+      VOLUME_OPERATIONS.measureSpace({ directory: scratch.join('absent') }),
     );
   });
 });
