@@ -5,7 +5,7 @@ import type { Programs } from './machine-types.ts';
 import type { Trouble } from './trouble.ts';
 
 /** What the daemon was told and what it has left behind, as far as it is known without touching anything. */
-export interface DaemonView {
+export interface DaemonSituation {
   /** Why no image is pulled with its configuration. */
   readonly obstacle: Trouble | undefined;
   /** Settings of it that have no effect. */
@@ -35,7 +35,7 @@ export type AbilityName = (typeof ABILITIES)[number];
 export type Ability = 'ready' | 'loadable' | 'absent';
 export type Abilities = Readonly<Record<AbilityName, Ability>>;
 
-export interface DaemonFindings extends DaemonView {
+export interface DaemonFindings extends DaemonSituation {
   readonly sockets: readonly SocketFinding[];
   readonly abilities: Abilities;
   readonly programs: Programs;

@@ -2,15 +2,9 @@ export type { NetworkSources } from './network-types.ts';
 export { DOCTOR_OPERATIONS } from './operations.ts';
 export { runDoctor } from './run-doctor.ts';
 export type {
-  Check,
-  CheckGroup,
-  CheckStatus,
-  DaemonPorts,
   DoctorOperations,
   DoctorPorts,
   DoctorReport,
-  MachineFacts,
-  PlaceFacts,
   ReportedCheck,
 } from './types.ts';
 export { viewHelpers, viewNetwork } from './view-network.ts';

@@ -66,14 +66,14 @@ function judgeStore({ state, backing, space, error, cipher, integrity }: VolumeS
   if (backing === undefined) {
     return { name, status: 'fail', detail: `${state}, pulls are refused: ${message}`, remedy: hint };
   }
-  const where = `${backing.kind} at ${backing.directory} (${backing.reason})${tellSpace(space)}`;
+  const where = `${backing.kind} at ${backing.directory} (${backing.reason})${describeSpace(space)}`;
   if (state === 'failed' || state === 'stalled') {
     return { name, status: 'warn', detail: `${where}: ${message}`, remedy: hint };
   }
   return ok(name, backing.kind === 'device' ? `${where}; ${cipher}, integrity ${integrity}` : where);
 }
 
-function tellSpace(space: VolumeSpace | undefined): string {
+function describeSpace(space: VolumeSpace | undefined): string {
   if (space === undefined) return '';
   const [free, size] = [space.availableBytes, space.sizeBytes].map((bytes) => Math.floor(bytes / MIB));
   return `, ${free} of ${size} MiB free`;

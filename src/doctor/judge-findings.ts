@@ -3,16 +3,16 @@ import { judge, ok, skipped } from './checks.ts';
 import { isOlder } from './is-older.ts';
 import { judgeClock } from './judge-clock.ts';
 import { judgeDaemon } from './judge-daemon.ts';
+import { judgeBacking, judgeInodes, judgeUpper } from './judge-directory.ts';
 import { judgeNetwork } from './judge-network.ts';
-import { judgeBacking, judgeInodes, judgeUpper } from './judge-place.ts';
 import { judgeHelpers, judgeRuntimes } from './judge-programs.ts';
 import { judgeResources } from './judge-resources.ts';
 import {
   CHECK_GROUPS,
   type Check,
   type CheckGroup,
+  type DirectoryFacts,
   type Findings,
-  type PlaceFacts,
   type ReportedCheck,
 } from './types.ts';
 
@@ -55,15 +55,15 @@ function judgeStore(findings: Findings): readonly Check[] {
     ...judgeLayerImages(findings),
     ...judgeXattrs(findings),
     isRoot ? judgeUpper(data) : skipped('overlay-upper'),
-    judgeSpace('data-space', data, reserveOf(data, minFreeBytes), findings),
+    judgeSpace(data, { name: 'data-space', minBytes: reserveOf(data, minFreeBytes) }, findings),
     isRoot ? judgeInodes(data) : skipped('data-inodes'),
     isRoot ? judgeBacking(data, resources.availableMemoryBytes) : skipped('data-memory'),
-    judgeSpace('state-space', state, MIN_STATE_BYTES, findings),
+    judgeSpace(state, { name: 'state-space', minBytes: MIN_STATE_BYTES }, findings),
   ];
 }
 
 /** What the store has a pull leave, of a small one as well. */
-function reserveOf({ sizeBytes }: PlaceFacts, minFreeBytes: number): number {
+function reserveOf({ sizeBytes }: DirectoryFacts, minFreeBytes: number): number {
   return Math.min(minFreeBytes, Math.floor(sizeBytes / MAX_RESERVE_SHARE));
 }
 
@@ -90,7 +90,8 @@ function judgeRuntime({ machine, inflatesSynchronously }: Findings): readonly Ch
         detail: 'decompresses through streams, at about a quarter of the speed',
         remedy: 'run the Node that Sealift was built for',
       };
-  const calls = judge('system-calls', machine.systemCalls, 'fail', {
+  const calls = judge('system-calls', machine.systemCalls, {
+    otherwise: 'fail',
     usable: 'node:ffi reaches the kernel',
     remedy: 'run the Node that Sealift was built for, on a machine that allows these system calls',
   });
@@ -100,11 +101,13 @@ function judgeRuntime({ machine, inflatesSynchronously }: Findings): readonly Ch
 function judgeMounts({ isRoot, machine }: Findings): readonly Check[] {
   if (!isRoot) return [skipped('overlayfs'), skipped('mount-api')];
   return [
-    judge('overlayfs', machine.overlay, 'fail', {
+    judge('overlayfs', machine.overlay, {
+      otherwise: 'fail',
       usable: 'the kernel has overlayfs',
       remedy: 'load the kernel module overlay, or use a kernel that has it',
     }),
-    judge('mount-api', machine.appendedLowers, 'warn', {
+    judge('mount-api', machine.appendedLowers, {
+      otherwise: 'warn',
       usable: 'layers are handed over one by one (lowerdir+)',
       remedy: 'images of more than about 35 layers need Linux 6.5',
     }),
@@ -118,8 +121,13 @@ function judgeLayerImages({ layerFormats, choice }: Findings): readonly Check[] 
   const { loop, erofs, directIo } = layerFormats;
   const remedy = 'layers become directories, which takes longer to pull; to avoid it ';
   return [
-    judge('loop-devices', loop, 'warn', { usable: 'files can be attached', remedy: `${remedy}load the module loop` }),
-    judge('erofs', erofs, 'warn', {
+    judge('loop-devices', loop, {
+      otherwise: 'warn',
+      usable: 'files can be attached',
+      remedy: `${remedy}load the module loop`,
+    }),
+    judge('erofs', erofs, {
+      otherwise: 'warn',
       usable: 'images are mounted with all that layers need',
       remedy: `${remedy}use a kernel with EROFS, its attributes, ACLs and security labels`,
     }),
@@ -143,14 +151,25 @@ function judgeXattrs({ isRoot, data }: Findings): readonly Check[] {
   const remedy = 'put the data directory on ext4, xfs, or tmpfs of Linux 6.6';
   const usable = `${data.examined} holds them`;
   return [
-    judge('user-xattrs', data.userXattrs, 'warn', { usable, remedy }),
-    judge('trusted-xattrs', data.trustedXattrs, 'fail', { usable, remedy }),
+    judge('user-xattrs', data.userXattrs, {
+      otherwise: 'warn',
+      usable,
+      remedy,
+    }),
+    judge('trusted-xattrs', data.trustedXattrs, {
+      otherwise: 'fail',
+      usable,
+      remedy,
+    }),
   ];
 }
 
-function judgeSpace(name: string, place: PlaceFacts, minBytes: number, { isRoot, daemon }: Findings): Check {
+function judgeSpace(
+  { path, examined, writable, freeBytes }: DirectoryFacts,
+  { name, minBytes }: { readonly name: string; readonly minBytes: number },
+  { isRoot, daemon }: Findings,
+): Check {
   if (!isRoot) return skipped(name);
-  const { path, examined, writable, freeBytes } = place;
   const orElse = daemon === undefined ? 'name another --store' : 'see daemon-store';
   if (writable !== 'usable') {
     return {

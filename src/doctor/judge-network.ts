@@ -82,7 +82,7 @@ function judgeAuthfiles({ authfiles }: NetworkFindings): Check {
 /** Pulls go on without a mirror, and whether they do without the registry is for its own check to say. */
 function judgeName({ host, use, answer }: NameFinding): Check {
   const name = 'name-lookup';
-  if ('addresses' in answer) return { ...ok(name, `${use}: ${tellSome(answer.addresses)}`), subject: host };
+  if ('addresses' in answer) return { ...ok(name, `${use}: ${listSome(answer.addresses)}`), subject: host };
   const remedy = 'check the name, the name server of this machine, and that it knows this name';
   return {
     ...{ name, subject: host, remedy },
@@ -91,7 +91,7 @@ function judgeName({ host, use, answer }: NameFinding): Check {
   };
 }
 
-function tellSome(addresses: readonly string[]): string {
+function listSome(addresses: readonly string[]): string {
   const more = addresses.length - MAX_ADDRESSES;
   return `${addresses.slice(0, MAX_ADDRESSES).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

@@ -18,18 +18,18 @@ export function judgeTimeouts({ launch, mount, pull }: AgentTimeouts): readonly 
     judge('launch-timeout', launch, {
       least: MIN_LAUNCH_SECONDS,
       enough: 6,
-      detail: `the agent waits ${tell(launch)} for the socket; later its pulls fail`,
+      detail: `the agent waits ${describeTimeout(launch)} for the socket; later its pulls fail`,
     }),
     judge('mount-timeout', mount, {
       least: MIN_MOUNT_SECONDS,
       enough: 50,
-      detail: `the agent waits ${tell(mount)} for the image store to be prepared`,
+      detail: `the agent waits ${describeTimeout(mount)} for the image store to be prepared`,
     }),
     judge('pull-timeout', pull, {
       least: KUBELET_SECONDS,
       enough: 1_200,
       detail:
-        `the agent waits ${tell(pull)} for a pull; on the host the runtime gives up after ${RUNTIME_SECONDS} s ` +
+        `the agent waits ${describeTimeout(pull)} for a pull; on the host the runtime gives up after ${RUNTIME_SECONDS} s ` +
         `unless create_container_timeout is set (annotation io.katacontainers.config.runtime.create_container_timeout), ` +
         `the kubelet after ${KUBELET_SECONDS} s unless runtimeRequestTimeout is. The smallest counts; ` +
         'what a pull has finished by then is kept, and the next try goes on from it',
@@ -51,6 +51,6 @@ function judge(name: string, timeout: AgentTimeout, { least, enough, detail }: W
   return seconds < least ? { name, status: 'warn', detail, remedy } : ok(name, detail);
 }
 
-function tell({ seconds, origin }: AgentTimeout): string {
+function describeTimeout({ seconds, origin }: AgentTimeout): string {
   return `${seconds} s (${origin})`;
 }

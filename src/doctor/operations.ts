@@ -1,7 +1,7 @@
 import { examineClock } from './examine-clock.ts';
+import { examineDirectory } from './examine-directory.ts';
 import { examineKernel } from './examine-kernel.ts';
 import { examineMachine } from './examine-machine.ts';
-import { examinePlace } from './examine-place.ts';
 import { examinePrograms } from './examine-programs.ts';
 import { examineResources } from './examine-resources.ts';
 import { examineSocket } from './examine-socket.ts';
@@ -12,7 +12,7 @@ import type { DoctorOperations } from './types.ts';
 
 export const DOCTOR_OPERATIONS: DoctorOperations = {
   examineMachine,
-  examinePlace,
+  examineDirectory,
   examineKernel,
   examineSocket,
   examinePrograms,

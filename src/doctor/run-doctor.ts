@@ -3,7 +3,7 @@ import type { LayerFormatProbe } from '../snapshot/index.ts';
 import type { DaemonFindings, SocketFinding } from './daemon-types.ts';
 import { gatherNetwork } from './gather-network.ts';
 import { judgeFindings } from './judge-findings.ts';
-import type { DaemonPorts, DoctorPorts, DoctorReport, Findings, PlaceFacts } from './types.ts';
+import type { DaemonDoctorPorts, DirectoryFacts, DoctorPorts, DoctorReport, Findings } from './types.ts';
 
 /** What prepares a block device. */
 const PROGRAMS = ['cryptsetup', 'mkfs.ext4'] as const;
@@ -24,8 +24,8 @@ async function gatherFindings(ports: DoctorPorts): Promise<Findings> {
   const { kernelRelease, isRoot, minFreeBytes, dataDir, stateDir, runOperation, probeLayerFormats } = ports;
   const [socketPath] = ports.daemon?.view.socketPaths ?? [];
   const machine = await runOperation('examineMachine', { asRoot: isRoot });
-  const { facts: data, isStalled } = await examinePlace(dataDir, runOperation);
-  const state = await runOperation('examinePlace', { path: stateDir });
+  const { facts: data, isStalled } = await examineDirectory(dataDir, runOperation);
+  const state = await runOperation('examineDirectory', { path: stateDir });
   const layerFormats = isRoot ? await probeUnless(isStalled, () => probeLayerFormats(data.examined)) : undefined;
   return {
     kernelRelease,
@@ -47,7 +47,7 @@ async function gatherFindings(ports: DoctorPorts): Promise<Findings> {
 }
 
 async function gatherDaemon(
-  daemon: DaemonPorts,
+  daemon: DaemonDoctorPorts,
   { kernelRelease, runOperation }: DoctorPorts,
 ): Promise<DaemonFindings> {
   const sockets: SocketFinding[] = [];
@@ -65,12 +65,12 @@ async function gatherDaemon(
 }
 
 /** A disk that does not answer is looked at once, and no more. */
-async function examinePlace(
+async function examineDirectory(
   path: string,
   runOperation: DoctorPorts['runOperation'],
-): Promise<{ readonly facts: PlaceFacts; readonly isStalled: boolean }> {
+): Promise<{ readonly facts: DirectoryFacts; readonly isStalled: boolean }> {
   try {
-    return { facts: await runOperation('examinePlace', { path }), isStalled: false };
+    return { facts: await runOperation('examineDirectory', { path }), isStalled: false };
   } catch (error) {
     if (!(error instanceof SealiftError) || error.code !== 'STORE_STALLED') throw error;
     const unusable = { unusable: error.message };

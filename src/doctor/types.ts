@@ -2,7 +2,7 @@ import type { ServerIdentity } from '../api/index.ts';
 import type { Run } from '../operations/index.ts';
 import type { Usability } from '../platform/index.ts';
 import type { ChosenLayerFormat, LayerFormatProbe } from '../snapshot/index.ts';
-import type { Abilities, DaemonFindings, DaemonView, SocketFacts } from './daemon-types.ts';
+import type { Abilities, DaemonFindings, DaemonSituation, SocketFacts } from './daemon-types.ts';
 import type { ClockFacts, Programs, ResourceFacts } from './machine-types.ts';
 import type { NameOutcome, NetworkFindings, NetworkPorts, ResolverFacts } from './network-types.ts';
 
@@ -44,7 +44,7 @@ export interface MachineFacts {
 }
 
 /** A directory of the store, or what is nearest to it as long as it does not exist. */
-export interface PlaceFacts {
+export interface DirectoryFacts {
   readonly path: string;
   /** The nearest directory that exists. */
   readonly examined: string;
@@ -62,7 +62,7 @@ export interface PlaceFacts {
 /** What may wait for a disk or loads the kernel's modules: synchronous, done in a worker, plain data in and out. */
 export interface DoctorOperations {
   examineMachine(request: { readonly asRoot: boolean }): MachineFacts;
-  examinePlace(request: { readonly path: string }): PlaceFacts;
+  examineDirectory(request: { readonly path: string }): DirectoryFacts;
   /** Of what the kernel shows by itself: nothing is loaded. */
   examineKernel(request: { readonly release: string }): Abilities;
   examineSocket(request: { readonly path: string }): SocketFacts;
@@ -102,11 +102,11 @@ export interface DoctorPorts {
   /** Programs that credentials files name, and where they are looked for (PATH); none for the daemon. */
   readonly credentialHelpers: { readonly names: readonly string[]; readonly path: string };
   /** Undefined: only what the command line's own store stands on is looked at. */
-  readonly daemon?: DaemonPorts;
+  readonly daemon?: DaemonDoctorPorts;
 }
 
-export interface DaemonPorts {
-  readonly view: DaemonView;
+export interface DaemonDoctorPorts {
+  readonly view: DaemonSituation;
   /** Who answers on a socket; the question changes nothing there. */
   readonly identifyServer: (path: string) => Promise<ServerIdentity>;
 }
@@ -114,8 +114,8 @@ export interface DaemonPorts {
 /** What was found out, for the checks to judge. Undefined: not looked at, since it takes root. */
 export interface Findings extends Pick<DoctorPorts, 'kernelRelease' | 'isRoot' | 'minFreeBytes'> {
   readonly machine: MachineFacts;
-  readonly data: PlaceFacts;
-  readonly state: PlaceFacts;
+  readonly data: DirectoryFacts;
+  readonly state: DirectoryFacts;
   readonly layerFormats: LayerFormatProbe | undefined;
   readonly choice: ChosenLayerFormat | { readonly refused: string } | undefined;
   readonly inflatesSynchronously: boolean;

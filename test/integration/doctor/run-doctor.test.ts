@@ -154,7 +154,7 @@ describe('runDoctor with what the ports say', () => {
   it('says that a disk does not answer, and asks no more of it', async () => {
     const asked: string[] = [];
     const runOperation = runInline<DoctorOperations>(DOCTOR_OPERATIONS, ({ kind, request }) => {
-      if (kind !== 'examinePlace') return;
+      if (kind !== 'examineDirectory') return;
       asked.push(request.path);
       if (request.path === scratch.join('store/data')) {
         throw new SealiftError('STORE_STALLED', 'store: expected an answer');

@@ -1,10 +1,10 @@
 import type { NetworkFindings } from '../../../src/doctor/network-types.ts';
-import type { Findings, PlaceFacts } from '../../../src/doctor/types.ts';
+import type { DirectoryFacts, Findings } from '../../../src/doctor/types.ts';
 
 export const MIB = 1024 * 1024;
 const EXT4 = 0xef53;
 
-export function facts(path: string, change: Partial<PlaceFacts> = {}): PlaceFacts {
+export function facts(path: string, change: Partial<DirectoryFacts> = {}): DirectoryFacts {
   const usable = { writable: 'usable', userXattrs: 'usable', trustedXattrs: 'usable' } as const;
   const room = { freeBytes: 1024 * MIB, sizeBytes: 2048 * MIB, freeInodes: 1_000_000, fileSystem: EXT4 };
   return { path, examined: path, ...room, ...usable, ...change };

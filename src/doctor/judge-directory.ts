@@ -1,5 +1,5 @@
 import { ok } from './checks.ts';
-import type { Check, PlaceFacts } from './types.ts';
+import type { Check, DirectoryFacts } from './types.ts';
 
 const MIB = 1024 * 1024;
 /** Layer images take one each, containers' writable layers what their programs make. */
@@ -23,7 +23,7 @@ const NO_UPPER: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** https://docs.kernel.org/filesystems/overlayfs.html#upper-and-lower */
-export function judgeUpper({ fileSystem, examined }: PlaceFacts): Check {
+export function judgeUpper({ fileSystem, examined }: DirectoryFacts): Check {
   const name = 'overlay-upper';
   const unfit = NO_UPPER.get(fileSystem >>> 0);
   if (unfit === undefined) return ok(name, `${examined} can hold writable layers`);
@@ -32,7 +32,7 @@ export function judgeUpper({ fileSystem, examined }: PlaceFacts): Check {
   return { name, status: 'fail', detail, remedy };
 }
 
-export function judgeInodes({ freeInodes, path }: PlaceFacts): Check {
+export function judgeInodes({ freeInodes, path }: DirectoryFacts): Check {
   const name = 'data-inodes';
   if (freeInodes === undefined) return ok(name, 'made as they are needed');
   const detail = `${freeInodes} free in ${path}`;
@@ -42,7 +42,10 @@ export function judgeInodes({ freeInodes, path }: PlaceFacts): Check {
 }
 
 /** What is in a tmpfs is in memory: its size is a promise that memory may not keep. */
-export function judgeBacking({ fileSystem, freeBytes, path }: PlaceFacts, availableBytes: number | undefined): Check {
+export function judgeBacking(
+  { fileSystem, freeBytes, path }: DirectoryFacts,
+  availableBytes: number | undefined,
+): Check {
   const name = 'data-memory';
   const magic = fileSystem >>> 0;
   if (magic !== MAGIC.tmpfs && magic !== MAGIC.ramfs) return ok(name, `${path} takes no memory`);

@@ -1,12 +1,12 @@
 import { closeSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { attempt, fsetxattr, openUnnamed, type Usability } from '../platform/index.ts';
-import type { PlaceFacts } from './types.ts';
+import type { DirectoryFacts } from './types.ts';
 
 const VALUE = Buffer.from('y');
 
-/** See {@link DoctorOperations.examinePlace}. Writes to a file without a name, which nothing can leave behind. */
-export function examinePlace({ path }: { readonly path: string }): PlaceFacts {
+/** See {@link DoctorOperations.examineDirectory}. Writes to a file without a name, which nothing can leave behind. */
+export function examineDirectory({ path }: { readonly path: string }): DirectoryFacts {
   const { examined, obstacle } = nearestDirectory(path);
   const { bavail, blocks, bsize, files, ffree, type } = statfsSync(examined);
   const facts = {
@@ -28,7 +28,7 @@ export function examinePlace({ path }: { readonly path: string }): PlaceFacts {
   }
 }
 
-function everything(usability: Usability): Pick<PlaceFacts, 'writable' | 'userXattrs' | 'trustedXattrs'> {
+function everything(usability: Usability): Pick<DirectoryFacts, 'writable' | 'userXattrs' | 'trustedXattrs'> {
   return { writable: usability, userXattrs: usability, trustedXattrs: usability };
 }
 
