@@ -108,7 +108,7 @@ describe('openVolume', () => {
       throw new SealiftError(code, 'as the test wants it');
     };
 
-  /** As the worker pool does when an operation does not return in time. */
+  /** Behaves as the worker pool does when an operation does not return in time. */
   const stall = (options?: CallOptions): never => {
     const deadline = options?.deadline;
     throw deadline?.stalled(deadline.ms) ?? new Error('an operation without a deadline');

@@ -19,8 +19,8 @@ export type Mechanism = (typeof MECHANISMS)[number];
 export type AttackLayer = readonly (TarMember | Uint8Array)[];
 
 /**
- * How the attack has to end: with a code, which is another one where the reader of the archive is the first to refuse it,
- * or with these paths in the tree, each with its line of `listTree`.
+ * How the attack must end: with a code (another one where the reader of the archive is the first to refuse it), or with
+ * these paths in the tree, each with its line of `listTree`.
  */
 export type Verdict =
   | { readonly refused: ErrorCode; readonly refusedByReader?: ErrorCode }
@@ -40,16 +40,16 @@ export interface Attack {
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
-/** A file that anybody may write to. */
+/** A file that every user may write to. */
 export const evil = (name: Bytes): TarMember => file(name, 'evil', { mode: 0o777 });
 
-/** Further up than any test's folder lies. */
+/** Climbs higher than the folder of any test. */
 export const UP = '../'.repeat(30);
 
 /** The line of `listTree` for {@link evil}. */
 export const PLANTED = 'file 777 evil';
 
-/** Nothing is expected but what every attack must leave alone. */
+/** Expects only that the attack leaves alone what every attack must leave alone. */
 export const CONFINED: Verdict = { confined: () => ({}) };
 
 export const INVALID: Verdict = { refused: 'UNPACK_ENTRY_INVALID' };

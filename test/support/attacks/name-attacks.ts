@@ -13,7 +13,7 @@ import { type Attack, CONFINED, ESCAPE, evil, INVALID, PLANTED, UP, type Verdict
 
 const UNREADABLE: Verdict = { refused: 'TAR_INVALID' };
 
-/** A member whose name stands in a header as it is, without the builder's help. */
+/** A member whose name is written into the header unchanged, without the builder's help. */
 const raw = (name: string, type: string, linkname = ''): Buffer => rawHeader({ name, type, linkname, mode: 0o777 });
 
 const CLIMBING = [
@@ -43,7 +43,7 @@ const climbing = CLIMBING.flatMap((path): Attack[] => [
   },
 ]);
 
-/** Such a name is a directory's, and the reader refuses content behind it. */
+/** A name that ends in a slash belongs to a directory, and the reader refuses content after it. */
 const FILE_WITH_SLASH: Verdict = { ...INVALID, refusedByReader: 'TAR_INVALID' };
 
 /** CVE-2021-29136: the root entry as something else than a directory. */

@@ -25,22 +25,22 @@ const REGISTRIES: Readonly<Record<'own' | 'mirror' | 'elsewhere' | 'guarded' | '
 };
 type RegistryName = keyof typeof REGISTRIES;
 
-/** Where a pull may go, as `HOST:PORT`, proxies as URLs; each counts what it is asked. */
+/** The servers that a pull may use, as `HOST:PORT`, proxies as URLs; each counts its requests. */
 export interface CellServers extends Readonly<Record<RegistryName, string>> {
-  /** `own` by an address that a proxy is used for: 127.0.0.1 never has one. */
+  /** The address of `own` that a proxy is used for: 127.0.0.1 never has one. */
   readonly distant: string;
-  /** `own` behind TLS, and one that wants a password; nobody but `authority` vouches for either. */
+  /** `own` behind TLS, and one that requires a password; only `authority` vouches for either certificate. */
   readonly secure: string;
   readonly secureGuarded: string;
   readonly authority: string;
   readonly proxy: string;
-  /** Another one, that nothing may go through. */
+  /** Another proxy, which no request may use. */
   readonly otherProxy: string;
-  /** Writes a file in the scratch folder and answers its path. */
+  /** Writes a file in the scratch folder and returns its path. */
   write(name: string, content: string): string;
 }
 
-/** What one configuration says, with the texts that every cell has in common. */
+/** The texts of one configuration, including those that every cell has in common. */
 export interface CellTexts extends DaemonSample {
   /** Lines of `[pull]`; `insecure_policy = true` when absent. */
   readonly pull?: string;
@@ -48,13 +48,13 @@ export interface CellTexts extends DaemonSample {
   readonly conf?: string | undefined;
 }
 
-/** What became of one pull. */
+/** The outcome of one pull. */
 export interface Observation {
   readonly result: 'pulled' | ErrorCode;
-  /** Who was asked for anything, in the order of their names. */
+  /** The servers that received a request, in the order of their names. */
   readonly asked: readonly string[];
   readonly layerFetches: number;
-  /** Every Authorization that arrived somewhere, as `place: value`. */
+  /** Every Authorization that arrived at a server, as `server: value`. */
   readonly authorizations: readonly string[];
   readonly warnings: readonly string[];
 }
@@ -67,7 +67,7 @@ interface CellParts {
   readonly authority: string;
 }
 
-/** One daemon whose configuration changes from pull to pull, with a registry and all the ways that lead to it. */
+/** One daemon whose configuration changes from pull to pull, with a registry and all ways to reach it. */
 export class CellBed implements AsyncDisposable {
   readonly servers: CellServers;
   readonly #parts: CellParts;
@@ -106,7 +106,10 @@ export class CellBed implements AsyncDisposable {
     });
   }
 
-  /** `name` of an image that nobody has pulled before and every registry has, with this configuration and no other. */
+  /**
+   * Pulls an image under `name` with this configuration only. No earlier pull has fetched it, and every registry has
+   * it.
+   */
   async pull(name: string, kind: ImageKind, texts: CellTexts): Promise<Observation> {
     this.#pulls += 1;
     const tag = `t${this.#pulls}`;

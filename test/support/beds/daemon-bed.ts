@@ -7,7 +7,9 @@ import { mustRun } from '../machine/commands.ts';
 import { unmountBelow } from '../machine/mounts.ts';
 import { PullBed } from './pull-bed.ts';
 
-/** The daemon without its sockets, its memory a tmpfs of the test's own, and a registry in this process. Takes root. */
+/**
+ * The daemon without its sockets, with a tmpfs of the test's own as memory and a registry in this process. Needs root.
+ */
 export class DaemonBed implements AsyncDisposable {
   readonly bed: PullBed;
   readonly daemon: SocketlessDaemon;
@@ -27,7 +29,7 @@ export class DaemonBed implements AsyncDisposable {
     this.daemon = openSocketlessDaemon({ loaded, memory });
   }
 
-  /** The tables of the sample's file come behind `[store]` and `[api]`. */
+  /** The tables of the sample's file follow `[store]` and `[api]`. */
   static async open(sample: DaemonSample = {}, bed?: PullBed): Promise<DaemonBed> {
     const used = bed ?? (await PullBed.open());
     const memory = used.path('memory');
@@ -41,13 +43,13 @@ export class DaemonBed implements AsyncDisposable {
     return this.#configuration;
   }
 
-  /** As a reload: for the pulls from now on. Limits stay those of the start. Answers the warnings. */
+  /** Configures the pulls from now on, as a reload does. Limits stay those of the start. Returns the warnings. */
   configure(sample: DaemonSample): readonly string[] {
     this.#configuration = resolveIn(this.bed, sample);
     return this.#configuration.warnings;
   }
 
-  /** As the agent: the directory first. Answers the digest of the manifest. */
+  /** Makes the bundle directory and pulls, as the agent does. Returns the digest of the manifest. */
   async pull(imageUrl: string): Promise<string> {
     this.#bundles += 1;
     const bundlePath = this.bed.path(`bundles/c${this.#bundles}`);
@@ -56,7 +58,7 @@ export class DaemonBed implements AsyncDisposable {
     return (await this.daemon.pulls.pullImage({ imageUrl, bundlePath, requestId: 'r', signal })).manifestDigest;
   }
 
-  /** As the agent does with the container of the last pull. */
+  /** Removes the container of the last pull, as the agent does. */
   removeLast(): void {
     umount(this.bed.path(`bundles/c${this.#bundles}/rootfs`));
   }

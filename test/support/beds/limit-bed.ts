@@ -17,7 +17,7 @@ export interface LimitedPull {
   readonly settings?: SettingValues;
 }
 
-/** The table of a configuration file. */
+/** The table `[pull.limits]` of a configuration file. */
 export function limitsTable(limits: LimitSettings): string {
   return `[pull.limits]\n${Object.entries(limits)
     .map(([name, value]) => `${snakeCase(name)} = ${value}\n`)
@@ -41,7 +41,7 @@ export class LimitBed implements AsyncDisposable {
     return this.bed.path('store/state');
   }
 
-  /** `app:latest` unless there is a reference. */
+  /** Pulls `app:latest` unless another reference is given. */
   pull(limits: LimitSettings, { reference, target = 'store', settings = {} }: LimitedPull = {}): Promise<PullResult> {
     const configFile = this.bed.path('sealift.toml');
     writeFileSync(configFile, limitsTable(limits));
@@ -65,7 +65,7 @@ export class LimitBed implements AsyncDisposable {
     );
   }
 
-  /** Where a store keeps its locks, before anybody has used it. */
+  /** Makes the directory of a store's locks before the store is first used, and returns its path. */
   makeLocks(): string {
     mkdirSync(`${this.stateDir}/lock`, { recursive: true });
     return `${this.stateDir}/lock/store`;

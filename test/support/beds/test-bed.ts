@@ -5,7 +5,7 @@ import { runSealift, type SealiftOptions, type SealiftResult } from '../programs
 import { startTamperProxy, type TamperProxy } from '../proxies/tamper-proxy.ts';
 import { type RegistryOptions, type RunningRegistry, startDockerRegistry } from '../registries/docker-registry.ts';
 
-/** A registry, a proxy before it that counts and alters, and a folder that takes all that a test leaves. */
+/** A registry behind a proxy that counts and alters responses, and a folder for all files of a test. */
 export class TestBed implements AsyncDisposable {
   readonly registry: RunningRegistry;
   readonly proxy: TamperProxy;
@@ -22,7 +22,7 @@ export class TestBed implements AsyncDisposable {
     return new TestBed(registry, await startTamperProxy(registry.host));
   }
 
-  /** A path in the scratch folder that nothing lies at yet. */
+  /** Returns a path in the scratch folder at which nothing exists yet. */
   newPath(name: string): string {
     this.#folders += 1;
     return this.scratch.join(`${name}-${this.#folders}`);
@@ -37,7 +37,7 @@ export class TestBed implements AsyncDisposable {
     return `${this.proxy.host}/${name}`;
   }
 
-  /** `sealift pull` over the proxy, with whatever else is in `parameters`. */
+  /** Runs `sealift pull` through the proxy, with the additional `parameters`. */
   pull(name: string, parameters: readonly string[], options: SealiftOptions = {}): Promise<SealiftResult> {
     return runSealift(['pull', this.reference(name), '--tls-verify=false', ...parameters], options);
   }

@@ -5,7 +5,7 @@ import { dir, file, type TarMember, tar } from './tar-builder.ts';
 
 const REF_NAME = 'org.opencontainers.image.ref.name';
 
-/** An image of a layout, and what its index says of it. */
+/** An image of a layout, and its entry in the index. */
 export interface LayoutEntry {
   readonly image: BuiltImage;
   readonly name?: string;
@@ -53,11 +53,11 @@ function* membersOf(folder: string, prefix: string): Generator<TarMember> {
   }
 }
 
-/** One image of what `docker save` writes. */
+/** One image in an archive as `docker save` writes it. */
 export interface DockerItem {
   readonly tags: readonly string[] | null;
   readonly config: BuiltDocument;
-  /** Where manifest.json says that the config lies; by its digest unless told otherwise. */
+  /** The path of the config in manifest.json; named by its digest when absent. */
   readonly configPath?: string;
   /** Paths, bottom to top. */
   readonly layers: readonly string[];
@@ -73,7 +73,7 @@ export function dockerConfigPath({ config, configPath }: DockerItem): string {
   return configPath ?? `${config.digest.slice('sha256:'.length)}.json`;
 }
 
-/** The members of manifest.json and configs; those of the layers are the caller's. */
+/** Returns the members for manifest.json and the configs; the caller adds those of the layers. */
 export function dockerMembers(items: readonly DockerItem[]): TarMember[] {
   const manifest = items.map((item) => {
     return { Config: dockerConfigPath(item), RepoTags: item.tags, Layers: item.layers };

@@ -3,11 +3,11 @@ import { type BuiltImage, buildImage, buildLayer, type LayerCompression } from '
 import { pseudoRandom } from './small-image.ts';
 import { dir, file, hardlink, type TarMember, tar } from './tar-builder.ts';
 
-/** What kinds of images there are to be interrupted. */
+/** The kinds of images whose pulls are interrupted. */
 export const IMAGE_KINDS = ['gzip', 'zstd', 'chained', 'repeated'] as const;
 export type ImageKind = (typeof IMAGE_KINDS)[number];
 
-/** What a store keeps of each. */
+/** What a store keeps of each kind. */
 export const KEPT: Readonly<Record<ImageKind, KeptImage>> = {
   gzip: { layers: ['diffid', 'diffid'], needingChain: 0 },
   zstd: { layers: ['diffid', 'diffid'], needingChain: 0 },
@@ -18,7 +18,7 @@ export const KEPT: Readonly<Record<ImageKind, KeptImage>> = {
 const SHARED_BYTES = 200_000;
 const OWN_BYTES = 150_000;
 
-/** What every image has below. */
+/** The members of the lower layer, which every image has. */
 export function sharedMembers(): TarMember[] {
   return [
     dir('./'),
@@ -32,7 +32,10 @@ export function ownBytes(name: string): Buffer {
   return pseudoRandom(OWN_BYTES, name);
 }
 
-/** An image of a layer that all have and one that only this one has; whose parents nobody names in `chained`. */
+/**
+ * Builds an image of a layer that all have and one that only this image has; no layer of `chained` has entries for its
+ * parents.
+ */
 export async function buildCrashImage(kind: ImageKind, name: string, folder: string): Promise<BuiltImage> {
   const compression: LayerCompression = kind === 'zstd' ? 'zstd' : 'gzip';
   const shared = await buildLayer(tar(sharedMembers()), compression, folder);

@@ -7,13 +7,13 @@ import { dir, file, hardlink, symlink, type TarMember } from './tar-builder.ts';
 
 const CACHE = fileURLToPath(new URL('../../../node_modules/.cache/debian', import.meta.url));
 
-/** Enough to run dash and coreutils, programs with setuid and setgid, and many small files. */
+/** Packages with enough files to run dash and coreutils, programs with setuid and setgid, and many small files. */
 const RUNNING = ['libc6', 'dash', 'coreutils', 'libselinux1', 'libpcre2-8-0', 'libacl1', 'libattr1', 'libgmp10'];
 const SETUID = ['passwd', 'mount', 'login'];
 const PLENTY = ['adwaita-icon-theme', 'ncurses-term', 'perl-modules-5.36', 'tzdata'];
 const PACKAGES = [...RUNNING, ...SETUID, ...PLENTY];
 
-/** Debian with merged /usr: these are links, and packages still name files below them. */
+/** Links of Debian with merged /usr; packages still name files below them. */
 const MERGED = ['bin', 'lib', 'lib64', 'sbin'];
 
 export interface DebianPackageFiles {
@@ -108,7 +108,10 @@ function mergeUsr(path: string): string {
   return MERGED.some((folder) => path === folder || path.startsWith(`${folder}/`)) ? `usr/${path}` : path;
 }
 
-/** Packages have whole seconds; every third file gets a fraction, always the same one. */
+/**
+ * Returns the nanoseconds of a file's time: packages have whole seconds, so every third file gets a fraction, always
+ * the same one.
+ */
 function nanosecondsOf(name: string): number {
   let sum = 0;
   for (const character of name) sum = (sum * 31 + character.charCodeAt(0)) % 1_000_000_007;

@@ -14,13 +14,13 @@ import {
   whiteout,
 } from './tar-builder.ts';
 
-/** The four layers of an image that has everything an image can have, bottom first. */
+/** The four layers of an image in which everything occurs that an image can have, bottom first. */
 export interface RichImage {
   readonly layers: readonly (readonly TarMember[])[];
-  /** How often a pull into an empty store has to fetch each layer: those that need the layers below come twice. */
+  /** How often a pull into an empty store must fetch each layer: twice for one that needs the layers below. */
   readonly expectedFetches: readonly number[];
   readonly directories: DirectoryFacts;
-  /** Members of all layers together. */
+  /** Number of members of all layers together. */
   readonly memberCount: number;
 }
 
@@ -29,7 +29,9 @@ export interface DirectoryFacts {
   readonly declaredTimes: ReadonlyMap<string, bigint>;
   /** Directories that no layer has an entry for. */
   readonly unnamed: ReadonlySet<string>;
-  /** Directories in which one was made before its entry came, or without one: umoci then changes their time. */
+  /**
+   * Directories in which a child was made before their own entry, or that have no entry: umoci then changes their time.
+   */
   readonly madeAhead: ReadonlySet<string>;
 }
 
@@ -44,11 +46,13 @@ const ACL_ACCESS = Buffer.from(
   'hex',
 );
 
-/** Files that a tool without care would mangle. */
+/** Names of files that a careless tool would damage. */
 const NON_UTF8 = 'opt/names/caf\xe9-\xff\xfe';
 const LONG_NAME = `opt/names/${'deep/'.repeat(30)}${'n'.repeat(200)}`;
 
-/** Packages of many files, which the short runs do without: less than half of the files is left, and all that is rare. */
+/**
+ * Packages of many files, which the short runs omit: less than half of the files remain, with everything that is rare.
+ */
 export const MANY_FILES: readonly string[] = ['adwaita-icon-theme', 'perl-modules-5.36', 'ncurses-term', 'tzdata'];
 
 /** Builds the members of the four layers out of real Debian packages, all but those `without`. */
@@ -75,7 +79,7 @@ export async function buildRichLayers(
   return built;
 }
 
-/** The bulk goes to the second layer: what nothing else needs to run, down to half of all files. */
+/** Splits the packages: the second layer gets those that nothing else needs to run, down to half of all files. */
 function splitPackages(packages: readonly DebianPackageFiles[]): [Map<string, TarMember>, Map<string, TarMember>] {
   const bulk = new Set(['adwaita-icon-theme', 'ncurses-term', 'perl-modules-5.36']);
   const collect = (wanted: (name: string) => boolean) =>
@@ -89,7 +93,7 @@ function splitPackages(packages: readonly DebianPackageFiles[]): [Map<string, Ta
   return [new Map(all.filter((each) => !isBulk(each))), new Map(all.filter(isBulk))];
 }
 
-/** Every directory named; programs with setuid as Debian ships them. */
+/** A layer with an entry for every directory, and with Debian's setuid programs. */
 function baseLayer(base: ReadonlyMap<string, TarMember>): TarMember[] {
   const links = ['bin', 'lib', 'lib64', 'sbin'].map((name) => symlink(name, `usr/${name}`));
   const directories = ['usr', 'usr/bin', 'usr/lib', 'usr/lib64', 'usr/sbin', 'etc', 'dev', 'proc', 'sys', 'opt'];
@@ -113,7 +117,7 @@ function baseLayer(base: ReadonlyMap<string, TarMember>): TarMember[] {
   ].filter((member, index, all) => all.findIndex((each) => nameOf(each) === nameOf(member)) === index);
 }
 
-/** Names files without their parent directories. */
+/** A layer that names files without their parent directories. */
 function plentyLayer(base: ReadonlyMap<string, TarMember>, plenty: ReadonlyMap<string, TarMember>): TarMember[] {
   const withoutDirectories = [...plenty.values()].filter(({ type, name }) => type !== '5' && !base.has(String(name)));
   return [
@@ -123,7 +127,7 @@ function plentyLayer(base: ReadonlyMap<string, TarMember>, plenty: ReadonlyMap<s
   ];
 }
 
-/** Names files below a symlinked directory, removes some of the layers below, and has what is rare. */
+/** A layer that names files below a symlinked directory, removes some from the layers below, and has rare entries. */
 function oddLayer(base: ReadonlyMap<string, TarMember>): TarMember[] {
   const removed = [...base.keys()].filter((name) => /^usr\/share\/(?:zoneinfo\/Z|doc\/[a-d])[^/]*$/.test(name));
   return [
@@ -150,7 +154,7 @@ function oddLayer(base: ReadonlyMap<string, TarMember>): TarMember[] {
   ];
 }
 
-/** Changes types, hides a directory's content and links into a lower layer. */
+/** A layer that changes types, hides the content of a directory and links into a lower layer. */
 function topLayer(base: ReadonlyMap<string, TarMember>, plenty: ReadonlyMap<string, TarMember>): TarMember[] {
   const hiddenDirectory = findFullDirectory([...plenty.keys(), ...base.keys()]);
   return [

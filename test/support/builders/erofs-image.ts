@@ -40,21 +40,21 @@ export function writeLayerImage(path: string, chunks: Iterable<Uint8Array>, opti
   });
 }
 
-/** As `writeImage`, with a dm-verity tree behind it. */
+/** Like `writeImage`, with a dm-verity tree after the image. */
 export function writeVerityImage(path: string, members: readonly TarMember[]): WrittenTree {
   const tree = createVerityTreeWriter(path);
   const written = writeImage(path, members, { blocks: createInlineFeed(tree) });
   return { ...written, verity: tree.result() };
 }
 
-/** As `writeLayerImage`, with a dm-verity tree behind it. */
+/** Like `writeLayerImage`, with a dm-verity tree after the image. */
 export function writeVerityLayerImage(path: string, chunks: Iterable<Uint8Array>): WrittenTree {
   const tree = createVerityTreeWriter(path);
   const written = writeLayerImage(path, chunks, { blocks: createInlineFeed(tree) });
   return { ...written, verity: tree.result() };
 }
 
-/** Hands blocks on in the same thread, in memory that is overwritten at once. */
+/** Passes blocks on in the same thread, in memory that is overwritten at once. */
 export function createInlineFeed(sink: ByteSink): BlockFeed {
   const memory = Buffer.alloc(256 * 1024);
   return {
@@ -77,14 +77,14 @@ function write(path: string, options: Options, run: (writer: ErofsWriter) => voi
   }
 }
 
-/** `fsck.erofs` of Debian's erofs-utils: its complaints, none for a sound image. */
+/** Returns the complaints of Debian's `fsck.erofs`: none for a sound image. */
 export async function fsckImage(path: string): Promise<string> {
   // It recurses with some 10 KiB of stack for each directory on the way down.
   const output = (await mustRun('sh', ['-c', 'ulimit -s 65536; exec fsck.erofs "$0"', path])).toString();
   return output.replace(/^No errors found$/m, '').trim();
 }
 
-/** Images under an overlay, topmost first, mounted as long as `inspect` runs. */
+/** Mounts images under an overlay, topmost first, while `inspect` runs. */
 export async function withMountedStack<Result>(
   folder: string,
   images: readonly string[],
@@ -109,12 +109,12 @@ export async function withMountedStack<Result>(
   }
 }
 
-/** Read-only, through a loop device that goes with the mount. */
+/** Mounts read-only, through a loop device that is detached with the mount. */
 export async function mountImage(image: string, at: string): Promise<void> {
   await mustRun('mount', ['-t', 'erofs', '-o', 'ro,loop', image, at]);
 }
 
-/** Read-only; overlayfs wants two layers, so an empty one is at the bottom. */
+/** Mounts read-only. overlayfs requires two layers, so an empty one is at the bottom. */
 export function mountOverlay(at: string, lowers: readonly string[]): void {
   mkdirSync(at);
   mkdirSync(`${at}.empty`);

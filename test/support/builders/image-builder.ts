@@ -23,11 +23,11 @@ export interface BuiltLayer {
 export interface ImageOptions {
   readonly format: ImageFormat;
   readonly layers: readonly BuiltLayer[];
-  /** Behind an index or manifest list that has another platform too. */
+  /** Puts the image behind an index or manifest list that has another platform too. */
   readonly index?: boolean;
   /** The `config` member of the image config. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** Takes the place of the diffIDs of `layers`. */
+  /** Replaces the diffIDs of `layers`. */
   readonly diffIds?: readonly string[];
   readonly architecture?: string;
 }
@@ -184,7 +184,7 @@ function describe({ mediaType, digest, bytes }: BuiltDocument): object {
   return { mediaType, digest, size: bytes.length };
 }
 
-/** Docker has no name for a plain or zstd layer in its own table; these are what tools write. */
+/** Docker defines no media type for a plain or zstd layer; these are the ones that tools write. */
 function layerType(format: ImageFormat, compression: LayerCompression): string {
   const { layer, join: joint } = TYPES[format];
   const suffix = compression.replace('-parts', '');

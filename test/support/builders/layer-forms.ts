@@ -16,19 +16,20 @@ import { fsckImage, mountImage, mountOverlay } from './erofs-image.ts';
 /** Feeds one layer to a writer, to its end. */
 export type Layer = (sink: EntrySink) => void;
 
-/** How a stack of layers came out in one form. */
+/** The result of a stack of layers in one form. */
 interface Outcome {
-  /** Of the layer that was refused. */
+  /** The code with which a layer was refused. */
   readonly refused?: string;
   readonly facts: readonly LayerFacts[];
-  /** Each layer by itself, marks and all. */
+  /** The tree of each layer by itself, including whiteout marks. */
   readonly layers: readonly Tree[];
   readonly merged?: Tree;
 }
 
 /**
- * In an empty folder, applies layers one on top of the other, as directories and as images, and gives the differences in words: of facts or
- * code of refusal, of each layer, and of all under an overlay if they are chained; complaints of fsck.erofs as well.
+ * Applies layers one on top of the other in an empty folder, as directories and as images. Returns the differences in
+ * words: of the facts or the code of the refusal, of each layer, and of all under an overlay if they are chained; and
+ * the complaints of fsck.erofs.
  */
 export async function compareForms(
   folder: string,
@@ -71,7 +72,7 @@ export async function compareForms(
   return { differences, refused: actual.refused, ...(actual.merged === undefined ? {} : { merged: actual.merged }) };
 }
 
-/** The time of a whiteout is nobody's. */
+/** Ignores the time of whiteouts, which has no meaning. */
 function compareLayers(actual: Tree, expected: Tree): string[] {
   return compareTrees(actual, expected, { withoutMtime: (path) => expected.get(path)?.rdev === '0:0' });
 }

@@ -17,7 +17,7 @@ export const DOCKER = {
   layer: 'application/vnd.docker.image.rootfs.diff.tar',
 } as const;
 
-/** A layer as its manifest calls it, whatever its bytes are. */
+/** A layer as its manifest describes it, whatever its bytes are. */
 export interface OddLayer {
   readonly mediaType: string;
   readonly blob: Buffer;
@@ -30,12 +30,12 @@ export interface OddLayer {
 
 export interface OddImage {
   readonly layers: readonly OddLayer[];
-  /** Over what an ordinary config has; `undefined` takes a member away. */
+  /** Overrides members of an ordinary config; `undefined` removes one. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** Instead of a config. */
+  /** Bytes to serve instead of a config. */
   readonly rawConfig?: Buffer;
   readonly configType?: string;
-  /** Over what an ordinary manifest has. */
+  /** Overrides members of an ordinary manifest. */
   readonly manifest?: Readonly<Record<string, unknown>>;
   readonly manifestType?: string;
 }
@@ -47,7 +47,7 @@ export interface ServedOddImage extends ServedDocument {
 
 type Compression = 'none' | 'gzip' | 'zstd';
 
-/** A layer in the usual form, with whatever of it is changed. */
+/** Makes a layer in the usual form, with the given changes. */
 export function oddLayer(
   content: readonly TarMember[] | Buffer,
   change: Partial<OddLayer> & { readonly compression?: Compression } = {},
@@ -76,13 +76,13 @@ export function serveOddImage(bed: PullBed, image: OddImage, tag?: string): Serv
   return { ...serveDocument(bed, manifestType, manifest, tag), image, bytes: manifest };
 }
 
-/** Any document, as a manifest. */
+/** Serves any document as a manifest. */
 export function serveDocument(bed: PullBed, mediaType: string, content: Buffer | object, tag?: string): ServedDocument {
   const bytes = Buffer.isBuffer(content) ? content : json(content);
   return { mediaType, digest: bed.registry.addManifest('app', bytes, mediaType, tag), size: bytes.length };
 }
 
-/** What an index says of a document. */
+/** Returns the entry of an index for a document. */
 export function entryOf({ mediaType, digest, size }: ServedDocument, more: object = {}): object {
   return { mediaType, digest, size, ...more };
 }
@@ -96,7 +96,7 @@ export function digestOf(bytes: Uint8Array): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
-/** Members that are undefined are left out. */
+/** Formats JSON without the members that are undefined. */
 export function json(document: object): Buffer {
   return Buffer.from(JSON.stringify(document));
 }

@@ -19,7 +19,7 @@ export interface MemberAttributes {
   readonly xattrs?: Readonly<Record<string, Bytes>>;
   /** Further PAX records, written after the builder's own. */
   readonly pax?: PaxRecords;
-  /** How what does not fit into a ustar header is written; `ustar` and `v7` refuse it. */
+  /** How values that do not fit into a ustar header are written; `ustar` and `v7` refuse them. */
   readonly format?: 'pax' | 'gnu' | 'ustar' | 'v7';
 }
 
@@ -54,7 +54,7 @@ export interface HeaderFields {
 }
 
 export interface TarOptions {
-  /** What follows the last member; two zero blocks unless told otherwise. */
+  /** What follows the last member; two zero blocks when absent. */
   readonly end?: 'two-blocks' | 'one-block' | 'none' | Uint8Array;
 }
 
@@ -113,7 +113,7 @@ export function tar(members: Iterable<TarMember | Uint8Array>, options: TarOptio
   return Buffer.concat([...tarStream(members, options)]);
 }
 
-/** The same, piece by piece; members and their content are asked for only when it is their turn. */
+/** The same archive, piece by piece; each member and its content is read only when it is written. */
 export function* tarStream(
   members: Iterable<TarMember | Uint8Array>,
   options: TarOptions = {},
@@ -165,7 +165,7 @@ export function gnuLong(type: 'L' | 'K', value: Bytes): Buffer {
   return Buffer.concat([header, padded(body)]);
 }
 
-/** One header block, every field as told; what is not told is that of an empty regular file. */
+/** One header block with the given fields; the others are those of an empty regular file. */
 export function rawHeader(fields: HeaderFields = {}): Buffer {
   const header = Buffer.alloc(BLOCK);
   const magic = fields.magic ?? 'ustar';

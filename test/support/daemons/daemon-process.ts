@@ -8,10 +8,10 @@ import { unmountBelow } from '../machine/mounts.ts';
 
 const MIB = 1 << 20;
 
-/** What `make build` left. */
+/** The daemon that `make build` wrote. */
 export const SEALIFTD = fileURLToPath(new URL('../../../dist/sealiftd', import.meta.url));
 
-/** A program as the kata agent starts it, and a folder in memory for all that it makes. */
+/** A program as the kata agent starts it, with a folder in memory for all its files. */
 export class DaemonProcess implements AsyncDisposable {
   readonly folder: string;
   readonly #program: string;
@@ -44,7 +44,7 @@ export class DaemonProcess implements AsyncDisposable {
     return this.#log;
   }
 
-  /** No device, everything below the folder, a registry that speaks http. */
+  /** A configuration without a device, with everything below the folder, for a registry that speaks http. */
   writeConfig({ api = '', more = '', memoryBytes = 256 * MIB } = {}): void {
     writeFileSync(
       this.config,
@@ -68,7 +68,7 @@ ${more}`,
 
   /** Milliseconds from the call to the socket. */
   async start(): Promise<number> {
-    // As the agent does: what is left of an earlier one is none.
+    // Like the agent, removes the socket of an earlier daemon.
     rmSync(this.socket, { force: true });
     const appeared = this.#awaitSocket();
     const startedMs = performance.now();
@@ -89,7 +89,7 @@ ${more}`,
     return performance.now() - startedMs;
   }
 
-  /** The kernel tells of the name; nobody looks for it meanwhile, which would take a core from the program. */
+  /** Waits for the kernel's notice of the name. Polling would take processor time from the program. */
   async #awaitSocket(): Promise<void> {
     const watcher = watch(this.folder);
     try {
@@ -99,7 +99,7 @@ ${more}`,
     }
   }
 
-  /** Resident bytes now, how many of them are pages of files, and the most so far. */
+  /** Returns the resident bytes now, how many of them are pages of files, and the maximum so far. */
   memory(): { readonly rssBytes: number; readonly fileBytes: number; readonly peakBytes: number } {
     const status = readFileSync(`/proc/${this.pid}/status`, 'latin1');
     const bytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024;

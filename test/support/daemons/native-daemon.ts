@@ -22,13 +22,16 @@ import type { LayerForm } from '../programs/pull-steps.ts';
 import type { StoreHalves } from '../stores/store-contents.ts';
 import { bundleSteppingDaemon, LAUNCH_ENVIRONMENT, NODE_OPTIONS, STEPPING_DAEMON } from './bundle-stepping-daemon.ts';
 
-/** What the daemon keeps and has mounted; names that only tests of crashes look at come as lists. */
+/** What the daemon keeps and has mounted. Names that only crash tests look at are lists. */
 export interface DaemonRemains {
   /** Names of the bundles whose rootfs is mounted; one that is mounted twice is listed twice. */
   readonly containers: readonly string[];
   readonly uppers: number;
   readonly mountRecords: number;
-  /** Layers that are mounted, their mounts, and loop devices: of all there should be one each. */
+  /**
+   * Numbers of mounted layers, of their mounts and of loop devices: there should be one mount and one device for each
+   * layer.
+   */
   readonly layers: number;
   readonly layerMounts: number;
   readonly loops: number;
@@ -38,7 +41,7 @@ export interface DaemonRemains {
   readonly locks: readonly string[];
 }
 
-/** What is there while these containers run that share so many layers; directories are not mounted by themselves. */
+/** What should exist while these containers run with so many layers; directories are not mounted by themselves. */
 export function remainsOf(containers: readonly string[], layerCount: number, form: LayerForm = 'erofs'): DaemonRemains {
   const { length } = containers;
   const layers = form === 'erofs' ? layerCount : 0;
@@ -52,7 +55,7 @@ export function remainsOf(containers: readonly string[], layerCount: number, for
 /** sealiftd on this machine, from the sources, with a tmpfs for a store and checkpoints that can be watched. */
 export class NativeDaemon implements AsyncDisposable {
   readonly folder: string;
-  /** What it has said since it was started. */
+  /** What the daemon has logged since it was started. */
   readonly lines: string[] = [];
   #child: ChildProcess | undefined;
   #exited: Promise<string | number | null> = Promise.resolve(null);
@@ -89,7 +92,7 @@ export class NativeDaemon implements AsyncDisposable {
     return this.path('cdh.toml');
   }
 
-  /** Where it keeps its store. */
+  /** The directories of its store. */
   get halves(): StoreHalves {
     return { state: this.path('state', 'memory'), data: this.path('image-memory', 'store') };
   }
@@ -103,14 +106,14 @@ export class NativeDaemon implements AsyncDisposable {
     return this.#exited;
   }
 
-  /** Resolves when it serves. */
+  /** Starts the daemon; resolves when it accepts calls. */
   async start(): Promise<void> {
-    // As the agent does, which then waits for the new one.
+    // Removes the old socket, as the agent does, which then waits for the new one.
     rmSync(this.socketPath, { force: true });
     const child = spawn(process.execPath, [...NODE_OPTIONS, this.path('program', STEPPING_DAEMON), this.configFile], {
       env: { PATH: process.env['PATH'], ...LAUNCH_ENVIRONMENT, [CHECKPOINT_VARIABLE]: this.path('checkpoints') },
       stdio: ['ignore', 'ignore', 'pipe'],
-      // A group of its own, to be killed with all that it has started.
+      // A process group of its own, so that it can be killed with all that it has started.
       detached: true,
     });
     this.#child = child;
@@ -137,14 +140,14 @@ export class NativeDaemon implements AsyncDisposable {
     await this.#exited;
   }
 
-  /** As the agent does before it asks; answers its path. */
+  /** Makes the bundle directory, as the agent does before it calls; returns its path. */
   makeBundle(container: string): string {
     const path = this.path('bundles', container);
     mkdirSync(path, { recursive: true });
     return path;
   }
 
-  /** Makes the bundle, unless it is there, and answers the digest of the manifest. */
+  /** Makes the bundle, unless it exists, and returns the digest of the manifest. */
   async pull(
     imageUrl: string,
     container: string,
@@ -155,12 +158,12 @@ export class NativeDaemon implements AsyncDisposable {
     return manifestDigest;
   }
 
-  /** A file of a container's rootfs. */
+  /** Reads a file of a container's rootfs. */
   read(container: string, name: string): Buffer {
     return readFileSync(this.path('bundles', container, 'rootfs', name));
   }
 
-  /** As the agent does with a container that has ended. */
+  /** Removes a container that has ended, as the agent does. */
   remove(container: string): void {
     umount(this.path('bundles', container, 'rootfs'));
     rmSync(this.path('bundles', container), { recursive: true });
@@ -175,7 +178,7 @@ export class NativeDaemon implements AsyncDisposable {
     writeFileSync(this.path('checkpoints', PASSED), '');
   }
 
-  /** Checkpoints that were passed since, in order. */
+  /** Checkpoints that were passed since then, in order. */
   passed(): readonly string[] {
     return readFileSync(this.path('checkpoints', PASSED), 'utf8').split('\n').filter(Boolean);
   }
@@ -202,7 +205,7 @@ export class NativeDaemon implements AsyncDisposable {
     };
   }
 
-  /** What is alive in the heap of the main thread. */
+  /** Returns the bytes of live objects in the heap of the main thread. */
   async liveBytes(): Promise<number> {
     const path = this.path('checkpoints', LIVE_BYTES);
     rmSync(path, { force: true });
@@ -220,14 +223,14 @@ export class NativeDaemon implements AsyncDisposable {
     return readdirSync(`/proc/${this.#pid}/task`).length;
   }
 
-  /** What its descriptors lead to, without numbers, sorted. */
+  /** Returns what its descriptors refer to, without numbers, sorted. */
   descriptors(): readonly string[] {
     const folder = `/proc/${this.#pid}/fd`;
     const targets = readdirSync(folder).map((fd) => {
       try {
         return readlinkSync(join(folder, fd)).replaceAll(/\d+/g, 'N');
       } catch {
-        // Closed while we looked.
+        // The descriptor was closed in the meantime.
         return undefined;
       }
     });
@@ -268,7 +271,7 @@ function listIfAny(directory: string): string[] {
   return existsSync(directory) ? readdirSync(directory) : [];
 }
 
-/** Without what is mounted there. */
+/** Lists a directory without what is mounted in it. */
 function listWithinState(directory: string): string[] {
   return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
     const path = join(directory, entry.name);

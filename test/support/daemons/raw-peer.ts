@@ -15,7 +15,7 @@ export interface RawStatus {
 /** A client that sends any bytes at all, and reads frames without the code under test. */
 export class RawPeer {
   readonly socket: Socket;
-  /** Resolves when the connection is closed, whoever did it. */
+  /** Resolves when the connection is closed, by either side. */
   readonly closed: Promise<void>;
   #bytes = Buffer.alloc(0);
   #wake: () => void = () => {};

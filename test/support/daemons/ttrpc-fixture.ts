@@ -64,7 +64,7 @@ export class TtrpcFixture implements AsyncDisposable {
     return peer;
   }
 
-  /** The next call of `Hang` that the server got. */
+  /** Returns the next call of `Hang` that the server received. */
   async nextHanging(): Promise<HangingCall> {
     for (;;) {
       const next = this.#hanging.shift();

@@ -1,4 +1,4 @@
-/** A process for tests to kill: it starts what a pod VM needs, says so in one line of JSON, and waits. */
+/** A process for tests to kill: it starts what a pod VM needs, reports that in one line of JSON, and waits. */
 import { writeFileSync, writeSync } from 'node:fs';
 import { DiskImage } from '../podvm/disk-image.ts';
 import { NbdServer } from '../podvm/nbd-server.ts';

@@ -9,9 +9,9 @@ import { inlineSnapshotRunner } from '../stores/snapshot-fixtures.ts';
 import { FACTS, imageKey } from '../stores/store-fixtures.ts';
 
 /**
- * Another process that works with layer images, says when it is done, and stays until its standard input ends. `attach`
- * takes a loop device, `mount` mounts, `churn` leases, looks, releases and sweeps a hundred times. The wish is the
- * parameter, as JSON.
+ * Another process that works with layer images, reports when it is done, and stays until its standard input ends.
+ * `attach` attaches a loop device, `mount` mounts, `churn` leases, looks, releases and sweeps a hundred times. The
+ * request is the parameter, as JSON.
  */
 interface Wish {
   readonly act: 'attach' | 'mount' | 'churn';

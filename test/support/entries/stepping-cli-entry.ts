@@ -2,7 +2,7 @@ import { runCli } from '../../../src/cli/index.ts';
 import { composeCli } from '../../../src/compose/cli.ts';
 import { createCheckpoint } from '../programs/checkpoint-folder.ts';
 
-/** sealift as it is shipped, but for its checkpoints and what a terminal would need. */
+/** sealift as it is shipped, except for its checkpoints and what a terminal would need. */
 process.exitCode = await runCli({
   argv: process.argv.slice(2),
   commands: composeCli({

@@ -5,9 +5,11 @@ import { runSealiftd } from '../../../src/compose/daemon.ts';
 import { collectAllGarbage } from '../../../src/platform/index.ts';
 import { CHECKPOINT_VARIABLE, createCheckpoint, LIVE_BYTES } from '../programs/checkpoint-folder.ts';
 
-/** What is alive in the main thread: with what is dead and not collected yet nobody would see how it grows. */
+/**
+ * Writes the live bytes of the main thread, after garbage collection: with dead objects counted, growth would not show.
+ */
 async function writeLiveBytes(folder: string): Promise<void> {
-  // Some only die when those that they belonged to are gone.
+  // Some objects can be collected only after those that referred to them.
   for (let turn = 0; turn < 5; turn += 1) {
     collectAllGarbage();
     await nextTurn();
@@ -17,7 +19,7 @@ async function writeLiveBytes(folder: string): Promise<void> {
   renameSync(join(folder, `${LIVE_BYTES}.new`), join(folder, LIVE_BYTES));
 }
 
-/** sealiftd as it is shipped, but for its checkpoints, and for SIGUSR2. */
+/** sealiftd as it is shipped, except for its checkpoints and its handler for SIGUSR2. */
 process.umask(0o022);
 const folder = process.env[CHECKPOINT_VARIABLE];
 if (folder !== undefined) process.on('SIGUSR2', () => void writeLiveBytes(folder));

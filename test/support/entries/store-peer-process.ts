@@ -1,7 +1,6 @@
 /**
- * A process that pulls an image of one layer into a store, or removes from one; to be started by {@link startStorePeer}.
- * It says on standard output what it does, one line each, and stands still for ever at the checkpoint named in its
- * parameters.
+ * A process that pulls an image of one layer into a store, or removes from one; {@link startStorePeer} starts it. It
+ * reports what it does on standard output, one line each, and stops for ever at the checkpoint named in its parameters.
  */
 import { writeFileSync, writeSync } from 'node:fs';
 import { SealiftError } from '../../../src/errors/index.ts';

@@ -9,7 +9,10 @@ import { openVolume, readVolumeStatus } from '../../../src/volume/index.ts';
 import { WorkerPool } from '../../../src/workers/index.ts';
 import type { GuestOptions, VolumeCall } from '../podvm/volume-guest-protocol.ts';
 
-/** A program in the pod VM that holds a volume as the daemon will: a call a line in, an answer a line out. */
+/**
+ * A program in the pod VM that holds a volume as the daemon does: it reads a call from each line and writes an answer
+ * line.
+ */
 const options = JSON.parse(process.argv[2] ?? '') as GuestOptions;
 const { settings } = options;
 const pool = new WorkerPool<WorkerOperations>({

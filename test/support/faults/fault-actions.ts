@@ -4,10 +4,10 @@ import type { FakeRegistry, FaultAction } from '../registries/fake-registry.ts';
 export const FAULT_POINTS = ['ping', 'token', 'index', 'manifest', 'config', 'layer'] as const;
 export type FaultPoint = (typeof FAULT_POINTS)[number];
 
-/** What an action may have to know. */
+/** What an action may depend on. */
 export interface FaultScene {
   readonly registry: FakeRegistry;
-  /** Another registry with the same image, which asks nobody for credentials. */
+  /** Another registry with the same image, which requires no credentials. */
   readonly storage: FakeRegistry;
   /** Path of the request concerned. */
   readonly path: string;
@@ -41,12 +41,12 @@ function challenge({ registry }: FaultScene): FaultAction {
   return { kind: 'answer', status: 401, headers };
 }
 
-/** The connection ends after half of the rest, so that three answers are not yet the whole. */
+/** Ends the connection after a quarter of the body, so that three responses together are not the whole. */
 function breakingOff(kind: 'reset' | 'close' | 'stall'): Make {
   return ({ size }) => ({ kind, afterBytes: Math.floor(size / 4) });
 }
 
-/** The first answer breaks off, and what the client asks to continue with is answered wrongly. */
+/** Breaks off the first response, and answers the client's request for the rest wrongly. */
 function resuming(...actions: readonly FaultAction[]): Make {
   return ({ size }) => [{ kind: 'close', afterBytes: Math.floor(size / 2) }, ...actions];
 }
@@ -54,7 +54,7 @@ function resuming(...actions: readonly FaultAction[]): Make {
 const WRONG_RANGE = { 'content-range': 'bytes 0-9/10' };
 
 export const FAULT_ACTIONS = {
-  // What the server says.
+  // Wrong statuses.
   '401 whatever the token': challenge,
   '401 without a challenge': answer(401),
   'status 403': answer(403),
@@ -74,7 +74,7 @@ export const FAULT_ACTIONS = {
   '404 with an endless body': () => ({ kind: 'endless', status: 404 }),
   '503 with an endless body': () => ({ kind: 'endless', status: 503 }),
 
-  // How the connection ends.
+  // Broken connections.
   'reset before the head': () => ({ kind: 'hang-up' }),
   'close before the head': raw(''),
   'reset behind the head': () => ({ kind: 'reset', afterBytes: 0 }),
@@ -90,7 +90,7 @@ export const FAULT_ACTIONS = {
   'a byte now and then': () => ({ kind: 'trickle', chunkBytes: 1, everyMs: 160 }),
   'a tenth now and then': ({ size }) => ({ kind: 'trickle', chunkBytes: Math.ceil(size / 10), everyMs: 280 }),
 
-  // How the answer is framed.
+  // Wrong framing of the response.
   'Content-Length too short': ({ size }) => ({ kind: 'headers', headers: { 'content-length': `${size - 1}` } }),
   'Content-Length too long': ({ size }) => ({ kind: 'headers', headers: { 'content-length': `${size + 1}` } }),
   'Content-Length beyond the limit': headers({ 'content-length': '99999999999' }),
@@ -109,7 +109,7 @@ export const FAULT_ACTIONS = {
   'status 101': raw('HTTP/1.1 101 Switching Protocols', 'Connection: upgrade', 'Upgrade: h2c', '', ''),
   'Content-Encoding gzip': headers({ 'content-encoding': 'gzip' }),
 
-  // What a resumed answer is.
+  // Wrong answers to a resumed request.
   'a break, then 200 to the Range': resuming({ kind: 'ignore-range' }),
   'a break, then a wrong Content-Range': resuming({ kind: 'headers', headers: WRONG_RANGE }),
   'a break, then no Content-Range': resuming({ kind: 'headers', headers: { 'content-range': '' } }),
@@ -117,14 +117,14 @@ export const FAULT_ACTIONS = {
   'a break, then status 404': resuming({ kind: 'answer', status: 404 }),
   'status 206 that nobody asked for': answer(206, { 'content-range': 'bytes 0-0/1' }, 'a'),
 
-  // Where it sends us.
+  // Redirects.
   'redirect to another origin': redirect(({ storage, path }) => `${storage.origin}${path}`),
   'redirect to itself': redirect(({ path }) => path),
   'redirect without a Location': answer(302),
   'redirect to a file': redirect(() => 'file:///etc/passwd'),
   'redirect with a password': redirect(({ storage, path }) => `http://user:secret@${storage.host}${path}`),
 
-  // What it contains.
+  // Wrong content.
   'HTML of a captive portal': answer(200, { 'content-type': 'text/html' }, HTML),
   'an empty body': answer(200),
   'an array instead of an object': answer(200, { 'content-type': 'application/json' }, '[]'),

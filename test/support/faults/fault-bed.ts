@@ -19,17 +19,17 @@ import { openBundledPool } from '../pools/pools.ts';
 
 /** One endpoint that an image is asked for at; the last of several is its own registry. */
 export interface FaultEndpoint {
-  /** As in a reference. */
+  /** The host as in a reference. */
   readonly host: string;
-  /** Plain http and certificates that nobody vouches for will do. */
+  /** True if plain http and unverified certificates are accepted. */
   readonly insecure: boolean;
 }
 
 export interface FaultPullOptions {
-  /** Behind `host/`. */
+  /** The name after `host/`. */
   readonly name: string;
   readonly endpoints: readonly FaultEndpoint[];
-  /** Beside those of the bed; no limits, which the threads were given at their start. */
+  /** Settings in addition to those of the bed; without limits, which the threads received at their start. */
   readonly settings?: SettingValues;
 }
 
@@ -37,7 +37,7 @@ export interface FaultOutcome {
   readonly result: PullResult | undefined;
   readonly error: SealiftError | undefined;
   readonly durationMs: number;
-  /** What the store has afterwards. */
+  /** What the store contains afterwards. */
   readonly left: StoreContents;
 }
 
@@ -53,11 +53,11 @@ export interface StoreContents {
 
 export const NOTHING_LEFT: StoreContents = {
   ...{ layers: [], staging: [], trash: [], names: [], images: [] },
-  // The one that every user of the store holds shared stays as a file.
+  // The lock that every user of the store holds shared stays as a file.
   locks: ['store'],
 };
 
-/** What the command line is made of, with the worker threads kept from pull to pull as the daemon keeps them. */
+/** The parts of the command line, with worker threads that are kept from pull to pull as in the daemon. */
 export class FaultBed implements AsyncDisposable {
   readonly #directory = mkdtempSync(join(tmpdir(), 'sealift-fault-'));
   readonly #parts: Parts;
@@ -74,7 +74,7 @@ export class FaultBed implements AsyncDisposable {
     this.#parts = { configuration, limits, pool, userAgent: 'sealift/test', resources, checkpoint: () => {} };
   }
 
-  /** Into a store of its own. */
+  /** Pulls into a store of its own. */
   async pull({ name, endpoints, settings = {} }: FaultPullOptions): Promise<FaultOutcome> {
     this.#pulls += 1;
     const root = this.path(`store-${this.#pulls}`);
@@ -105,7 +105,7 @@ export class FaultBed implements AsyncDisposable {
     }
   }
 
-  /** What lies beside the stores. */
+  /** Lists what the directory contains besides stores. */
   leftovers(): readonly string[] {
     return readdirSync(this.#directory);
   }
@@ -114,7 +114,7 @@ export class FaultBed implements AsyncDisposable {
     return join(this.#directory, name);
   }
 
-  /** Ends the threads, and with them what they have open. */
+  /** Ends the threads, which closes what they have open. */
   end(): void {
     this.#parts.pool.close();
   }
@@ -147,7 +147,7 @@ function configured(flags: SettingValues): Configuration {
   return loadConfiguration({ program: 'cli', flags, environment: {}, file: undefined });
 }
 
-/** The first ones are mirrors of the last. */
+/** Makes a rule in which the first endpoints are mirrors of the last. */
 function registriesOf(endpoints: readonly FaultEndpoint[]): Registries {
   const own = endpoints.at(-1);
   if (own === undefined) return NO_REGISTRIES;

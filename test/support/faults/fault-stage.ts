@@ -36,12 +36,12 @@ export class FaultStage implements AsyncDisposable {
     return [{ host: this.registry.host, insecure: true }];
   }
 
-  /** The faulty one as a mirror of the sound one. */
+  /** The faulty registry as a mirror of the sound one. */
   get withSound(): readonly FaultEndpoint[] {
     return [...this.only, { host: this.sound.host, insecure: true }];
   }
 
-  /** Answers how often each of the fault's actions has met a request so far. */
+  /** Returns a function that reports how many requests each of the fault's actions has met so far. */
   inject(fault: FaultName, point: FaultPoint, times = MANY): () => readonly number[] {
     const scene = { registry: this.registry, storage: this.storage, path: this.#path(point), size: this.#size(point) };
     const actions = actionsOf(fault, scene);
@@ -52,7 +52,7 @@ export class FaultStage implements AsyncDisposable {
     return () => injected.map(({ hits }) => hits);
   }
 
-  /** Once. */
+  /** Injects an action for one request. */
   injectAction(action: FaultAction, point: FaultPoint): void {
     this.registry.inject({ match: this.#match(point), action });
   }
@@ -89,7 +89,7 @@ export class FaultStage implements AsyncDisposable {
     return new RegExp(`^${this.#path(point)}(?:\\?|$)`);
   }
 
-  /** Of the two that the registry makes up itself, so many that an action has something to cut. */
+  /** The size of the right answer. For the two that the registry makes up itself it is large enough to be cut. */
   #size(point: FaultPoint): number {
     if (point === 'ping') return 2;
     return point === 'token' ? '{"token":"token-1"}'.length : this.#image[point].size;

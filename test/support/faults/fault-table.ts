@@ -20,7 +20,7 @@ const DOCUMENTS = ['token', 'index', 'manifest', 'config'] as const;
 const BEHIND_TOKEN = ['index', 'manifest', 'config', 'layer'] as const;
 const EVERYWHERE = ['ping', 'token', ...BEHIND_TOKEN] as const;
 
-/** For what differs from another fault in a detail. */
+/** The points for a fault that differs from another one only in a detail. */
 const TWO = ['index', 'layer'] as const;
 
 /** fault | where | kind | code | tries | next endpoint */

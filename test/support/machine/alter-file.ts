@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 
-/** Ways in which a file can come to be what it was not. */
+/** Ways in which a file can be altered. */
 export const FILE_ALTERATIONS = [
   'flipped bit',
   'nothing left',
@@ -31,7 +31,7 @@ export type FileAlteration = (typeof FILE_ALTERATIONS)[number];
 interface Surroundings {
   /** Another whole document of the same kind. */
   readonly other: string;
-  /** Where the file itself goes that a symlink then leads to. */
+  /** The path to which the file is moved when a symlink replaces it. */
   readonly elsewhere: string;
 }
 
@@ -48,7 +48,7 @@ const ALTERATIONS: Readonly<Record<FileAlteration, Alter>> = {
   directory: (path) => {
     rmSync(path);
     mkdirSync(path);
-    // One that rename(2) would not replace.
+    // A directory that rename(2) would not replace.
     writeFileSync(`${path}/inside`, '');
   },
   symlink: (path, { elsewhere }) => {

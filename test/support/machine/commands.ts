@@ -37,7 +37,7 @@ export function runCommand(
   });
 }
 
-/** The same, and anything but exit code 0 is an error with what the command said. */
+/** Like `runCommand`, but fails with the command's output unless the exit code is 0. */
 export async function mustRun(
   command: string,
   parameters: readonly string[],

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Loop devices whose backing file lies below `folder`, or lay there: name to path, as the kernel tells it. */
+/** Loop devices whose backing file lies, or lay, below `folder`: name to path, as the kernel reports it. */
 export function loopsBelow(folder: string): ReadonlyMap<string, string> {
   return new Map(
     readdirSync('/sys/block')
@@ -14,7 +14,7 @@ function backingFile(name: string): string {
   try {
     return readFileSync(`/sys/block/${name}/loop/backing_file`, 'utf8').trim();
   } catch {
-    // Free, or taken away while we looked.
+    // The device is free, or was removed in the meantime.
     return '';
   }
 }

@@ -18,7 +18,7 @@ const DIGESTS = /^(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128
 const MAX_PATH_LENGTH = 255;
 
 /**
- * The whole grammar as one expression, as Go has it: too slow for what an attacker writes, since this engine goes back.
+ * The whole grammar as one expression, as in Go: too slow for hostile input, since this engine backtracks.
  * https://github.com/distribution/reference/blob/v0.6.0/regexp.go and normalize.go. Throws a RangeError.
  */
 export function parseAsGo(text: string): Omit<Reference, 'digest'> & { readonly digest: string | undefined } {

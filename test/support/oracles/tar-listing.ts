@@ -10,7 +10,7 @@ export interface ListedEntry extends Omit<TarEntry, 'xattrs'> {
   readonly xattrs: Readonly<Record<string, string>>;
 }
 
-/** Keeps everything it is told. */
+/** A sink that keeps everything it receives. */
 export class ListingSink implements EntrySink {
   readonly entries: ListedEntry[] = [];
   ended = false;

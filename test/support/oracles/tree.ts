@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type BigIntStats, closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 import { mustRun } from '../machine/commands.ts';
 
-/** One node, with everything about it that has to survive a pull. */
+/** One node, with all properties that must survive a pull. */
 export interface TreeRecord {
   readonly type: 'file' | 'directory' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket';
   /** Octal, with setuid, setgid and sticky. */

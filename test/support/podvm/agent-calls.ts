@@ -41,13 +41,13 @@ export class AgentClient {
     return new AgentClient(path, forward, await openTtrpcClient(path, DEFAULT_LIMITS));
   }
 
-  /** After the daemon was started anew; the agent itself does not do that. */
+  /** Connects again after the daemon was restarted; the agent itself does not do that. */
   async reconnect(): Promise<void> {
     this.#client.close();
     this.#client = await openTtrpcClient(this.#path, DEFAULT_LIMITS);
   }
 
-  /** Answers the digest of the manifest; an error of the daemon's is one here. */
+  /** Returns the digest of the manifest; throws when the daemon returns an error. */
   async pullImage(image: string, bundle: string, options: { readonly timeoutMs?: number } = {}): Promise<string> {
     const { status, message, digest } = await this.tryPull(image, bundle, options);
     if (status !== 0) throw new Error(`PullImage ${image}: status ${status}: ${message}`);
@@ -100,7 +100,7 @@ export class AgentClient {
   }
 }
 
-/** Client and server keep the same deadline; either may be the first to say so. */
+/** Client and server apply the same deadline; either may be the first to report it. */
 function asDeadline(error: unknown): Reply {
   if (!(error instanceof SealiftError) || error.code !== 'TTRPC_DEADLINE_EXCEEDED') throw error;
   return { status: { code: 4, message: error.message, details: [] }, payload: new Uint8Array() };

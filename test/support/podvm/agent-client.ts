@@ -58,7 +58,7 @@ export class AgentClient {
 
   async connect(path: string): Promise<Duplex> {
     const stream = await this.#open(AGENT_ROUTES.connect, { path });
-    // As `net.connect` does unless told otherwise.
+    // The default of `net.connect`.
     stream.once('end', () => stream.end());
     return stream;
   }
@@ -88,9 +88,9 @@ export class AgentClient {
     const [stdout, stderr] = [new PassThrough(), new PassThrough()];
     const started = Promise.withResolvers<number>();
     const exited = Promise.withResolvers<number>();
-    // A process nobody waits for is no unhandled rejection.
+    // A process whose end is not awaited must not cause an unhandled rejection.
     exited.promise.catch(() => undefined);
-    // What nobody reads stays in memory: a daemon must not stop because a test does not look at its log.
+    // Output that is not read stays in memory: a daemon must not stop because a test does not read its log.
     const take: Readonly<Record<FrameKind, (payload: Buffer) => unknown>> = {
       [FRAME.started]: (payload) => started.resolve(Number(payload.toString())),
       [FRAME.stdout]: (payload) => stdout.write(payload),

@@ -1,4 +1,7 @@
 import { fileURLToPath } from 'node:url';
 
-/** What takes long to make: the kernel, the constant part of the initramfs; and the serial output of the last runs. */
+/**
+ * Holds what takes long to make (the kernel, the constant part of the initramfs) and the serial output of the last
+ * runs.
+ */
 export const CACHE_FOLDER = fileURLToPath(new URL('../../../node_modules/.cache/sealift/podvm', import.meta.url));

@@ -31,7 +31,7 @@ export class DiskImage {
     }
   }
 
-  /** What is beyond the end is not in the answer. */
+  /** Bytes after the end of the file are not returned. */
   read(offset: number, length: number): Buffer {
     return this.#withFile('r', (file) => {
       const bytes = Buffer.alloc(length);
@@ -53,7 +53,7 @@ export class DiskImage {
     this.write(offset, Uint8Array.of(byte ^ (1 << bit)));
   }
 
-  /** What the file takes on the host's disk. */
+  /** Space that the file takes on the host's disk. */
   allocatedBytes(): number {
     return statSync(this.path).blocks * 512;
   }
@@ -65,7 +65,7 @@ export class DiskImage {
     return extents.filter(({ data }) => data).map(({ start, length }) => ({ start, length }));
   }
 
-  /** The first place of the bytes at or after `from`. */
+  /** Returns the first offset of the bytes at or after `from`. */
   async find(needle: Uint8Array, from = 0): Promise<number | undefined> {
     for (const extent of await this.listExtents()) {
       const end = extent.start + extent.length;
@@ -86,7 +86,7 @@ export class DiskImage {
     return new DiskImage(path, this.size);
   }
 
-  /** Rolls the disk back to what it was, whole or in part. The guest's own caches still have the newer bytes. */
+  /** Restores an earlier state of the disk, whole or in part. The guest's own caches still have the newer bytes. */
   async restore(snapshot: DiskImage, range: Extent = { start: 0, length: this.size }): Promise<void> {
     const extents = [...(await this.listExtents()), ...(await snapshot.listExtents())];
     for (const extent of extents) {

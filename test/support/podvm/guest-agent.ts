@@ -1,4 +1,7 @@
-/** The program that does in the pod VM what the test asks for. It never touches a file itself: a stalled disk stops others. */
+/**
+ * The program in the pod VM that does what the test requests. It never touches a file itself: a stalled disk blocks
+ * other processes only.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import {
@@ -94,7 +97,7 @@ function forward(child: ChildProcess, stream: ServerHttp2Stream): void {
   stream.on('drain', () => {
     for (const [, each] of outputs) each?.resume();
   });
-  // Nobody reads any more, but the program must not stop at a full pipe.
+  // The output is no longer read, but the program must not block on a full pipe.
   stream.once('close', () => {
     for (const [, each] of outputs) each?.resume();
   });
@@ -123,7 +126,7 @@ function connectSocket(stream: ServerHttp2Stream, { path }: ConnectParameters): 
     stream.pipe(socket);
   });
   socket.on('error', (error: NodeJS.ErrnoException) => refuse(stream, error.code ?? 'EIO'));
-  // A peer that is gone is gone on this side, too.
+  // When the peer closes, this side closes too.
   socket.once('close', (broken) => {
     if (broken) stream.close(http2.NGHTTP2_CANCEL);
   });

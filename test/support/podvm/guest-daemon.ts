@@ -7,7 +7,7 @@ const DAEMON = '/usr/lib/sealift/sealiftd';
 const CONFIG = '/run/sealiftd.toml';
 const SOCKET = '/run/confidential-containers/cdh.sock';
 
-/** Where a daemon with default settings keeps things. */
+/** The paths of a daemon with default settings. */
 export const GUEST = {
   store: '/run/kata-containers/image',
   memory: '/run/kata-containers/image-memory',
@@ -16,9 +16,9 @@ export const GUEST = {
 } as const;
 
 export interface PullOutcome {
-  /** 0: it has the image. */
+  /** 0 if the image was pulled. */
   readonly status: number;
-  /** Of a refusal; the code is in it in brackets. */
+  /** The message of a refusal, with the code in brackets. */
   readonly message: string;
   readonly digest: string | undefined;
   readonly bundle: string;
@@ -28,7 +28,7 @@ export interface PullOutcome {
 /** sealiftd in a pod VM and the agent that asks it; the daemon may be ended and started again. */
 export class GuestDaemon implements AsyncDisposable {
   readonly agent: AgentClient;
-  /** What the daemon has logged, all of its runs. */
+  /** The log lines of all runs of the daemon. */
   readonly log: string[] = [];
   readonly #vm: PodVm;
   #process: GuestProcess;
@@ -47,12 +47,12 @@ export class GuestDaemon implements AsyncDisposable {
     return new GuestDaemon(vm, process, await AgentClient.open(vm, SOCKET, folder));
   }
 
-  /** The run that is at work, or was the last. */
+  /** The current run, or the last one. */
   get process(): GuestProcess {
     return this.#process;
   }
 
-  /** After its end. */
+  /** Starts the daemon again after its end. */
   async startAgain(settings?: string): Promise<void> {
     this.#process = await spawnDaemon(this.#vm, settings);
     this.#follow(this.#process);
@@ -75,7 +75,7 @@ export class GuestDaemon implements AsyncDisposable {
     throw new Error(`pull ${reference}: ${outcome.message}\n${this.log.slice(-20).join('\n')}`);
   }
 
-  /** As `sealift store status --json` tells it, whatever its exit code says. */
+  /** Returns what `sealift store status --json` reports, whatever its exit code is. */
   async status(): Promise<StoreStatusResult> {
     const argv = ['sealift', 'store', 'status', '-c', CONFIG, '--json'];
     const { stdout, stderr } = await this.#vm.run(argv, { timeoutMs: 30_000 });
@@ -95,7 +95,7 @@ export class GuestDaemon implements AsyncDisposable {
   }
 }
 
-/** As the agent: an old socket is removed, and the new one is waited for. */
+/** Starts the daemon as the agent does: removes an old socket and waits for the new one. */
 async function spawnDaemon(vm: PodVm, settings: string | undefined): Promise<GuestProcess> {
   if (settings !== undefined) await vm.writeFile(CONFIG, settings);
   await vm.mustRun(['rm', '-f', SOCKET]);

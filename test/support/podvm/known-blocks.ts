@@ -6,7 +6,7 @@ const NODE = '/usr/lib/sealift/lib/node';
 const PROGRAM = '/run/programs/blocks.mjs';
 export const BLOCK_BYTES = 4096;
 
-/** For each file a letter a block: `.` the right bytes, `E` an I/O error, `X` other bytes. */
+/** One letter per block for each file: `.` the right bytes, `E` an I/O error, `X` other bytes. */
 export type BlockStates = ReadonlyMap<string, string>;
 
 /** Block `block` of file `name` lies at block `imageBlock` of an image. */
@@ -16,7 +16,7 @@ export interface ImageLocation {
   readonly imageBlock: number;
 }
 
-/** Files whose every block is known: the guest reads them, or looks where they lie in an image. */
+/** Files of which every block is known: the guest reads them, or finds where they lie in an image. */
 export class KnownBlocks {
   readonly #vm: PodVm;
   readonly #path: string;
@@ -26,7 +26,7 @@ export class KnownBlocks {
     this.#path = path;
   }
 
-  /** `label` tells these files from others in the same VM. */
+  /** `label` distinguishes these files from others in the same VM. */
   static async install(vm: PodVm, label: string, files: ReadonlyMap<string, Uint8Array>): Promise<KnownBlocks> {
     await vm.writeFile(PROGRAM, await bundleProgram('test/podvm/guest/blocks.ts'));
     const path = `/run/programs/${label}.json`;
@@ -35,12 +35,12 @@ export class KnownBlocks {
     return new KnownBlocks(vm, path);
   }
 
-  /** Every block of every file below `root`, one by one. */
+  /** Reads every block of every file below `root`, one by one. */
   async read(root: string): Promise<BlockStates> {
     return new Map(Object.entries(await this.#ask<Record<string, string>>({ act: 'read', root })));
   }
 
-  /** Those that are in the image and can be read there. */
+  /** Returns the blocks that are in the image and can be read there. */
   async locate(image: string): Promise<readonly ImageLocation[]> {
     const blocksOf = await this.#ask<Record<string, number[]>>({ act: 'locate', image });
     return Object.entries(blocksOf).flatMap(([name, blocks]) =>

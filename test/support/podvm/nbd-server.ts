@@ -9,7 +9,7 @@ export interface NbdServerOptions {
   readonly readOnly: boolean;
 }
 
-/** A disk behind a process that can be stopped: then it answers nothing, and no error either. */
+/** A disk behind a process that can be stopped: it then answers no request, not even with an error. */
 export class NbdServer {
   readonly #child: ChildProcess;
 

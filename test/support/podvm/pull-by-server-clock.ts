@@ -4,14 +4,14 @@ import { RawPeer, rawFrame } from '../daemons/raw-peer.ts';
 const NANOS_PER_MS = 1_000_000n;
 
 export interface ClockedAnswer {
-  /** 4: the deadline is over. */
+  /** 4 if the deadline was exceeded. */
   readonly status: number;
   readonly ms: number;
 }
 
 /**
- * PullImage with a deadline that only the server counts: what comes is its answer, and no clock of a client's. Fields of
- * https://github.com/containerd/ttrpc/blob/v1.2.7/request.proto
+ * Calls PullImage with a deadline that only the server counts, so the response does not depend on a client's clock.
+ * Fields of https://github.com/containerd/ttrpc/blob/v1.2.7/request.proto
  */
 export async function pullByServerClock(
   socketPath: string,

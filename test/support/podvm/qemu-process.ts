@@ -16,10 +16,10 @@ export interface QemuOptions {
 
 const NETWORK = 'net0';
 
-/** QEMU without KVM: nested virtualisation is not to be had where the tests run. */
+/** QEMU without KVM: nested virtualisation is not available where the tests run. */
 export class QemuProcess {
   readonly qmp: QmpClient;
-  /** Fails when QEMU ends, with what it said. */
+  /** Rejects with QEMU's output when it ends. */
   readonly ended: Promise<never>;
   readonly #child: ChildProcess;
 
@@ -37,12 +37,12 @@ export class QemuProcess {
     this.ended.catch(() => undefined);
   }
 
-  /** QMP refuses everything before this. */
+  /** Negotiates capabilities; QMP refuses everything before that. */
   async negotiate(): Promise<void> {
     await this.qmp.execute('qmp_capabilities');
   }
 
-  /** Guest port to host port, as the kernel chose it. */
+  /** Returns guest port to host port, as the kernel chose it. */
   async listForwardedPorts(): Promise<ReadonlyMap<number, number>> {
     const listed = await this.qmp.execute('human-monitor-command', { 'command-line': 'info usernet' });
     const rows = String(listed).matchAll(/TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+10\.0\.2\.15\s+(\d+)/g);

@@ -13,20 +13,20 @@ interface FileExtent {
   readonly length: number;
 }
 
-/** Of a block of the store: where its bytes lie on the host's disk, and where the tag that vouches for them. */
+/** Where the bytes of a block of the store lie on the host's disk, and where the tag that authenticates them lies. */
 export interface HostLocation {
   readonly offset: number;
   readonly tag: Extent;
 }
 
-/** Of dm-integrity's live table: where it puts what. */
+/** The layout parameters in dm-integrity's live table. */
 interface IntegrityTable {
   readonly tagBytes: number;
   readonly journalSectors: number;
   readonly interleaveSectors: number;
 }
 
-/** Finds the places on the host's disk where blocks of files of the image store lie. */
+/** Finds where blocks of files of the image store lie on the host's disk. */
 export class StoreMap {
   readonly #vm: PodVm;
   readonly #mapping: string;
@@ -38,7 +38,7 @@ export class StoreMap {
     this.#table = table;
   }
 
-  /** Of the store that is open under that name. */
+  /** Reads the layout of the store that is open under that name. */
   static async read(vm: PodVm, mapping: string): Promise<StoreMap> {
     const table = await vm.mustRun(['dmsetup', 'table', `${mapping}_dif`]);
     const value = (pattern: RegExp): number => {
@@ -53,7 +53,9 @@ export class StoreMap {
     });
   }
 
-  /** `path` counts from the root of the file system. Answers where the host has a block of the file. */
+  /**
+   * Returns a function that locates a block of the file on the host. `path` counts from the root of the file system.
+   */
   async locateFile(path: string): Promise<(block: number) => HostLocation> {
     // The file may have been written a moment ago.
     await this.#vm.mustRun(['sync']);
@@ -67,8 +69,9 @@ export class StoreMap {
   }
 
   /**
-   * Areas of so many sectors, each behind the tags of its blocks. In
-   * https://github.com/torvalds/linux/blob/v6.12/drivers/md/dm-integrity.c: get_metadata_sector_and_offset, get_data_sector
+   * The data lie in areas of `interleaveSectors`, each after the tags of its blocks. In
+   * https://github.com/torvalds/linux/blob/v6.12/drivers/md/dm-integrity.c: get_metadata_sector_and_offset,
+   * get_data_sector
    */
   #locateBlock(block: number): HostLocation {
     const { tagBytes, journalSectors, interleaveSectors } = this.#table;
@@ -84,7 +87,7 @@ export class StoreMap {
   }
 }
 
-/** Lines of debugfs such as ` 0/ 0   1/  1     0 -  5119   34816 -  39935   5120`. */
+/** Parses lines of debugfs such as ` 0/ 0   1/  1     0 -  5119   34816 -  39935   5120`. */
 function parseExtents(dump: string): FileExtent[] {
   const lines = dump.matchAll(/^\s*\d+\/\s*\d+\s+\d+\/\s*\d+\s+(\d+)\s+-\s+\d+\s+(\d+)\s+-\s+\d+\s+(\d+)/gm);
   return [...lines].map(([, logical, physical, length]) => ({

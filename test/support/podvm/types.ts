@@ -5,15 +5,15 @@ export type SectorSize = 512 | 4096;
 
 export type FailingRequest = 'read' | 'write' | 'flush';
 
-/** A virtio-blk disk whose host side is in the test's hands. */
+/** A virtio-blk disk whose host side the test controls. */
 export interface DiskOptions {
-  /** How test and guest know it: `/sys/block/vdX/serial`; at most 20 characters. */
+  /** The name by which test and guest know it: `/sys/block/vdX/serial`; at most 20 characters. */
   readonly serial: string;
   readonly size: number;
   /** An existing file to serve; otherwise a new sparse one that goes with the VM. */
   readonly path?: string;
   readonly readOnly?: boolean;
-  /** Logical and physical; 512. */
+  /** Logical and physical sector size; 512 when absent. */
   readonly sectorSize?: SectorSize;
   /** Served by a `qemu-nbd` of its own, which can be stopped, continued and killed. */
   readonly nbd?: boolean;
@@ -25,9 +25,9 @@ export interface PodVmOptions {
   /** Names the file that keeps the serial output. */
   readonly name: string;
   readonly disks?: readonly DiskOptions[];
-  /** 3072 */
+  /** Memory in MiB; 3072 when absent. */
   readonly memoryMb?: number;
-  /** 2 */
+  /** Number of processors; 2 when absent. */
   readonly cpus?: number;
   /** TCP ports of the guest that get a port on the host's loopback. */
   readonly forwardPorts?: readonly number[];
@@ -44,19 +44,19 @@ export interface GuestCommandOptions {
 }
 
 export interface GuestRunOptions extends GuestCommandOptions {
-  /** Then the process group is killed and `run` fails; 120 s. */
+  /** After this time the process group is killed and `run` fails; 120 s when absent. */
   readonly timeoutMs?: number;
 }
 
 export interface GuestResult {
-  /** As a shell has it: 127 for a program that is not there, 128 + N for signal N. */
+  /** The exit code as in a shell: 127 for a missing program, 128 + N for signal N. */
   readonly code: number;
   readonly stdout: Buffer;
   readonly stderr: string;
 }
 
 export interface GuestProcess extends AsyncDisposable {
-  /** In the guest; also its process group. */
+  /** The process id in the guest; also its process group. */
   readonly pid: number;
   readonly stdin: Writable;
   readonly stdout: Readable;
@@ -69,13 +69,13 @@ export interface GuestProcess extends AsyncDisposable {
 
 export interface GuestDisk {
   readonly serial: string;
-  /** What the host holds. Bytes that are changed here are read by the guest once its caches are dropped. */
+  /** The host's side. The guest reads bytes that are changed here once its caches are dropped. */
   readonly image: DiskImage;
   /** `/dev/vda` */
   readonly devicePath: string;
   /** `254:0`, as in `SecureMount`'s `deviceId`. */
   readonly deviceId: string;
-  /** Only of a disk with `nbd`: it stops answering, it answers again, it is gone for good (I/O errors). */
+  /** Only for a disk with `nbd`: it stops answering, answers again, or is gone for good (I/O errors). */
   stall(): Promise<void>;
   unstall(): Promise<void>;
   kill(): Promise<void>;
@@ -89,7 +89,7 @@ export interface PodVm extends AsyncDisposable {
   /** Where the serial output is kept, now and after the VM. */
   readonly serialPath: string;
   run(argv: readonly string[], options?: GuestRunOptions): Promise<GuestResult>;
-  /** The same, and another exit code than 0 is an error with all that was said; returns standard output. */
+  /** Like `run`, but fails with the whole output for an exit code other than 0; returns standard output. */
   mustRun(argv: readonly string[], options?: GuestRunOptions): Promise<string>;
   spawn(argv: readonly string[], options?: GuestCommandOptions): Promise<GuestProcess>;
   readFile(path: string): Promise<Buffer>;
@@ -100,7 +100,7 @@ export interface PodVm extends AsyncDisposable {
   disk(serial: string): Promise<GuestDisk>;
   /** Plugs a disk in while the VM runs; returns when the guest sees it. */
   plugDisk(options: DiskOptions): Promise<GuestDisk>;
-  /** Pulls it out; returns when the guest has let it go. */
+  /** Unplugs the disk; returns when the guest has released it. */
   unplugDisk(serial: string): Promise<void>;
   /** The port on the host's loopback for one of `forwardPorts`. */
   forwardedPort(guestPort: number): number;

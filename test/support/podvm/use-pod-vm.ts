@@ -15,7 +15,7 @@ export const POD_VM_NEEDS: readonly Need[] = [
   'busybox',
 ];
 
-/** One VM for all tests of a `describe`. When one fails, it is told where the serial output lies. */
+/** One VM for all tests of a `describe`. A failing test reports where the serial output lies. */
 export function usePodVm(options: PodVmOptions): () => PodVm {
   let vm: PodVm | undefined;
 

@@ -8,7 +8,7 @@ type Json = Readonly<Record<string, unknown>>;
 const MAX_SERIAL_LENGTH = 20;
 const EIO = 5;
 
-/** A disk as QEMU is told of it, on its command line or over QMP. */
+/** The description of a disk for QEMU, on its command line or over QMP. */
 export class VmDisk {
   readonly serial: string;
   readonly image: DiskImage;

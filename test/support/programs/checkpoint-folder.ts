@@ -8,7 +8,7 @@ export const PASSED = 'passed';
 /** The checkpoint at which the process kills itself. */
 export const DIE_AT = 'die-at';
 
-/** What is alive in the heap of the daemon's main thread, in bytes: it answers SIGUSR2 so. */
+/** The daemon's answer to SIGUSR2: the bytes of live objects in the heap of its main thread. */
 export const LIVE_BYTES = 'live-bytes';
 
 /** For every thread of a program: notes the checkpoint, and ends the process if it is the one. */

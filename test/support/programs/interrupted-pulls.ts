@@ -10,7 +10,7 @@ import { runDoomedSealift, runSealift, type SealiftResult } from './sealift-comm
 export interface InterruptedPulls {
   readonly halves: StoreHalves;
   bundle(container: string): string;
-  /** Answers the digest of the manifest. */
+  /** Pulls and returns the digest of the manifest. */
   pull(container: string): Promise<string>;
   /**
    * Kills the process group so long after the pull has begun, and makes the program usable again. False when the pull
@@ -91,7 +91,7 @@ export async function interruptedDaemon(
   };
 }
 
-/** It may have ended in this very moment. */
+/** The group may have ended at this very moment. */
 function killGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL');

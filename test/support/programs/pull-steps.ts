@@ -33,9 +33,9 @@ export const PULL_STEPS = [
 
 export type LayerForm = 'erofs' | 'directory';
 
-/** What only a layer that is an image file has. */
+/** The steps that only a layer in an image file has. */
 const IMAGE_STEPS: readonly string[] = ['loop-attached', 'layer-mounting', 'layer-mounted'];
-/** What the daemon does when the bundle is there. */
+/** The steps of the daemon after the bundle is complete. */
 const ANSWER_STEPS: readonly string[] = ['image-measured', 'pull-answering'];
 
 /** Those that come on top where layers are read through hash trees. */
@@ -48,13 +48,13 @@ export function daemonSteps(form: LayerForm): readonly string[] {
   return PULL_STEPS.filter((step) => form === 'erofs' || !IMAGE_STEPS.includes(step));
 }
 
-/** Images with hash trees. */
+/** The steps of the command line, which writes images with hash trees. */
 export function cliSteps(form: LayerForm): readonly string[] {
   const trees = form === 'erofs' ? WRITTEN_TREE_STEPS : [];
   return [...daemonSteps(form).filter((step) => !ANSWER_STEPS.includes(step)), ...trees];
 }
 
-/** From here on the rootfs of the bundle is mounted, whoever dies. */
+/** From here on the rootfs of the bundle is mounted, whichever process dies. */
 const MOUNTED_FROM = PULL_STEPS.indexOf('mounted');
 
 export function isMountedAt(step: string): boolean {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { watchPeakMemory } from '../machine/process-memory.ts';
 
-/** What `make build` left. */
+/** The program that `make build` wrote. */
 export const SEALIFT = fileURLToPath(new URL('../../../dist/sealift', import.meta.url));
 
 export interface SealiftResult {
@@ -45,8 +45,8 @@ export async function runSealift(parameters: readonly string[], options: Sealift
 }
 
 /**
- * Runs it in a process group of its own, for somebody to kill it half-way with all it has started. Answers the signal
- * that ended it or, when it was faster, its exit code.
+ * Runs the program in a process group of its own, so that a test can kill it half-way with all it has started. Returns
+ * the signal that ended it or, when it was faster, its exit code.
  */
 export async function runDoomedSealift(
   parameters: readonly string[],

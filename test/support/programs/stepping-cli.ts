@@ -12,7 +12,7 @@ import { runDoomedSealift, runSealift, type SealiftResult } from './sealift-comm
 /** `sealift`, from the sources, with checkpoints that can be watched. */
 export class SteppingCli {
   readonly #folder: string;
-  /** What every run has on top. */
+  /** Variables that every run gets in addition. */
   readonly #environment: Readonly<Record<string, string>>;
 
   private constructor(folder: string, environment: Readonly<Record<string, string>>) {
@@ -20,7 +20,7 @@ export class SteppingCli {
     this.#environment = { ...environment, ...LAUNCH_ENVIRONMENT, [CHECKPOINT_VARIABLE]: join(folder, 'checkpoints') };
   }
 
-  /** In `folder`, which is made. */
+  /** Builds the program in `folder`, which is made. */
   static async open(folder: string): Promise<SteppingCli> {
     for (const path of [folder, join(folder, 'checkpoints')]) mkdirSync(path);
     for (const built of await bundleSteppingCli(folder)) writeFileSync(built.path, built.contents);
@@ -41,7 +41,7 @@ export class SteppingCli {
     return runSealift(parameters, this.#options());
   }
 
-  /** Answers the signal that ended it, or its exit code. */
+  /** Returns the signal that ended it, or its exit code. */
   runAndDie(step: string, parameters: readonly string[]): Promise<NodeJS.Signals | number> {
     writeFileSync(this.#checkpoint(DIE_AT), step);
     return runDoomedSealift(parameters, this.#options());

@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url';
 const PROGRAM = fileURLToPath(new URL('../entries/slow-proxy-entry.ts', import.meta.url));
 
 export interface SlowWire {
-  /** What each connection gets by itself, in either direction. */
+  /** The rate of each connection by itself, in either direction. */
   readonly bytesPerSecond: number;
-  /** Half of it a way, so that a question and its answer take all of it. */
+  /** The delay of a round trip, half of it in each direction. */
   readonly roundTripMs: number;
 }
 
@@ -16,7 +16,10 @@ export interface SlowProxy extends AsyncDisposable {
   readonly host: string;
 }
 
-/** A far server: passes bytes on late and no faster than the wire. In a process of its own: its timers wait for nobody. */
+/**
+ * A distant server: delays bytes and limits their rate. It runs in a process of its own, so that this process does not
+ * delay its timers.
+ */
 export async function startSlowProxy(upstreamHost: string, wire: SlowWire): Promise<SlowProxy> {
   const [, port = ''] = upstreamHost.split(':');
   const parameters = [PROGRAM, port, String(wire.bytesPerSecond), String(wire.roundTripMs)];

@@ -7,7 +7,7 @@ export interface SocksQuestion {
   readonly port: number;
 }
 
-/** Sent in place of an answer; `close` ends the connection behind it. */
+/** Bytes to send instead of an answer; `close` then ends the connection. */
 export interface OddAnswer {
   /** Which answer: to the greeting, to the password, to the request. */
   readonly to: 'greeting' | 'password' | 'request';
@@ -30,7 +30,7 @@ const BOUND: Readonly<Record<'ipv4' | 'ipv6' | 'name', readonly number[]>> = {
   name: [3, 3, 0x61, 0x2e, 0x62],
 };
 
-/** Bytes as they come, in the portions that are asked for. */
+/** Reads bytes from a socket in the portions that are requested. */
 class Wire {
   readonly #socket: Socket;
 
@@ -142,7 +142,7 @@ export class SocksProxy implements AsyncDisposable {
     const bytes = Buffer.from(isOdd ? odd.bytes : right);
     for (const part of isSlow ? [...bytes].map((byte) => Buffer.from([byte])) : [bytes]) {
       client.write(part);
-      // So that each is a segment of its own.
+      // Each byte is sent as a segment of its own.
       if (isSlow) await new Promise(setImmediate);
     }
     if (isOdd && odd.close) client.end();

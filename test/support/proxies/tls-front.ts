@@ -36,7 +36,7 @@ export async function startTlsFront({ target, key, cert, clientAuthority }: TlsF
       one.pipe(other);
     }
   });
-  // A client that does not trust us breaks off; that is its test's business.
+  // A client that does not trust the certificate disconnects; its test expects that.
   server.on('tlsClientError', () => undefined);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

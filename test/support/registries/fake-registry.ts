@@ -26,7 +26,7 @@ export type FakeAuth =
   | { readonly kind: 'basic'; readonly username: string; readonly password: string }
   | {
       readonly kind: 'bearer';
-      /** `user:password`; anybody gets a token when absent. */
+      /** `user:password`; every request gets a token when absent. */
       readonly account?: string;
       readonly identityToken?: string;
       readonly expiresInSeconds?: number;
@@ -60,7 +60,7 @@ export class FakeRegistry {
   readonly requests: RecordedRequest[] = [];
   /** Responses whose last byte has left this process. */
   finishedResponses = 0;
-  /** Connections so far, whatever became of them. */
+  /** Number of connections so far, whatever their outcome. */
   connections = 0;
   readonly #options: FakeRegistryOptions;
   readonly #server: ReturnType<typeof createHttpServer>;
@@ -96,7 +96,7 @@ export class FakeRegistry {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** As in a reference: address and port. */
+  /** Address and port, as in a reference. */
   get host(): string {
     return `127.0.0.1:${this.port}`;
   }
@@ -135,7 +135,7 @@ export class FakeRegistry {
     this.#faults.length = 0;
   }
 
-  /** Resolves when nobody waits for a response any more, or for the rest of one. */
+  /** Resolves when no response, or part of one, is outstanding any more. */
   async settled(): Promise<void> {
     for (const response of this.#openResponses) await once(response, 'close');
   }

@@ -10,7 +10,7 @@ import type {
 } from '../../../src/http/types.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 
-/** Time passes, but nobody waits for a retry: the pauses are written down instead. */
+/** A clock on which time passes without waiting for retries: the pauses are recorded instead. */
 export interface RecordingClock extends TransportClock {
   readonly pauses: number[];
 }

@@ -12,7 +12,7 @@ const KIB = 1024;
 /** Small enough that a blob of some mebibytes has many ranges. */
 export const SMALL_RANGES = { minRangedBytes: 256 * KIB, rangeBytes: 512 * KIB, rangeWindowMs: 1 };
 
-/** So many connections from the first window on; fewer when a server asks for it, and then never more. */
+/** Uses so many connections from the first window on; fewer when a server asks for it, and then never more. */
 export function eagerPace(connections: number): PaceRule {
   return (pace) => {
     if (pace.settledWindows !== undefined) return pace;
@@ -68,12 +68,12 @@ export function openRangedTransport(options: RangedTransportOptions = {}): Range
   };
 }
 
-/** Requests without an end, which the front makes. */
+/** Matches requests of the front, which have no end. */
 export const FRONT = /^(?:bytes=\d+-)?$/;
-/** Requests for a range, which go beside it. */
+/** Matches requests for a range, which run beside the front. */
 export const RANGE = /^bytes=\d+-\d+$/;
 
-/** The front comes slowly, so that ranges have their time; each of its answers, if there are several. */
+/** Slows the front down, so that ranges have time; `times` of its responses, if there are several. */
 export function slowFront(registry: FakeRegistry, times = 1): void {
   registry.inject({
     match: /\/blobs\//,

@@ -1,4 +1,4 @@
-/** What a registry does instead of answering rightly. */
+/** What a faulty registry does instead of answering correctly. */
 export type FaultAction =
   /** Another answer altogether. */
   | {

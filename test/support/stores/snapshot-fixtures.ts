@@ -43,7 +43,7 @@ export function makeLayer(directory: string, members: readonly TarMember[]): Sna
   }
 }
 
-/** The same as an EROFS image of Debian's mkfs.erofs. */
+/** Makes the same layer as an EROFS image with Debian's mkfs.erofs. */
 export function makeImageLayer(directory: string, members: readonly TarMember[]): SnapshotLayer {
   const { record } = makeLayer(directory, members);
   const path = `${directory}.erofs`;
@@ -52,7 +52,7 @@ export function makeImageLayer(directory: string, members: readonly TarMember[])
   return { path, record: { ...record, key: keyOfName('erofs', basename(directory)) } };
 }
 
-/** As the program composes them, all in this thread. */
+/** Composes layer mounts as the program does, all in this thread. */
 export function testLayerMounts(
   store: Store,
   runOperation: Run<SnapshotOperations>,

@@ -2,13 +2,13 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LayerForm } from '../programs/pull-steps.ts';
 
-/** Where the two halves of a store lie. */
+/** The directories of the two halves of a store. */
 export interface StoreHalves {
   readonly state: string;
   readonly data: string;
 }
 
-/** What a user means with `--store DIR`. */
+/** The halves that `--store DIR` stands for. */
 export function halvesOf(store: string): StoreHalves {
   return { state: join(store, 'state'), data: join(store, 'data') };
 }
@@ -52,20 +52,20 @@ const LAYOUT = [
   'state/store.json',
 ];
 
-/** A store that keeps nothing. The folder of mounted layers stays when there was one. */
+/** The paths of an empty store. The folder of mounted layers stays when there was one. */
 export function emptyContents(form: LayerForm): readonly string[] {
   return form === 'erofs' ? [...LAYOUT, 'state/layer-mounts'].sort() : LAYOUT;
 }
 
-/** Of one image with a name and one mount. */
+/** What a store keeps of one image with a name and one mount. */
 export interface KeptImage {
-  /** Of its layers by how their keys begin; a hard link into a lower layer makes a `chain`. */
+  /** The kinds of its layer keys; a hard link into a lower layer makes a `chain`. */
   readonly layers: readonly ('diffid' | 'chain')[];
   /** How many of its layers are known to need those below them. */
   readonly needingChain: number;
 }
 
-/** A store that keeps one image, which is mounted once. */
+/** The paths of a store that keeps one image, which is mounted once. */
 export function contentsOf(form: LayerForm, { layers, needingChain }: KeptImage): readonly string[] {
   const keys = layers.map((kind) => `${form}-v1-${kind}-<hash>`);
   const plainRecords = Array.from({ length: needingChain }, () => `${form}-v1-diffid-<hash>`);

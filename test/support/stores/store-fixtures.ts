@@ -53,7 +53,7 @@ export function imageKey(byte = '0a'): LayerKey {
   return keyOf('erofs', byte.repeat(32));
 }
 
-/** The name itself when it is a key, and otherwise a key made of it. */
+/** Returns the name itself when it is a key, and otherwise a key made from it. */
 export function keyOfName(format: LayerFormatName, name: string): LayerKey {
   return isLayerKey(name) ? name : keyOf(format, digestHex(digestOf(name)));
 }
@@ -65,7 +65,7 @@ export const realClock: Clock = {
   },
 };
 
-/** Time that passes only by sleeping. */
+/** A clock whose time passes only by sleeping. */
 export function jumpingClock(): Clock {
   let now = 0;
   return {

@@ -4,14 +4,14 @@ import { createInterface } from 'node:readline';
 
 const PROGRAM = new URL('../entries/store-peer-process.ts', import.meta.url).pathname;
 
-/** Another process on the store of `directory`. */
+/** Another process that uses the store in `directory`. */
 export interface StorePeer {
-  /** Resolves when it has said `line`; rejects when it ends before. */
+  /** Resolves when the process has written `line`; rejects when it ends before. */
   said(line: string): Promise<void>;
   readonly lines: readonly string[];
-  /** SIGKILL, and the end of the process awaited. */
+  /** Sends SIGKILL and waits for the end of the process. */
   kill(): Promise<void>;
-  /** Its exit code. */
+  /** Resolves with its exit code. */
   ended(): Promise<number | null>;
 }
 
