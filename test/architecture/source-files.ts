@@ -7,7 +7,7 @@ import { init, parse } from 'es-module-lexer';
 export const PROJECT_ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface ImportStatement {
-  /** As written. */
+  /** The specifier as written. */
   readonly specifier: string;
   /** Path from the project root for a relative import, otherwise undefined. */
   readonly target: string | undefined;
@@ -18,7 +18,7 @@ export interface SourceFile {
   /** From the project root, with slashes. */
   readonly path: string;
   readonly text: string;
-  /** Without types and comments, for searching; positions do not matter. */
+  /** The text without types and comments, for searching; positions do not matter. */
   readonly code: string;
   readonly imports: readonly ImportStatement[];
   readonly hasDefaultExport: boolean;

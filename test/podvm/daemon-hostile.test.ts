@@ -115,7 +115,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
   }
 
   const flip = (changed: readonly { readonly offset: number }[]) => {
-    // Another bit in each of them, anywhere in the block.
+    // Flips another bit in each of them, anywhere in the block.
     for (const [at, { offset }] of changed.entries()) disk.image.flipBit(offset + ((at * 997) % BLOCK_BYTES), at % 8);
   };
 

@@ -11,8 +11,8 @@ const MAX_SHARE = 0.9;
 const FILES = 100_000;
 
 /**
- * What confidential-data-hub does (confidential-data-hub/hub/src/storage/volume_type/blockdevice), with the same fast
- * derivation of the key, which it leaves at cryptsetup's slow default.
+ * The commands of confidential-data-hub (confidential-data-hub/hub/src/storage/volume_type/blockdevice), with the same
+ * fast derivation of the key, which it leaves at cryptsetup's slow default.
  */
 const CDH_RECIPE = `
 set -e

@@ -30,7 +30,7 @@ interface Form {
 }
 
 const OCTAL = { maxOwner: 0o7777777, minTime: 0, maxTime: 2 ** 32 } as const;
-/** Beyond 21 bits an owner stands in base 256 or a PAX record, as do times before 1970. */
+/** Owners of more than 21 bits and times before 1970 are written in base 256 or in a PAX record. */
 const LARGE = {
   maxOwner: 2 ** 32 - 2,
   minTime: -(2 ** 31),

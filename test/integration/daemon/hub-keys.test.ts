@@ -285,7 +285,8 @@ insecure = true
       const policy = `agent.image_policy_file=file://${path}`;
       const texts = { pull: '', kernel: `${policy} agent.enable_signature_verification=true` };
       await expectObstacle(bed, texts, 'agent.image_policy_file', 'CONFIG_CLASS_REFUSED');
-      // As in confidential-data-hub, the key has no other effect; and a tag needs a source that vouches for it.
+      // As in confidential-data-hub, the key has no effect where signatures are not verified; and a tag needs a source
+      // that vouches for it.
       const alone = { pull: '', conf: insecure(own), kernel: policy };
       expect(await bed.pull(`${own}/app`, PINNED, alone)).toMatchObject(pulledFrom('own'));
       expect(await bed.pull(`${own}/app`, TAG, alone)).toMatchObject({ result: 'POLICY_TAG_UNPINNED' });

@@ -43,7 +43,7 @@ describeWith(['root'], 'many pulls of one sealiftd', () => {
     idleThreads = daemon.threadCount();
   });
 
-  /** What a failed test has left. */
+  /** Removes what a failed test has left. */
   afterEach(async () => {
     bed.registry.forgetFaults();
     for (const container of daemon.remains().containers) daemon.remove(container);

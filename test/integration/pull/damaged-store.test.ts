@@ -171,7 +171,7 @@ describeWith(['root', 'getfattr'], 'a store with a file that is not what it was'
     return path;
   }
 
-  /** What the registry was asked for, in words. */
+  /** Returns in words what the registry was asked for. */
   function asked(): readonly string[] {
     const { image, index } = wanted;
     const words: readonly (readonly [string, string])[] = [

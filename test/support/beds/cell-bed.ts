@@ -153,7 +153,7 @@ export class CellBed implements AsyncDisposable {
 
   #sampleOf({ pull = 'insecure_policy = true', conf, toml = '', ...others }: CellTexts): DaemonSample {
     const named = conf === undefined ? '' : `registries_conf = "${this.#write('registries.conf', conf)}"\n`;
-    // One try, so that what is not reached is not waited for.
+    // A single try, so that no pull waits for a server that cannot be reached.
     return { ...others, toml: `[pull]\n${named}${pull}\n[pull.limits]\nmax_tries = 1\n${toml}` };
   }
 

@@ -68,7 +68,7 @@ export async function loadRichImage(without: readonly string[] = []): Promise<Ri
   };
 }
 
-/** One blob a layer. */
+/** Builds one blob for each layer. */
 export async function buildRichLayers(
   image: RichImage,
   compression: LayerCompression,

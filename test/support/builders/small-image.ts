@@ -24,7 +24,7 @@ function smallLayer(number: number): TarMember[] {
   ];
 }
 
-/** The same bytes for the same seed, and nothing that compresses. */
+/** Returns incompressible bytes, the same for the same seed. */
 export function pseudoRandom(length: number, seed: string): Buffer {
   const blocks: Buffer[] = [];
   for (let count = 0; count * 32 < length; count += 1) {

@@ -5,7 +5,7 @@ import { bundleSources } from '../programs/bundle-sources.ts';
 /** The files to run; the others belong beside them. */
 export const STEPPING_DAEMON = 'sealiftd.mjs';
 export const STEPPING_CLI = 'sealift.mjs';
-/** As `scripts/build-launcher.ts` starts the shipped one. */
+/** The options with which `scripts/build-launcher.ts` starts the shipped daemon. */
 export const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1'];
 export const LAUNCH_ENVIRONMENT = { MALLOC_ARENA_MAX: '1' };
 
@@ -17,7 +17,7 @@ export function bundleSteppingDaemon(folder: string): Promise<readonly OutputFil
   );
 }
 
-/** The same of the CLI. */
+/** Builds the CLI with its checkpoints in the same way. */
 export function bundleSteppingCli(folder: string): Promise<readonly OutputFile[]> {
   return bundle({ sealift: '../entries/stepping-cli-entry.ts', worker: '../entries/stepping-worker-entry.ts' }, folder);
 }

@@ -1,7 +1,7 @@
 import { connect, createServer, type Socket } from 'node:net';
 import type { SlowWire } from '../proxies/slow-proxy.ts';
 
-/** What a connection may hold back: the bytes under way and some more for the timers. */
+/** Bytes that a connection may hold back: those under way and some more for the timers. */
 const HELD_BYTES = 1 << 20;
 
 /** Listens on a free loopback port, prints it, and ends with stdin. */

@@ -15,7 +15,7 @@ export interface FaultScene {
   readonly size: number;
 }
 
-/** In turn, the last one from then on. */
+/** Makes the actions for one request after the other; the last one is repeated. */
 type Make = (scene: FaultScene) => FaultAction | readonly FaultAction[];
 
 const HTML = '<html><head><title>Sign in</title></head><body>Accept the terms of this network.</body></html>';
@@ -138,7 +138,7 @@ export const FAULT_ACTIONS = {
 
 export type FaultName = keyof typeof FAULT_ACTIONS;
 
-/** In turn, the last one from then on. */
+/** Returns the actions for one request after the other; the last one is repeated. */
 export function actionsOf(fault: FaultName, scene: FaultScene): readonly FaultAction[] {
   const make: Make = FAULT_ACTIONS[fault];
   return [make(scene)].flat();

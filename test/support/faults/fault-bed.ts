@@ -17,7 +17,7 @@ import { type PullResult, pullImage, type StoreBacking } from '../../../src/pull
 import { createResourceLoader } from '../../../src/resources/index.ts';
 import { openBundledPool } from '../pools/pools.ts';
 
-/** One endpoint that an image is asked for at; the last of several is its own registry. */
+/** An endpoint that a pull asks for an image; the last of several is the image's own registry. */
 export interface FaultEndpoint {
   /** The host as in a reference. */
   readonly host: string;

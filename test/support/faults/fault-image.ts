@@ -29,7 +29,7 @@ export interface FaultImage {
   readonly layer: ImagePart;
 }
 
-/** What is to be wrong with it; what names a changed part names it by its true digest. */
+/** Faults of the image. A document that names a changed part names it by its true digest. */
 export interface FaultImageOptions {
   readonly layer?: (blob: Buffer) => Buffer;
   readonly config?: (json: string) => string;

@@ -67,7 +67,7 @@ export function alterFile(path: string, alteration: FileAlteration, surroundings
   ALTERATIONS[alteration](path, surroundings);
 }
 
-/** One bit of one byte. */
+/** Flips one bit of one byte. */
 export function flipBit(path: string, at: number, bit = 0): void {
   const bytes = readFileSync(path);
   bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << bit), at);

@@ -12,7 +12,7 @@ const REFERENCE = new RegExp(
 );
 const IMAGE_ID = /^[a-f0-9]{64}$/;
 
-/** What `Validate` of go-digest accepts; there is sha384 among them, which no registry serves. */
+/** Digests that `Validate` of go-digest accepts; sha384 is among them, which no registry serves. */
 const DIGESTS = /^(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$/;
 
 const MAX_PATH_LENGTH = 255;

@@ -10,7 +10,7 @@ import { forwardSocket } from './forward-socket.ts';
 import type { PodVm } from './types.ts';
 
 const NANOS_PER_MS = 1_000_000n;
-/** What the kata agent sends, but for device and mount point. */
+/** The options that the kata agent sends, without device and mount point. */
 export const SECURE_MOUNT_OPTIONS = {
   sourceType: 'empty',
   targetType: 'fileSystem',

@@ -46,7 +46,7 @@ export type FrameKind = (typeof FRAME)[keyof typeof FRAME];
 
 const HEADER_BYTES = 5;
 
-/** One byte of kind, four of length, the payload. */
+/** Encodes a frame: one byte of kind, four of length, the payload. */
 export function encodeFrame(kind: FrameKind, payload: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
   frame.writeUInt8(kind);

@@ -58,7 +58,7 @@ export class DiskImage {
     return statSync(this.path).blocks * 512;
   }
 
-  /** Where the file has bytes; the rest are holes. */
+  /** Lists the ranges in which the file has data; the rest are holes. */
   async listExtents(): Promise<Extent[]> {
     const listed = await mustRun('qemu-img', ['map', '-U', '-f', 'raw', '--output=json', this.path]);
     const extents: (Extent & { readonly data: boolean })[] = JSON.parse(listed.toString());
@@ -70,7 +70,7 @@ export class DiskImage {
     for (const extent of await this.listExtents()) {
       const end = extent.start + extent.length;
       for (let offset = Math.max(extent.start, from); offset < end; offset += CHUNK_BYTES) {
-        // Beyond the chunk, so that words across its border are found; beyond the extent they may go on in a hole.
+        // Reads past the chunk, so that words across its border are found; past the extent they may continue in a hole.
         const found = this.read(offset, CHUNK_BYTES + needle.length - 1).indexOf(needle);
         if (found !== -1) return offset + found;
       }

@@ -15,7 +15,7 @@ const CONTAINER_PROGRAMS = ['crun'];
 /** kmod is one program with many names. */
 const KMOD_NAMES = ['modprobe', 'insmod', 'rmmod', 'lsmod', 'modinfo'];
 const FOLDERS = ['dev', 'proc', 'sys', 'run', 'tmp', 'mnt', 'root', 'etc', 'var/lib'];
-/** One tree as in Debian; programs and their loader are found under the old names. */
+/** Links to a merged /usr as in Debian; programs and their loader are found under the old names. */
 const LINKS = { bin: 'usr/bin', sbin: 'usr/sbin', lib: 'usr/lib', lib64: 'usr/lib64', 'var/run': '/run' } as const;
 
 const INITTAB = `::respawn:/usr/bin/env PATH=/usr/sbin:/usr/bin HOME=/root /${NODE} --disable-warning=ExperimentalWarning /${AGENT}
@@ -31,10 +31,10 @@ const SETTINGS: Readonly<Record<string, string>> = {
   'etc/os-release': 'ID=sealift-podvm\nPRETTY_NAME="Sealift pod VM"\n',
 };
 
-/** As Debian has them. */
+/** Settings of Debian that the guest needs. */
 const HOST_SETTINGS = ['etc/mke2fs.conf'];
 
-/** What changes only when Debian's packages, the kernel or Node do. */
+/** Lists the files that change only when Debian's packages, the kernel or Node do. */
 export function listConstantFiles(kernel: GuestKernel, dist: string): CpioEntry[] {
   const programs = [...PROGRAMS, ...CONTAINER_PROGRAMS].map(findProgram);
   const node = join(dist, 'lib/node');
@@ -59,7 +59,7 @@ export function listConstantFiles(kernel: GuestKernel, dist: string): CpioEntry[
 
 /** The project's build and the agent: small, and different after each edit. */
 export async function listChangingFiles(dist: string): Promise<CpioEntry[]> {
-  // What `make dist` left beside the programs is not for the guest.
+  // Files that `make dist` left beside the programs are not for the guest.
   const program = listTree(dist, PROGRAM_FOLDER).filter(({ path }) => path !== NODE && !path.endsWith('.tar.zst'));
   const init = fileURLToPath(new URL('./guest-init.sh', import.meta.url));
   return withParents([
@@ -91,7 +91,7 @@ function findProgram(name: string): string {
   return found;
 }
 
-/** Where the loader finds what each of the programs is linked with, itself included. */
+/** Lists the paths at which the loader finds the libraries of each program, and the loader itself. */
 function listLibraries(programs: readonly string[]): string[] {
   // Debian's argon2 looks for it when a thread is cancelled.
   const lazy = execFileSync('sh', ['-c', 'ls /lib/*-linux-gnu/libgcc_s.so.1'], { encoding: 'utf8' }).trim();

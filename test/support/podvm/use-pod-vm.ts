@@ -3,7 +3,7 @@ import type { Need } from '../machine/needs.ts';
 import { startPodVm } from './start-pod-vm.ts';
 import type { PodVm, PodVmOptions } from './types.ts';
 
-/** For `describeWith`. */
+/** The needs of a pod VM, for `describeWith`. */
 export const POD_VM_NEEDS: readonly Need[] = [
   'x86-64',
   'qemu-system-x86_64',

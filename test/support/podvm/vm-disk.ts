@@ -26,7 +26,7 @@ export class VmDisk {
     this.device = describeDevice(options);
   }
 
-  /** What it makes lies in `folder`, whose owner removes it; `close` ends the process. */
+  /** Opens a disk with its files in `folder`, whose owner removes it; `close` ends the process. */
   static async open(options: DiskOptions, folder: string): Promise<VmDisk> {
     const { serial, size, readOnly = false, path = `${folder}/${serial}.img` } = options;
     if (!/^[\w-]+$/.test(serial) || serial.length > MAX_SERIAL_LENGTH) throw new TypeError(`odd serial: ${serial}`);

@@ -19,7 +19,7 @@ export const FAULTY_WORKER_BUNDLE = pathToFileURL(join(FOLDER, 'faulty-worker.mj
 /** Writes the bundles; called once before any test. Another run of the tests in this tree may load them meanwhile. */
 export async function writeWorkerBundles(): Promise<void> {
   mkdirSync(FOLDER, { recursive: true });
-  // What an entry imports comes before it.
+  // The files that an entry imports are written before it.
   const files = (await bundleSources(ENTRIES, FOLDER)).toSorted((a, b) => rank(a.path) - rank(b.path));
   for (const { path, contents } of files) {
     const unfinished = `${path}.${process.pid}`;

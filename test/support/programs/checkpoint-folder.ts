@@ -11,7 +11,10 @@ export const DIE_AT = 'die-at';
 /** The daemon's answer to SIGUSR2: the bytes of live objects in the heap of its main thread. */
 export const LIVE_BYTES = 'live-bytes';
 
-/** For every thread of a program: notes the checkpoint, and ends the process if it is the one. */
+/**
+ * Makes the checkpoint function for every thread of a program: it records the checkpoint, and ends the process at the
+ * chosen one.
+ */
 export function createCheckpoint(environment: NodeJS.ProcessEnv): (name: string) => void {
   const folder = environment[CHECKPOINT_VARIABLE];
   if (folder === undefined) return () => undefined;

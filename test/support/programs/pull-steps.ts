@@ -38,10 +38,10 @@ const IMAGE_STEPS: readonly string[] = ['loop-attached', 'layer-mounting', 'laye
 /** The steps of the daemon after the bundle is complete. */
 const ANSWER_STEPS: readonly string[] = ['image-measured', 'pull-answering'];
 
-/** Those that come on top where layers are read through hash trees. */
+/** The additional steps where layers are read through hash trees. */
 export const TREE_STEPS = ['layer-tree', 'layer-hashed', 'mapping-created', 'mapping-opened'] as const;
 
-/** Those that come on top where the CLI writes hash trees, which it does not read through. */
+/** The additional steps where the CLI writes hash trees, which it does not read through. */
 const WRITTEN_TREE_STEPS = ['layer-tree', 'layer-hashed'] as const;
 
 export function daemonSteps(form: LayerForm): readonly string[] {

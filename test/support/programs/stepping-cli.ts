@@ -31,7 +31,7 @@ export class SteppingCli {
     return new SteppingCli(folder, {});
   }
 
-  /** The same program in another environment. */
+  /** Returns the same program with another environment. */
   withEnvironment(environment: Readonly<Record<string, string>>): SteppingCli {
     return new SteppingCli(this.#folder, environment);
   }

@@ -35,7 +35,7 @@ export interface ForwardProxyOptions {
  */
 export class ForwardProxy implements AsyncDisposable {
   readonly requests: ProxyRequest[] = [];
-  /** What came out of tunnels on its way to a server. */
+  /** Bytes that left tunnels on their way to a server. */
   readonly tunnelled: Buffer[] = [];
   /** `host:port` → port. */
   readonly routes = new Map<string, number>();
@@ -69,7 +69,7 @@ export class ForwardProxy implements AsyncDisposable {
     return `${this.#options.tls ? 'https' : 'http'}://${this.host}`;
   }
 
-  /** With what stands before the host. */
+  /** Returns the URL with this text before the host. */
   urlWith(userinfo: string): string {
     return this.url.replace('://', `://${userinfo}@`);
   }
@@ -92,7 +92,7 @@ export class ForwardProxy implements AsyncDisposable {
   }
 
   #track(socket: Socket): void {
-    // One that is kept alive comes again with each request.
+    // A connection that is kept alive is reported again with each request.
     if (this.#sockets.has(socket)) return;
     this.#sockets.add(socket);
     socket.on('error', () => undefined);

@@ -9,7 +9,7 @@ export interface SocksQuestion {
 
 /** Bytes to send instead of an answer; `close` then ends the connection. */
 export interface OddAnswer {
-  /** Which answer: to the greeting, to the password, to the request. */
+  /** The answer to replace: to the greeting, to the password, or to the request. */
   readonly to: 'greeting' | 'password' | 'request';
   readonly bytes: readonly number[];
   readonly close?: boolean;
@@ -50,7 +50,7 @@ class Wire {
 /** A SOCKS 5 proxy whose resolver knows what `routes` says; all other ports are this machine's. Misbehaves on demand. */
 export class SocksProxy implements AsyncDisposable {
   readonly questions: SocksQuestion[] = [];
-  /** `user:password` of those who sent one. */
+  /** `user:password` of each client that sent one. */
   readonly accounts: string[] = [];
   /** `host:port` → port. */
   readonly routes = new Map<string, number>();

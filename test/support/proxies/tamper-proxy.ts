@@ -14,7 +14,7 @@ export interface TamperRule {
   readonly alteration: Alteration;
 }
 
-/** What went through, as the registry's side saw it. */
+/** A request that passed, as the registry received it. */
 export interface PassedRequest {
   readonly method: string;
   readonly path: string;

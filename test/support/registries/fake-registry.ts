@@ -31,7 +31,7 @@ export type FakeAuth =
       readonly identityToken?: string;
       readonly expiresInSeconds?: number;
       readonly tokenField?: 'token' | 'access_token';
-      /** Another realm than this server's own /token. */
+      /** A realm other than this server's own /token. */
       readonly realm?: string;
       /** The scope without which a request is refused as insufficient. */
       readonly requiredScope?: string;
@@ -130,7 +130,7 @@ export class FakeRegistry {
     return fault;
   }
 
-  /** What was injected meets no request any more. */
+  /** Removes all injected faults. */
   forgetFaults(): void {
     this.#faults.length = 0;
   }

@@ -29,7 +29,9 @@ export function recordingClock(random = 1): RecordingClock {
   };
 }
 
-/** For tests that wait for a timeout; all others keep the real ones, which a loaded machine does not reach. */
+/**
+ * Time limits for tests that wait for a timeout; all others keep the real ones, which a loaded machine does not reach.
+ */
 export const IMPATIENT = { headersTimeoutMs: 1_500, stallTimeoutMs: 1_500 };
 
 export interface QuickTransportOptions {

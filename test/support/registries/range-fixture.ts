@@ -20,7 +20,10 @@ export function eagerPace(connections: number): PaceRule {
   };
 }
 
-/** Each look at it is a millisecond: how much comes in one does not depend on the machine. Pauses are written down. */
+/**
+ * A clock that advances by a millisecond with each reading: how much arrives in one does not depend on the machine.
+ * Pauses are recorded.
+ */
 export function logicalClock(): RecordingClock {
   let now = 0;
   return {

@@ -20,7 +20,7 @@ export function handClock(): HandClock {
 }
 
 export interface SourceFixtureOptions {
-  /** Instead of the registry's own address. */
+  /** The domain to use instead of the registry's own address. */
   readonly domain?: string;
   readonly path?: string;
   readonly credentials?: Credentials;

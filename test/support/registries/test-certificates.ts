@@ -12,7 +12,7 @@ export interface TestCertificates {
   readonly named: { readonly key: string; readonly cert: string };
   /** For other.example only. */
   readonly wrongName: { readonly key: string; readonly cert: string };
-  /** As `server`, and good until yesterday. */
+  /** Like `server`, but valid only until yesterday. */
   readonly expired: { readonly key: string; readonly cert: string };
 }
 

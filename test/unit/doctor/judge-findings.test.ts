@@ -8,7 +8,7 @@ import { facts, HEALTHY, MIB } from './sample.ts';
 const { resources } = HEALTHY;
 const TMPFS = 0x01021994;
 const OVERLAY = 0x794c7630;
-/** As statfs(2) gives it to a 32-bit integer. */
+/** The number as statfs(2) returns it in a signed 32-bit integer. */
 const SMB_AS_SIGNED = 0xfe534d42 | 0;
 const BROKEN = { unusable: 'the kernel says no' };
 

@@ -35,7 +35,7 @@ const TABLES: RoomTables<Requests> = {
   }),
 };
 
-/** As a message arrives: nothing has checked its type. */
+/** Returns an operation as it arrives in a message: no code has checked its type. */
 function received(message: object): RoomOperation<Requests> {
   return JSON.parse(JSON.stringify(message));
 }

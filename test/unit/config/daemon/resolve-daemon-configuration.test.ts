@@ -59,7 +59,7 @@ ready_file = "/run/ready"
 max_pulls = 2
 `;
 
-/** Without class and origin. */
+/** Returns the value without class and origin. */
 function plain(value: unknown): unknown {
   if (Array.isArray(value) || value instanceof Map || typeof value !== 'object' || value === null) return value;
   if ('origin' in value && 'class' in value && 'value' in value) return value.value;
