@@ -4,9 +4,9 @@ import type { Digest } from '../oci/index.ts';
 import { type EntrySink, readTar } from '../unpack/index.ts';
 import { verifyDigest } from './verify-digest.ts';
 
-/** What the image config promised: the diffID over every byte, and a well-formed archive applied entry by entry. */
+/** Checks what the image config promised: the diffID over all bytes, and a valid archive, which it applies. */
 export interface ApplyLine extends ByteSink {
-  /** Bytes so far. */
+  /** How many bytes have passed so far. */
   layerBytes(): number;
 }
 

@@ -2,9 +2,9 @@ import type { FlowSink } from './flow-sink.ts';
 import { RingAborted } from './ring.ts';
 
 /**
- * Keeps the first failure of the stages below until the end, and swallows the bytes in between. The digest in front of
- * this stage then still sees the whole blob: a byte that was changed on the way is called a digest mismatch, whatever
- * inflate or tar made of it, and what is left is the image's own fault. Cancelling is never deferred.
+ * Keeps the first failure of the next stages until the end, and drops the bytes in between. The digest stage before it
+ * then sees the whole blob, so a byte that was changed on the way is reported as a digest mismatch, whatever inflate or
+ * tar made of it. Any other failure is the image's own fault. A cancel is never deferred.
  */
 export function deferFailure(next: FlowSink): FlowSink {
   let failure: { readonly error: unknown } | undefined;

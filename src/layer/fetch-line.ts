@@ -13,7 +13,7 @@ import type { WindowGate } from './window-token.ts';
 export interface FetchLinePorts {
   readonly source: BlobSource;
   readonly onBytes: (bytes: number) => void;
-  /** Called with the number of bytes that were copied because they came ahead of their slot: their buffers are garbage. */
+  /** Called with the number of bytes that were held before their slot began; their own buffers are garbage. */
   readonly onAhead: (bytes: number) => void;
   readonly blockedMs: () => number;
   readonly windowGate: WindowGate;
@@ -21,7 +21,7 @@ export interface FetchLinePorts {
   readonly signal: AbortSignal;
   /** Begins when the blobs before this one have been fetched. */
   readonly queueSlot: FetchSlot;
-  /** Holds what comes before that. */
+  /** Holds what is received before that. */
   readonly held: HeldBytes;
 }
 
@@ -54,7 +54,7 @@ export async function runFetchLine(job: LayerJob, slots: SlotWriter, ports: Fetc
   handedOn.catch(() => {});
   try {
     await ports.source.open({
-      // Ahead of its slot a blob delivers as much as there is room for; then its connection is held back.
+      // Before its slot begins, a blob delivers as much as there is room for; then its connection is paused.
       write: (chunk) => {
         if (isHandedOn) return take(chunk);
         if (queueSlot.hasBegun() || !held.keep(chunk)) return handedOn.then(() => take(chunk));

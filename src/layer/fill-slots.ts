@@ -1,7 +1,7 @@
 import type { ByteSink } from '../bytes/index.ts';
 import { SLOT_BYTES, type SlotWriter } from './ring.ts';
 
-/** Copies bytes into slots, each filled to the brim; for layers that are not compressed. */
+/** Copies bytes into slots of the ring and publishes each when it is full. Used for layers that are not compressed. */
 export function fillSlots(slots: SlotWriter): ByteSink {
   let slot: Uint8Array | undefined;
   let filled = 0;

@@ -1,6 +1,6 @@
 /**
- * A stage between the network and the decompressor. Like a `ByteSink`, but it may answer with a promise while it cannot
- * take more: only the decompressor's fallback over streams does. The source pauses until the promise settles.
+ * A stage between the source and the decompressor. It is a `ByteSink` that may return a promise, for which the source
+ * waits, while it cannot take more bytes. Only the decompressor's fallback over streams does.
  */
 export interface FlowSink {
   write(chunk: Uint8Array): void | Promise<void>;

@@ -1,29 +1,29 @@
 import { setImmediate } from 'node:timers/promises';
 import { type RangeBudget, SLICE_BYTES, SlicePool, slicesFor } from '../http/index.ts';
 
-/** Of one blob: its neighbours ahead are to have some as well. */
+/** The bound for one blob, so that other blobs in the queue can hold bytes too. */
 const MAX_HELD_BYTES = 4 * 1024 * 1024;
 
 export interface HeldBytesOptions {
-  /** Memory of the process for what has come and cannot be used yet. */
+  /** Memory of the process for bytes that were received and cannot be used yet. */
   readonly budget: RangeBudget;
-  /** The thread waits for the wire; otherwise bytes may as well wait in their socket. */
+  /** True if the thread mostly waits for the network. Otherwise bytes are not held: they wait in their socket. */
   readonly isWireBound: () => boolean;
 }
 
-/** The beginning of a blob that has come before its turn. */
+/** The beginning of a blob that was received before its slot began. */
 export class HeldBytes {
   readonly #options: HeldBytesOptions;
   readonly #pool = new SlicePool();
   readonly #slices: Buffer[] = [];
-  /** In all slices. */
+  /** How many bytes all slices hold. */
   #bytes = 0;
 
   constructor(options: HeldBytesOptions) {
     this.#options = options;
   }
 
-  /** Keeps a copy, or says that there is no room for it. */
+  /** Keeps a copy of the chunk. Returns false, and keeps nothing, if there is no room. */
   keep(chunk: Uint8Array): boolean {
     const { budget, isWireBound } = this.#options;
     const bytes = this.#bytes + chunk.length;
@@ -35,7 +35,7 @@ export class HeldBytes {
     return true;
   }
 
-  /** Hands on what is held, the oldest first, with a turn of the loop after each slice. Nothing is kept any more. */
+  /** Writes the held bytes in order and frees them. After each slice the event loop runs once. */
   async handOn(write: (bytes: Uint8Array) => void | Promise<void>): Promise<void> {
     for (let slice = this.#slices[0]; slice !== undefined; slice = this.#slices[0]) {
       const length = Math.min(this.#bytes, SLICE_BYTES);
@@ -47,7 +47,7 @@ export class HeldBytes {
     }
   }
 
-  /** Gives all memory back. */
+  /** Frees all memory. */
   close(): void {
     this.#free(this.#slices.splice(0));
     this.#bytes = 0;

@@ -2,7 +2,7 @@ import { SealiftError } from '../errors/index.ts';
 import type { Digest } from '../oci/index.ts';
 import type { FlowSink } from './flow-sink.ts';
 
-/** Lets exactly `size` bytes pass: refuses the first byte too many at once, and a byte too few at the end. */
+/** Passes exactly `size` bytes. Throws `BLOB_SIZE_MISMATCH` at the first byte too many, or at an end too early. */
 export function limitBytes(blob: { readonly digest: Digest; readonly size: number }, next: FlowSink): FlowSink {
   let seen = 0;
   const mismatch = (actual: string | number) =>

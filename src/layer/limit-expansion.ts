@@ -3,18 +3,18 @@ import type { Limits } from '../limits/index.ts';
 import type { FlowSink } from './flow-sink.ts';
 import type { SlotWriter } from './ring.ts';
 
-/** Below this the ratio says nothing: a small archive of zeros is not an attack. */
+/** The ratio is not checked below this size: a small archive of zeros is not an attack. */
 const RATIO_FREE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Bounds what a blob may become: `countInput` goes in front of the decompressor, `slots` behind it. Throws
- * `LAYER_LIMIT_EXCEEDED` with the name of the limit.
+ * Bounds the size of the decompressed layer: `countInput` is the stage before the decompressor, `slots` the stage after
+ * it. Throws `LAYER_LIMIT_EXCEEDED` with the name of the limit.
  */
 export function limitExpansion(limits: Limits, slots: SlotWriter) {
   let input = 0;
   let output = 0;
-  const exceeded = (limit: 'maxLayerBytes' | 'maxExpansionRatio') =>
-    new SealiftError('LAYER_LIMIT_EXCEEDED', `layer: ${limit} of ${limits[limit]} exceeded at ${output} bytes`, {
+  const exceeded = (limit: 'maxLayerBytes' | 'maxExpansionRatio', expected: string) =>
+    new SealiftError('LAYER_LIMIT_EXCEEDED', `layer: expected ${expected}, got ${output} bytes or more`, {
       context: { limit, expected: limits[limit], actual: output },
     });
   return {
@@ -29,8 +29,11 @@ export function limitExpansion(limits: Limits, slots: SlotWriter) {
       acquire: () => slots.acquire(),
       publish(length) {
         output += length;
-        if (output > limits.maxLayerBytes) throw exceeded('maxLayerBytes');
-        if (output > RATIO_FREE_BYTES && output > input * limits.maxExpansionRatio) throw exceeded('maxExpansionRatio');
+        if (output > limits.maxLayerBytes) throw exceeded('maxLayerBytes', `at most ${limits.maxLayerBytes} bytes`);
+        if (output > RATIO_FREE_BYTES && output > input * limits.maxExpansionRatio) {
+          const expected = `at most ${limits.maxExpansionRatio} times the ${input} compressed bytes`;
+          throw exceeded('maxExpansionRatio', expected);
+        }
         slots.publish(length);
       },
       end: () => slots.end(),

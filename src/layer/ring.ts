@@ -5,7 +5,7 @@ import { PeerFailure } from './peer-failure.ts';
 export const RING_SLOTS = 4;
 export const SLOT_BYTES = 256 * 1024;
 
-/** Control words in front of the slots. Both sides sleep on SIGNAL alone, and every change adds one to it. */
+/** Control words before the slots. Both sides sleep only on SIGNAL, and every change adds one to it. */
 const SIGNAL = 0;
 const PUBLISHED = 1;
 const CONSUMED = 2;
@@ -26,11 +26,11 @@ export class RingAborted extends PeerFailure {
   }
 }
 
-/** Where a stage finds memory to write its output into, so that nothing is copied on the way to the next thread. */
+/** Memory of a ring that a stage writes its output into, so that no byte is copied on the way to the next thread. */
 export interface SlotWriter {
-  /** Free memory of `SLOT_BYTES`; blocks while there is none. */
+  /** Returns a free slot of `SLOT_BYTES`; blocks the thread while there is none. */
   acquire(): Uint8Array;
-  /** Hands over the first `length` bytes of what `acquire` returned. */
+  /** Passes on the first `length` bytes of the slot that `acquire` returned. */
   publish(length: number): void;
   end(): void;
 }
@@ -41,8 +41,8 @@ export function createRingMemory(): SharedArrayBuffer {
 
 /**
  * Single-producer, single-consumer ring of slots between two threads. A full ring blocks its writer, which stalls the
- * socket: that is the back-pressure. Sleeping on one word is what makes an abort impossible to miss: a waiter reads
- * SIGNAL, then looks at everything, then sleeps only if SIGNAL is still the same.
+ * socket: that is the back-pressure. Because both sides sleep on one word, an abort cannot be missed: a waiter reads
+ * SIGNAL, then all other words, then sleeps only if SIGNAL has not changed. See docs/adr/0011-ring-and-roles.md.
  */
 export class Ring {
   readonly #control: Int32Array;
@@ -56,24 +56,24 @@ export class Ring {
     );
   }
 
-  /** Makes pooled memory usable for a new line; only while no thread uses it. */
+  /** Clears used memory for a new line. Call it only while no thread uses the ring. */
   reset(): void {
     this.#control.fill(0);
   }
 
-  /** Wakes both sides with a {@link RingAborted}. The first reason stays; a finished line does not notice. */
+  /** Wakes both sides with a {@link RingAborted}. The first reason stays. A finished line is not affected. */
   abort(reason: RingAbortReason): void {
     Atomics.compareExchange(this.#control, ABORTED, 0, RING_ABORT_REASONS.indexOf(reason) + 1);
     this.#signal();
   }
 
-  /** For a side that waits for something else than the ring. */
+  /** Throws {@link RingAborted} after an abort; for a side that waits for something other than the ring. */
   throwIfAborted(): void {
     const reason = RING_ABORT_REASONS[Atomics.load(this.#control, ABORTED) - 1];
     if (reason !== undefined) throw new RingAborted(reason);
   }
 
-  /** Milliseconds that this side has slept on the other so far. */
+  /** Milliseconds that this side has waited for the other side so far. */
   get blockedMs(): number {
     return this.#blockedMs;
   }
@@ -98,7 +98,7 @@ export class Ring {
     };
   }
 
-  /** Feeds `sink` until the writer's end, then ends it; a sink that throws aborts the ring for the writer. */
+  /** Passes all slots to the sink, then ends it. A sink that throws aborts the ring, so that the writer stops. */
   drainTo(sink: ByteSink): void {
     try {
       this.#drain(sink);

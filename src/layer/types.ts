@@ -32,7 +32,7 @@ interface LayerWork {
   readonly target: LayerTarget;
 }
 
-/** A layer that a line has accepted whole: size, blob digest, diffID and end of archive all held. It is not published. */
+/** A layer that a line has accepted: size, blob digest, diffID and end of archive all held. It is not published. */
 export interface StagedLayer {
   readonly facts: LayerFacts;
   readonly layerBytes: number;
@@ -83,7 +83,9 @@ export interface ApplyTask {
   readonly treeRing: SharedArrayBuffer | undefined;
 }
 
-/** What the tree role is started with: the image at `path`, behind which the tree goes, and the ring with its blocks. */
+/**
+ * What the tree role is started with: the image at `path`, whose end the tree goes to, and the ring with its blocks.
+ */
 export interface TreeTask {
   readonly path: string;
   readonly ring: SharedArrayBuffer;
@@ -95,7 +97,9 @@ export interface RunningTask<Result> {
   cancel(): void;
 }
 
-/** A worker thread that can take any role of a line. A role that fails because of another rejects with `PeerFailure`. */
+/**
+ * A worker thread that can take any role of a line. A role that fails because of another rejects with `PeerFailure`.
+ */
 export interface LineThread {
   readonly isDead: boolean;
   fetchLayer(task: FetchTask, hooks: FetchHooks): RunningTask<void>;

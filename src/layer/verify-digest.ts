@@ -4,14 +4,17 @@ import { type ErrorCode, SealiftError } from '../errors/index.ts';
 import { type Digest, digestAlgorithm, digestHex } from '../oci/index.ts';
 import type { FlowSink } from './flow-sink.ts';
 
-/** What the digest vouches for, and how a mismatch is called. */
+/** The digest that the bytes must have, and how a mismatch is reported. */
 export interface DigestSubject {
   readonly digest: Digest;
   readonly what: 'blob' | 'diffID';
   readonly code: Extract<ErrorCode, 'BLOB_DIGEST_MISMATCH' | 'DIFFID_MISMATCH'>;
 }
 
-/** Hashes all that passes; `end` refuses the whole unless it hashes to the digest, before the next stage may accept it. */
+/**
+ * Hashes all bytes that pass. `end` throws unless they hash to the digest, so the next stage cannot accept other
+ * bytes.
+ */
 export function verifyDigest(subject: DigestSubject, next: ByteSink): ByteSink;
 export function verifyDigest(subject: DigestSubject, next: FlowSink): FlowSink;
 export function verifyDigest(subject: DigestSubject, next: FlowSink): FlowSink {

@@ -1,26 +1,35 @@
 import { SealiftError } from '../errors/index.ts';
 
-/** Windows up to 8 MiB are what every encoder uses by default; a larger one is allowed to one line of the process. */
+/**
+ * Windows up to 8 MiB, which every encoder uses by default, need no token. A larger one is allowed to one line at a
+ * time.
+ */
 const FREE_WINDOW_LOG = 23;
-const NOBODY = 0;
-/** How often a waiting line looks whether it was cancelled. */
+const NO_OWNER = 0;
+/** How often a waiting line checks whether it was cancelled. */
 const POLL_MS = 100;
 
-/** Memory of the one process-wide token that large zstd windows take; shared by all workers. Holds its owner's id. */
+/**
+ * Memory of the process's one token for large zstd windows. All workers share it; it holds the id of the token's
+ * owner.
+ */
 export function createWindowTokenMemory(): SharedArrayBuffer {
   return new SharedArrayBuffer(4);
 }
 
-/** Takes the token from a worker, if it has it: its line has ended, or its thread has. */
+/** Takes the token from a worker whose line or thread has ended. Does nothing if the worker does not have it. */
 export function freeWindowToken(memory: SharedArrayBuffer, workerId: number): void {
   const token = new Int32Array(memory);
-  if (Atomics.compareExchange(token, 0, workerId, NOBODY) === workerId) Atomics.notify(token, 0);
+  if (Atomics.compareExchange(token, 0, workerId, NO_OWNER) === workerId) Atomics.notify(token, 0);
 }
 
 export interface WindowGate {
-  /** Lets a frame with this window through, waiting for the token if it needs it. Throws `LAYER_LIMIT_EXCEEDED`. */
+  /**
+   * Waits for the token if a frame with this window needs it. Throws `LAYER_LIMIT_EXCEEDED` for a window over the
+   * limit.
+   */
   admit(windowBytes: number): void;
-  /** Gives the token back, if this gate has it. */
+  /** Gives the token back if the worker has it. */
   release(): void;
 }
 
@@ -29,11 +38,14 @@ export interface WindowGateOptions {
   /** Positive; one line at a time runs on a worker. */
   readonly workerId: number;
   readonly maxWindowLog: number;
-  /** Asked while waiting: the thread is blocked and can be told in no other way. */
+  /** Called while waiting, when the thread is blocked and cannot receive a message. */
   readonly throwIfCancelled: () => void;
 }
 
-/** The decoder allocates a window per frame header, so that several large ones at once would break the memory ceiling. */
+/**
+ * The decoder allocates the window that a frame header asks for, so several large ones at once would exceed the
+ * memory.
+ */
 export function createWindowGate({ memory, workerId, maxWindowLog, throwIfCancelled }: WindowGateOptions): WindowGate {
   const token = new Int32Array(memory);
   return {
@@ -47,8 +59,8 @@ export function createWindowGate({ memory, workerId, maxWindowLog, throwIfCancel
       }
       if (windowBytes <= 2 ** FREE_WINDOW_LOG) return;
       for (;;) {
-        const owner = Atomics.compareExchange(token, 0, NOBODY, workerId);
-        if (owner === NOBODY || owner === workerId) return;
+        const owner = Atomics.compareExchange(token, 0, NO_OWNER, workerId);
+        if (owner === NO_OWNER || owner === workerId) return;
         throwIfCancelled();
         Atomics.wait(token, 0, owner, POLL_MS);
       }

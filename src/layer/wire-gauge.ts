@@ -1,15 +1,18 @@
 import { WIRE_BOUND_SHARE } from '../http/index.ts';
 
 export interface WireGaugeOptions {
-  /** Monotonic. */
+  /** Returns monotonic milliseconds. */
   readonly now: () => number;
-  /** Milliseconds that the thread has slept so far, waiting for something to happen. */
+  /** Returns how many milliseconds the event loop has been idle so far. */
   readonly idleMs: () => number;
 }
 
 const WINDOW_MS = 50;
 
-/** Whether the thread has mostly waited for the wire of late: then what comes early is worth its memory. */
+/**
+ * Returns a function that is true while the thread mostly waits for the network, so that early bytes are worth
+ * holding.
+ */
 export function createWireGauge({ now, idleMs }: WireGaugeOptions): () => boolean {
   let start = { at: now(), idleMs: idleMs() };
   let isWireBound = false;

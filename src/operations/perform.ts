@@ -1,7 +1,9 @@
 import { SealiftError } from '../errors/index.ts';
 import type { Operation, OperationTable, RoomOperation, RoomTables } from './types.ts';
 
-/** The worker's side of a call: looks the room and the function up. Throws `INTERNAL` for names that are in no table. */
+/**
+ * The worker's side of a call: looks the room and the function up. Throws `INTERNAL` for names that are in no table.
+ */
 export async function performRoomOperation<Rooms, Room extends keyof Rooms>(
   rooms: RoomTables<Rooms>,
   { room, operation }: RoomOperation<Rooms, Room>,

@@ -7,8 +7,8 @@ export type CallLane = 'foreground' | 'background';
 export interface Deadline {
   readonly ms: number;
   /**
-   * Makes the error for this call when the thread was given up after `ms`, which is another call's deadline if that call
-   * hung first.
+   * Makes the error for this call when the thread was given up after `ms`, which is another call's deadline if that
+   * call hung first.
    */
   readonly stalled: (ms: number) => SealiftError;
 }
@@ -52,7 +52,9 @@ export type RoomTables<Rooms> = {
   readonly [Room in keyof Rooms]: () => OperationTable<Rooms[Room]> | Promise<OperationTable<Rooms[Room]>>;
 };
 
-/** One call of a function of a room's table, as it travels to a worker. `Rooms` are the requests of each room's table. */
+/**
+ * One call of a function of a room's table, as it travels to a worker. `Rooms` are the requests of each room's table.
+ */
 export type RoomOperation<Rooms, Room extends keyof Rooms = keyof Rooms> = {
   [Each in Room]: { readonly room: Each; readonly operation: Operation<Rooms[Each]> };
 }[Room];

@@ -1,8 +1,8 @@
 import type { Deadline } from '../operations/index.ts';
 
 /**
- * A thread was given up because a call did not return before its deadline. Each call of the lane turns this into an error
- * of its own room. Never leaves this room.
+ * A thread was given up because a call did not return before its deadline. Each call of the lane turns this into an
+ * error of its own room. Never leaves this room.
  */
 export class LaneStalled extends Error {
   readonly deadline: Deadline;

@@ -95,7 +95,9 @@ export class WorkerHandle implements LineThread {
     this.#post({ type: 'release', directory });
   }
 
-  /** Ends the thread. Its tasks fail at once, even if the thread hangs in the kernel and stays until that lets it go. */
+  /**
+   * Ends the thread. Its tasks fail at once, even if the thread hangs in the kernel and stays until that lets it go.
+   */
   terminate(reason = new Error('the thread was ended')): void {
     void this.#worker.terminate();
     this.#die(reason);
@@ -108,7 +110,10 @@ export class WorkerHandle implements LineThread {
   ): RunningTask<Result> {
     const id = this.#nextId++;
     const answer = new Promise<TaskAnswer>((resolve, reject) => {
-      if (this.#isDead) return reject(new SealiftError('LAYER_WORKER_FAILED', 'layer worker: has ended'));
+      if (this.#isDead)
+        return reject(
+          new SealiftError('LAYER_WORKER_FAILED', 'worker thread: expected it to run a task, but it has ended'),
+        );
       this.#pending.set(id, { hooks, isCancelled: false, resolve, reject });
       this.#worker.ref();
       this.#post({ ...task, id });
@@ -153,7 +158,10 @@ export class WorkerHandle implements LineThread {
   async #authorize(id: number, task: PendingTask, challenge: AuthChallenge): Promise<void> {
     try {
       if (task.hooks.onUnauthorized === undefined) {
-        throw new SealiftError('REGISTRY_AUTH_REJECTED', 'registry: asked for credentials again');
+        throw new SealiftError(
+          'REGISTRY_AUTH_REJECTED',
+          'registry: expected the request to be accepted, got another demand for credentials',
+        );
       }
       const request: HttpRequest = await task.hooks.onUnauthorized(challenge);
       this.#post({ type: 'authorized', id, request });
@@ -176,7 +184,7 @@ export class WorkerHandle implements LineThread {
     const failure =
       error instanceof SealiftError || error instanceof LaneStalled
         ? error
-        : new SealiftError('LAYER_WORKER_FAILED', `layer worker: ${error.message}`, { cause: error });
+        : new SealiftError('LAYER_WORKER_FAILED', `worker thread: ${error.message}`, { cause: error });
     for (const task of pending) task.reject(failure);
   }
 }

@@ -39,8 +39,8 @@ export interface WorkerPoolOptions {
 const CANCEL_GRACE_MS = 5_000;
 
 /**
- * The work that one thread does for all callers at a time: the calls of a lane one after the other, and documents side by
- * side. A thread for each caller would cost 25 MB for each of many pulls that begin together.
+ * The work that one thread does for all callers at a time: the calls of a lane one after the other, and documents
+ * side by side. A thread for each caller would cost 25 MB for each of many pulls that begin together.
  */
 type SharedLane = CallLane | 'network';
 
@@ -84,9 +84,9 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
   }
 
   /**
-   * The operations of a room, run in workers. One thread does all calls of a lane in turn: they are short, and a thread for
-   * each would cost more memory than it saves time. If a call does not return before its deadline, its thread is given up
-   * and all calls of the lane fail, each with its own deadline's error.
+   * The operations of a room, run in workers. One thread does all calls of a lane in turn: they are short, and a
+   * thread for each would cost more memory than it saves time. If a call does not return before its deadline, its
+   * thread is given up and all calls of the lane fail, each with its own deadline's error.
    */
   runner<Room extends keyof Rooms & string>(room: Room): Run<Rooms[Room]> {
     return createRun<Rooms[Room]>((operation, options) => this.#call({ room, operation }, options));

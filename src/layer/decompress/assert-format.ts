@@ -6,22 +6,22 @@ type Format = LayerCompression;
 
 const WORDS: Readonly<Record<Format, string>> = { none: 'a plain tar', gzip: 'gzip', zstd: 'zstd' };
 
-/** Where a tar header says that it is one. https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_06 */
+/** The magic of a tar header. https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_06 */
 const USTAR = { offset: 257, text: 'ustar' } as const;
 
-/** By how they begin; undefined for bytes that say nothing. */
+/** Returns the format that the first bytes show, or undefined if they show none. */
 function formatOf(start: Buffer): Format | undefined {
   if (start.toString('latin1', USTAR.offset, USTAR.offset + USTAR.text.length) === USTAR.text) return 'none';
   if (start.length < 4) return undefined;
   if (start.readUInt16BE(0) === 0x1f8b) return 'gzip';
   const magic = start.readUInt32LE(0);
-  // https://www.rfc-editor.org/rfc/rfc8878#section-3.1: a frame, or one that is passed over.
+  // A frame, or a skippable frame: https://www.rfc-editor.org/rfc/rfc8878#section-3.1
   return magic === 0xfd2fb528 || magic >>> 4 === 0x184d2a5 ? 'zstd' : undefined;
 }
 
 /**
- * Gives a layer that is compressed in another way than it is called a refusal that says so; without it the decoder or
- * the tar reader refuses it in words of its own. Only the first chunk is looked at, and nothing is accepted for it.
+ * Refuses a layer whose first bytes show another format than its media type, with an error that says so. Without this
+ * stage the decoder or the tar reader would refuse it with a less helpful error. It accepts nothing by itself.
  */
 export function assertFormat(compression: LayerCompression, next: FlowSink): FlowSink {
   let isFirst = true;

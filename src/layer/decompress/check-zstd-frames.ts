@@ -11,15 +11,15 @@ const SKIPPABLE_MAGIC = 0x184d2a50;
 const DICTIONARY_ID_BYTES = [0, 1, 2, 4] as const;
 const CONTENT_SIZE_BYTES = [0, 2, 4, 8] as const;
 
-/** What the next bytes are: gathered to `need` bytes and parsed, or skipped. */
+/** What the next `need` bytes are. They are gathered and then parsed. */
 type Expectation =
   | { readonly kind: 'magic' | 'skippable-size' | 'frame-descriptor' | 'block-header'; readonly need: number }
   | { readonly kind: 'frame-header'; readonly need: number; readonly descriptor: number };
 
 /**
- * Walks frame and block headers without decoding, and passes everything on. The decoder allocates what a header asks
- * for, takes any truncation for the end of the data and stops silently before garbage; none of that gets past this.
- * https://www.rfc-editor.org/rfc/rfc8878#section-3
+ * Reads frame and block headers without decoding, and passes all bytes on. The decoder would allocate what a header
+ * asks for, take a truncation for the end of the data, and stop silently before garbage; this stage refuses all
+ * three. https://www.rfc-editor.org/rfc/rfc8878#section-3
  */
 export function checkZstdFrames(rules: ZstdFrameRules, next: FlowSink): FlowSink {
   const walker = new FrameWalker(rules);
@@ -134,7 +134,7 @@ function contentSizeBytes(descriptor: number): number {
   return flag === 0 && isSingleSegment(descriptor) ? 1 : (CONTENT_SIZE_BYTES[flag] ?? 0);
 }
 
-/** At least 1: a frame without a single segment has a window descriptor, one with it has a content size. */
+/** Returns at least 1: a single segment has a content size, and any other frame has a window descriptor. */
 function frameHeaderBytes(descriptor: number): number {
   const window = isSingleSegment(descriptor) ? 0 : 1;
   return window + (DICTIONARY_ID_BYTES[descriptor & 0b11] ?? 0) + contentSizeBytes(descriptor);

@@ -17,13 +17,13 @@ export interface DecompressOptions {
   readonly compression: LayerCompression;
   readonly limits: Limits;
   readonly windowGate: WindowGate;
-  /** Tests choose; otherwise the self-test of this thread does. */
+  /** Set by tests only. When absent, the self-test of this thread decides. */
   readonly engine?: 'sync-handle' | 'stream';
 }
 
 /**
- * Blob bytes in, layer bytes out, bounded on both sides. The media type alone decides the format: another format inside
- * is a malformed layer. Multi-member gzip and multi-frame zstd are one stream; anything after the last one is refused.
+ * Turns blob bytes into layer bytes, with bounds on both. The media type alone decides the format: other content is a
+ * malformed layer. All gzip members or zstd frames are one stream, and any other bytes after the last one are refused.
  */
 export function decompress(options: DecompressOptions, slots: SlotWriter): Decompressor {
   const { compression, limits, windowGate } = options;

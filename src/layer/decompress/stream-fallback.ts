@@ -4,10 +4,13 @@ import type { SlotWriter } from '../ring.ts';
 import { decompressFailed } from './sync-handle.ts';
 import type { CompressedFormat, Decompressor } from './types.ts';
 
-/** Chunks of the default 16 KiB cost four times as much. */
+/** The default chunks of 16 KiB take four times as long. */
 const CHUNK_BYTES = 1 << 20;
 
-/** The same through the documented streams, for a Node whose handle is not as expected. Slower; answers with promises. */
+/**
+ * Decompresses with the documented streams, for a Node whose handle is not as expected. Slower; `write` returns
+ * promises.
+ */
 export function createStreamDecompressor(
   format: CompressedFormat,
   maxZstdWindowLog: number,

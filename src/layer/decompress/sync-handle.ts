@@ -5,8 +5,8 @@ import type { CompressedFormat, Decompressor } from './types.ts';
 
 /**
  * The part of node:zlib's streams that works without the event loop. It is not documented, but the streams themselves
- * stand on it: one call of it is what a stream does for each chunk on the thread pool, and skipping that hop makes
- * inflating four times as fast. Everything that leans on it is in this file; {@link canUseSyncHandle} tests it first.
+ * use it: for each chunk a stream makes one such call on the thread pool. Calling it directly makes inflating four
+ * times as fast. All code that depends on it is in this file, and {@link canUseSyncHandle} tests it first.
  */
 interface ZlibHandle {
   onerror: (message: string, errno: number, code: string) => void;
@@ -23,7 +23,7 @@ interface ZlibHandle {
 
 interface ZlibStream {
   readonly _handle: ZlibHandle;
-  /** [bytes of output left, bytes of input left] after each call. */
+  /** After each call: [bytes of output left, bytes of input left]. */
   readonly _writeState: Uint32Array;
   close(): void;
 }
@@ -41,7 +41,7 @@ function createStream(format: CompressedFormat, maxZstdWindowLog: number): ZlibS
   return stream as unknown as ZlibStream;
 }
 
-/** Decompresses straight into slots, on this thread. Throws `LAYER_DECOMPRESS_FAILED`. */
+/** Decompresses into slots of the ring on this thread. Throws `LAYER_DECOMPRESS_FAILED`. */
 export function createSyncDecompressor(
   format: CompressedFormat,
   maxZstdWindowLog: number,
@@ -107,7 +107,7 @@ const TEST_VECTORS: Readonly<Record<CompressedFormat, string>> = {
 
 let usable: boolean | undefined;
 
-/** Whether this Node still has the handle: decodes known vectors, two members of each, once a thread. */
+/** True if this Node has the handle. The first call in a thread decodes test vectors, two members of each format. */
 export function canUseSyncHandle(): boolean {
   usable ??= (['gzip', 'zstd'] as const).every(decodesVector);
   return usable;
@@ -129,7 +129,7 @@ function decodesVector(format: CompressedFormat): boolean {
     decompressor.end();
     decompressor.close();
   } catch {
-    // Any surprise means the same: this Node is not the one that the handle was written for.
+    // Any error means that the handle of this Node is not the expected one.
     return false;
   }
   return Buffer.concat(parts).toString() === TEST_TEXT + TEST_TEXT;

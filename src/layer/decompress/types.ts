@@ -2,7 +2,7 @@ import type { FlowSink } from '../flow-sink.ts';
 
 export type CompressedFormat = 'gzip' | 'zstd';
 
-/** A flow stage that owns memory outside the JavaScript heap; `close` gives it back and may be called at any time. */
+/** A stage that owns memory outside the JavaScript heap. `close` frees it and may be called at any time. */
 export interface Decompressor extends FlowSink {
   close(): void;
 }

@@ -65,23 +65,23 @@ const stage = (change?: Partial<FileRange>) => pool.stage(job(change), {});
 
 describe('a layer in a part of a file', () => {
   it('is applied as one from a server is', async () => {
-    let told = 0;
-    const staged = await pool.stage(job(), { onProgress: (bytes) => (told = bytes) });
+    let reported = 0;
+    const staged = await pool.stage(job(), { onProgress: (bytes) => (reported = bytes) });
     expect(staged.layerBytes).toBe(archive.length);
     expect(staged.facts.entries).toBe(2);
     expect(readFileSync(join(directory, 'tree/content')).equals(content)).toBe(true);
-    expect(told).toBeGreaterThan(1 << 20);
+    expect(reported).toBeGreaterThan(1 << 20);
   });
 
-  it('is applied beside others, each in its turn', async () => {
+  it('is applied beside others, one after the other', async () => {
     const trees = ['one', 'two', 'three', 'four', 'five'];
     await Promise.all(trees.map((tree) => pool.stage(job({}, tree), {})));
     for (const tree of trees) expect(readFileSync(join(directory, tree, 'small'), 'utf8')).toBe('hello');
   });
 
-  it.each([0, 20, 3_000_000, -1])('is refused by its digest when byte %i is another', async (place) => {
+  it.each([0, 20, 3_000_000, -1])('is refused by its digest when byte %i is another', async (position) => {
     const flipped = Buffer.from(blob);
-    const at = place < 0 ? flipped.length + place : place;
+    const at = position < 0 ? flipped.length + position : position;
     flipped[at] = (flipped[at] ?? 0) ^ 0xff;
     rewrite(flipped);
     await expectFailure('BLOB_DIGEST_MISMATCH', () => stage());

@@ -62,7 +62,7 @@ describe('Ring', () => {
     }
   });
 
-  it('tells the writer that the reader has failed', async () => {
+  it('makes the writer fail when the reader has failed', async () => {
     const memory = createRingMemory();
     const receive = inbox();
     peer.postMessage({ memory, role: 'fail' });

@@ -163,7 +163,7 @@ describe('WorkerPool.stage', () => {
   });
 });
 
-it('ends threads that idle, and tells when the last one is gone', async () => {
+it('ends idle threads, and reports when the last one is gone', async () => {
   const idle = Promise.withResolvers<void>();
   const options = { idleMs: 50, limits: DEFAULT_LIMITS, cores: 2, treeThread: false };
   pool = new WorkerPool({ entry: WORKER_BUNDLE, ...options, onIdle: idle.resolve });
@@ -184,7 +184,7 @@ describe('WorkerPool.warm', () => {
     expect(Buffer.from(response.body).equals(blob)).toBe(true);
   });
 
-  it('leaves it to the first request to tell that the settings are wrong', async () => {
+  it('leaves it to the first request to fail because of wrong settings', async () => {
     openPool();
     const transport = { ...job().transport, extraRoots: ['no certificate'] };
     pool.warm(transport);
@@ -198,14 +198,14 @@ describe('several layers on one pair of threads', () => {
     return { target: { kind: 'merged', directory: join(directory, name), privileged: false } };
   };
 
-  it('are fetched while those before are applied, each into its own place', async () => {
+  it('are fetched while those before are applied, each into its own directory', async () => {
     openPool();
     const names = ['a', 'b', 'c', 'd', 'e'];
     await Promise.all(names.map((name) => pool.stage(job(inDirectory(name)), {})));
     for (const name of names) expect(readFileSync(join(directory, name, 'small'), 'utf8')).toBe('hello');
   });
 
-  it('have the next request sent before the last bytes of a blob have come, and its bytes wait for their turn', async () => {
+  it('have the next request sent before the last bytes of a blob arrive, and its bytes wait until the blob is fetched', async () => {
     let requests = 0;
     const first = Promise.withResolvers<ServerResponse>();
     answer = (response) => {
@@ -475,7 +475,7 @@ describe('an operation that hangs in the kernel', () => {
     await until(() => pool.stuckThreads === 0);
   });
 
-  it('in the background keeps nobody in the foreground waiting', async () => {
+  it('in the background does not delay the foreground', async () => {
     openPool('none');
     const open = await makeFifo();
     const deleting = openFifo(open, { lane: 'background' });

@@ -92,8 +92,8 @@ describe.each(ENGINES)('decompress with the engine %s', (engine) => {
     ['zstd without its last byte', 'zstd', zstd(text).subarray(0, -1)],
     ['an empty zstd blob', 'zstd', Buffer.alloc(0)],
     ['garbage after a zstd frame', 'zstd', Buffer.concat([zstd(text), Buffer.from('garbage!')])],
-    ['zstd called gzip, in bits too small to tell', 'gzip', zstd(text), 3],
-    ['gzip called zstd, in bits too small to tell', 'zstd', gzip(text), 3],
+    ['zstd called gzip, in chunks too small to show the format', 'gzip', zstd(text), 3],
+    ['gzip called zstd, in chunks too small to show the format', 'zstd', gzip(text), 3],
   ] as const)('refuses %s', async (_, compression, blob, chunkBytes: number = 65_536) => {
     await expectFailure('LAYER_DECOMPRESS_FAILED', () => run(blob, { compression, engine, chunkBytes }));
   });

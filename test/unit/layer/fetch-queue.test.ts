@@ -25,7 +25,7 @@ describe('FetchQueue', () => {
     expect(queue.join().hasBegun()).toBe(true);
   });
 
-  it('lets nobody pass the first when the second is given up', async () => {
+  it('lets no blob pass the first when the second is given up', async () => {
     const queue = new FetchQueue();
     const [one, two, three] = [queue.join(), queue.join(), queue.join()];
     two.end();

@@ -144,7 +144,7 @@ describe('LinePairs', () => {
     expect(open).toEqual([]);
   });
 
-  it('serves first come, first served, and nobody twice', async () => {
+  it('serves layers in the order of their requests, and none twice', async () => {
     const { pairs } = setUp(1);
     const order: string[] = [];
     const first = await pairs.reserve(BIG, undefined);

@@ -71,7 +71,7 @@ describe('deferFailure', () => {
     end: () => {},
   });
 
-  it('tells a failure of the stages below only after the digest held', async () => {
+  it('reports a failure of the next stages only after the digest held', async () => {
     const broken = new SealiftError('TAR_INVALID', 'tar: broken');
     await expectFailure('TAR_INVALID', () => push(verified(bytes, bytes.length, deferFailure(failing(broken))), bytes));
   });

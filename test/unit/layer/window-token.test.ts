@@ -13,7 +13,7 @@ function gate(memory: SharedArrayBuffer, workerId: number) {
 }
 
 describe('createWindowGate', () => {
-  it('lets small windows through whoever has the token', () => {
+  it('lets small windows through whichever worker has the token', () => {
     const memory = createWindowTokenMemory();
     gate(memory, 1).admit(LARGE);
     expect(() => gate(memory, 2).admit(2 ** 23)).not.toThrow();

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createWireGauge } from '../../../src/layer/wire-gauge.ts';
 
-it('tells, window by window, whether the thread mostly waits', () => {
+it('reports, window by window, whether the thread mostly waits', () => {
   let now = 0;
   let idle = 0;
   const isWireBound = createWireGauge({ now: () => now, idleMs: () => idle });

@@ -26,7 +26,7 @@ describe('Slots', () => {
     expect(order).toEqual(['a', 'b', 'c']);
   });
 
-  it('gives a place that is free again to who waits, not to who comes now', async () => {
+  it('gives a slot that is free again to the first in the queue, not to a later request', async () => {
     const slots = new Slots(1);
     const release = await slots.take(NEVER);
     const order: string[] = [];
