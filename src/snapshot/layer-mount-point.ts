@@ -3,12 +3,12 @@ import { basename, join } from 'node:path';
 import { SealiftError } from '../errors/index.ts';
 
 const EROFS_SUPER_MAGIC = 0xe0f5e1e2;
-/** Keys become names of directories. */
+/** Keys become names of directories, so anything that could be another path is refused. */
 function isMountKey(name: string): boolean {
   return /^[a-z0-9-]{1,255}$/.test(name);
 }
 
-/** Where the image of a layer is mounted. */
+/** Returns the directory on which the image of a layer is mounted. Throws INTERNAL for a text that is not a key. */
 export function layerMountPoint(mountsDir: string, key: string): string {
   if (isMountKey(key)) return join(mountsDir, key);
   throw new SealiftError('INTERNAL', `mount layer: expected a layer key, got "${key}"`);
@@ -17,13 +17,13 @@ export function layerMountPoint(mountsDir: string, key: string): string {
 /** The block device that a layer is mounted from, as the kernel calls it. */
 export interface MountedDevice {
   readonly kind: 'loop' | 'mapping';
-  /** Of the loop device, such as `loop3`, or of the mapping. */
+  /** The name of the loop device, such as `loop3`, or of the mapping. */
   readonly name: string;
 }
 
 /**
- * The device whose EROFS is mounted at `mountPoint`, or undefined when there is no such mount. Asks the kernel for what it
- * has in memory; no disk is waited for.
+ * Returns the device whose EROFS is mounted at `mountPoint`, or undefined when there is none. The kernel answers from
+ * memory, without waiting for a disk.
  */
 export function mountedDevice(mountPoint: string): MountedDevice | undefined {
   const device = lstatSync(mountPoint, { bigint: true, throwIfNoEntry: false })?.dev;

@@ -13,25 +13,26 @@ export interface LayerMountPorts {
   /** A directory in state. */
   readonly mountsDir: string;
   /**
-   * `required`: the layers lie where the host can change them. An image is read through its hash tree alone, and one
-   * without is refused; so is a directory, unless `allowDirectories`.
+   * `required`: the host can change the layers, so an image is read only through its hash tree. An image without one is
+   * refused, and so is a directory unless `allowDirectories`. docs/adr/0015-image-store.md
    */
   readonly verity: 'required' | 'unused';
   readonly allowDirectories?: boolean;
-  /** The flock(2) of one layer's mount, without waiting; undefined while somebody else holds it in another way. */
+  /** Takes the flock(2) of one layer's mount without waiting; undefined while another holder has a conflicting lock. */
   readonly tryLock: (key: LayerKey, mode: 'shared' | 'exclusive') => LayerLock | undefined;
   readonly clock: { nowMs(): number; sleep(ms: number): Promise<void> };
   readonly lockTimeoutMs: number;
-  /** Of these uppers, the mounted ones; asks the kernel unless told otherwise. */
+  /** Returns the mounted ones of these uppers. The kernel is asked when absent. */
   readonly mountedUppers?: (ids: readonly string[]) => ReadonlySet<string>;
 }
 
-/** Only a sweep stands in the way, and that takes milliseconds. */
+/** Only a sweep can hold the lock exclusively, and that takes milliseconds. */
 const POLL_MS = 5;
 
 /**
- * Who needs a layer holds its lock shared from before the mount until an overlay with a record keeps it in use. A sweep
- * takes the lock exclusively and looks at the records then, so that nothing is unmounted between the two.
+ * A lease holds a layer's lock shared from before the mount until an overlay with a record uses the layer. A sweep
+ * takes the lock exclusively and reads the records only then, so it never unmounts a layer between the two. Why layers
+ * are mounted images: docs/adr/0014-layer-images.md
  */
 export function createLayerMounts(ports: LayerMountPorts): LayerMounts {
   return { lease: () => createLease(ports), sweep: () => sweep(ports) };
@@ -40,7 +41,7 @@ export function createLayerMounts(ports: LayerMountPorts): LayerMounts {
 function createLease(ports: LayerMountPorts): LayerLease {
   const { runOperation, mountsDir } = ports;
   const locks = new Map<LayerKey, LayerLock>();
-  /** Keys of images that are mounted and held: a chain of 500 layers is asked for once for each layer in it. */
+  /** Keys of images that are mounted and held, because `open` is called for each layer of a chain of up to 500 layers. */
   const mounted = new Set<LayerKey>();
   return {
     open: async (layers) => {
@@ -48,14 +49,14 @@ function createLease(ports: LayerMountPorts): LayerLease {
       const images = opened.map(({ image }) => image).filter((image) => image !== undefined);
       const missing = images.filter(({ key }) => !mounted.has(key));
       for (const { key } of missing) if (!locks.has(key)) locks.set(key, await lockShared(ports, key));
-      // All in one operation: with a message to a thread for each, a cached pull would be mostly messages.
+      // One operation for all: with a message for each image, a cached pull would spend most of its time on messages.
       if (missing.length > 0) await runOperation('mountLayerImages', { mountsDir, images: missing });
       for (const { key } of missing) mounted.add(key);
       return opened.map(({ layer, image }) => ({ ...layer, directory: directoryOf(layer, image, mountsDir) }));
     },
     release: () => {
       mounted.clear();
-      // The last one takes the file away.
+      // The last holder removes the lock's file.
       for (const lock of locks.values()) lock.release({ remove: lock.tryConvert('exclusive') });
       locks.clear();
     },
@@ -70,7 +71,7 @@ function imageOf(layer: SnapshotLayer, { verity, allowDirectories = false }: Lay
   const image = layerFormatOf(layer.record.key).mount(layer);
   if (verity === 'unused') return image && { ...image, tree: undefined };
   if (image === undefined ? allowDirectories : image.tree !== undefined) return image;
-  const actual = image === undefined ? 'a directory' : 'an image without';
+  const actual = image === undefined ? 'a directory' : 'an image without one';
   throw new SealiftError(
     'SNAPSHOT_TREE_MISSING',
     `mount layer ${layer.record.key}: expected a hash tree, got ${actual}`,
@@ -87,7 +88,7 @@ async function lockShared({ tryLock, clock, lockTimeoutMs }: LayerMountPorts, ke
     const lock = tryLock(key, 'shared');
     if (lock !== undefined) return lock;
     if (clock.nowMs() >= deadline) {
-      const message = `mount layer ${key}: expected its lock within ${lockTimeoutMs} ms, got a sweep that does not end`;
+      const message = `mount layer ${key}: expected its lock within ${lockTimeoutMs} ms, but a sweep still holds it`;
       throw new SealiftError('STORE_LOCK_TIMEOUT', message, {
         context: { limit: 'lockTimeoutMs', expected: lockTimeoutMs },
       });
@@ -113,7 +114,7 @@ async function sweep(ports: LayerMountPorts): Promise<void> {
   }
 }
 
-/** Keys of mounted layers; a directory of state, so in memory. */
+/** Returns the keys of mounted layers. The directory lies in state, so no disk is read. */
 function listMounts(mountsDir: string): readonly LayerKey[] {
   try {
     return readdirSync(mountsDir).filter(isLayerKey);
@@ -123,7 +124,7 @@ function listMounts(mountsDir: string): readonly LayerKey[] {
   }
 }
 
-/** Keys of the layers below every rootfs that is mounted anywhere. Call it with the locks held. */
+/** Returns the keys of the layers below every rootfs that is mounted anywhere. Call it with the locks held. */
 function usedLayers({ store, mountedUppers: find = mountedUppers }: LayerMountPorts): ReadonlySet<LayerKey> {
   const records = store.listMounts();
   const mounted = find(records.map(({ id }) => id));

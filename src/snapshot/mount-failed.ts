@@ -1,7 +1,7 @@
 import { SealiftError } from '../errors/index.ts';
 import { errnoOf } from '../platform/index.ts';
 
-/** `SNAPSHOT_MOUNT_FAILED` with what the kernel said, to each interface that was tried. */
+/** Returns `SNAPSHOT_MOUNT_FAILED` with the kernel's error for each interface that was tried. */
 export function mountFailed(action: string, cause: unknown): SealiftError {
   const reasons = cause instanceof AggregateError ? cause.errors : [cause];
   const text = reasons.map((reason) => (reason instanceof Error ? reason.message : String(reason))).join(', then ');

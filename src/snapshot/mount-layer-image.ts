@@ -21,7 +21,7 @@ import { openErofs } from './open-erofs.ts';
 import type { LayerSweep, MountedLayerImage } from './types.ts';
 import { withMountsLock } from './with-mounts-lock.ts';
 
-/** See {@link SnapshotOperations.mountLayerImages}: all under one lock, after one look at the loop devices. */
+/** See {@link SnapshotOperations.mountLayerImages}. One lock and one index of the loop devices serve all images. */
 export function mountLayerImages(
   { mountsDir, images }: { readonly mountsDir: string; readonly images: readonly LayerImageRequest[] },
   checkpoint: Checkpoint = () => {},
@@ -52,7 +52,7 @@ function withBacking<Result>(image: string, bytes: number | undefined, use: (bac
   }
 }
 
-/** Where a layer is mounted. */
+/** The context in which one image is mounted. */
 interface MountJob {
   readonly mountPoint: string;
   readonly loops: LoopIndex;
@@ -65,17 +65,17 @@ function mountBacking(backing: BackingFile, job: MountJob): MountedLayerImage {
   const loop = (present?.kind === 'loop' ? openLoopOf(present.name, backing) : undefined) ?? attachLoop(backing, loops);
   try {
     checkpoint('loop-attached');
-    // An older copy of the layer, whose file is gone, may still be mounted there: it is covered, so that nobody who is
-    // about to use it finds an empty directory, and unmounted with this one.
+    // An older copy of the layer, whose file is gone, may still be mounted there. It is covered, so that a pull that is
+    // about to use it finds no empty directory, and it is unmounted together with this one.
     if (present?.kind !== 'loop' || loop.path !== `/dev/${present.name}`) mountDevice(loop.path, job);
     return { directory: mountPoint, directIo: loop.directIo };
   } finally {
-    // From here on the mount alone keeps the device; without one it is free again.
+    // From here on only the mount keeps the device; without a mount the device is free again.
     closeSync(loop.fd);
   }
 }
 
-/** The mapping keeps the loop device, and the mount keeps the mapping: with the mount all of them go. */
+/** The mapping keeps the loop device, and the mount keeps the mapping, so unmounting frees all of them. */
 function mountVerified(
   backing: BackingFile,
   tree: HashTree & { readonly key: string },
@@ -101,7 +101,7 @@ function mountVerified(
   }
 }
 
-/** Of the tree and the file: the same layer, made again after its file was lost, is another mapping. */
+/** Names a mapping by tree and device: a layer that was made again after its file was lost has another mapping. */
 function mappingName({ key, rootHash }: { readonly key: string; readonly rootHash: string }, device: string): string {
   return `sealift-${hash('sha256', `${key} ${rootHash} ${device}`).slice(0, 32)}`;
 }
@@ -142,7 +142,7 @@ export function sweepLayerMounts(request: {
 
 type Outcome = 'absent' | 'unmounted' | 'busy';
 
-/** Takes every EROFS away that is mounted there, and the directory that a mount, or a crash before it, has left. */
+/** Unmounts every EROFS at the mount point and removes the directory that a mount, or a crash before it, has left. */
 function unmountAll(mountPoint: string, key: string): Outcome {
   let outcome: Outcome = 'absent';
   try {

@@ -22,16 +22,16 @@ import type { OverlayMount } from './types.ts';
 
 /** FSCONFIG_SET_STRING copies no more than this, with the final NUL. */
 const MAX_CONFIG_BYTES = 256;
-/** Some settings have their backslashes taken for escapes and some have not, which depends on the kernel. */
+/** Depending on the kernel, some settings take backslashes as escapes and some do not. */
 const AMBIGUOUS = '\\';
 const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
-/** What an older kernel, or a seccomp filter, answers to an interface that it does not have. */
+/** Errnos of a kernel, or of a seccomp filter, that lacks an interface. */
 const INTERFACE_MISSING: ReadonlySet<string | undefined> = new Set(['EINVAL', 'ENOSYS', 'EPERM', 'EOPNOTSUPP']);
 
-/** By a file system context, or by the option text of mount(2), which is all that older kernels have. */
+/** A file system context, or the option text of mount(2), the only interface of older kernels. */
 export type MountInterface = 'context' | 'options';
 
-/** See {@link SnapshotOperations.mountSnapshot}. `first` is tried first; tests choose. */
+/** See {@link SnapshotOperations.mountSnapshot}. `first` is the interface to try first, for tests. */
 export function mountSnapshot(request: OverlayMount, first: MountInterface = 'context'): void {
   const { upper, work, target } = request;
   const lowers = request.lowers.length > 0 ? untilOpaqueRoot(request.lowers) : [makeEmptyLower(work)];
@@ -45,13 +45,13 @@ export function mountSnapshot(request: OverlayMount, first: MountInterface = 'co
   }
 }
 
-/** overlayfs merges the roots of all layers and does not look at their opaque marks. */
+/** Drops the layers below an opaque root, because overlayfs ignores opaque marks on the roots of layers. */
 function untilOpaqueRoot(lowers: readonly string[]): readonly string[] {
   const opaque = lowers.findIndex((lower) => layerNode(lower, ROOT) === 'opaque-directory');
   return opaque < 0 ? lowers : lowers.slice(0, opaque + 1);
 }
 
-/** overlayfs wants at least one lower directory. */
+/** Creates an empty lower directory, because overlayfs needs at least one. */
 function makeEmptyLower(work: string): string {
   const empty = join(dirname(work), 'empty');
   mkdirSync(empty, { mode: 0o755 });
@@ -62,11 +62,11 @@ function openTarget(path: string): number {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   } catch (error) {
-    throw mountFailed(`mount on ${path}: expected a directory that is no symlink`, error);
+    throw mountFailed(`mount on ${path}: expected a directory and not a symlink`, error);
   }
 }
 
-/** A directory that was moved or replaced since it was opened gets nothing, and neither does what took its mountPoint. */
+/** Throws when the directory was moved or replaced since it was opened. Neither it nor its successor gets a mount. */
 function assertUnmoved(path: string, fd: number): void {
   const held = fstatSync(fd, { bigint: true });
   const named = lstatSync(path, { bigint: true, throwIfNoEntry: false });
@@ -74,7 +74,7 @@ function assertUnmoved(path: string, fd: number): void {
   throw new SealiftError(
     'SNAPSHOT_MOUNT_FAILED',
     `mount on ${path}: expected the directory that the pull began with (inode ${held.ino}), got ${
-      named === undefined ? 'nothing' : `another (inode ${named.ino})`
+      named === undefined ? 'nothing' : `another one (inode ${named.ino})`
     }`,
     { hint: 'the bundle was removed or replaced during the pull; pull again', context: { path } },
   );
@@ -100,7 +100,7 @@ function mountOn(mountPoint: string, directories: OverlayDirectories, { shown, f
   throw mountFailed(`mount overlay on ${shown}`, new AggregateError(failures, 'no interface of mount worked'));
 }
 
-/** One `lowerdir+` for each layer, so that neither their number nor odd characters in paths matter (Linux 6.5). */
+/** Sets `lowerdir+` for each layer (Linux 6.5), so neither their number nor special characters in paths matter. */
 function mountByContext(mountPoint: string, directories: OverlayDirectories): void {
   const opened: (() => void)[] = [];
   const keep = (fd: number, close: (fd: number) => void) => {
@@ -125,7 +125,7 @@ function mountByContext(mountPoint: string, directories: OverlayDirectories): vo
   }
 }
 
-/** With names of their own where they fit into a page, which mountinfo shows; else with those of descriptors. */
+/** Uses the paths when they fit into a page, because mountinfo shows them; otherwise the numbers of descriptors. */
 function mountByOptions(mountPoint: string, directories: OverlayDirectories): void {
   const data = formatOverlayOptions(directories);
   if (data === undefined) mountByNumbers(mountPoint, directories);
@@ -133,8 +133,8 @@ function mountByOptions(mountPoint: string, directories: OverlayDirectories): vo
 }
 
 /**
- * Each layer is called by the number of its descriptor, relative to the directory that the kernel keeps them in: 500 of
- * those fit. That of the upper stays as it is: by its path a mounted upper is known.
+ * Names each layer by the number of its descriptor, relative to the directory where the kernel shows descriptors: 500 of
+ * these fit. The upper keeps its path, by which a mounted upper is recognised.
  */
 function mountByNumbers(mountPoint: string, { lowers, upper, work }: OverlayDirectories): void {
   const fds: number[] = [];
@@ -142,7 +142,10 @@ function mountByNumbers(mountPoint: string, { lowers, upper, work }: OverlayDire
     for (const lower of lowers) fds.push(openSync(lower, constants.O_RDONLY | constants.O_DIRECTORY));
     const data = formatOverlayOptions({ lowers: fds.map(String), upper, work });
     if (data === undefined) {
-      throw new SealiftError('SNAPSHOT_MOUNT_FAILED', `${lowers.length} layers are too many for the page of mount(2)`);
+      throw new SealiftError(
+        'SNAPSHOT_MOUNT_FAILED',
+        `mount overlay: expected layers that fit into the page of mount(2), got ${lowers.length} layers`,
+      );
     }
     withinDirectory('/proc/self/fd', () => mount({ source: 'overlay', target: mountPoint, type: 'overlay', data }));
   } finally {
@@ -150,7 +153,7 @@ function mountByNumbers(mountPoint: string, { lowers, upper, work }: OverlayDire
   }
 }
 
-/** See {@link SnapshotOperations.unmountSnapshot}; what is mounted there and is no overlay is left alone. */
+/** See {@link SnapshotOperations.unmountSnapshot}. A mount that is not an overlay is left alone. */
 export function unmountSnapshot(request: { readonly target: string }): boolean {
   const { target } = request;
   try {
@@ -159,7 +162,7 @@ export function unmountSnapshot(request: { readonly target: string }): boolean {
     umount(target, MNT.NOFOLLOW);
     return true;
   } catch (error) {
-    // EINVAL: inside an overlay, but not where one is mounted.
+    // EINVAL: the path is inside an overlay, but is not its mount point.
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EINVAL') return false;
     throw mountFailed(`unmount ${target}`, error);
   }

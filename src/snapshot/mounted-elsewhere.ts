@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoOf } from '../platform/index.ts';
 
-/** What a process that ends, or is none of ours to look at, answers. */
+/** Errnos for a process that has exited or that we may not inspect. */
 const UNREADABLE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ESRCH', 'EINVAL', 'EACCES']);
 
 /**
- * Of these uppers, the ones with which an overlay is mounted in any mount namespace: a container keeps its own mount of
- * a rootfs that was unmounted outside. Reads procfs only, which does not wait for disks.
+ * Returns the uppers whose overlay is mounted in any mount namespace: a container keeps its own mount of a rootfs that
+ * was unmounted outside. Reads procfs only, which does not wait for disks.
  */
 export function mountedUppers(ids: readonly string[]): ReadonlySet<string> {
   const mounted = new Set<string>();
@@ -21,7 +21,7 @@ export function isUpperMounted(id: string): boolean {
   return mountedUppers([id]).has(id);
 }
 
-/** The mountinfo of one process of each mount namespace. */
+/** Yields the mountinfo of one process of each mount namespace. */
 function* everyMountinfo(): Generator<string> {
   const seen = new Set<string>();
   for (const pid of readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name))) {
@@ -35,8 +35,8 @@ function* everyMountinfo(): Generator<string> {
 }
 
 /**
- * Reads https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html. An upper that was mounted through a descriptor
- * does not show its path, so any of that kind may be the one.
+ * Searches https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html. An upper that was mounted through a
+ * descriptor does not show its path, so any such overlay counts as a match.
  */
 export function mountsUpper(mountinfo: string, id: string): boolean {
   return mountinfo

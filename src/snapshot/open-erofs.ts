@@ -9,8 +9,9 @@ import {
 } from '../platform/index.ts';
 
 /**
- * A mount of the EROFS image on a block device that is attached nowhere yet: closing the descriptor, also by dying,
- * ends it. Neither nosuid nor nodev: what the image says must hold in the container.
+ * Opens a mount of the EROFS image on a block device that is not attached to a directory yet. Closing the descriptor
+ * ends the mount, and so does the end of the process. It is neither nosuid nor nodev, because modes and devices of the image
+ * must work in the container.
  * https://docs.kernel.org/filesystems/erofs.html
  */
 export function openErofs(device: string): number {

@@ -7,7 +7,7 @@ import { prepareUpper } from './prepare-upper.ts';
 import { probeLayerFormats } from './probe-layer-formats.ts';
 import type { SnapshotOperations } from './types.ts';
 
-/** Opens the view of layer directories, topmost first, as the unpacker makes it. */
+/** Creates the view of layer directories, given topmost first; `unpack` provides it. */
 export type CreateLowerView = (lowers: readonly string[]) => LowerView;
 
 export interface SnapshotOperationPorts {

@@ -1,8 +1,8 @@
-/** One page, less the final NUL: what mount(2) copies of its options. */
+/** mount(2) copies one page of options, with a final NUL. */
 const MAX_OPTION_BYTES = 4095;
 
 /**
- * Overlay's own features that must not be steered by what lies in a layer or on an untrusted disk.
+ * Switches off the features of overlayfs that a layer or an untrusted disk could control.
  * https://docs.kernel.org/filesystems/overlayfs.html#permission-model
  */
 export const FIXED_OPTIONS: ReadonlyArray<readonly [key: string, value: string]> = [
@@ -19,7 +19,7 @@ export interface OverlayDirectories {
   readonly work: string;
 }
 
-/** The option text of mount(2), or undefined when it is longer than the kernel takes. */
+/** Returns the option text of mount(2), or undefined when it is longer than the kernel accepts. */
 export function formatOverlayOptions(directories: OverlayDirectories): string | undefined {
   const { lowers, upper, work } = directories;
   const options = [

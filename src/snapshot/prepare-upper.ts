@@ -8,7 +8,7 @@ import type { PreparedLayer, PreparedUpper } from './types.ts';
 const NANOSECONDS = 1_000_000_000n;
 const OVERLAY_XATTR = /^(trusted|user)\.overlay\./;
 
-/** Carries out {@link planUpper} in an upper that is empty and that nobody else can reach. */
+/** Carries out {@link planUpper} in an empty upper that no other program can reach. */
 export function prepareUpper(request: {
   readonly layers: readonly PreparedLayer[];
   readonly upper: string;
@@ -17,42 +17,42 @@ export function prepareUpper(request: {
   const directories = planUpper(
     layers.map((layer) => ({ implied: layer.implied, lookup: (path) => layerNode(layer.path, path) })),
   );
-  const placed = directories.map(({ path, source }) => {
+  const targets = directories.map(({ path, source }) => {
     const layer = source === undefined ? undefined : layers[source];
-    return { place: pathInside(upper, path), from: layer && pathInside(layer.path, path), isRoot: path === ROOT };
+    return { target: pathInside(upper, path), from: layer && pathInside(layer.path, path), isRoot: path === ROOT };
   });
-  // All are made before any gets its attributes: a default ACL would otherwise be inherited by the next one.
-  for (const { place, isRoot } of placed) if (!isRoot) mkdirSync(place, { mode: 0o700 });
+  // All are created before any gets its attributes, because the next one would inherit a default ACL.
+  for (const { target, isRoot } of targets) if (!isRoot) mkdirSync(target, { mode: 0o700 });
   let droppedXattrs = 0;
-  for (const { place, from } of placed) droppedXattrs += from ? copyAttributes(from, place) : setDefaults(place);
-  // Children change the mtime of their parents, so times come when nothing is made any more.
-  for (const { place, from } of placed) setTimes(place, from);
-  return { directories: placed.length, droppedXattrs };
+  for (const { target, from } of targets) droppedXattrs += from ? copyAttributes(from, target) : setDefaults(target);
+  // Creating a child changes the mtime of its parent, so times are set last.
+  for (const { target, from } of targets) setTimes(target, from);
+  return { directories: targets.length, droppedXattrs };
 }
 
-function setDefaults(place: Buffer): number {
-  chmodSync(place, 0o755);
+function setDefaults(target: Buffer): number {
+  chmodSync(target, 0o755);
   return 0;
 }
 
-function copyAttributes(from: Buffer, place: Buffer): number {
+function copyAttributes(from: Buffer, target: Buffer): number {
   const { uid, gid, mode } = lstatSync(from);
-  chownSync(place, uid, gid);
+  chownSync(target, uid, gid);
   let dropped = 0;
   for (const name of llistxattr(from)) {
     if (OVERLAY_XATTR.test(name.toString('latin1'))) continue;
     const value = lgetxattr(from, name);
-    if (value !== undefined && !trySetXattr(place, name, value)) dropped += 1;
+    if (value !== undefined && !trySetXattr(target, name, value)) dropped += 1;
   }
-  // Last, since chown clears setuid and setgid; an access ACL was cut to these very permission bits.
-  chmodSync(place, mode & 0o7777);
+  // The mode is set last, because chown clears setuid and setgid. An access ACL already agrees with these bits.
+  chmodSync(target, mode & 0o7777);
   return dropped;
 }
 
-/** False when the upper's file system cannot hold the attribute, as tmpfs before Linux 6.6 cannot hold `user.*`. */
-function trySetXattr(place: Buffer, name: Buffer, value: Buffer): boolean {
+/** Returns false when the upper's file system cannot hold the attribute; tmpfs holds `user.*` since Linux 6.6. */
+function trySetXattr(target: Buffer, name: Buffer, value: Buffer): boolean {
   try {
-    lsetxattr(place, name, value);
+    lsetxattr(target, name, value);
     return true;
   } catch (error) {
     if (errnoOf(error) === 'ENOTSUP') return false;
@@ -60,8 +60,8 @@ function trySetXattr(place: Buffer, name: Buffer, value: Buffer): boolean {
   }
 }
 
-function setTimes(place: Buffer, from: Buffer | undefined): void {
+function setTimes(target: Buffer, from: Buffer | undefined): void {
   const mtimeNs = from === undefined ? 0n : lstatSync(from, { bigint: true }).mtimeNs;
   const nanoseconds = ((mtimeNs % NANOSECONDS) + NANOSECONDS) % NANOSECONDS;
-  lutimes(place, Number((mtimeNs - nanoseconds) / NANOSECONDS), Number(nanoseconds));
+  lutimes(target, Number((mtimeNs - nanoseconds) / NANOSECONDS), Number(nanoseconds));
 }

@@ -15,5 +15,5 @@ const PROBE_IMAGE =
 
 export const probeImage = (): Buffer => gunzipSync(Buffer.from(PROBE_IMAGE, 'base64'));
 
-/** What the file of the image says. */
+/** The content of the image's file. */
 export const PROBE_TEXT = 'sealift\n';

@@ -14,7 +14,7 @@ import { openErofs } from './open-erofs.ts';
 import { PROBE_TEXT, probeImage } from './probe-image.ts';
 import type { LayerFormatProbe } from './types.ts';
 
-/** See {@link SnapshotOperations.probeLayerFormats}. File, device and mount have no name, so that none can be left. */
+/** See {@link SnapshotOperations.probeLayerFormats}. File, device and mount have no name, so none can be left behind. */
 export function probeLayerFormats({ directory }: { readonly directory: string }): LayerFormatProbe {
   const fd = writeProbe(directory);
   try {
@@ -59,7 +59,7 @@ function probeTree(mountFd: number): Usability {
   }
 }
 
-/** What of the image does not come out as it went in, which the kernel's build decides; empty when all does. */
+/** Lists what the kernel, depending on its build, does not show as the image has it; empty when nothing is missing. */
 function findLack(root: string): string {
   const gone = lstatSync(`${root}/gone`);
   const hasXattr = (name: string, xattr: string) => lgetxattr(`${root}/${name}`, xattr) !== undefined;

@@ -18,11 +18,11 @@ interface SnapshotterPorts {
   readonly store: SnapshotStore;
   readonly layerMounts: LayerMounts;
   readonly checkpoint: Checkpoint;
-  /** Whether any mount namespace has the upper mounted; asks the kernel unless told otherwise. */
+  /** True if any mount namespace has the upper mounted. The kernel is asked when absent. */
   readonly isUpperMounted?: (id: string) => boolean;
 }
 
-/** Overlay mounts: layers below, a fresh upper on top. */
+/** Mounts layers as an overlay with a fresh upper on top. */
 export function createSnapshotter(ports: SnapshotterPorts): Snapshotter {
   return {
     mount: (request) => mountLayers(ports, request),
@@ -33,16 +33,16 @@ export function createSnapshotter(ports: SnapshotterPorts): Snapshotter {
 async function mountLayers(ports: SnapshotterPorts, request: SnapshotRequest): Promise<MountedSnapshot> {
   const lease = ports.layerMounts.lease();
   try {
-    // Each layer once, bottom to top.
+    // Each layer is opened once, bottom to top.
     const layers = await lease.open(topmostCopies(request.layers));
     return await mountWithUpper(ports, request, layers);
   } catch (error) {
     lease.release();
-    // The first failure is the one to report; what stays mounted now goes with the next sweep.
+    // The first failure is reported; what stays mounted now is unmounted by the next sweep.
     await Promise.allSettled([ports.layerMounts.sweep()]);
     throw error;
   } finally {
-    // The overlay itself keeps its layers in use from here on.
+    // From here on the overlay itself keeps its layers in use.
     lease.release();
   }
 }
@@ -58,7 +58,7 @@ async function mountWithUpper(
     return await mountOverlay(ports, request, { layers, ...upper });
   } catch (error) {
     ports.store.removeMount(upper.id);
-    // The first failure is the one to report; an upper that cannot be trashed now is found at the next start.
+    // The first failure is reported; an upper that cannot be moved to the trash now is found at the next start.
     await Promise.allSettled([ports.store.trashUpper(upper.id)]);
     throw error;
   }
@@ -78,7 +78,7 @@ async function mountOverlay(
     upper,
   });
   checkpoint('upper-prepared');
-  // Before the mount: an upper without a record is taken for a left-over and removed.
+  // The record is written before the mount, because an upper without a record counts as left over and is removed.
   store.putMount({ id, target: target.path, layers: layers.map(({ record }) => record.key), upper, imageDigest });
   checkpoint('mount-recorded');
   const lowers = layers.map(({ directory }) => directory).reverse();

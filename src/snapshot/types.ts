@@ -12,7 +12,7 @@ export interface SnapshotLayer extends PublishedLayer {
 export type ChainReason =
   /** A parent without an entry is a symlink in the layers below. */
   | { readonly kind: 'symlinked-parent'; readonly path: ByteString; readonly target: ByteString }
-  /** Marks in a directory where nothing lies below. */
+  /** Marks in a directory at whose path the layers below have nothing. */
   | { readonly kind: 'idle-marks'; readonly path: ByteString }
   /** A hard link whose target lies in the layers below. */
   | { readonly kind: 'unresolved-link'; readonly path: ByteString; readonly target: ByteString };
@@ -21,21 +21,21 @@ export type ChainPlan =
   | { readonly kind: 'independent' }
   | { readonly kind: 'needs-chain'; readonly reasons: readonly ChainReason[] };
 
-/** A directory to make in a fresh upper; parents come first, the root has the empty path. */
+/** A directory to create in a fresh upper. Parents come first; the root has the empty path. */
 export interface UpperDirectory {
   readonly path: ByteString;
-  /** Index of the layer, bottom to top, whose attributes it takes; undefined: 0755, 0:0, mtime 0. */
+  /** Index, bottom to top, of the layer whose attributes it gets; undefined: 0755, 0:0, mtime 0. */
   readonly source: number | undefined;
 }
 
 /** What one layer by itself has at a path. */
 export type LayerNodeKind = 'absent' | 'whiteout' | 'directory' | 'opaque-directory' | 'other';
 
-/** Where a rootfs is to be mounted. */
+/** The directory that a rootfs is mounted on. */
 export interface MountTarget {
-  /** Absolute; `unmount` has to name it in the same way. */
+  /** Absolute. `unmount` takes exactly this text. */
   readonly path: string;
-  /** A descriptor of the directory, held open by the caller since the pull began; undefined: opened now. */
+  /** A descriptor of the directory that the caller opened when the pull began; undefined: it is opened for the mount. */
   readonly heldFd: number | undefined;
 }
 
@@ -49,21 +49,21 @@ export interface OverlayMount {
 
 export interface MountedLayerImage {
   readonly directory: string;
-  /** Reads go past the page cache of the file below, so that only one copy of them is kept. */
+  /** True when reads bypass the page cache of the image file, so that memory holds only one copy. */
   readonly directIo: boolean;
 }
 
-/** Keys by what became of their mounts; those where nothing was mounted are in neither list. */
+/** The keys whose images were unmounted or were busy. Keys without a mount are in neither list. */
 export interface LayerSweep {
   readonly unmounted: readonly string[];
-  /** Somebody has a file or directory of the mount open. */
+  /** A process has a file or directory of the mount open. */
   readonly busy: readonly string[];
 }
 
-/** What this machine does with layer images. */
+/** What this machine can do with layer images. */
 export interface LayerFormatProbe {
   readonly loop: Usability;
-  /** Mounted, and shown with all that layers need. */
+  /** Usable when the kernel mounts an image and shows everything that layers need. */
   readonly erofs: Usability;
   readonly directIo: boolean;
 }
@@ -74,30 +74,30 @@ export interface ChosenLayerFormat {
   readonly reason: string;
 }
 
-/** Works on layers and uppers, which may lie on a stalled disk: plain data in and out, synchronous, run in a worker. */
+/** Work on layers and uppers, which may lie on a stalled disk: synchronous, plain data in and out, run in a worker. */
 export interface SnapshotOperations {
   /** Compares one layer with the final chain below it, given topmost first; throws `UNPACK_ENTRY_INVALID`. */
   planChain(request: { readonly facts: LayerFacts; readonly lowers: readonly string[] }): ChainPlan;
-  /** Makes directories with the attributes of lower layers in a fresh upper; layers come bottom to top, each once. */
+  /** Creates directories with the attributes of lower layers in a fresh upper. Layers come bottom to top, each once. */
   prepareUpper(request: { readonly layers: readonly PreparedLayer[]; readonly upper: string }): PreparedUpper;
-  /** Mounts an overlay, or throws `SNAPSHOT_MOUNT_FAILED` and leaves no mount. */
+  /** Mounts an overlay. Throws `SNAPSHOT_MOUNT_FAILED` and then leaves no mount. */
   mountSnapshot(request: OverlayMount): void;
-  /** False when nothing is mounted there. Throws `SNAPSHOT_MOUNT_FAILED`. */
+  /** Returns false when no overlay is mounted there. Throws `SNAPSHOT_MOUNT_FAILED`. */
   unmountSnapshot(request: { readonly target: string }): boolean;
   /**
-   * Mounts images read-only in turn, or finds them mounted; images of one file share one loop device and one
-   * superblock. Throws `SNAPSHOT_MOUNT_FAILED` and leaves of the one that failed neither mount nor device;
+   * Mounts images read-only, one after the other, unless they are mounted already. Images of one file share one loop
+   * device and one superblock. Throws `SNAPSHOT_MOUNT_FAILED`, without a mount or device of the image that failed, and
    * `STORE_LOCK_TIMEOUT`.
    */
   mountLayerImages(request: {
-    /** In state: memory of the guest, which no disk can stall. Made when absent. */
+    /** A directory of state: memory of the guest, which no disk can stall. Created when absent. */
     readonly mountsDir: string;
     /** Each is mounted at `<mountsDir>/<key>`. */
     readonly images: readonly LayerImageRequest[];
   }): readonly MountedLayerImage[];
-  /** Unmounts layers that nobody uses, which the caller has made sure of. */
+  /** Unmounts layers. The caller has made sure that no container uses them. */
   sweepLayerMounts(request: { readonly mountsDir: string; readonly keys: readonly string[] }): LayerSweep;
-  /** Mounts a tiny image from an existing directory; throws `STORE_IO_FAILED` when that cannot hold it. */
+  /** Mounts a tiny image from an existing directory. Throws `STORE_IO_FAILED` when the image cannot be written there. */
   probeLayerFormats(request: { readonly directory: string }): LayerFormatProbe;
 }
 
@@ -107,9 +107,9 @@ export interface PreparedLayer {
 }
 
 export interface PreparedUpper {
-  /** How many directories got attributes, the root among them. */
+  /** The number of directories that got attributes, the root included. */
   readonly directories: number;
-  /** Extended attributes that the upper's file system cannot hold. */
+  /** The number of extended attributes that the upper's file system cannot hold. */
   readonly droppedXattrs: number;
 }
 
@@ -120,7 +120,7 @@ export interface SnapshotUpper {
   readonly work: string;
 }
 
-/** What is remembered of a mount; written before it is made. */
+/** The record of a mount, written before the mount. */
 export interface SnapshotRecord {
   readonly id: string;
   readonly target: string;
@@ -139,30 +139,32 @@ export interface SnapshotStore {
   removeMount(id: string): void;
 }
 
-/** A lock among processes and among the parts of this one. */
+/** A lock among processes, and among the leases and sweeps of this process. */
 export interface LayerLock {
-  /** False, and nothing is held, when somebody else holds it too. */
+  /** Returns false, with the lock lost, when another holder has it too. */
   tryConvert(mode: 'exclusive'): boolean;
-  /** `remove` takes the file of the lock away too; only for exclusive locks. */
+  /** `remove` also removes the lock's file; only for exclusive locks. */
   release(options?: { readonly remove: boolean }): void;
 }
 
 /** A layer whose tree can be read at `directory`. */
 export type ReadableLayer<Layer extends SnapshotLayer = SnapshotLayer> = Layer & { readonly directory: string };
 
-/** Keeps the layers it was asked for mounted. */
+/** Keeps layers mounted until it is released. */
 export interface LayerLease {
   /**
-   * The same layers, each readable in its own directory or in the one where its image is mounted from now on. One call
-   * at a time. Throws `SNAPSHOT_MOUNT_FAILED` and `STORE_LOCK_TIMEOUT`.
+   * Mounts the images among the layers and returns the layers with the directory where each can be read: its own or the
+   * mount point of its image. One call at a time. Throws `SNAPSHOT_MOUNT_FAILED`, `SNAPSHOT_TREE_MISSING` and
+   * `STORE_LOCK_TIMEOUT`.
    */
   open<Layer extends SnapshotLayer>(layers: readonly Layer[]): Promise<readonly ReadableLayer<Layer>[]>;
-  /** From now on a sweep may unmount what no container uses. Does nothing the second time. */
+  /** Allows sweeps to unmount the layers that no container uses. Idempotent. */
   release(): void;
 }
 
-/** The mounts of layer images, one for each layer, whatever the number of containers and processes. */
+/** The mounts of layer images: one for each layer, shared by all containers and processes. */
 export interface LayerMounts {
+  /** The caller releases the lease. */
   lease(): LayerLease;
   /** Unmounts the images that neither a lease nor a mounted rootfs uses, in any process and mount namespace. */
   sweep(): Promise<void>;
@@ -182,11 +184,11 @@ export interface MountedSnapshot {
 }
 
 export interface Snapshotter {
-  /** Mounts the layers with a fresh upper; when it fails, nothing is mounted and the upper goes to the trash. */
+  /** Mounts the layers with a fresh upper. When it fails, nothing is mounted and the upper is in the trash. */
   mount(request: SnapshotRequest): Promise<MountedSnapshot>;
   /**
-   * False when nothing was mounted at `target`. Its upper and record go in any case, unless a container still has the
-   * mount in a namespace of its own: then the next call takes them.
+   * Unmounts the overlay at `target`; returns false when none was mounted there. Removes its upper and record in either
+   * case, unless a container still has the mount in a namespace of its own: then a later call removes them.
    */
   unmount(target: string): Promise<boolean>;
 }

@@ -2,13 +2,13 @@ import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
 import { tryFlock } from '../platform/index.ts';
 
-/** A mount takes milliseconds; whoever holds the lock for longer waits for a disk that has stopped answering. */
+/** A mount takes milliseconds; a holder that needs longer waits for a disk that has stopped responding. */
 const TIMEOUT_MS = 60_000;
 const POLL_MS = 5;
 
 /**
- * Runs `change` while no other process or thread mounts or unmounts layers below `mountsDir`: the directory itself is
- * what is locked, and made when absent. Blocks the thread; throws `STORE_LOCK_TIMEOUT` and `STORE_IO_FAILED`.
+ * Runs `change` while no other process or thread mounts or unmounts layers below `mountsDir`. The directory itself is
+ * locked, and created when absent. Blocks the thread. Throws `STORE_LOCK_TIMEOUT` and `STORE_IO_FAILED`.
  */
 export function withMountsLock<Result>(mountsDir: string, change: () => Result): Result {
   const fd = openMountsDir(mountsDir);
@@ -38,7 +38,7 @@ function waitForLock(fd: number, mountsDir: string): void {
     if (waitedMs >= TIMEOUT_MS) {
       throw new SealiftError(
         'STORE_LOCK_TIMEOUT',
-        `lock ${mountsDir}: expected it to be free within ${TIMEOUT_MS} ms, got a process that holds it`,
+        `lock ${mountsDir}: expected it to be free within ${TIMEOUT_MS} ms, but another process still holds it`,
         { context: { path: mountsDir, expected: TIMEOUT_MS } },
       );
     }
