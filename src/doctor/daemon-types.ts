@@ -4,11 +4,11 @@ import type { VolumeIntegrity, VolumeStatus } from '../volume/index.ts';
 import type { Programs } from './machine-types.ts';
 import type { Trouble } from './trouble.ts';
 
-/** What the daemon was told and what it has left behind, as far as it is known without touching anything. */
+/** The configuration of the daemon and what it has recorded, read without changing anything. */
 export interface DaemonSituation {
-  /** Why no image is pulled with its configuration. */
+  /** Why the daemon refuses every pull with this configuration. */
   readonly obstacle: Trouble | undefined;
-  /** Settings of it that have no effect. */
+  /** Its settings without effect. */
   readonly warnings: readonly string[];
   readonly integrity: VolumeIntegrity;
   readonly socketPaths: readonly string[];
@@ -16,7 +16,7 @@ export interface DaemonSituation {
   readonly timeouts: AgentTimeouts;
 }
 
-/** A file in the place of a socket. */
+/** What is at the path of a socket. */
 export type SocketFacts =
   | { readonly kind: 'absent' | 'other' }
   | { readonly kind: 'socket'; readonly owner: number; readonly mode: number };
@@ -24,14 +24,14 @@ export type SocketFacts =
 export interface SocketFinding {
   readonly path: string;
   readonly facts: SocketFacts;
-  /** Asked where there is a socket. */
+  /** The program that answers; undefined: there is no socket. */
   readonly server: ServerIdentity | undefined;
 }
 
 export const ABILITIES = ['dm-crypt', 'dm-integrity', 'dm-verity', 'aegis128'] as const;
 export type AbilityName = (typeof ABILITIES)[number];
 
-/** `loadable`: as a module, when it is first used. */
+/** `loadable`: the kernel loads a module when it is first used. */
 export type Ability = 'ready' | 'loadable' | 'absent';
 export type Abilities = Readonly<Record<AbilityName, Ability>>;
 

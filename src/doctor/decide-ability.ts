@@ -1,22 +1,22 @@
 import type { Ability, AbilityName } from './daemon-types.ts';
 
-/** What the kernel shows of itself without being asked to do anything. */
+/** What the kernel exposes without being asked to do anything. */
 export interface KernelEvidence {
-  /** Kinds of device-mapper targets that are registered. */
+  /** The types of device-mapper targets that are registered. */
   readonly targetTypes: readonly string[];
   /** The text of /proc/crypto. */
   readonly crypto: string;
   /** The texts of modules.builtin and modules.dep of this kernel; empty when it has none. */
   readonly builtinModules: string;
   readonly loadableModules: string;
-  /** Whether there is a program that the kernel has modules loaded by. */
+  /** True when the program exists that the kernel starts to load modules. */
   readonly canLoad: boolean;
 }
 
 interface Signs {
   readonly targetType?: string;
   readonly cipher?: string;
-  /** Any of them will do. */
+  /** Each of them alone is enough. */
   readonly modules: readonly string[];
 }
 

@@ -5,7 +5,7 @@ import type { DirectoryFacts } from './types.ts';
 
 const VALUE = Buffer.from('y');
 
-/** See {@link DoctorOperations.examineDirectory}. Writes to a file without a name, which nothing can leave behind. */
+/** See {@link DoctorOperations.examineDirectory}. Writes to a file without a name, so that nothing is left behind. */
 export function examineDirectory({ path }: { readonly path: string }): DirectoryFacts {
   const { examined, obstacle } = nearestDirectory(path);
   const { bavail, blocks, bsize, files, ffree, type } = statfsSync(examined);
@@ -34,7 +34,7 @@ function everything(usability: Usability): Pick<DirectoryFacts, 'writable' | 'us
 
 interface Nearest {
   readonly examined: string;
-  /** What is in the way of making the rest of the path. */
+  /** The file that keeps the rest of the path from being made. */
   readonly obstacle?: string;
 }
 

@@ -15,7 +15,7 @@ export function examineKernel({ release }: { readonly release: string }): Abilit
   return Object.fromEntries(ABILITIES.map((name) => [name, decideAbility(name, evidence)])) as unknown as Abilities;
 }
 
-/** To open the node of a driver that is not there would load it. */
+/** Opening the node of a driver that is not loaded would load it. */
 function isRegistered(misc: string): boolean {
   return readText('/proc/misc')
     .split('\n')

@@ -5,7 +5,7 @@ import type { Program, Programs } from './machine-types.ts';
 const TIMEOUT_MS = 2_000;
 const MAX_OUTPUT_BYTES = 16 * 1024;
 
-/** What makes a program tell its version. Others are not run. */
+/** The flags that make programs print their versions. Other programs are not run. */
 const VERSION_FLAGS: Readonly<Record<string, string>> = {
   cryptsetup: '--version',
   'mkfs.ext4': '-V',
@@ -42,6 +42,6 @@ function readVersion(path: string, flag: string): string | undefined {
     maxBuffer: MAX_OUTPUT_BYTES,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  // mkfs.ext4 tells it on standard error.
+  // mkfs.ext4 prints it on standard error.
   return /\b[0-9]+(?:\.[0-9]+)+/.exec(`${stdout ?? ''}\n${stderr ?? ''}`)?.[0];
 }

@@ -6,7 +6,7 @@ const UNIX_SOCKETS = '/proc/net/unix';
 /** The flag of a socket that listens: __SO_ACCEPTCON. https://man7.org/linux/man-pages/man5/proc_pid_net.5.html */
 const LISTENS = 0x10000;
 
-/** The process that listens on a unix socket; undefined: nobody, several, or somebody whom we may not look at. */
+/** Returns the process that listens on a unix socket; undefined: none, several, or one that may not be inspected. */
 export function findServer(socketPath: string): number | undefined {
   const links = findListeners(readFileSync(UNIX_SOCKETS).toString('utf8'), socketPath);
   if (links.size === 0) return undefined;
@@ -26,7 +26,7 @@ function findListeners(table: string, socketPath: string): ReadonlySet<string> {
   return links;
 }
 
-/** The kernel keeps the first name of a socket, which that of a daemon has had in front of its own in the same folder. */
+/** The kernel keeps the name that a socket was bound to. A daemon binds it to another name in the folder and renames it. */
 function isNameOf(bound: string, socketPath: string): boolean {
   const folder = `${dirname(socketPath)}/`;
   return bound === socketPath || (bound.startsWith(folder) && /^\.[0-9a-f]{6}$/.test(bound.slice(folder.length)));

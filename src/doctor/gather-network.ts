@@ -4,8 +4,8 @@ import type { DoctorOperations } from './types.ts';
 
 const RESOLV_CONF = '/etc/resolv.conf';
 /**
- * As long as the resolver of libc waits for the first name server. It goes on by itself, and the process ends when it has
- * given up: nothing stops it. https://man7.org/linux/man-pages/man5/resolv.conf.5.html
+ * The time that the resolver of libc waits for the first name server. Nothing can stop a look-up: the process ends when libc
+ * has given up. https://man7.org/linux/man-pages/man5/resolv.conf.5.html
  */
 const LOOKUP_TIMEOUT_MS = 5_000;
 

@@ -8,7 +8,7 @@ import type { Check } from './types.ts';
 
 const MIB = 1024 * 1024;
 
-/** What the daemon stands on besides, in the order in which things depend on each other. */
+/** Returns the checks of the daemon, in the order in which they depend on each other. */
 export function judgeDaemon(findings: DaemonFindings): readonly Check[] {
   return [
     judgeConfiguration(findings),
@@ -26,17 +26,17 @@ function judgeConfiguration({ obstacle, warnings }: DaemonFindings): Check {
   if (obstacle !== undefined) {
     return { name, status: 'fail', detail: `pulls are refused: ${obstacle.message}`, remedy: obstacle.hint };
   }
-  if (warnings.length === 0) return ok(name, 'all of it has an effect');
-  const remedy = 'correct these settings, or take them out of the configuration';
+  if (warnings.length === 0) return ok(name, 'every setting has an effect');
+  const remedy = 'correct these settings, or remove them from the configuration';
   return { name, status: 'warn', detail: warnings.join('; '), remedy };
 }
 
-/** A guest without a device for the store does well without them. */
+/** A missing target is a warning: a guest without a device for the store does not need it. */
 function judgeMapper({ abilities }: DaemonFindings): readonly Check[] {
   return (['dm-crypt', 'dm-integrity', 'dm-verity'] as const).map((name) => {
     if (abilities[name] !== 'absent') return ok(name, describeAbility(abilities[name]));
     const option = `CONFIG_${name.toUpperCase().replace('-', '_')}`;
-    const remedy = `use a kernel with ${option}; without it the store cannot lie on a block device, and images go to memory`;
+    const remedy = `use a kernel with ${option}; without it the store cannot use a block device, and images go to memory`;
     return { name, status: 'warn', detail: `the kernel has no ${name}`, remedy };
   });
 }
@@ -48,20 +48,25 @@ function judgeAegis({ abilities, integrity }: DaemonFindings): Check {
     const faster = isWanted ? '' : `; volume.integrity = "${name}" takes half the time of ${integrity}`;
     return ok(name, `${describeAbility(abilities[name])}${faster}`);
   }
-  if (!isWanted) return ok(name, `the kernel has it not, and ${integrity} does without`);
+  if (!isWanted) return ok(name, `not available; ${integrity} does not need it`);
   const remedy = 'use a kernel with CONFIG_CRYPTO_AEGIS128, or set volume.integrity = "hmac-sha256"';
-  return { name, status: 'fail', detail: 'the kernel has it not, and volume.integrity asks for it', remedy };
+  return { name, status: 'fail', detail: 'not available, and volume.integrity requires it', remedy };
 }
 
 function describeAbility(ability: 'ready' | 'loadable'): string {
-  return ability === 'ready' ? 'the kernel has it' : 'the kernel loads it as a module when it is used';
+  return ability === 'ready' ? 'available in the kernel' : 'the kernel loads it as a module when it is used';
 }
 
 function judgeStore({ state, backing, space, error, cipher, integrity }: VolumeStatus): Check {
   const name = 'daemon-store';
   const { message = '', hint = 'start the pod again' } = error ?? {};
   if (state === 'preparing') {
-    return { name, status: 'warn', detail: 'the device is being prepared; pulls wait for it', remedy: 'ask again' };
+    return {
+      name,
+      status: 'warn',
+      detail: 'the device is being prepared; pulls wait for it',
+      remedy: 'run the doctor again later',
+    };
   }
   if (backing === undefined) {
     return { name, status: 'fail', detail: `${state}, pulls are refused: ${message}`, remedy: hint };

@@ -17,16 +17,16 @@ import {
 } from './types.ts';
 
 const MIB = 1024 * 1024;
-/** openat2(2), without which no user of an image is looked up safely. */
+/** The first kernel with openat2(2), which the user names of an image are looked up with. */
 const OLDEST_KERNEL = '5.6';
-/** Debian 12's, the oldest that is tested. */
+/** The kernel of Debian 12, the oldest that is tested. */
 const TESTED_KERNEL = '6.1';
-/** As the store has it: an eighth at most. */
+/** As in the store: at most an eighth of it. */
 const MAX_RESERVE_SHARE = 8;
-/** Records, documents and mount points of a few images. */
+/** Enough for records, documents and mount points of a few images. */
 const MIN_STATE_BYTES = 16 * MIB;
 
-/** Every check, in the order in which things depend on each other within a group. */
+/** Returns every check; within a group in the order in which they depend on each other. */
 export function judgeFindings(findings: Findings): readonly ReportedCheck[] {
   const groups: Readonly<Record<CheckGroup, readonly Check[]>> = {
     machine: judgeMachine(findings),
@@ -62,7 +62,7 @@ function judgeStore(findings: Findings): readonly Check[] {
   ];
 }
 
-/** What the store has a pull leave, of a small one as well. */
+/** Returns the bytes that a pull leaves free; less in a small store. */
 function reserveOf({ sizeBytes }: DirectoryFacts, minFreeBytes: number): number {
   return Math.min(minFreeBytes, Math.floor(sizeBytes / MAX_RESERVE_SHARE));
 }
@@ -77,17 +77,17 @@ function judgeKernel(release: string): Check {
 
 function judgeRoot(isRoot: boolean): Check {
   if (isRoot) return ok('root', 'runs as root');
-  const detail = 'runs as an ordinary user: only pull --unpack and inspect work';
-  return { name: 'root', status: 'warn', detail, remedy: 'run as root to keep layers and mount bundles' };
+  const detail = 'not root: only pull --unpack and inspect work';
+  return { name: 'root', status: 'warn', detail, remedy: 'run as root to store layers and mount bundles' };
 }
 
 function judgeRuntime({ machine, inflatesSynchronously }: Findings): readonly Check[] {
   const zlib: Check = inflatesSynchronously
-    ? ok('zlib', 'decompresses without the event loop')
+    ? ok('zlib', 'inflates synchronously')
     : {
         name: 'zlib',
         status: 'warn',
-        detail: 'decompresses through streams, at about a quarter of the speed',
+        detail: 'inflates through streams, at about a quarter of the speed',
         remedy: 'run the Node that Sealift was built for',
       };
   const calls = judge('system-calls', machine.systemCalls, {
@@ -108,8 +108,9 @@ function judgeMounts({ isRoot, machine }: Findings): readonly Check[] {
     }),
     judge('mount-api', machine.appendedLowers, {
       otherwise: 'warn',
-      usable: 'layers are handed over one by one (lowerdir+)',
-      remedy: 'images of more than about 35 layers need Linux 6.5',
+      usable: 'lower directories are added one by one (lowerdir+)',
+      remedy:
+        'use Linux 6.5 or newer to add lower directories one by one; images of 500 layers can be mounted without it as well',
     }),
   ];
 }
@@ -119,21 +120,21 @@ function judgeLayerImages({ layerFormats, choice }: Findings): readonly Check[] 
     return ['loop-devices', 'erofs', 'direct-io', 'layer-format'].map(skipped);
   }
   const { loop, erofs, directIo } = layerFormats;
-  const remedy = 'layers become directories, which takes longer to pull; to avoid it ';
+  const remedy = 'layers are kept as directories, which takes longer; to avoid it ';
   return [
     judge('loop-devices', loop, {
       otherwise: 'warn',
-      usable: 'files can be attached',
+      usable: 'files can be attached to loop devices',
       remedy: `${remedy}load the module loop`,
     }),
     judge('erofs', erofs, {
       otherwise: 'warn',
-      usable: 'images are mounted with all that layers need',
+      usable: 'images can be mounted, with attributes, ACLs and security labels',
       remedy: `${remedy}use a kernel with EROFS, its attributes, ACLs and security labels`,
     }),
     judgeDirectIo(loop, directIo),
     'refused' in choice
-      ? { name: 'layer-format', status: 'fail', detail: choice.refused, remedy: 'leave the choice to the probe' }
+      ? { name: 'layer-format', status: 'fail', detail: choice.refused, remedy: 'set store.layer_format to auto' }
       : ok('layer-format', `${choice.format}: ${choice.reason}`),
   ];
 }
@@ -141,15 +142,15 @@ function judgeLayerImages({ layerFormats, choice }: Findings): readonly Check[] 
 function judgeDirectIo(loop: Usability, directIo: boolean): Check {
   const name = 'direct-io';
   if (loop !== 'usable') return { name, status: 'skipped', detail: 'needs loop devices', remedy: undefined };
-  if (directIo) return ok(name, 'layers are cached once');
-  const detail = 'the file system of the data directory has none: layers are cached twice';
+  if (directIo) return ok(name, 'layers are in the page cache once');
+  const detail = 'the file system of the data directory does not support it: layers are in the page cache twice';
   return { name, status: 'warn', detail, remedy: 'put the data directory on ext4 or xfs' };
 }
 
 function judgeXattrs({ isRoot, data }: Findings): readonly Check[] {
   if (!isRoot) return [skipped('user-xattrs'), skipped('trusted-xattrs')];
   const remedy = 'put the data directory on ext4, xfs, or tmpfs of Linux 6.6';
-  const usable = `${data.examined} holds them`;
+  const usable = `${data.examined} supports them`;
   return [
     judge('user-xattrs', data.userXattrs, {
       otherwise: 'warn',
@@ -170,7 +171,7 @@ function judgeSpace(
   { isRoot, daemon }: Findings,
 ): Check {
   if (!isRoot) return skipped(name);
-  const orElse = daemon === undefined ? 'name another --store' : 'see daemon-store';
+  const orElse = daemon === undefined ? 'choose another --store' : 'see the check daemon-store';
   if (writable !== 'usable') {
     return {
       name,
@@ -185,6 +186,6 @@ function judgeSpace(
     name,
     status: 'warn',
     detail,
-    remedy: `have ${Math.ceil(minBytes / MIB)} MiB free, or ${orElse}`,
+    remedy: `free space until there are ${Math.ceil(minBytes / MIB)} MiB, or ${orElse}`,
   };
 }

@@ -3,10 +3,10 @@ import { judgeImages } from './judge-registry.ts';
 import type { NameFinding, NetworkFindings, ProxySetting } from './network-types.ts';
 import type { Check } from './types.ts';
 
-/** A name server may answer with thousands. */
+/** A name server may return thousands of addresses. */
 const MAX_ADDRESSES = 4;
 
-/** The way to the registries, in the order in which it is gone. */
+/** Returns the checks of the network, in the order in which a pull needs it. */
 export function judgeNetwork(network: NetworkFindings): readonly Check[] {
   return [
     judgeProxies(network),
@@ -30,19 +30,20 @@ function judgeProxies({ proxies }: NetworkFindings): Check {
 }
 
 function describeProxy({ setting, origin, class: source, proxy }: ProxySetting): string {
-  const bound = source === 'measured' ? '' : ', unmeasured: for pinned images, and for no measured credentials';
+  const bound =
+    source === 'measured' ? '' : ', unmeasured: only used for images with a digest, and without measured credentials';
   return `${setting} ${String(proxy)} (${origin}${bound})`;
 }
 
 function judgeExceptions({ exceptions, proxies }: NetworkFindings): Check {
   const name = 'no-proxy';
-  if (exceptions === undefined) return ok(name, 'no exceptions from proxies, this machine itself aside');
+  if (exceptions === undefined) return ok(name, 'no exceptions, except for this machine itself');
   const { origin, unreadable } = exceptions;
   if (unreadable.length > 0) {
-    const remedy = 'write hosts, .domains, addresses and networks such as 10.0.0.0/8, without scheme and path';
-    return { name, status: 'warn', detail: `${origin}: nothing can match ${unreadable.join(', ')}`, remedy };
+    const remedy = 'write hosts, .domains, addresses and networks such as 10.0.0.0/8, without a scheme and a path';
+    return { name, status: 'warn', detail: `${origin}: no host can match ${unreadable.join(', ')}`, remedy };
   }
-  return ok(name, proxies.length === 0 ? `${origin}, without any proxy` : `from ${origin}`);
+  return ok(name, proxies.length === 0 ? `from ${origin}, and there is no proxy` : `from ${origin}`);
 }
 
 function judgeResolver({ resolver, names }: NetworkFindings): Check {
@@ -50,12 +51,12 @@ function judgeResolver({ resolver, names }: NetworkFindings): Check {
   const nameservers = resolver === 'absent' ? [] : resolver.nameservers;
   if (nameservers.length > 0) return ok(name, `name servers ${nameservers.join(', ')}`);
   const detail = resolver === 'absent' ? 'there is no /etc/resolv.conf' : '/etc/resolv.conf names no name server';
-  // Names may come from elsewhere, such as /etc/hosts.
+  // Names may be in another source, such as /etc/hosts.
   if (names.length > 0 && names.every(({ answer }) => 'addresses' in answer)) {
-    return ok(name, `${detail}, and all names are found`);
+    return ok(name, `${detail}; all names are found in another source`);
   }
   const remedy =
-    'give the machine a name server; in a pod VM the kata agent writes the file once the sandbox has one (DNS of the pod), and sealiftd waits for it 10 s';
+    'configure a name server; in a pod VM the kata agent writes the file when the sandbox has one (DNS of the pod), and sealiftd waits for it for 10 s';
   return { name, status: 'warn', detail, remedy };
 }
 
@@ -65,7 +66,7 @@ function judgeRegistries({ registries }: NetworkFindings): Check {
   const { rules, mirrors } = registries;
   return ok(
     name,
-    rules === 0 ? 'no rules: each image comes from where its name says' : `${rules} rules, ${mirrors} mirrors`,
+    rules === 0 ? 'no rules: each image is pulled from the registry in its name' : `${rules} rules, ${mirrors} mirrors`,
   );
 }
 
@@ -75,17 +76,19 @@ function judgeAuthfiles({ authfiles }: NetworkFindings): Check {
   const { paths, idleHelpers } = authfiles;
   const detail = paths.length === 0 ? 'none: registries are asked anonymously' : paths.join(', ');
   if (idleHelpers.length === 0) return ok(name, detail);
-  const remedy = 'write the credentials themselves into the file: helpers run on the command line only';
-  return { name, status: 'warn', detail: `${detail}: not run here: ${idleHelpers.join(', ')}`, remedy };
+  const remedy = 'write the credentials themselves into the file: helpers only run on the command line';
+  return { name, status: 'warn', detail: `${detail}; not run here: ${idleHelpers.join(', ')}`, remedy };
 }
 
-/** Pulls go on without a mirror, and whether they do without the registry is for its own check to say. */
+/** Only a proxy is necessary for every pull: mirrors may be missing, and a registry has a check of its own. */
 function judgeName({ host, use, answer }: NameFinding): Check {
   const name = 'name-lookup';
   if ('addresses' in answer) return { ...ok(name, `${use}: ${listSome(answer.addresses)}`), subject: host };
-  const remedy = 'check the name, the name server of this machine, and that it knows this name';
+  const remedy = 'check the name, and that the name server of this machine can resolve it';
   return {
-    ...{ name, subject: host, remedy },
+    name,
+    subject: host,
+    remedy,
     status: use === 'proxy' ? 'fail' : 'warn',
     detail: `${use} is not found: ${answer.failed}`,
   };

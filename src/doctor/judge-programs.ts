@@ -3,15 +3,15 @@ import { isOlder } from './is-older.ts';
 import type { Program, Programs } from './machine-types.ts';
 import type { Check } from './types.ts';
 
-/** Debian 12's, the oldest that are tested. */
+/** The versions of Debian 12, the oldest that are tested. */
 const TESTED: Readonly<Record<string, string>> = { cryptsetup: '2.6', 'mkfs.ext4': '1.47' };
 
-/** What prepares the store's disk. */
+/** Checks the programs that prepare the store's disk. */
 export function judgePrograms(programs: Programs): Check {
   const name = 'programs';
   const missing = namesWithout(programs);
   if (missing.length > 0) {
-    const remedy = 'add cryptsetup and e2fsprogs to the guest; without them images go to memory';
+    const remedy = 'install cryptsetup and e2fsprogs in the guest; without them images go to memory';
     return { name, status: 'warn', detail: `not found: ${missing.join(', ')}`, remedy };
   }
   const detail = describe(programs);
@@ -26,20 +26,20 @@ function isUntested(program: string, found: Program | undefined): boolean {
   return tested !== undefined && found?.version !== undefined && isOlder(found.version, tested);
 }
 
-/** Pulls do without; only what runs a bundle is looked for here, as information. */
+/** Reports the runtimes for bundles. Pulls do not need them. */
 export function judgeRuntimes(runtimes: Programs): Check {
   const found = describe(runtimes);
   const missing = namesWithout(runtimes);
   return ok('runtimes', found === '' ? `no ${missing.join(', no ')}; pulls need none` : found);
 }
 
-/** Nobody has named one: nothing to say. */
+/** Returns no check when no credentials file names a helper. */
 export function judgeHelpers(helpers: Programs): readonly Check[] {
   const name = 'credential-helpers';
   if (Object.keys(helpers).length === 0) return [];
   const missing = namesWithout(helpers);
   if (missing.length === 0) return [ok(name, describe(helpers))];
-  const remedy = 'install them into a folder of PATH, or take them out of credHelpers and credsStore';
+  const remedy = 'install them in a folder of PATH, or remove them from credHelpers and credsStore';
   return [{ name, status: 'fail', detail: `not found: ${missing.join(', ')}`, remedy }];
 }
 

@@ -33,7 +33,7 @@ function judgeEndpoints(endpoints: readonly EndpointFinding[]): readonly Check[]
   });
 }
 
-/** 401 asks who we are: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#determining-support */
+/** A registry may require authentication (401): https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#determining-support */
 function isRegistry(answer: RegistryAnswer): boolean {
   return answer.kind === 'answered' && (answer.status === 200 || answer.status === 401);
 }
@@ -55,53 +55,50 @@ function judgeAnswer(endpoint: EndpointFinding, orElse: CheckStatus): Check {
 function describeStranger({ scheme, status }: Answered, way: string): Pick<Check, 'detail' | 'remedy'> {
   const remedy =
     status === 403
-      ? 'it refuses this machine: look at its access rules, and at the proxy’s'
-      : 'check the name and the port; a portal or a proxy may answer in its place';
+      ? 'it refuses this machine: check its access rules, and those of the proxy'
+      : 'check the name and the port; a portal or a proxy may answer instead of the registry';
   return { detail: `${scheme}${way}: expected status 200 or 401 at /v2/, got ${status}`, remedy };
 }
 
 const AUTHORITY =
-  'give its authority: image.extra_root_certificates or pull.extra_root_certificates, certs.d, or --cert-dir';
-const CLOCK = 'look at the check of the clock first; if that is right, ';
+  'add its certificate authority: image.extra_root_certificates or pull.extra_root_certificates, certs.d, or --cert-dir';
+const CLOCK = 'see the check clock first; if the clock is right, ';
 
-/** By the codes of OpenSSL, of Node and of the resolver: the first pattern that fits. */
+/** Remedies by the codes of OpenSSL, of Node and of the resolver; the first pattern that matches counts. */
 const REMEDIES: readonly (readonly [fault: RegExp, remedy: string])[] = [
-  [/^CERT_HAS_EXPIRED$/, `${CLOCK}have the certificate of the server renewed`],
-  [/^CERT_NOT_YET_VALID$/, `${CLOCK}the certificate of the server is for a later day`],
+  [/^CERT_HAS_EXPIRED$/, `${CLOCK}renew the certificate of the server`],
+  [/^CERT_NOT_YET_VALID$/, `${CLOCK}wait until the certificate of the server becomes valid, or replace it`],
   [
     /^(?:ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH)$/,
-    'use a name that stands in the certificate of the server, or have the name added to it',
+    'use a name that is in the certificate of the server, or add the name to the certificate',
   ],
   [/^(?:UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA|CERT_)/, AUTHORITY],
   [
     /ALERT_(?:HANDSHAKE_FAILURE|CERTIFICATE_REQUIRED|BAD_CERTIFICATE)$/,
-    'it wants a client certificate: put NAME.cert and NAME.key into its folder in certs.d, or into --cert-dir',
+    'it requires a client certificate: put NAME.cert and NAME.key into its folder in certs.d, or into --cert-dir',
   ],
   [
     /^ERR_SSL_(?:WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST)|^EPROTO$/,
-    'it does not speak TLS on this port: check the port; plain http takes --tls-verify=false, or insecure = true in registries.conf',
+    'it does not speak TLS on this port: check the port; plain http requires --tls-verify=false, or insecure = true in registries.conf',
   ],
-  // In TLS 1.3 a server may close before anybody has read why.
+  // With TLS 1.3 a server may close the connection before the client has read the reason.
   [
     /^(?:UND_ERR_SOCKET|ECONNRESET)$/,
-    'it, or something on the way, closes the connection: if it wants a client certificate, put NAME.cert and NAME.key into its folder in certs.d, or into --cert-dir',
+    'the server or a firewall closes the connection: if it requires a client certificate, put NAME.cert and NAME.key into its folder in certs.d, or into --cert-dir',
   ],
-  [/^(?:ENOTFOUND|EAI_)/, 'check the name, and the name server of this machine (the check of the resolver)'],
-  [
-    /^E(?:CONNREFUSED|HOSTUNREACH|NETUNREACH|TIMEDOUT)$/,
-    'check that the server runs, its port, and routes and firewalls',
-  ],
+  [/^(?:ENOTFOUND|EAI_)/, 'check the name, and the name server of this machine (see the check resolver)'],
+  [/^E(?:CONNREFUSED|HOSTUNREACH|NETUNREACH|TIMEDOUT)$/, 'check that the server runs, its port, routes and firewalls'],
 ];
 
 function remedyFor({ fault, hint, proxy }: Failed): string {
   const known = REMEDIES.find(([pattern]) => pattern.test(fault));
-  // What stands between may be at fault as well, and its own hint says so.
+  // The proxy may be at fault as well, and its own hint says so.
   return known === undefined || (proxy !== undefined && /^(?:E(?!RR)|UND)/.test(fault)) ? hint : known[1];
 }
 
 const BADNESS: Readonly<Record<CheckStatus, number>> = { ok: 0, skipped: 0, warn: 1, fail: 2 };
 
-/** Several images may share a registry. The worst that was found out about it counts. */
+/** Several images may share a registry. The worst finding about it counts. */
 function withoutRepetitions(checks: readonly Check[]): readonly Check[] {
   const worst = new Map<string, Check>();
   for (const check of checks) {

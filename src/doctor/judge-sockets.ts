@@ -7,7 +7,7 @@ const NOT_FOR_OTHERS = 0o077;
 
 type Verdict = Pick<Check, 'status' | 'detail' | 'remedy'>;
 
-/** The worst of them. */
+/** Returns one check of all sockets: the worst finding. */
 export function judgeSockets(sockets: readonly SocketFinding[]): Check {
   const verdicts = sockets.map(judgeSocket).filter((verdict) => verdict !== undefined);
   const worst = verdicts.find(({ status }) => status === 'fail') ?? verdicts[0];
@@ -18,12 +18,12 @@ export function judgeSockets(sockets: readonly SocketFinding[]): Check {
 function judgeSocket({ path, facts, server }: SocketFinding): Verdict | undefined {
   if (facts.kind === 'absent') {
     return warn(
-      `${path} is not there: no daemon serves it`,
-      'start sealiftd; name its configuration with -c, where its sockets are others',
+      `${path} does not exist: no daemon serves it`,
+      'start sealiftd; name its configuration with -c if it has other sockets',
     );
   }
   if (facts.kind !== 'socket') {
-    return fail(`${path} is no socket`, 'remove it, or configure another path (api.sockets)');
+    return fail(`${path} is not a socket`, 'remove it, or configure another path (api.sockets)');
   }
   return judgeServer(path, server) ?? judgeMode(path, facts);
 }
@@ -32,30 +32,27 @@ function judgeServer(path: string, server: SocketFinding['server']): Verdict | u
   switch (server) {
     case 'none':
       return warn(
-        `${path} is left of a daemon that was killed: nobody answers`,
-        'start sealiftd again, which takes its place; a kata agent does not, so that its pod has to be started anew',
+        `${path} is left over from a daemon that was killed: no process answers`,
+        'start sealiftd again; the kata agent does not connect again, so start the pod again',
       );
     case 'silent':
-      return fail(
-        `${path}: somebody listens and does not answer`,
-        'look at the log of the daemon, and at its CPU time',
-      );
+      return fail(`${path}: a process listens and does not answer`, 'check the log of the daemon, and its CPU time');
     case 'other':
       return fail(
         `${path} is served by another program than sealiftd`,
-        'stop that one (a confidential-data-hub?), or configure another path (api.sockets)',
+        'stop that program (a confidential-data-hub?), or configure another path (api.sockets)',
       );
     default:
       return undefined;
   }
 }
 
-/** Who can connect has images pulled and disks formatted. */
+/** Any process that can connect can pull images and format disks. */
 function judgeMode(path: string, { owner, mode }: { readonly owner: number; readonly mode: number }) {
   if (owner === 0 && (mode & NOT_FOR_OTHERS) === 0) return undefined;
   return warn(
-    `${path} can be used by others than root: owner ${owner}, mode ${mode.toString(8).padStart(4, '0')}`,
-    `chown root ${path}; chmod 600 ${path}: who connects has images pulled and disks formatted`,
+    `${path} can be used by other users than root: owner ${owner}, mode ${mode.toString(8).padStart(4, '0')}`,
+    `chown root ${path}; chmod 600 ${path}: a process that connects can pull images and format disks`,
   );
 }
 

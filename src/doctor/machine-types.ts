@@ -1,38 +1,38 @@
 /** A program that was found. */
 export interface Program {
   readonly path: string;
-  /** `2.6.1`; undefined when it does not say. */
+  /** `2.6.1`; undefined when the program does not print one. */
   readonly version: string | undefined;
 }
 
-/** By their names; undefined: nowhere that is looked at. */
+/** Programs by their names; undefined: not in the folders that were searched. */
 export type Programs = Readonly<Record<string, Program | undefined>>;
 
-/** What a process may take of the machine. Undefined: nobody has set a bound. */
+/** The limits of a process. Undefined: no limit is set. */
 export interface ResourceFacts {
-  /** Whose bounds these are: the daemon's, where one listens. */
+  /** The process with these limits: the daemon, if one listens, else the doctor itself. */
   readonly of: 'daemon' | 'doctor';
   readonly availableMemoryBytes: number | undefined;
-  /** The least of its control group and those above. */
+  /** The lowest limit of its control group and those above. */
   readonly memoryLimitBytes: number | undefined;
   readonly openFiles: number | undefined;
-  /** Of the whole machine. */
+  /** The open files of the whole machine. */
   readonly systemFiles: { readonly used: number; readonly limit: number } | undefined;
-  /** Threads that may still be started. */
+  /** The number of threads that may still be started. */
   readonly threadsLeft: number | undefined;
   readonly loops: LoopFacts;
 }
 
 export interface LoopFacts {
-  /** Devices that show a file. */
+  /** The number of devices with a file. */
   readonly used: number;
-  /** Nodes in /dev. */
+  /** The number of nodes in /dev. */
   readonly nodes: number;
-  /** The kernel makes nodes in /dev when it makes devices. */
+  /** True: the kernel makes nodes in /dev when it makes devices. */
   readonly isManaged: boolean;
 }
 
 export interface ClockFacts {
-  /** Undefined: the kernel does not say. */
+  /** Undefined: the kernel does not report it. */
   readonly isSynchronized: boolean | undefined;
 }

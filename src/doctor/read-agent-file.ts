@@ -8,7 +8,7 @@ export function readAgentFile({ path }: { readonly path: string }): string | und
   return readPlainFile(path);
 }
 
-/** Nothing but a plain file is read, and not much of it; undefined where there is none. */
+/** Reads a plain file, and no more than 64 KiB of it; undefined: there is no such file. */
 export function readPlainFile(path: string): string | undefined {
   const fd = attempt(() => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)).value;
   if (fd === undefined) return undefined;

@@ -10,7 +10,7 @@ export interface ControlGroup {
 }
 
 /**
- * What the control groups of a process allow it: the least of its own and those above it.
+ * Returns the limits of a process: the lowest ones of its control group and those above.
  * https://docs.kernel.org/admin-guide/cgroup-v2.html, https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
  */
 export function readControlGroup(pid: number | 'self', root = ROOT): ControlGroup {
@@ -34,7 +34,7 @@ function pathOf(memberships: readonly string[], controller: string): string | un
   return fields.find(([, controllers = '']) => controllers.split(',').includes(controller))?.[2];
 }
 
-/** Where a process sees only a part of the tree, its own group is at the root of that. */
+/** A process that sees only a part of the tree has its own group at the root of that part. */
 function foldersUp(root: string, path: string | undefined): readonly string[] {
   if (path === undefined) return [];
   const folders: string[] = [];
@@ -48,7 +48,7 @@ function readThreadsLeft(folder: string): number | undefined {
   return limit === undefined || used === undefined ? undefined : Math.max(0, limit - used);
 }
 
-/** Version 1 writes a number that no memory has in place of `max`. */
+/** Version 1 writes a number that is larger than any memory instead of `max`. */
 function readNumber(path: string): number | undefined {
   const text = readText(path).trim();
   const value = /^[0-9]+$/.test(text) ? Number(text) : undefined;

@@ -12,7 +12,7 @@ export function resolveNames({
   return Promise.all(hosts.map(async (host) => ({ host, answer: await resolveName(host, timeoutMs) })));
 }
 
-/** As net.connect has it done, so that /etc/hosts counts as well. */
+/** Resolves a name like net.connect, so that /etc/hosts counts as well. */
 async function resolveName(host: string, timeoutMs: number): Promise<NameOutcome['answer']> {
   const late = Promise.withResolvers<NameOutcome['answer']>();
   const timer = setTimeout(() => late.resolve({ failed: `no answer within ${timeoutMs} ms` }), timeoutMs);

@@ -5,12 +5,12 @@ import { gatherNetwork } from './gather-network.ts';
 import { judgeFindings } from './judge-findings.ts';
 import type { DaemonDoctorPorts, DirectoryFacts, DoctorPorts, DoctorReport, Findings } from './types.ts';
 
-/** What prepares a block device. */
+/** The programs that prepare a block device. */
 const PROGRAMS = ['cryptsetup', 'mkfs.ext4'] as const;
-/** What runs bundles. */
+/** The programs that run bundles. */
 const RUNTIMES = ['crun', 'runc'] as const;
 
-/** Looks at everything that pulls stand on, and leaves nothing behind. What does not work is an answer, no failure. */
+/** Examines everything that pulls need, and leaves nothing behind. What does not work is a finding, not a failure. */
 export async function runDoctor(ports: DoctorPorts): Promise<DoctorReport> {
   const findings = await gatherFindings(ports);
   const { choice } = findings;
@@ -64,7 +64,7 @@ async function gatherDaemon(
   };
 }
 
-/** A disk that does not answer is looked at once, and no more. */
+/** A disk that does not answer is examined once, and not again. */
 async function examineDirectory(
   path: string,
   runOperation: DoctorPorts['runOperation'],
@@ -80,7 +80,7 @@ async function examineDirectory(
   }
 }
 
-/** A directory that cannot even hold the tiny image has said all that is to be said. */
+/** A directory that cannot even hold the tiny image is a finding as well. */
 async function probeUnless(isStalled: boolean, probe: () => Promise<LayerFormatProbe>): Promise<LayerFormatProbe> {
   const unknown = (unusable: string) => ({ loop: { unusable }, erofs: { unusable }, directIo: false });
   if (isStalled) return unknown('the disk does not answer');

@@ -8,16 +8,16 @@ import type { NameOutcome, NetworkFindings, NetworkPorts, ResolverFacts } from '
 
 export type CheckStatus = 'ok' | 'warn' | 'fail' | 'skipped';
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export interface Check {
   /** For scripts: lower case, words joined by hyphens; never changes its meaning. */
   readonly name: string;
-  /** What it is about where there may be several of this name: a host, an image. */
+  /** The host or image, where several checks have this name. */
   readonly subject?: string;
   /** `warn`: works, but not as well as it could. `fail`: pulls with a store will not work. */
   readonly status: CheckStatus;
   readonly detail: string;
-  /** What to do about it; undefined when there is nothing to do. */
+  /** What to do; undefined: nothing. */
   readonly remedy: string | undefined;
 }
 
@@ -29,13 +29,13 @@ export interface ReportedCheck extends Check {
 }
 
 export interface DoctorReport {
-  /** By their groups. */
+  /** Ordered by groups. */
   readonly checks: readonly ReportedCheck[];
-  /** Of new layers; undefined without root, where layers cannot be kept. */
+  /** The format of new layers; undefined without root, where layers cannot be stored. */
   readonly layerFormat: ChosenLayerFormat | undefined;
 }
 
-/** What the kernel offers. */
+/** What the kernel supports. */
 export interface MachineFacts {
   readonly systemCalls: Usability;
   readonly overlay: Usability;
@@ -43,14 +43,14 @@ export interface MachineFacts {
   readonly appendedLowers: Usability;
 }
 
-/** A directory of the store, or what is nearest to it as long as it does not exist. */
+/** A directory of the store, or the nearest one that exists. */
 export interface DirectoryFacts {
   readonly path: string;
   /** The nearest directory that exists. */
   readonly examined: string;
   readonly freeBytes: number;
   readonly sizeBytes: number;
-  /** Undefined where the file system makes them as it needs them. */
+  /** Undefined: the file system makes inodes when they are needed. */
   readonly freeInodes: number | undefined;
   /** The magic number of statfs(2). */
   readonly fileSystem: number;
@@ -59,20 +59,20 @@ export interface DirectoryFacts {
   readonly trustedXattrs: Usability;
 }
 
-/** What may wait for a disk or loads the kernel's modules: synchronous, done in a worker, plain data in and out. */
+/** Work that may wait for a disk or load kernel modules: done in a worker, with plain data in and out. */
 export interface DoctorOperations {
   examineMachine(request: { readonly asRoot: boolean }): MachineFacts;
   examineDirectory(request: { readonly path: string }): DirectoryFacts;
-  /** Of what the kernel shows by itself: nothing is loaded. */
+  /** Reads only what the kernel already exposes; no module is loaded. */
   examineKernel(request: { readonly release: string }): Abilities;
   examineSocket(request: { readonly path: string }): SocketFacts;
-  /** In the folders where programs are run from, or in those of `path`; each that is known is asked for its version. */
+  /** Looks in the folders that programs run from, or in those of `path`. Known programs are asked for their versions. */
   examinePrograms(request: { readonly names: readonly string[]; readonly path?: string }): Programs;
-  /** Of the process that listens on the socket, else of this one. */
+  /** Examines the process that listens on the socket, else this one. */
   examineResources(request: { readonly socketPath: string | undefined }): ResourceFacts;
   examineClock(request: Readonly<Record<string, never>>): ClockFacts;
   readResolver(request: { readonly path: string }): ResolverFacts;
-  /** All at once, as connections have them looked up; what takes longer is told as such. */
+  /** Resolves all names at once, as connections do. A name that takes longer than `timeoutMs` is reported as such. */
   resolveNames(request: {
     readonly hosts: readonly string[];
     readonly timeoutMs: number;
@@ -82,36 +82,36 @@ export interface DoctorOperations {
 }
 
 export interface DoctorPorts {
-  /** As `uname -r` prints it. */
+  /** The output of `uname -r`. */
   readonly kernelRelease: string;
   readonly isRoot: boolean;
   readonly dataDir: string;
   readonly stateDir: string;
-  /** Room in `dataDir` that a pull leaves free. */
+  /** The bytes of `dataDir` that a pull leaves free. */
   readonly minFreeBytes: number;
   readonly runOperation: Run<DoctorOperations>;
-  /** Mounts a tiny image from an existing directory. */
+  /** Tries to mount a tiny image in an existing directory. */
   readonly probeLayerFormats: (directory: string) => Promise<LayerFormatProbe>;
   /** Throws `SNAPSHOT_FORMAT_UNSUPPORTED`. */
   readonly chooseLayerFormat: (probe: LayerFormatProbe) => ChosenLayerFormat;
-  /** Whether this Node decompresses without the event loop. */
+  /** True when this Node inflates synchronously. */
   readonly canInflateSynchronously: () => boolean;
-  /** Milliseconds since 1970, as this machine has it. */
+  /** Returns the time of this machine in milliseconds since 1970. */
   readonly wallNowMs: () => number;
   readonly network: NetworkPorts;
-  /** Programs that credentials files name, and where they are looked for (PATH); none for the daemon. */
+  /** The programs that credentials files name, and the PATH that they are looked for in; none for the daemon. */
   readonly credentialHelpers: { readonly names: readonly string[]; readonly path: string };
-  /** Undefined: only what the command line's own store stands on is looked at. */
+  /** Undefined: only what the command line needs is examined. */
   readonly daemon?: DaemonDoctorPorts;
 }
 
 export interface DaemonDoctorPorts {
   readonly view: DaemonSituation;
-  /** Who answers on a socket; the question changes nothing there. */
+  /** Returns the program that answers on a socket. The question changes nothing there. */
   readonly identifyServer: (path: string) => Promise<ServerIdentity>;
 }
 
-/** What was found out, for the checks to judge. Undefined: not looked at, since it takes root. */
+/** The findings that checks are made of. Undefined: not examined, because that requires root. */
 export interface Findings extends Pick<DoctorPorts, 'kernelRelease' | 'isRoot' | 'minFreeBytes'> {
   readonly machine: MachineFacts;
   readonly data: DirectoryFacts;

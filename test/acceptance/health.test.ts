@@ -129,7 +129,7 @@ describeWith(['root', 'docker-registry'], 'health of sealiftd, and what the doct
     await daemon.stop('SIGKILL');
     expect((await findings()).checks['daemon-sockets']).toMatchObject({
       status: 'warn',
-      detail: `${daemon.socket} is left of a daemon that was killed: nobody answers`,
+      detail: `${daemon.socket} is left over from a daemon that was killed: no process answers`,
     });
   });
 });

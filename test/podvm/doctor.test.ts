@@ -65,7 +65,7 @@ describeWith(POD_VM_NEEDS, 'doctor and health in the pod VM', () => {
     expect(code).toBe(0);
     // Loaded when the VM came up.
     for (const name of ['dm-crypt', 'dm-integrity', 'dm-verity']) {
-      expect(checks[name]).toMatchObject({ status: 'ok', detail: 'the kernel has it' });
+      expect(checks[name]).toMatchObject({ status: 'ok', detail: 'available in the kernel' });
     }
     expect(checks['aegis128']).toMatchObject({ status: 'ok', detail: expect.stringContaining('loads it as a module') });
     expect(checks['programs']?.detail).toMatch(/\/cryptsetup [0-9.]+, \S*\/mkfs\.ext4 [0-9.]+$/);

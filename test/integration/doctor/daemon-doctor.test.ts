@@ -96,7 +96,7 @@ ${more}`,
     writeConfig();
     expect((await doctor())['daemon-sockets']).toMatchObject({
       status: 'warn',
-      detail: `${inMemory('cdh.sock')} is not there: no daemon serves it`,
+      detail: `${inMemory('cdh.sock')} does not exist: no daemon serves it`,
     });
   });
 
@@ -112,7 +112,7 @@ ${more}`,
     writeFileSync(inMemory('file'), '');
     expect((await doctor())['daemon-sockets']).toMatchObject({
       status: 'fail',
-      detail: `${inMemory('file')} is no socket`,
+      detail: `${inMemory('file')} is not a socket`,
     });
   });
 

@@ -100,13 +100,13 @@ describe('doctor IMAGE', () => {
     const checks = await doctor([`${expired.host}/app:1`, `${wrongName.host}/app:1`], trusting());
     const remedies = (host: string) => expect.objectContaining({ status: 'fail', subject: host });
     expect(find(checks, 'registry', expired.host)).toEqual(remedies(expired.host));
-    expect(find(checks, 'registry', expired.host)?.remedy).toContain('have the certificate of the server renewed');
+    expect(find(checks, 'registry', expired.host)?.remedy).toContain('renew the certificate of the server');
     expect(find(checks, 'registry', wrongName.host)).toEqual(remedies(wrongName.host));
-    expect(find(checks, 'registry', wrongName.host)?.remedy).toContain('use a name that stands in the certificate');
+    expect(find(checks, 'registry', wrongName.host)?.remedy).toContain('use a name that is in the certificate');
     const { host } = await front(certificates.server);
     expect(find(await doctor([`${host}/app:1`]), 'registry', host)).toMatchObject({
       status: 'fail',
-      remedy: expect.stringContaining('give its authority'),
+      remedy: expect.stringContaining('add its certificate authority'),
     });
   });
 
@@ -259,7 +259,7 @@ insecure = true
     const check = find(checks, 'no-proxy');
     expect(check).toMatchObject({
       status: 'warn',
-      detail: 'environment NO_PROXY: nothing can match 10.0.0.0/99, http://proxy.io:3128, a*b.io, host:99999',
+      detail: 'environment NO_PROXY: no host can match 10.0.0.0/99, http://proxy.io:3128, a*b.io, host:99999',
     });
   });
 

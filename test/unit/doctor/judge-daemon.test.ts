@@ -102,7 +102,7 @@ describe('judgeDaemon', () => {
     const [healthy] = HEALTHY_DAEMON.sockets;
     const worse = { path: '/run/other.sock', facts: { kind: 'other' }, server: undefined } as const;
     const stale = { ...(healthy as SocketFinding), server: 'none' } as const;
-    expect(check('daemon-sockets', { sockets: [stale, worse] })?.detail).toBe('/run/other.sock is no socket');
+    expect(check('daemon-sockets', { sockets: [stale, worse] })?.detail).toBe('/run/other.sock is not a socket');
     expect(check('daemon-sockets')?.detail).toBe(`sealiftd answers on ${SOCKET}`);
   });
 

@@ -77,15 +77,23 @@ describe('judgeFindings', () => {
   });
 
   it.each<[string, Partial<Findings>, string]>([
-    ['memory', { resources: { ...resources, memoryLimitBytes: 150 * MIB } }, 'control group of the doctor has 150 MiB'],
+    [
+      'memory',
+      { resources: { ...resources, memoryLimitBytes: 150 * MIB } },
+      'control group of the doctor allows 150 MiB',
+    ],
     ['open-files', { resources: { ...resources, openFiles: undefined } }, 'any number of files'],
-    ['threads', { resources: { ...resources, threadsLeft: undefined } }, 'nothing bounds them'],
+    ['threads', { resources: { ...resources, threadsLeft: undefined } }, 'no limit'],
     ['loop-nodes', { resources: { ...resources, loops: { used: 4, nodes: 256, isManaged: false } } }, '252 of 256'],
     ['data-space', { data: facts('/data', { sizeBytes: 80 * MIB, freeBytes: 10 * MIB }) }, '10 MiB free'],
-    ['data-inodes', { data: facts('/data', { freeInodes: undefined }) }, 'made as they are needed'],
-    ['data-memory', { data: facts('/data', { fileSystem: TMPFS }) }, '1024 MiB may still go there, 2048 MiB'],
-    ['data-memory', {}, 'takes no memory'],
-    ['clock', { clock: { nowMs: EARLIEST_MS, isSynchronized: false } }, 'the clock is the host’s'],
+    [
+      'data-inodes',
+      { data: facts('/data', { freeInodes: undefined }) },
+      'the file system makes them when they are needed',
+    ],
+    ['data-memory', { data: facts('/data', { fileSystem: TMPFS }) }, 'another 1024 MiB, and 2048 MiB'],
+    ['data-memory', {}, 'is not in memory'],
+    ['clock', { clock: { nowMs: EARLIEST_MS, isSynchronized: false } }, 'the host sets the clock'],
     ['clock', { clock: { nowMs: EARLIEST_MS, isSynchronized: undefined } }, 'Z; in a guest'],
     ['runtimes', {}, '/usr/bin/crun 1.8.1'],
     ['runtimes', { runtimes: { crun: undefined, runc: undefined } }, 'no crun, no runc; pulls need none'],

@@ -80,7 +80,7 @@ describe('judgeNetwork', () => {
     ];
     expect(check('proxy', { proxies })?.detail).toBe(
       'pull.proxy.https p.io:3128 (environment HTTPS_PROXY); ' +
-        'pull.proxy.http h.io:80 (kernel command line, unmeasured: for pinned images, and for no measured credentials)',
+        'pull.proxy.http h.io:80 (kernel command line, unmeasured: only used for images with a digest, and without measured credentials)',
     );
   });
 
@@ -126,12 +126,12 @@ describe('judgeNetwork', () => {
   });
 
   it.each([
-    ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'give its authority'],
-    ['SELF_SIGNED_CERT_IN_CHAIN', 'give its authority'],
-    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'give its authority'],
-    ['CERT_HAS_EXPIRED', 'certificate of the server renewed'],
-    ['CERT_NOT_YET_VALID', 'for a later day'],
-    ['ERR_TLS_CERT_ALTNAME_INVALID', 'use a name that stands in the certificate'],
+    ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'add its certificate authority'],
+    ['SELF_SIGNED_CERT_IN_CHAIN', 'add its certificate authority'],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'add its certificate authority'],
+    ['CERT_HAS_EXPIRED', 'renew the certificate of the server'],
+    ['CERT_NOT_YET_VALID', 'becomes valid'],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', 'use a name that is in the certificate'],
     ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'client certificate'],
     ['ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE', 'client certificate'],
     ['ERR_SSL_WRONG_VERSION_NUMBER', 'does not speak TLS'],
@@ -139,7 +139,7 @@ describe('judgeNetwork', () => {
     ['ENOTFOUND', 'name server'],
     ['ECONNREFUSED', 'that the server runs'],
     ['', 'the hint of the error'],
-    ['UND_ERR_SOCKET', 'if it wants a client certificate'],
+    ['UND_ERR_SOCKET', 'if it requires a client certificate'],
     ['ECONNRESET', 'closes the connection'],
     ['EPIPE', 'the hint of the error'],
   ])('%s leads to: %s', (fault, remedy) => {
@@ -150,11 +150,11 @@ describe('judgeNetwork', () => {
     const behind = image(endpoint({ answer: failed('ECONNREFUSED', 'p.io:3128') }));
     expect(check('registry', behind)?.remedy).toBe('the hint of the error');
     const untrusted = image(endpoint({ answer: failed('CERT_HAS_EXPIRED', 'p.io:3128') }));
-    expect(check('registry', untrusted)?.remedy).toContain('renewed');
+    expect(check('registry', untrusted)?.remedy).toContain('renew the certificate');
   });
 
   it.each([
-    [0, 'ok', 'as app.io has it'],
+    [0, 'ok', 'the same time as app.io'],
     [-300_000, 'ok', '300 s behind app.io'],
     [301_000, 'warn', '301 s ahead of app.io'],
     [-86_400_000, 'warn', '86400 s behind app.io'],
