@@ -1,5 +1,5 @@
 export { canUseSyncHandle } from './decompress/index.ts';
-export { type CancellableWork, LayerLines, layerCancelled } from './layer-lines.ts';
+export { type CancellableWork, LayerLines, pullCancelled } from './layer-lines.ts';
 export { PeerFailure } from './peer-failure.ts';
 export type {
   ApplyTask,

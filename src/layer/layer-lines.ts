@@ -81,7 +81,7 @@ export class LayerLines<Thread extends LineThread> implements LayerStager {
     try {
       return await this.#pairs.reserve(blobBytes, signal);
     } catch (error) {
-      throw signal?.aborted === true ? layerCancelled(signal) : error;
+      throw signal?.aborted === true ? pullCancelled(signal) : error;
     }
   }
 
@@ -131,8 +131,8 @@ type RunningSlot<Thread extends LineThread> = Pick<LineSlot<Thread>, 'pair' | 'n
 
 const NO_NEXT = { noteMissing: (): void => {}, fetched: (): void => {} };
 
-/** The error for a layer whose signal was aborted. */
-export function layerCancelled(signal: AbortSignal): SealiftError {
+/** The error for work whose signal was aborted. */
+export function pullCancelled(signal: AbortSignal): SealiftError {
   return new SealiftError('PULL_CANCELLED', 'pull: cancelled', { cause: signal.reason });
 }
 

@@ -11,7 +11,7 @@ import {
   type LayerLine,
   LayerLines,
   type LayerStager,
-  layerCancelled,
+  pullCancelled,
   type StagedLayer,
   type StageOptions,
 } from '../layer/index.ts';
@@ -240,10 +240,10 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
     if (signal?.aborted === true) onAbort();
     try {
       const value = await answer;
-      if (signal?.aborted === true) throw layerCancelled(signal);
+      if (signal?.aborted === true) throw pullCancelled(signal);
       return value;
     } catch (error) {
-      throw signal?.aborted === true ? layerCancelled(signal) : error;
+      throw signal?.aborted === true ? pullCancelled(signal) : error;
     } finally {
       clearInterval(grace);
       signal?.removeEventListener('abort', onAbort);
