@@ -2,7 +2,8 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { formatLayerKey, type LayerFormatName } from '../../../src/layer-formats/index.ts';
-import { createSnapshotter, type LayerLease, type SnapshotLayer } from '../../../src/snapshot/index.ts';
+import { createSnapshotter, type LayerLease } from '../../../src/snapshot/index.ts';
+import type { SnapshotLayer } from '../../../src/snapshot/types.ts';
 import type { Store } from '../../../src/store/index.ts';
 import { dir, file, type TarMember, whiteout } from '../../support/builders/tar-builder.ts';
 import { loopsBelow } from '../../support/machine/loops.ts';

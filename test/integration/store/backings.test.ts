@@ -1,7 +1,8 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LayerKey } from '../../../src/layer-formats/index.ts';
-import type { KnownLayer, LayerBacking, Store, StoreOptions } from '../../../src/store/index.ts';
+import type { KnownLayer, Store } from '../../../src/store/index.ts';
+import type { LayerBacking, StoreOptions } from '../../../src/store/types.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import {

@@ -10,7 +10,8 @@ import {
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Digest } from '../../../src/oci/index.ts';
-import type { Store, StoreOptions } from '../../../src/store/index.ts';
+import type { Store } from '../../../src/store/index.ts';
+import type { StoreOptions } from '../../../src/store/types.ts';
 import { alterFile, FILE_ALTERATIONS, flipBit } from '../../support/machine/alter-file.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -67,8 +68,8 @@ function putImage(name: string, key: typeof KEY): void {
 }
 
 const hex = (digest: Digest) => digest.slice('sha256:'.length);
-const place = (...parts: string[]) => scratch.join('state', ...parts);
-const nameFile = (name: string) => place('names', `${hex(digestOf(`example.org/${name}:1`))}.json`);
+const inState = (...parts: string[]) => scratch.join('state', ...parts);
+const nameFile = (name: string) => inState('names', `${hex(digestOf(`example.org/${name}:1`))}.json`);
 
 interface Kind {
   readonly kind: string;
@@ -82,8 +83,8 @@ interface Kind {
 
 const documentKind = (kind: string, folder: 'manifests' | 'configs'): Kind => ({
   kind,
-  path: () => place(folder, 'sha256', hex(digestOf(DOCUMENT.toString()))),
-  other: () => place(folder, 'sha256', hex(digestOf(OTHER_DOCUMENT.toString()))),
+  path: () => inState(folder, 'sha256', hex(digestOf(DOCUMENT.toString()))),
+  other: () => inState(folder, 'sha256', hex(digestOf(OTHER_DOCUMENT.toString()))),
   isTold: async () => {
     const digest = digestOf(DOCUMENT.toString());
     return (folder === 'manifests' ? store.getManifest(digest) : store.getConfig(digest)) !== undefined;
@@ -99,15 +100,15 @@ const KINDS: readonly Kind[] = [
   documentKind('config', 'configs'),
   {
     kind: 'layer record',
-    path: () => place('layers', `${KEY}.json`),
-    other: () => place('layers', `${OTHER_KEY}.json`),
+    path: () => inState('layers', `${KEY}.json`),
+    other: () => inState('layers', `${OTHER_KEY}.json`),
     isTold: async () => (await store.findLayer(KEY)) !== undefined,
     mend: makeAgain,
   },
   {
     kind: 'image record',
-    path: () => place('images', `${digestOf('one')}.json`),
-    other: () => place('images', `${digestOf('other')}.json`),
+    path: () => inState('images', `${digestOf('one')}.json`),
+    other: () => inState('images', `${digestOf('other')}.json`),
     isTold: async () => imagesOf().some((digest) => digest === digestOf('one')),
     mend: () => putImage('one', KEY),
   },
@@ -171,8 +172,8 @@ async function makeAgain(): Promise<void> {
 }
 
 describe('the record of a mount', () => {
-  const path = () => place('mounts', `${IDS[0]}.json`);
-  const other = () => place('mounts', `${IDS[1]}.json`);
+  const path = () => inState('mounts', `${IDS[0]}.json`);
+  const other = () => inState('mounts', `${IDS[1]}.json`);
   const NOTICED = ALTERATIONS.filter((each) => each !== 'gone');
 
   it('is told as it was put', () => {
@@ -188,7 +189,7 @@ describe('the record of a mount', () => {
     await whileMounted.close();
     const afterwards = await open();
     await afterwards.prune({ all: true });
-    expect(readdirSync(place('mounts'))).toEqual([]);
+    expect(readdirSync(inState('mounts'))).toEqual([]);
   });
 
   it(`shows ${IS_SOAK ? 'every' : 'any'} single flipped bit`, async () => {
@@ -207,19 +208,19 @@ describe('prune', () => {
   it.each(ALTERATIONS)(
     'takes names and image records away, %s, which nobody could name any more',
     async (alteration) => {
-      for (const [at, path] of [nameFile('one'), place('images', `${digestOf('one')}.json`)].entries()) {
-        const other = at === 0 ? nameFile('other') : place('images', `${digestOf('other')}.json`);
+      for (const [at, path] of [nameFile('one'), inState('images', `${digestOf('one')}.json`)].entries()) {
+        const other = at === 0 ? nameFile('other') : inState('images', `${digestOf('other')}.json`);
         alterFile(path, alteration, { other, elsewhere: scratch.join(`elsewhere-${at}`) });
       }
       await store.prune({ all: false });
-      expect(readdirSync(place('names'))).toHaveLength(1);
-      expect(readdirSync(place('images'))).toEqual([`${digestOf('other')}.json`]);
+      expect(readdirSync(inState('names'))).toHaveLength(1);
+      expect(readdirSync(inState('images'))).toEqual([`${digestOf('other')}.json`]);
     },
   );
 });
 
 describe('a marker of another boot', () => {
-  const mark = (bootId: string) => writeFileSync(place('store.json'), JSON.stringify({ format: 1, bootId }));
+  const mark = (bootId: string) => writeFileSync(inState('store.json'), JSON.stringify({ format: 1, bootId }));
   const OTHER_BOOT = '99999999-2222-3333-4444-555555555555';
   const upperOf = (id: string) => scratch.join('data/uppers', id);
 
@@ -233,7 +234,7 @@ describe('a marker of another boot', () => {
     const again = await open({ durable: true, findMountedUppers: (ids) => new Set(ids.filter((id) => id === IDS[0])) });
     expect(again.listMounts().map(({ id }) => id)).toEqual([IDS[0]]);
     expect(readdirSync(scratch.join('data/uppers'))).toEqual([IDS[0]]);
-    expect(JSON.parse(readFileSync(place('store.json')).toString()).bootId).toBe(BOOT);
+    expect(JSON.parse(readFileSync(inState('store.json')).toString()).bootId).toBe(BOOT);
   });
 
   it('is refused where it would throw away what is mounted now', async () => {
@@ -285,15 +286,15 @@ describe('a symlink in the place of a directory', () => {
     'state/%s: also while somebody else uses the store',
     async (name) => {
       const elsewhere = scratch.join('elsewhere');
-      renameSync(place(name), elsewhere);
-      symlinkSync(elsewhere, place(name));
+      renameSync(inState(name), elsewhere);
+      symlinkSync(elsewhere, inState(name));
       await expectFailure('STORE_INVALID', () => open());
     },
   );
 
   it('is no lock', async () => {
     await store.close();
-    const lock = place('lock/store');
+    const lock = inState('lock/store');
     renameSync(lock, scratch.join('elsewhere'));
     symlinkSync(scratch.join('nowhere'), lock);
     await expectFailure('STORE_IO_FAILED', () => open());

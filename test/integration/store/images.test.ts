@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatLayerKey, type LayerKey } from '../../../src/layer-formats/index.ts';
-import type { Store, StoreOptions } from '../../../src/store/index.ts';
+import type { Store } from '../../../src/store/index.ts';
+import type { StoreOptions } from '../../../src/store/types.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import {
@@ -97,7 +98,7 @@ const whole = () => [names('data/layers'), names('state/layers'), names('state/i
 const remove = (name: string) => store.removeImages([{ kind: 'name', reference: `example.org/${name}` }]);
 
 describe('listing images', () => {
-  it('tells names, layers, when it was pulled and what it takes of the disk', async () => {
+  it('has names, layers, when it was pulled and what it takes of the disk', async () => {
     await pullImage('app', [A, B]);
     store.putName('example.org/app:2', digestOf('app'));
     expect(store.listImages()).toEqual([

@@ -11,9 +11,10 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { readCheckedRecord, writeCheckedRecord } from '../../../src/store/checked-record.ts';
-import type { KnownLayer, Staging, Store, StoreOptions } from '../../../src/store/index.ts';
+import type { KnownLayer, Store } from '../../../src/store/index.ts';
 import { statePath } from '../../../src/store/layout.ts';
 import { layerRecordSchema } from '../../../src/store/schema.ts';
+import type { Staging, StoreOptions } from '../../../src/store/types.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import {
@@ -115,7 +116,7 @@ describe('publishing a layer', () => {
     expect(checkpoints).toEqual(['staging-made', 'record-written', 'published']);
   });
 
-  it('asks the backing once for the layers that are wanted in one turn', async () => {
+  it('asks the backing once for the layers that are wanted in one tick', async () => {
     await make();
     operations.length = 0;
     const found = await Promise.all([store.findLayer(KEY), store.findLayer(layerKey('0b')), store.findLayer(KEY)]);

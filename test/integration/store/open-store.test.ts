@@ -10,8 +10,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Store, StoreOptions } from '../../../src/store/index.ts';
+import type { Store } from '../../../src/store/index.ts';
 import { tryLockFile } from '../../../src/store/lock-file.ts';
+import type { StoreOptions } from '../../../src/store/types.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { BOOT, DIFF_ID, FACTS, layerKey, openTestStore, readName } from '../../support/stores/store-fixtures.ts';

@@ -783,7 +783,7 @@ describeWith(['root'], 'directory writer: layers merged in order', () => {
     expect(listTree(root)['d/f']).toBe('file 644 ');
   });
 
-  it('tells the facts of each layer by itself', () => {
+  it('has the facts of each layer by itself', () => {
     using scratch = new Scratch();
     const facts = unpackLayers(scratch.path, [[file('a', '12345'), file('.wh..wh.x')], [file('b', '1')]]);
     expect(facts).toMatchObject({ entries: 1, contentBytes: 1, dropped: {}, unresolvedLinks: [] });

@@ -6,11 +6,11 @@ import type { Operation, RequestsOf, Run } from '../../../src/operations/index.t
 import {
   createLayerMounts,
   createSnapshotOperations,
-  type LayerMountPorts,
   type LayerMounts,
-  type SnapshotLayer,
   type SnapshotOperations,
 } from '../../../src/snapshot/index.ts';
+import type { LayerMountPorts } from '../../../src/snapshot/layer-mounts.ts';
+import type { SnapshotLayer } from '../../../src/snapshot/types.ts';
 import type { Store } from '../../../src/store/index.ts';
 import { createDirectoryWriter, createLowerView, readTar } from '../../../src/unpack/index.ts';
 import { type TarMember, tar } from '../builders/tar-builder.ts';

@@ -4,15 +4,10 @@ import { type Digest, digestHex, hashBytes, parseDigest } from '../../../src/oci
 import type { Operation, RequestsOf, Run } from '../../../src/operations/index.ts';
 import type { Clock } from '../../../src/platform/index.ts';
 import { readCheckedRecord } from '../../../src/store/checked-record.ts';
-import {
-  openStore,
-  STORE_OPERATIONS,
-  type Store,
-  type StoreOperations,
-  type StoreOptions,
-} from '../../../src/store/index.ts';
+import { openStore, STORE_OPERATIONS, type Store, type StoreOperations } from '../../../src/store/index.ts';
 import { statePath } from '../../../src/store/layout.ts';
 import { nameRecordSchema } from '../../../src/store/schema.ts';
+import type { StoreOptions } from '../../../src/store/types.ts';
 import type { LayerFacts } from '../../../src/unpack/index.ts';
 import { runInline } from './run-inline.ts';
 

@@ -1,12 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import {
-  chainLayerKey,
-  formatLayerKey,
-  isLayerKey,
-  type LayerKeyParts,
-  parseLayerKey,
-} from '../../../src/layer-formats/index.ts';
+import { chainLayerKey, formatLayerKey, isLayerKey, parseLayerKey } from '../../../src/layer-formats/index.ts';
+import type { LayerKeyParts } from '../../../src/layer-formats/layer-key.ts';
 import { parseDigest } from '../../../src/oci/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 

@@ -50,7 +50,7 @@ const never = () => Promise.reject(new Error('must not be made'));
 
 /** Lets every caller that can continue do so. */
 async function settle(): Promise<void> {
-  for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+  for (let tick = 0; tick < 5; tick += 1) await new Promise(setImmediate);
 }
 
 describe('single flight in one process', () => {

@@ -60,7 +60,7 @@ describe('parseWhiteoutName', () => {
 });
 
 describe('isIgnoredDirectory', () => {
-  it('tells aufs metadata from ordinary directories and refuses a whiteout as directory', async () => {
+  it('distinguishes aufs metadata from ordinary directories and refuses a whiteout as directory', async () => {
     expect(isIgnoredDirectory(bytes('.wh..wh.plnk'))).toBe(true);
     expect(isIgnoredDirectory(bytes('usr'))).toBe(false);
     await expectFailure('UNPACK_ENTRY_INVALID', () => isIgnoredDirectory(bytes('.wh.usr')));
