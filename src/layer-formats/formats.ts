@@ -10,6 +10,7 @@ const EROFS: LayerFormatDefinition = {
   fileType: 'file',
   fileSuffix: '.erofs',
   stagedName: STAGED_IMAGE,
+  kernelNeed: { probe: 'erofs', what: 'EROFS images' },
   canHaveTree: true,
   target: (staging, { lowers, verity }) => ({ kind: 'image', path: `${staging}/${STAGED_IMAGE}`, lowers, verity }),
   mount: ({ path, record: { key, image } }) => {
@@ -24,13 +25,14 @@ const DIRECTORY: LayerFormatDefinition = {
   fileType: 'directory',
   fileSuffix: '',
   stagedName: undefined,
+  kernelNeed: undefined,
   canHaveTree: false,
   target: (staging, { lowers }) => ({ kind: 'overlay', directory: staging, lowers }),
   mount: () => undefined,
 };
 
-/** Every format by its name. */
+/** Every format by its name, in the order in which `auto` prefers them. */
 export const LAYER_FORMATS: Readonly<Record<LayerFormatName, LayerFormatDefinition>> = {
-  directory: DIRECTORY,
   erofs: EROFS,
+  directory: DIRECTORY,
 };

@@ -3,7 +3,6 @@ export {
   chainLayerKey,
   formatLayerKey,
   isLayerKey,
-  type LayerKeyParts,
   layerFileName,
   layerFormatOf,
   layerKeyOf,
@@ -18,5 +17,4 @@ export type {
   LayerKey,
   PublishedLayer,
   StoredTarget,
-  TargetOptions,
 } from './types.ts';

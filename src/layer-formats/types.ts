@@ -68,6 +68,8 @@ export interface LayerFormatDefinition {
   readonly fileSuffix: string;
   /** The file in the staging directory that becomes the layer; undefined when the directory itself does. */
   readonly stagedName: string | undefined;
+  /** What the kernel must be able to mount, with the name of its probe; undefined when any kernel will do. */
+  readonly kernelNeed: { readonly probe: 'erofs'; readonly what: string } | undefined;
   /** True when a hash tree can protect the layer from changes on the disk. */
   readonly canHaveTree: boolean;
   /** Returns what a worker writes into a staging directory. */

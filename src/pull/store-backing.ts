@@ -1,6 +1,12 @@
 import type { LayerFormatSetting, VerityMode } from '../config/index.ts';
+import { LAYER_FORMATS } from '../layer-formats/index.ts';
 import type { Run } from '../operations/index.ts';
-import { chooseLayerFormat, type SnapshotOperations } from '../snapshot/index.ts';
+import {
+  chooseLayerFormat,
+  formatOnAnyKernel,
+  type LayerFormatWish,
+  type SnapshotOperations,
+} from '../snapshot/index.ts';
 import type { LayerFormat } from './layer-format.ts';
 
 /** Where a store lies, and how far its disk can be trusted. */
@@ -16,13 +22,13 @@ export interface StoreBacking {
   readonly allowDirectories: boolean;
 }
 
-/** Returns the format that a store wants for its layers: where the host can change them, only images have hash trees. */
+/** Returns the wish for the format of a store's layers: where the host can change them, one with a hash tree. */
 export function wantedLayerFormat({
   layerFormat,
   trees,
   allowDirectories,
-}: Pick<StoreBacking, 'layerFormat' | 'trees' | 'allowDirectories'>): LayerFormatSetting {
-  return trees === 'required' && !allowDirectories ? 'erofs' : layerFormat;
+}: Pick<StoreBacking, 'layerFormat' | 'trees' | 'allowDirectories'>): LayerFormatWish {
+  return trees === 'required' && !allowDirectories ? 'with-tree' : layerFormat;
 }
 
 /**
@@ -34,10 +40,9 @@ export async function chooseStoreFormat(
   runSnapshot: Run<SnapshotOperations>,
   directory: string,
 ): Promise<LayerFormat> {
-  const wanted = wantedLayerFormat(backing);
-  if (wanted === 'directory') return { format: 'directory', verity: false };
-  const probe = await runSnapshot('probeLayerFormats', { directory });
-  const { format } = chooseLayerFormat(probe, wanted);
   const { trees, verity } = backing;
-  return { format, verity: format === 'erofs' && (trees === 'required' || verity === 'always') };
+  const wish = wantedLayerFormat(backing);
+  const format =
+    formatOnAnyKernel(wish) ?? chooseLayerFormat(await runSnapshot('probeLayerFormats', { directory }), wish).format;
+  return { format, verity: LAYER_FORMATS[format].canHaveTree && (trees === 'required' || verity === 'always') };
 }

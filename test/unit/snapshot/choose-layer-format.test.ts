@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { chooseLayerFormat } from '../../../src/snapshot/choose-layer-format.ts';
+import { chooseLayerFormat, formatOnAnyKernel } from '../../../src/snapshot/choose-layer-format.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const UNUSABLE = { erofs: { unusable: 'unknown filesystem type' } };
@@ -23,5 +23,20 @@ describe('chooseLayerFormat', () => {
   it('refuses images that were asked for and cannot be mounted', async () => {
     const error = await expectFailure('SNAPSHOT_FORMAT_UNSUPPORTED', () => chooseLayerFormat(UNUSABLE, 'erofs'));
     expect(error.message).toContain('unknown filesystem type');
+  });
+
+  it('takes a format with hash trees where they are needed, and nothing else', async () => {
+    expect(chooseLayerFormat({ erofs: 'usable' }, 'with-tree').format).toBe('erofs');
+    await expectFailure('SNAPSHOT_FORMAT_UNSUPPORTED', () => chooseLayerFormat(UNUSABLE, 'with-tree'));
+  });
+});
+
+describe('formatOnAnyKernel', () => {
+  it('saves a probe where directories are wanted', () => {
+    expect(formatOnAnyKernel('directory')).toBe('directory');
+  });
+
+  it.each(['auto', 'erofs', 'with-tree'] as const)('leaves %s to the probe', (wish) => {
+    expect(formatOnAnyKernel(wish)).toBeUndefined();
   });
 });
