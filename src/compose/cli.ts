@@ -49,7 +49,7 @@ import { describeStore, type ViewOptions, withDaemon } from './daemon-view.ts';
 import { type ConfiguredSources, daemonDoctorPorts, doctorPorts } from './doctor.ts';
 import { loadOptions, type OpenPool, openParts, type Parts } from './parts.ts';
 import { imagePorts, loadPolicy, pullPorts } from './pull.ts';
-import { type StorePorts, storePorts } from './store.ts';
+import { type BackingPorts, storePorts } from './store.ts';
 
 /** A command is short; threads that idle longer only hold memory. */
 const WORKER_IDLE_MS = 2_000;
@@ -145,7 +145,7 @@ function archivePort({ pool, limits }: Parts, reference: string): Pick<ImagePort
 function withStore<T>(
   options: StoreCommandOptions,
   surroundings: CliSurroundings,
-  run: (ports: StorePorts) => Promise<T>,
+  run: (ports: BackingPorts) => Promise<T>,
 ): Promise<T> {
   if (options.ofDaemon) {
     return withDaemon(viewOptions(options, surroundings), ({ parts, configuration, status }) =>

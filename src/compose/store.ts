@@ -33,7 +33,7 @@ function runStoreIn(parts: PoolParts): Run<StoreOperations> {
 }
 
 /** The ports of the rooms that work on one store. */
-export type StorePorts = ReturnType<typeof storePorts>;
+export type BackingPorts = ReturnType<typeof storePorts>;
 
 export function storePorts(parts: Parts, backing: StoreBacking) {
   const { limits, checkpoint } = parts;

@@ -11,7 +11,7 @@ export {
   resolveAgentTimeouts,
 } from './daemon/resolve-agent-timeouts.ts';
 export { resolveDaemonConfiguration } from './daemon/resolve-daemon-configuration.ts';
-export type { DaemonConfiguration } from './daemon/types.ts';
+export type { DaemonConfiguration, IntegrityAlgorithm, MemorySize } from './daemon/types.ts';
 export { findAuthfiles } from './find-authfiles.ts';
 export { loadConfiguration } from './load-configuration.ts';
 export type { Environment } from './parse-environment.ts';

@@ -39,6 +39,7 @@ const BASE = {
   'log.level': { settableBy: 'measured', reason: 'logs are read by the host' },
 } as const satisfies Partial<Record<SettingName, Setting>>;
 
+/** docs/adr/0010-limits-table.md */
 export const LIMIT_NAMES = Object.keys(LIMITS) as readonly LimitName[];
 
 /** Every setting with the sources that may set it. The loader refuses a setting that is not in this table. */

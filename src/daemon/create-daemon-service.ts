@@ -5,6 +5,7 @@ import type { Checkpoint, Clock } from '../platform/index.ts';
 import {
   type ProgressEvent,
   type PullPorts,
+  type PullRequest,
   type PullResult,
   pullImage,
   type StoreBacking,
@@ -122,16 +123,14 @@ export function createDaemonService(ports: DaemonServicePorts): DaemonService {
   };
 }
 
-type PullRequest = Parameters<PullServicePorts['pull']>[0];
-
-interface PullContext {
+interface StorePullContext {
   readonly signal: AbortSignal;
   readonly log: Logger;
   readonly ports: DaemonServicePorts;
   readonly statistics: PullStatistics;
 }
 
-async function pullIntoStore(request: PullRequest, context: PullContext): Promise<PullResult> {
+async function pullIntoStore(request: PullRequest, context: StorePullContext): Promise<PullResult> {
   const { signal, log, statistics } = context;
   const { stores, pullPorts, loaded, reportStall } = context.ports;
   const backing = await stores.current();

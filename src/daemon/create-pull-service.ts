@@ -7,6 +7,7 @@ import type { PullCall, PullService, PullServicePorts } from './types.ts';
 /**
  * Runs one pull for each call, a bounded number at a time. A pull that fails leaves the bundle as it was and throws the
  * pull's error. A call that is aborted ends its pull; layers that are finished stay for the next one.
+ * docs/adr/0016-the-hubs-place.md
  */
 export function createPullService(ports: PullServicePorts): PullService {
   const slots = new Slots(ports.maxPulls);
@@ -29,13 +30,13 @@ export function createPullService(ports: PullServicePorts): PullService {
   };
 }
 
-interface PullContext {
+interface SlotContext {
   readonly ports: PullServicePorts;
   readonly slots: Slots;
   readonly log: Logger;
 }
 
-async function pullInSlot(call: PullCall, { ports, slots, log }: PullContext): Promise<PullResult> {
+async function pullInSlot(call: PullCall, { ports, slots, log }: SlotContext): Promise<PullResult> {
   const { signal } = call;
   const { obstacle } = ports.settings();
   if (obstacle !== undefined) throw obstacle;

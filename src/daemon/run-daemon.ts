@@ -46,7 +46,7 @@ export interface RunDaemonPorts {
   readonly openApi: (calls: Pick<ApiPorts, 'pullImage' | 'secureMount'>) => Promise<ApiServer>;
   /** Undefined: the configuration has no address for probes. */
   readonly openHealth: (sources: HealthSources) => Promise<{ stop(): void } | undefined>;
-  /** Tells the supervisor, such as systemd, `READY=1` or `STOPPING=1`. */
+  /** Notifies the supervisor, such as systemd, with `READY=1` or `STOPPING=1`. */
   readonly notify: (assignment: string) => void;
   readonly stuckThreads: () => number;
   /** Ends the worker threads. */

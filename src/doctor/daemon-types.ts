@@ -1,6 +1,6 @@
 import type { ServerIdentity } from '../api/index.ts';
-import type { AgentTimeouts } from '../config/index.ts';
-import type { VolumeIntegrity, VolumeStatus } from '../volume/index.ts';
+import type { AgentTimeouts, IntegrityAlgorithm } from '../config/index.ts';
+import type { VolumeStatus } from '../volume/index.ts';
 import type { Programs } from './machine-types.ts';
 import type { Trouble } from './trouble.ts';
 
@@ -10,7 +10,7 @@ export interface DaemonSituation {
   readonly obstacle: Trouble | undefined;
   /** Its settings without effect. */
   readonly warnings: readonly string[];
-  readonly integrity: VolumeIntegrity;
+  readonly integrity: IntegrityAlgorithm;
   readonly socketPaths: readonly string[];
   readonly store: VolumeStatus;
   readonly timeouts: AgentTimeouts;

@@ -3,8 +3,8 @@ import { judgeSkew } from './judge-clock.ts';
 import type { EndpointFinding, ImageFinding, RegistryAnswer } from './network-types.ts';
 import type { Check, CheckStatus } from './types.ts';
 
-type Answered = Extract<RegistryAnswer, { kind: 'answered' }>;
-type Failed = Extract<RegistryAnswer, { kind: 'failed' }>;
+type OtherAnswer = Extract<RegistryAnswer, { kind: 'answered' }>;
+type FailedAnswer = Extract<RegistryAnswer, { kind: 'failed' }>;
 
 /** Says for each image which endpoints a pull asks, and for each endpoint whether a registry answers there. */
 export function judgeImages(images: readonly ImageFinding[]): readonly Check[] {
@@ -52,7 +52,7 @@ function judgeAnswer(endpoint: EndpointFinding, orElse: CheckStatus): Check {
   return { ...ok(name, `${scheme}${way}, status ${status} after ${tookMs} ms; ${secrets}`), subject };
 }
 
-function describeStranger({ scheme, status }: Answered, way: string): Pick<Check, 'detail' | 'remedy'> {
+function describeStranger({ scheme, status }: OtherAnswer, way: string): Pick<Check, 'detail' | 'remedy'> {
   const remedy =
     status === 403
       ? 'it refuses this machine: check its access rules, and those of the proxy'
@@ -90,7 +90,7 @@ const REMEDIES: readonly (readonly [fault: RegExp, remedy: string])[] = [
   [/^E(?:CONNREFUSED|HOSTUNREACH|NETUNREACH|TIMEDOUT)$/, 'check that the server runs, its port, routes and firewalls'],
 ];
 
-function remedyFor({ fault, hint, proxy }: Failed): string {
+function remedyFor({ fault, hint, proxy }: FailedAnswer): string {
   const known = REMEDIES.find(([pattern]) => pattern.test(fault));
   // The proxy may be at fault as well, and its own hint says so.
   return known === undefined || (proxy !== undefined && /^(?:E(?!RR)|UND)/.test(fault)) ? hint : known[1];

@@ -35,7 +35,7 @@ export interface CliEndpointOptions {
 }
 
 /** One image whose endpoints are found: the name that the user wrote, and how its files are loaded. */
-interface Search {
+interface EndpointSearch {
   readonly logical: Reference;
   readonly load: LoadOptions;
 }
@@ -67,7 +67,7 @@ export function cliAuthfiles(
 
 async function cliEndpoint(
   endpoint: Endpoint,
-  search: Search,
+  search: EndpointSearch,
   options: EndpointContext & CliEndpointOptions,
 ): Promise<EndpointAccess> {
   const { configuration } = options;
@@ -85,7 +85,7 @@ async function cliEndpoint(
 
 function certificatesOf(
   { reference }: Endpoint,
-  { logical, load }: Search,
+  { logical, load }: EndpointSearch,
   { configuration, environment, certDir }: EndpointContext & CliEndpointOptions,
 ): Promise<HostCertificates | undefined> {
   if (certDir !== undefined && reference.domain === logical.domain) return loadCertificates(certDir, load);
@@ -96,7 +96,7 @@ function certificatesOf(
 
 async function credentialsOf(
   { reference }: Endpoint,
-  { logical, load }: Search,
+  { logical, load }: EndpointSearch,
   options: EndpointContext & CliEndpointOptions,
 ): Promise<Credentials | LookUpCredentials | undefined> {
   const { credentials, runHelper } = options;

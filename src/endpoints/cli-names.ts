@@ -1,7 +1,7 @@
 import { type Registries, resolveShortName } from '../config/index.ts';
 import { fileTransportOf, registryNameOf } from '../oci/index.ts';
 
-/** True for a reference of the command line that names files of this machine. */
+/** True for a reference of the command line that names files of this machine. docs/adr/0020-images-in-files.md */
 export function namesFiles(reference: string): boolean {
   return fileTransportOf(reference) !== undefined;
 }

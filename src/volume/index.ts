@@ -7,7 +7,6 @@ export type {
   DeviceFacts,
   Volume,
   VolumeBacking,
-  VolumeIntegrity,
   VolumeOperations,
   VolumeSettings,
   VolumeSpace,

@@ -1,7 +1,7 @@
 import type { ExpectedMapping } from './types.ts';
 
 /** One target of a live table. */
-interface Target {
+interface LiveTarget {
   readonly startSector: number;
   readonly sectors: number;
   readonly type: string;
@@ -9,8 +9,8 @@ interface Target {
 }
 
 export interface LiveTables {
-  readonly crypt: readonly Target[];
-  readonly integrity: readonly Target[];
+  readonly crypt: readonly LiveTarget[];
+  readonly integrity: readonly LiveTarget[];
   /** The device number of the integrity mapping, such as `253:0`. */
   readonly integrityDeviceId: string;
 }
@@ -44,7 +44,7 @@ function judgeCrypt(expected: ExpectedMapping, { crypt, integrityDeviceId }: Liv
  * Compares a table of dm-integrity, https://docs.kernel.org/admin-guide/device-mapper/dm-integrity.html. Mode `D`
  * writes without a journal.
  */
-function judgeIntegrity(expected: ExpectedMapping, integrity: readonly Target[]): string | undefined {
+function judgeIntegrity(expected: ExpectedMapping, integrity: readonly LiveTarget[]): string | undefined {
   const common = judgeTarget('integrity', expected.sectors, integrity);
   if (common !== undefined) return common;
   const [device, offset, tagBytes, mode, ...options] = words(integrity);
@@ -66,7 +66,7 @@ function judgeIntegrity(expected: ExpectedMapping, integrity: readonly Target[])
   );
 }
 
-function judgeTarget(type: string, sectors: number, targets: readonly Target[]): string | undefined {
+function judgeTarget(type: string, sectors: number, targets: readonly LiveTarget[]): string | undefined {
   const [target] = targets;
   return (
     differs(`targets of ${type}`, 1, targets.length) ??
@@ -76,7 +76,7 @@ function judgeTarget(type: string, sectors: number, targets: readonly Target[]):
   );
 }
 
-function words([target]: readonly Target[]): readonly string[] {
+function words([target]: readonly LiveTarget[]): readonly string[] {
   return target?.parameters.split(' ') ?? [];
 }
 

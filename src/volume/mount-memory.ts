@@ -1,7 +1,7 @@
+import type { MemorySize } from '../config/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import { errnoOf, mount, mountAt, readMemoryInfo, readMounts } from '../platform/index.ts';
 import { prepareMountPoint, STORE_MOUNT_FLAGS } from './mount-volume.ts';
-import type { MemoryLimit } from './types.ts';
 import { mountFailed } from './volume-failed.ts';
 
 /** The source of our tmpfs, by which a later run recognises it. */
@@ -12,7 +12,7 @@ const BYTES_PER_INODE = 8 * 1024;
 const PAGE_BYTES = 4096;
 
 /** See `VolumeOperations.mountMemory`. */
-export function mountMemory(request: { readonly mountPoint: string; readonly size: MemoryLimit }): void {
+export function mountMemory(request: { readonly mountPoint: string; readonly size: MemorySize }): void {
   const { mountPoint, size } = request;
   const action = `mount memory on ${mountPoint}`;
   try {
@@ -43,7 +43,7 @@ function mountTmpfs(target: string, data: string): boolean {
 }
 
 /** Returns the bytes of the tmpfs, in whole pages. */
-export function memoryBytes(size: MemoryLimit, totalBytes: number): number {
+export function memoryBytes(size: MemorySize, totalBytes: number): number {
   const bytes = size.kind === 'bytes' ? size.bytes : Math.floor((totalBytes * size.percent) / 100);
   return bytes - (bytes % PAGE_BYTES);
 }

@@ -1,6 +1,7 @@
+import type { IntegrityAlgorithm } from '../config/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import { layOutIntegrity } from './lay-out-integrity.ts';
-import type { DeviceFacts, ExpectedMapping, VolumeIntegrity } from './types.ts';
+import type { DeviceFacts, ExpectedMapping } from './types.ts';
 
 const SECTOR_BYTES = 512;
 const BLOCK_BYTES = 4096;
@@ -16,7 +17,7 @@ interface CipherPlan {
   readonly tagBytes: number;
 }
 
-const CIPHERS: Readonly<Record<VolumeIntegrity, CipherPlan>> = {
+const CIPHERS: Readonly<Record<IntegrityAlgorithm, CipherPlan>> = {
   'hmac-sha256': {
     parameters: ['--cipher', 'aes-xts-plain64', '--key-size', '512', '--integrity', 'hmac-sha256'],
     tableCipher: 'capi:authenc(hmac(sha256),xts(aes))-plain64',
@@ -32,11 +33,11 @@ const CIPHERS: Readonly<Record<VolumeIntegrity, CipherPlan>> = {
 };
 
 /** Returns the setting that belongs to a cipher as dm-crypt names it. */
-export function integrityOf(tableCipher: string): VolumeIntegrity | undefined {
+export function integrityOf(tableCipher: string): IntegrityAlgorithm | undefined {
   return INTEGRITIES.find((integrity) => CIPHERS[integrity].tableCipher === tableCipher);
 }
 
-const INTEGRITIES = Object.keys(CIPHERS) as VolumeIntegrity[];
+const INTEGRITIES = Object.keys(CIPHERS) as IntegrityAlgorithm[];
 
 export interface VolumePlan {
   readonly expected: ExpectedMapping;
@@ -48,7 +49,7 @@ export interface VolumePlan {
 
 export interface PlanOptions {
   readonly mapperName: string;
-  readonly integrity: VolumeIntegrity;
+  readonly integrity: IntegrityAlgorithm;
   /** The LUKS2 header: in guest memory, never on the device. */
   readonly headerPath: string;
 }

@@ -44,7 +44,7 @@ export interface PreparedVolume {
 
 /**
  * Formats the disk, whatever is on it, and mounts it. Returns undefined when none of its possible names exists. On
- * failure the caller cleans up.
+ * failure the caller cleans up. docs/adr/0015-image-store.md
  */
 export async function prepareVolume(preparation: Preparation): Promise<PreparedVolume | undefined> {
   const { request, settings, ports, headerPath } = preparation;

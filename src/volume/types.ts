@@ -1,9 +1,7 @@
+import type { IntegrityAlgorithm, MemorySize } from '../config/index.ts';
 import type { PlainError } from '../errors/index.ts';
 import type { Run } from '../operations/index.ts';
 import type { Checkpoint, Clock, CommandRunner, FileSystemSpace } from '../platform/index.ts';
-
-/** The algorithm that detects changed blocks; it also determines the cipher. */
-export type VolumeIntegrity = 'hmac-sha256' | 'aegis128';
 
 /** How a request names the block device. */
 export type VolumeSource =
@@ -29,13 +27,8 @@ export interface SecureMountRequest {
   readonly mountPoint: string;
 }
 
-/** The size of a tmpfs: a share of the memory of the guest, or bytes. */
-export type MemoryLimit =
-  | { readonly kind: 'percent'; readonly percent: number }
-  | { readonly kind: 'bytes'; readonly bytes: number };
-
 export interface VolumeSettings {
-  readonly integrity: VolumeIntegrity;
+  readonly integrity: IntegrityAlgorithm;
   /** False: memory is used while the device is not usable, and every status reports this. */
   readonly required: boolean;
   /** How long to wait for a device that does not exist yet; 0: not at all. */
@@ -44,7 +37,7 @@ export interface VolumeSettings {
   readonly stateDir: string;
   /** The name of the dm-crypt mapping. Mappings of this name belong to this program and may be removed. */
   readonly mapperName: string;
-  readonly memory: { readonly mountPoint: string; readonly size: MemoryLimit };
+  readonly memory: { readonly mountPoint: string; readonly size: MemorySize };
   /** Identifies the boot. Records of another boot are ignored. */
   readonly bootId: string;
   /** The deadline of a preparation, from request to response; see `volumeTimeoutMs` of the limits. */
@@ -121,7 +114,7 @@ export interface VolumeStatus {
   readonly mapping: MappingFacts | undefined;
   /** The cipher as dm-crypt names it. */
   readonly cipher: string | undefined;
-  readonly integrity: VolumeIntegrity | undefined;
+  readonly integrity: IntegrityAlgorithm | undefined;
   /** Undefined: nothing is mounted, or the disk did not answer. */
   readonly space: VolumeSpace | undefined;
   /** Why the last preparation failed or the volume was lost. */
@@ -222,6 +215,6 @@ export interface VolumeOperations {
    */
   removeVolume(request: { readonly mapperName: string; readonly device: ExpectedDevice | undefined }): void;
   /** Mounts a tmpfs unless it is mounted already. Throws `VOLUME_MOUNT_FAILED`. */
-  mountMemory(request: { readonly mountPoint: string; readonly size: MemoryLimit }): void;
+  mountMemory(request: { readonly mountPoint: string; readonly size: MemorySize }): void;
   measureSpace(request: { readonly directory: string }): VolumeSpace;
 }

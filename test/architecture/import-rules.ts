@@ -60,7 +60,7 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   archive: ['layer', 'operations', 'registry'],
   bundle: ['operations'],
   compose: ['worker'],
-  volume: ['operations'],
+  volume: ['config', 'operations'],
   doctor: ['api', 'config', 'endpoints', 'operations', 'snapshot', 'volume'],
   cli: ['doctor', 'volume'],
   health: ['daemon', 'volume'],

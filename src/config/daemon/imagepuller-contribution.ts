@@ -19,7 +19,7 @@ export interface ImagepullerContribution extends Contribution {
 }
 
 /** A table of imagepuller.toml, for messages. */
-interface RegistryTable {
+interface OverrideTable {
   readonly path: string;
   readonly pattern: string;
 }
@@ -31,7 +31,7 @@ function refuse(path: string, problem: string): never {
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-function basic(username: string, password: string, { path, pattern }: RegistryTable): Credentials {
+function basic(username: string, password: string, { path, pattern }: OverrideTable): Credentials {
   // https://www.rfc-editor.org/rfc/rfc7617#section-2
   if (/[\u0000-\u001f\u007f]/.test(username + password)) {
     refuse(path, `registries.${pattern}: expected credentials without control characters`);
@@ -39,7 +39,7 @@ function basic(username: string, password: string, { path, pattern }: RegistryTa
   return { kind: 'basic', username, password };
 }
 
-function registryToken(token: string, { path, pattern }: RegistryTable): Credentials {
+function registryToken(token: string, { path, pattern }: OverrideTable): Credentials {
   // The token is sent in a header. https://www.rfc-editor.org/rfc/rfc6750#section-2.1
   if (!/^[\x21-\x7e]+$/.test(token)) {
     refuse(path, `registries.${pattern}.registrytoken: expected printable ASCII characters`);
@@ -47,7 +47,7 @@ function registryToken(token: string, { path, pattern }: RegistryTable): Credent
   return { kind: 'registry-token', token };
 }
 
-function decodePair(encoded: string, table: RegistryTable): Credentials {
+function decodePair(encoded: string, table: OverrideTable): Credentials {
   const compact = encoded.trim();
   const pair = Buffer.from(compact, 'base64').toString('utf8');
   const colon = pair.indexOf(':');
@@ -58,7 +58,7 @@ function decodePair(encoded: string, table: RegistryTable): Credentials {
   return basic(pair.slice(0, colon), pair.slice(colon + 1), table);
 }
 
-function credentialsOf(registry: ImagepullerRegistry, table: RegistryTable): Credentials | undefined {
+function credentialsOf(registry: ImagepullerRegistry, table: OverrideTable): Credentials | undefined {
   const { registrytoken, identitytoken, username, password = '', auth } = registry;
   if (registrytoken) return registryToken(registrytoken, table);
   if (identitytoken) return { kind: 'identity-token', token: identitytoken };
@@ -67,7 +67,7 @@ function credentialsOf(registry: ImagepullerRegistry, table: RegistryTable): Cre
 }
 
 /** Parses the mirror of a registry, https://docs.edgeless.systems/contrast/howto/registry-authentication */
-function parseMirror(text: string, { path, pattern }: RegistryTable): HostMirror {
+function parseMirror(text: string, { path, pattern }: OverrideTable): HostMirror {
   const url = URL.parse(text);
   const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:';
   if (url === null || !isWeb || url.username + url.password + url.search + url.hash !== '') {
@@ -76,7 +76,7 @@ function parseMirror(text: string, { path, pattern }: RegistryTable): HostMirror
   return { host: url.host, prefix: url.pathname.replace(/\/+$/, ''), insecure: url.protocol === 'http:' };
 }
 
-function overrideOf(registry: ImagepullerRegistry, table: RegistryTable): RegistryOverride {
+function overrideOf(registry: ImagepullerRegistry, table: OverrideTable): RegistryOverride {
   const certificates = registry['ca-certs'];
   return {
     class: 'unmeasured',
@@ -92,7 +92,7 @@ function overrideOf(registry: ImagepullerRegistry, table: RegistryTable): Regist
  * Warns about unknown keys. They could only help bytes arrive: a pull without them fails at the registry, and no other
  * image runs.
  */
-function registryWarnings(registry: ImagepullerRegistry, { path, pattern }: RegistryTable): string[] {
+function registryWarnings(registry: ImagepullerRegistry, { path, pattern }: OverrideTable): string[] {
   const unknown = Object.keys(registry).filter((key) => !REGISTRY_KEYS.includes(key));
   return unknown.map((key) => `file ${path}: registries.${pattern}.${key}: unknown setting, ignored`);
 }

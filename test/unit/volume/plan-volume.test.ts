@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import type { IntegrityAlgorithm } from '../../../src/config/index.ts';
 import { blocksReadByMkfs, planVolume } from '../../../src/volume/plan-volume.ts';
-import type { VolumeIntegrity } from '../../../src/volume/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
-function plan(bytes: number, integrity: VolumeIntegrity = 'hmac-sha256', sectorBytes = 512) {
+function plan(bytes: number, integrity: IntegrityAlgorithm = 'hmac-sha256', sectorBytes = 512) {
   const device = { deviceId: '254:0', path: '/dev/vda', bytes, sectorBytes, diskseq: '9' };
   return planVolume(device, { mapperName: 'store', integrity, headerPath: '/run/state/header' });
 }
