@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
+import { LAYER_FORMATS } from '../layer-formats/index.ts';
 import type { LayerFormat, StoreBacking } from '../pull/index.ts';
 
 /** How one store of the daemon is used. */
@@ -64,8 +65,8 @@ export class DaemonStores {
     const known = this.#formats.get(key);
     if (known !== undefined) return known;
     const chosen = await this.#ports.accessStore(backing).chooseLayerFormat(backing.dataDir);
-    // Directories are not final: the kernel may load a module later.
-    if (chosen.format === 'erofs') this.#formats.set(key, chosen);
+    // A format without needs is not final: the kernel may load a module for a better one later.
+    if (LAYER_FORMATS[chosen.format].kernelNeed !== undefined) this.#formats.set(key, chosen);
     return chosen;
   }
 

@@ -33,7 +33,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack', 'layer-formats'],
   ],
   cli: ['bytes', 'errors', 'limits', 'oci', 'config', 'pull'],
-  daemon: ['bytes', 'errors', 'limits', 'oci', 'config', 'log', 'pull', 'slots', 'volume'],
+  daemon: ['bytes', 'errors', 'limits', 'oci', 'config', 'log', 'pull', 'slots', 'volume', 'layer-formats'],
   ttrpc: ['errors', 'limits'],
   health: ['errors', 'limits', 'ttrpc'],
   api: ['errors', 'limits', 'log', 'ttrpc'],
