@@ -13,13 +13,7 @@ export {
   parseFileReference,
   registryNameOf,
 } from './file-reference.ts';
-export {
-  chainIds,
-  type ImageConfig,
-  type ImageLayer,
-  matchDiffIds,
-  parseImageConfig,
-} from './image-config.ts';
+export { chainIds, type ImageConfig, matchDiffIds, parseImageConfig } from './image-config.ts';
 export {
   type ImageIndex,
   type ImageManifest,
@@ -29,11 +23,7 @@ export {
   type ManifestLimits,
   parseManifestDocument,
 } from './manifest.ts';
-export {
-  type LayerCompression,
-  layerCompression,
-  MANIFEST_MEDIA_TYPES,
-} from './media-type.ts';
+export { type LayerCompression, layerCompression, MANIFEST_MEDIA_TYPES } from './media-type.ts';
 export { isJsonObject, type JsonObject, parseStrictJson } from './parse-json.ts';
 export { formatPlatform, hostPlatform, normalizePlatform, type Platform, parsePlatform } from './platform.ts';
 export {

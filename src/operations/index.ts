@@ -1,16 +1,4 @@
-export { createRun, type SendOperation } from './create-run.ts';
-export { performOperation, performRoomOperation } from './perform.ts';
-export type {
-  CallLane,
-  CallOptions,
-  Deadline,
-  Operation,
-  OperationTable,
-  RequestOf,
-  RequestsOf,
-  ResultOf,
-  RoomOperation,
-  RoomTables,
-  Run,
-} from './types.ts';
+export { createRun } from './create-run.ts';
+export { performRoomOperation } from './perform.ts';
+export type { CallLane, CallOptions, Deadline, RequestsOf, RoomOperation, RoomTables, Run } from './types.ts';
 export { withOptions } from './with-options.ts';

@@ -23,7 +23,7 @@ export interface ResourceLoader {
 /** What all loads of one pull have in common. */
 export interface LoadOptions {
   readonly resources: ResourceLoader;
-  /** Of each document. */
+  /** The bound of each document. */
   readonly maxBytes: number;
   readonly signal?: AbortSignal | undefined;
 }

@@ -11,7 +11,6 @@ import { canUseSyncHandle, createSyncDecompressor } from './sync-handle.ts';
 import type { Decompressor } from './types.ts';
 
 export { canUseSyncHandle } from './sync-handle.ts';
-export type { Decompressor } from './types.ts';
 
 export interface DecompressOptions {
   readonly compression: LayerCompression;

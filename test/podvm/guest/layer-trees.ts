@@ -1,4 +1,6 @@
-import { type Operation, performOperation, type RequestsOf } from '../../../src/operations/index.ts';
+import type { RequestsOf } from '../../../src/operations/index.ts';
+import { performOperation } from '../../../src/operations/perform.ts';
+import type { Operation } from '../../../src/operations/types.ts';
 import { createSnapshotOperations, type SnapshotOperations } from '../../../src/snapshot/index.ts';
 import { createLowerView } from '../../../src/unpack/index.ts';
 import { writeVerityLayerImage } from '../../support/builders/erofs-image.ts';

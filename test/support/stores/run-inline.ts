@@ -1,11 +1,6 @@
-import {
-  createRun,
-  type Operation,
-  type OperationTable,
-  performOperation,
-  type RequestsOf,
-  type Run,
-} from '../../../src/operations/index.ts';
+import { createRun, type RequestsOf, type Run } from '../../../src/operations/index.ts';
+import { performOperation } from '../../../src/operations/perform.ts';
+import type { Operation, OperationTable } from '../../../src/operations/types.ts';
 
 /** Runs every operation at once in this thread, and clones what a message would. `before` may refuse an operation. */
 export function runInline<Table>(

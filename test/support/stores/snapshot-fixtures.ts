@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import type { Operation, RequestsOf, Run } from '../../../src/operations/index.ts';
+import type { RequestsOf, Run } from '../../../src/operations/index.ts';
+import type { Operation } from '../../../src/operations/types.ts';
 import {
   createLayerMounts,
   createSnapshotOperations,

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatLayerKey, isLayerKey, type LayerFormatName, type LayerKey } from '../../../src/layer-formats/index.ts';
 import { type Digest, digestHex, hashBytes, parseDigest } from '../../../src/oci/index.ts';
-import type { Operation, RequestsOf, Run } from '../../../src/operations/index.ts';
+import type { RequestsOf, Run } from '../../../src/operations/index.ts';
+import type { Operation } from '../../../src/operations/types.ts';
 import type { Clock } from '../../../src/platform/index.ts';
 import { readCheckedRecord } from '../../../src/store/checked-record.ts';
 import { openStore, STORE_OPERATIONS, type Store, type StoreOperations } from '../../../src/store/index.ts';
