@@ -12,8 +12,10 @@ import {
   ROOM_TYPE_IMPORTS,
   roomOf,
   SUB_ROOMS,
+  SYNCHRONOUS_FOLDERS,
   TABLE_FILES,
 } from './import-rules.ts';
+import { unusedExports } from './named-imports.ts';
 import { type ImportStatement, loadSources, type SourceFile } from './source-files.ts';
 
 const ENTRIES = ['src/bin/sealift.ts', 'src/bin/sealiftd.ts', 'src/compose/worker.ts'];
@@ -83,6 +85,36 @@ describe('imports between rooms', () => {
   it('name every room in the table', () => {
     const rooms = new Set(sources.map(({ path }) => roomOf(path)));
     expect([...rooms].filter((room) => ROOM_IMPORTS[room] === undefined)).toEqual([]);
+    const named = [ROOM_IMPORTS, ROOM_TYPE_IMPORTS].flatMap((table) => Object.entries(table).flat(2));
+    expect([...new Set(named)].filter((room) => !rooms.has(room))).toEqual([]);
+  });
+
+  it('are permitted only where they occur', () => {
+    const used = new Set(eachImport(({ path }, { target }) => target && `${roomOf(path)} → ${roomOf(target)}`));
+    const usedAsTypes = new Set(
+      eachImport(({ path }, { target, typeOnly }) => {
+        return typeOnly && target !== undefined ? `${roomOf(path)} → ${roomOf(target)}` : undefined;
+      }),
+    );
+    const permissions = (table: typeof ROOM_IMPORTS) =>
+      Object.entries(table).flatMap(([from, rooms]) => rooms.map((to) => `${from} → ${to}`));
+    expect(permissions(ROOM_IMPORTS).filter((permission) => !used.has(permission))).toEqual([]);
+    expect(permissions(ROOM_TYPE_IMPORTS).filter((permission) => !usedAsTypes.has(permission))).toEqual([]);
+  });
+
+  it('are described by folders and files that exist', () => {
+    const paths = [...ENTRIES, ...OPEN_FILES, ...TABLE_FILES];
+    expect(paths.filter((path) => !byPath.has(path))).toEqual([]);
+    const folders = [...SUB_ROOMS, ...PURE_FOLDERS, ...SYNCHRONOUS_FOLDERS, ...PURE_FILES];
+    const isThere = (start: string) => sources.some(({ path }) => path.startsWith(start));
+    expect(folders.filter((start) => !isThere(start))).toEqual([]);
+  });
+
+  it('need each name that an index exports', async () => {
+    const files = [...sources, ...(await loadSources('scripts'))];
+    const indexes = sources.filter(({ path }) => path.endsWith('/index.ts'));
+    const complaints = indexes.flatMap((index) => unusedExports(index, files).map((name) => `${index.path}: ${name}`));
+    expect(complaints).toEqual([]);
   });
 
   it('reach another folder through its index only', () => {
