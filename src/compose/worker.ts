@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { WorkerStart } from '../workers/messages.ts';
+import type { WorkerStart } from '../workers/index.ts';
 import { serveWorker } from '../workers/serve-worker.ts';
 import type { WorkerCall } from './operations.ts';
 

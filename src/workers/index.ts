@@ -1,1 +1,2 @@
+export type { WorkerStart } from './messages.ts';
 export { WorkerPool } from './worker-pool.ts';

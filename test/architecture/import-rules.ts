@@ -81,7 +81,6 @@ export const OPEN_FILES: readonly string[] = [
   'src/http/transport.ts',
   // The worker's loop, which only the entry of the worker threads loads.
   'src/workers/serve-worker.ts',
-  'src/workers/messages.ts',
   // Each program loads its own wiring, and the other's with everything behind it stays out of memory.
   'src/compose/cli.ts',
   'src/compose/daemon.ts',

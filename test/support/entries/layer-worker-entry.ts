@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { performRoomOperation, type RequestsOf, type RoomOperation } from '../../../src/operations/index.ts';
-import type { WorkerStart } from '../../../src/workers/messages.ts';
+import type { WorkerStart } from '../../../src/workers/index.ts';
 import { serveWorker } from '../../../src/workers/serve-worker.ts';
 
 /** The operations of this worker. Both return their request. */

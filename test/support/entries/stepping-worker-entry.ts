@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { WorkerCall } from '../../../src/compose/operations.ts';
-import type { WorkerStart } from '../../../src/workers/messages.ts';
+import type { WorkerStart } from '../../../src/workers/index.ts';
 import { serveWorker } from '../../../src/workers/serve-worker.ts';
 import { createCheckpoint } from '../programs/checkpoint-folder.ts';
 
