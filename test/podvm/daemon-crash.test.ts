@@ -20,6 +20,7 @@ import {
 import { describeWith } from '../support/machine/needs.ts';
 import { expectFailure } from '../support/matchers.ts';
 import { AgentClient } from '../support/podvm/agent-calls.ts';
+import { PATIENCE } from '../support/podvm/guest-daemon.ts';
 import { ReapedFolder } from '../support/podvm/supervised-process.ts';
 import type { GuestProcess } from '../support/podvm/types.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
@@ -97,7 +98,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM, ki
     ];
     shared = await buildLayer(tar(members), 'gzip', scratch.path);
     for (const { path, contents } of await bundleSteppingDaemon(FOLDER)) await vm().writeFile(path, contents);
-    await vm().writeFile(CONFIG, '[pull]\ntls_verify = false\n');
+    await vm().writeFile(CONFIG, `[pull]\ntls_verify = false\n${PATIENCE}`);
     await dieAt('');
     await start();
     agent = await AgentClient.open(vm(), SOCKET, scratch.path);

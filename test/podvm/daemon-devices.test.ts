@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/errors/index.ts';
 import { type BuiltImage, buildImage, buildLayer, pushImage } from '../support/builders/image-builder.ts';
 import { pseudoRandom } from '../support/builders/small-image.ts';
@@ -8,6 +8,7 @@ import { describeWith } from '../support/machine/needs.ts';
 import { SECURE_MOUNT_OPTIONS } from '../support/podvm/agent-calls.ts';
 import { GUEST, GuestDaemon } from '../support/podvm/guest-daemon.ts';
 import { ReapedFolder } from '../support/podvm/supervised-process.ts';
+import type { GuestDisk } from '../support/podvm/types.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
 import { type RunningRegistry, startDockerRegistry } from '../support/registries/docker-registry.ts';
 import { IS_SOAK } from '../support/soak.ts';
@@ -22,7 +23,6 @@ interface Unusable {
   readonly what: string;
   readonly serial?: string;
   readonly make?: string;
-  readonly undo?: string;
   readonly code: ErrorCode;
   /** True for cases of the short run; the tests of the volume cover all of them. */
   readonly isQuick?: boolean;
@@ -36,7 +36,6 @@ const UNUSABLE: readonly Unusable[] = [
     what: 'is held by a mapping',
     serial: 'held',
     make: 'dmsetup create odd --table "0 8192 linear $1 0"',
-    undo: 'dmsetup remove odd',
     code: 'VOLUME_DEVICE_BUSY',
     isQuick: true,
   },
@@ -58,6 +57,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
   let registry: RunningRegistry;
   let image: BuiltImage;
   let daemon: GuestDaemon;
+  let isPlugged = false;
   const scratch = new ReapedFolder('daemon-devices');
   const vm = usePodVm({
     name: 'daemon-devices',
@@ -111,17 +111,46 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
     expect(await mounts()).not.toContain(` ${GUEST.memory} `);
   }
 
-  /** Restores the state after a boot: no container, no daemon, no records. */
-  async function beginAnew(): Promise<void> {
-    await shell(`for mount in $(awk '$3 == "overlay" { print $2 }' /proc/mounts); do umount "$mount"; done`);
-    await expect.poll(mounts).not.toContain(' erofs ');
-    await daemon.process.kill('SIGTERM');
-    expect(await daemon.process.exited).toBe(0);
-    await shell(`grep -q ' ${GUEST.memory} ' /proc/mounts && umount ${GUEST.memory}; rm -r ${GUEST.state}`);
+  /** Ends the daemon, if one runs, and answers its exit code. */
+  async function end(): Promise<number | undefined> {
+    await daemon?.process.kill('SIGTERM').catch(() => undefined);
+    return daemon?.process.exited;
   }
 
+  async function begin(config: string): Promise<void> {
+    if (daemon === undefined) daemon = await GuestDaemon.start(vm(), config, scratch.path);
+    else await daemon.startAgain(config);
+  }
+
+  /** Restores the state after a boot: no container, no daemon, no records. */
+  async function forget(): Promise<void> {
+    await shell(`for mount in $(awk '$3 == "overlay" { print $2 }' /proc/mounts); do umount "$mount"; done`);
+    if (daemon !== undefined) await expect.poll(mounts).not.toContain(' erofs ');
+    expect(await end()).toBeOneOf([0, undefined]);
+    await shell(`grep -q ' ${GUEST.memory} ' /proc/mounts && umount ${GUEST.memory}; rm -rf ${GUEST.state}`);
+  }
+
+  /** Plugs the disk in, unless a test before has done so, and makes its node. */
+  async function plugLateDisk(): Promise<GuestDisk> {
+    if (!isPlugged) await vm().plugDisk({ serial: 'late', size: 64 * MIB });
+    isPlugged = true;
+    const disk = await vm().disk('late');
+    await shell(`test -e ${NODE} || mknod ${NODE} b $(echo "$1" | tr : ' ')`, disk.deviceId);
+    return disk;
+  }
+
+  /** A daemon whose image store has failed, as the tests before leave it, or a new one without a device. */
+  async function beginWithoutDevice(): Promise<void> {
+    if (daemon !== undefined && (await daemon.status()).state === 'failed') return;
+    await forget();
+    await shell(`rm -f ${NODE}`);
+    await begin(settings('devices = ["/dev/nothing"]'));
+  }
+
+  afterEach(() => shell('dmsetup remove odd 2>/dev/null; rm -rf /dev/odd'));
+
   it('is waited for, where configured, by the first pull', async () => {
-    daemon = await GuestDaemon.start(vm(), settings('wait_ms = 60000'), scratch.path);
+    await begin(settings('wait_ms = 600000'));
     let isAnswered = false;
     const pulling = daemon.pull(reference()).finally(() => {
       isAnswered = true;
@@ -130,23 +159,22 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
     await expect.poll(() => daemon.log.join('\n')).toContain('pull requested');
     // The pull takes it for late, too.
     expect(isAnswered).toBe(false);
-    const { deviceId } = await vm().plugDisk({ serial: 'late', size: 64 * MIB });
-    await shell(`mknod ${NODE} b $(echo "$1" | tr : ' ')`, deviceId);
+    await plugLateDisk();
     const { status, message, bundle } = await pulling;
     expect(status, message).toBe(0);
     await assertOnDevice(bundle);
   });
 
   it('is found by its node at start: encrypted, and noise to the host', async () => {
-    await beginAnew();
-    await daemon.startAgain(settings(''));
+    await forget();
+    const { image: disk } = await plugLateDisk();
+    await begin(settings(''));
     const { bundle } = await daemon.mustPull(reference());
     await assertOnDevice(bundle);
     expect(await shell('dmsetup table sealift-image-store')).toMatch(
       / crypt capi:authenc\(hmac\(sha256\),xts\(aes\)\)/,
     );
     await vm().dropCaches();
-    const { image: disk } = await vm().disk('late');
     expect(disk.allocatedBytes()).toBeGreaterThan(2 * MIB);
     for (const needle of [Buffer.from(WORDS), ...LUKS_MAGIC]) expect(await disk.find(needle)).toBeUndefined();
     // Positive control: the guest finds the words.
@@ -154,10 +182,10 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
   });
 
   it('may have another name, and is no store when it cannot be one: no memory in its place', async () => {
-    await beginAnew();
-    await shell(`rm ${NODE}`);
+    await forget();
+    await shell(`rm -f ${NODE}`);
     const { devicePath } = await vm().disk('tiny');
-    await daemon.startAgain(settings(`devices = ["/dev/nothing", "${devicePath}"]`));
+    await begin(settings(`devices = ["/dev/nothing", "${devicePath}"]`));
     const { message } = await daemon.pull(reference());
     expect(message).toContain('[VOLUME_DEVICE_INVALID]');
     expect(message).toContain('at least 67108864 bytes');
@@ -169,6 +197,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
   it.each(IS_SOAK ? UNUSABLE : UNUSABLE.filter(({ isQuick }) => isQuick))(
     'is refused to the agent, and so are pulls, when it $what',
     async (row) => {
+      await beginWithoutDevice();
       const path = row.serial === undefined ? '/dev/odd' : (await vm().disk(row.serial)).devicePath;
       if (row.make !== undefined) await shell(row.make, path);
       const { status, message } = await secureMount(path);
@@ -177,15 +206,12 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
       expect(refused).toMatchObject({ status: 13, message: expect.stringContaining(`[${row.code}]`) });
       expect((await daemon.status()).state).toBe('failed');
       expect(await mounts()).not.toContain(` ${GUEST.memory} `);
-      if (row.undo !== undefined) await shell(row.undo);
-      await vm().mustRun(['rm', '-rf', '/dev/odd']);
     },
   );
 
   it('is replaced by memory where configuration allows it, which says so', async () => {
-    await daemon.process.kill('SIGTERM');
-    expect(await daemon.process.exited).toBe(0);
-    await daemon.startAgain(settings('required = false'));
+    expect(await end()).toBeOneOf([0, undefined]);
+    await begin(settings('required = false'));
     // The agent would not start the container whose device fails to be mounted.
     expect(await secureMount((await vm().disk('tiny')).devicePath)).toMatchObject({ status: 0 });
     const { bundle } = await daemon.mustPull(reference());
@@ -206,6 +232,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
   });
 
   it('is the store by its path as soon as one can be it', async () => {
+    if (daemon === undefined) await beginWithoutDevice();
     const { devicePath } = await vm().disk('held');
     expect(await secureMount(devicePath)).toMatchObject({ status: 0 });
     const { bundle } = await daemon.mustPull(reference());

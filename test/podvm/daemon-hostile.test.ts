@@ -29,6 +29,8 @@ insecure_policy = true
 [pull.limits]
 max_tries = 3
 retry_delay_ms = 20
+store_timeout_ms = 600000
+volume_timeout_ms = 600000
 [store]
 min_free_bytes = 0
 [log]

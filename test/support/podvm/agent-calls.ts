@@ -61,7 +61,7 @@ export class AgentClient {
       .tag(2, WireType.LengthDelimited)
       .string(bundle)
       .finish();
-    const timeoutMs = options.timeoutMs ?? 120_000;
+    const timeoutMs = options.timeoutMs ?? 600_000;
     const { status, message, payload } = await this.#call('api.ImagePullService', 'PullImage', request, timeoutMs);
     return { status, message, digest: readStrings(payload).get(1) };
   }
@@ -83,7 +83,7 @@ export class AgentClient {
       writer.tag(2, WireType.LengthDelimited).bytes(entry);
     }
     const payload = writer.tag(4, WireType.LengthDelimited).string(mountPoint).finish();
-    return this.#call('api.SecureMountService', 'SecureMount', payload, 50_000);
+    return this.#call('api.SecureMountService', 'SecureMount', payload, 600_000);
   }
 
   async close(): Promise<void> {

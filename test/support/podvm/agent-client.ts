@@ -14,7 +14,7 @@ import {
 } from './agent-protocol.ts';
 import type { GuestCommandOptions, GuestProcess, GuestResult, GuestRunOptions } from './types.ts';
 
-const RUN_TIMEOUT_MS = 120_000;
+const RUN_TIMEOUT_MS = 600_000;
 
 /** The host's end of the agent's connection. */
 export class AgentClient {

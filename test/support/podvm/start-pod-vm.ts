@@ -13,7 +13,7 @@ import type { PodVm, PodVmOptions } from './types.ts';
 import { VmDisk } from './vm-disk.ts';
 
 const DIST = fileURLToPath(new URL('../../../dist', import.meta.url));
-const BOOT_TIMEOUT_MS = 120_000;
+const BOOT_TIMEOUT_MS = 600_000;
 const TAIL_LINES = 40;
 
 /** Boots a VM with the project's build in it, and returns when its agent answers. `stop` it. */

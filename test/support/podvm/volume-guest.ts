@@ -28,7 +28,7 @@ export function guestSettings(name: string, changes: Partial<VolumeSettings> = {
     mapperName: `store-${name}`,
     memory: { mountPoint: `/run/memory-${name}`, size: { kind: 'percent', percent: 50 } },
     bootId: 'boot',
-    timeoutMs: 60_000,
+    timeoutMs: 600_000,
     ...changes,
   };
 }
