@@ -60,7 +60,7 @@ const LARGE_FILES = '/var/tmp';
 export interface CliSurroundings {
   readonly environment: Environment;
   readonly version: string;
-  /** As {@link Parts.checkpoint}; nothing listens unless told otherwise. */
+  /** See {@link Parts.checkpoint}. */
   readonly checkpoint?: (name: string) => void;
   /** Opens the threads of a command, which closes them at its end. */
   readonly openPool?: OpenPool;

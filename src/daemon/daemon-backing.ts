@@ -34,8 +34,8 @@ export function memoryBacking(settings: StoreSettings, reason: string): StoreBac
 }
 
 /**
- * For another process than the daemon: returns the store that the daemon pulls into, by its record. Throws `STORE_INVALID`
- * when there is none yet, and `VOLUME_*` when pulls are refused.
+ * Returns the store that the daemon pulls into, for another process that only has the daemon's record. Throws
+ * `STORE_INVALID` when there is none yet, and `VOLUME_*` when pulls are refused.
  */
 export function recordedBacking(settings: StoreSettings, { state, backing, error }: VolumeStatus): StoreBacking {
   if (backing === undefined) {

@@ -21,7 +21,7 @@ const MIB = 1024 * 1024;
 const OLDEST_KERNEL = '5.6';
 /** The kernel of Debian 12, the oldest that is tested. */
 const TESTED_KERNEL = '6.1';
-/** As in the store: at most an eighth of it. */
+/** The store keeps at most an eighth of its size free. */
 const MAX_RESERVE_SHARE = 8;
 /** Enough for records, documents and mount points of a few images. */
 const MIN_STATE_BYTES = 16 * MIB;

@@ -42,7 +42,7 @@ export interface ProxySetting {
   readonly proxy: string | Trouble;
 }
 
-/** What is reached without a proxy. */
+/** The hosts that are reached without a proxy. */
 export interface ProxyExceptions {
   readonly origin: string;
   /** Entries that no host can match. */
@@ -61,7 +61,7 @@ export interface WantedHost {
 export interface ImageEndpoint {
   /** The repository of the image there. */
   readonly name: string;
-  /** With the port, as in a reference. */
+  /** The host with its port, as in a reference. */
   readonly host: string;
   readonly use: Exclude<HostUse, 'proxy'>;
   /** The file or program that has credentials for it, never the credentials themselves. */

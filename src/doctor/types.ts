@@ -10,7 +10,7 @@ export type CheckStatus = 'ok' | 'warn' | 'fail' | 'skipped';
 
 /** The result of one check. */
 export interface Check {
-  /** For scripts: lower case, words joined by hyphens; never changes its meaning. */
+  /** The name for scripts: lower case, words joined by hyphens. It never changes its meaning. */
   readonly name: string;
   /** The host or image, where several checks have this name. */
   readonly subject?: string;

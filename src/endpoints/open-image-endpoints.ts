@@ -15,7 +15,7 @@ export interface ImageEndpointOptions {
   readonly openHttp: (transport: TransportSettings) => HttpClient;
   readonly limits: Limits;
   readonly clock: RegistryClock;
-  /** For addresses that an image names for its foreign layers; undefined: these are not asked. */
+  /** The transport to addresses that an image names for its foreign layers; undefined: these are not asked. */
   readonly foreignTransport: TransportSettings | undefined;
   /** Receives sentences for the user, now and while the endpoints are asked. */
   readonly onRemark: (remark: string) => void;

@@ -6,7 +6,7 @@ import type { Credentials, ImageSupply, LookUpCredentials, MirrorApi } from '../
 import type { ResourceLoader } from '../resources/index.ts';
 import type { AuthorizedImage } from '../signature/index.ts';
 
-/** What finding endpoints needs of the program that pulls. */
+/** The parts of a program that finding endpoints needs. */
 export interface EndpointContext {
   readonly configuration: Configuration;
   readonly limits: Limits;

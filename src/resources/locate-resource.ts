@@ -1,4 +1,4 @@
-/** Where a document lies, by its URI. */
+/** The location that a URI names. */
 export type ResourceLocation =
   | { readonly kind: 'file'; readonly path: string }
   /** The document itself is in the URI; Sealift makes such URIs, no user writes them. */

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../errors/index.ts';
 
-/** What one document is, for the messages of a failure, and how much of it is taken. */
+/** Describes one document for the messages of a failure, and limits its size. */
 export interface ResourceRequest {
   /** Names the document in messages: `policy`, `credentials`, `registries`. */
   readonly what: string;
@@ -20,10 +20,10 @@ export interface ResourceLoader {
   load(uri: string, request: ResourceRequest): Promise<Uint8Array>;
 }
 
-/** What all loads of one pull have in common. */
+/** The options that all loads of one pull share. */
 export interface LoadOptions {
   readonly resources: ResourceLoader;
-  /** The bound of each document. */
+  /** The limit of each document. */
   readonly maxBytes: number;
   readonly signal?: AbortSignal | undefined;
 }
