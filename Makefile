@@ -7,7 +7,7 @@ TESTS ?=
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build dist check lint format typecheck test test-unit test-integration test-acceptance test-podvm soak fuzz demo demo-local bench bench-dm-crypt docs clean
+.PHONY: help setup build dist check lint format typecheck test test-unit test-integration test-acceptance test-podvm soak fuzz demo demo-local bench bench-dm-crypt coverage docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-17s %s\n' "$$target" "$$text"; done
@@ -53,6 +53,10 @@ soak: build ## all tests with the full counts
 
 fuzz: ## property tests for SECONDS each (60)
 	@SEALIFT_FUZZ_SECONDS=$(SECONDS) $(VITEST) test/property
+
+coverage: ## print the share of lines by room that tests of this process reach (not those of acceptance and pod VMs)
+	@$(VITEST) --project parts --coverage.enabled --coverage.include='src/**/*.ts' --coverage.reporter=json-summary $(TESTS)
+	@node scripts/report-coverage.ts
 
 demo: build ## boot a pod VM whose disk becomes the image store, pull as the kata agent does, and run the images
 	@node scripts/demo.ts

@@ -6,7 +6,6 @@ import { loadSources, type SourceFile } from './source-files.ts';
 
 const MAX_PARAMETERS = 3;
 const MAX_LONG_LISTS = 15;
-const MAX_COMPOSE_LINES = 900;
 
 let sources: SourceFile[];
 let all: SourceFile[];
@@ -99,12 +98,5 @@ describe('functions', () => {
 describe('src', () => {
   it('has rooms at its root and no file', () => {
     expect(sources.filter(({ path }) => path.split('/').length < 3).map(({ path }) => path)).toEqual([]);
-  });
-
-  it('has no logic in compose', () => {
-    const lines = sources.flatMap(({ path, text }) =>
-      path.startsWith('src/compose/') ? text.trimEnd().split('\n') : [],
-    );
-    expect(lines.length).toBeLessThanOrEqual(MAX_COMPOSE_LINES);
   });
 });
