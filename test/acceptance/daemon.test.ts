@@ -92,7 +92,10 @@ ${image_}
   it('serves what the agent asks for, and leaves nothing but what is mounted when it is told to stop', async () => {
     writeConfig();
     await start();
-    expect(readFileSync(inMemory('ready'), 'utf8')).toBe(`${daemon?.pid}\n`);
+    // The daemon writes the file after it has opened the socket.
+    await expect
+      .poll(() => existsSync(inMemory('ready')) && readFileSync(inMemory('ready'), 'utf8'))
+      .toBe(`${daemon?.pid}\n`);
     const { error, result } = await ask('c1');
     expect(error).toBeUndefined();
     expect(result['manifestDigest']).toBe(image.manifest.digest);
