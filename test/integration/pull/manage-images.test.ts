@@ -162,7 +162,7 @@ describe(`a store that runs full${WITHOUT_ROOT}`, () => {
     const before = freeBytes();
     const error = await expectFailure('STORE_SPACE_EXHAUSTED', () => pull('large'));
     expect(freeBytes()).toBe(before);
-    expect(error.message).toMatch(/expected room for at least [0-9]+ bytes, got [0-9]+/);
+    expect(error.message).toMatch(/is full: needs at least [0-9]+ bytes, [0-9]+ free/);
     expect(error.context).toMatchObject({ path: bed.path('small/data'), actual: expect.any(Number) });
     expect(error.hint).toContain('remove unused images');
     expect([names('small/data/layers'), names('small/data/staging'), names('small/data/trash')]).toEqual([[], [], []]);
