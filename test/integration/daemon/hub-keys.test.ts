@@ -243,7 +243,9 @@ insecure = true
     proof: 'https goes through it, for images that are pinned',
     prove: async (bed) => {
       const host = distantSecure(bed.servers);
-      const texts = { conf: insecure(host), kernel: `ro agent.https_proxy=${bed.servers.proxy}` };
+      // Other settings than those of `image_pull_proxy` above, whose tunnel may still be open.
+      const kernel = `ro agent.https_proxy=${bed.servers.proxy} agent.no_proxy=unrelated.example`;
+      const texts = { conf: insecure(host), kernel };
       await expectForPinnedOnly(bed, `${host}/app`, texts, ['own', 'proxy']);
     },
   },
