@@ -46,16 +46,17 @@ describe('a file as a resource', () => {
   });
 
   it('may be a pipe, and the wait for one that nothing writes to can be cancelled', async () => {
-    const path = scratch.join('pipe');
-    await mustRun('mkfifo', [path]);
+    const unread = scratch.join('unread');
+    const pipe = scratch.join('pipe');
+    await mustRun('mkfifo', [unread, pipe]);
     const controller = new AbortController();
-    const waiting = resources.load(path, { ...POLICY, signal: controller.signal });
+    const waiting = resources.load(unread, { ...POLICY, signal: controller.signal });
     controller.abort();
     await expectFailure('PULL_CANCELLED', () => waiting);
-    // The write end that the cancelled load is still waiting for.
-    writeFileSync(path, 'ignored');
-    const loading = loadText(resources, path, POLICY);
-    await mustRun('sh', ['-c', 'printf text > "$1"', 'sh', path]);
+    // The write end that the cancelled load is still waiting for. What is written may reach only that load.
+    writeFileSync(unread, 'ignored');
+    const loading = loadText(resources, pipe, POLICY);
+    await mustRun('sh', ['-c', 'printf text > "$1"', 'sh', pipe]);
     expect(await loading).toBe('text');
   });
 });
