@@ -29,13 +29,16 @@ export interface WindowGate {
    * limit.
    */
   admit(windowBytes: number): void;
-  /** Gives the token back if the worker has it. */
+  /** Gives the token back if this gate took it; the token of another line of the same worker stays with that line. */
   release(): void;
 }
 
 export interface WindowGateOptions {
   readonly memory: SharedArrayBuffer;
-  /** Positive; one line at a time runs on a worker. */
+  /**
+   * Positive. A worker has a gate for each line, and several lines when requests are open ahead; one of them
+   * decompresses at a time.
+   */
   readonly workerId: number;
   readonly maxWindowLog: number;
   /** Called while waiting, when the thread is blocked and cannot receive a message. */
@@ -48,6 +51,7 @@ export interface WindowGateOptions {
  */
 export function createWindowGate({ memory, workerId, maxWindowLog, throwIfCancelled }: WindowGateOptions): WindowGate {
   const token = new Int32Array(memory);
+  let isOwner = false;
   return {
     admit(windowBytes) {
       if (windowBytes > 2 ** maxWindowLog) {
@@ -57,14 +61,28 @@ export function createWindowGate({ memory, workerId, maxWindowLog, throwIfCancel
           { context: { limit: 'maxZstdWindowLog', expected: 2 ** maxWindowLog, actual: windowBytes } },
         );
       }
-      if (windowBytes <= 2 ** FREE_WINDOW_LOG) return;
+      if (isOwner || windowBytes <= 2 ** FREE_WINDOW_LOG) return;
       for (;;) {
         const owner = Atomics.compareExchange(token, 0, NO_OWNER, workerId);
-        if (owner === NO_OWNER || owner === workerId) return;
+        isOwner = owner === NO_OWNER;
+        if (isOwner) return;
+        assertOtherWorker(owner, workerId);
         throwIfCancelled();
         Atomics.wait(token, 0, owner, POLL_MS);
       }
     },
-    release: () => freeWindowToken(memory, workerId),
+    release() {
+      if (isOwner) freeWindowToken(memory, workerId);
+      isOwner = false;
+    },
   };
+}
+
+/** A line that waited for another line of its own thread would wait forever. */
+function assertOtherWorker(owner: number, workerId: number): void {
+  if (owner !== workerId) return;
+  throw new SealiftError(
+    'INTERNAL',
+    'zstd layer: expected the line before to have ended, but it still has the token for large windows',
+  );
 }

@@ -36,6 +36,22 @@ describe('createWindowGate', () => {
     expect(() => gate(memory, 2).admit(LARGE)).toThrow('has to wait');
   });
 
+  it('does not give back what another line of the same worker has', () => {
+    const memory = createWindowTokenMemory();
+    const [decoding, ahead] = [gate(memory, 1), gate(memory, 1)];
+    decoding.admit(LARGE);
+    ahead.release();
+    expect(() => gate(memory, 2).admit(LARGE)).toThrow('has to wait');
+    decoding.release();
+    expect(() => gate(memory, 2).admit(LARGE)).not.toThrow();
+  });
+
+  it('does not wait for a line of its own thread, which could never end meanwhile', async () => {
+    const memory = createWindowTokenMemory();
+    gate(memory, 1).admit(LARGE);
+    await expectFailure('INTERNAL', () => gate(memory, 1).admit(LARGE));
+  });
+
   it('gets the token back from a worker that has ended', () => {
     const memory = createWindowTokenMemory();
     gate(memory, 7).admit(LARGE);
