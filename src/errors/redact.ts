@@ -1,5 +1,22 @@
 const MAX_TEXT_LENGTH = 2048;
 
+const REDACTED = 'REDACTED';
+
+/** A shorter secret occurs in ordinary words. Replacing it there would hide the message and reveal the secret. */
+const MIN_REPLACED_LENGTH = 4;
+
+/**
+ * Returns a text from outside without these secrets, which it may quote. A text in which a secret of less than four
+ * characters occurs is hidden as a whole.
+ */
+export function removeSecrets(text: string, secrets: readonly string[]): string {
+  const present = secrets.filter((secret) => secret !== '' && text.includes(secret));
+  if (present.some(({ length }) => length < MIN_REPLACED_LENGTH)) return REDACTED;
+  // A secret may be the beginning of another one.
+  const longestFirst = present.toSorted((first, second) => second.length - first.length);
+  return longestFirst.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), text);
+}
+
 /**
  * Query parameters whose values are not secret. All others are replaced, since presigned URLs carry signatures. Their
  * names are replaced too, since a query may be a single token that ends with a padding of `=`.
@@ -21,7 +38,7 @@ function redactQuery(query: string): string {
     .map((pair) => {
       const [name = ''] = pair.split('=', 1);
       const isOpen = OPEN_QUERY_PARAMETERS.has(name) && OPEN_VALUE.test(pair.slice(name.length + 1));
-      return isOpen || pair === '' ? pair : 'REDACTED';
+      return isOpen || pair === '' ? pair : REDACTED;
     })
     .join('&');
 }
@@ -40,7 +57,7 @@ function redactUrl(scheme: string, rest: string): string {
   const path = rest.slice(0, pathEnd);
   // An unescaped ? or # may stand in the middle of a password.
   const [authority = ''] = path.split('/', 1);
-  if (authority.includes(':') && rest.includes('@', pathEnd)) return `${scheme}REDACTED`;
+  if (authority.includes(':') && rest.includes('@', pathEnd)) return `${scheme}${REDACTED}`;
   const query = rest.charAt(pathEnd) === '?' ? (rest.slice(pathEnd + 1).split('#', 1)[0] ?? '') : '';
   return scheme + path.slice(endOfUserinfo(path)) + (query === '' ? '' : `?${redactQuery(query)}`);
 }

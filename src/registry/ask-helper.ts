@@ -1,4 +1,4 @@
-import { SealiftError } from '../errors/index.ts';
+import { removeSecrets, SealiftError } from '../errors/index.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../oci/index.ts';
 import { isSendable, TOKEN_USERNAME } from './auth-file.ts';
 import type { CredentialHelper, Credentials, HelperEnd, RunHelper } from './types.ts';
@@ -27,8 +27,7 @@ function wordsOf(stdout: string, stderr: string): string {
   const secrets = [...stdout.matchAll(/"Secret"\s*:\s*"((?:[^"\\]|\\.)+)/g)].map(([, secret = '']) => secret);
   const isDocument = said === stdout && stdout.includes('{');
   if (isDocument) return '';
-  const clean = secrets.reduce((text, secret) => text.replaceAll(secret, 'REDACTED'), said);
-  return clean
+  return removeSecrets(said, secrets)
     .replace(/[\s\u0000-\u001f\u007f]+/g, ' ')
     .trim()
     .slice(-MAX_SHOWN);

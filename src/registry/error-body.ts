@@ -1,4 +1,4 @@
-import { SealiftError } from '../errors/index.ts';
+import { removeSecrets, SealiftError } from '../errors/index.ts';
 import { isJsonObject, parseStrictJson } from '../oci/index.ts';
 import { basicAuthorization } from './authorization.ts';
 import type { Credentials } from './types.ts';
@@ -42,10 +42,10 @@ export function describeErrorBody(
   credentials: Credentials | undefined,
   authorization?: string,
 ): string {
-  const secrets = secretsOf(credentials, authorization).filter((secret) => secret !== '');
+  const secrets = secretsOf(credentials, authorization);
   const texts = parseErrors(rawBody).slice(0, MAX_ERRORS).flatMap(describeError);
   const clean = texts
-    .map((text) => secrets.reduce((rest, secret) => rest.replaceAll(secret, 'REDACTED'), text))
+    .map((text) => removeSecrets(text, secrets))
     .map((text) => text.slice(0, MAX_FIELD_LENGTH))
     .filter((text) => text !== '');
   return clean.length === 0 ? '' : ` (${clean.join('; ')})`;

@@ -158,6 +158,14 @@ describe('fetchManifest', () => {
     expect(denied.message.length).toBeLessThan(500);
   });
 
+  it('hides the whole text in which a password of one letter occurs', async () => {
+    const { registry, source } = await setUp({ credentials: { kind: 'basic', username: 'user', password: 'e' } });
+    const body = JSON.stringify({ errors: [{ code: 'DENIED', message: 'requested access' }, { code: 'NOT_MY_DAY' }] });
+    corrupt(registry, MANIFESTS, { kind: 'answer', status: 403, body });
+    const denied = await expectFailure('REGISTRY_AUTH_REJECTED', () => source.fetchManifest('latest'));
+    expect(denied.message).toContain('status 403 (REDACTED; NOT_MY_DAY)');
+  });
+
   it.each([
     ['HTML', '<html>'],
     ['other JSON', '{"errors":"no"}'],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { redact, SealiftError, toPlainError } from '../../../src/errors/index.ts';
+import { redact, removeSecrets, SealiftError, toPlainError } from '../../../src/errors/index.ts';
 import { expectLinearTime } from '../../support/machine/linear-time.ts';
 
 const PASSWORD = 'hunter2';
@@ -72,5 +72,21 @@ describe('redact', () => {
       const text = unit.repeat(bytes / unit.length);
       return () => expect(redact(text).length).toBeLessThan(2100);
     });
+  });
+});
+
+describe('removeSecrets', () => {
+  it.each([
+    ['every occurrence of a secret', 'a seaworthy b seaworthy', ['seaworthy'], 'a REDACTED b REDACTED'],
+    ['the longer secret before its beginning', 'mate:seaworthy', ['mate', 'mate:seaworthy'], 'REDACTED'],
+    ['a secret of four characters', 'the word mate', ['mate'], 'the word REDACTED'],
+  ])('replaces %s', (_, text, secrets, expected) => expect(removeSecrets(text, secrets)).toBe(expected));
+
+  it.each(['e', 'es', 'den'])('hides a text as a whole in which the short secret %j occurs', (secret) => {
+    expect(removeSecrets('access denied: repository closes', [secret])).toBe('REDACTED');
+  });
+
+  it('leaves a text alone without any of the secrets', () => {
+    expect(removeSecrets('access denied', ['x', '', 'seaworthy'])).toBe('access denied');
   });
 });

@@ -38,6 +38,7 @@ describe('askHelper', () => {
     ['one that says on standard output why it fails', exited('no access\n', 1), 'exit code 1: no access'],
     ['one that fails with an answer', exited(`{"Secret":"${SECRET}"}`, 1), 'exit code 1'],
     ['one that shows the secret', exited(`{"Secret":"${SECRET}"}`, 1, `bad ${SECRET}`), 'exit code 1: bad REDACTED'],
+    ['one that shows a secret of one letter', exited('{"Secret":"a"}', 1, 'bad a'), 'exit code 1: REDACTED'],
     ['no JSON', exited(`user:${SECRET}`), 'no JSON object'],
     ['half of it', exited(`{"Username":"u","Secret":"${SECRET}"`), 'no JSON object'],
     ['two secrets', exited(`{"Username":"u","Secret":"x","Secret":"${SECRET}"}`), 'no JSON object'],
