@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TestBed } from '../support/beds/test-bed.ts';
 import { buildImage, buildLayer } from '../support/builders/image-builder.ts';
@@ -23,11 +24,16 @@ function* members(files: number): Generator<TarMember> {
   }
 }
 
-describeWith(['root', 'docker-registry'], 'a layer of one GiB', () => {
+describeWith(['root', 'docker-registry'], 'a layer of one GiB with a hash tree', () => {
   let bed: TestBed;
+
+  let withTrees: readonly string[];
 
   beforeAll(async () => {
     bed = await TestBed.open();
+    const settings = bed.newPath('sealift.toml');
+    writeFileSync(settings, '[store]\nverity = "always"\n');
+    withTrees = ['-c', settings];
   });
 
   afterAll(() => bed?.[Symbol.asyncDispose]());
@@ -37,7 +43,7 @@ describeWith(['root', 'docker-registry'], 'a layer of one GiB', () => {
     expect(layer.tarSize).toBeGreaterThan(files * FILE_BYTES);
     const image = buildImage({ format: 'oci', layers: [layer] });
     await bed.push('big', compression, image);
-    const parameters = ['--store', bed.newPath('store'), '--bundle', bed.newPath('bundle')];
+    const parameters = [...withTrees, '--store', bed.newPath('store'), '--bundle', bed.newPath('bundle')];
     const { error, peakBytes } = await bed.pull(`big@${image.top.digest}`, parameters);
     expect(error).toBeUndefined();
     return peakBytes;

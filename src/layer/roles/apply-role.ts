@@ -56,6 +56,7 @@ export class ApplyRole {
       this.#collectGarbageOf(staged.facts.entries);
       return staged;
     } finally {
+      tree?.close();
       ring.abort('peer-failed');
       // After an accepted layer the tree role may still have blocks to read.
       if (!isAccepted) treeRing?.abort('peer-failed');

@@ -7,10 +7,15 @@ import type { TreeTask } from '../types.ts';
 /** Makes the hash tree of an image whose blocks come through a ring, in a thread of its own. */
 export function runTreeRole({ path, ring }: TreeTask, checkpoint: Checkpoint): LayerImage {
   const writer = openTree(path, checkpoint);
-  new Ring(ring).drainTo(writer);
-  return describeTree(writer, checkpoint);
+  try {
+    new Ring(ring).drainTo(writer);
+    return describeTree(writer, checkpoint);
+  } finally {
+    writer.close();
+  }
 }
 
+/** The caller closes the writer. */
 export function openTree(path: string, checkpoint: Checkpoint): VerityTreeWriter {
   const writer = createVerityTreeWriter(path);
   checkpoint('layer-tree');

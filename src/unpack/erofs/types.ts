@@ -39,6 +39,8 @@ export interface VerityFacts {
 export interface VerityTreeWriter extends ByteSink {
   /** Throws INTERNAL before `end`. */
   result(): VerityFacts;
+  /** Closes temporary files in any state. Idempotent. */
+  close(): void;
 }
 
 export interface ErofsImage {

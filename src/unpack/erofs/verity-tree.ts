@@ -1,56 +1,42 @@
 import { hash } from 'node:crypto';
+import { SealiftError } from '../../errors/index.ts';
+import { DigestLevel } from './digest-level.ts';
 import { BLOCK_BYTES } from './layout-format.ts';
-import { DIGEST_BYTES } from './leaf-hasher.ts';
 
-/** A block of the tree holds 128 SHA-256 digests. */
-const DIGESTS_PER_BLOCK = BLOCK_BYTES / DIGEST_BYTES;
-
-/** A tree in the form in which dm-verity reads it behind the image, and the digest of its topmost block. */
+/** The tree of an image, which is built while the image is written. */
 export interface VerityTree {
-  readonly rootHash: string;
-  /** The levels from the topmost to the leaves, which is their order on the device. */
-  readonly levels: readonly Level[];
+  /**
+   * Takes whole blocks: from the second of the image on, and the first one last. The memory is reused after the call.
+   */
+  update(blocks: Uint8Array): void;
+  /** Ends the tree and returns its root hash. Throws INTERNAL without any block. */
+  finish(): string;
+  /** Writes the finished tree, from its topmost level to the leaves. Returns where it ends. */
+  writeTo(fd: number, position: number): number;
+  /** Closes temporary files in any state. Idempotent. */
+  close(): void;
 }
-
-/** One level of the tree, in whole blocks. */
-type Level = readonly Uint8Array[];
 
 /**
  * Builds the tree of https://docs.kernel.org/admin-guide/device-mapper/verity.html#hash-tree: hash type 1, SHA-256,
- * blocks of 4096 bytes, no salt, no superblock. `leaves` are the digests of the data blocks, at least one; all pieces
- * but the last are whole blocks of digests and become part of the tree.
- * ADR 0015 says why an image has a tree, docs/adr/0015-image-store.md.
+ * blocks of 4096 bytes, no salt, no superblock. What does not fit into a fixed amount of memory is kept in unnamed files
+ * at `spillPath`. ADR 0015 says why an image has a tree, docs/adr/0015-image-store.md.
  */
-export function buildVerityTree(leaves: readonly Uint8Array[]): VerityTree {
-  let level = padLevel(leaves);
-  const levels = [level];
-  while (bytesOf(level) > BLOCK_BYTES) {
-    level = [hashLevel(level)];
-    levels.unshift(level);
-  }
-  return { rootHash: hash('sha256', level[0] ?? Buffer.alloc(0), 'hex'), levels };
-}
-
-/** Fills the last block with zeros. */
-function padLevel(leaves: readonly Uint8Array[]): Level {
-  const last = leaves.at(-1) ?? Buffer.alloc(0);
-  const rest = last.length % BLOCK_BYTES;
-  return rest === 0 ? leaves : [...leaves.slice(0, -1), Buffer.concat([last, Buffer.alloc(BLOCK_BYTES - rest)])];
-}
-
-function hashLevel(below: Level): Buffer {
-  const blocks = bytesOf(below) / BLOCK_BYTES;
-  const level = Buffer.alloc(Math.ceil(blocks / DIGESTS_PER_BLOCK) * BLOCK_BYTES);
-  let filled = 0;
-  for (const part of below) {
-    for (let at = 0; at < part.length; at += BLOCK_BYTES) {
-      level.set(hash('sha256', part.subarray(at, at + BLOCK_BYTES), 'buffer'), filled);
-      filled += DIGEST_BYTES;
-    }
-  }
-  return level;
-}
-
-function bytesOf(level: Level): number {
-  return level.reduce((sum, part) => sum + part.length, 0);
+export function createVerityTree(spillPath: string): VerityTree {
+  const leaves = new DigestLevel(spillPath);
+  let last: Uint8Array | undefined;
+  return {
+    update(blocks) {
+      for (let at = 0; at < blocks.length; at += BLOCK_BYTES) {
+        if (last !== undefined) leaves.append(last);
+        last = hash('sha256', blocks.subarray(at, at + BLOCK_BYTES), 'buffer');
+      }
+    },
+    finish() {
+      if (last === undefined) throw new SealiftError('INTERNAL', 'verity tree: expected at least one block, got none');
+      return leaves.finish(last);
+    },
+    writeTo: (fd, position) => leaves.writeTo(fd, position),
+    close: () => leaves.close(),
+  };
 }
