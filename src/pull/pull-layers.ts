@@ -198,7 +198,8 @@ class LayerPull {
 
 /** True if nothing in the layer depends on the layers below. The root is a directory in every layer, named or not. */
 function isPlain({ record: { facts } }: StoredLayer): boolean {
-  return facts.implied.every(({ path }) => path === '') && facts.marked.length === 0;
+  const { implied, traversed, marked } = facts;
+  return implied.every(({ path }) => path === '') && traversed.length === 0 && marked.length === 0;
 }
 
 /** Returns where the trees of these layers can be read, topmost first. */

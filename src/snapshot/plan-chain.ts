@@ -1,7 +1,7 @@
 import type { ByteString } from '../bytes/index.ts';
 import { showByteString } from '../bytes/index.ts';
 import { SealiftError } from '../errors/index.ts';
-import type { ImpliedDirectory, LayerFacts, LowerView } from '../unpack/index.ts';
+import type { LayerFacts, LowerView } from '../unpack/index.ts';
 import { parentPath } from './path.ts';
 import type { ChainPlan, ChainReason } from './types.ts';
 
@@ -16,11 +16,12 @@ type Below =
 
 /**
  * Decides whether a layer, applied by itself, can be mounted on the chain below it. It cannot when it hard-links into
- * that chain, when a parent that it has no entry for is a symlink there, or when its marks find nothing to hide there.
- * Throws `UNPACK_ENTRY_INVALID` when such a parent is neither a directory nor a symlink.
+ * that chain, when a parent that it had no entry for is a symlink there, or when its marks find nothing to hide there.
+ * Throws `UNPACK_ENTRY_INVALID` when the only reason is such a parent that is neither a directory nor a symlink: behind
+ * a symlink or hard link, the layer's entries may be at other paths, so the layer is written again to find out.
  */
 export function planChain(
-  facts: Pick<LayerFacts, 'implied' | 'unresolvedLinks' | 'marked'>,
+  facts: Pick<LayerFacts, 'implied' | 'traversed' | 'unresolvedLinks' | 'marked'>,
   below: LowerView,
 ): ChainPlan {
   const reasons: ChainReason[] = facts.unresolvedLinks.map(({ path, target }) => ({
@@ -28,15 +29,17 @@ export function planChain(
     path,
     target,
   }));
-  const implied = new Map(facts.implied.map((directory) => [directory.path, directory]));
-  const known = new Map<ByteString, Below>();
-  for (const path of [...implied.keys(), ...facts.marked]) {
-    for (const ancestor of unknownFromTop(path, known)) {
-      known.set(ancestor, look(ancestor, { implied, known, view: below, reasons }));
-    }
+  const assumed = new Set(facts.traversed);
+  for (const { path, cut } of facts.implied) if (!cut) assumed.add(path);
+  const search: Search = { assumed, known: new Map(), view: below, reasons, files: [] };
+  for (const path of [...assumed, ...facts.marked]) {
+    for (const ancestor of unknownFromTop(path, search.known)) search.known.set(ancestor, look(ancestor, search));
   }
-  for (const path of facts.marked) if (known.get(path) === 'nothing') reasons.push({ kind: 'idle-marks', path });
-  return reasons.length === 0 ? { kind: 'independent' } : { kind: 'needs-chain', reasons };
+  for (const path of facts.marked) if (search.known.get(path) === 'nothing') reasons.push({ kind: 'idle-marks', path });
+  if (reasons.length > 0) return { kind: 'needs-chain', reasons };
+  const [file] = search.files;
+  if (file !== undefined) throw noDirectory(file);
+  return { kind: 'independent' };
 }
 
 /** Returns the path and its unknown ancestors, outermost first. The root is a directory in every layer. */
@@ -47,27 +50,33 @@ function unknownFromTop(path: ByteString, known: ReadonlyMap<ByteString, Below>)
 }
 
 interface Search {
-  readonly implied: ReadonlyMap<ByteString, ImpliedDirectory>;
-  readonly known: ReadonlyMap<ByteString, Below>;
+  /** Paths where the layer was written as if the layers below had a directory or nothing. */
+  readonly assumed: ReadonlySet<ByteString>;
+  readonly known: Map<ByteString, Below>;
   readonly view: LowerView;
   readonly reasons: ChainReason[];
+  /** Assumed paths where the layers below have neither a directory nor a symlink. */
+  readonly files: ByteString[];
 }
 
-function look(path: ByteString, { implied, known, view, reasons }: Search): Below {
+function look(path: ByteString, { assumed, known, view, reasons, files }: Search): Below {
   const parent = known.get(parentPath(path)) ?? 'directory';
   if (parent !== 'directory') return parent;
-  const entry = implied.get(path);
-  if (entry?.cut) return 'nothing';
   const node = view.lookup(path);
   if (node === undefined) return 'nothing';
   if (node.type === 'directory') return 'directory';
   // A directory that the layer has an entry for replaces any node of the layers below.
-  if (entry === undefined) return 'nothing';
+  if (!assumed.has(path)) return 'nothing';
   if (node.type === 'symlink') {
     reasons.push({ kind: 'symlinked-parent', path, target: node.target ?? ('' as ByteString) });
     return 'symlink';
   }
-  throw new SealiftError(
+  files.push(path);
+  return 'nothing';
+}
+
+function noDirectory(path: ByteString): SealiftError {
+  return new SealiftError(
     'UNPACK_ENTRY_INVALID',
     `combine layer with those below: ${showByteString(path)}: expected a directory, got something else in a lower layer`,
     { context: { path: showByteString(path) } },

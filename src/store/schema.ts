@@ -16,10 +16,10 @@ const layerFactsSchema = z.strictObject({
   entries: count,
   contentBytes: count,
   implied: z.array(z.strictObject({ path: byteString, cut: z.boolean() })),
+  /** Layers of earlier versions have no such list. They are fetched again, because their trees may be wrong. */
+  traversed: z.array(byteString),
   unresolvedLinks: z.array(z.strictObject({ path: byteString, target: byteString })),
   marked: z.array(byteString),
-  /** Written by earlier versions; ignored, so that their layers are not fetched again. */
-  opaqueRoot: z.exactOptional(z.boolean()),
   dropped: z.record(z.string(), count),
 }) satisfies z.ZodType<LayerFacts>;
 

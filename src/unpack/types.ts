@@ -62,6 +62,12 @@ export interface LayerFacts {
   /** Bytes of file content written. */
   readonly contentBytes: number;
   readonly implied: readonly ImpliedDirectory[];
+  /**
+   * Further paths where the layer, applied by itself, was written as if the layers below had a directory or nothing there:
+   * directories that it implied and later replaced, named or hid, and those that a link led through and left again. Where
+   * they have something else, the layer's entries belong elsewhere.
+   */
+  readonly traversed: readonly ByteString[];
   readonly unresolvedLinks: readonly UnresolvedLink[];
   /**
    * Directories that contain marks and merge with the layers below. Where the layers below have nothing, overlayfs would

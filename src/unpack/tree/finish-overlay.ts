@@ -37,6 +37,7 @@ function finishDirectory(at: Unfinished, options: FinishOptions, implied: Implie
     if (!isDirectory(child)) continue;
     const below = { node: child, path: joinPath(path, name), hidden: hidesChild(at, name) };
     if (child.attributes === undefined) implied.push({ path: below.path, cut: below.hidden });
+    if (child.assumed && (child.attributes !== undefined || below.hidden)) options.tree.recordTraversed(below.path);
     finishDirectory(below, options, implied);
     if (isSuperfluous(below)) {
       implied.pop();

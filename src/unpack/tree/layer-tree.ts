@@ -44,8 +44,10 @@ export interface NameStore {
 }
 
 interface TreeOptions {
+  /** `overlay`: one layer, which may be applied without those below. `merged`: the tree has all layers below. */
+  readonly form: 'overlay' | 'merged';
   readonly names: NameStore;
-  readonly lower: LowerView | undefined;
+  readonly lower?: LowerView | undefined;
   readonly limits: TreeLimits;
 }
 
@@ -60,6 +62,9 @@ export class LayerTree {
   readonly interfering = new Map<DirectoryNode, ByteString>();
   readonly #names: NameStore;
   readonly #lower: LowerView | undefined;
+  /** True when what the layers below have must be assumed. */
+  readonly #isAlone: boolean;
+  readonly #traversed = new Set<ByteString>();
   readonly #limits: TreeLimits;
   readonly #changes = new Map<DirectoryNode, Change>();
   #layer = 0;
@@ -70,6 +75,7 @@ export class LayerTree {
   constructor(options: TreeOptions) {
     this.#names = options.names;
     this.#lower = options.lower;
+    this.#isAlone = options.form === 'overlay' && options.lower === undefined;
     this.#limits = options.limits;
     this.changeAll({ node: this.root, path: '' as ByteString });
   }
@@ -113,7 +119,12 @@ export class LayerTree {
 
   /** Walks to a directory without creating anything, and returns the steps from the root. */
   resolve(components: readonly ByteString[]): Step[] {
-    return resolveDirectory(components, { root: this.root, lower: this.#lower, maxDepth: this.#limits.maxPathDepth });
+    return resolveDirectory(components, {
+      root: this.root,
+      lower: this.#lower,
+      maxDepth: this.#limits.maxPathDepth,
+      onLeft: this.#isAlone ? (path) => this.recordTraversed(path) : undefined,
+    });
   }
 
   /** Returns the last step to the directory, existing or not, that the components lead to. */
@@ -136,19 +147,33 @@ export class LayerTree {
   /** Walks to a directory and creates the missing ones as implied directories. */
   makeDirectories(components: readonly ByteString[]): TreeDirectory {
     let directory: TreeDirectory = { node: this.root, path: '' as ByteString };
-    for (const { name, path, node } of this.resolve(components).slice(1)) {
-      directory = { node: node ?? this.#makeImplied(directory, name), path };
+    for (const step of this.resolve(components).slice(1)) {
+      directory = { node: step.node ?? this.#makeImplied(directory, step), path: step.path };
     }
     return directory;
   }
 
-  #makeImplied(parent: TreeDirectory, name: ByteString): DirectoryNode {
+  /** The paths that `recordTraversed` was called for. */
+  get traversed(): readonly ByteString[] {
+    return [...this.#traversed];
+  }
+
+  /** Records a path where a directory of the layers below was assumed, and which the finished tree does not show. */
+  recordTraversed(path: ByteString): void {
+    if (this.#traversed.has(path)) return;
+    this.countRecorded(path.length);
+    this.#traversed.add(path);
+  }
+
+  #makeImplied(parent: TreeDirectory, { name, hidden }: Step): DirectoryNode {
     if (isIgnoredDirectory(name)) {
       const shown = showByteString(name);
       throw new SealiftError('UNPACK_ENTRY_INVALID', `expected a parent outside of aufs metadata, got ${shown}`);
     }
     this.countRecorded(joinPath(parent.path, name).length);
-    return this.makeDirectory(parent, name);
+    const node = this.makeDirectory(parent, name);
+    node.assumed = this.#isAlone && !hidden;
+    return node;
   }
 
   /** Counts every node that is made, because one entry can imply a thousand directories. */
@@ -208,6 +233,7 @@ export class LayerTree {
     if (node.kind === 'directory') {
       for (const child of node.children.keys()) this.remove({ node, path }, child);
       this.#names.removeDirectory(path);
+      if (node.assumed) this.recordTraversed(path);
       this.#changes.delete(node);
       this.interfering.delete(node);
     } else if (node.kind !== 'dropped') {

@@ -19,6 +19,11 @@ export interface ResolveOptions {
   readonly lower: LowerView | undefined;
   /** The largest number of directories that a path may lead through. */
   readonly maxDepth: number;
+  /**
+   * Is called for a path that the walk left again through `..` although only the layers below could say what is there:
+   * without a view, a directory was assumed.
+   */
+  readonly onLeft?: ((path: ByteString) => void) | undefined;
 }
 
 /** The limit of github.com/cyphar/filepath-securejoin, with which umoci and runc resolve. */
@@ -32,7 +37,7 @@ const STEPS_PER_DEPTH = 4;
  * never a file system. Throws UNPACK_ENTRY_INVALID when a component is not a directory or the links do not end.
  */
 export function resolveDirectory(components: readonly ByteString[], options: ResolveOptions): Step[] {
-  const { root, maxDepth } = options;
+  const { root, maxDepth, onLeft } = options;
   const steps: Step[] = [{ name: '' as ByteString, path: '' as ByteString, node: root, hidden: false }];
   const pending = [...components].reverse();
   let links = 0;
@@ -43,7 +48,8 @@ export function resolveDirectory(components: readonly ByteString[], options: Res
     if (name === undefined || here === undefined) break;
     if (name === '' || name === '.') continue;
     if (name === '..') {
-      if (steps.length > 1) steps.pop();
+      const left = steps.length > 1 ? steps.pop() : undefined;
+      if (left !== undefined && left.node === undefined && !left.hidden) onLeft?.(left.path);
       continue;
     }
     if (steps.length > maxDepth) throw tooDeep(here, maxDepth);
@@ -73,7 +79,8 @@ function lookup(here: Step, name: ByteString, { lower }: ResolveOptions): Found 
 }
 
 function lookupBelow(step: Step, lower: LowerView | undefined): Found {
-  const below = step.hidden ? undefined : lower?.lookup(step.path);
+  if (lower === undefined) return { kind: 'step', step };
+  const below = step.hidden ? undefined : lower.lookup(step.path);
   // Where the lower layers have nothing, they have nothing further down either, so later steps need no look-up.
   if (below === undefined) return { kind: 'step', step: { ...step, hidden: true } };
   if (below.type === 'directory') return { kind: 'step', step };

@@ -56,9 +56,8 @@ export class TreeWriter implements EntrySink {
   #lastParent: { readonly unsafeText: string; readonly directory: TreeDirectory } | undefined;
 
   constructor(options: TreeWriterOptions) {
-    const { names, lower, limits } = options;
     this.#options = options;
-    this.#tree = new LayerTree({ names, lower, limits });
+    this.#tree = new LayerTree(options);
     this.#nodes = options.createNodes(this.#tree, this.#tally);
   }
 
@@ -131,6 +130,7 @@ export class TreeWriter implements EntrySink {
       entries: this.#entries,
       contentBytes: this.#contentBytes,
       implied: this.#implied,
+      traversed: this.#tree.traversed,
       unresolvedLinks: this.#unresolved,
       marked: this.#marked,
       dropped: this.#tally.toRecord(),
@@ -268,8 +268,9 @@ export class TreeWriter implements EntrySink {
     if (this.#lastParent?.unsafeText === unsafeText && unsafeName.slice(slash) === name)
       return this.#lastParent.directory;
     const parent = this.#tree.makeDirectories(components);
-    // With layers below, any new entry may change where the same text leads.
-    const stable = this.#options.lower === undefined && unsafeName.slice(slash) === name;
+    // With layers below or through a link, any new entry may change where the same text leads.
+    const isDirect = parent.path === components.join('/');
+    const stable = this.#options.lower === undefined && isDirect && unsafeName.slice(slash) === name;
     this.#lastParent = stable ? { unsafeText, directory: parent } : undefined;
     return parent;
   }

@@ -26,6 +26,11 @@ export interface DirectoryNode {
   layer: number;
   /** The attributes of its latest entry; undefined while no entry has named it. */
   attributes: Attributes | undefined;
+  /**
+   * True when the directory was made for a name below it while nothing of the layer hid what lower layers have at its
+   * path, and no view showed what that is.
+   */
+  assumed: boolean;
   /** True when the layer hides what lower layers have in this directory. */
   opaque: boolean;
   /** Names that the layer hides in this directory. */
@@ -64,6 +69,7 @@ export function createDirectoryNode(layer: number): DirectoryNode {
     bornIn: layer,
     layer,
     attributes: undefined,
+    assumed: false,
     opaque: false,
     whiteouts: undefined,
     touchedIn: -1,

@@ -309,12 +309,15 @@ describe('findLayer', () => {
 });
 
 describe('a record of an earlier version', () => {
-  it('that has one more fact is read', async () => {
+  it('that lacks the paths which the layer leads through counts as absent', async () => {
     await make();
     const path = statePath.layer(scratch.join('state'), KEY);
     const record = readCheckedRecord(path, layerRecordSchema);
-    writeCheckedRecord(path, { ...record, facts: { ...FACTS, opaqueRoot: false } });
-    expect(await store.findLayer(KEY)).toMatchObject({ kind: 'published', layer: { record: { facts: FACTS } } });
+    writeCheckedRecord(path, { ...record, facts: FACTS });
+    expect(await store.findLayer(KEY)).toBeDefined();
+    const { traversed: _, ...earlier } = FACTS;
+    writeCheckedRecord(path, { ...record, facts: earlier });
+    expect(await store.findLayer(KEY)).toBeUndefined();
   });
 });
 

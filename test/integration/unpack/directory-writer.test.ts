@@ -89,6 +89,7 @@ describeWith(['root'], 'directory writer: types and attributes', () => {
       contentBytes: 7,
       implied: [{ path: '', cut: false }],
       unresolvedLinks: [],
+      traversed: [],
       marked: [],
       dropped: {},
     });

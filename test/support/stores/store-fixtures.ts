@@ -26,6 +26,7 @@ export const FACTS: LayerFacts = {
   contentBytes: 5,
   implied: [],
   unresolvedLinks: [],
+  traversed: [],
   marked: [],
   dropped: {},
 };

@@ -30,9 +30,11 @@ function facts(
   cut: readonly string[] = [],
   links: readonly [string, string][] = [],
   marked: readonly string[] = [],
+  traversed: readonly string[] = [],
 ) {
   return {
     implied: implied.map((path) => ({ path: path as ByteString, cut: cut.includes(path) })),
+    traversed: traversed.map((path) => path as ByteString),
     unresolvedLinks: links.map(([path, target]) => ({ path: path as ByteString, target: target as ByteString })),
     marked: marked.map((path) => path as ByteString),
   };
@@ -78,6 +80,16 @@ describe('planChain', () => {
     expect(planChain(layer, view(nodes))).toMatchObject({ reasons: [{ path: 'usr/lib' }] });
   });
 
+  it('wants the chain when a directory that it implied and then replaced, named or hid is a symlink below', () => {
+    const layer = facts(['', 'lib'], ['lib'], [], [], ['lib']);
+    expect(planChain(layer, view({ lib: { target: 'usr/lib' } }))).toEqual({
+      kind: 'needs-chain',
+      reasons: [{ kind: 'symlinked-parent', path: 'lib', target: 'usr/lib' }],
+    });
+    expect(planChain(layer, view({ lib: 'directory' }))).toEqual(INDEPENDENT);
+    expect(planChain(layer, view({}))).toEqual(INDEPENDENT);
+  });
+
   it('does not depend on the order of what is implied', () => {
     const nodes: Nodes = { a: 'directory', 'a/b': { target: 'x' } };
     const layer = facts(['a/b/c', 'a/b', 'a']);
@@ -114,6 +126,21 @@ describe('planChain', () => {
       planChain(facts(['etc', 'etc/pass\u00ffwd']), view({ etc: 'directory', 'etc/pass\u00ffwd': 'other' })),
     );
     expect(error.message).toContain('etc/pass\\xffwd');
+  });
+
+  it('leaves the decision about such a parent to the writer when entries may belong elsewhere', () => {
+    const layer = facts(['a', 'lib']);
+    const plan = planChain(layer, view({ a: 'other', lib: { target: 'usr/lib' } }));
+    expect(plan).toEqual({
+      kind: 'needs-chain',
+      reasons: [{ kind: 'symlinked-parent', path: 'lib', target: 'usr/lib' }],
+    });
+  });
+
+  it('refuses a replaced parent that is a file below', async () => {
+    await expectFailure('UNPACK_ENTRY_INVALID', () =>
+      planChain(facts([''], [], [], [], ['etc']), view({ etc: 'other' })),
+    );
   });
 
   it('looks at every directory once', () => {
