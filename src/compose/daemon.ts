@@ -20,7 +20,7 @@ import {
   memoryBacking,
   type PullServicePorts,
   ReloadableConfiguration,
-  readResolvConf,
+  readTextIfAny,
   runDaemon,
   type StorePull,
   sweepBacking,
@@ -135,7 +135,7 @@ export function composeDaemonService({ loaded, parts, volume, measure, log }: Da
     reportStall: (error) => volume.reportStall(error),
     measure,
     readMountinfo: () => readFileSync('/proc/self/mountinfo', 'latin1'),
-    readResolvConf,
+    readText: readTextIfAny,
     clock: SYSTEM_CLOCK,
     log,
     checkpoint: parts.checkpoint,
@@ -143,14 +143,14 @@ export function composeDaemonService({ loaded, parts, volume, measure, log }: Da
 }
 
 async function daemonPullPorts(pull: StorePull, daemonParts: Parts): Promise<PullPorts> {
-  const { configuration, reference, backing, onProgress, signal } = pull;
+  const { configuration, reference, backing, onProgress, waitForName, signal } = pull;
   const parts = { ...daemonParts, configuration };
   const registries = await loadDaemonRegistries(configuration, loadOptions(parts, signal));
   assertQualified(registries, reference);
   return pullPorts(parts, {
     backing,
     policy: await loadPolicy(parts, { inline: configuration.inlinePolicy.value, signal }),
-    findEndpoints: daemonEndpoints(parts, registries),
+    findEndpoints: daemonEndpoints({ ...parts, waitForName }, registries),
     onProgress,
     // The watch over mounts sweeps within a second.
     sweepsStore: false,

@@ -24,7 +24,6 @@ import { createMountWatch } from './watch-mounts.ts';
 
 const MOUNT_WATCH_MS = 1_000;
 const RESOLVER_TIMEOUT_MS = 10_000;
-const RESOLV_CONF = '/etc/resolv.conf';
 
 /** One pull of an image into one store. */
 export interface StorePull {
@@ -34,8 +33,13 @@ export interface StorePull {
   readonly reference: string;
   readonly backing: StoreBacking;
   readonly onProgress: (event: ProgressEvent) => void;
+  /** Called before a name is looked up. */
+  readonly waitForName: WaitForName;
   readonly signal: AbortSignal;
 }
+
+/** Waits until names can be looked up, but never for long. */
+type WaitForName = (name: string, signal?: AbortSignal) => Promise<void>;
 
 export interface DaemonServicePorts {
   /** Read at the beginning of each pull: a reload changes it. */
@@ -50,8 +54,8 @@ export interface DaemonServicePorts {
   readonly measure: PullServicePorts['measure'];
   /** Returns the text of /proc/self/mountinfo. */
   readonly readMountinfo: () => string;
-  /** Returns the text of resolv.conf; undefined: there is none yet. */
-  readonly readResolvConf: (path: string) => string | undefined;
+  /** Returns the text of a file of the guest; undefined: there is none. */
+  readonly readText: (path: string) => string | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   readonly checkpoint: Checkpoint;
@@ -78,13 +82,19 @@ export function createDaemonService(ports: DaemonServicePorts): DaemonService {
   const statistics = new PullStatistics();
   const nowMs = () => clock.nowMs();
   const obstacle = () => stores.stall() ?? loaded.failure ?? obstacleError(loaded.configuration);
+  const waitForName = createResolverGate(RESOLVER_TIMEOUT_MS, {
+    readText: ports.readText,
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+    nowMs,
+    onTimeout: (waitedMs) => log.warn({ waitedMs }, 'no name server in resolv.conf; no pull waits for one from now on'),
+  });
   const mountWatch = createMountWatch({ readMountinfo: ports.readMountinfo, onUnmount: () => stores.sweep() });
   const pulls = createPullService({
     settings: () => ({ bundleRoots: loaded.configuration.api.bundleRoots.value, obstacle: obstacle() }),
     maxPulls: loaded.configuration.api.maxPulls.value,
     pull: async (request, options) => {
       try {
-        return await pullIntoStore(request, { ...options, ports, statistics });
+        return await pullIntoStore(request, { ...options, ports, statistics, waitForName });
       } finally {
         // Its mount may be gone before the watch has seen it, and a pull that failed may have left something.
         mountWatch.expect();
@@ -93,12 +103,6 @@ export function createDaemonService(ports: DaemonServicePorts): DaemonService {
     undo: async (bundlePath) => {
       await unmountBundle(bundlePath, ports.bundlePorts(await stores.current()), { keepConfig: true });
     },
-    waitForResolver: createResolverGate(RESOLVER_TIMEOUT_MS, {
-      readResolvConf: () => ports.readResolvConf(RESOLV_CONF),
-      sleep: (ms, signal) => clock.sleep(ms, signal),
-      nowMs,
-      onTimeout: (waitedMs) => log.warn({ path: RESOLV_CONF, waitedMs }, 'no nameserver yet'),
-    }),
     measure: ports.measure,
     log,
     checkpoint,
@@ -128,10 +132,11 @@ interface StorePullContext {
   readonly log: Logger;
   readonly ports: DaemonServicePorts;
   readonly statistics: PullStatistics;
+  readonly waitForName: WaitForName;
 }
 
 async function pullIntoStore(request: PullRequest, context: StorePullContext): Promise<PullResult> {
-  const { signal, log, statistics } = context;
+  const { signal, log, statistics, waitForName } = context;
   const { stores, pullPorts, loaded, reportStall } = context.ports;
   const backing = await stores.current();
   const { configuration } = loaded;
@@ -140,7 +145,7 @@ async function pullIntoStore(request: PullRequest, context: StorePullContext): P
     if (event.type === 'layer' && event.state === 'done') statistics.addFetched(event.total);
   };
   const { reference } = request;
-  const ports = await pullPorts({ configuration, reference, backing, onProgress, signal });
+  const ports = await pullPorts({ configuration, reference, backing, onProgress, waitForName, signal });
   const maxLayers = configuration.maxLayerDownloads.value;
   const pool = maxLayers === undefined ? ports.pool : limitLayers(ports.pool, maxLayers);
   try {

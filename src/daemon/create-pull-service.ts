@@ -42,7 +42,6 @@ async function pullInSlot(call: PullCall, { ports, slots, log }: SlotContext): P
   if (obstacle !== undefined) throw obstacle;
   const release = await takeSlot(slots, signal);
   try {
-    await ports.waitForResolver(call.imageUrl, signal);
     return await pullAndMeasure(call, ports, log);
   } finally {
     release();

@@ -7,4 +7,4 @@ export { type LoadedConfiguration, ReloadableConfiguration } from './reloadable-
 export { type DaemonFacts, type HealthSources, runDaemon } from './run-daemon.ts';
 export { sweepBacking } from './sweep-backing.ts';
 export type { PullServicePorts } from './types.ts';
-export { readResolvConf } from './wait-for-resolver.ts';
+export { readTextIfAny } from './wait-for-resolver.ts';

@@ -39,8 +39,6 @@ export interface PullServicePorts {
   ) => Promise<PullResult>;
   /** Unmounts a rootfs that was mounted a moment ago. */
   readonly undo: (bundlePath: string) => Promise<void>;
-  /** Resolves when the registry's name can be looked up, or when waiting longer is of no use. */
-  readonly waitForResolver: (imageUrl: string, signal: AbortSignal) => Promise<void>;
   /** Has the attestation agent measure an image that is about to run. */
   readonly measure: (image: { readonly image: string; readonly digest: string }, signal: AbortSignal) => Promise<void>;
   readonly log: Logger;

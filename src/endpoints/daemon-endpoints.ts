@@ -18,9 +18,12 @@ import type { LoadOptions } from '../resources/index.ts';
 import { accessEndpoint, transportSettings } from './access-endpoint.ts';
 import { findCredentialSources } from './find-credential-sources.ts';
 import type { EndpointAccess, EndpointContext, FindEndpoints } from './types.ts';
+import type { WaitForName } from './wait-for-name.ts';
 
 export interface DaemonEndpointContext extends EndpointContext {
   readonly configuration: DaemonConfiguration;
+  /** In a guest that has just started, names cannot be looked up yet. */
+  readonly waitForName?: WaitForName;
 }
 
 /**
@@ -41,7 +44,7 @@ export function daemonEndpoints(context: DaemonEndpointContext, registries: Regi
 
 async function daemonEndpoint(
   endpoint: Endpoint,
-  { configuration: daemonConfiguration, userAgent }: DaemonEndpointContext,
+  { configuration: daemonConfiguration, userAgent, waitForName }: DaemonEndpointContext,
   load: LoadOptions,
 ): Promise<EndpointAccess> {
   const { reference, insecure, mirrorApi } = endpoint;
@@ -59,6 +62,7 @@ async function daemonEndpoint(
     remark: measured.remark,
     anonymousFallback: daemonConfiguration.anonymousFallback.value,
     configuration,
+    waitForName,
   };
 }
 

@@ -10,6 +10,7 @@ import {
   type SupplyEndpoint,
 } from '../registry/index.ts';
 import type { EndpointAccess, ImageEndpoints } from './types.ts';
+import { waitForNames } from './wait-for-name.ts';
 
 export interface ImageEndpointOptions {
   readonly openHttp: (transport: TransportSettings) => HttpClient;
@@ -45,7 +46,8 @@ function openEndpoint(
 ): SupplyEndpoint {
   const { reference, transport, allowHttp, mirrorApi, credentials, anonymousFallback = false } = endpoint;
   const { limits, clock, hasAlternative, onRemark } = options;
-  const http = options.openHttp(transport);
+  const client = options.openHttp(transport);
+  const http = endpoint.waitForName === undefined ? client : waitForNames(client, transport, endpoint.waitForName);
   const name = formatRepositoryName(reference);
   const common = { reference, http, allowHttp, hasAlternative, mirrorApi, limits, clock };
   const source = createRegistrySource({ ...common, credentials });

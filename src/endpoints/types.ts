@@ -5,6 +5,7 @@ import type { Reference } from '../oci/index.ts';
 import type { Credentials, ImageSupply, LookUpCredentials, MirrorApi } from '../registry/index.ts';
 import type { ResourceLoader } from '../resources/index.ts';
 import type { AuthorizedImage } from '../signature/index.ts';
+import type { WaitForName } from './wait-for-name.ts';
 
 /** The parts of a program that finding endpoints needs. */
 export interface EndpointContext {
@@ -28,6 +29,8 @@ export interface EndpointAccess {
   readonly remark?: string | undefined;
   /** The configuration with the transport of this endpoint, whose class decides what may come over it. */
   readonly configuration: Configuration;
+  /** Called before a request to a server whose name must be looked up. */
+  readonly waitForName?: WaitForName | undefined;
 }
 
 /**

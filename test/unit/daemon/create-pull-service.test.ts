@@ -37,7 +37,6 @@ function world(change: Partial<PullServicePorts> = {}) {
       return RESULT;
     },
     undo: async (path) => void seen.undone.push(path),
-    waitForResolver: async () => {},
     measure: async (image) => void seen.measured.push(image),
     log: logAs({}),
     checkpoint: () => undefined,

@@ -1,19 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { createResolverGate, hasNameserver } from '../../../src/daemon/wait-for-resolver.ts';
+import { createResolverGate, hasHost, hasNameserver } from '../../../src/daemon/wait-for-resolver.ts';
 
-const NEVER = new AbortController().signal;
-const NAMED = 'registry.example/app:1';
+const NAME = 'registry.example';
 
-/** A resolv.conf that becomes another one with time; time passes only in sleep. */
-function world(texts: readonly (string | undefined)[], timeoutMs = 10_000) {
-  const seen = { reads: 0, timeouts: [] as number[] };
-  let nowMs = 0;
+/** A resolv.conf that becomes another one with each read; time passes only in sleep. */
+function world(texts: readonly (string | undefined)[], { timeoutMs = 10_000, hosts = '127.0.0.1 localhost' } = {}) {
+  const seen = { reads: 0, timeouts: [] as number[], sleptMs: 0 };
   const gate = createResolverGate(timeoutMs, {
-    readResolvConf: () => texts[Math.min(seen.reads++, texts.length - 1)],
+    readText: (path) => (path === '/etc/hosts' ? hosts : texts[Math.min(seen.reads++, texts.length - 1)]),
     sleep: async (ms) => {
-      nowMs += ms;
+      seen.sleptMs += ms;
     },
-    nowMs: () => nowMs,
+    nowMs: () => seen.sleptMs,
     onTimeout: (waitedMs) => seen.timeouts.push(waitedMs),
   });
   return { gate, seen };
@@ -22,32 +20,40 @@ function world(texts: readonly (string | undefined)[], timeoutMs = 10_000) {
 describe('createResolverGate', () => {
   it('waits until there is a nameserver, and never looks again', async () => {
     const { gate, seen } = world([undefined, '', '# nameserver 10.0.0.1\n', 'search x\nnameserver 10.0.0.10\n', '']);
-    await gate(NAMED, NEVER);
-    expect(seen).toEqual({ reads: 4, timeouts: [] });
-    await gate(NAMED, NEVER);
+    await gate(NAME);
+    expect(seen).toEqual({ reads: 4, timeouts: [], sleptMs: 300 });
+    await gate(NAME);
     expect(seen.reads).toBe(4);
   });
 
-  it('gives up after its time, says so, and waits again for the next one', async () => {
-    const { gate, seen } = world([''], 1_000);
-    await gate(NAMED, NEVER);
-    expect(seen.timeouts).toEqual([1_000]);
-    await gate(NAMED, NEVER);
-    expect(seen.timeouts).toEqual([1_000, 1_000]);
+  it('gives up after its time, says so, and never waits again', async () => {
+    const { gate, seen } = world([''], { timeoutMs: 1_000 });
+    await gate(NAME);
+    expect(seen).toMatchObject({ timeouts: [1_000], sleptMs: 1_000 });
+    await gate(NAME);
+    await gate('other.example');
+    expect(seen).toMatchObject({ timeouts: [1_000], sleptMs: 1_000 });
   });
 
-  it.each(['10.0.2.2:5000/app:1', '[fd00::1]:5000/app:1', 'localhost:5000/app:1', 'http://no-reference'])(
-    'does not wait for %s',
-    async (imageUrl) => {
-      const { gate, seen } = world(['']);
-      await gate(imageUrl, NEVER);
-      expect(seen).toEqual({ reads: 0, timeouts: [] });
-    },
-  );
+  it('gives the callers of one time their time together', async () => {
+    const { gate, seen } = world([''], { timeoutMs: 1_000 });
+    await Promise.all([gate(NAME), gate(NAME), gate('other.example')]);
+    expect(seen.timeouts).toHaveLength(1);
+    expect(seen.sleptMs).toBeLessThanOrEqual(1_200);
+  });
 
-  it('stops waiting when the call is cancelled', async () => {
-    const { gate } = world(['']);
-    await expect(gate(NAMED, AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough');
+  it('does not wait for a name of the hosts file', async () => {
+    const { gate, seen } = world([''], { hosts: '10.0.0.5\tcache.internal Registry.example # pull cache\n' });
+    await gate(NAME);
+    expect(seen).toMatchObject({ timeouts: [], sleptMs: 0 });
+  });
+
+  it('stops waiting when the call is cancelled, and goes on waiting for the next one', async () => {
+    const { gate, seen } = world(['', '', 'nameserver ::1']);
+    await gate(NAME, AbortSignal.abort());
+    expect(seen.sleptMs).toBe(0);
+    await gate(NAME);
+    expect(seen.sleptMs).toBe(100);
   });
 });
 
@@ -61,5 +67,18 @@ describe('hasNameserver', () => {
     ['', false],
   ])('%j: %s', (text, expected) => {
     expect(hasNameserver(text)).toBe(expected);
+  });
+});
+
+describe('hasHost', () => {
+  it.each([
+    ['10.0.0.1 registry.example', true],
+    [' 10.0.0.1  other\tREGISTRY.example\n', true],
+    ['# 10.0.0.1 registry.example', false],
+    ['10.0.0.1 other # registry.example', false],
+    ['registry.example', false],
+    ['', false],
+  ])('%j: %s', (text, expected) => {
+    expect(hasHost(text, NAME)).toBe(expected);
   });
 });
