@@ -31,7 +31,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack', 'layer-formats'],
   ],
   cli: ['errors', 'oci', 'config', 'pull'],
-  daemon: ['errors', 'oci', 'config', 'log', 'pull', 'slots', 'volume', 'layer-formats'],
+  daemon: ['errors', 'config', 'log', 'pull', 'slots', 'volume', 'layer-formats'],
   ttrpc: ['errors', 'limits'],
   health: ['errors', 'limits', 'ttrpc'],
   api: ['errors', 'limits', 'log', 'ttrpc'],
