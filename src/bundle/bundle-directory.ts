@@ -18,11 +18,15 @@ export function lstatIfAny(path: string): BigIntStats | undefined {
   return lstatSync(path, { bigint: true, throwIfNoEntry: false });
 }
 
-/**
- * Device, inode number and time of birth: an inode number may be reused for another directory, but its birth differs.
- */
-export function directoryIdentity(stat: BigIntStats): string {
+/** Device, inode number and time of birth: an inode number may be reused for another file, but its birth differs. */
+export function identityOf(stat: BigIntStats): string {
   return `${stat.dev}:${stat.ino}:${stat.birthtimeNs}`;
+}
+
+/** Returns the identity of what is at `path`; undefined: nothing is. */
+export function identityAt(path: string): string | undefined {
+  const stat = lstatIfAny(path);
+  return stat === undefined ? undefined : identityOf(stat);
 }
 
 /** Lists the mount points at and below `rootfs` in this mount namespace, last mounted first. */

@@ -1,2 +1,3 @@
+export { lockBundle } from './lock-bundle.ts';
 export { createBundleOperations } from './operations.ts';
-export type { BundleOperations, GivenBundle, PreparedBundle } from './types.ts';
+export type { BundleLock, BundleOperations, GivenBundle, PreparedBundle } from './types.ts';

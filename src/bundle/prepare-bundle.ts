@@ -2,24 +2,30 @@ import { mkdirSync, readdirSync, realpathSync, unlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import {
   CONFIG_NAME,
-  directoryIdentity,
+  identityAt,
+  identityOf,
   isHalfWritten,
   lstatIfAny,
   mountedAt,
   ROOTFS_NAME,
   refuseBundle,
 } from './bundle-directory.ts';
-import type { GivenBundle, PreparedBundle } from './types.ts';
+import type { ClaimedBundle, GivenBundle, PreparedBundle } from './types.ts';
 
 /** Bounds of the Linux kernel. */
 const PATH_MAX = 4096;
 const NAME_MAX = 255;
 
-/** Creates the bundle directory or takes an existing one: a real directory to which only its owner can write. */
-function claimDirectory(
-  requested: string,
-  given: GivenBundle | undefined,
-): { readonly directory: string; readonly created: boolean } {
+/**
+ * Creates the bundle directory (0700) or takes an existing one: a real directory to which only its owner can write.
+ * Throws `BUNDLE_INVALID` for anything else, and when a given directory is missing or not below its roots.
+ */
+export function claimBundle(unsafePath: string, given?: GivenBundle): ClaimedBundle {
+  // The path is attacker-controlled: it came over a socket.
+  if (given !== undefined && !isPlainPath(unsafePath)) {
+    refuseBundle(unsafePath.slice(0, PATH_MAX), 'expected an absolute path without dots, double slashes and NUL');
+  }
+  const requested = resolve(unsafePath);
   const created = given === undefined && makeDirectory(requested);
   const stat = lstatIfAny(requested);
   if (stat === undefined) refuseBundle(requested, 'expected a directory that its runtime has created, got nothing');
@@ -30,7 +36,7 @@ function claimDirectory(
   }
   const directory = realpathSync(requested);
   if (given !== undefined) assertBelowRoots(requested, directory, given);
-  return { directory, created };
+  return { directory, created, identity: identityOf(stat), isGiven: given !== undefined };
 }
 
 /** Checks both the requested path and the real one, so that no link on the way leads out of the roots. */
@@ -61,38 +67,38 @@ function makeDirectory(directory: string): boolean {
   }
 }
 
-function claimRootfs(directory: string, rootfs: string): void {
+/** Returns the identity of a rootfs that was created; undefined: an empty one was there. */
+function claimRootfs(directory: string, rootfs: string): string | undefined {
   const stat = lstatIfAny(rootfs);
   if (stat === undefined) {
-    mkdirSync(rootfs, { mode: 0o700 });
-    return;
+    try {
+      mkdirSync(rootfs, { mode: 0o700 });
+    } catch (error) {
+      refuseBundle(directory, 'rootfs: expected to create it, got an error', error);
+    }
+    return identityAt(rootfs);
   }
   if (!stat.isDirectory()) refuseBundle(directory, 'rootfs: expected a directory, got a link or another file');
   if (mountedAt(rootfs).length > 0) refuseBundle(directory, 'rootfs: expected nothing mounted on it, got a mount');
   if (readdirSync(rootfs).length > 0) {
     refuseBundle(directory, 'rootfs: expected an empty directory, got one with files');
   }
+  return undefined;
 }
 
 /**
- * Creates DIR (0700), unless it is given, and an empty DIR/rootfs to mount on. Throws `BUNDLE_INVALID` when something
- * is mounted there, when a given DIR is missing or not below its roots, and when a DIR that is not given has a
- * config.json: the caller must undo an earlier bundle first.
+ * Creates an empty DIR/rootfs to mount on, or takes the one that is there. Call it with DIR locked. Throws
+ * `BUNDLE_INVALID` when something is mounted there, and when a DIR that is not given has a config.json: the caller must
+ * undo an earlier bundle first.
  */
-export function prepareBundle(requested: string, given?: GivenBundle): PreparedBundle {
-  // The path is attacker-controlled: it came over a socket.
-  if (given !== undefined && !isPlainPath(requested)) {
-    refuseBundle(requested.slice(0, PATH_MAX), 'expected an absolute path without dots, double slashes and NUL');
-  }
-  const { directory, created } = claimDirectory(resolve(requested), given);
+export function prepareBundle({ directory, created, identity, isGiven }: ClaimedBundle): PreparedBundle {
   const hasConfig = lstatIfAny(join(directory, CONFIG_NAME)) !== undefined;
-  if (hasConfig && given === undefined) {
+  if (hasConfig && !isGiven) {
     refuseBundle(directory, 'expected a directory without config.json, got one of an earlier bundle');
   }
   const rootfs = join(directory, ROOTFS_NAME);
-  claimRootfs(directory, rootfs);
-  // Nothing is mounted, so no other pull works on this bundle.
+  const madeRootfs = claimRootfs(directory, rootfs);
+  // The lock is held, so no other pull works on this bundle.
   for (const name of readdirSync(directory).filter(isHalfWritten)) unlinkSync(join(directory, name));
-  const stat = lstatIfAny(directory) ?? refuseBundle(directory, 'expected the directory, but it was removed meanwhile');
-  return { directory, rootfs, created, identity: directoryIdentity(stat), hasConfig };
+  return { directory, rootfs, created, madeRootfs, identity, hasConfig };
 }

@@ -1,7 +1,15 @@
 import { readdirSync, realpathSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { CONFIG_NAME, isHalfWritten, lstatIfAny, mountedAt, ROOTFS_NAME, refuseBundle } from './bundle-directory.ts';
-import type { ExaminedBundle } from './types.ts';
+import {
+  CONFIG_NAME,
+  identityAt,
+  isHalfWritten,
+  lstatIfAny,
+  mountedAt,
+  ROOTFS_NAME,
+  refuseBundle,
+} from './bundle-directory.ts';
+import type { ExaminedBundle, PreparedBundle } from './types.ts';
 
 /** Finds a bundle that is to be undone, and its mounts. Throws `BUNDLE_INVALID` when DIR is not a bundle. */
 export function examineBundle(requested: string): ExaminedBundle {
@@ -16,16 +24,10 @@ export function examineBundle(requested: string): ExaminedBundle {
 }
 
 /**
- * Removes what a pull put into DIR, once its rootfs is unmounted. DIR itself is removed only on request and if it is
- * empty. The rootfs is removed last, so that an interrupted removal can be repeated.
+ * Removes the bundle in DIR, whose rootfs is unmounted: config.json and the rootfs, and DIR itself never. Call it with
+ * DIR locked. The rootfs is removed last, so that an interrupted removal can be repeated.
  */
-export function removeBundle(
-  requested: string,
-  {
-    alsoDirectory = false,
-    keepConfig = false,
-  }: { readonly alsoDirectory?: boolean; readonly keepConfig?: boolean } = {},
-): void {
+export function removeBundle(requested: string, { keepConfig = false }: { readonly keepConfig?: boolean } = {}): void {
   const { directory, rootfs, mountPoints } = examineBundle(requested);
   if (mountPoints.length > 0) refuseBundle(directory, 'rootfs: expected nothing mounted on it, got a mount');
   if (readdirSync(rootfs).length > 0) {
@@ -35,5 +37,29 @@ export function removeBundle(
     if ((name === CONFIG_NAME && !keepConfig) || isHalfWritten(name)) unlinkSync(join(directory, name));
   }
   rmdirSync(rootfs);
-  if (alsoDirectory && readdirSync(directory).length === 0) rmdirSync(directory);
+}
+
+/**
+ * Removes what a failed pull has made, and nothing else: files and directories are compared with those that the pull
+ * created, because another program may have put its own under these names. DIR stays when it is not empty. Call it with
+ * DIR locked.
+ */
+export function abandonBundle(bundle: PreparedBundle, madeConfig?: string): void {
+  const { directory, rootfs, created, madeRootfs, identity } = bundle;
+  if (identityAt(directory) !== identity) return;
+  const config = join(directory, CONFIG_NAME);
+  if (madeConfig !== undefined && identityAt(config) === madeConfig) unlinkSync(config);
+  for (const name of readdirSync(directory).filter(isHalfWritten)) unlinkSync(join(directory, name));
+  if (madeRootfs !== undefined && lstatIfAny(rootfs) !== undefined) {
+    if (mountedAt(rootfs).length > 0) refuseBundle(directory, 'rootfs: expected nothing mounted on it, got a mount');
+    if (identityAt(rootfs) === madeRootfs) removeEmptyRootfs(directory, rootfs);
+  }
+  if (created && readdirSync(directory).length === 0) rmdirSync(directory);
+}
+
+function removeEmptyRootfs(directory: string, rootfs: string): void {
+  if (readdirSync(rootfs).length > 0) {
+    refuseBundle(directory, 'rootfs: expected an empty directory, got one with files; it was not removed');
+  }
+  rmdirSync(rootfs);
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Limits } from '../limits/index.ts';
 import type { ImageConfig } from '../oci/index.ts';
 import { assertWorkingDirectory } from './assert-working-directory.ts';
-import { CONFIG_NAME, directoryIdentity, lstatIfAny, refuseBundle } from './bundle-directory.ts';
+import { CONFIG_NAME, identityAt, lstatIfAny, refuseBundle } from './bundle-directory.ts';
 import { createRuntimeSpec } from './create-runtime-spec.ts';
 import { readRootFile } from './read-root-file.ts';
 import { resolveUser } from './resolve-user.ts';
@@ -12,8 +12,7 @@ import type { PreparedBundle, ResolvedUser, RuntimeSpec, WrittenBundle } from '.
 
 /** Refuses a bundle that was removed or replaced while its image was pulled. */
 function assertSameDirectory({ directory, identity }: PreparedBundle): void {
-  const stat = lstatIfAny(directory);
-  if (stat === undefined || directoryIdentity(stat) !== identity) {
+  if (identityAt(directory) !== identity) {
     refuseBundle(directory, 'expected the directory in which the pull began, but it was removed or replaced');
   }
 }
@@ -31,15 +30,17 @@ function resolveUserInRootfs(rootfs: string, user: string, limits: Limits): Reso
 
 /**
  * Writes config.json so that it appears complete or not at all. It never replaces one: link(2) fails, rename(2) would.
+ * Returns its identity.
  */
-function publishConfig(directory: string, spec: RuntimeSpec, checkpoint: (name: string) => void): void {
+function publishConfig(directory: string, spec: RuntimeSpec, checkpoint: (name: string) => void): string | undefined {
   const temporary = join(directory, `.${CONFIG_NAME}.${randomBytes(8).toString('hex')}`);
   try {
     writeFileSync(temporary, `${JSON.stringify(spec, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' });
     checkpoint('config-staged');
     linkSync(temporary, join(directory, CONFIG_NAME));
+    return identityAt(temporary);
   } catch (error) {
-    refuseBundle(directory, 'expected to write config.json, got an error', error);
+    return refuseBundle(directory, 'expected to write config.json, got an error', error);
   } finally {
     if (lstatIfAny(temporary)) unlinkSync(temporary);
   }
@@ -63,6 +64,6 @@ export function writeBundle(
   const user = resolveUserInRootfs(bundle.rootfs, imageConfig.config.user, limits);
   const { spec, strippedLabels } = createRuntimeSpec({ imageConfig, user, rootfsReadonly, limits });
   assertWorkingDirectory(bundle.rootfs, spec.process.cwd);
-  if (!bundle.hasConfig) publishConfig(bundle.directory, spec, checkpoint);
-  return { user, strippedLabels };
+  const madeConfig = bundle.hasConfig ? undefined : publishConfig(bundle.directory, spec, checkpoint);
+  return { user, strippedLabels, madeConfig };
 }

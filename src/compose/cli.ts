@@ -105,10 +105,11 @@ export function composeCli(surroundings: CliSurroundings): Commands {
           inspectImage({ reference, view: options.view }, ports, signal),
         );
       }),
-    umount: (options) =>
+    umount: (options, { signal }) =>
       withParts(options, surroundings, async (parts) => {
         const { directory } = options;
-        const unmounted = await unmountBundle(directory, storePorts(parts, cliBacking(parts.configuration)));
+        const ports = storePorts(parts, cliBacking(parts.configuration));
+        const unmounted = await unmountBundle(directory, ports, { signal });
         return { directory, wasMounted: unmounted.length > 0 };
       }),
     images: (options) => withStore(options, surroundings, async (ports) => ({ images: await listImages(ports) })),

@@ -1,3 +1,4 @@
+import { lockBundle } from '../bundle/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import { type Run, withOptions } from '../operations/index.ts';
 import { isInMemory, readBootId, SYSTEM_CLOCK } from '../platform/index.ts';
@@ -52,6 +53,8 @@ export function storePorts(parts: Parts, backing: StoreBacking) {
   return {
     runSnapshot,
     runBundle: runInStore(parts, 'bundle'),
+    lockBundle: (directory: string, signal?: AbortSignal) =>
+      lockBundle(directory, { clock: SYSTEM_CLOCK, timeoutMs: limits.lockTimeoutMs, signal }),
     openStore: () => openStoreAt(backing, parts, (state) => layerMounts(state).sweep()),
     openLayerMounts: layerMounts,
     /** Does not open the store, whose disk may have failed. */

@@ -359,8 +359,10 @@ export const CODES = {
   },
   BUNDLE_INVALID: {
     kind: 'invalid',
-    summary: 'The bundle directory cannot be used: its rootfs is already mounted, or Sealift did not create it.',
-    hint: 'unmount it with sealift umount DIR, or name another directory',
+    summary:
+      'The bundle directory cannot be used: its rootfs is already mounted, another pull works on it, or Sealift did not ' +
+      'create it.',
+    hint: 'wait for the other pull or unmount the bundle with sealift umount DIR, or name another directory',
   },
   BUNDLE_USER_INVALID: {
     kind: 'missing',

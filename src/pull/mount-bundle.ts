@@ -1,5 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
-import type { PreparedBundle } from '../bundle/index.ts';
+import type { BundleLock, PreparedBundle } from '../bundle/index.ts';
 import type { PullPorts } from './ports.ts';
 import type { PreparedImage } from './prepare-image.ts';
 import type { StoringContext } from './pull-context.ts';
@@ -11,34 +10,68 @@ export interface HeldBundle extends AsyncDisposable {
   readonly bundle: PreparedBundle;
   /** The rootfs, open from the start: if its path is swapped meanwhile, nothing is mounted on what took its name. */
   readonly heldFd: number;
+  /** Notes the config.json that the pull has written. */
+  wrote(madeConfig: string | undefined): void;
   keep(): void;
 }
 
-/** Makes the directories of a bundle. Throws `BUNDLE_*`. */
+/**
+ * Makes the directories of a bundle, and locks them until the value is disposed of. Once the signal is aborted, another
+ * pull into the directory waits for that; until then it is refused. Throws `BUNDLE_*` and `PULL_CANCELLED`.
+ */
 export async function holdBundle(
-  { directory, given }: Extract<PullTarget, { kind: 'bundle' }>,
+  target: Extract<PullTarget, { kind: 'bundle' }>,
   ports: PullPorts,
+  signal: AbortSignal,
 ): Promise<HeldBundle> {
-  const bundle = await ports.runBundle('prepare', { directory, given });
-  let heldFd: number;
+  const { bundle, lock } = await lockedBundle(target, ports, signal);
+  let madeConfig: string | undefined;
+  let isKept = false;
+  const dispose = async (): Promise<void> => {
+    signal.removeEventListener('abort', lock.beginCleanUp);
+    lock.beginCleanUp();
+    if (!isKept) await abandonBundle(bundle, madeConfig, ports);
+    lock.release();
+  };
   try {
-    heldFd = openSync(bundle.rootfs, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    const heldFd = await lock.beginWork(bundle.rootfs);
+    signal.addEventListener('abort', lock.beginCleanUp, { once: true });
+    if (signal.aborted) lock.beginCleanUp();
+    return {
+      bundle,
+      heldFd,
+      wrote: (config) => {
+        madeConfig = config;
+      },
+      keep: () => {
+        isKept = true;
+      },
+      [Symbol.asyncDispose]: dispose,
+    };
   } catch (error) {
-    await abandonBundle(bundle, ports);
+    await dispose();
     throw error;
   }
-  let isKept = false;
-  return {
-    bundle,
-    heldFd,
-    keep: () => {
-      isKept = true;
-    },
-    [Symbol.asyncDispose]: async () => {
-      if (!isKept) await abandonBundle(bundle, ports);
-      closeSync(heldFd);
-    },
-  };
+}
+
+async function lockedBundle(
+  { directory, given }: Extract<PullTarget, { kind: 'bundle' }>,
+  { runBundle, lockBundle }: PullPorts,
+  signal: AbortSignal,
+): Promise<{ readonly bundle: PreparedBundle; readonly lock: BundleLock }> {
+  for (;;) {
+    const claimed = await runBundle('claim', { directory, given });
+    const lock = await lockBundle(claimed.directory, signal);
+    // Undefined: the last user of the directory has removed it.
+    if (lock === undefined) continue;
+    try {
+      if (lock.identity === claimed.identity) return { bundle: await runBundle('prepare', { bundle: claimed }), lock };
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+    lock.release();
+  }
 }
 
 /** Mounts the image's root file system, then writes config.json. Returns warnings. */
@@ -61,6 +94,7 @@ export async function mountBundle(
     store.settleUpper(id);
     const { config: imageConfig } = prepared;
     const written = await runBundle('write', { bundle, imageConfig, rootfsReadonly: false, limits });
+    held.wrote(written.madeConfig);
     checkpoint('config-written');
     held.keep();
     return written.strippedLabels.map(
@@ -74,13 +108,13 @@ export async function mountBundle(
 }
 
 /** Leaves DIR as it was found. A failure here must not hide the one that led to it. */
-async function abandonBundle(bundle: PreparedBundle, { runBundle, onProgress }: PullPorts): Promise<void> {
-  const { directory, created: alsoDirectory, hasConfig: keepConfig } = bundle;
-  const [removed] = await Promise.allSettled([runBundle('remove', { directory, alsoDirectory, keepConfig })]);
-  if (removed.status === 'rejected') {
-    onProgress({
-      type: 'warning',
-      message: `bundle ${directory} could not be restored to what it was: ${removed.reason}`,
-    });
-  }
+async function abandonBundle(
+  bundle: PreparedBundle,
+  madeConfig: string | undefined,
+  { runBundle, onProgress }: PullPorts,
+): Promise<void> {
+  const [removed] = await Promise.allSettled([runBundle('abandon', { bundle, madeConfig })]);
+  if (removed.status === 'fulfilled') return;
+  const message = `bundle ${bundle.directory} could not be restored to what it was: ${removed.reason}`;
+  onProgress({ type: 'warning', message });
 }

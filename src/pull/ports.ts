@@ -1,5 +1,5 @@
 import type { OpenArchive } from '../archive/index.ts';
-import type { BundleOperations } from '../bundle/index.ts';
+import type { BundleLock, BundleOperations } from '../bundle/index.ts';
 import type { ImageEndpoints } from '../endpoints/index.ts';
 import type { LayerStager } from '../layer/index.ts';
 import type { Limits } from '../limits/index.ts';
@@ -49,4 +49,6 @@ export interface PullPorts extends ImagePorts {
   readonly chooseLayerFormat: (dataDir: string) => Promise<LayerFormat>;
   readonly runSnapshot: Run<SnapshotOperations>;
   readonly runBundle: Run<BundleOperations>;
+  /** See `lockBundle` of the bundle room. */
+  readonly lockBundle: (directory: string, signal?: AbortSignal) => Promise<BundleLock | undefined>;
 }

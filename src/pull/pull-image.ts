@@ -36,7 +36,7 @@ async function pullIntoStore(
   await using storage = await openStorage(ports);
   const context = { ports, storage, signal };
   try {
-    await using bundle = target.kind === 'bundle' ? await holdBundle(target, ports) : undefined;
+    await using bundle = target.kind === 'bundle' ? await holdBundle(target, ports, signal) : undefined;
     if (bundle !== undefined) ports.checkpoint('bundle-prepared');
     const { prepared, chain, warnings } = await storeImage(unsafeReference, context);
     const stripped = bundle === undefined ? [] : await mountBundle(bundle, { prepared, chain }, context);

@@ -40,7 +40,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   // The only room that ties the others together.
   compose: [
     ...['errors', 'limits', 'oci', 'platform', 'config', 'log'],
-    ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot'],
+    ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle'],
     ...['pull', 'cli', 'api', 'daemon', 'doctor', 'health', 'volume', 'operations', 'workers'],
     ...['endpoints', 'resources'],
   ],

@@ -43,7 +43,7 @@ let scratch: Scratch;
 let directory: string;
 
 function prepare(path = directory): PreparedBundle {
-  return operations.prepare({ directory: path });
+  return operations.prepare({ bundle: operations.claim({ directory: path }) });
 }
 
 function write(bundle: PreparedBundle, config = imageConfig()): WrittenBundle {
@@ -130,7 +130,7 @@ function makeDirectory(mode = 0o755): string {
 describe('prepare: a bundle that its runtime has made', () => {
   const root = () => scratch.join('parent');
   const prepareGiven = (path = directory, roots: readonly string[] = [root()]) =>
-    operations.prepare({ directory: path, given: { roots } });
+    operations.prepare({ bundle: operations.claim({ directory: path, given: { roots } }) });
 
   it('takes it with the config.json of its runtime, which nothing writes or removes', () => {
     mkdirSync(directory, { recursive: true });
@@ -194,6 +194,7 @@ describe('write', () => {
     expect(write(bundle)).toEqual({
       user: { uid: 1000, gid: 1001, additionalGids: [29], home: '/home/app' },
       strippedLabels: ['run.oci.handler'],
+      madeConfig: expect.stringMatching(/^\d+:\d+:\d+$/),
     });
     expect(statSync(`${directory}/config.json`).mode & 0o7777).toBe(0o600);
     expect(readdirSync(directory).sort()).toEqual(['config.json', 'rootfs']);
@@ -265,14 +266,8 @@ describe('examine and remove', () => {
     write(bundle, imageConfig({}));
     const examined = operations.examine({ directory });
     expect(examined).toMatchObject({ directory, rootfs: bundle.rootfs, mountPoints: [] });
-    operations.remove({ directory, alsoDirectory: true });
+    operations.remove({ directory });
     expect(readdirSync(directory)).toEqual(['other']);
-  });
-
-  it('remove DIR too where asked and nothing else is in it', () => {
-    prepare();
-    operations.remove({ directory, alsoDirectory: true });
-    expect(existsSync(directory)).toBe(false);
   });
 
   it('make the directory fit for the next pull', () => {
@@ -301,6 +296,68 @@ describe('examine and remove', () => {
     const before = readdirSync(scratch.path, { recursive: true });
     await expectFailure('BUNDLE_INVALID', () => operations.remove({ directory }));
     expect(readdirSync(scratch.path, { recursive: true })).toEqual(before);
+  });
+});
+
+describe('abandon', () => {
+  it('removes all that the pull has made', () => {
+    const bundle = prepare();
+    writeFileSync(`${directory}/.config.json.0123456789abcdef`, 'half');
+    const { madeConfig } = write(bundle, imageConfig({}));
+    operations.abandon({ bundle, madeConfig });
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  it.each<[string, () => void, readonly string[]]>([
+    ['the directory and the rootfs that were there', () => mkdirSync(`${directory}/rootfs`), ['rootfs']],
+    ['the directory that was there', () => undefined, []],
+    ['other files', () => writeFileSync(`${directory}/other`, ''), ['other']],
+  ])('leaves %s', (_, arrange, left) => {
+    mkdirSync(directory, { recursive: true });
+    arrange();
+    operations.abandon({ bundle: prepare() });
+    expect(readdirSync(directory)).toEqual(left);
+  });
+
+  it('leaves a config.json that the pull has not written', async () => {
+    const bundle = prepare();
+    writeFileSync(`${directory}/config.json`, 'theirs');
+    await expectFailure('BUNDLE_INVALID', () => write(bundle, imageConfig({})));
+    operations.abandon({ bundle });
+    expect(readdirSync(directory)).toEqual(['config.json']);
+    expect(readFileSync(`${directory}/config.json`, 'utf8')).toBe('theirs');
+  });
+
+  it('leaves a config.json that replaced the one of the pull', () => {
+    const bundle = prepare();
+    const { madeConfig } = write(bundle, imageConfig({}));
+    writeFileSync(`${directory}/new`, 'theirs');
+    renameSync(`${directory}/new`, `${directory}/config.json`);
+    operations.abandon({ bundle, madeConfig });
+    expect(readFileSync(`${directory}/config.json`, 'utf8')).toBe('theirs');
+  });
+
+  it('leaves a rootfs that replaced the one of the pull', () => {
+    const bundle = prepare();
+    renameSync(bundle.rootfs, scratch.join('away'));
+    mkdirSync(bundle.rootfs);
+    operations.abandon({ bundle });
+    expect(readdirSync(directory)).toEqual(['rootfs']);
+  });
+
+  it('leaves a directory that replaced the one of the pull', () => {
+    const bundle = prepare();
+    renameSync(directory, scratch.join('away'));
+    mkdirSync(`${directory}/rootfs`, { recursive: true });
+    operations.abandon({ bundle });
+    expect(readdirSync(directory)).toEqual(['rootfs']);
+  });
+
+  it('refuses a rootfs that has files by now', async () => {
+    const bundle = prepare();
+    writeFileSync(`${bundle.rootfs}/file`, '');
+    await expectFailure('BUNDLE_INVALID', () => operations.abandon({ bundle }));
+    expect(readdirSync(bundle.rootfs)).toEqual(['file']);
   });
 });
 

@@ -135,6 +135,58 @@ describe(`pulling into a store${WITHOUT_ROOT}`, () => {
   });
 });
 
+describe(`two calls for one bundle directory${WITHOUT_ROOT}`, () => {
+  const bundle = () => ({ kind: 'bundle', directory: bed.path('bundle') }) as const;
+
+  /** Serves an image whose layer stops in the middle until `open`, and waits until a pull of it fetches the layer. */
+  async function beginPull(signal?: AbortSignal) {
+    const { digest, layers } = bed.serveImage([base]);
+    const match = new RegExp(layers[0] ?? '');
+    const gate = Promise.withResolvers<void>();
+    bed.registry.inject({ match, action: { kind: 'hold', afterBytes: 100, until: gate.promise } });
+    const pulling = bed.pull(digest, bundle(), signal === undefined ? {} : { signal });
+    // Reported where it is awaited.
+    pulling.catch(() => {});
+    while (bed.fetchesOf(layers[0] ?? '') === 0) await new Promise((resolve) => setImmediate(resolve));
+    return { pulling, digest, open: gate.resolve };
+  }
+
+  rootIt.each([
+    ['is denied', { 'pull.insecure_policy': undefined as never }],
+    ['would be allowed', {}],
+  ])('refuses the second pull, which %s, and leaves what the first has made', async (_, settings) => {
+    const { pulling, open } = await beginPull();
+    const other = bed.serveImage([[file('other', 'image')]], { tag: 'other' });
+    const error = await expectFailure('BUNDLE_INVALID', () => bed.pull('other', bundle(), { settings }));
+    expect(error.message).toContain('expected no other pull to work on it, but one does');
+    expect(bed.fetchesOf(other.layers[0] ?? '')).toBe(0);
+    expect(readdirSync(bed.path('bundle'))).toEqual(['rootfs']);
+    open();
+    await pulling;
+    expect(readFileSync(bed.path('bundle/rootfs/etc/name'), 'utf8')).toBe('base');
+    await bed.umount(bed.path('bundle'));
+  });
+
+  rootIt('refuses to unmount a bundle while a pull works on it', async () => {
+    const { pulling, open } = await beginPull();
+    await expectFailure('BUNDLE_INVALID', () => bed.umount(bed.path('bundle')));
+    open();
+    await pulling;
+    await bed.umount(bed.path('bundle'));
+  });
+
+  rootIt('lets the retry of a cancelled pull succeed, however long the first one cleans up', async () => {
+    const abort = new AbortController();
+    const { pulling, digest } = await beginPull(abort.signal);
+    abort.abort(new Error('enough'));
+    const retry = bed.pull(digest, bundle());
+    await expectFailure('PULL_CANCELLED', () => pulling);
+    await retry;
+    expect(readFileSync(bed.path('bundle/rootfs/etc/name'), 'utf8')).toBe('base');
+    await bed.umount(bed.path('bundle'));
+  });
+});
+
 describe.each(['erofs', 'directory'] as const)(`%s layers that need the ones below${WITHOUT_ROOT}`, (format) => {
   const inFormat = { settings: { 'store.layer_format': format } };
   const below = [file('usr/lib/old', 'old'), file('bin', 'program')];
