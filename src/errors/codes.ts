@@ -44,7 +44,7 @@ export const CODES = {
   PLATFORM_NOT_FOUND: {
     kind: 'missing',
     summary: 'The index has no image for the requested platform.',
-    hint: 'ask for one of the listed platforms with --platform, or push an image for this one',
+    hint: 'choose a platform that the index has, with --platform, or push an image for this one',
   },
   CONFIG_INVALID: {
     kind: 'corrupt',

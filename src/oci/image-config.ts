@@ -24,6 +24,7 @@ export interface RuntimeDefaults {
 }
 
 export interface ImageConfig {
+  /** Empty if the config names none, as that of a builder that knows it only from the index. */
   readonly os: string;
   readonly architecture: string;
   readonly variant: string | undefined;

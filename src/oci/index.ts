@@ -25,7 +25,7 @@ export {
 } from './manifest.ts';
 export { type LayerCompression, layerCompression, MANIFEST_MEDIA_TYPES } from './media-type.ts';
 export { isJsonObject, type JsonObject, parseStrictJson } from './parse-json.ts';
-export { formatPlatform, hostPlatform, normalizePlatform, type Platform, parsePlatform } from './platform.ts';
+export { formatPlatform, hostPlatform, type Platform, parsePlatform } from './platform.ts';
 export {
   formatReference,
   formatRepositoryName,
@@ -37,3 +37,4 @@ export {
 } from './reference.ts';
 export { refuseKeyVariants } from './schema.ts';
 export { selectPlatform } from './select-platform.ts';
+export { settlePlatform } from './settle-platform.ts';

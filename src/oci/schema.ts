@@ -65,8 +65,8 @@ export const indexSchema = documentSchema.extend({ manifests: z.array(entrySchem
 
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
 export const imageConfigSchema = z.object({
-  os: z.string().min(1),
-  architecture: z.string().min(1),
+  os: text,
+  architecture: text,
   variant: optionalText,
   author: optionalText,
   created: optionalText,

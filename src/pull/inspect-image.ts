@@ -7,6 +7,7 @@ import {
   type ImageReference,
   parseImageConfig,
   parseManifestDocument,
+  settlePlatform,
 } from '../oci/index.ts';
 import { configBound, firstDocumentName, type NamedImage, openNamedImage } from './named-image.ts';
 import type { ImagePorts } from './ports.ts';
@@ -47,9 +48,9 @@ async function show(
   { ports: { platform, limits }, signal }: { readonly ports: ImagePorts; readonly signal: AbortSignal },
 ): Promise<InspectResult> {
   const resolved = await resolveImage({ source, reference, platform, limits, documents: undefined, signal });
-  const { indexes, manifest, untrustedManifest } = resolved;
+  const { indexes, manifest, untrustedManifest, listedPlatform } = resolved;
   const rawConfig = await source.fetchSmallBlob(untrustedManifest.config, configBound(limits), signal);
-  const config = parseImageConfig(rawConfig, limits.maxJsonDepth);
+  const { config } = settlePlatform(parseImageConfig(rawConfig, limits.maxJsonDepth), platform, listedPlatform);
   if (view === 'config') return { view, config: JSON.parse(Buffer.from(rawConfig).toString('utf8')) };
   const digests = { manifestDigest: manifest.digest, indexDigest: indexes[0]?.digest };
   return { view, summary: summarize({ reference, manifest: untrustedManifest, config, digests }) };

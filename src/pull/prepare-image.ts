@@ -1,12 +1,11 @@
-import { prefixError, SealiftError } from '../errors/index.ts';
+import { prefixError } from '../errors/index.ts';
 import {
   type Descriptor,
   type Digest,
   type ImageConfig,
   layerCompression,
-  normalizePlatform,
-  type Platform,
   parseImageConfig,
+  settlePlatform,
 } from '../oci/index.ts';
 import { type AuthorizedImage, authoriseImage, signatureFinders } from '../signature/index.ts';
 import { collectEvidence } from './collect-evidence.ts';
@@ -24,6 +23,8 @@ export interface PreparedImage {
   /** Bottom to top; every media type is one that can be unpacked. */
   readonly layers: readonly LayerPlan[];
   readonly source: ImageBytes;
+  /** What deserves attention in the documents. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -46,11 +47,12 @@ export async function prepareImage(
   // Checked before the config is read, since a signature or another artifact need not have an image config.
   for (const { mediaType } of image.manifest.layers) layerCompression(mediaType);
   await keepDocuments(resolved, image.manifest.config, context);
-  const config = await obtainConfig(image.manifest.config, source, context);
+  const untrustedConfig = await obtainConfig(image.manifest.config, source, context);
   checkpoint('documents-kept');
-  assertPlatform(config, platform);
+  const { config, warning } = settlePlatform(untrustedConfig, platform, resolved.listedPlatform);
   const via = resolved.indexes.map(({ digest }) => digest);
-  return { image, via, config, layers: planLayers(image.manifest, config), source };
+  const warnings = warning === undefined ? [] : [warning];
+  return { image, via, config, layers: planLayers(image.manifest, config), source, warnings };
 }
 
 /** Asks the policy about the logical name, the documents and the signatures that it looks at. */
@@ -93,17 +95,4 @@ async function obtainConfig(
   } catch (error) {
     throw prefixError(descriptor.digest, error);
   }
-}
-
-/** A manifest without an index says only in its config which platform it is for; an empty value says nothing. */
-function assertPlatform(config: ImageConfig, wanted: Platform): void {
-  const { os, architecture } = normalizePlatform({ ...config, variant: config.variant });
-  const target = normalizePlatform(wanted);
-  const fits = (actual: string, expected: string) => actual === '' || actual === expected;
-  if (fits(os, target.os) && fits(architecture, target.architecture)) return;
-  throw new SealiftError(
-    'PLATFORM_NOT_FOUND',
-    `image config: expected ${target.os}/${target.architecture}, got ${os}/${architecture}`,
-    { context: { expected: `${target.os}/${target.architecture}`, actual: `${os}/${architecture}` } },
-  );
 }

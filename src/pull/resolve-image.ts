@@ -20,6 +20,8 @@ export interface ResolvedImage {
   readonly indexes: readonly FetchedDocument[];
   readonly manifest: FetchedDocument;
   readonly untrustedManifest: ImageManifest;
+  /** What the innermost index that names a platform says of the manifest; undefined without such an index. */
+  readonly listedPlatform: Platform | undefined;
 }
 
 /** Documents that a store has by digest; they are hashed again when they are read. */
@@ -44,10 +46,13 @@ export interface ResolveRequest {
 export async function resolveImage(request: ResolveRequest): Promise<ResolvedImage> {
   const { reference, limits, platform } = request;
   const indexes: FetchedDocument[] = [];
+  let listedPlatform: Platform | undefined;
   let document = await fetchDocument(request, firstDocumentName(reference));
   for (;;) {
     const parsed = parseDocument(document, limits);
-    if (parsed.kind === 'manifest') return { indexes, manifest: document, untrustedManifest: parsed.manifest };
+    if (parsed.kind === 'manifest') {
+      return { indexes, manifest: document, untrustedManifest: parsed.manifest, listedPlatform };
+    }
     indexes.push(document);
     if (indexes.length > limits.maxIndexDepth) {
       const message = `index: expected at most ${limits.maxIndexDepth} nested in one another, got more`;
@@ -55,7 +60,9 @@ export async function resolveImage(request: ResolveRequest): Promise<ResolvedIma
         context: { limit: 'maxIndexDepth', expected: limits.maxIndexDepth, actual: indexes.length },
       });
     }
-    document = await fetchEntry(request, selectPlatform(parsed.index.manifests, platform));
+    const entry = selectPlatform(parsed.index.manifests, platform);
+    listedPlatform = entry.platform ?? listedPlatform;
+    document = await fetchEntry(request, entry);
   }
 }
 

@@ -37,7 +37,7 @@ export async function unpackImage(
       facts = await applyLayers(prepared, tree.directory, context);
     }
     tree.publish();
-    const warnings = [...prepared.source.remarks(), ...droppedWarnings(facts)];
+    const warnings = [...prepared.source.remarks(), ...prepared.warnings, ...droppedWarnings(facts)];
     return { prepared, fetches: countFetches(prepared), layerFormat: undefined, warnings, finishedMs: ports.nowMs() };
   } finally {
     tree.discard();

@@ -106,7 +106,6 @@ describeWith(['root'], 'an image of', () => {
       [],
     ],
     ['a mislabelled layer', { layers: [{ ...plain, mediaType: OCI.layer }] }, 'LAYER_TYPE_MISMATCH', 4, []],
-    ['another machine', { layers: [plain] }, 'PLATFORM_NOT_FOUND', 6, ['--platform', 'linux/s390x']],
     [
       'a foreign layer that nobody has',
       {

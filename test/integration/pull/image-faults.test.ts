@@ -66,7 +66,6 @@ const ROWS: readonly Row[] = [
   ['a config without rootfs', { config: without('rootfs') }, 'corrupt', 'CONFIG_INVALID', [1, 1, 1, 0], NOBODY],
   ['a config with duplicate keys', { config: twice('rootfs') }, 'corrupt', 'JSON_INVALID', [1, 1, 1, 0], NOBODY],
   ['a config that is HTML', { config: html }, 'corrupt', 'JSON_INVALID', [1, 1, 1, 0], NOBODY],
-  ['a config for Plan 9', { config: forPlan9 }, 'missing', 'PLATFORM_NOT_FOUND', [1, 1, 1, 0], NOBODY],
   [
     'a manifest with duplicate keys',
     { manifest: twice('config') },

@@ -94,12 +94,6 @@ describe(`pulling into a store${WITHOUT_ROOT}`, () => {
     await expectFailure('BLOB_SIZE_MISMATCH', () => bed.pull('lying'));
   });
 
-  rootIt('refuses an image for another machine that no index has labelled', async () => {
-    bed.serveImage([base], { tag: 'latest', config: { architecture: 's390x' } });
-    const error = await expectFailure('PLATFORM_NOT_FOUND', () => bed.pull('latest'));
-    expect(error.context).toMatchObject({ actual: 'linux/s390x' });
-  });
-
   rootIt('fetches a repeated layer once, and mounts it where it is topmost', async () => {
     const other = [file('etc/name', 'other')];
     const image = bed.serveImage([[...base], other, [...base]], { tag: 'latest' });

@@ -114,10 +114,17 @@ describe('parseImageConfig', () => {
     expect(Object.getPrototypeOf(labels)).toBeNull();
   });
 
+  it.each<[string, (document: Json) => void]>([
+    ['absent', (d) => delete d.os && delete d.architecture],
+    ['null', (d) => Object.assign(d, { os: null, architecture: null })],
+    ['empty', (d) => Object.assign(d, { os: '', architecture: '' })],
+  ])('reads os and architecture that are %s as empty', (_, change) => {
+    expect(parseImageConfig(broken(change))).toMatchObject({ os: '', architecture: '' });
+  });
+
   it.each<[string, ErrorCode, (document: Json) => unknown]>([
-    ['no os', 'CONFIG_INVALID', (d) => delete d.os],
-    ['an empty os', 'CONFIG_INVALID', (d) => (d.os = '')],
-    ['no architecture', 'CONFIG_INVALID', (d) => delete d.architecture],
+    ['an os that is a number', 'CONFIG_INVALID', (d) => (d.os = 1)],
+    ['an architecture that is a list', 'CONFIG_INVALID', (d) => (d.architecture = ['amd64'])],
     ['no rootfs', 'CONFIG_INVALID', (d) => delete d.rootfs],
     ['a rootfs that is null', 'CONFIG_INVALID', (d) => (d.rootfs = null)],
     ['a rootfs of another type', 'CONFIG_INVALID', (d) => (d.rootfs.type = 'layers+base')],
