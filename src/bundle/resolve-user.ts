@@ -11,6 +11,9 @@ export interface UserDatabase {
 /** The largest id that containerd and moby accept; the largest id of the kernel means "no id". */
 const MAX_ID = 2 ** 31 - 1;
 
+const NEWLINE = 0x0a;
+const HASH_SIGN = 0x23;
+
 function refuse(what: string, expected: string): never {
   throw new SealiftError('BUNDLE_USER_INVALID', `${what}: expected ${expected}`);
 }
@@ -25,15 +28,57 @@ function parseId(text: string, what: string): number {
   return id <= MAX_ID ? id : refuse(`${what} "${text}"`, `a number from 0 to ${MAX_ID}`);
 }
 
-/** Yields the records of a file, without blank and comment lines; a line that is too long is refused. */
-function* records(text: string | undefined, file: string, maxLineBytes: number): Generator<readonly string[]> {
-  for (const line of (text ?? '').split('\n')) {
-    if (line.length > maxLineBytes) {
-      const excess = { limit: 'maxUserDatabaseLineBytes', expected: maxLineBytes, actual: line.length } as const;
+/**
+ * Yields the lines of a file that say something: no empty line and no comment. A line that is too long is refused. The
+ * text is never split as a whole: 10 MiB can be ten million lines.
+ */
+function* records(text: string | undefined, file: string, maxLineBytes: number): Generator<string> {
+  if (text === undefined) return;
+  for (let start = 0; start < text.length; ) {
+    const first = text.charCodeAt(start);
+    if (first === NEWLINE) {
+      start += 1;
+      continue;
+    }
+    const newline = text.indexOf('\n', start);
+    const end = newline === -1 ? text.length : newline;
+    if (end - start > maxLineBytes) {
+      const excess = { limit: 'maxUserDatabaseLineBytes', expected: maxLineBytes, actual: end - start } as const;
       throw limitExceeded(`${file}: characters of a line`, excess);
     }
-    if (line.trim() !== '' && !line.startsWith('#')) yield line.split(':');
+    if (first !== HASH_SIGN) yield text.slice(start, end);
+    start = end + 1;
   }
+}
+
+/** Returns the fields of a line of /etc/passwd or /etc/group; what follows the sixth is left out. */
+function fieldsOf(line: string): readonly string[] {
+  return line.split(':', 6);
+}
+
+/** True if the first field of the line is `name`. */
+function isNamed(line: string, name: string): boolean {
+  return line.startsWith(name) && (line.length === name.length || line[name.length] === ':');
+}
+
+/** Returns the third field, which is the id of a user, without reading the fields behind it. */
+function thirdField(line: string): string {
+  const second = line.indexOf(':') + 1;
+  const third = second === 0 ? 0 : line.indexOf(':', second) + 1;
+  if (third === 0) return '';
+  const end = line.indexOf(':', third);
+  return end === -1 ? line.slice(third) : line.slice(third, end);
+}
+
+/** True if a comma separates `name` from the other members. A member is compared only when its length is right. */
+function isMember(members: string, name: string): boolean {
+  for (let start = 0; start <= members.length; ) {
+    const comma = members.indexOf(',', start);
+    const end = comma === -1 ? members.length : comma;
+    if (end - start === name.length && members.startsWith(name, start)) return true;
+    start = end + 1;
+  }
+  return false;
 }
 
 interface PasswdEntry {
@@ -47,14 +92,11 @@ interface PasswdEntry {
 function findPasswd(
   { passwd }: UserDatabase,
   limits: Limits,
-  matches: (name: string, uid: string) => boolean,
+  matches: (line: string) => boolean,
 ): PasswdEntry | undefined {
-  for (const [name = '', , uid = '', gid = '', , home = ''] of records(
-    passwd,
-    '/etc/passwd',
-    limits.maxUserDatabaseLineBytes,
-  )) {
-    if (!matches(name, uid)) continue;
+  for (const line of records(passwd, '/etc/passwd', limits.maxUserDatabaseLineBytes)) {
+    if (!matches(line)) continue;
+    const [name = '', , uid = '', gid = '', , home = ''] = fieldsOf(line);
     return {
       name,
       uid: parseId(uid, `/etc/passwd: uid of ${name}`),
@@ -66,13 +108,16 @@ function findPasswd(
 }
 
 function findPasswdByUid(database: UserDatabase, limits: Limits, uid: number): PasswdEntry | undefined {
-  return findPasswd(database, limits, (_, text) => /^[0-9]{1,20}$/.test(text) && Number(text) === uid);
+  return findPasswd(database, limits, (line) => {
+    const text = thirdField(line);
+    return /^[0-9]{1,20}$/.test(text) && Number(text) === uid;
+  });
 }
 
 function resolveGroup(database: UserDatabase, limits: Limits, group: string): number {
   if (looksNumeric(group)) return parseId(group, 'group');
-  for (const [name, , gid = ''] of records(database.group, '/etc/group', limits.maxUserDatabaseLineBytes)) {
-    if (name === group) return parseId(gid, `/etc/group: gid of ${name}`);
+  for (const line of records(database.group, '/etc/group', limits.maxUserDatabaseLineBytes)) {
+    if (isNamed(line, group)) return parseId(thirdField(line), `/etc/group: gid of ${group}`);
   }
   return refuse(`group "${group}"`, 'a group of the image’s /etc/group');
 }
@@ -84,12 +129,10 @@ function additionalGroups(
   { name, gid: primary }: PasswdEntry,
 ): readonly number[] {
   const gids = new Set<number>();
-  for (const [group, , gid = '', members = ''] of records(
-    database.group,
-    '/etc/group',
-    limits.maxUserDatabaseLineBytes,
-  )) {
-    if (name !== '' && members.split(',').includes(name)) gids.add(parseId(gid, `/etc/group: gid of ${group}`));
+  if (name === '') return [];
+  for (const line of records(database.group, '/etc/group', limits.maxUserDatabaseLineBytes)) {
+    const [group, , gid = '', members = ''] = fieldsOf(line);
+    if (isMember(members, name)) gids.add(parseId(gid, `/etc/group: gid of ${group}`));
     if (gids.size > limits.maxAdditionalGroups) {
       const { maxAdditionalGroups: expected } = limits;
       throw limitExceeded(`user "${name}": groups`, { limit: 'maxAdditionalGroups', expected, actual: gids.size });
@@ -105,7 +148,7 @@ function resolveUserPart(database: UserDatabase, limits: Limits, user: string): 
     const uid = parseId(user, 'user');
     return findPasswdByUid(database, limits, uid) ?? { name: '', uid, gid: 0, home: undefined };
   }
-  const entry = findPasswd(database, limits, (name) => name === user);
+  const entry = findPasswd(database, limits, (line) => isNamed(line, user));
   return entry ?? refuse(`user "${user}"`, 'a user of the image’s /etc/passwd');
 }
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { resolveUser, type UserDatabase } from '../../../src/bundle/resolve-user.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -106,6 +106,31 @@ describe('resolveUser', () => {
 
   it('gives a numeric user without entry no groups, even if a group lists an empty member', () => {
     expect(resolve('77', { passwd: PASSWD, group: 'g:x:9:,' }).additionalGids).toEqual([]);
+  });
+
+  it.each([
+    ['part of another member', 'g:x:5:xu,u1,uu', []],
+    ['the first member', 'g:x:5:u,v', [5]],
+    ['the last member', 'g:x:5:v,u', [5]],
+    ['the only member', 'g:x:5:u', [5]],
+    ['the name of the group', 'u:x:5:', []],
+    ['behind another colon', 'g:x:5:v:u', []],
+    ['in a line without members', 'g:x:5', []],
+    ['in a comment', '#g:x:5:u', []],
+    ['between empty members and empty lines', '\n\n\ng:x:5:,,u,,\n\n', [5]],
+  ])('finds a member that is %s, and no other', (_, group, additionalGids) => {
+    expect(resolve('u', { passwd: 'u:x:1:2::/:', group }).additionalGids).toEqual(additionalGids);
+  });
+
+  it('never cuts a whole file into pieces, which would take seconds for millions of lines', () => {
+    const split = vi.spyOn(String.prototype, 'split');
+    const text = '\na\n:\n'.repeat(10_000);
+    try {
+      expect(() => resolve('u', { passwd: text, group: text })).toThrow('expected a user');
+      expect(split.mock.contexts.filter((piece) => String(piece).length > 10)).toEqual([]);
+    } finally {
+      split.mockRestore();
+    }
   });
 
   it('refuses a line and a number of groups beyond the limits, one less passes', async () => {
