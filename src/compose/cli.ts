@@ -30,7 +30,7 @@ import {
 import { raceCancellation } from '../errors/index.ts';
 import type { Limits } from '../limits/index.ts';
 import { openLogger } from '../log/index.ts';
-import type { Run } from '../operations/index.ts';
+import { type Run, withOptions } from '../operations/index.ts';
 import { createCommandRunner } from '../platform/index.ts';
 import {
   firstName,
@@ -134,7 +134,7 @@ function archivePort({ pool, limits }: Parts, reference: string): Pick<ImagePort
     openArchive: async (files, { scratchDir = LARGE_FILES, signal }) => {
       const { openArchive } = await import('../archive/index.ts');
       // Without a deadline: an archive may be large, and the user can cancel.
-      const run = pool.runner('archive');
+      const run = withOptions(pool.runner('archive'), { lane: { owner: 'archive' } });
       const runOperation: Run<ArchiveOperations> = (kind, request) =>
         raceCancellation(run(kind, request), kind === 'closeAll' ? undefined : signal);
       return openArchive(files, { runOperation, scratchDir, limits });

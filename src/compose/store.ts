@@ -23,7 +23,9 @@ export function runInStore<Room extends keyof WorkerOperations>(
   { pool, limits }: PoolParts,
   room: Room,
 ): Run<WorkerOperations[Room]> {
-  return withOptions(pool.runner(room), { deadline: { ms: limits.storeTimeoutMs, stalled: storeStalled } });
+  return withOptions(pool.runner(room), {
+    deadline: { ms: limits.storeTimeoutMs, covers: 'system-call', stalled: storeStalled },
+  });
 }
 
 /** Emptying the trash takes as long as the disk needs, so it has a lane of its own and no deadline. */

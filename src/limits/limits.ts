@@ -349,7 +349,7 @@ export const LIMITS = {
   storeTimeoutMs: {
     default: 60_000,
     unit: 'ms',
-    reason: 'one operation on the file system of the store, from request to result',
+    reason: 'one system call on the file system of the store; waiting for a thread and computing do not count',
     code: 'STORE_STALLED',
   },
   volumeTimeoutMs: {

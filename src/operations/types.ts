@@ -1,23 +1,37 @@
 import type { SealiftError } from '../errors/index.ts';
 
-/** `background`: work that may take long and that no pull waits for. */
-export type CallLane = 'foreground' | 'background';
+/** The calls of one owner, such as a pull, which may compute for seconds. Two lanes with one description differ. */
+export interface OwnLane {
+  /** What the lane was made for, such as `pull`; it shows in a debugger. */
+  readonly owner: string;
+}
 
-/** How long a call may take, from the request to the answer, including the calls before it in its lane. */
+/**
+ * Calls of one lane run one after the other on one thread, which other lanes do not wait for. `foreground`: short calls
+ * of all callers. `background`: work that may take long and that no pull waits for.
+ */
+export type LaneName = 'foreground' | 'background' | OwnLane;
+
+/** When an operation counts as stalled. */
 export interface Deadline {
   readonly ms: number;
   /**
-   * Makes the error for this call when the thread was given up after `ms`, which is another call's deadline if that
-   * call hung first.
+   * What has to end within `ms`. A system call: a disk that answers has no deadline, and neither the time that the
+   * operation waits in its lane nor the time that it computes counts. The whole operation: from the request to the
+   * answer, for a caller that is given up itself after that time.
    */
+  readonly covers: 'system-call' | 'operation';
+  /** Makes the error for an operation whose thread was given up after `ms`. */
   readonly stalled: (ms: number) => SealiftError;
 }
 
 export interface CallOptions {
   /** The foreground when absent. */
-  readonly lane?: CallLane;
+  readonly lane?: LaneName;
   /** No deadline when absent. */
   readonly deadline?: Deadline | undefined;
+  /** Ends the wait with `PULL_CANCELLED`. A thread that works on after that is ended a little later. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a function of a table takes. */

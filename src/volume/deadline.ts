@@ -3,7 +3,7 @@ import type { CallOptions } from '../operations/index.ts';
 
 /** Options for an operation that has to return within `ms`. After that it throws `VOLUME_STALLED`. */
 export function within(ms: number): CallOptions {
-  return { deadline: { ms, stalled: diskStalled } };
+  return { deadline: { ms, covers: 'operation', stalled: diskStalled } };
 }
 
 function diskStalled(ms: number): SealiftError {

@@ -66,6 +66,11 @@ export class WorkerHandle implements LineThread {
     return [...this.#pending.values()].some(({ isCancelled }) => !isCancelled);
   }
 
+  /** Resolves when the thread runs code, be it in the middle of a computation; a system call has to return first. */
+  async respond(): Promise<void> {
+    await this.#worker.getHeapStatistics();
+  }
+
   fetchLayer(task: FetchTask, hooks: FetchHooks): RunningTask<void> {
     return this.#run({ type: 'fetch', ...task }, () => undefined, hooks);
   }

@@ -16,8 +16,8 @@ import {
   type StageOptions,
 } from '../layer/index.ts';
 import type { Limits } from '../limits/index.ts';
-import { type CallLane, type CallOptions, createRun, type Run } from '../operations/index.ts';
-import { LaneStalled } from './lane-stalled.ts';
+import { type CallOptions, createRun, type LaneName, type Run } from '../operations/index.ts';
+import { CallLane } from './call-lane.ts';
 import type { DocumentTask, SentOperation } from './messages.ts';
 import { WorkerHandle } from './worker-handle.ts';
 
@@ -38,11 +38,11 @@ export interface WorkerPoolOptions {
 /** A cancelled task that has not answered by then is stuck in the kernel or in code, and its thread is ended. */
 const CANCEL_GRACE_MS = 5_000;
 
-/**
- * The work that one thread does for all callers at a time: the calls of a lane one after the other, and documents
- * side by side. A thread for each caller would cost 25 MB for each of many pulls that begin together.
- */
-type SharedLane = CallLane | 'network';
+/** The thread that fetches documents for all callers, side by side. One for each caller would cost 25 MB each. */
+interface NetworkThread {
+  readonly worker: WorkerHandle;
+  tasks: number;
+}
 
 /**
  * All worker threads of the process. Owns them, lends them, and ends those that are idle. `Rooms` are the tables of
@@ -58,7 +58,8 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
   #living = 0;
   readonly #idle = new Map<WorkerHandle, NodeJS.Timeout>();
   readonly #lines: LayerLines<WorkerHandle>;
-  readonly #shared = new Map<SharedLane, { readonly worker: WorkerHandle; tasks: number }>();
+  #network: NetworkThread | undefined;
+  readonly #lanes = new Map<LaneName, CallLane>();
   /** Threads that were told to end and have not: the kernel holds them, usually for a disk that does not answer. */
   readonly #stuck = new Set<WorkerHandle>();
 
@@ -84,9 +85,9 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
   }
 
   /**
-   * The operations of a room, run in workers. One thread does all calls of a lane in turn: they are short, and a
-   * thread for each would cost more memory than it saves time. If a call does not return before its deadline, its
-   * thread is given up and all calls of the lane fail, each with its own deadline's error.
+   * The operations of a room, run in workers. One thread does all calls of a lane in turn: a thread for each would cost
+   * more memory than it saves time. If a system call of an operation does not return before the deadline, its thread is
+   * given up and the operation fails; what waited behind it goes on in another thread.
    */
   runner<Room extends keyof Rooms & string>(room: Room): Run<Rooms[Room]> {
     return createRun<Rooms[Room]>((operation, options) => this.#call({ room, operation }, options));
@@ -114,6 +115,7 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
 
   /** Ends all threads; tasks still running fail. A thread counts as stuck until it is gone. */
   close(): void {
+    for (const lane of this.#lanes.values()) lane.close();
     for (const worker of this.#workers) this.#abandon(worker);
   }
 
@@ -141,40 +143,44 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
     this.#idle.set(worker, timer);
   }
 
-  #enter(lane: SharedLane): WorkerHandle {
-    const known = this.#shared.get(lane);
-    const isUsable = known !== undefined && !known.worker.isDead;
-    const entered = isUsable ? known : { worker: this.#acquire(lane === 'network' ? 'networked' : 'plain'), tasks: 0 };
-    this.#shared.set(lane, entered);
+  #enterNetwork(): WorkerHandle {
+    const known = this.#network;
+    const entered = known !== undefined && !known.worker.isDead ? known : this.#openNetwork();
     entered.tasks += 1;
     return entered.worker;
   }
 
-  #leave(lane: SharedLane, worker: WorkerHandle): void {
-    const entered = this.#shared.get(lane);
-    if (entered?.worker === worker) {
-      entered.tasks -= 1;
-      if (entered.tasks > 0) return;
-      this.#shared.delete(lane);
+  #openNetwork(): NetworkThread {
+    this.#network = { worker: this.#acquire('networked'), tasks: 0 };
+    return this.#network;
+  }
+
+  #leaveNetwork(worker: WorkerHandle): void {
+    if (this.#network?.worker === worker) {
+      this.#network.tasks -= 1;
+      if (this.#network.tasks > 0) return;
+      this.#network = undefined;
     }
-    // Otherwise the worker died and another serves the lane, whose tasks are not counted here.
+    // Otherwise the worker died and another serves the network, whose tasks are not counted here.
     this.#release(worker);
   }
 
-  async #call(call: SentOperation, { lane = 'foreground', deadline }: CallOptions = {}): Promise<unknown> {
-    const worker = this.#enter(lane);
-    const giveUp = (): void => {
-      if (deadline !== undefined) this.#abandon(worker, new LaneStalled(deadline));
-    };
-    const timer = deadline === undefined ? undefined : setTimeout(giveUp, deadline.ms);
-    try {
-      return await worker.call(call).answer;
-    } catch (error) {
-      throw error instanceof LaneStalled ? (deadline ?? error.deadline).stalled(error.deadline.ms) : error;
-    } finally {
-      clearTimeout(timer);
-      this.#leave(lane, worker);
-    }
+  #call(call: SentOperation, options: CallOptions = {}): Promise<unknown> {
+    const { lane: name = 'foreground' } = options;
+    const lane = this.#lanes.get(name) ?? this.#openLane(name);
+    return lane.run(call, options);
+  }
+
+  #openLane(name: LaneName): CallLane {
+    const lane = new CallLane({
+      acquire: () => this.#acquire('plain'),
+      release: (worker) => this.#release(worker),
+      abandon: (worker, reason) => this.#abandon(worker, reason),
+      awaitCancellable: (work) => this.#awaitCancellable(work),
+      idle: () => this.#lanes.delete(name),
+    });
+    this.#lanes.set(name, lane);
+    return lane;
   }
 
   /** Does not wait for the thread's end: one that hangs in the kernel ends only when the kernel lets it go. */
@@ -214,12 +220,12 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
   }
 
   async #fetchDocument(task: DocumentTask, signal: AbortSignal | undefined): Promise<DocumentResponse> {
-    const worker = this.#enter('network');
+    const worker = this.#enterNetwork();
     try {
       const { answer, cancel } = worker.fetchDocument(task);
       return await this.#awaitCancellable({ signal, threads: [worker], cancel, answer });
     } finally {
-      this.#leave('network', worker);
+      this.#leaveNetwork(worker);
     }
   }
 

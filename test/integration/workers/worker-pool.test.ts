@@ -10,13 +10,13 @@ import { type ErrorCode, SealiftError } from '../../../src/errors/index.ts';
 import type { LayerJob } from '../../../src/layer/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import type { Digest } from '../../../src/oci/index.ts';
-import type { CallOptions } from '../../../src/operations/index.ts';
+import type { CallOptions, Deadline } from '../../../src/operations/index.ts';
 import { WorkerPool } from '../../../src/workers/index.ts';
 import { writeVerityLayerImage } from '../../support/builders/erofs-image.ts';
 import { file, tar } from '../../support/builders/tar-builder.ts';
 import type { TestOperations } from '../../support/entries/layer-worker-entry.ts';
 import { mustRun } from '../../support/machine/commands.ts';
-import { expectFailure } from '../../support/matchers.ts';
+import { expectFailure, failure } from '../../support/matchers.ts';
 import { AT_ONCE_MS, until } from '../../support/patience.ts';
 import { FAULTY_WORKER_BUNDLE, WORKER_BUNDLE } from '../../support/pools/worker-bundles.ts';
 
@@ -75,8 +75,18 @@ function openFifo(open: string, options?: CallOptions): Promise<unknown> {
   return pool.runner('test')('open', { open }, options);
 }
 
-function within(ms: number, code: ErrorCode = 'STORE_STALLED'): CallOptions {
-  return { deadline: { ms, stalled: (after) => new SealiftError(code, `no answer within ${after} ms`) } };
+function within(ms: number, code: ErrorCode = 'STORE_STALLED'): CallOptions & { readonly deadline: Deadline } {
+  const stalled = (after: number) => new SealiftError(code, `no answer within ${after} ms`);
+  return { deadline: { ms, covers: 'system-call', stalled } };
+}
+
+/** The same for an operation that has to end by then, whatever it does. */
+function endsWithin(ms: number, code: ErrorCode = 'STORE_STALLED'): CallOptions {
+  return { deadline: { ...within(ms, code).deadline, covers: 'operation' } };
+}
+
+function compute(ms: number, options?: CallOptions): Promise<unknown> {
+  return pool.runner('test')('compute', { ms }, options);
 }
 
 /** Threads of this process. Those of Node's own pool all exist from the first file access on. */
@@ -444,15 +454,17 @@ describe('an operation that hangs in the kernel', () => {
     return fifo;
   };
 
-  it('is given up at its deadline, with what waits behind it, and the next one has a new thread', async () => {
+  it('is given up at its deadline, and what waits behind it runs on a new thread', async () => {
     openPool('none');
     const open = await makeFifo();
     // The thread has started: a thread that is cancelled while it starts ends like any other.
     await echo('warm');
     const before = performance.now();
     const stuck = expectFailure('STORE_STALLED', () => openFifo(open, within(300)));
-    const behind = expectFailure('STORE_STALLED', () => echo('behind', within(60_000)));
-    await Promise.all([stuck, behind]);
+    const behind = [echo('behind', within(60_000)), echo('without a deadline')];
+    const { message } = await stuck;
+    expect(message).toBe('no answer within 300 ms');
+    expect(await Promise.all(behind)).toEqual(['behind', 'without a deadline']);
     expect(performance.now() - before).toBeLessThan(AT_ONCE_MS);
     expect(pool.stuckThreads).toBe(1);
     expect(await echo('another', within(300_000))).toBe('another');
@@ -462,15 +474,53 @@ describe('an operation that hangs in the kernel', () => {
     await until(() => pool.stuckThreads === 0);
   });
 
-  it('fails the calls behind it with the errors of their own rooms', async () => {
+  it('fails what has waited for two in a row, with the errors of their own rooms', async () => {
     openPool('none');
     const open = await makeFifo();
     await echo('warm');
-    const stuck = expectFailure('STORE_STALLED', () => openFifo(open, within(300)));
-    const behind = expectFailure('VOLUME_STALLED', () => echo('behind', within(60_000, 'VOLUME_STALLED')));
-    const withoutDeadline = expectFailure('STORE_STALLED', () => echo('without a deadline'));
-    const errors = await Promise.all([stuck, behind, withoutDeadline]);
-    for (const { message } of errors) expect(message).toBe('no answer within 300 ms');
+    const results = [
+      openFifo(open, within(300)),
+      openFifo(open, within(400)),
+      openFifo(open, within(60_000, 'VOLUME_STALLED')),
+      openFifo(open),
+    ];
+    const errors = await Promise.all(results.map((result) => failure(() => result)));
+    expect(errors.map(({ code, message }) => [code, message])).toEqual([
+      ['STORE_STALLED', 'no answer within 300 ms'],
+      ['STORE_STALLED', 'no answer within 400 ms'],
+      ['VOLUME_STALLED', 'no answer within 400 ms'],
+      ['STORE_STALLED', 'no answer within 400 ms'],
+    ]);
+    expect(pool.stuckThreads).toBe(2);
+    const release = openSync(open, 'w');
+    await until(() => pool.stuckThreads === 0);
+    closeSync(release);
+  });
+
+  it('does not fail what waits while others are answered in between', async () => {
+    openPool('none');
+    const open = await makeFifo();
+    await echo('warm');
+    const stuck = (): Promise<unknown> => expectFailure('STORE_STALLED', () => openFifo(open, within(300)));
+    const calls = [stuck(), echo('between', within(60_000)), stuck(), echo('last', within(60_000))];
+    expect((await Promise.all(calls)).filter((answer) => typeof answer === 'string')).toEqual(['between', 'last']);
+    const release = openSync(open, 'w');
+    await until(() => pool.stuckThreads === 0);
+    closeSync(release);
+  });
+
+  it('fails, begun or not, when the whole operation has to end by then', async () => {
+    openPool('none');
+    const open = await makeFifo();
+    await echo('warm');
+    const stuck = openFifo(open);
+    const waiting = expectFailure('STORE_STALLED', () => openFifo(open, endsWithin(200)));
+    await waiting;
+    expect(pool.stuckThreads).toBe(0);
+    closeSync(openSync(open, 'w'));
+    await stuck;
+    await expectFailure('STORE_STALLED', () => openFifo(open, endsWithin(200)));
+    await expectFailure('STORE_STALLED', () => compute(60_000, endsWithin(200)));
     closeSync(openSync(open, 'w'));
     await until(() => pool.stuckThreads === 0);
   });
@@ -504,5 +554,32 @@ describe('an operation that hangs in the kernel', () => {
     openPool('none');
     for (const value of [1, 2, 3]) expect(await echo(value, within(300_000))).toBe(value);
     expect(pool.stuckThreads).toBe(0);
+  });
+});
+
+describe('an operation that computes', () => {
+  it('has no deadline, and neither has what waits behind it', async () => {
+    openPool('none');
+    const computing = compute(1_000, within(200));
+    const behind = echo('behind', within(200));
+    expect(await computing).toEqual({ ms: 1_000 });
+    expect(await behind).toBe('behind');
+    expect(pool.stuckThreads).toBe(0);
+  });
+
+  it('in a lane of its owner delays no other, and each owner has one thread', async () => {
+    openPool('none');
+    await echo('warm');
+    const before = threads();
+    const lane = { owner: 'pull' };
+    const abort = new AbortController();
+    const computing = [1, 2, 3].map(() => failure(() => compute(60_000, { lane, signal: abort.signal })));
+    expect(await echo('other')).toBe('other');
+    expect(await echo('another owner', { lane: { owner: 'pull' } })).toBe('another owner');
+    expect(threads() - before).toBeLessThanOrEqual(1);
+    abort.abort(new Error('enough'));
+    const errors = await Promise.all(computing);
+    expect(errors.map(({ code }) => code)).toEqual(['PULL_CANCELLED', 'PULL_CANCELLED', 'PULL_CANCELLED']);
+    await until(() => pool.stuckThreads === 0);
   });
 });

@@ -4,11 +4,13 @@ import { performRoomOperation, type RequestsOf, type RoomOperation } from '../..
 import type { WorkerStart } from '../../../src/workers/index.ts';
 import { serveWorker } from '../../../src/workers/serve-worker.ts';
 
-/** The operations of this worker. Both return their request. */
+/** The operations of this worker. Each returns its request. */
 export interface TestOperations {
   echo(value: unknown): unknown;
   /** A FIFO without a writer holds the thread in the kernel, as a disk does that has stopped answering. */
   open(request: { readonly open: string }): { readonly open: string };
+  /** Keeps the processor busy without a system call. */
+  compute(request: { readonly ms: number }): { readonly ms: number };
 }
 
 type TestCall = RoomOperation<{ readonly test: RequestsOf<TestOperations> }>;
@@ -30,6 +32,10 @@ const OPERATIONS: TestOperations = {
   echo: (value) => value,
   open: (request) => {
     closeSync(openSync(request.open, 'r'));
+    return request;
+  },
+  compute: (request) => {
+    for (const end = performance.now() + request.ms; performance.now() < end; );
     return request;
   },
 };
