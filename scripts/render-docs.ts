@@ -1,5 +1,5 @@
 import { LIMIT_NAMES, snakeCase } from '../src/config/settings.ts';
-import { CODES, type ErrorCode, KINDS } from '../src/errors/index.ts';
+import { CODES, type CodeEntry, type ErrorCode, KINDS } from '../src/errors/index.ts';
 import { LIMITS, type LimitName } from '../src/limits/index.ts';
 
 const GENERATED = '<!-- Written by `make docs` from the table in the sources. Change that instead. -->';
@@ -46,8 +46,9 @@ function linkCode(code: ErrorCode): string {
 }
 
 function formatCode(code: ErrorCode): string {
-  const { kind, summary, hint } = CODES[code];
-  return `### ${code}\n\n${summary}\n\nKind \`${kind}\`, exit code ${KINDS[kind].exitCode}. What to do: ${hint}.`;
+  const { kind, summary, hint, daemonHint }: CodeEntry = CODES[code];
+  const inDaemon = daemonHint === undefined ? '' : ` For the daemon: ${daemonHint}.`;
+  return `### ${code}\n\n${summary}\n\nKind \`${kind}\`, exit code ${KINDS[kind].exitCode}. What to do: ${hint}.${inDaemon}`;
 }
 
 /** Renders docs/errors.md. */

@@ -1,4 +1,4 @@
-import { type ErrorCode, type SealiftError, toPlainError } from '../errors/index.ts';
+import { daemonHint, type ErrorCode, type SealiftError, toPlainError } from '../errors/index.ts';
 import { fail, failWith, type Reply, STATUS } from '../ttrpc/index.ts';
 
 /** How confidential-data-hub's errors begin, by operation. */
@@ -28,6 +28,10 @@ const PULL_PHRASES: ReadonlyMap<ErrorCode, string> = new Map<ErrorCode, string>(
   ['POLICY_INVALID', 'Image policy rejected: Invalid image policy file'],
 ]);
 
+/** The phrase that kata's tests look for when an encrypted layer cannot be decrypted. */
+const ENCRYPTED_PHRASE =
+  'Failed to pull image: Failed to decrypt the image layer, please ensure that the decryption key is placed and correct';
+
 /** How many causes are shown, nearest first; the deepest ones add little. */
 const MAX_CAUSES = 4;
 
@@ -43,12 +47,14 @@ export function failAsHub(operation: HubOperation, error: SealiftError): Reply {
   return fail(STATUS.INTERNAL, `${beginning}${phrase}: ${describe(error)}`);
 }
 
-function pullPhrase({ code, kind }: SealiftError): string {
+function pullPhrase({ code, kind, context }: SealiftError): string {
+  if (code === 'LAYER_TYPE_UNSUPPORTED' && String(context['actual']).endsWith('+encrypted')) return ENCRYPTED_PHRASE;
   return PULL_PHRASES.get(code) ?? `Failed to pull image${kind === 'unauthorized' ? ': Not authorized' : ''}`;
 }
 
 function describe(error: SealiftError): string {
-  const { message, code, hint, causes } = toPlainError(error);
+  const plain = toPlainError(error);
+  const { message, code, causes } = plain;
   const because = causes.length === 0 ? '' : `; caused by: ${causes.slice(0, MAX_CAUSES).join('; ')}`;
-  return `${message}${because} [${code}] (${hint})`;
+  return `${message}${because} [${code}] (${daemonHint(plain)})`;
 }

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, realpathSync, unlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { SealiftError } from '../errors/index.ts';
 import {
   CONFIG_NAME,
   identityAt,
@@ -43,7 +44,11 @@ export function claimBundle(unsafePath: string, given?: GivenBundle): ClaimedBun
 function assertBelowRoots(requested: string, directory: string, { roots }: GivenBundle): void {
   const isBelow = (path: string, root: string) => path.startsWith(`${root.replace(/\/+$/, '')}/`);
   if (roots.some((root) => isBelow(requested, root) && isBelow(directory, realpathIfAny(root)))) return;
-  refuseBundle(requested, `expected a directory below ${roots.join(' or ')}, got ${directory}`);
+  throw new SealiftError(
+    'BUNDLE_INVALID',
+    `bundle ${requested}: expected a directory below ${roots.join(' or ')}, got ${directory}`,
+    { context: { directory: requested }, hint: 'add a directory above it to api.bundle_roots' },
+  );
 }
 
 function isPlainPath(path: string): boolean {

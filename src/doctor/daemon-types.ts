@@ -1,13 +1,13 @@
 import type { ServerIdentity } from '../api/index.ts';
 import type { AgentTimeouts, IntegrityAlgorithm } from '../config/index.ts';
+import type { PlainError } from '../errors/index.ts';
 import type { VolumeStatus } from '../volume/index.ts';
 import type { Programs } from './machine-types.ts';
-import type { Trouble } from './trouble.ts';
 
 /** The configuration of the daemon and what it has recorded, read without changing anything. */
 export interface DaemonSituation {
   /** Why the daemon refuses every pull with this configuration. */
-  readonly obstacle: Trouble | undefined;
+  readonly obstacle: Pick<PlainError, 'code' | 'message' | 'hint'> | undefined;
   /** Its settings without effect. */
   readonly warnings: readonly string[];
   readonly integrity: IntegrityAlgorithm;

@@ -1,3 +1,4 @@
+import { daemonHint } from '../errors/index.ts';
 import type { VolumeSpace, VolumeStatus } from '../volume/index.ts';
 import { ok } from './checks.ts';
 import type { AbilityName, DaemonFindings } from './daemon-types.ts';
@@ -24,7 +25,7 @@ export function judgeDaemon(findings: DaemonFindings): readonly Check[] {
 function judgeConfiguration({ obstacle, warnings }: DaemonFindings): Check {
   const name = 'daemon-configuration';
   if (obstacle !== undefined) {
-    return { name, status: 'fail', detail: `pulls are refused: ${obstacle.message}`, remedy: obstacle.hint };
+    return { name, status: 'fail', detail: `pulls are refused: ${obstacle.message}`, remedy: daemonHint(obstacle) };
   }
   if (warnings.length === 0) return ok(name, 'every setting has an effect');
   const remedy = 'correct these settings, or remove them from the configuration';

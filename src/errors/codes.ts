@@ -45,6 +45,7 @@ export const CODES = {
     kind: 'missing',
     summary: 'The index has no image for the requested platform.',
     hint: 'choose a platform that the index has, with --platform, or push an image for this one',
+    daemonHint: 'set pull.platform to a platform that the index has, or push an image for this one',
   },
   CONFIG_INVALID: {
     kind: 'corrupt',
@@ -66,6 +67,8 @@ export const CODES = {
     summary:
       'A foreign layer is not in the registry, and downloading it from its own URLs is not allowed or not possible.',
     hint: 'push the image with its foreign layers (docker: allow-nondistributable-artifacts), or allow their urls with --foreign-layers or pull.foreign_layer_urls',
+    daemonHint:
+      'push the image with its foreign layers (docker: allow-nondistributable-artifacts), or set pull.foreign_layer_urls = true',
   },
 
   // http and registry
@@ -106,6 +109,8 @@ export const CODES = {
     summary:
       'The registry or its token service refused the credentials, or requires credentials and has been sent none.',
     hint: 'check the credentials in the auth file for this registry (--authfile, --creds)',
+    daemonHint:
+      'check the credentials for this registry in the file of image.authenticated_registry_credentials_uri (pull.authfile)',
   },
   REGISTRY_AUTH_UNSUPPORTED: {
     kind: 'unsupported',
@@ -213,11 +218,15 @@ export const CODES = {
     kind: 'denied',
     summary: 'The policy rejects the image.',
     hint: 'a denial is final; change the policy if the image should run',
+    daemonHint:
+      'a denial is final; change the policy in image.image_security_policy or in the file of image.image_security_policy_uri (pull.policy) if the image should run',
   },
   POLICY_TAG_UNPINNED: {
     kind: 'denied',
     summary: 'No policy is configured and the reference is a tag, so nothing determines which bytes may run.',
     hint: 'pin the reference by digest (name@sha256:…), give a policy with --policy, or accept anything with --insecure-policy',
+    daemonHint:
+      'write a policy that accepts the image into cdh.toml, as image.image_security_policy or as a file named by image.image_security_policy_uri, or name the image by digest (name@sha256:…)',
   },
   POLICY_REQUIREMENT_UNSUPPORTED: {
     kind: 'unsupported',
@@ -296,6 +305,7 @@ export const CODES = {
     kind: 'invalid',
     summary: 'The store directory cannot be used: wrong format, wrong permissions or not a directory.',
     hint: 'choose another directory with --store',
+    daemonHint: 'choose other directories with volume.mount_point and store.state',
   },
   STORE_LOCK_TIMEOUT: {
     kind: 'unavailable',
@@ -341,6 +351,7 @@ export const CODES = {
     kind: 'unsupported',
     summary: 'The command needs root.',
     hint: 'run it as root, or unpack without a store: sealift pull --unpack DIR',
+    daemonHint: 'run sealiftd as root',
   },
   SNAPSHOT_MOUNT_FAILED: {
     kind: 'internal',
@@ -363,6 +374,7 @@ export const CODES = {
       'The bundle directory cannot be used: its rootfs is already mounted, another pull works on it, or Sealift did not ' +
       'create it.',
     hint: 'wait for the other pull or unmount the bundle with sealift umount DIR, or name another directory',
+    daemonHint: 'wait for the other pull or unmount the rootfs, or name another directory',
   },
   BUNDLE_USER_INVALID: {
     kind: 'missing',
@@ -373,6 +385,7 @@ export const CODES = {
     kind: 'unsupported',
     summary: 'A bundle was requested for an image of an operating system other than Linux.',
     hint: 'this machine cannot run it; look at its files with --unpack DIR, or leave out --bundle to keep it in the store',
+    daemonHint: 'this machine cannot run it; name an image for Linux',
   },
 
   // volume

@@ -1,6 +1,7 @@
 export { cancellation, raceCancellation } from './cancellation.ts';
 export { CODES, type ErrorCode } from './codes.ts';
-export { type ErrorKind, KINDS } from './kinds.ts';
+export { daemonHint } from './daemon-hint.ts';
+export { type CodeEntry, type ErrorKind, KINDS } from './kinds.ts';
 export { redact, removeSecrets } from './redact.ts';
 export {
   asSealiftError,

@@ -19,4 +19,6 @@ export interface CodeEntry {
   readonly summary: string;
   /** The next step for the operator. */
   readonly hint: string;
+  /** The hint for the owner of a pod, where settings of the daemon's file do not simply replace options in `hint`. */
+  readonly daemonHint?: string;
 }

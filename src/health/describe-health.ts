@@ -1,5 +1,5 @@
 import type { DaemonFacts } from '../daemon/index.ts';
-import type { PlainError } from '../errors/index.ts';
+import { daemonHint, type PlainError } from '../errors/index.ts';
 
 /** The version of the document's format. */
 const SCHEMA = 1;
@@ -31,6 +31,5 @@ export function describeHealth(facts: DaemonFacts): HealthDocument {
 
 function describeError(error: Pick<PlainError, 'code' | 'message' | 'hint'> | undefined) {
   if (error === undefined) return undefined;
-  const { code, message, hint } = error;
-  return { code, message, hint };
+  return { code: error.code, message: error.message, hint: daemonHint(error) };
 }

@@ -26,7 +26,10 @@ interface OverrideTable {
 
 /** Throws an error that names the key and never quotes a value, because any value may be a secret. */
 function refuse(path: string, problem: string): never {
-  throw new SealiftError('CONFIG_FILE_INVALID', `configuration ${path}: ${problem}`, { context: { path } });
+  throw new SealiftError('CONFIG_FILE_INVALID', `configuration ${path}: ${problem}`, {
+    context: { path },
+    hint: 'docs/daemon-configuration.md lists the keys of imagepuller.toml',
+  });
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;

@@ -160,6 +160,12 @@ describe('prepare: a bundle that its runtime has made', () => {
     expect(existsSync(directory)).toBe(false);
   });
 
+  it('says which setting a directory elsewhere needs', async () => {
+    mkdirSync(directory, { recursive: true });
+    const { hint } = await expectFailure('BUNDLE_INVALID', () => prepareGiven(directory, [scratch.join('other')]));
+    expect(hint).toBe('add a directory above it to api.bundle_roots');
+  });
+
   it.each<[string, () => unknown]>([
     ['that is the root itself', () => prepareGiven(root())],
     ['that lies elsewhere', () => prepareGiven(directory, [scratch.join('other')])],

@@ -1,7 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { failAsHub } from '../../../src/api/fail-as-hub.ts';
 import { type ErrorCode, SealiftError } from '../../../src/errors/index.ts';
+import { layerCompression } from '../../../src/oci/index.ts';
 import { STATUS } from '../../../src/ttrpc/index.ts';
+
+function failureOf(action: () => unknown): SealiftError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof SealiftError) return error;
+  }
+  throw new Error('expected a SealiftError');
+}
 
 function textOf(...parameters: Parameters<typeof failAsHub>): string {
   const { status, payload } = failAsHub(...parameters);
@@ -23,6 +33,24 @@ describe('failAsHub', () => {
   ])('says of %s what people look for', (code, words) => {
     const text = textOf('pullImage', new SealiftError(code, 'what happened', { hint: 'do this' }));
     expect(text).toBe(`[CDH] [ERROR]: Image Pull error: ${words}: what happened [${code}] (do this)`);
+  });
+
+  it('says of an encrypted layer what kata’s tests look for', () => {
+    const words = 'Failed to decrypt the image layer, please ensure that the decryption key is placed and correct';
+    const encrypted = () => layerCompression('application/vnd.oci.image.layer.v1.tar+gzip+encrypted');
+    expect(textOf('pullImage', failureOf(encrypted))).toContain(
+      `[CDH] [ERROR]: Image Pull error: Failed to pull image: ${words}: layer of type`,
+    );
+    const unknown = () => layerCompression('application/vnd.example.layer');
+    expect(textOf('pullImage', failureOf(unknown))).not.toContain(words);
+  });
+
+  it('names the key of cdh.toml to write when no policy allows a tag', () => {
+    expect(textOf('pullImage', new SealiftError('POLICY_TAG_UNPINNED', 'image app:1: expected a digest'))).toBe(
+      '[CDH] [ERROR]: Image Pull error: Image policy rejected: Denied by policy: image app:1: expected a digest ' +
+        '[POLICY_TAG_UNPINNED] (write a policy that accepts the image into cdh.toml, as image.image_security_policy ' +
+        'or as a file named by image.image_security_policy_uri, or name the image by digest (name@sha256:…))',
+    );
   });
 
   it.each([

@@ -29,7 +29,11 @@ describe('judgeDaemon', () => {
   });
 
   it.each<[string, Check['status'], Partial<DaemonFindings>]>([
-    ['daemon-configuration', 'fail', { obstacle: { message: 'not built', hint: 'take it out' } }],
+    [
+      'daemon-configuration',
+      'fail',
+      { obstacle: { code: 'CONFIG_UNSUPPORTED', message: 'not built', hint: 'take it out' } },
+    ],
     ['daemon-configuration', 'warn', { warnings: ['file /c.toml: image.x: unknown setting, ignored'] }],
     ['dm-crypt', 'warn', { abilities: { ...abilities, 'dm-crypt': 'absent' } }],
     ['dm-integrity', 'warn', { abilities: { ...abilities, 'dm-integrity': 'absent' } }],
