@@ -58,10 +58,30 @@ const documentSchema = z.object({ mediaType: z.string().min(1).optional(), annot
 
 export const manifestSchema = documentSchema.extend({
   config: descriptorSchema,
-  layers: z.array(descriptorSchema),
+  // Go writes null for a list that nothing was added to.
+  layers: z
+    .array(descriptorSchema)
+    .nullish()
+    .transform((layers) => layers ?? []),
 });
 
 export const indexSchema = documentSchema.extend({ manifests: z.array(entrySchema) });
+
+/** An image without layers may have any of the forms in which Go writes an empty structure; others need the type. */
+const rootfsSchema = z
+  .object({
+    type: text,
+    diff_ids: z
+      .array(z.string())
+      .nullish()
+      .transform((diffIds) => diffIds ?? []),
+  })
+  .nullish()
+  .transform((rootfs) => rootfs ?? { type: '', diff_ids: [] })
+  .refine(({ type, diff_ids }) => type === 'layers' || (type === '' && diff_ids.length === 0), {
+    path: ['type'],
+    message: 'expected "layers"',
+  });
 
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
 export const imageConfigSchema = z.object({
@@ -72,7 +92,7 @@ export const imageConfigSchema = z.object({
   created: optionalText,
   'os.version': optionalText,
   'os.features': cStrings,
-  rootfs: z.object({ type: z.literal('layers'), diff_ids: z.array(z.string()) }),
+  rootfs: rootfsSchema,
   config: z
     .object({
       User: text,

@@ -10,6 +10,7 @@ import { IS_SOAK } from '../support/soak.ts';
 const MIB = 1 << 20;
 const FILES = 256;
 const FILE_BYTES = 4 * MIB;
+const ONE_CONNECTION = '[pull.limits]\nmax_range_connections = 1\n';
 const LIMIT_BYTES = 150 * 1000 * 1000;
 
 /** Files of 4 MiB each, half of it incompressible and far apart, so that a decoder needs its whole window. */
@@ -27,23 +28,20 @@ function* members(files: number): Generator<TarMember> {
 describeWith(['root', 'docker-registry'], 'a layer of one GiB with a hash tree', () => {
   let bed: TestBed;
 
-  let withTrees: readonly string[];
-
   beforeAll(async () => {
     bed = await TestBed.open();
-    const settings = bed.newPath('sealift.toml');
-    writeFileSync(settings, '[store]\nverity = "always"\n');
-    withTrees = ['-c', settings];
   });
 
   afterAll(() => bed?.[Symbol.asyncDispose]());
 
-  async function pullLayerOf(files: number, compression: 'gzip' | 'zstd'): Promise<number> {
+  async function pullLayerOf(files: number, compression: 'gzip' | 'zstd', more = ''): Promise<number> {
+    const settings = bed.newPath('sealift.toml');
+    writeFileSync(settings, `[store]\nverity = "always"\n${more}`);
     const layer = await buildLayer(tarStream(members(files)), compression, bed.scratch.path);
     expect(layer.tarSize).toBeGreaterThan(files * FILE_BYTES);
     const image = buildImage({ format: 'oci', layers: [layer] });
     await bed.push('big', compression, image);
-    const parameters = [...withTrees, '--store', bed.newPath('store'), '--bundle', bed.newPath('bundle')];
+    const parameters = ['-c', settings, '--store', bed.newPath('store'), '--bundle', bed.newPath('bundle')];
     const { error, peakBytes } = await bed.pull(`big@${image.top.digest}`, parameters);
     expect(error).toBeUndefined();
     return peakBytes;
@@ -56,8 +54,9 @@ describeWith(['root', 'docker-registry'], 'a layer of one GiB with a hash tree',
   });
 
   it.runIf(IS_SOAK).each(['gzip', 'zstd'] as const)('%s: four GiB take as much as one', async (compression) => {
-    const one = await pullLayerOf(FILES, compression);
-    const four = await pullLayerOf(4 * FILES, compression);
+    // Ranges take up to 32 MiB, as many as the wire needs at the moment; here the size of the layer is compared.
+    const one = await pullLayerOf(FILES, compression, ONE_CONNECTION);
+    const four = await pullLayerOf(4 * FILES, compression, ONE_CONNECTION);
     expect(four / one, `${four} bytes of ${one}`).toBeLessThan(1.1);
     expect(four / one, `${four} bytes of ${one}`).toBeGreaterThan(0.9);
   });

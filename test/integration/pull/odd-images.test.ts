@@ -72,6 +72,22 @@ const foreign = (mediaType: string, compression: 'gzip' | 'zstd') =>
 const ROWS: readonly Row[] = [
   { title: 'no layers', image: { layers: [] }, forms: FORMS },
   {
+    title: 'no layers, as Go writes nothing',
+    image: {
+      layers: [],
+      manifest: { layers: null },
+      config: { rootfs: { type: '', diff_ids: null }, history: null, config: null },
+    },
+    twin: { layers: [] },
+    forms: FORMS,
+  },
+  {
+    title: 'no layers, with no word of them',
+    image: { layers: [], manifest: { layers: undefined }, config: { rootfs: undefined } },
+    twin: { layers: [] },
+    forms: ['unpack'],
+  },
+  {
     title: 'one empty layer of Docker',
     image: {
       manifestType: DOCKER.manifest,

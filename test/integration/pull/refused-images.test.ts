@@ -195,7 +195,7 @@ const IMAGES: readonly Row[] = [
     title: 'a config without rootfs',
     image: { layers: [LAYER], config: { rootfs: undefined } },
     code: 'CONFIG_INVALID',
-    says: 'rootfs',
+    says: 'expected 1 diff_ids, got 0',
     hints: 'build and push the image again',
   },
   {

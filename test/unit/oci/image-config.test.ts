@@ -94,6 +94,18 @@ describe('parseImageConfig', () => {
     });
   });
 
+  it.each<[string, (document: Json) => unknown]>([
+    ['no rootfs', (d) => delete d.rootfs],
+    ['a rootfs that is null', (d) => (d.rootfs = null)],
+    ['an empty rootfs', (d) => (d.rootfs = {})],
+    ['a rootfs that is the zero value of Go', (d) => (d.rootfs = { type: '', diff_ids: null })],
+    ['no diff_ids', (d) => delete d.rootfs.diff_ids],
+    ['diff_ids that are null', (d) => (d.rootfs.diff_ids = null)],
+    ['diff_ids and a history that are null', (d) => Object.assign(d, { rootfs: { diff_ids: null }, history: null })],
+  ])('takes %s as no layers', (_, change) => {
+    expect(parseImageConfig(broken(change)).rootfs).toEqual({ diffIds: [] });
+  });
+
   it('takes empty and null texts as absent', () => {
     const raw = broken((d) => Object.assign(d, { variant: '', author: '', created: null, 'os.features': null }));
     expect(parseImageConfig(raw)).toMatchObject({
@@ -125,12 +137,11 @@ describe('parseImageConfig', () => {
   it.each<[string, ErrorCode, (document: Json) => unknown]>([
     ['an os that is a number', 'CONFIG_INVALID', (d) => (d.os = 1)],
     ['an architecture that is a list', 'CONFIG_INVALID', (d) => (d.architecture = ['amd64'])],
-    ['no rootfs', 'CONFIG_INVALID', (d) => delete d.rootfs],
-    ['a rootfs that is null', 'CONFIG_INVALID', (d) => (d.rootfs = null)],
+    ['a rootfs that is a list', 'CONFIG_INVALID', (d) => (d.rootfs = [])],
+    ['an empty rootfs of another type', 'CONFIG_INVALID', (d) => (d.rootfs = { type: 'other', diff_ids: null })],
     ['a rootfs of another type', 'CONFIG_INVALID', (d) => (d.rootfs.type = 'layers+base')],
     ['a rootfs without type', 'CONFIG_INVALID', (d) => delete d.rootfs.type],
-    ['no diff_ids', 'CONFIG_INVALID', (d) => delete d.rootfs.diff_ids],
-    ['diff_ids that are null', 'CONFIG_INVALID', (d) => (d.rootfs.diff_ids = null)],
+    ['diff_ids that are a text', 'CONFIG_INVALID', (d) => (d.rootfs.diff_ids = 'x')],
     ['a diff_id that is a number', 'CONFIG_INVALID', (d) => (d.rootfs.diff_ids[0] = 1)],
     ['a diff_id that walks up', 'DIGEST_INVALID', (d) => (d.rootfs.diff_ids[0] = 'sha256:../../x')],
     ['an upper-case diff_id', 'DIGEST_INVALID', (d) => (d.rootfs.diff_ids[0] = `sha256:${'A'.repeat(64)}`)],
