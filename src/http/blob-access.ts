@@ -1,8 +1,6 @@
 import { raceCancellation } from '../errors/index.ts';
+import { isExpired } from './redirect.ts';
 import type { AuthChallenge, BlobStream, HttpRequest, ResponseHead } from './types.ts';
-
-/** Statuses with which the server of a signed URL answers once the URL has expired. */
-const EXPIRED_STATUSES = new Set([401, 403, 404, 410]);
 
 /** The current request for a blob. It renews the token after a 401 and remembers where redirects led. */
 export class BlobAccess {
@@ -43,7 +41,7 @@ export class BlobAccess {
 
   /** Returns true if `asked` was a shortcut that has expired, so that the request must be sent again without it. */
   leaveShortcut(asked: HttpRequest, status: number): boolean {
-    if (asked === this.#request || !EXPIRED_STATUSES.has(status)) return false;
+    if (asked === this.#request || !isExpired(status)) return false;
     if (asked === this.#shortcut) this.#shortcut = undefined;
     return true;
   }

@@ -4,15 +4,11 @@ import { BlobProgress } from './blob-progress.ts';
 import { BlobRanges } from './blob-ranges.ts';
 import { BlobTries } from './blob-tries.ts';
 import type { Receiver, Wire } from './exchange.ts';
-import { brokenConnection, retryableStatus } from './fault.ts';
+import { brokenConnection } from './fault.ts';
 import { type Followed, follow } from './follow.ts';
-import {
-  assertContentRange,
-  assertIdentityEncoding,
-  contentLength,
-  hasFraming,
-  refuseStatus,
-} from './response-head.ts';
+import { isExpired } from './redirect.ts';
+import { refuseStatus, retryableStatus, subjectOf } from './refusal.ts';
+import { assertContentRange, assertIdentityEncoding, contentLength, hasFraming } from './response-head.ts';
 import { type AttemptResult, isRetryableStatus } from './retry.ts';
 import { ThroughputMeter } from './throughput-meter.ts';
 import type { BlobStream, HttpRequest, ResponseHead } from './types.ts';
@@ -29,29 +25,36 @@ interface BlobFront {
 /** Takes one response for the rest of a blob and writes the bytes that are new. */
 class BlobReceiver implements Receiver {
   readonly blockedMs: () => number;
-  readonly #url: string;
+  readonly #asked: HttpRequest;
   readonly #front: BlobFront;
+  /** The address that answered. */
+  #url: string;
   #skip = 0;
   #isAccepted = false;
   #isHandedOver = false;
 
-  constructor(url: string, front: BlobFront) {
-    this.#url = url;
+  constructor(asked: HttpRequest, front: BlobFront) {
+    this.#asked = asked;
+    this.#url = asked.url;
     this.#front = front;
     this.blockedMs = front.stream.blockedMs;
   }
 
-  onHead(head: ResponseHead, request: HttpRequest): 'read' | 'discard' {
-    if (head.status !== 200 && head.status !== 206) return 'discard';
+  onHead(head: ResponseHead, request: HttpRequest): 'read' | 'excerpt' {
+    this.#url = request.url;
+    if (head.status !== 200 && head.status !== 206) return 'excerpt';
     const { delivered, size } = this.#front.progress;
-    if (head.status === 206 && delivered === 0) refuseStatus(this.#url, 206);
-    assertIdentityEncoding(this.#url, head);
-    if (head.status === 206) assertContentRange(this.#url, head, { first: delivered, last: size - 1, size });
+    if (head.status === 206 && delivered === 0) {
+      refuseStatus({ request: this.#asked, url: this.#url, head, excerpt: new Uint8Array() });
+    }
+    const subject = this.#subject;
+    assertIdentityEncoding(subject, head);
+    if (head.status === 206) assertContentRange(subject, head, { first: delivered, last: size - 1, size });
     // The server ignores ranges, and written bytes cannot be taken back, so they are skipped this time. If they differ
     // from before, the digest over the whole blob shows it.
     else this.#skip = delivered;
     const expected = size - delivered + this.#skip;
-    const length = contentLength(this.#url, head);
+    const length = contentLength(subject, head);
     if (length !== undefined && length !== expected) this.#refuseSize(expected, `${length}`);
     this.#isAccepted = true;
     this.#front.access.noteSource(request);
@@ -97,8 +100,12 @@ class BlobReceiver implements Receiver {
     if (delivered !== size) this.#refuseSize(size, `${delivered}`);
   }
 
+  get #subject(): string {
+    return subjectOf(this.#asked, this.#url);
+  }
+
   #refuseSize(expected: number, actual: string): never {
-    throw new SealiftError('BLOB_SIZE_MISMATCH', `GET ${this.#url}: expected ${expected} bytes, got ${actual}`);
+    throw new SealiftError('BLOB_SIZE_MISMATCH', `${this.#subject}: expected ${expected} bytes, got ${actual}`);
   }
 }
 
@@ -158,12 +165,18 @@ class BlobDownload implements BlobFront {
 
   async #attempt(): Promise<AttemptResult<void>> {
     const offset = this.progress.delivered;
+    let askedAnew = false;
     for (;;) {
       const asked = this.access.request;
-      const receiver = new BlobReceiver(asked.url, this);
+      const receiver = new BlobReceiver(asked, this);
       const answer = await this.#ask(asked, receiver);
       if (answer.kind === 'complete' && answer.head.status === 401 && !answer.redirected) {
         if (await this.access.renew(answer.head, asked)) continue;
+      }
+      if (!askedAnew && answer.kind === 'complete' && answer.redirected && isExpired(answer.head.status)) {
+        // The registry signs another address for each request.
+        askedAnew = true;
+        continue;
       }
       return this.#judge(answer, receiver, { asked, offset });
     }
@@ -187,13 +200,14 @@ class BlobDownload implements BlobFront {
       if (progressBytes > 0 && receiver.isDone) return { kind: 'done', value: undefined };
       return brokenConnection(asked, answer, progressBytes);
     }
-    const { head } = answer;
-    if (isRetryableStatus(head.status)) return retryableStatus(asked, head, this.#wire.clock);
-    if (head.status !== 200 && head.status !== 206) refuseStatus(asked.url, head.status);
+    const { head, url } = answer;
+    const refusal = { request: asked, url, head, excerpt: answer.excerpt };
+    if (isRetryableStatus(head.status)) return retryableStatus(refusal, this.#wire.clock);
+    if (head.status !== 200 && head.status !== 206) refuseStatus(refusal);
     if (receiver.isDone) return { kind: 'done', value: undefined };
     if (hasFraming(head)) receiver.assertWhole();
     const cause = new SealiftError('HTTP_UNAVAILABLE', 'connection was closed before the end of the body');
-    return brokenConnection(asked, { url: asked.url, cause }, progressBytes);
+    return brokenConnection(asked, { url, cause }, progressBytes);
   }
 }
 

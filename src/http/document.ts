@@ -1,7 +1,9 @@
 import { SealiftError } from '../errors/index.ts';
 import type { Receiver, Wire } from './exchange.ts';
-import { brokenConnection, retryableStatus } from './fault.ts';
-import { follow } from './follow.ts';
+import { brokenConnection } from './fault.ts';
+import { type Followed, follow } from './follow.ts';
+import { isExpired } from './redirect.ts';
+import { redirectedTo, retryableStatus } from './refusal.ts';
 import { assertIdentityEncoding, contentLength } from './response-head.ts';
 import { type AttemptResult, isRetryableStatus, withRetries } from './retry.ts';
 import type { DocumentResponse, HttpRequest, ResponseHead } from './types.ts';
@@ -10,40 +12,34 @@ function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;
 }
 
-/** Collects one body. A successful response must fit into `maxBytes`; any other is cut off at `maxErrorBytes`. */
+/** Collects the body of a successful response, which must fit into `maxBytes`. Of any other, the exchange keeps a start. */
 class DocumentReceiver implements Receiver {
   readonly #request: HttpRequest;
   readonly #maxBytes: number;
-  readonly #maxErrorBytes: number;
   readonly #chunks: Uint8Array[] = [];
   #length = 0;
-  #success = false;
 
-  constructor(request: HttpRequest, maxBytes: number, maxErrorBytes: number) {
+  constructor(request: HttpRequest, maxBytes: number) {
     this.#request = request;
     this.#maxBytes = maxBytes;
-    this.#maxErrorBytes = Math.min(maxBytes, maxErrorBytes);
   }
 
   readonly blockedMs = (): number => 0;
 
-  onHead(head: ResponseHead): 'read' | 'discard' {
-    this.#success = isSuccess(head.status);
-    if (isRetryableStatus(head.status)) return 'discard';
-    if (!this.#success) return head.headers['content-encoding'] === undefined ? 'read' : 'discard';
-    assertIdentityEncoding(this.#request.url, head);
-    const length = contentLength(this.#request.url, head);
+  onHead(head: ResponseHead): 'read' | 'excerpt' {
+    if (!isSuccess(head.status)) return 'excerpt';
+    const subject = `${this.#request.method} ${this.#request.url}`;
+    assertIdentityEncoding(subject, head);
+    const length = contentLength(subject, head);
     if (length !== undefined && length > this.#maxBytes) this.#refuseLength(length);
     return 'read';
   }
 
-  onData(chunk: Uint8Array): 'more' | 'enough' {
-    const cap = this.#success ? this.#maxBytes : this.#maxErrorBytes;
-    const kept = chunk.subarray(0, cap - this.#length);
-    if (this.#success && kept.length < chunk.length) this.#refuseLength('more');
-    this.#chunks.push(new Uint8Array(kept));
-    this.#length += kept.length;
-    return !this.#success && this.#length === cap ? 'enough' : 'more';
+  onData(chunk: Uint8Array): 'more' {
+    if (chunk.length > this.#maxBytes - this.#length) this.#refuseLength('more');
+    this.#chunks.push(new Uint8Array(chunk));
+    this.#length += chunk.length;
+    return 'more';
   }
 
   body(): Uint8Array {
@@ -67,15 +63,36 @@ export interface DocumentFetch {
   readonly signal: AbortSignal | undefined;
 }
 
+interface Asked {
+  readonly outcome: Followed;
+  readonly receiver: DocumentReceiver;
+}
+
+async function askOnce(wire: Wire, { request, maxBytes, signal }: DocumentFetch): Promise<Asked> {
+  const receiver = new DocumentReceiver(request, maxBytes);
+  const timeoutMs = wire.limits.documentTimeoutMs;
+  return { outcome: await follow(wire, { request, receiver, signal, timeoutMs }), receiver };
+}
+
+/** A redirect may lead to a signed address that has expired, so the server is asked for another one, once. */
+async function ask(wire: Wire, options: DocumentFetch): Promise<Asked> {
+  const asked = await askOnce(wire, options);
+  const { outcome } = asked;
+  const isRefused = outcome.kind === 'complete' && outcome.redirected && isExpired(outcome.head.status);
+  return isRefused && options.request.method === 'GET' ? askOnce(wire, options) : asked;
+}
+
 async function attemptDocument(wire: Wire, options: DocumentFetch): Promise<AttemptResult<DocumentResponse>> {
-  const { request, maxBytes, signal } = options;
-  const { maxErrorBodyBytes, documentTimeoutMs: timeoutMs } = wire.limits;
-  const receiver = new DocumentReceiver(request, maxBytes, maxErrorBodyBytes);
-  const outcome = await follow(wire, { request, receiver, signal, timeoutMs });
+  const { request, maxBytes } = options;
+  const { outcome, receiver } = await ask(wire, options);
   if (outcome.kind === 'broken') return brokenConnection(request, outcome, 0);
-  const { head, redirected } = outcome;
-  if (isRetryableStatus(head.status)) return retryableStatus(request, head, wire.clock);
-  return { kind: 'done', value: { status: head.status, headers: head.headers, body: receiver.body(), redirected } };
+  const { head, url, excerpt, redirected } = outcome;
+  const { status, headers } = head;
+  if (isRetryableStatus(status)) return retryableStatus({ request, url, head, excerpt }, wire.clock);
+  const body = isSuccess(status) ? receiver.body() : excerpt.slice(0, maxBytes);
+  const host = redirectedTo(request, url);
+  const value = { status, headers, body, redirected, ...(host === undefined ? {} : { redirectedTo: host }) };
+  return { kind: 'done', value };
 }
 
 /** Fetches a document as `HttpClient.fetchDocument` describes it. */

@@ -12,8 +12,11 @@ import type { HttpRequest, ResponseHead, ResponseHeaders, TransportClock, Transp
 
 /** Takes one response. An error that it throws ends the exchange and is passed on unchanged. */
 export interface Receiver {
-  /** `discard` ends the exchange without the body. `request` is the request that was answered, after all redirects. */
-  onHead(head: ResponseHead, request: HttpRequest): 'read' | 'discard';
+  /**
+   * `discard` ends the exchange without the body. `excerpt` makes the start of the body part of the outcome; a connection
+   * that breaks meanwhile does not matter. `request` is the request that was answered, after all redirects.
+   */
+  onHead(head: ResponseHead, request: HttpRequest): 'read' | 'discard' | 'excerpt';
   /** `enough` ends the exchange before the end of the body. A promise pauses the connection until it settles. */
   onData(chunk: Uint8Array): 'more' | 'enough' | Promise<void>;
   /** Milliseconds that the receiver has blocked so far. */
@@ -21,7 +24,12 @@ export interface Receiver {
 }
 
 export type ExchangeOutcome =
-  | { readonly kind: 'complete'; readonly head: ResponseHead }
+  | {
+      readonly kind: 'complete';
+      readonly head: ResponseHead;
+      /** At most `maxErrorBodyBytes` of the body if the receiver asked for an excerpt; otherwise empty. */
+      readonly excerpt: Uint8Array;
+    }
   | { readonly kind: 'broken'; readonly cause: unknown };
 
 /** One request, and the object that takes its response. */
@@ -60,7 +68,7 @@ function toResponseHeaders(raw: Readonly<Record<string, string | string[] | unde
   );
 }
 
-type ExchangePhase = 'connecting' | 'head' | 'body' | 'drain' | 'settled';
+type ExchangePhase = 'connecting' | 'head' | 'body' | 'excerpt' | 'drain' | 'settled';
 
 /** One request and its response on one connection, with timeouts of its own. */
 class Exchange implements Dispatcher.DispatchHandler {
@@ -71,6 +79,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   #phase: ExchangePhase = 'connecting';
   #controller: Dispatcher.DispatchController | undefined;
   #head: ResponseHead | undefined;
+  readonly #excerpt: Uint8Array[] = [];
+  #excerptBytes = 0;
   #deadlineTimer: NodeJS.Timeout | undefined;
   readonly #stallClock: StallClock;
   /** Resolves when the receiver has finished with the chunks that it was given. */
@@ -135,11 +145,17 @@ class Exchange implements Dispatcher.DispatchHandler {
       if (reader !== undefined && status === 407) throw this.#refusedBy(reader, status);
       const head = { status, headers: toResponseHeaders(headers) };
       this.#head = head;
-      if (receiver.onHead(head, request) === 'discard') this.#drain(head);
+      const answer = receiver.onHead(head, request);
+      if (answer === 'discard') this.#drain(head);
+      if (answer === 'excerpt') this.#beginExcerpt();
     });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#phase === 'excerpt') {
+      this.#addToExcerpt(chunk);
+      return;
+    }
     if (this.#backlog !== undefined) {
       // The parser still held this chunk when the connection was paused.
       this.#backlog = this.#backlog.then(() => this.#deliver(chunk));
@@ -219,12 +235,28 @@ class Exchange implements Dispatcher.DispatchHandler {
   #complete(): void {
     const head = this.#head;
     if (head === undefined) throw new SealiftError('INTERNAL', 'exchange completed without a response head');
-    this.#settle(() => this.#result.resolve({ kind: 'complete', head }), 'response is no longer needed');
+    const excerpt = new Uint8Array(Buffer.concat(this.#excerpt));
+    this.#settle(() => this.#result.resolve({ kind: 'complete', head, excerpt }), 'response is no longer needed');
   }
 
   #break(cause: unknown): void {
-    if (this.#phase === 'drain') this.#complete();
+    if (this.#phase === 'drain' || this.#phase === 'excerpt') this.#complete();
     else this.#settle(() => this.#result.resolve({ kind: 'broken', cause }), 'connection failed');
+  }
+
+  #beginExcerpt(): void {
+    this.#phase = 'excerpt';
+    const { headersTimeoutMs } = this.#wire.limits;
+    this.#limitTotalTime(Math.min(headersTimeoutMs, this.#options.timeoutMs ?? headersTimeoutMs));
+  }
+
+  #addToExcerpt(chunk: Buffer): void {
+    this.#stallClock.noteActivity();
+    const missing = this.#wire.limits.maxErrorBodyBytes - this.#excerptBytes;
+    // The buffer is reused.
+    this.#excerpt.push(new Uint8Array(chunk.subarray(0, missing)));
+    this.#excerptBytes += Math.min(missing, chunk.length);
+    if (chunk.length >= missing) this.#complete();
   }
 
   #drain(head: ResponseHead): void {

@@ -1,6 +1,7 @@
 import { type ErrorContext, prefixError, SealiftError } from '../errors/index.ts';
-import { type FailedAttempt, parseRetryAfter } from './retry.ts';
-import type { HttpRequest, ResponseHead, TransportClock } from './types.ts';
+import { subjectOf } from './refusal.ts';
+import type { FailedAttempt } from './retry.ts';
+import type { HttpRequest } from './types.ts';
 
 const CERTIFICATE_CODE = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|HOSTNAME_MISMATCH|ERR_TLS_CERT)/;
 
@@ -71,7 +72,7 @@ interface Breakage {
  * `HTTP_RESPONSE_INVALID` if the bytes that came are not HTTP.
  */
 export function brokenConnection(request: HttpRequest, { url, cause }: Breakage, progressBytes: number): FailedAttempt {
-  const subject = `${request.method} ${url}`;
+  const subject = subjectOf(request, url);
   if (isProxyFault(cause)) return brokenProxy(subject, cause, progressBytes);
   if (isProtocolViolation(cause)) {
     throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: ${describeFault(cause)}`, { cause });
@@ -83,14 +84,4 @@ export function brokenConnection(request: HttpRequest, { url, cause }: Breakage,
   });
   const lasting = isUntrusted(cause) || errorCode(cause) === 'UND_ERR_DESTROYED';
   return { kind: 'failed', error, lasting, retryAfterMs: undefined, progressBytes };
-}
-
-/** Returns the failure of an attempt that was answered with a status that permits another try. */
-export function retryableStatus(request: HttpRequest, head: ResponseHead, clock: TransportClock): FailedAttempt {
-  const { status, headers } = head;
-  const error = new SealiftError('HTTP_UNAVAILABLE', `${request.method} ${request.url}: status ${status}`, {
-    context: { status },
-  });
-  const retryAfterMs = parseRetryAfter(headers['retry-after']?.[0], clock.wallNow());
-  return { kind: 'failed', error, lasting: false, retryAfterMs, progressBytes: 0 };
 }

@@ -1,14 +1,16 @@
 import { SealiftError } from '../errors/index.ts';
 import type { BlobAccess } from './blob-access.ts';
 import type { Wire } from './exchange.ts';
-import { brokenConnection, retryableStatus } from './fault.ts';
+import { brokenConnection } from './fault.ts';
 import { type Followed, follow } from './follow.ts';
 import { RangeReceiver, type RangeReceiverOptions } from './range-receiver.ts';
-import { hasFraming, refuseStatus } from './response-head.ts';
+import { isExpired } from './redirect.ts';
+import { refuseStatus, retryableStatus, subjectOf } from './refusal.ts';
+import { hasFraming } from './response-head.ts';
 import { type FailedAttempt, isRetryableStatus } from './retry.ts';
 import type { HttpRequest } from './types.ts';
 
-export interface RangeFetch extends RangeReceiverOptions {
+export interface RangeFetch extends Omit<RangeReceiverOptions, 'asked'> {
   readonly access: BlobAccess;
 }
 
@@ -19,9 +21,10 @@ export interface RangeFetch extends RangeReceiverOptions {
  */
 export async function fetchRange(wire: Wire, range: RangeFetch): Promise<FailedAttempt | undefined> {
   const { access } = range;
+  let askedAnew = false;
   for (;;) {
     const asked = access.shortest;
-    const receiver = new RangeReceiver(range);
+    const receiver = new RangeReceiver({ ...range, asked });
     const request = rangeRequest(asked, range);
     const { signal } = range.segment;
     const answer = await follow(wire, { request, receiver, signal, timeoutMs: undefined });
@@ -30,10 +33,14 @@ export async function fetchRange(wire: Wire, range: RangeFetch): Promise<FailedA
       access.noteSource(receiver.accepted);
     }
     if (answer.kind === 'broken') return brokenConnection(asked, answer, 0);
-    const { head, redirected } = answer;
+    const { head, url, excerpt, redirected } = answer;
     if (access.leaveShortcut(asked, head.status)) continue;
     if (head.status === 401 && !redirected && (await access.renew(head, asked))) continue;
-    if (isRetryableStatus(head.status)) return retryableStatus(asked, head, wire.clock);
+    if (!askedAnew && redirected && isExpired(head.status)) {
+      askedAnew = true;
+      continue;
+    }
+    if (isRetryableStatus(head.status)) return retryableStatus({ request: asked, url, head, excerpt }, wire.clock);
     return judgeEnd(answer, asked, range);
   }
 }
@@ -48,19 +55,19 @@ function rangeRequest(asked: HttpRequest, { segment, etag }: RangeFetch): HttpRe
 }
 
 function judgeEnd(
-  { head }: Extract<Followed, { kind: 'complete' }>,
+  { head, url, excerpt }: Extract<Followed, { kind: 'complete' }>,
   asked: HttpRequest,
   { segment }: RangeFetch,
 ): FailedAttempt | undefined {
-  const subject = `GET ${asked.url}`;
+  const subject = subjectOf(asked, url);
   if (head.status === 200) {
     throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: expected status 206 for a range, got status 200`);
   }
-  if (head.status !== 206) refuseStatus(asked.url, head.status);
+  if (head.status !== 206) refuseStatus({ request: asked, url, head, excerpt });
   if (segment.missingBytes === 0) return undefined;
   if (hasFraming(head)) {
     throw new SealiftError('BLOB_SIZE_MISMATCH', `${subject}: expected ${segment.missingBytes} more bytes of a range`);
   }
   const cause = new SealiftError('HTTP_UNAVAILABLE', 'connection was closed before the end of the body');
-  return brokenConnection(asked, { url: asked.url, cause }, 0);
+  return brokenConnection(asked, { url, cause }, 0);
 }

@@ -9,6 +9,10 @@ export type Followed =
   | {
       readonly kind: 'complete';
       readonly head: ResponseHead;
+      /** The address that answered. */
+      readonly url: string;
+      /** The start of the body if the receiver asked for it. */
+      readonly excerpt: Uint8Array;
       /** True if a redirect left the origin of the first request, even if a later one came back to it. */
       readonly redirected: boolean;
     }
@@ -46,8 +50,8 @@ export async function follow(wire: Wire, options: ExchangeOptions): Promise<Foll
   for (let hops = 0; hops <= wire.limits.maxRedirects; hops++) {
     const outcome = await exchange(wire, { ...options, request, receiver });
     if (outcome.kind === 'broken') return { kind: 'broken', url: request.url, cause: outcome.cause };
-    const { head } = outcome;
-    if (!isRedirect(head.status)) return { kind: 'complete', head, redirected };
+    const { head, excerpt } = outcome;
+    if (!isRedirect(head.status)) return { kind: 'complete', head, url: request.url, excerpt, redirected };
     request = nextHop(request, head.status, head.headers['location'] ?? []);
     redirected ||= !sameOrigin(first.url, request.url);
   }

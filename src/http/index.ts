@@ -12,6 +12,8 @@ export {
   SLICE_BYTES,
 } from './range-budget.ts';
 export { SlicePool, slicesFor } from './range-segment.ts';
+export { hintAfterRedirect } from './refusal.ts';
+export { formatServerWords, secretsOfAuthorization } from './server-words.ts';
 export type {
   AuthChallenge,
   BlobDelivery,

@@ -1,5 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import type { Receiver } from './exchange.ts';
+import { subjectOf } from './refusal.ts';
 import { assertContentRange, assertIdentityEncoding, contentLength, strongEtag } from './response-head.ts';
 import type { HttpRequest, ResponseHead } from './types.ts';
 
@@ -17,6 +18,8 @@ export interface ReceivedRange {
 }
 
 export interface RangeReceiverOptions {
+  /** The request before all redirects. */
+  readonly asked: HttpRequest;
   readonly segment: ReceivedRange;
   /** Size of the whole blob in bytes. */
   readonly size: number;
@@ -30,7 +33,7 @@ export interface RangeReceiverOptions {
 export class RangeReceiver implements Receiver {
   readonly blockedMs: () => number;
   readonly #options: RangeReceiverOptions;
-  #url = '';
+  #subject = '';
   /** The request of the response that was accepted. */
   accepted: HttpRequest | undefined;
 
@@ -39,13 +42,14 @@ export class RangeReceiver implements Receiver {
     this.blockedMs = options.blockedMs;
   }
 
-  onHead(head: ResponseHead, request: HttpRequest): 'read' | 'discard' {
-    if (head.status !== 206) return 'discard';
-    const { segment, size, etag: expected } = this.#options;
-    this.#url = request.url;
-    assertIdentityEncoding(this.#url, head);
-    assertContentRange(this.#url, head, { first: segment.position, last: segment.end - 1, size });
-    const length = contentLength(this.#url, head);
+  onHead(head: ResponseHead, request: HttpRequest): 'read' | 'discard' | 'excerpt' {
+    if (head.status === 200) return 'discard';
+    if (head.status !== 206) return 'excerpt';
+    const { segment, size, etag: expected, asked } = this.#options;
+    this.#subject = subjectOf(asked, request.url);
+    assertIdentityEncoding(this.#subject, head);
+    assertContentRange(this.#subject, head, { first: segment.position, last: segment.end - 1, size });
+    const length = contentLength(this.#subject, head);
     if (length !== undefined && length !== segment.missingBytes) this.#refuse(`${segment.missingBytes} bytes`, length);
     const etag = strongEtag(head);
     if (expected !== undefined && etag !== undefined && etag !== expected) this.#refuse(`the ETag ${expected}`, etag);
@@ -62,6 +66,6 @@ export class RangeReceiver implements Receiver {
   }
 
   #refuse(expected: string, actual: string | number): never {
-    throw new SealiftError('HTTP_RESPONSE_INVALID', `GET ${this.#url}: expected ${expected}, got ${actual}`);
+    throw new SealiftError('HTTP_RESPONSE_INVALID', `${this.#subject}: expected ${expected}, got ${actual}`);
   }
 }

@@ -6,10 +6,18 @@ import type { HttpRequest } from './types.ts';
 /** The only headers that are sent to another origin. */
 const OPEN_HEADERS = new Set(['accept', 'accept-encoding', 'range', 'user-agent']);
 
+/** Statuses with which a storage service answers once the signed address that a redirect named has expired. */
+const EXPIRED_STATUSES = new Set([400, 401, 403, 404, 410]);
+
 const REDIRECT_STATUSES = new Set([301, 302, 303, 307, 308]);
 
 export function isRedirect(status: number): boolean {
   return REDIRECT_STATUSES.has(status);
+}
+
+/** True if a host that a redirect led to may answer so because the address has expired. */
+export function isExpired(status: number): boolean {
+  return EXPIRED_STATUSES.has(status);
 }
 
 function refuse(from: URL, why: string): never {

@@ -1,25 +1,25 @@
 import { SealiftError } from '../errors/index.ts';
 import type { ByteRange, ResponseHead } from './types.ts';
 
-function refuse(url: string, why: string): never {
-  throw new SealiftError('HTTP_RESPONSE_INVALID', `GET ${url}: ${why}`);
+function refuse(subject: string, why: string): never {
+  throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: ${why}`);
 }
 
 /** Requests ask for identity, and the bytes that arrive are hashed; an encoded body would not be the document. */
-export function assertIdentityEncoding(url: string, head: ResponseHead): void {
+export function assertIdentityEncoding(subject: string, head: ResponseHead): void {
   const encodings = head.headers['content-encoding'] ?? [];
   if (encodings.every((encoding) => /^\s*(identity)?\s*$/i.test(encoding))) return;
-  refuse(url, `expected no Content-Encoding, got ${encodings.join(', ').slice(0, 64)}`);
+  refuse(subject, `expected no Content-Encoding, got ${encodings.join(', ').slice(0, 64)}`);
 }
 
 /** Returns the Content-Length, if there is one. Throws `HTTP_RESPONSE_INVALID` if it is not a single safe integer. */
-export function contentLength(url: string, head: ResponseHead): number | undefined {
+export function contentLength(subject: string, head: ResponseHead): number | undefined {
   const values = head.headers['content-length'];
   if (values === undefined) return undefined;
   const [value = ''] = values;
   const length = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
   if (values.length !== 1 || !Number.isSafeInteger(length)) {
-    refuse(url, `expected one Content-Length in bytes, got ${values.join(', ').slice(0, 64)}`);
+    refuse(subject, `expected one Content-Length in bytes, got ${values.join(', ').slice(0, 64)}`);
   }
   return length;
 }
@@ -33,11 +33,11 @@ export interface RangeOfBlob extends ByteRange {
  * Throws `HTTP_RESPONSE_INVALID` unless the response has exactly this range.
  * https://www.rfc-editor.org/rfc/rfc9110#section-14.4
  */
-export function assertContentRange(url: string, head: ResponseHead, { first, last, size }: RangeOfBlob): void {
+export function assertContentRange(subject: string, head: ResponseHead, { first, last, size }: RangeOfBlob): void {
   const expected = `bytes ${first}-${last}/${size}`;
   const values = head.headers['content-range'] ?? [];
   if (values.length === 1 && values[0]?.toLowerCase() === expected) return;
-  refuse(url, `expected Content-Range "${expected}", got "${values.join(', ').slice(0, 128)}"`);
+  refuse(subject, `expected Content-Range "${expected}", got "${values.join(', ').slice(0, 128)}"`);
 }
 
 /**
@@ -51,16 +51,4 @@ export function hasFraming(head: ResponseHead): boolean {
 export function strongEtag(head: ResponseHead): string | undefined {
   const [etag = '', ...others] = head.headers['etag'] ?? [];
   return others.length === 0 && /^"[\x21\x23-\x7e]{1,256}"$/.test(etag) ? etag : undefined;
-}
-
-/** Throws the error for a status that is neither the blob nor worth another try. */
-export function refuseStatus(url: string, status: number): never {
-  const subject = `GET ${url}`;
-  if (status === 401 || status === 403)
-    throw new SealiftError('REGISTRY_AUTH_REJECTED', `${subject}: status ${status}`);
-  if (status === 404) throw new SealiftError('REGISTRY_BLOB_UNKNOWN', `${subject}: status 404`);
-  if (status === 416 || status === 206) {
-    throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: status ${status} does not fit the request`);
-  }
-  throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: status ${status}`, { context: { status } });
 }

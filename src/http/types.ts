@@ -71,6 +71,8 @@ export interface DocumentResponse {
   readonly body: Uint8Array;
   /** True if a redirect left the origin of the request. A 401 must then not be answered with credentials. */
   readonly redirected: boolean;
+  /** The host that answered, if redirects led to another origin. */
+  readonly redirectedTo?: string;
 }
 
 /**

@@ -139,7 +139,7 @@ class EndpointSupply implements ImageSupply {
     const { error } = decisive;
     if (failed.length === 1) return error;
     const others = failed.filter((each) => each !== decisive);
-    const summary = others.map(({ endpoint, error: { code } }) => `${endpoint.name}: ${code}`).join(', ');
+    const summary = others.map((each) => `${each.endpoint.name}: ${each.error.code}: ${each.error.message}`).join('; ');
     return new SealiftError(error.code, `${error.message}; other endpoints failed too: ${summary}`, {
       context: error.context,
       hint: error.hint,

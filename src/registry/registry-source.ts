@@ -1,5 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
-import type { AuthChallenge, DocumentResponse, HttpRequest } from '../http/index.ts';
+import { type AuthChallenge, type DocumentResponse, type HttpRequest, hintAfterRedirect } from '../http/index.ts';
 import { type Limits, limitExceeded, type RefusingLimit, type SizeBound } from '../limits/index.ts';
 import {
   type Descriptor,
@@ -10,7 +10,7 @@ import {
   parseDigest,
 } from '../oci/index.ts';
 import { apiUrl, type Connection, type ConnectionOptions, openConnection } from './connection.ts';
-import { describeErrorBody } from './error-body.ts';
+import { describeRefusal } from './error-body.ts';
 import { SharedCall } from './shared-call.ts';
 import type { FetchedDocument, ImageSource } from './types.ts';
 
@@ -149,11 +149,13 @@ class RegistrySource implements ImageSource {
   }
 
   #refuseStatus(question: Question, response: DocumentResponse, authorization: string | undefined): never {
-    const { status } = response;
-    const detail = describeErrorBody(response.body, this.#opened?.credentials, authorization);
-    const message = `${question.subject}: status ${status}${detail}`;
+    const { status, redirectedTo } = response;
+    const message = `${question.subject}: ${describeRefusal(response, this.#opened?.credentials, authorization)}`;
     const context = { status };
-    if (status === 401 || status === 403) throw new SealiftError('REGISTRY_AUTH_REJECTED', message, { context });
+    if (status === 401 || status === 403) {
+      const hint = redirectedTo === undefined ? {} : { hint: hintAfterRedirect(redirectedTo) };
+      throw new SealiftError('REGISTRY_AUTH_REJECTED', message, { ...hint, context });
+    }
     if (status === 404) throw new SealiftError(question.missing, message, { context });
     throw new SealiftError('HTTP_STATUS_UNEXPECTED', message, { context });
   }

@@ -2,7 +2,7 @@ import { SealiftError } from '../errors/index.ts';
 import type { DocumentResponse, HttpClient, HttpRequest } from '../http/index.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../oci/index.ts';
 import { basicAuthorization, isBearerToken } from './authorization.ts';
-import { describeErrorBody } from './error-body.ts';
+import { describeRefusal } from './error-body.ts';
 import type { Credentials } from './types.ts';
 
 /** Credentials that may be sent to a token service. */
@@ -76,16 +76,14 @@ function parseToken(subject: string, body: Uint8Array): Token {
 }
 
 function assertGranted(subject: string, response: DocumentResponse, credentials: Credentials | undefined): void {
-  const { status, body } = response;
+  const { status } = response;
   if (status === 200) return;
-  const detail = describeErrorBody(body, credentials);
+  const refusal = describeRefusal(response, credentials);
   const suffix = credentials === undefined ? ' without credentials' : '';
   if (status === 400 || status === 401 || status === 403) {
-    throw new SealiftError('REGISTRY_AUTH_REJECTED', `${subject}: status ${status}${suffix}${detail}`, {
-      context: { status },
-    });
+    throw new SealiftError('REGISTRY_AUTH_REJECTED', `${subject}${suffix}: ${refusal}`, { context: { status } });
   }
-  throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: status ${status}${detail}`, { context: { status } });
+  throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: ${refusal}`, { context: { status } });
 }
 
 interface TokenFetch {

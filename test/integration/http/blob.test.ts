@@ -379,12 +379,116 @@ describe('streamBlob, unauthorized', () => {
 
   it('never answers a challenge of another origin', async () => {
     const other = await startFakeRegistry();
-    other.inject({ match: /./, action: challenge });
+    other.inject({ match: /./, times: 2, action: challenge });
     const location = `${other.origin}/blob`;
-    registry.inject({ match: BLOBS, action: { kind: 'answer', status: 307, headers: { location } } });
+    registry.inject({ match: BLOBS, times: 2, action: { kind: 'answer', status: 307, headers: { location } } });
     await expectFailure('REGISTRY_AUTH_REJECTED', () => streamBlob(transport, renewing()));
     expect(asked).toEqual([]);
     expect(other.requests[0]?.headers['authorization']).toBeUndefined();
     await other.close();
+  });
+});
+
+const XML = '<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>';
+
+describe('what the server says', () => {
+  it.each([
+    [
+      429,
+      'HTTP_UNAVAILABLE',
+      '{"errors":[{"code":"TOOMANYREQUESTS","message":"pull limit"}]}',
+      'TOOMANYREQUESTS: pull limit',
+    ],
+    [503, 'HTTP_UNAVAILABLE', 'down for repair\nuntil noon', 'down for repair'],
+    [403, 'REGISTRY_AUTH_REJECTED', XML, 'AccessDenied: Request has expired'],
+    [404, 'REGISTRY_BLOB_UNKNOWN', '{"error":"gone"}', 'gone'],
+    [400, 'HTTP_STATUS_UNEXPECTED', '<html><title>Bad request</title></html>', 'text/html: Bad request'],
+  ] as const)('with status %i is in the error', async (status, code, body, words) => {
+    const error = await expectFailure(code, () => failDownload({ kind: 'answer', status, body }, 99));
+    expect(error.message).toContain(`GET ${url}: status ${status} (${words})`);
+  });
+
+  it.each([
+    [{}, 'later'],
+    [{ 'retry-after': '7' }, 'in 7 s'],
+  ])(
+    'with status 429 and the headers %j leads to a hint about credentials, mirrors and time',
+    async (headers, time) => {
+      const error = await expectFailure('HTTP_UNAVAILABLE', () =>
+        failDownload({ kind: 'answer', status: 429, headers }, 99),
+      );
+      expect(error.hint).toBe(
+        `the registry limits the number of requests: give credentials for it, use a mirror, or pull again ${time}`,
+      );
+    },
+  );
+
+  it('is shown without the token that it quotes', async () => {
+    registry.inject({ match: BLOBS, action: { kind: 'answer', status: 403, body: 'bad token s3cret-t0ken' } });
+    const request = get(url, { authorization: 'Bearer s3cret-t0ken' });
+    const error = await expectFailure('REGISTRY_AUTH_REJECTED', () => streamBlob(transport, collecting(request, 1)));
+    expect(error.message).toContain('status 403 (bad token REDACTED)');
+  });
+
+  it('does not matter where its body breaks off or does not come', async () => {
+    await beImpatient();
+    for (const kind of ['endless', 'stall'] as const) {
+      const action =
+        kind === 'endless'
+          ? { kind, status: 404 }
+          : ({ kind: 'raw', bytes: 'HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\ngo' } as const);
+      await expectFailure('REGISTRY_BLOB_UNKNOWN', () => failDownload(action));
+    }
+    expect(registry.requests).toHaveLength(2);
+  });
+});
+
+describe('streamBlob after a redirect', () => {
+  let storage: FakeRegistry;
+
+  beforeEach(async () => {
+    storage = await startFakeRegistry();
+    storage.addBlob(BLOB);
+    const location = `${storage.origin}${new URL(url).pathname}?X-Amz-Signature=0123456789`;
+    registry.inject({ match: BLOBS, times: 99, action: { kind: 'answer', status: 307, headers: { location } } });
+  });
+
+  afterEach(() => storage.close());
+
+  it.each([400, 403, 410])('asks the registry for another address, once, after status %i', async (status) => {
+    storage.inject({ match: BLOBS, action: { kind: 'answer', status } });
+    expect(await download()).toEqual(BLOB);
+    expect([registry.requests.length, storage.requests.length]).toEqual([2, 2]);
+    expect(clock.pauses).toEqual([]);
+  });
+
+  it('names the host that refused and its words, without the signature', async () => {
+    storage.inject({ match: BLOBS, times: 99, action: { kind: 'answer', status: 403, body: `${XML} 0123456789` } });
+    const error = await expectFailure('REGISTRY_AUTH_REJECTED', download);
+    expect(error.message).toBe(
+      `GET ${url}: redirected to ${storage.host}: status 403 (AccessDenied: Request has expired)`,
+    );
+    expect(error.hint).toContain(storage.host);
+    expect(storage.requests).toHaveLength(2);
+  });
+
+  it.each([
+    ['a status', { kind: 'answer', status: 503, body: 'no disk' }, 'status 503 (no disk), gave up after 5 tries'],
+    ['a reset', { kind: 'hang-up' }, 'ECONNRESET'],
+    ['an early end', { kind: 'unframed', bytes: 0 }, 'connection was closed before the end of the body'],
+  ] satisfies [string, FaultAction, string][])('names the host of %s', async (_, action, words) => {
+    storage.inject({ match: BLOBS, times: 99, action });
+    const error = await expectFailure('HTTP_UNAVAILABLE', download);
+    expect(error.message).toContain(`GET ${url}: redirected to ${storage.host}: `);
+    expect(error.message).toContain(words);
+  });
+
+  it('names a host that does not exist', async () => {
+    registry.forgetFaults();
+    // The label is longer than the maximum, so that no name server is asked.
+    const location = `http://${'x'.repeat(64)}.invalid/blob`;
+    registry.inject({ match: BLOBS, times: 99, action: { kind: 'answer', status: 307, headers: { location } } });
+    const error = await expectFailure('HTTP_UNAVAILABLE', download);
+    expect(error.message).toContain(`GET ${url}: redirected to ${'x'.repeat(64)}.invalid: `);
   });
 });

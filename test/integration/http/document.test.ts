@@ -111,3 +111,28 @@ describe('fetchDocument', () => {
     expect(registry.requests).toEqual([]);
   });
 });
+
+describe('fetchDocument and the words of the server', () => {
+  it('puts them into the error of the last try', async () => {
+    const body = '{"errors":[{"code":"TOOMANYREQUESTS","message":"pull limit"}]}';
+    registry.inject({ match: ANY, times: 9, action: { kind: 'answer', status: 429, body } });
+    const error = await expectFailure('HTTP_UNAVAILABLE', () => transport.fetchDocument(get(url), 1000));
+    expect(error.message).toBe(`GET ${url}: status 429 (TOOMANYREQUESTS: pull limit), gave up after 5 tries`);
+    expect(error.hint).toContain('give credentials for it, use a mirror, or pull again later');
+  });
+
+  it('asks for another address, once, where a redirect led to one that has expired', async () => {
+    const storage = await startFakeRegistry();
+    const location = `${storage.origin}/signed`;
+    registry.inject({ match: ANY, times: 9, action: { kind: 'answer', status: 307, headers: { location } } });
+    storage.inject({ match: ANY, action: { kind: 'answer', status: 403, body: 'expired' } });
+    storage.inject({ match: ANY, action: { kind: 'answer', status: 200, body: 'whole' } });
+    storage.inject({ match: ANY, times: 9, action: { kind: 'answer', status: 403, body: 'expired' } });
+    const first = await transport.fetchDocument(get(url), 1000);
+    expect([first.status, Buffer.from(first.body).toString()]).toEqual([200, 'whole']);
+    const second = await transport.fetchDocument(get(url), 1000);
+    expect(second).toMatchObject({ status: 403, redirected: true, redirectedTo: storage.host });
+    expect(storage.requests).toHaveLength(4);
+    await storage.close();
+  });
+});

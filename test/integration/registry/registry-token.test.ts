@@ -101,9 +101,11 @@ describe('a registry token', () => {
     const other = await start();
     registry.allowToken(TOKEN, 'repository:team/app:pull');
     const location = `${other.origin}/v2/team/app/manifests/latest`;
-    registry.inject({ match: /\/manifests\//, action: answer(307, { location }) });
-    await expectFailure('REGISTRY_AUTH_REJECTED', () => source.fetchManifest('latest'));
-    expect(sentTo(other)).toEqual([undefined]);
+    registry.inject({ match: /\/manifests\//, times: 2, action: answer(307, { location }) });
+    const error = await expectFailure('REGISTRY_AUTH_REJECTED', () => source.fetchManifest('latest'));
+    expect(error.message).toContain(`redirected to ${other.host}: status 401 (UNAUTHORIZED: `);
+    expect(error.hint).toContain(other.host);
+    expect(sentTo(other)).toEqual([undefined, undefined]);
     expect(other.requestsTo(/^\/token/)).toEqual([]);
   });
 });

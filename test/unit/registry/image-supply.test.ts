@@ -139,7 +139,7 @@ describe('an image supply', () => {
       own: { manifest: 'REGISTRY_MANIFEST_UNKNOWN' },
     });
     const error = await expectFailure('REGISTRY_MANIFEST_UNKNOWN', () => supply.fetchManifest('latest'));
-    expect(error.message).toBe('own failed; other endpoints failed too: one: MANIFEST_DIGEST_MISMATCH');
+    expect(error.message).toBe('own failed; other endpoints failed too: one: MANIFEST_DIGEST_MISMATCH: one failed');
     expect((error.cause as AggregateError).errors.map(({ code }) => code)).toEqual([
       'MANIFEST_DIGEST_MISMATCH',
       'REGISTRY_MANIFEST_UNKNOWN',
