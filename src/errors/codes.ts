@@ -101,7 +101,8 @@ export const CODES = {
   },
   HTTP_STATUS_UNEXPECTED: {
     kind: 'unavailable',
-    summary: 'The server answered with a status that the distribution protocol does not define for this request.',
+    summary:
+      'The server answered with a status that the distribution protocol does not define for this request, or with a web page.',
     hint: 'check that the host is a registry',
   },
   REGISTRY_AUTH_REJECTED: {

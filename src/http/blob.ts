@@ -8,8 +8,9 @@ import { brokenConnection } from './fault.ts';
 import { type Followed, follow } from './follow.ts';
 import { isExpired } from './redirect.ts';
 import { refuseStatus, retryableStatus, subjectOf } from './refusal.ts';
-import { assertContentRange, assertIdentityEncoding, contentLength, hasFraming } from './response-head.ts';
+import { assertContentRange, contentLength, encodingOf, hasFraming } from './response-head.ts';
 import { type AttemptResult, isRetryableStatus } from './retry.ts';
+import { mediaTypeOf, refuseHtml, secretsOfRequest } from './server-words.ts';
 import { ThroughputMeter } from './throughput-meter.ts';
 import type { BlobStream, HttpRequest, ResponseHead } from './types.ts';
 
@@ -32,6 +33,9 @@ class BlobReceiver implements Receiver {
   #skip = 0;
   #isAccepted = false;
   #isHandedOver = false;
+  #encoding: string | undefined;
+  /** The head of a response that says it is a web page and whose length does not show that it is the blob. */
+  #unproven: ResponseHead | undefined;
 
   constructor(asked: HttpRequest, front: BlobFront) {
     this.#asked = asked;
@@ -48,14 +52,19 @@ class BlobReceiver implements Receiver {
       refuseStatus({ request: this.#asked, url: this.#url, head, excerpt: new Uint8Array() });
     }
     const subject = this.#subject;
-    assertIdentityEncoding(subject, head);
     if (head.status === 206) assertContentRange(subject, head, { first: delivered, last: size - 1, size });
     // The server ignores ranges, and written bytes cannot be taken back, so they are skipped this time. If they differ
     // from before, the digest over the whole blob shows it.
     else this.#skip = delivered;
     const expected = size - delivered + this.#skip;
     const length = contentLength(subject, head);
-    if (length !== undefined && length !== expected) this.#refuseSize(expected, `${length}`);
+    this.#encoding = encodingOf(head);
+    if (length !== undefined && length !== expected) {
+      // A web page is named as such by its first bytes.
+      if (mediaTypeOf(head) === 'text/html') return 'excerpt';
+      this.#refuseSize(expected, `${length}`);
+    }
+    this.#unproven = length === undefined && mediaTypeOf(head) === 'text/html' ? head : undefined;
     this.#isAccepted = true;
     this.#front.access.noteSource(request);
     this.#front.ranges.noteFrontHead(head);
@@ -64,6 +73,8 @@ class BlobReceiver implements Receiver {
 
   onData(chunk: Uint8Array): 'more' | 'enough' | Promise<void> {
     if (this.#isHandedOver) return 'enough';
+    if (this.#unproven !== undefined) this.#refuseHtml(this.#unproven, chunk);
+    this.#unproven = undefined;
     const skipped = Math.min(this.#skip, chunk.length);
     this.#skip -= skipped;
     if (skipped === chunk.length) return 'more';
@@ -95,6 +106,17 @@ class BlobReceiver implements Receiver {
     return this.#isHandedOver || this.#front.progress.isWhole;
   }
 
+  #refuseHtml({ headers }: ResponseHead, excerpt: Uint8Array): void {
+    refuseHtml(this.#subject, { headers, excerpt }, secretsOfRequest(this.#asked));
+  }
+
+  /** Throws the error for a response with status 200 of which only an excerpt was read. */
+  refuseExcerpt(head: ResponseHead, excerpt: Uint8Array): never {
+    this.#refuseHtml(head, excerpt);
+    const { delivered, size } = this.#front.progress;
+    return this.#refuseSize(size - delivered + this.#skip, `${contentLength(this.#subject, head)}`);
+  }
+
   assertWhole(): void {
     const { delivered, size } = this.#front.progress;
     if (delivered !== size) this.#refuseSize(size, `${delivered}`);
@@ -105,7 +127,11 @@ class BlobReceiver implements Receiver {
   }
 
   #refuseSize(expected: number, actual: string): never {
-    throw new SealiftError('BLOB_SIZE_MISMATCH', `${this.#subject}: expected ${expected} bytes, got ${actual}`);
+    const encoded = this.#encoding === undefined ? '' : ` with Content-Encoding ${this.#encoding}`;
+    throw new SealiftError(
+      'BLOB_SIZE_MISMATCH',
+      `${this.#subject}: expected ${expected} bytes, got ${actual}${encoded}`,
+    );
   }
 }
 
@@ -204,6 +230,7 @@ class BlobDownload implements BlobFront {
     const refusal = { request: asked, url, head, excerpt: answer.excerpt };
     if (isRetryableStatus(head.status)) return retryableStatus(refusal, this.#wire.clock);
     if (head.status !== 200 && head.status !== 206) refuseStatus(refusal);
+    if (!receiver.isAccepted) receiver.refuseExcerpt(head, answer.excerpt);
     if (receiver.isDone) return { kind: 'done', value: undefined };
     if (hasFraming(head)) receiver.assertWhole();
     const cause = new SealiftError('HTTP_UNAVAILABLE', 'connection was closed before the end of the body');

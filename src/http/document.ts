@@ -1,10 +1,11 @@
 import { SealiftError } from '../errors/index.ts';
+import { decodeBody } from './decode-body.ts';
 import type { Receiver, Wire } from './exchange.ts';
 import { brokenConnection } from './fault.ts';
 import { type Followed, follow } from './follow.ts';
 import { isExpired } from './redirect.ts';
 import { redirectedTo, retryableStatus } from './refusal.ts';
-import { assertIdentityEncoding, contentLength } from './response-head.ts';
+import { contentLength } from './response-head.ts';
 import { type AttemptResult, isRetryableStatus, withRetries } from './retry.ts';
 import type { DocumentResponse, HttpRequest, ResponseHead } from './types.ts';
 
@@ -29,7 +30,6 @@ class DocumentReceiver implements Receiver {
   onHead(head: ResponseHead): 'read' | 'excerpt' {
     if (!isSuccess(head.status)) return 'excerpt';
     const subject = `${this.#request.method} ${this.#request.url}`;
-    assertIdentityEncoding(subject, head);
     const length = contentLength(subject, head);
     if (length !== undefined && length > this.#maxBytes) this.#refuseLength(length);
     return 'read';
@@ -90,9 +90,13 @@ async function attemptDocument(wire: Wire, options: DocumentFetch): Promise<Atte
   const { status, headers } = head;
   if (isRetryableStatus(status)) return retryableStatus({ request, url, head, excerpt }, wire.clock);
   const body = isSuccess(status) ? receiver.body() : excerpt.slice(0, maxBytes);
+  const decodedBody = isSuccess(status) ? decodeBody(head, body, maxBytes) : undefined;
   const host = redirectedTo(request, url);
-  const value = { status, headers, body, redirected, ...(host === undefined ? {} : { redirectedTo: host }) };
-  return { kind: 'done', value };
+  const optional = {
+    ...(decodedBody === undefined ? {} : { decodedBody }),
+    ...(host === undefined ? {} : { redirectedTo: host }),
+  };
+  return { kind: 'done', value: { status, headers, body, redirected, ...optional } };
 }
 
 /** Fetches a document as `HttpClient.fetchDocument` describes it. */

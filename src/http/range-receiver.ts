@@ -1,7 +1,7 @@
 import { SealiftError } from '../errors/index.ts';
 import type { Receiver } from './exchange.ts';
 import { subjectOf } from './refusal.ts';
-import { assertContentRange, assertIdentityEncoding, contentLength, strongEtag } from './response-head.ts';
+import { assertContentRange, contentLength, strongEtag } from './response-head.ts';
 import type { HttpRequest, ResponseHead } from './types.ts';
 
 /** A range that is being received, possibly by several responses one after the other. */
@@ -47,7 +47,6 @@ export class RangeReceiver implements Receiver {
     if (head.status !== 206) return 'excerpt';
     const { segment, size, etag: expected, asked } = this.#options;
     this.#subject = subjectOf(asked, request.url);
-    assertIdentityEncoding(this.#subject, head);
     assertContentRange(this.#subject, head, { first: segment.position, last: segment.end - 1, size });
     const length = contentLength(this.#subject, head);
     if (length !== undefined && length !== segment.missingBytes) this.#refuse(`${segment.missingBytes} bytes`, length);

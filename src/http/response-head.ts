@@ -5,11 +5,14 @@ function refuse(subject: string, why: string): never {
   throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: ${why}`);
 }
 
-/** Requests ask for identity, and the bytes that arrive are hashed; an encoded body would not be the document. */
-export function assertIdentityEncoding(subject: string, head: ResponseHead): void {
-  const encodings = head.headers['content-encoding'] ?? [];
-  if (encodings.every((encoding) => /^\s*(identity)?\s*$/i.test(encoding))) return;
-  refuse(subject, `expected no Content-Encoding, got ${encodings.join(', ').slice(0, 64)}`);
+/**
+ * Returns the Content-Encoding, cut for a message; undefined for identity, which requests ask for. It decides nothing
+ * about bytes that have the expected size and digest: storage services store the label of an upload.
+ */
+export function encodingOf({ headers }: Pick<ResponseHead, 'headers'>): string | undefined {
+  const encodings = (headers['content-encoding'] ?? []).map((encoding) => encoding.trim().toLowerCase());
+  if (encodings.every((encoding) => encoding === '' || encoding === 'identity')) return undefined;
+  return encodings.join(', ').slice(0, 64);
 }
 
 /** Returns the Content-Length, if there is one. Throws `HTTP_RESPONSE_INVALID` if it is not a single safe integer. */

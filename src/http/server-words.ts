@@ -1,5 +1,5 @@
-import { gunzipSync } from 'node:zlib';
-import { redact, removeSecrets } from '../errors/index.ts';
+import { redact, removeSecrets, SealiftError } from '../errors/index.ts';
+import { decodeBody } from './decode-body.ts';
 import type { HttpRequest, ResponseHead, ResponseHeaders } from './types.ts';
 
 const MAX_TEXTS = 3;
@@ -73,21 +73,18 @@ function textsOfXml(text: string): string[] {
   return fields.length === 0 ? [] : [fields.join(': ')];
 }
 
+function titleOf(text: string): string {
+  return decodeEntities(/<title[^<>]{0,200}>([^<]{1,2000})/i.exec(text)?.[1] ?? '').trim();
+}
+
 function textsOfHtml(text: string): string[] {
-  const title = decodeEntities(/<title[^<>]{0,200}>([^<]{1,2000})/i.exec(text)?.[1] ?? '').trim();
+  const title = titleOf(text);
   return [isText(title) ? `text/html: ${title}` : 'text/html'];
 }
 
 /** Returns the body as text; undefined if it is none. */
 function decodeText({ headers, excerpt }: ExcerptedResponse): string | undefined {
-  let bytes = excerpt;
-  if (/^\s*(?:x-)?gzip\s*$/i.test(headers['content-encoding']?.[0] ?? '') && bytes[0] === 0x1f && bytes[1] === 0x8b) {
-    try {
-      bytes = gunzipSync(bytes, { maxOutputLength: MAX_DECODED_BYTES });
-    } catch {
-      return undefined;
-    }
-  }
+  const bytes = decodeBody({ headers }, excerpt, MAX_DECODED_BYTES) ?? excerpt;
   const text = Buffer.from(bytes)
     .toString('utf8')
     .replace(/^\ufeff/, '');
@@ -105,7 +102,7 @@ function textsOf(response: ExcerptedResponse): string[] {
 }
 
 /** True if the body is an HTML page, such as that of a log-in or of a proxy. */
-export function isHtml(response: ExcerptedResponse): boolean {
+function isHtml(response: ExcerptedResponse): boolean {
   const start = Buffer.from(response.excerpt.subarray(0, MAX_TEXT_LENGTH)).toString('latin1');
   return HTML_START.test(start) || (mediaTypeOf(response) === 'text/html' && /^\s*</.test(start));
 }
@@ -117,11 +114,26 @@ export function isHtml(response: ExcerptedResponse): boolean {
  */
 export function formatServerWords(response: ExcerptedResponse, secrets: readonly string[]): string {
   const texts = textsOf(response)
-    // Before the cut, after which the beginning of a secret would not be recognised.
-    .map((text) => redact(removeSecrets(text, secrets)).replace(/\s+/g, ' ').trim())
-    .map((text) => (text.length > MAX_TEXT_LENGTH ? `${text.slice(0, MAX_TEXT_LENGTH).toWellFormed()}…` : text))
+    .map((text) => clean(text, secrets))
     .filter((text) => text !== '');
   return texts.length === 0 ? '' : ` (${texts.join('; ')})`;
+}
+
+function clean(text: string, secrets: readonly string[]): string {
+  // Before the cut, after which the beginning of a secret would not be recognised.
+  const words = redact(removeSecrets(text, secrets)).replace(/\s+/g, ' ').trim();
+  return words.length > MAX_TEXT_LENGTH ? `${words.slice(0, MAX_TEXT_LENGTH).toWellFormed()}…` : words;
+}
+
+/** Throws `HTTP_STATUS_UNEXPECTED` if a successful response is a web page where `subject` was asked for. */
+export function refuseHtml(subject: string, response: ExcerptedResponse, secrets: readonly string[]): void {
+  if (!isHtml(response)) return;
+  const title = clean(titleOf(decodeText(response) ?? ''), secrets);
+  const shown = title === '' ? 'text/html' : `text/html with the title "${title}"`;
+  throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: got ${shown}`, {
+    context: { contentType: 'text/html' },
+    hint: 'a web page was served instead of the image: check the host and port, and whether a proxy or a log-in page answers',
+  });
 }
 
 /** Query parameters of signed addresses. */

@@ -68,7 +68,10 @@ export interface ResponseHead {
 export interface DocumentResponse {
   readonly status: number;
   readonly headers: ResponseHeaders;
+  /** As it was sent, whatever its Content-Encoding says. */
   readonly body: Uint8Array;
+  /** The decoded body if it was sent with gzip, although requests ask for no encoding. */
+  readonly decodedBody?: Uint8Array;
   /** True if a redirect left the origin of the request. A 401 must then not be answered with credentials. */
   readonly redirected: boolean;
   /** The host that answered, if redirects led to another origin. */

@@ -1,4 +1,4 @@
-import { type DocumentResponse, formatServerWords, secretsOfAuthorization } from '../http/index.ts';
+import { type DocumentResponse, formatServerWords, refuseHtml, secretsOfAuthorization } from '../http/index.ts';
 import { basicAuthorization } from './authorization.ts';
 import type { Credentials } from './types.ts';
 
@@ -21,4 +21,14 @@ export function describeRefusal(
   const words = formatServerWords({ headers, excerpt: body }, secretsOf(credentials, authorization));
   const host = redirectedTo === undefined ? '' : `redirected to ${redirectedTo}: `;
   return `${host}status ${status}${words}`;
+}
+
+/** Throws `HTTP_STATUS_UNEXPECTED` if a web page was served, for a response whose bytes are not what was asked for. */
+export function refuseWebPage(
+  subject: string,
+  { headers, body, redirectedTo }: DocumentResponse,
+  credentials?: Credentials,
+): void {
+  const host = redirectedTo === undefined ? '' : `: redirected to ${redirectedTo}`;
+  refuseHtml(`${subject}${host}`, { headers, excerpt: body }, secretsOf(credentials, undefined));
 }

@@ -1,8 +1,16 @@
 import { SealiftError } from '../errors/index.ts';
-import { type AuthChallenge, type DocumentResponse, type HttpRequest, hintAfterRedirect } from '../http/index.ts';
+import {
+  type AuthChallenge,
+  type DocumentResponse,
+  encodingOf,
+  type HttpRequest,
+  hintAfterRedirect,
+  mediaTypeOf,
+} from '../http/index.ts';
 import { type Limits, limitExceeded, type RefusingLimit, type SizeBound } from '../limits/index.ts';
 import {
   type Descriptor,
+  type Digest,
   digestAlgorithm,
   hashBytes,
   isDigest,
@@ -10,7 +18,7 @@ import {
   parseDigest,
 } from '../oci/index.ts';
 import { apiUrl, type Connection, type ConnectionOptions, openConnection } from './connection.ts';
-import { describeRefusal } from './error-body.ts';
+import { describeRefusal, refuseWebPage } from './error-body.ts';
 import { SharedCall } from './shared-call.ts';
 import type { FetchedDocument, ImageSource } from './types.ts';
 
@@ -37,11 +45,20 @@ interface Question extends Omit<Asked, 'authorization'> {
 /** One broken transfer may be chance; after a second one without a megabyte in between the next endpoint is asked. */
 const TRIES_WITH_ALTERNATIVE = 2;
 
+/** How a JSON object begins. */
+const OBJECT_START = /^[ \t\r\n]*\{/;
+
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 
-function mediaType(response: DocumentResponse): string {
-  const [value = ''] = response.headers['content-type'] ?? [];
-  return (value.split(';', 1)[0] ?? '').trim().toLowerCase();
+/** The bytes of a document as they were sent, and as they are without the gzip of an intermediary. */
+function bodiesOf({ body, decodedBody }: DocumentResponse): readonly Uint8Array[] {
+  return decodedBody === undefined ? [body] : [body, decodedBody];
+}
+
+/** Names the encoding for a message about wrong bytes. */
+function encodedAs(response: DocumentResponse): string {
+  const encoding = encodingOf(response);
+  return encoding === undefined ? '' : ` with Content-Encoding ${encoding}`;
 }
 
 class RegistrySource implements ImageSource {
@@ -66,11 +83,33 @@ class RegistrySource implements ImageSource {
       missing: 'REGISTRY_MANIFEST_UNKNOWN',
     };
     const response = await this.#get(question, signal);
-    const rawBytes = response.body;
-    const digest = hashBytes(rawBytes, isDigest(tagOrDigest) ? digestAlgorithm(tagOrDigest) : 'sha256');
-    if (isDigest(tagOrDigest) && digest !== tagOrDigest) this.#refuseDigest(question.subject, tagOrDigest, digest);
-    this.#checkClaimedDigest(question.subject, response);
-    return { rawBytes, digest, contentType: mediaType(response) };
+    const { subject } = question;
+    const rawBytes = isDigest(tagOrDigest)
+      ? this.#verifyManifest(subject, tagOrDigest, response)
+      : this.#tagged(subject, response);
+    this.#checkClaimedDigest(subject, response, rawBytes);
+    const digest = isDigest(tagOrDigest) ? tagOrDigest : hashBytes(rawBytes, 'sha256');
+    return { rawBytes, digest, contentType: mediaTypeOf(response) };
+  }
+
+  #verifyManifest(subject: string, digest: Digest, response: DocumentResponse): Uint8Array {
+    const algorithm = digestAlgorithm(digest);
+    const right = bodiesOf(response).find((body) => hashBytes(body, algorithm) === digest);
+    if (right !== undefined) return right;
+    refuseWebPage(subject, response, this.#opened?.credentials);
+    return this.#refuseDigest(subject, digest, `${hashBytes(response.body, algorithm)}${encodedAs(response)}`);
+  }
+
+  /** No digest shows whether the bytes of a tag are encoded, but no manifest begins as gzip does. */
+  #tagged(subject: string, response: DocumentResponse): Uint8Array {
+    const { body, decodedBody } = response;
+    refuseWebPage(subject, response, this.#opened?.credentials);
+    if (decodedBody !== undefined) return decodedBody;
+    const start = Buffer.from(body.subarray(0, 64)).toString('latin1');
+    if (encodingOf(response) !== undefined && !OBJECT_START.test(start)) {
+      throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: expected JSON, got bytes${encodedAs(response)}`);
+    }
+    return body;
   }
 
   async fetchSmallBlob(descriptor: Descriptor, bound: SizeBound, signal?: AbortSignal): Promise<Uint8Array> {
@@ -79,17 +118,22 @@ class RegistrySource implements ImageSource {
     const subject = `${what} ${digest} of ${this.#name()}`;
     if (size > maxBytes) throw limitExceeded(subject, { limit, expected: maxBytes, actual: size });
     const path = `blobs/${digest}`;
-    const { body } = await this.#get(
+    const response = await this.#get(
       { subject, path, accept: '*/*', limit, maxBytes, missing: 'REGISTRY_BLOB_UNKNOWN' },
       signal,
     );
-    if (body.length !== size) {
-      throw new SealiftError('BLOB_SIZE_MISMATCH', `${subject}: expected ${size} bytes, got ${body.length}`);
+    const algorithm = digestAlgorithm(digest);
+    const fitting = bodiesOf(response).filter(({ length }) => length === size);
+    const right = fitting.find((body) => hashBytes(body, algorithm) === digest);
+    if (right !== undefined) return right;
+    refuseWebPage(subject, response, this.#opened?.credentials);
+    const [wrong] = fitting;
+    if (wrong === undefined) {
+      const actual = `${response.body.length}${encodedAs(response)}`;
+      throw new SealiftError('BLOB_SIZE_MISMATCH', `${subject}: expected ${size} bytes, got ${actual}`);
     }
-    const actual = hashBytes(body, digestAlgorithm(digest));
-    if (actual !== digest)
-      throw new SealiftError('BLOB_DIGEST_MISMATCH', `${subject}: got bytes with digest ${actual}`);
-    return body;
+    const actual = `${hashBytes(wrong, algorithm)}${encodedAs(response)}`;
+    throw new SealiftError('BLOB_DIGEST_MISMATCH', `${subject}: got bytes with digest ${actual}`);
   }
 
   async blobRequest(descriptor: Descriptor, signal?: AbortSignal): Promise<HttpRequest> {
@@ -161,10 +205,10 @@ class RegistrySource implements ImageSource {
   }
 
   /** Nothing relies on this header, but one that contradicts the bytes shows that something is wrong. */
-  #checkClaimedDigest(subject: string, response: DocumentResponse): void {
-    for (const rawClaim of response.headers['docker-content-digest'] ?? []) {
+  #checkClaimedDigest(subject: string, { headers }: DocumentResponse, rawBytes: Uint8Array): void {
+    for (const rawClaim of headers['docker-content-digest'] ?? []) {
       const claimed = parseDigest(rawClaim);
-      const actual = hashBytes(response.body, digestAlgorithm(claimed));
+      const actual = hashBytes(rawBytes, digestAlgorithm(claimed));
       if (actual !== claimed) this.#refuseDigest(subject, claimed, actual);
     }
   }

@@ -2,7 +2,7 @@ import { SealiftError } from '../errors/index.ts';
 import type { DocumentResponse, HttpClient, HttpRequest } from '../http/index.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../oci/index.ts';
 import { basicAuthorization, isBearerToken } from './authorization.ts';
-import { describeRefusal } from './error-body.ts';
+import { describeRefusal, refuseWebPage } from './error-body.ts';
 import type { Credentials } from './types.ts';
 
 /** Credentials that may be sent to a token service. */
@@ -97,5 +97,6 @@ export async function fetchToken(question: TokenQuestion, { http, maxBytes, sign
   const subject = `token from ${question.realm.host}`;
   const response = await http.fetchDocument({ ...tokenRequest(question), bound: 'maxTokenBytes' }, maxBytes, signal);
   assertGranted(subject, response, question.credentials);
-  return parseToken(subject, response.body);
+  refuseWebPage(subject, response, question.credentials);
+  return parseToken(subject, response.decodedBody ?? response.body);
 }

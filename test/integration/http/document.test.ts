@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Transport } from '../../../src/http/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -55,9 +56,26 @@ describe('fetchDocument', () => {
     await expectFailure('HTTP_RESPONSE_INVALID', () => transport.fetchDocument(get(url), 100_000));
   });
 
-  it('refuses an encoded body', async () => {
+  it('returns a body that only says it is encoded as it is', async () => {
     registry.inject({ match: ANY, action: { kind: 'headers', headers: { 'content-encoding': 'gzip' } } });
-    await expectFailure('HTTP_RESPONSE_INVALID', () => transport.fetchDocument(get(url), 1000));
+    const response = await transport.fetchDocument(get(url), 1000);
+    expect(Buffer.from(response.body)).toEqual(DOCUMENT);
+    expect(response.decodedBody).toBeUndefined();
+  });
+
+  it('returns a body with gzip as it was sent and decoded, within the size allowed', async () => {
+    const action = { kind: 'encode', encoding: 'gzip', encode: gzipSync } as const;
+    registry.inject({ match: ANY, times: 2, action });
+    const response = await transport.fetchDocument(get(url), 1000);
+    expect(Buffer.from(response.decodedBody ?? [])).toEqual(DOCUMENT);
+    expect(Buffer.from(response.body)).toEqual(gzipSync(DOCUMENT));
+    const { length } = gzipSync(Buffer.alloc(1000));
+    registry.forgetFaults();
+    registry.inject({ match: ANY, action: { ...action, encode: () => gzipSync(Buffer.alloc(1000)) } });
+    expect((await transport.fetchDocument(get(url), 1000)).decodedBody).toHaveLength(1000);
+    registry.inject({ match: ANY, action: { ...action, encode: () => gzipSync(Buffer.alloc(1001)) } });
+    expect(length).toBeLessThan(1000);
+    expect((await transport.fetchDocument(get(url), 1000)).decodedBody).toBeUndefined();
   });
 
   it.each([400, 401, 403, 404, 418])(

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Descriptor, parseDigest } from '../../../src/oci/index.ts';
 import type { Credentials } from '../../../src/registry/index.ts';
@@ -217,12 +218,18 @@ describe('a challenge that cannot be answered', () => {
 });
 
 describe('a token service', () => {
+  it('may send its token with gzip', async () => {
+    const { registry, source } = await setUp({ kind: 'bearer' });
+    registry.inject({ match: TOKEN, action: { kind: 'encode', encoding: 'gzip', encode: gzipSync } });
+    expect((await source.fetchManifest('latest')).contentType).toBe('text/x');
+  });
+
   it.each([
     ['that refuses', { kind: 'answer', status: 401 }, 'REGISTRY_AUTH_REJECTED'],
     ['that forbids', { kind: 'answer', status: 403 }, 'REGISTRY_AUTH_REJECTED'],
     ['that is not there', { kind: 'answer', status: 404 }, 'HTTP_STATUS_UNEXPECTED'],
     ['that fails', { kind: 'answer', status: 500 }, 'HTTP_UNAVAILABLE'],
-    ['that answers HTML', { kind: 'answer', status: 200, body: '<html>' }, 'HTTP_RESPONSE_INVALID'],
+    ['that answers HTML', { kind: 'answer', status: 200, body: '<html>' }, 'HTTP_STATUS_UNEXPECTED'],
     ['that answers no token', { kind: 'answer', status: 200, body: '{}' }, 'HTTP_RESPONSE_INVALID'],
     ['that answers an empty token', { kind: 'answer', status: 200, body: '{"token":""}' }, 'HTTP_RESPONSE_INVALID'],
     ['that answers a number', { kind: 'answer', status: 200, body: '{"token":1}' }, 'HTTP_RESPONSE_INVALID'],

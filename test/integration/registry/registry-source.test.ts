@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Descriptor, parseDigest } from '../../../src/oci/index.ts';
 import { configBound } from '../../support/builders/config-bound.ts';
@@ -96,13 +97,83 @@ describe('fetchManifest', () => {
     ['one changed bit', FLIP],
     ['a missing byte', { kind: 'alter', alter: (body) => body.subarray(1) }],
     ['a byte too many', { kind: 'alter', alter: (body) => Buffer.concat([body, Buffer.from(' ')]) }],
-    ['an HTML page', { kind: 'answer', status: 200, body: '<html>log in</html>' }],
   ] satisfies [string, FaultAction][])('by digest refuses %s', async (_, action) => {
     const { registry, source, manifestDigest } = await setUp();
     corrupt(registry, MANIFESTS, action);
     const error = await expectFailure('MANIFEST_DIGEST_MISMATCH', () => source.fetchManifest(manifestDigest));
     expect(error.message).toContain(manifestDigest);
     expect((await source.fetchManifest(manifestDigest)).digest).toBe(manifestDigest);
+  });
+
+  it.each([
+    ['', 'text/html with the title "Log in"'],
+    ['text/html; charset=utf-8', 'text/html with the title "Log in"'],
+  ])('names a web page with the Content-Type %j, by tag, by digest and for a config', async (contentType, words) => {
+    const { registry, source, manifestDigest, config } = await setUp();
+    const headers: Record<string, string> = contentType === '' ? {} : { 'content-type': contentType };
+    const body = '<html><title>Log\n in</title></html>';
+    registry.inject({ match: /team/, times: 3, action: { kind: 'answer', status: 200, headers, body } });
+    for (const ask of [
+      () => source.fetchManifest('latest'),
+      () => source.fetchManifest(manifestDigest),
+      () => source.fetchSmallBlob(config, configBound(99)),
+    ]) {
+      const error = await expectFailure('HTTP_STATUS_UNEXPECTED', ask);
+      expect(error.message).toContain(`: got ${words}`);
+      expect(error.kind).toBe('unavailable');
+      expect(error.hint).toContain('a web page');
+    }
+    expect((await source.fetchManifest(manifestDigest)).digest).toBe(manifestDigest);
+  });
+
+  it('takes bytes with the right digest whatever their labels say', async () => {
+    const { registry, source, manifestDigest, config } = await setUp();
+    const headers = { 'content-encoding': 'br', 'content-type': 'text/html' };
+    registry.inject({ match: /team/, times: 9, action: { kind: 'headers', headers } });
+    expect((await source.fetchManifest(manifestDigest)).digest).toBe(manifestDigest);
+    expect((await source.fetchManifest('latest')).digest).toBe(manifestDigest);
+    expect(Buffer.from(await source.fetchSmallBlob(config, configBound(99)))).toEqual(CONFIG);
+  });
+
+  it.each(['gzip', 'x-gzip', ' GZIP '])(
+    'decodes documents that were sent with %s, and hashes them then',
+    async (encoding) => {
+      const { registry, source, manifestDigest, config } = await setUp();
+      const encoded = async (document: Buffer) =>
+        registry.inject({
+          match: /team/,
+          action: { kind: 'encode', encoding, encode: () => gzipSync(document) },
+        });
+      await encoded(MANIFEST);
+      expect((await source.fetchManifest('latest')).digest).toBe(manifestDigest);
+      await encoded(MANIFEST);
+      expect(Buffer.from((await source.fetchManifest(manifestDigest)).rawBytes)).toEqual(MANIFEST);
+      await encoded(CONFIG);
+      expect(Buffer.from(await source.fetchSmallBlob(config, configBound(99)))).toEqual(CONFIG);
+      await encoded(Buffer.from('{"schemaVersion":3}'));
+      await expectFailure('MANIFEST_DIGEST_MISMATCH', () => source.fetchManifest(manifestDigest));
+      await encoded(Buffer.from('{"os":"linus"}'));
+      await expectFailure('BLOB_DIGEST_MISMATCH', () => source.fetchSmallBlob(config, configBound(99)));
+    },
+  );
+
+  it('does not decode more than the limit of the document', async () => {
+    const { registry, source, manifestDigest, config } = await setUp();
+    const bomb = () => gzipSync(Buffer.alloc(16 * 1024 * 1024));
+    registry.inject({ match: /team/, times: 3, action: { kind: 'encode', encoding: 'gzip', encode: bomb } });
+    const tagged = await expectFailure('HTTP_RESPONSE_INVALID', () => source.fetchManifest('latest'));
+    expect(tagged.message).toContain('expected JSON, got bytes with Content-Encoding gzip');
+    const pinned = await expectFailure('MANIFEST_DIGEST_MISMATCH', () => source.fetchManifest(manifestDigest));
+    expect(pinned.message).toContain('with Content-Encoding gzip');
+    await expectFailure('BLOB_SIZE_MISMATCH', () => source.fetchSmallBlob(config, configBound(1 << 20)));
+  });
+
+  it('by tag refuses bytes in an encoding that it cannot read', async () => {
+    const { registry, source } = await setUp();
+    const encode = () => brotliCompressSync(MANIFEST);
+    corrupt(registry, MANIFESTS, { kind: 'encode', encoding: 'br', encode });
+    const error = await expectFailure('HTTP_RESPONSE_INVALID', () => source.fetchManifest('latest'));
+    expect(error.message).toContain('with Content-Encoding br');
   });
 
   it('by tag refuses bytes that the registry itself names otherwise', async () => {

@@ -309,6 +309,11 @@ export class FakeRegistry {
       case 'alter':
         this.#send(response, { ...answer, body: action.alter(body) });
         return;
+      case 'encode': {
+        const encoded = { ...headers, 'content-encoding': action.encoding };
+        this.#send(response, { status, headers: encoded, body: action.encode(body) });
+        return;
+      }
       case 'headers': {
         const changed = Object.entries({ ...length, ...headers, ...action.headers }).filter(
           ([, value]) => value !== '',

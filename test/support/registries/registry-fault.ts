@@ -9,6 +9,8 @@ export type FaultAction =
     }
   /** The right answer with headers changed; an empty value takes one away. */
   | { readonly kind: 'headers'; readonly headers: Record<string, string> }
+  /** The right answer with an encoded body; Content-Length fits it. */
+  | { readonly kind: 'encode'; readonly encoding: string; readonly encode: (body: Buffer) => Buffer }
   /** The right answer with its body changed on the wire; Content-Length fits the changed one. */
   | { readonly kind: 'alter'; readonly alter: (body: Buffer) => Buffer }
   /** Sends so many bytes of the body, then resets or closes the connection, or sends nothing any more. */
