@@ -13,7 +13,7 @@ function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;
 }
 
-/** Collects the body of a successful response, which must fit into `maxBytes`. Of any other, the exchange keeps a start. */
+/** Collects the body of a successful response, which must fit into `maxBytes`. The exchange keeps the start of any other. */
 class DocumentReceiver implements Receiver {
   readonly #request: HttpRequest;
   readonly #maxBytes: number;
