@@ -49,12 +49,17 @@ export function applyHardLink(request: LinkRequest): LinkResult {
 }
 
 function refuseOwnPath(target: ByteString, own: ByteString): void {
-  if (target !== own && !target.startsWith(`${own}/`)) return;
+  if (!isAtOrBelow(target, own)) return;
   const shown = showByteString(target);
   throw new SealiftError(
     'UNPACK_ENTRY_INVALID',
     `expected a hard link to another path, got ${shown}, which the link itself replaces`,
   );
+}
+
+/** True for a path that vanishes when the node at `other` is replaced. */
+function isAtOrBelow(path: ByteString, other: ByteString): boolean {
+  return path === other || path.startsWith(`${other}/`);
 }
 
 function linksToDirectory(path: ByteString): SealiftError {
@@ -76,7 +81,7 @@ function linkToLower(request: LinkRequest, lower: LowerView, path: ByteString): 
   if (node === undefined) throw linksToDirectory(path);
   const from: FoundLeaf = { path, node };
   for (const other of lower.linksOf(path)) {
-    if (other !== path && other !== own) linkOther(request, from, other);
+    if (other !== path && !isAtOrBelow(other, own)) linkOther(request, from, other);
   }
   tree.link(from, at);
   return { kind: 'linked', copiedBytes };

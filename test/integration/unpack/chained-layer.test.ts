@@ -73,6 +73,14 @@ describeWith(['root'], 'directory writer: a layer on the layers below it', () =>
     expect(listTree(top)).toEqual({ d: 'file 644 ', e: 'symlink d', f: 'file 644 1', h: 'file 644 1' });
   });
 
+  it('leaves out the other names of a linked file that lie where the link replaces a directory', () => {
+    using scratch = new Scratch();
+    const below = [file('f', '1'), dir('d'), dir('d/e'), hardlink('d/e/g', 'f'), dir('dd'), hardlink('dd/g', 'f')];
+    const { top } = stack(scratch, [below, [hardlink('d', 'f')]]);
+    expect(listTree(top)).toEqual({ d: 'file 644 1', dd: 'directory 755', 'dd/g': 'file 644 1', f: 'file 644 1' });
+    expect(lstatSync(`${top}/f`).nlink).toBe(3);
+  });
+
   it('refuses a parent that is a file below', async () => {
     using scratch = new Scratch();
     await expectFailure('UNPACK_ENTRY_INVALID', () => stack(scratch, [[file('etc')], [file('etc/x')]]));
