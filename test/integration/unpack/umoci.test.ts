@@ -1,9 +1,8 @@
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { mount, umount } from '../../../src/platform/index.ts';
 import { createDirectoryWriter, createLowerView, type EntrySink, readTar } from '../../../src/unpack/index.ts';
-import { buildImage, buildLayer } from '../../support/builders/image-builder.ts';
 import {
   block,
   char,
@@ -17,10 +16,10 @@ import {
   tar,
   whiteout,
 } from '../../support/builders/tar-builder.ts';
-import { mustRun } from '../../support/machine/commands.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { compareTrees, readTree } from '../../support/oracles/tree.ts';
+import { unpackLayersWithUmoci } from '../../support/oracles/umoci.ts';
 
 const CAPABILITY = Buffer.from('0100000200200000000000000000000000000000', 'hex');
 const mtime = (seconds: number, nanoseconds = 0) => ({ mtime: { seconds, nanoseconds } });
@@ -89,20 +88,9 @@ const LAYERS: readonly (readonly TarMember[])[] = [
 
 /** Unpacks the layers with umoci. */
 async function umociTree(scratch: Scratch) {
-  const layout = scratch.join('layout');
-  mkdirSync(`${layout}/blobs/sha256`, { recursive: true });
-  const layers = await Promise.all(LAYERS.map((members) => buildLayer(tar(members), 'gzip', scratch.path)));
-  const { config, manifest } = buildImage({ format: 'oci', layers });
-  const blobOf = (digest: string) => `${layout}/blobs/sha256/${digest.slice('sha256:'.length)}`;
-  for (const { path, digest } of layers) cpSync(path, blobOf(digest));
-  for (const { bytes, digest } of [config, manifest]) writeFileSync(blobOf(digest), bytes);
-  writeFileSync(`${layout}/oci-layout`, '{"imageLayoutVersion":"1.0.0"}');
-  const annotations = { 'org.opencontainers.image.ref.name': 'image' };
-  const { mediaType, digest, bytes } = manifest;
-  const manifests = [{ mediaType, digest, size: bytes.length, annotations }];
-  writeFileSync(`${layout}/index.json`, JSON.stringify({ schemaVersion: 2, manifests }));
-  await mustRun('umoci', ['raw', 'unpack', '--image', `${layout}:image`, scratch.join('umoci')]);
-  return readTree(scratch.join('umoci'));
+  const rootfs = await unpackLayersWithUmoci(scratch.path, LAYERS);
+  if (rootfs === undefined) throw new TypeError('expected umoci to unpack the layers');
+  return readTree(rootfs);
 }
 
 function apply(members: readonly TarMember[], sink: EntrySink): void {
