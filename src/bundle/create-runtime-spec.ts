@@ -14,7 +14,7 @@ import {
   READONLY_PATHS,
   VOLUME_OPTIONS,
 } from './runtime-defaults.ts';
-import type { ResolvedUser, RuntimeMount, RuntimeSpec } from './types.ts';
+import type { DirectoryMode, ResolvedUser, RuntimeMount, RuntimeSpec } from './types.ts';
 
 function assertNoNul(values: readonly string[], what: string): void {
   const bad = values.findIndex((value) => value.includes('\0'));
@@ -23,14 +23,19 @@ function assertNoNul(values: readonly string[], what: string): void {
   }
 }
 
-function parseCleanPath(unsafePath: string, what: string): string {
+function parseWorkingDirectory(unsafePath: string): string {
+  const what = 'WorkingDir';
   const refuse = (expected: string): never => {
     throw new SealiftError('CONFIG_INVALID', `image config: ${what} "${unsafePath}": expected ${expected}`);
   };
   assertNoNul([unsafePath], what);
   if (!unsafePath.startsWith('/')) refuse('an absolute path');
-  if (unsafePath.split('/').includes('..')) refuse('a path without ".."');
-  const path = posix.normalize(unsafePath).replace(/^\/+/, '/');
+  return cleanPath(unsafePath);
+}
+
+/** Removes `.`, `..` and needless slashes by the letters of the path, as runtimes do; above the root is the root. */
+function cleanPath(absolutePath: string): string {
+  const path = posix.normalize(absolutePath).replace(/^\/+/, '/');
   return path.length > 1 ? path.replace(/\/$/, '') : path;
 }
 
@@ -39,7 +44,7 @@ function parseCleanPath(unsafePath: string, what: string): string {
  * runtime left open (CVE-2024-21626), and one below /dev/fd, which runtimes make a link to /proc/self/fd.
  */
 function workingDirectory(unsafePath: string): string {
-  const path = parseCleanPath(unsafePath || '/', 'WorkingDir');
+  const path = parseWorkingDirectory(unsafePath || '/');
   const forbidden = ['/proc', '/dev/fd'].find((root) => path === root || path.startsWith(`${root}/`));
   if (forbidden !== undefined) {
     throw new SealiftError(
@@ -70,13 +75,18 @@ function commandLine(entrypoint: readonly string[], cmd: readonly string[]): rea
   return args.length > 0 ? args : DEFAULT_ARGS;
 }
 
-/** Returns the mounts. Volumes come before the default mounts, so that none can cover /proc or /dev. */
-function mounts(volumes: readonly string[], maxVolumes: number): readonly RuntimeMount[] {
+/**
+ * Returns the mounts. Volumes come before the default mounts, so that none can cover /proc or /dev. A volume is a tmpfs
+ * into which the runtime copies what the image has there, with the owner and permissions of the image's directory.
+ */
+function mounts(volumes: readonly string[], { maxVolumes, modeOf }: VolumeRules): readonly RuntimeMount[] {
   if (volumes.length > maxVolumes) {
     const excess = { limit: 'maxVolumes', expected: maxVolumes, actual: volumes.length } as const;
     throw limitExceeded('image config: volumes', excess);
   }
-  const paths = new Set(volumes.map((volume) => parseCleanPath(volume, 'volume')));
+  assertNoNul(volumes, 'volume');
+  // Docker and containerd read a relative path as one below the root.
+  const paths = new Set(volumes.map((volume) => cleanPath(`/${volume}`)));
   if (paths.has('/')) {
     throw new SealiftError(
       'CONFIG_INVALID',
@@ -87,9 +97,19 @@ function mounts(volumes: readonly string[], maxVolumes: number): readonly Runtim
     destination,
     type: 'tmpfs',
     source: 'tmpfs',
-    options: VOLUME_OPTIONS,
+    options: [...VOLUME_OPTIONS, ...modeOptions(modeOf(destination))],
   }));
   return [...tmpfs, ...DEFAULT_MOUNTS];
+}
+
+interface VolumeRules {
+  readonly maxVolumes: number;
+  readonly modeOf: (path: string) => DirectoryMode | undefined;
+}
+
+function modeOptions(known: DirectoryMode | undefined): readonly string[] {
+  if (known === undefined) return [];
+  return [`mode=${known.mode.toString(8)}`, `uid=${known.uid}`, `gid=${known.gid}`];
 }
 
 /**
@@ -100,9 +120,11 @@ export function createRuntimeSpec(options: {
   readonly imageConfig: ImageConfig;
   readonly user: ResolvedUser;
   readonly rootfsReadonly: boolean;
+  /** Returns owner and permissions of a directory of the image; undefined if it has none at the path. */
+  readonly modeOf: (path: string) => DirectoryMode | undefined;
   readonly limits: Limits;
 }): { readonly spec: RuntimeSpec; readonly strippedLabels: readonly string[] } {
-  const { imageConfig, user, rootfsReadonly, limits } = options;
+  const { imageConfig, user, rootfsReadonly, modeOf, limits } = options;
   const { config } = imageConfig;
   if (imageConfig.os !== 'linux') {
     throw new SealiftError('MANIFEST_UNSUPPORTED', `image config: os "${imageConfig.os}": expected linux`);
@@ -127,7 +149,7 @@ export function createRuntimeSpec(options: {
     },
     root: { path: 'rootfs', readonly: rootfsReadonly },
     hostname: HOSTNAME,
-    mounts: mounts(config.volumes, limits.maxVolumes),
+    mounts: mounts(config.volumes, { maxVolumes: limits.maxVolumes, modeOf }),
     annotations,
     linux: {
       resources: { devices: [{ allow: false, access: 'rwm' }] },

@@ -41,7 +41,11 @@ export const DEFAULT_MOUNTS: readonly RuntimeMount[] = [
   },
 ];
 
-export const VOLUME_OPTIONS: readonly string[] = ['nosuid', 'noexec', 'nodev', 'relatime', 'rw'];
+/**
+ * `tmpcopyup`: the runtime copies what the image has at the mount point into the new tmpfs.
+ * https://github.com/opencontainers/runtime-spec/blob/v1.1.0/config.md#linux-mount-options
+ */
+export const VOLUME_OPTIONS: readonly string[] = ['nosuid', 'noexec', 'nodev', 'relatime', 'rw', 'tmpcopyup'];
 
 /** The capabilities of `runc spec`; none is inheritable or ambient (CVE-2022-29162). */
 export const DEFAULT_CAPABILITIES: readonly string[] = ['CAP_AUDIT_WRITE', 'CAP_KILL', 'CAP_NET_BIND_SERVICE'];

@@ -10,6 +10,14 @@ export interface ResolvedUser {
   readonly home: string | undefined;
 }
 
+/** Owner and permission bits of a directory in the root file system. */
+export interface DirectoryMode {
+  readonly uid: number;
+  readonly gid: number;
+  /** 0–07777. */
+  readonly mode: number;
+}
+
 export interface RuntimeMount {
   readonly destination: string;
   readonly type: string;

@@ -6,6 +6,7 @@ import type { ImageConfig } from '../oci/index.ts';
 import { assertWorkingDirectory } from './assert-working-directory.ts';
 import { CONFIG_NAME, identityAt, lstatIfAny, refuseBundle } from './bundle-directory.ts';
 import { createRuntimeSpec } from './create-runtime-spec.ts';
+import { readDirectoryMode } from './read-directory-mode.ts';
 import { readRootFile } from './read-root-file.ts';
 import { resolveUser } from './resolve-user.ts';
 import type { PreparedBundle, ResolvedUser, RuntimeSpec, WrittenBundle } from './types.ts';
@@ -17,12 +18,16 @@ function assertSameDirectory({ directory, identity }: PreparedBundle): void {
   }
 }
 
-function resolveUserInRootfs(rootfs: string, user: string, limits: Limits): ResolvedUser {
+function resolveUserInRootfs(rootFd: number, user: string, limits: Limits): ResolvedUser {
+  const passwd = readRootFile(rootFd, 'etc/passwd', limits.maxUserDatabaseBytes);
+  const group = readRootFile(rootFd, 'etc/group', limits.maxUserDatabaseBytes);
+  return resolveUser(user, { passwd, group }, limits);
+}
+
+function withRoot<Result>(rootfs: string, read: (rootFd: number) => Result): Result {
   const rootFd = openSync(rootfs, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
-    const passwd = readRootFile(rootFd, 'etc/passwd', limits.maxUserDatabaseBytes);
-    const group = readRootFile(rootFd, 'etc/group', limits.maxUserDatabaseBytes);
-    return resolveUser(user, { passwd, group }, limits);
+    return read(rootFd);
   } finally {
     closeSync(rootFd);
   }
@@ -61,8 +66,11 @@ export function writeBundle(
 ): WrittenBundle {
   const { bundle, imageConfig, rootfsReadonly, limits } = options;
   assertSameDirectory(bundle);
-  const user = resolveUserInRootfs(bundle.rootfs, imageConfig.config.user, limits);
-  const { spec, strippedLabels } = createRuntimeSpec({ imageConfig, user, rootfsReadonly, limits });
+  const { user, spec, strippedLabels } = withRoot(bundle.rootfs, (rootFd) => {
+    const found = resolveUserInRootfs(rootFd, imageConfig.config.user, limits);
+    const modeOf = (path: string) => readDirectoryMode(rootFd, path);
+    return { user: found, ...createRuntimeSpec({ imageConfig, user: found, rootfsReadonly, modeOf, limits }) };
+  });
   assertWorkingDirectory(bundle.rootfs, spec.process.cwd);
   const madeConfig = bundle.hasConfig ? undefined : publishConfig(bundle.directory, spec, checkpoint);
   return { user, strippedLabels, madeConfig };

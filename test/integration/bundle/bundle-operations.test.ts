@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -408,5 +409,24 @@ describeWith(['root', 'crun', 'busybox', 'unshare'], 'crun', () => {
     expect(first).toBe('hello /home/app 1000:1001 1001 29 /srv sealift');
     expect(mounts.find((line) => line.includes(' on /data '))).toMatch(/type tmpfs \(rw,nosuid,nodev,noexec/);
     expect(mounts.find((line) => line.includes(' on /sys '))).toContain('ro');
+  });
+
+  it('finds what the image has below its volumes there, writable for the owner of the directory', async () => {
+    const bundle = prepare();
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', bundle.rootfs]);
+    fill(bundle.rootfs);
+    execFileSync('cp', ['/bin/busybox', `${bundle.rootfs}/bin/busybox`]);
+    mkdirSync(`${bundle.rootfs}/srv/data/sub`, { recursive: true });
+    writeFileSync(`${bundle.rootfs}/srv/data/sub/seed`, 'of the image');
+    chownSync(`${bundle.rootfs}/srv/data`, 1000, 1001);
+    chmodSync(`${bundle.rootfs}/srv/data`, 0o750);
+    symlinkSync('/srv/data', `${bundle.rootfs}/linked`);
+    const script = 'cd /linked; B=/bin/busybox; $B cat sub/seed; $B stat -c " %u:%g %a" .; echo new > own; $B cat own';
+    const config = { Entrypoint: ['/bin/busybox', 'sh', '-c'], Cmd: [script], User: 'app', Volumes: { linked: {} } };
+    write(bundle, imageConfig(config));
+    const { stdout, stderr } = await runBundle(bundle.directory);
+    expect(stderr).toBe('');
+    expect(stdout.toString()).toBe('of the image 1000:1001 750\nnew\n');
+    expect(existsSync(`${bundle.rootfs}/srv/data/own`), 'the volume is not the image').toBe(false);
   });
 });

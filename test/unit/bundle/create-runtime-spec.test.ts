@@ -33,8 +33,10 @@ function image(config: Partial<ImageConfig['config']> = {}, rest: Partial<ImageC
   };
 }
 
-function specOf(imageConfig: ImageConfig, user = ROOT as Parameters<typeof createRuntimeSpec>[0]['user']) {
-  return createRuntimeSpec({ imageConfig, user, rootfsReadonly: false, limits: DEFAULT_LIMITS }).spec;
+type Options = Parameters<typeof createRuntimeSpec>[0];
+
+function specOf(imageConfig: ImageConfig, user = ROOT as Options['user'], modeOf: Options['modeOf'] = () => undefined) {
+  return createRuntimeSpec({ imageConfig, user, rootfsReadonly: false, modeOf, limits: DEFAULT_LIMITS }).spec;
 }
 
 function golden(name: string): unknown {
@@ -111,6 +113,8 @@ describe('createRuntimeSpec', () => {
       ['//', '/'],
       ['/srv', '/srv'],
       ['/srv//app/./x/', '/srv/app/x'],
+      ['/app/../srv', '/srv'],
+      ['/../../srv/.', '/srv'],
       ['/process', '/process'],
       ['/dev/fdx', '/dev/fdx'],
     ])('"%s" becomes "%s"', (workingDir, cwd) => {
@@ -120,7 +124,7 @@ describe('createRuntimeSpec', () => {
     it.each([
       'srv',
       './srv',
-      '/srv/../etc',
+      '/srv/../proc/self/fd/7',
       '/proc/self/fd/7',
       '//proc//self/fd/8/',
       '/./proc/self/fd/9',
@@ -145,7 +149,24 @@ describe('createRuntimeSpec', () => {
       expect(mounts[0]?.options).toEqual(expect.arrayContaining(['nosuid', 'nodev', 'noexec']));
     });
 
-    it.each(['data', '/', '//', '/a/../..', '../x', '/a\0'])('refuses "%s"', async (volume) => {
+    it.each([
+      ['data', '/data'],
+      ['./data/', '/data'],
+      ['../x', '/x'],
+      ['/a/../b//c', '/b/c'],
+    ])('"%s" is the path "%s"', (volume, destination) => {
+      expect(specOf(image({ volumes: [volume, destination] })).mounts[0]?.destination).toBe(destination);
+      expect(specOf(image({ volumes: [volume, destination] })).mounts[1]?.destination).toBe('/proc');
+    });
+
+    it('have what the image has there, with its owner and permissions', () => {
+      const modeOf = (path: string) => (path === '/known' ? { uid: 999, gid: 998, mode: 0o1750 } : undefined);
+      const { mounts } = specOf(image({ volumes: ['/known', '/other'] }), ROOT, modeOf);
+      expect(mounts[0]?.options.slice(-4)).toEqual(['tmpcopyup', 'mode=1750', 'uid=999', 'gid=998']);
+      expect(mounts[1]?.options.slice(-1)).toEqual(['tmpcopyup']);
+    });
+
+    it.each(['', '/', '//', '/a/../..', '..', '/a\0'])('refuses "%s"', async (volume) => {
       await expectFailure('CONFIG_INVALID', () => specOf(image({ volumes: [volume] })));
     });
 
@@ -181,6 +202,7 @@ describe('createRuntimeSpec', () => {
         imageConfig,
         user: ROOT,
         rootfsReadonly: false,
+        modeOf: () => undefined,
         limits: DEFAULT_LIMITS,
       });
       expect(Object.keys(spec.annotations)).not.toContain(label);
@@ -220,6 +242,7 @@ describe('createRuntimeSpec', () => {
       imageConfig: image(),
       user: ROOT,
       rootfsReadonly: true,
+      modeOf: () => undefined,
       limits: DEFAULT_LIMITS,
     });
     expect(spec.root).toEqual({ path: 'rootfs', readonly: true });
