@@ -8,7 +8,7 @@ import { brokenConnection } from './fault.ts';
 import { type Followed, follow } from './follow.ts';
 import { isExpired } from './redirect.ts';
 import { refuseStatus, retryableStatus, subjectOf } from './refusal.ts';
-import { assertContentRange, contentLength, encodingOf, hasFraming } from './response-head.ts';
+import { contentLength, encodingOf, hasFraming, hasRange } from './response-head.ts';
 import { type AttemptResult, isRetryableStatus } from './retry.ts';
 import { mediaTypeOf, refuseHtml, secretsOfRequest } from './server-words.ts';
 import { ThroughputMeter } from './throughput-meter.ts';
@@ -28,6 +28,8 @@ class BlobReceiver implements Receiver {
   readonly blockedMs: () => number;
   readonly #asked: HttpRequest;
   readonly #front: BlobFront;
+  /** True if only the rest of the blob was asked for. */
+  readonly #isResumed: boolean;
   /** The address that answered. */
   #url: string;
   #skip = 0;
@@ -37,25 +39,27 @@ class BlobReceiver implements Receiver {
   /** The head of a response that says it is a web page and whose length does not show that it is the blob. */
   #unproven: ResponseHead | undefined;
 
-  constructor(asked: HttpRequest, front: BlobFront) {
+  constructor(asked: HttpRequest, front: BlobFront, isResumed: boolean) {
     this.#asked = asked;
     this.#url = asked.url;
     this.#front = front;
+    this.#isResumed = isResumed;
     this.blockedMs = front.stream.blockedMs;
   }
 
-  onHead(head: ResponseHead, request: HttpRequest): 'read' | 'excerpt' {
+  onHead(head: ResponseHead, request: HttpRequest): 'read' | 'discard' | 'excerpt' {
     this.#url = request.url;
     if (head.status !== 200 && head.status !== 206) return 'excerpt';
     const { delivered, size } = this.#front.progress;
-    if (head.status === 206 && delivered === 0) {
-      refuseStatus({ request: this.#asked, url: this.#url, head, excerpt: new Uint8Array() });
+    if (head.status === 206 && !this.#isResumed) {
+      const refusal = { request: this.#asked, url: this.#url, head, excerpt: new Uint8Array() };
+      refuseStatus({ ...refusal, isRepeated: delivered > 0 });
     }
     const subject = this.#subject;
-    if (head.status === 206) assertContentRange(subject, head, { first: delivered, last: size - 1, size });
-    // The server ignores ranges, and written bytes cannot be taken back, so they are skipped this time. If they differ
+    if (head.status === 206 && !hasRange(head, { first: delivered, last: size - 1, size })) return 'discard';
+    // Without a range, written bytes come again. They cannot be taken back, so they are skipped this time. If they differ
     // from before, the digest over the whole blob shows it.
-    else this.#skip = delivered;
+    if (head.status === 200) this.#skip = delivered;
     const expected = size - delivered + this.#skip;
     const length = contentLength(subject, head);
     this.#encoding = encodingOf(head);
@@ -144,6 +148,8 @@ class BlobDownload implements BlobFront {
   readonly #wire: Wire;
   readonly access: BlobAccess;
   readonly #tries: BlobTries;
+  /** False once the server answered a request for the rest with something else; the whole is asked for from then on. */
+  #canResume = true;
 
   constructor(wire: Wire, stream: BlobStream) {
     const { limits, clock, ranging } = wire;
@@ -194,8 +200,9 @@ class BlobDownload implements BlobFront {
     let askedAnew = false;
     for (;;) {
       const asked = this.access.request;
-      const receiver = new BlobReceiver(asked, this);
-      const answer = await this.#ask(asked, receiver);
+      const isResumed = this.progress.delivered > 0 && this.#canResume;
+      const receiver = new BlobReceiver(asked, this, isResumed);
+      const answer = await this.#ask(isResumed ? this.#rangeOf(asked) : asked, receiver);
       if (answer.kind === 'complete' && answer.head.status === 401 && !answer.redirected) {
         if (await this.access.renew(answer.head, asked)) continue;
       }
@@ -204,14 +211,23 @@ class BlobDownload implements BlobFront {
         askedAnew = true;
         continue;
       }
+      if (isResumed && answer.kind === 'complete' && this.#isOtherRange(answer.head, receiver)) {
+        this.#canResume = false;
+        continue;
+      }
       return this.#judge(answer, receiver, { asked, offset });
     }
   }
 
-  #ask(asked: HttpRequest, receiver: BlobReceiver): Promise<Followed> {
-    const { delivered } = this.progress;
-    const headers = delivered === 0 ? asked.headers : { ...asked.headers, range: `bytes=${delivered}-` };
-    const request = { ...asked, headers };
+  #isOtherRange({ status }: ResponseHead, { isAccepted }: BlobReceiver): boolean {
+    return status === 416 || (status === 206 && !isAccepted);
+  }
+
+  #rangeOf(asked: HttpRequest): HttpRequest {
+    return { ...asked, headers: { ...asked.headers, range: `bytes=${this.progress.delivered}-` } };
+  }
+
+  #ask(request: HttpRequest, receiver: BlobReceiver): Promise<Followed> {
     return follow(this.#wire, { request, receiver, signal: this.stream.signal, timeoutMs: undefined });
   }
 
@@ -227,7 +243,7 @@ class BlobDownload implements BlobFront {
       return brokenConnection(asked, answer, progressBytes);
     }
     const { head, url } = answer;
-    const refusal = { request: asked, url, head, excerpt: answer.excerpt };
+    const refusal = { request: asked, url, head, excerpt: answer.excerpt, isRepeated: !this.#canResume };
     if (isRetryableStatus(head.status)) return retryableStatus(refusal, this.#wire.clock);
     if (head.status !== 200 && head.status !== 206) refuseStatus(refusal);
     if (!receiver.isAccepted) receiver.refuseExcerpt(head, answer.excerpt);

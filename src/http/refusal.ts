@@ -13,6 +13,8 @@ export interface Refusal {
   readonly head: ResponseHead;
   /** The start of the body. */
   readonly excerpt: Uint8Array;
+  /** True if the whole was asked for after the server had not served the rest of a blob; then the blob may be right. */
+  readonly isRepeated?: boolean;
 }
 
 /** Returns the host that a redirect led to; undefined if the request stayed on its origin. */
@@ -71,7 +73,7 @@ export function refuseStatus(refusal: Refusal): never {
     throw new SealiftError('REGISTRY_AUTH_REJECTED', message, { ...hint, context });
   }
   if (status === 404) throw new SealiftError('REGISTRY_BLOB_UNKNOWN', message, { context });
-  if (status === 416 || status === 206) {
+  if ((status === 416 || status === 206) && refusal.isRepeated !== true) {
     throw new SealiftError('HTTP_RESPONSE_INVALID', `${message} does not fit the request`, { context });
   }
   throw new SealiftError('HTTP_STATUS_UNEXPECTED', message, { context });

@@ -32,15 +32,21 @@ export interface RangeOfBlob extends ByteRange {
   readonly size: number;
 }
 
-/**
- * Throws `HTTP_RESPONSE_INVALID` unless the response has exactly this range.
- * https://www.rfc-editor.org/rfc/rfc9110#section-14.4
- */
-export function assertContentRange(subject: string, head: ResponseHead, { first, last, size }: RangeOfBlob): void {
-  const expected = `bytes ${first}-${last}/${size}`;
-  const values = head.headers['content-range'] ?? [];
-  if (values.length === 1 && values[0]?.toLowerCase() === expected) return;
-  refuse(subject, `expected Content-Range "${expected}", got "${values.join(', ').slice(0, 128)}"`);
+function formatRange({ first, last, size }: RangeOfBlob): string {
+  return `bytes ${first}-${last}/${size}`;
+}
+
+/** True if the response has exactly this range. https://www.rfc-editor.org/rfc/rfc9110#section-14.4 */
+export function hasRange({ headers }: ResponseHead, range: RangeOfBlob): boolean {
+  const values = headers['content-range'] ?? [];
+  return values.length === 1 && values[0]?.toLowerCase() === formatRange(range);
+}
+
+/** Throws `HTTP_RESPONSE_INVALID` unless the response has exactly this range. */
+export function assertContentRange(subject: string, head: ResponseHead, range: RangeOfBlob): void {
+  if (hasRange(head, range)) return;
+  const got = (head.headers['content-range'] ?? []).join(', ').slice(0, 128);
+  refuse(subject, `expected Content-Range "${formatRange(range)}", got "${got}"`);
 }
 
 /**

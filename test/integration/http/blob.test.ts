@@ -279,16 +279,48 @@ describe('streamBlob, an answer to a range', () => {
     ['of another whole', 'bytes 100000-299999/300001'],
     ['of an unknown whole', 'bytes 100000-299999/*'],
     ['without a range', ''],
-  ])('%s is refused', async (_, contentRange) => {
+    ['of which a part is missing', 'bytes 100000-199999/300000'],
+  ])('%s leads to one request for the whole', async (_, contentRange) => {
     registry.inject({ match: BLOBS, action: { kind: 'close', afterBytes: 100_000 } });
     registry.inject({ match: BLOBS, action: { kind: 'headers', headers: { 'content-range': contentRange } } });
-    await expectFailure('HTTP_RESPONSE_INVALID', download);
-    expect(registry.requests).toHaveLength(2);
+    expect(await download()).toEqual(BLOB);
+    expect(registry.requests.map(({ headers }) => headers['range'])).toEqual([undefined, 'bytes=100000-', undefined]);
+    expect(clock.pauses).toEqual([500]);
   });
 
-  it('with status 416 is refused', async () => {
+  it('with status 416 leads to one request for the whole, and so do later breaks', async () => {
     registry.inject({ match: BLOBS, action: { kind: 'close', afterBytes: 100_000 } });
-    await expectFailure('HTTP_RESPONSE_INVALID', () => failDownload({ kind: 'answer', status: 416 }));
+    registry.inject({ match: BLOBS, action: { kind: 'answer', status: 416 } });
+    registry.inject({ match: BLOBS, action: { kind: 'close', afterBytes: 200_000 } });
+    expect(await download()).toEqual(BLOB);
+    const ranges = registry.requests.map(({ headers }) => headers['range']);
+    expect(ranges).toEqual([undefined, 'bytes=100000-', undefined, undefined]);
+  });
+
+  it.each([
+    ['416', { kind: 'answer', status: 416 }],
+    ['206', { kind: 'answer', status: 206, headers: { 'content-range': 'bytes 0-0/1' }, body: 'a' }],
+  ] satisfies [string, FaultAction][])(
+    'and then to the whole with status %s is an error of the server',
+    async (_, action) => {
+      registry.inject({ match: BLOBS, action: { kind: 'close', afterBytes: 100_000 } });
+      registry.inject({ match: BLOBS, times: 2, action });
+      const error = await expectFailure('HTTP_STATUS_UNEXPECTED', download);
+      expect(error.kind).toBe('unavailable');
+      expect(registry.requests).toHaveLength(3);
+    },
+  );
+
+  it('that differs from what came before is delivered, for the digest to refuse', async () => {
+    registry.inject({ match: BLOBS, action: { kind: 'close', afterBytes: 100_000 } });
+    registry.inject({ match: BLOBS, action: { kind: 'answer', status: 416 } });
+    registry.inject({
+      match: BLOBS,
+      action: { kind: 'alter', alter: (body) => body.map((byte) => byte ^ 1) as Buffer },
+    });
+    const received = await download();
+    expect(received).toHaveLength(BLOB.length);
+    expect(received.equals(BLOB)).toBe(false);
   });
 });
 
