@@ -28,7 +28,7 @@ class DocumentReceiver implements Receiver {
   readonly blockedMs = (): number => 0;
 
   onHead(head: ResponseHead): 'read' | 'excerpt' {
-    if (!isSuccess(head.status)) return 'excerpt';
+    if (!isSuccess(head.status) || this.#request.isProbe === true) return 'excerpt';
     const subject = `${this.#request.method} ${this.#request.url}`;
     const length = contentLength(subject, head);
     if (length !== undefined && length > this.#maxBytes) this.#refuseLength(length);
@@ -88,9 +88,11 @@ async function attemptDocument(wire: Wire, options: DocumentFetch): Promise<Atte
   if (outcome.kind === 'broken') return brokenConnection(request, outcome, 0);
   const { head, url, excerpt, redirected } = outcome;
   const { status, headers } = head;
-  if (isRetryableStatus(status)) return retryableStatus({ request, url, head, excerpt }, wire.clock);
-  const body = isSuccess(status) ? receiver.body() : excerpt.slice(0, maxBytes);
-  const decodedBody = isSuccess(status) ? decodeBody(head, body, maxBytes) : undefined;
+  const isExcerpt = request.isProbe === true || !isSuccess(status);
+  if (isRetryableStatus(status) && request.isProbe !== true)
+    return retryableStatus({ request, url, head, excerpt }, wire.clock);
+  const body = isExcerpt ? excerpt.slice(0, maxBytes) : receiver.body();
+  const decodedBody = isExcerpt ? undefined : decodeBody(head, body, maxBytes);
   const host = redirectedTo(request, url);
   const optional = {
     ...(decodedBody === undefined ? {} : { decodedBody }),

@@ -31,10 +31,14 @@ function assertFirstHop(request: HttpRequest): void {
   });
 }
 
-/** Discards the responses of redirects and passes any other to `receiver`. */
+function isFollowed({ isProbe = false }: HttpRequest, { status }: ResponseHead): boolean {
+  return isRedirect(status) && !isProbe;
+}
+
+/** Discards the responses of redirects that are followed, and passes any other to `receiver`. */
 function stopAtRedirect(receiver: Receiver): Receiver {
   return {
-    onHead: (head, request) => (isRedirect(head.status) ? 'discard' : receiver.onHead(head, request)),
+    onHead: (head, request) => (isFollowed(request, head) ? 'discard' : receiver.onHead(head, request)),
     onData: (chunk) => receiver.onData(chunk),
     blockedMs: receiver.blockedMs,
   };
@@ -51,7 +55,7 @@ export async function follow(wire: Wire, options: ExchangeOptions): Promise<Foll
     const outcome = await exchange(wire, { ...options, request, receiver });
     if (outcome.kind === 'broken') return { kind: 'broken', url: request.url, cause: outcome.cause };
     const { head, excerpt } = outcome;
-    if (!isRedirect(head.status)) return { kind: 'complete', head, url: request.url, excerpt, redirected };
+    if (!isFollowed(request, head)) return { kind: 'complete', head, url: request.url, excerpt, redirected };
     request = nextHop(request, head.status, head.headers['location'] ?? []);
     redirected ||= !sameOrigin(first.url, request.url);
   }

@@ -52,6 +52,11 @@ export interface HttpRequest {
    * A number of tries below `maxTries`, for a probe that has an alternative and should not wait for a missing server.
    */
   readonly tries?: number;
+  /**
+   * True for a request to which any status is an answer: 408, 429 and 5xx are not tried again, redirects are not followed,
+   * and of the body only the start is read.
+   */
+  readonly isProbe?: boolean;
   /** The limit that bounds the document, for the error context. */
   readonly bound?: RefusingLimit;
 }

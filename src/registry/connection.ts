@@ -28,6 +28,8 @@ export interface ConnectionOptions {
 export interface Connection {
   readonly origin: string;
   readonly authenticator: Authenticator;
+  /** A registry answers the ping with 200 or 401; another status may come from another kind of server. */
+  readonly pingStatus: number;
   /** Removed from the registry's own words before these are shown. */
   readonly credentials: Credentials | undefined;
 }
@@ -47,7 +49,7 @@ function pingRequest(scheme: 'https' | 'http', options: ConnectionOptions): Http
   const { reference, mirrorApi, allowHttp, hasAlternative = false } = options;
   const url = apiUrl(`${scheme}://${registryHost(reference.domain)}`, '', mirrorApi);
   const headers = { accept: 'application/json' };
-  return { url, method: 'GET', headers, allowHttp, ...(hasAlternative ? { tries: 1 } : {}) };
+  return { url, method: 'GET', headers, allowHttp, isProbe: true, ...(hasAlternative ? { tries: 1 } : {}) };
 }
 
 type Pinged = { readonly url: string; readonly response: DocumentResponse };
@@ -71,8 +73,6 @@ async function pingEither(options: ConnectionOptions, signal: AbortSignal): Prom
     return await ping({ ...secure, tries: 1 }, options, signal);
   } catch (error) {
     if (!isUnanswered(error)) throw error;
-    // A status came over https, so https works: try again as often as where http is not allowed.
-    if (error.context['status'] !== undefined) return ping(secure, options, signal);
     return pingPlain(options, error, signal);
   }
 }
@@ -99,25 +99,18 @@ async function lookUp(
 }
 
 /**
- * Finds out whether the registry speaks https and what it wants for authentication; 200 and 401 both mean that it speaks
- * the protocol. https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#determining-support
+ * Finds out whether the registry speaks https, and takes the challenge of the ping if there is one. The status of the
+ * ping decides nothing: some registries do not serve `/v2/`, or not to every user, and serve their images all the same.
+ * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#determining-support
  */
 export async function openConnection(options: ConnectionOptions, signal: AbortSignal): Promise<Connection> {
   const { reference, http, clock } = options;
   const { url, response } = await pingEither(options, signal);
-  const { status, headers, redirected } = response;
+  const { status, headers } = response;
   const registry = new URL(url);
-  if (status === 403)
-    throw new SealiftError('REGISTRY_AUTH_REJECTED', `ping ${url}: status 403`, { context: { status } });
-  if (status !== 200 && status !== 401) {
-    throw new SealiftError('HTTP_STATUS_UNEXPECTED', `ping ${url}: expected status 200 or 401, got ${status}`, {
-      context: { status },
-    });
-  }
   const { maxTokenBytes } = options.limits;
   const credentials = await lookUp(options.credentials, signal);
   const authenticator = new Authenticator({ registry, path: reference.path, credentials, http, maxTokenBytes, clock });
-  // A challenge from where a redirect led is not the registry's.
-  if (status === 401 && !redirected) authenticator.prepare({ headers: headers['www-authenticate'] ?? [] });
-  return { origin: registry.origin, authenticator, credentials };
+  if (status >= 400) authenticator.prepare({ headers: headers['www-authenticate'] ?? [] });
+  return { origin: registry.origin, authenticator, credentials, pingStatus: status };
 }

@@ -194,7 +194,8 @@ class RegistrySource implements ImageSource {
 
   #refuseStatus(question: Question, response: DocumentResponse, authorization: string | undefined): never {
     const { status, redirectedTo } = response;
-    const message = `${question.subject}: ${describeRefusal(response, this.#opened?.credentials, authorization)}`;
+    const refusal = describeRefusal(response, this.#opened?.credentials, authorization);
+    const message = `${question.subject}: ${refusal}${this.#doubt()}`;
     const context = { status };
     if (status === 401 || status === 403) {
       const hint = redirectedTo === undefined ? {} : { hint: hintAfterRedirect(redirectedTo) };
@@ -202,6 +203,13 @@ class RegistrySource implements ImageSource {
     }
     if (status === 404) throw new SealiftError(question.missing, message, { context });
     throw new SealiftError('HTTP_STATUS_UNEXPECTED', message, { context });
+  }
+
+  /** Says what the ping has shown if the host may be no registry at all. */
+  #doubt(): string {
+    const status = this.#opened?.pingStatus ?? 200;
+    const isDoubtful = status === 404 || status === 405;
+    return isDoubtful ? `; GET /v2/ had status ${status} too, so this may be no registry` : '';
   }
 
   /** Nothing relies on this header, but one that contradicts the bytes shows that something is wrong. */

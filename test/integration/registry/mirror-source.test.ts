@@ -47,7 +47,7 @@ describe('a source that others stand beside', () => {
   });
 
   it('is pinged once when it does not answer', async () => {
-    registry.inject({ match: /^\/v2\/$/, times: 10, action: { kind: 'answer', status: 503 } });
+    registry.inject({ match: /^\/v2\/$/, times: 10, action: { kind: 'hang-up' } });
     await expectFailure('HTTP_UNAVAILABLE', () => open({ hasAlternative: true }).fetchManifest('latest'));
     expect(registry.requests).toHaveLength(1);
   });

@@ -80,8 +80,8 @@ describe('fetchManifest', () => {
 
   it('pings again after a ping that failed', async () => {
     const { registry, source } = await setUp();
-    registry.inject({ match: PING, action: { kind: 'answer', status: 418 } });
-    await expectFailure('HTTP_STATUS_UNEXPECTED', () => source.fetchManifest('latest'));
+    registry.inject({ match: PING, action: { kind: 'raw', bytes: 'SSH-2.0-OpenSSH_9.9\r\n' } });
+    await expectFailure('HTTP_RESPONSE_INVALID', () => source.fetchManifest('latest'));
     expect((await source.fetchManifest('latest')).rawBytes).toHaveLength(MANIFEST.length);
   });
 
@@ -332,11 +332,12 @@ describe('https and http', () => {
     expect(registry.requests).toEqual([]);
   });
 
-  it('never falls back to http from an https server that answers, and asks it again as usual', async () => {
-    const { registry, source } = await setUp({ allowHttp: true }, { tls: certificates.wrongName });
+  it('never falls back to http from an https server that answers, whatever the status', async () => {
+    const { registry, source, config } = await setUp({ allowHttp: true }, { tls: certificates.wrongName });
     registry.inject({ match: PING, times: 2, action: { kind: 'answer', status: 503 } });
     expect((await source.fetchManifest('latest')).contentType).toBe(MANIFEST_TYPE);
-    expect(registry.requestsTo(PING)).toHaveLength(3);
+    expect((await source.blobRequest(config)).url).toMatch(/^https:/);
+    expect(registry.requestsTo(PING)).toHaveLength(1);
   });
 
   it('works over https with an extra root', async () => {
@@ -357,13 +358,44 @@ describe('https and http', () => {
 });
 
 describe('the ping', () => {
-  it.each([
-    [403, 'REGISTRY_AUTH_REJECTED'],
-    [404, 'HTTP_STATUS_UNEXPECTED'],
-  ] as const)('with status %i is refused', async (status, code) => {
+  const credentials = { kind: 'basic', username: 'user', password: 'pass' } as const;
+
+  it.each([204, 400, 403, 404, 405, 408, 429, 500, 503])('with status %i decides nothing', async (status) => {
     const { registry, source } = await setUp();
-    registry.inject({ match: PING, action: { kind: 'answer', status } });
-    await expectFailure(code, () => source.fetchManifest('latest'));
+    registry.inject({ match: PING, times: 9, action: { kind: 'answer', status, headers: { 'retry-after': '3600' } } });
+    expect((await source.fetchManifest('latest')).contentType).toBe(MANIFEST_TYPE);
+    expect(registry.requestsTo(PING)).toHaveLength(1);
+  });
+
+  it.each([
+    ['that is not served', { kind: 'answer', status: 404 }],
+    ['that leads away', { kind: 'answer', status: 302, headers: { location: '/login' } }],
+    ['that leads nowhere', { kind: 'answer', status: 302 }],
+    ['that is served to every user', { kind: 'answer', status: 200 }],
+  ] satisfies [string, FaultAction][])('%s leaves the challenge to the manifest', async (_, action) => {
+    const auth = { kind: 'bearer', account: 'user:pass' } as const;
+    const { registry, source, config } = await setUp({ credentials }, { auth });
+    registry.inject({ match: PING, action });
+    expect((await source.fetchManifest('latest')).contentType).toBe(MANIFEST_TYPE);
+    expect((await source.blobRequest(config)).headers['authorization']).toBe('Bearer token-1');
+    const asked = registry.requests.map(({ url }) => url.replace(/\?.*/, ''));
+    expect(asked).toEqual(['/v2/', '/v2/team/app/manifests/latest', '/token', '/v2/team/app/manifests/latest']);
+  });
+
+  it('with status 403 may have a challenge', async () => {
+    const auth = { kind: 'bearer', account: 'user:pass' } as const;
+    const { registry, source } = await setUp({ credentials }, { auth });
+    const headers = { 'www-authenticate': `Bearer realm="${registry.origin}/token"` };
+    registry.inject({ match: PING, action: { kind: 'answer', status: 403, headers } });
+    expect((await source.fetchManifest('latest')).contentType).toBe(MANIFEST_TYPE);
+    expect(registry.requestsTo(MANIFESTS)).toHaveLength(1);
+  });
+
+  it('with status 404 is named when the manifest is missing too', async () => {
+    const { registry, source } = await setUp();
+    registry.inject({ match: PING, action: { kind: 'answer', status: 404 } });
+    const error = await expectFailure('REGISTRY_MANIFEST_UNKNOWN', () => source.fetchManifest('none'));
+    expect(error.message).toContain('; GET /v2/ had status 404 too, so this may be no registry');
   });
 
   it('may lead to another host, whose challenge is not answered, and the repository still be open', async () => {

@@ -61,9 +61,15 @@ describe('a registry on the public internet', () => {
     'https://10.0.0.1/token',
     'https://localhost/token',
     'http://auth.example/token',
-  ])('that names %s as its token service gets no request there', async (realm) => {
+  ])('that names %s as its token service gets no request there, not after the manifest either', async (realm) => {
     const { source, asked } = publicSource('registry.example', [answer(401, `Bearer realm="${realm}"`)]);
     await expectFailure('REGISTRY_AUTH_UNSUPPORTED', () => source.fetchManifest('latest'));
     expect(asked.map(({ url }) => url)).toEqual(['https://registry.example/v2/']);
+    const late = publicSource('registry.example', [answer(404), answer(401, `Bearer realm="${realm}"`)]);
+    await expectFailure('REGISTRY_AUTH_UNSUPPORTED', () => late.source.fetchManifest('latest'));
+    expect(late.asked.map(({ url }) => url)).toEqual([
+      'https://registry.example/v2/',
+      'https://registry.example/v2/library/busybox/manifests/latest',
+    ]);
   });
 });
