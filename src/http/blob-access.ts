@@ -2,6 +2,11 @@ import { raceCancellation } from '../errors/index.ts';
 import { isExpired } from './redirect.ts';
 import type { AuthChallenge, BlobStream, HttpRequest, ResponseHead } from './types.ts';
 
+/** True for a status after which another token may help. */
+export function asksForToken(status: number): boolean {
+  return status === 401 || status === 400;
+}
+
 /** The current request for a blob. It renews the token after a 401 and remembers where redirects led. */
 export class BlobAccess {
   readonly #stream: BlobStream;
@@ -46,20 +51,25 @@ export class BlobAccess {
     return true;
   }
 
-  /** Returns true if the request must be sent again after a 401 to `asked`. Connections share one renewal. */
+  /**
+   * Returns true if the request must be sent again after a 401 to `asked`, or after a 400, with which some registries
+   * answer a dead token. Connections share one renewal.
+   */
   async renew(head: ResponseHead, asked: HttpRequest): Promise<boolean> {
+    if (head.status === 400 && !/^bearer /i.test(asked.headers['authorization'] ?? '')) return false;
     if (asked !== this.#request) return true;
     if (this.#renewed) return false;
     this.#renewal ??= this.#askForToken(head).finally(() => {
       this.#renewal = undefined;
     });
     await raceCancellation(this.#renewal, this.#stream.signal);
-    return true;
+    return head.status === 401 || asked.headers['authorization'] !== this.#request.headers['authorization'];
   }
 
   async #askForToken(head: ResponseHead): Promise<void> {
     const refused = this.#request.headers['authorization'];
     const challenge: AuthChallenge = {
+      ...(head.status === 401 ? {} : { status: head.status }),
       headers: head.headers['www-authenticate'] ?? [],
       ...(refused === undefined ? {} : { refusedAuthorization: refused }),
     };

@@ -1,5 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
-import { BlobAccess } from './blob-access.ts';
+import { asksForToken, BlobAccess } from './blob-access.ts';
 import { BlobProgress } from './blob-progress.ts';
 import { BlobRanges } from './blob-ranges.ts';
 import { BlobTries } from './blob-tries.ts';
@@ -203,7 +203,7 @@ class BlobDownload implements BlobFront {
       const isResumed = this.progress.delivered > 0 && this.#canResume;
       const receiver = new BlobReceiver(asked, this, isResumed);
       const answer = await this.#ask(isResumed ? this.#rangeOf(asked) : asked, receiver);
-      if (answer.kind === 'complete' && answer.head.status === 401 && !answer.redirected) {
+      if (answer.kind === 'complete' && asksForToken(answer.head.status) && !answer.redirected) {
         if (await this.access.renew(answer.head, asked)) continue;
       }
       if (!askedAnew && answer.kind === 'complete' && answer.redirected && isExpired(answer.head.status)) {

@@ -1,5 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
-import type { BlobAccess } from './blob-access.ts';
+import { asksForToken, type BlobAccess } from './blob-access.ts';
 import type { Wire } from './exchange.ts';
 import { brokenConnection } from './fault.ts';
 import { type Followed, follow } from './follow.ts';
@@ -35,7 +35,7 @@ export async function fetchRange(wire: Wire, range: RangeFetch): Promise<FailedA
     if (answer.kind === 'broken') return brokenConnection(asked, answer, 0);
     const { head, url, excerpt, redirected } = answer;
     if (access.leaveShortcut(asked, head.status)) continue;
-    if (head.status === 401 && !redirected && (await access.renew(head, asked))) continue;
+    if (asksForToken(head.status) && !redirected && (await access.renew(head, asked))) continue;
     if (!askedAnew && redirected && isExpired(head.status)) {
       askedAnew = true;
       continue;

@@ -92,8 +92,10 @@ export interface HttpClient {
   fetchDocument(request: HttpRequest, maxBytes: number, signal?: AbortSignal): Promise<DocumentResponse>;
 }
 
-/** A request of a server for credentials. */
+/** A request of a server for credentials, or a refusal of a token that may be dead. */
 export interface AuthChallenge {
+  /** 401 when absent. Some registries answer a dead token with 400. */
+  readonly status?: number;
   /** Values of the WWW-Authenticate headers. */
   readonly headers: readonly string[];
   /** The Authorization that was refused, if one was sent. With it, several workers renew a token only once. */
@@ -105,7 +107,10 @@ export interface RemoteBlob {
   readonly request: HttpRequest;
   /** Size of the whole blob in bytes. */
   readonly size: number;
-  /** Returns the request to continue with after a 401 from the origin of `request`. */
+  /**
+   * Returns the request to continue with after a 401, or a 400 to a token, from the origin of `request`. After a 400 it is
+   * the same request if there is no other token.
+   */
   readonly onUnauthorized: (challenge: AuthChallenge) => Promise<HttpRequest>;
 }
 

@@ -76,9 +76,8 @@ export class Authenticator {
   async renew(challenge: AuthChallenge, signal: AbortSignal | undefined): Promise<string> {
     const { credentials, registry } = this.#options;
     const challenges = parseChallenges(challenge.headers);
-    // The answer to an earlier challenge was refused, and there is no other answer.
     if (challenges.length === 0 && challenge.refusedAuthorization !== undefined) {
-      throw refusedCredentials(registry, credentials);
+      return this.#replaceRefused(challenge.refusedAuthorization, signal);
     }
     const method = selectChallenge(challenges, credentials, registry);
     if (method.kind === 'bearer') this.#forgetRefused(method, challenge.refusedAuthorization);
@@ -86,6 +85,23 @@ export class Authenticator {
     const renewed = await this.authorization(signal);
     if (renewed !== undefined && renewed !== challenge.refusedAuthorization) return renewed;
     throw refusedCredentials(registry, credentials);
+  }
+
+  /** The answer to an earlier challenge was refused. Only a token can be replaced by another one. */
+  async #replaceRefused(refused: string, signal: AbortSignal | undefined): Promise<string> {
+    const replaced = await this.replaceToken(refused, signal);
+    if (replaced !== undefined && replaced !== refused) return replaced;
+    throw refusedCredentials(this.#options.registry, this.#options.credentials);
+  }
+
+  /**
+   * Returns the Authorization header with another token for one that may be dead, although the registry sent no challenge;
+   * undefined if no token service gave the refused one.
+   */
+  async replaceToken(refused: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+    if (this.#method?.kind !== 'bearer') return undefined;
+    this.#forgetRefused(this.#method, refused);
+    return this.authorization(signal);
   }
 
   #forgetRefused(method: Extract<AuthMethod, { kind: 'bearer' }>, refused: string | undefined): void {

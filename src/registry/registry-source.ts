@@ -144,7 +144,12 @@ class RegistrySource implements ImageSource {
 
   async renewBlobRequest(descriptor: Descriptor, challenge: AuthChallenge, signal?: AbortSignal): Promise<HttpRequest> {
     const connection = await this.#connect(signal);
-    const authorization = await connection.authenticator.renew(challenge, signal);
+    const { authenticator } = connection;
+    const { status = 401, refusedAuthorization } = challenge;
+    const authorization =
+      status === 400 && refusedAuthorization !== undefined
+        ? ((await authenticator.replaceToken(refusedAuthorization, signal)) ?? refusedAuthorization)
+        : await authenticator.renew(challenge, signal);
     return this.#request(connection, { path: `blobs/${descriptor.digest}`, accept: '*/*', authorization });
   }
 
@@ -178,7 +183,8 @@ class RegistrySource implements ImageSource {
         question.maxBytes,
         signal,
       );
-    let authorization = await authenticator.authorization(signal);
+    const first = await authenticator.authorization(signal);
+    let authorization = first;
     let response = await ask(authorization);
     if (response.status === 401 && !response.redirected) {
       const refused = authorization === undefined ? {} : { refusedAuthorization: authorization };
@@ -187,6 +193,14 @@ class RegistrySource implements ImageSource {
         signal,
       );
       response = await ask(authorization);
+    }
+    if (response.status === 400 && !response.redirected && authorization !== undefined && authorization === first) {
+      // Some registries answer a dead token with 400.
+      const replaced = await authenticator.replaceToken(authorization, signal);
+      if (replaced !== undefined && replaced !== authorization) {
+        authorization = replaced;
+        response = await ask(authorization);
+      }
     }
     if (response.status !== 200) this.#refuseStatus(question, response, authorization);
     return response;

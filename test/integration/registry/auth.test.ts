@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
+import { SealiftError } from '../../../src/errors/index.ts';
 import { type Descriptor, parseDigest } from '../../../src/oci/index.ts';
 import type { Credentials } from '../../../src/registry/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -13,6 +14,7 @@ const USER: Credentials = { kind: 'basic', username: 'user', password: 'pass' };
 const BASIC = `Basic ${Buffer.from('user:pass').toString('base64')}`;
 const TOKEN = /^\/token/;
 const MANIFESTS = /\/manifests\//;
+const BLOBS = /\/blobs\//;
 const PING = /^\/v2\/$/;
 
 const closers: (() => Promise<void>)[] = [];
@@ -143,6 +145,53 @@ describe('Bearer', () => {
     registry.revokeTokens();
     await source.fetchManifest('latest');
     expect(registry.requestsTo(TOKEN)).toHaveLength(2);
+  });
+
+  it.each([
+    ['400', { kind: 'answer', status: 400, body: 'token expired' }],
+    ['401 without a challenge', { kind: 'answer', status: 401 }],
+  ] satisfies [string, FaultAction][])('renews a token that was answered with %s, once', async (_, action) => {
+    const { registry, source } = await setUp({ kind: 'bearer' });
+    registry.inject({ match: MANIFESTS, action });
+    expect((await source.fetchManifest('latest')).contentType).toBe('text/x');
+    const sent = registry.requestsTo(MANIFESTS).map(({ headers }) => headers['authorization']);
+    expect(sent).toEqual(['Bearer token-1', 'Bearer token-2']);
+    registry.inject({ match: MANIFESTS, times: 9, action });
+    const error = await source.fetchManifest('latest').catch((failure: unknown) => failure);
+    expect(error).toBeInstanceOf(SealiftError);
+    expect(registry.requestsTo(TOKEN)).toHaveLength(3);
+    expect(registry.requestsTo(MANIFESTS)).toHaveLength(4);
+  });
+
+  it('reports a 400 that another token does not cure as the registry words it', async () => {
+    const { registry, source } = await setUp({ kind: 'bearer' });
+    registry.inject({ match: MANIFESTS, times: 9, action: { kind: 'answer', status: 400, body: 'no such thing' } });
+    const error = await expectFailure('HTTP_STATUS_UNEXPECTED', () => source.fetchManifest('latest'));
+    expect(error.message).toContain('status 400 (no such thing)');
+  });
+
+  it('takes a 400 for what it is where no token was sent', async () => {
+    const { registry, source } = await setUp({ kind: 'basic', username: 'user', password: 'pass' }, USER);
+    registry.inject({ match: MANIFESTS, times: 9, action: { kind: 'answer', status: 400 } });
+    await expectFailure('HTTP_STATUS_UNEXPECTED', () => source.fetchManifest('latest'));
+    expect(registry.requestsTo(MANIFESTS)).toHaveLength(1);
+  });
+
+  it('renews a token that a download was answered with 400 for, once', async () => {
+    const { registry, source, http, layer } = await setUp({ kind: 'bearer' });
+    const dead: FaultAction = { kind: 'answer', status: 400, body: 'token expired' };
+    const request = await source.blobRequest(layer);
+    const download = async () => {
+      const stream = collecting(request, LAYER.length);
+      await streamBlob(http, { ...stream, onUnauthorized: (given) => source.renewBlobRequest(layer, given) });
+      return stream.received();
+    };
+    registry.inject({ match: BLOBS, action: dead });
+    expect(await download()).toEqual(LAYER);
+    registry.inject({ match: BLOBS, times: 9, action: dead });
+    const error = await expectFailure('HTTP_STATUS_UNEXPECTED', download);
+    expect(error.message).toContain('status 400 (token expired)');
+    expect(registry.requestsTo(BLOBS)).toHaveLength(4);
   });
 
   it('gives up when a fresh token is refused', async () => {

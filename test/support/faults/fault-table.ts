@@ -63,7 +63,7 @@ export const FAULT_TABLE: readonly FaultRow[] = [
   // unavailable, but an answer: asked once
   ['status 404', ['token'], 'unavailable', 'HTTP_STATUS_UNEXPECTED', 1, 'next'],
   ['404 with an endless body', ['token'], 'unavailable', 'HTTP_STATUS_UNEXPECTED', 1, 'next'],
-  ['status 400', BEHIND_TOKEN, 'unavailable', 'HTTP_STATUS_UNEXPECTED', 1, 'next'],
+  ['status 400', BEHIND_TOKEN, 'unavailable', 'HTTP_STATUS_UNEXPECTED', 2, 'next'],
   ['status 204', BEHIND_PING, 'unavailable', 'HTTP_STATUS_UNEXPECTED', 1, 'next'],
   ['status 206 that nobody asked for', DOCUMENTS, 'unavailable', 'HTTP_STATUS_UNEXPECTED', 1, 'next'],
   ['HTML of a captive portal', BEHIND_PING, 'unavailable', 'HTTP_STATUS_UNEXPECTED', 1, 'next'],
@@ -76,7 +76,8 @@ export const FAULT_TABLE: readonly FaultRow[] = [
   // unauthorized: a fresh token once, then the next endpoint
   ['401 whatever the token', ['token'], 'unauthorized', 'REGISTRY_AUTH_REJECTED', 1, 'next'],
   ['401 whatever the token', BEHIND_TOKEN, 'unauthorized', 'REGISTRY_AUTH_REJECTED', 2, 'next'],
-  ['401 without a challenge', BEHIND_PING, 'unauthorized', 'REGISTRY_AUTH_REJECTED', 1, 'next'],
+  ['401 without a challenge', ['token'], 'unauthorized', 'REGISTRY_AUTH_REJECTED', 1, 'next'],
+  ['401 without a challenge', BEHIND_TOKEN, 'unauthorized', 'REGISTRY_AUTH_REJECTED', 2, 'next'],
   ['status 400', ['token'], 'unauthorized', 'REGISTRY_AUTH_REJECTED', 1, 'next'],
   ['status 403', BEHIND_PING, 'unauthorized', 'REGISTRY_AUTH_REJECTED', 1, 'next'],
 
