@@ -2,7 +2,7 @@ import { SealiftError } from '../errors/index.ts';
 import type { AuthChallenge, HttpClient } from '../http/index.ts';
 import { bearerAuthorization } from './authorization.ts';
 import { parseChallenges } from './challenge.ts';
-import { type AuthMethod, selectChallenge } from './select-challenge.ts';
+import { type AuthMethod, isUnambiguous, selectChallenge } from './select-challenge.ts';
 import { SharedCall } from './shared-call.ts';
 import { fetchToken } from './token.ts';
 import type { Credentials, RegistryClock } from './types.ts';
@@ -56,7 +56,9 @@ export class Authenticator {
     const { credentials, registry } = this.#options;
     const challenges = parseChallenges(challenge.headers);
     const hasAnswer = credentials !== undefined && credentials.kind !== 'identity-token';
-    if (challenges.some(({ scheme }) => scheme === 'bearer' || (scheme === 'basic' && hasAnswer))) {
+    if (
+      challenges.filter(isUnambiguous).some(({ scheme }) => scheme === 'bearer' || (scheme === 'basic' && hasAnswer))
+    ) {
       this.#method = selectChallenge(challenges, credentials, registry);
     }
   }

@@ -4,6 +4,8 @@ export interface Challenge {
   readonly scheme: string;
   /** Names in lower case. */
   readonly parameters: ReadonlyMap<string, string>;
+  /** A parameter that occurs twice. Two readers may then disagree, so the challenge must not be answered. */
+  readonly repeated?: string;
 }
 
 const LIST_SPACE = /[ \t,]*/y;
@@ -47,15 +49,15 @@ class HeaderReader {
   }
 }
 
-/** Reads the parameters up to the next scheme; undefined if one occurs twice, since two readers may then disagree. */
-function readParameters(reader: HeaderReader): ReadonlyMap<string, string> | undefined {
+/** Reads the parameters up to the next scheme. */
+function readParameters(reader: HeaderReader): Omit<Challenge, 'scheme'> {
   const parameters = new Map<string, string>();
-  let unambiguous = true;
+  let repeated: string | undefined;
   for (;;) {
     reader.take(LIST_SPACE);
     const parameter = reader.takeParameter();
-    if (parameter === undefined) return unambiguous ? parameters : undefined;
-    if (parameters.has(parameter[0])) unambiguous = false;
+    if (parameter === undefined) return repeated === undefined ? { parameters } : { parameters, repeated };
+    if (parameters.has(parameter[0])) repeated ??= parameter[0];
     parameters.set(...parameter);
   }
 }
@@ -70,8 +72,7 @@ function readHeader(rawHeader: string): Challenge[] {
     if (scheme === undefined) break;
     reader.take(SPACE);
     reader.take(TOKEN68);
-    const parameters = readParameters(reader);
-    if (parameters !== undefined) challenges.push({ scheme: scheme.toLowerCase(), parameters });
+    challenges.push({ scheme: scheme.toLowerCase(), ...readParameters(reader) });
   }
   return challenges;
 }

@@ -31,6 +31,11 @@ function missingScope(parameters: ReadonlyMap<string, string>, registry: URL): s
   );
 }
 
+/** False for a challenge that two readers may read differently. */
+export function isUnambiguous({ repeated }: Challenge): boolean {
+  return repeated === undefined;
+}
+
 /**
  * Selects the first challenge that can be answered, in the order of the registry: Basic needs a password, and a Bearer
  * token can be requested anonymously. A registry token answers either, as in other clients, since only its user knows
@@ -41,7 +46,7 @@ export function selectChallenge(
   credentials: Credentials | undefined,
   registry: URL,
 ): AuthMethod {
-  for (const { scheme, parameters } of challenges) {
+  for (const { scheme, parameters } of challenges.filter(isUnambiguous)) {
     if (credentials?.kind === 'registry-token') {
       if (scheme !== 'bearer' && scheme !== 'basic') continue;
       return { kind: 'known', authorization: bearerAuthorization(credentials.token) };
@@ -59,6 +64,15 @@ export function selectChallenge(
       missingScope: missingScope(parameters, registry),
       credentials,
     };
+  }
+  const repeating = challenges.find((challenge) => !isUnambiguous(challenge));
+  if (repeating !== undefined) {
+    const named = `${repeating.scheme} challenge with the parameter "${(repeating.repeated ?? '').slice(0, 64)}" twice`;
+    throw new SealiftError(
+      'REGISTRY_AUTH_UNSUPPORTED',
+      `authentication at ${registry.host}: expected each parameter once, got a ${named.slice(0, 160)}`,
+      { hint: 'the registry must send each parameter of its WWW-Authenticate header once' },
+    );
   }
   const schemes = challenges.map(({ scheme }) => scheme);
   if (schemes.includes('basic')) {

@@ -247,6 +247,24 @@ describe('Bearer', () => {
 });
 
 describe('a challenge that cannot be answered', () => {
+  it('because a parameter came twice is named, and gets no answer', async () => {
+    const { registry, source } = await setUp({ kind: 'none' });
+    const twice = `Bearer realm="${registry.origin}/token",service="a",Service="b"`;
+    registry.inject({ match: PING, action: challenge(twice) });
+    registry.inject({ match: MANIFESTS, action: challenge(twice) });
+    const error = await expectFailure('REGISTRY_AUTH_UNSUPPORTED', () => source.fetchManifest('latest'));
+    expect(error.message).toBe(
+      `authentication at ${registry.host}: expected each parameter once, got a bearer challenge with the parameter "service" twice`,
+    );
+    expect(registry.requestsTo(TOKEN)).toEqual([]);
+  });
+
+  it('because a parameter came twice does not hide another one', async () => {
+    const { registry, source } = await setUp({ kind: 'basic', username: 'user', password: 'pass' }, USER);
+    registry.inject({ match: MANIFESTS, action: challenge('Bearer realm="a",realm="b", Basic realm="c"') });
+    expect((await source.fetchManifest('latest')).contentType).toBe('text/x');
+  });
+
   it.each([
     ['another scheme', 'Negotiate', 'REGISTRY_AUTH_UNSUPPORTED'],
     ['no scheme', '', 'REGISTRY_AUTH_UNSUPPORTED'],

@@ -57,8 +57,12 @@ describe('parseChallenges', () => {
     ]);
   });
 
-  it('leaves out a challenge with a parameter that came twice', () => {
-    expect(parse('Bearer realm="a", Realm="b", Basic realm="c"')).toEqual([['basic', { realm: 'c' }]]);
+  it('marks a challenge with a parameter that came twice', () => {
+    const challenges = parseChallenges(['Bearer realm="a", Realm="b", Basic realm="c"']);
+    expect(challenges.map(({ scheme, repeated }) => [scheme, repeated])).toEqual([
+      ['bearer', 'realm'],
+      ['basic', undefined],
+    ]);
   });
 
   it.each(['', ',,,', '"Bearer"', '=', 'Bearer realm="unterminated'])('takes nothing to answer from %j', (header) => {
