@@ -67,10 +67,11 @@ export function selectChallenge(
   }
   const repeating = challenges.find((challenge) => !isUnambiguous(challenge));
   if (repeating !== undefined) {
-    const named = `${repeating.scheme} challenge with the parameter "${(repeating.repeated ?? '').slice(0, 64)}" twice`;
+    const name = (repeating.repeated ?? '').slice(0, 64);
+    const scheme = repeating.scheme.slice(0, 64);
     throw new SealiftError(
       'REGISTRY_AUTH_UNSUPPORTED',
-      `authentication at ${registry.host}: expected each parameter once, got a ${named.slice(0, 160)}`,
+      `authentication at ${registry.host}: expected each parameter once, got "${name}" twice in the challenge "${scheme}"`,
       { hint: 'the registry must send each parameter of its WWW-Authenticate header once' },
     );
   }
