@@ -1,15 +1,16 @@
+import { blamesBytes } from './blames-bytes.ts';
 import type { FlowSink } from './flow-sink.ts';
-import { RingAborted } from './ring.ts';
 
 /**
- * Keeps the first failure of the next stages until the end, and drops the bytes in between. The digest stage before it
- * then sees the whole blob, so a byte that was changed on the way is reported as a digest mismatch, whatever inflate or
- * tar made of it. Any other failure is the image's own fault. A cancel is never deferred.
+ * Keeps a failure of the next stages until the end if altered bytes can have caused it, and drops the bytes in between.
+ * The digest stage before it then sees the whole blob, so a byte that was changed on the way is reported as a digest
+ * mismatch, whatever inflate or tar made of it. Any other failure ends the fetch at once: a full disk, a limit, a thread
+ * that has died, a cancel.
  */
 export function deferFailure(next: FlowSink): FlowSink {
   let failure: { readonly error: unknown } | undefined;
   const keep = (error: unknown): void => {
-    if (error instanceof RingAborted && error.reason === 'cancelled') throw error;
+    if (!blamesBytes(error)) throw error;
     failure = { error };
   };
   return {

@@ -1,7 +1,8 @@
 import { SealiftError } from '../errors/index.ts';
+import { abortReason, blamesBytes } from './blames-bytes.ts';
 import { type LinePair, LinePairs, type LineSlot } from './line-pairs.ts';
-import { PeerFailure } from './peer-failure.ts';
-import { createRingMemory, Ring, type RingAbortReason } from './ring.ts';
+import { PeerFailure, type RingAbortReason } from './peer-failure.ts';
+import { createRingMemory, Ring } from './ring.ts';
 import type { LayerJob, LayerLine, LayerStager, LineThread, RunningTask, StagedLayer, StageOptions } from './types.ts';
 
 /** Work in some threads that a signal may cancel. */
@@ -91,7 +92,7 @@ export class LayerLines<Thread extends LineThread> implements LayerStager {
     const ring = this.#takeRing();
     const rings = tree === undefined ? [ring] : [ring, tree.ring];
     const threads = tree === undefined ? [fetcher, applier] : [fetcher, applier, tree.hasher];
-    const fetching = fetcher.fetchLayer({ job, ring }, withProgress(job, slot, options));
+    const fetching = stoppable(fetcher.fetchLayer({ job, ring }, withProgress(job, slot, options)));
     const applying = applier.applyLayer({ job, ring, treeRing: tree?.ring });
     const hashing = tree?.hasher.hashImage({ path: tree.path, ring: tree.ring });
     const cancel = (): void => {
@@ -101,6 +102,10 @@ export class LayerLines<Thread extends LineThread> implements LayerStager {
     const fetched = wakingPeers(fetching, rings);
     void fetched.then(slot.fetched, slot.fetched);
     const hashed = hashing === undefined ? Promise.resolve(undefined) : wakingPeers(hashing, rings);
+    for (const { answer } of hashing === undefined ? [applying] : [applying, hashing]) {
+      // A fetch that waits for its server does not look at the ring.
+      answer.catch((error: unknown) => blamesBytes(error) || fetching.stop());
+    }
     const answer = settleAll([fetched, wakingPeers(applying, rings), hashed]);
     try {
       const work = { signal: options.signal, threads, cancel, answer };
@@ -150,10 +155,27 @@ function abortRings(rings: readonly SharedArrayBuffer[], reason: RingAbortReason
   for (const memory of rings) new Ring(memory).abort(reason);
 }
 
+/** A fetch that ends by `stop` rejects with `PeerFailure`, so that the failure of the other role is the one reported. */
+function stoppable(task: RunningTask<void>): RunningTask<void> & { stop(): void } {
+  let isStopped = false;
+  const asEcho = (error: unknown): never => {
+    const isEcho = isStopped && error instanceof SealiftError && error.code === 'PULL_CANCELLED';
+    throw isEcho ? new PeerFailure('fetch: stopped after another role had failed') : error;
+  };
+  return {
+    answer: task.answer.catch(asEcho),
+    cancel: () => task.cancel(),
+    stop: () => {
+      isStopped = true;
+      task.cancel();
+    },
+  };
+}
+
 /** The task's answer; a failure aborts the rings first, so that no other role waits for this one. */
 function wakingPeers<Result>(task: RunningTask<Result>, rings: readonly SharedArrayBuffer[]): Promise<Result> {
   return task.answer.catch((error: unknown) => {
-    abortRings(rings, 'peer-failed');
+    abortRings(rings, abortReason(error));
     throw error;
   });
 }

@@ -1,6 +1,7 @@
 import type { ByteSink } from '../bytes/index.ts';
 import { SealiftError } from '../errors/index.ts';
-import { PeerFailure } from './peer-failure.ts';
+import { abortReason } from './blames-bytes.ts';
+import { PeerFailure, RING_ABORT_REASONS, type RingAbortReason } from './peer-failure.ts';
 
 export const RING_SLOTS = 4;
 export const SLOT_BYTES = 256 * 1024;
@@ -14,15 +15,14 @@ const ABORTED = 4;
 const LENGTHS = 5;
 const CONTROL_BYTES = 4096;
 
-export const RING_ABORT_REASONS = ['cancelled', 'peer-failed'] as const;
-export type RingAbortReason = (typeof RING_ABORT_REASONS)[number];
-
 /** The other side of the ring, or the main thread, has given up on this line. */
 export class RingAborted extends PeerFailure {
   readonly reason: RingAbortReason;
+  override readonly blamesBytes: boolean;
   constructor(reason: RingAbortReason) {
     super(`ring aborted: ${reason}`);
     this.reason = reason;
+    this.blamesBytes = reason === 'peer-refused';
   }
 }
 
@@ -103,7 +103,7 @@ export class Ring {
     try {
       this.#drain(sink);
     } catch (error) {
-      this.abort('peer-failed');
+      this.abort(abortReason(error));
       throw error;
     }
   }

@@ -12,6 +12,7 @@ import {
   type VerityTreeWriter,
 } from '../../unpack/index.ts';
 import { createApplyLine } from '../apply-line.ts';
+import { abortReason } from '../blames-bytes.ts';
 import { Ring, SLOT_BYTES } from '../ring.ts';
 import type { ApplyTask, LayerTarget, StagedLayer } from '../types.ts';
 import { describeTree, openTree } from './tree-role.ts';
@@ -55,6 +56,9 @@ export class ApplyRole {
       isAccepted = true;
       this.#collectGarbageOf(staged.facts.entries);
       return staged;
+    } catch (error) {
+      ring.abort(abortReason(error));
+      throw error;
     } finally {
       tree?.close();
       ring.abort('peer-failed');

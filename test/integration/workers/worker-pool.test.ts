@@ -8,14 +8,14 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ErrorCode, SealiftError } from '../../../src/errors/index.ts';
 import type { LayerJob } from '../../../src/layer/index.ts';
-import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import { DEFAULT_LIMITS, type Limits } from '../../../src/limits/index.ts';
 import type { Digest } from '../../../src/oci/index.ts';
 import type { CallOptions, Deadline } from '../../../src/operations/index.ts';
 import { WorkerPool } from '../../../src/workers/index.ts';
 import { writeVerityLayerImage } from '../../support/builders/erofs-image.ts';
 import { file, tar } from '../../support/builders/tar-builder.ts';
 import type { TestOperations } from '../../support/entries/layer-worker-entry.ts';
-import { mustRun } from '../../support/machine/commands.ts';
+import { IS_ROOT, mustRun } from '../../support/machine/commands.ts';
 import { expectFailure, failure } from '../../support/matchers.ts';
 import { AT_ONCE_MS, until } from '../../support/patience.ts';
 import { FAULTY_WORKER_BUNDLE, WORKER_BUNDLE } from '../../support/pools/worker-bundles.ts';
@@ -59,11 +59,11 @@ afterEach(() => {
   rmSync(directory, { recursive: true });
 });
 
-function openPool(fault?: string, treeThread = false): WorkerPool<TestRooms> {
+function openPool(fault?: string, treeThread = false, limits: Limits = DEFAULT_LIMITS): WorkerPool<TestRooms> {
   const entry = fault === undefined ? WORKER_BUNDLE : FAULTY_WORKER_BUNDLE;
   // Workers take a copy of the environment when they start.
   process.env['SEALIFT_TEST_FAULT'] = fault ?? '';
-  pool = new WorkerPool({ entry, idleMs: 10_000, limits: DEFAULT_LIMITS, cores: 2, treeThread });
+  pool = new WorkerPool({ entry, idleMs: 10_000, limits, cores: 2, treeThread });
   return pool;
 }
 
@@ -170,6 +170,74 @@ describe('WorkerPool.stage', () => {
   it('fails the layer with an internal error when a worker meets a bug, and can be used again', async () => {
     await expectFailure('INTERNAL', () => openPool('throw=layer-fetch').stage(job(), {}));
     expect(await echo('still alive')).toBe('still alive');
+  });
+});
+
+describe('a layer that can no longer succeed', () => {
+  /** The rest of the blob never comes: a line that waited for it would not end. */
+  function sendHalf(): void {
+    answer = (response) => {
+      response.writeHead(200, { 'content-length': blob.length });
+      response.write(blob.subarray(0, blob.length / 2));
+    };
+  }
+
+  it.each([
+    ['maxLayerBytes', 1024 * 1024],
+    ['maxEntries', 0],
+  ] as const)('ends at once when %s is exceeded', async (limit, bound) => {
+    sendHalf();
+    const limits = { ...DEFAULT_LIMITS, [limit]: bound };
+    const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () =>
+      openPool(undefined, false, limits).stage(job(), {}),
+    );
+    expect(error.context['limit']).toBe(limit);
+  });
+
+  it('ends at once when the thread that applies it ends', async () => {
+    sendHalf();
+    const error = await expectFailure('LAYER_WORKER_FAILED', () => openPool('exit=layer-apply').stage(job(), {}));
+    expect(error.message).toContain('code 7');
+  });
+
+  it('ends at once when the thread that applies it meets a bug', async () => {
+    sendHalf();
+    await expectFailure('INTERNAL', () => openPool('throw=layer-apply').stage(job(), {}));
+  });
+
+  it('ends at once when the thread that hashes its tree ends', async () => {
+    sendHalf();
+    const target = { kind: 'image' as const, path: join(directory, 'image'), lowers: undefined, verity: true };
+    await expectFailure('LAYER_WORKER_FAILED', () => openPool('exit=layer-tree', true).stage(job({ target }), {}));
+  });
+
+  it.skipIf(!IS_ROOT)('ends at once when the disk is full (skipped: needs root for a mount)', async () => {
+    sendHalf();
+    const small = join(directory, 'small-disk');
+    mkdirSync(small);
+    await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', small]);
+    try {
+      const target = { kind: 'merged' as const, directory: small, privileged: false };
+      const error = await expectFailure('UNPACK_WRITE_FAILED', () => openPool().stage(job({ target }), {}));
+      expect(error.context['errno']).toBe('ENOSPC');
+    } finally {
+      await mustRun('umount', ['-l', small]);
+    }
+  });
+
+  it('is hashed to its end when its content is refused, since the content may have been altered', async () => {
+    const altered = Buffer.from(blob);
+    altered.fill(0, 100, 200);
+    let sent = 0;
+    answer = (response) => {
+      response.writeHead(200, { 'content-length': altered.length });
+      response.write(altered.subarray(0, 1000), () => {
+        sent = 1000;
+        response.end(altered.subarray(1000));
+      });
+    };
+    await expectFailure('BLOB_DIGEST_MISMATCH', () => openPool().stage(job(), {}));
+    expect(sent).toBe(1000);
   });
 });
 

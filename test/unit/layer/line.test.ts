@@ -77,7 +77,7 @@ describe('deferFailure', () => {
   });
 
   it('lets a digest mismatch speak first', async () => {
-    const broken = new SealiftError('LAYER_LIMIT_EXCEEDED', 'layer: too large');
+    const broken = new SealiftError('TAR_INVALID', 'tar: broken');
     const flipped = Buffer.from(bytes);
     flipped[0] = 0;
     await expectFailure('BLOB_DIGEST_MISMATCH', () =>
@@ -85,8 +85,22 @@ describe('deferFailure', () => {
     );
   });
 
-  it('does not hold back a cancel', () => {
-    const line = deferFailure(failing(new RingAborted('cancelled')));
-    expect(() => line.write(bytes)).toThrow(RingAborted);
+  it.each<[string, Error]>([
+    ['a cancel', new RingAborted('cancelled')],
+    ['the failure of another role that no bytes can cause', new RingAborted('peer-failed')],
+    ['a limit', new SealiftError('LAYER_LIMIT_EXCEEDED', 'layer: too large')],
+    ['a full disk', new SealiftError('UNPACK_WRITE_FAILED', 'full', { context: { errno: 'ENOSPC' } })],
+    ['a file system that lacks a feature', new SealiftError('UNPACK_FILESYSTEM_UNSUPPORTED', 'no xattrs')],
+    ['a failed system call', new SealiftError('PLATFORM_CALL_FAILED', 'open: EMFILE')],
+    ['a bug', new TypeError('unforeseen')],
+  ])('does not hold back %s', (_, failure) => {
+    const line = deferFailure(failing(failure));
+    expect(() => line.write(bytes)).toThrow(failure);
+  });
+
+  it('holds back the failure of a role that refused the bytes', () => {
+    const line = deferFailure(failing(new RingAborted('peer-refused')));
+    line.write(bytes);
+    expect(() => line.end()).toThrow(RingAborted);
   });
 });
