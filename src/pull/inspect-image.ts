@@ -9,10 +9,11 @@ import {
   parseManifestDocument,
   settlePlatform,
 } from '../oci/index.ts';
-import { configBound, firstDocumentName, type NamedImage, openNamedImage } from './named-image.ts';
+import { firstDocumentName, type NamedImage, openNamedImage } from './named-image.ts';
 import type { ImagePorts } from './ports.ts';
 import { resolveImage } from './resolve-image.ts';
 import type { InspectRequest, InspectResult, InspectSummary } from './types.ts';
+import { configBound } from './verify-size.ts';
 
 /**
  * Fetches manifest and config only: no layer is asked for and no policy, since nothing of the image is run. The view

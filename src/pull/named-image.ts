@@ -1,6 +1,5 @@
 import type { FileSupply } from '../archive/index.ts';
 import { raceCancellation, SealiftError } from '../errors/index.ts';
-import type { Limits, SizeBound } from '../limits/index.ts';
 import { type ImageReference, parseFileReference, parseReference, withDefaultTag } from '../oci/index.ts';
 import type { ImageSupply } from '../registry/index.ts';
 import type { AuthorizedImage } from '../signature/index.ts';
@@ -42,11 +41,6 @@ export async function openNamedImage(request: NamedImageRequest): Promise<NamedI
     // The caller's own failure is the one to report, and a disk that does not answer must not delay a cancel.
     [Symbol.asyncDispose]: async () => void (await Promise.allSettled([raceCancellation(archive.close(), signal)])),
   };
-}
-
-/** The bound on an image config. */
-export function configBound({ maxConfigBytes: maxBytes }: Limits): SizeBound {
-  return { maxBytes, limit: 'maxConfigBytes', what: 'image config' };
 }
 
 /** Returns what a source is asked for first. A source of files finds the image by its reference unless a digest is given. */

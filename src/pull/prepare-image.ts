@@ -9,10 +9,11 @@ import {
 } from '../oci/index.ts';
 import { type AuthorizedImage, authoriseImage, signatureFinders } from '../signature/index.ts';
 import { collectEvidence } from './collect-evidence.ts';
-import { configBound, type ImageBytes, type NamedImage } from './named-image.ts';
+import type { ImageBytes, NamedImage } from './named-image.ts';
 import { type LayerPlan, planLayers } from './plan-layers.ts';
 import type { PullContext } from './pull-context.ts';
 import { type ResolvedImage, resolveImage } from './resolve-image.ts';
+import { configBound, verifySize } from './verify-size.ts';
 
 /** An image that may run, with everything but its layers. */
 export interface PreparedImage {
@@ -87,7 +88,9 @@ async function obtainConfig(
   { ports: { limits }, storage, signal }: PullContext,
 ): Promise<ImageConfig> {
   const known = storage?.store.getConfig(descriptor.digest);
-  const rawConfig = known ?? (await source.fetchSmallBlob(descriptor, configBound(limits), signal));
+  const bound = configBound(limits);
+  const rawConfig = known ?? (await source.fetchSmallBlob(descriptor, bound, signal));
+  verifySize(descriptor, rawConfig, bound);
   try {
     const config = parseImageConfig(rawConfig, limits.maxJsonDepth);
     if (known === undefined) storage?.store.putConfig(descriptor.digest, rawConfig);

@@ -13,6 +13,7 @@ import {
 } from '../oci/index.ts';
 import type { FetchedDocument } from '../registry/index.ts';
 import { firstDocumentName, type ImageBytes } from './named-image.ts';
+import { manifestBound, verifySize } from './verify-size.ts';
 
 /** What the reference stands for, before the policy has judged it. */
 export interface ResolvedImage {
@@ -75,25 +76,18 @@ function parseDocument(document: FetchedDocument, limits: Limits) {
 }
 
 async function fetchDocument(request: ResolveRequest, tagOrDigest: string): Promise<FetchedDocument> {
-  const { source, documents, signal } = request;
+  const { source, documents, limits, signal } = request;
   if (!isDigest(tagOrDigest)) return source.fetchManifest(tagOrDigest, signal);
   const rawBytes = documents?.getManifest(tagOrDigest);
-  if (rawBytes !== undefined) return { rawBytes, digest: tagOrDigest, contentType: '' };
-  return source.fetchManifest(tagOrDigest, signal);
+  if (rawBytes === undefined) return source.fetchManifest(tagOrDigest, signal);
+  // No descriptor says how long it is, but the limit may have been another when it was fetched.
+  verifySize({ digest: tagOrDigest, size: rawBytes.length }, rawBytes, manifestBound(limits));
+  return { rawBytes, digest: tagOrDigest, contentType: '' };
 }
 
 async function fetchEntry(request: ResolveRequest, entry: Descriptor): Promise<FetchedDocument> {
   const document = await fetchDocument(request, entry.digest);
-  const { length } = document.rawBytes;
-  if (length !== entry.size) {
-    throw new SealiftError(
-      'BLOB_SIZE_MISMATCH',
-      `manifest ${entry.digest}: expected ${entry.size} bytes, got ${length}`,
-      {
-        context: { expected: entry.size, actual: length },
-      },
-    );
-  }
+  verifySize(entry, document.rawBytes, manifestBound(request.limits));
   const { contentType } = document;
   if (!isGenericContentType(contentType) && contentType !== entry.mediaType) {
     throw new SealiftError(

@@ -94,6 +94,23 @@ describe(`pulling into a store${WITHOUT_ROOT}`, () => {
     await expectFailure('BLOB_SIZE_MISMATCH', () => bed.pull('lying'));
   });
 
+  rootIt('judges the size of a config and of a manifest in the store like that of a fetched one', async () => {
+    const image = bed.serveImage([base]);
+    const served = await fetch(`http://${bed.registry.host}/v2/app/manifests/${image.digest}`);
+    const manifest = await served.text();
+    const lying = manifest.replace(/"size":(\d+)\}/, (_, size) => `"size":${Number(size) + 1}}`);
+    const digest = bed.registry.addManifest('app', Buffer.from(lying), image.mediaType);
+    const limits = { settings: { 'pull.limits.maxManifestBytes': manifest.length - 1 } };
+    await expectFailure('BLOB_SIZE_MISMATCH', () => bed.pull(digest));
+    await expectFailure('HTTP_RESPONSE_INVALID', () => bed.pull(image.digest, undefined, limits));
+    await bed.pull(image.digest);
+    const error = await expectFailure('BLOB_SIZE_MISMATCH', () => bed.pull(digest));
+    expect(error.message).toContain('image config sha256:');
+    expect(Number(error.context['expected'])).toBe(Number(error.context['actual']) + 1);
+    const limited = await expectFailure('HTTP_RESPONSE_INVALID', () => bed.pull(image.digest, undefined, limits));
+    expect(limited.context['limit']).toBe('maxManifestBytes');
+  });
+
   rootIt('fetches a repeated layer once, and mounts it where it is topmost', async () => {
     const other = [file('etc/name', 'other')];
     const image = bed.serveImage([[...base], other, [...base]], { tag: 'latest' });
