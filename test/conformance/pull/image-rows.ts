@@ -1,0 +1,89 @@
+import { gzipSync } from 'node:zlib';
+import { PLATFORM, type PullBed } from '../../support/beds/pull-bed.ts';
+import {
+  entryOf,
+  OCI,
+  type OddImage,
+  oddLayer,
+  serveDocument,
+  serveOddImage,
+} from '../../support/builders/odd-image.ts';
+import { dir, file } from '../../support/builders/tar-builder.ts';
+import { othersPull, type PullRow } from './pull-row.ts';
+
+const FILES = [dir('./'), file('f', 'content')];
+const LAYER = oddLayer(FILES);
+
+const serving = (image: OddImage) => (bed: PullBed) => serveOddImage(bed, image).digest;
+
+function listing(image: OddImage): PullRow['serve'] {
+  return (bed) => {
+    const entry = entryOf(serveOddImage(bed, image), { platform: PLATFORM });
+    return serveDocument(bed, OCI.index, { schemaVersion: 2, mediaType: OCI.index, manifests: [entry] }).digest;
+  };
+}
+
+/** Inputs that builders make. */
+export const IMAGE_ROWS: readonly PullRow[] = [
+  { title: 'an ordinary image', serve: serving({ layers: [LAYER] }), verdicts: othersPull('pulls') },
+  {
+    title: 'an index whose image says another architecture',
+    serve: listing({ layers: [LAYER], config: { architecture: 's390x' } }),
+    verdicts: othersPull('pulls with a warning'),
+  },
+  {
+    title: 'an index whose image says no platform',
+    serve: listing({ layers: [LAYER], config: { os: undefined, architecture: '' } }),
+    verdicts: othersPull('pulls with a warning'),
+  },
+  {
+    title: 'a manifest for another architecture',
+    serve: serving({ layers: [LAYER], config: { architecture: 's390x' } }),
+    verdicts: othersPull('pulls with a warning'),
+  },
+  {
+    title: 'a manifest that says no platform',
+    serve: serving({ layers: [LAYER], config: { os: '', architecture: undefined } }),
+    verdicts: othersPull('pulls with a warning'),
+  },
+  {
+    title: 'no layers, as Go writes nothing',
+    serve: serving({ layers: [], manifest: { layers: null }, config: { rootfs: { type: '', diff_ids: null } } }),
+    verdicts: othersPull('pulls'),
+  },
+  {
+    title: 'no layers and no word of them',
+    serve: serving({ layers: [], manifest: { layers: undefined }, config: { rootfs: undefined } }),
+    verdicts: othersPull('pulls'),
+  },
+  {
+    title: 'a relative VOLUME and .. in WORKDIR',
+    serve: serving({ layers: [LAYER], config: { config: { Volumes: { data: {} }, WorkingDir: '/app/../srv' } } }),
+    verdicts: othersPull('pulls'),
+  },
+  {
+    title: 'a gzip layer that is called plain',
+    serve: serving({ layers: [{ ...LAYER, mediaType: OCI.layer }] }),
+    verdicts: { ...othersPull('refuses'), containerd: 'refuses' },
+  },
+  {
+    title: 'a plain layer that is called gzip',
+    serve: serving({ layers: [oddLayer(FILES, { compression: 'none', mediaType: `${OCI.layer}+gzip` })] }),
+    verdicts: othersPull('refuses'),
+  },
+  {
+    title: 'a zstd layer that is called gzip',
+    serve: serving({ layers: [oddLayer(FILES, { compression: 'zstd', mediaType: `${OCI.layer}+gzip` })] }),
+    verdicts: othersPull('refuses'),
+  },
+  {
+    title: 'a gzip layer that is called zstd',
+    serve: serving({ layers: [oddLayer(FILES, { mediaType: `${OCI.layer}+zstd` })] }),
+    verdicts: othersPull('refuses'),
+  },
+  {
+    title: 'a layer of garbage',
+    serve: serving({ layers: [{ ...LAYER, blob: gzipSync('not an archive') }] }),
+    verdicts: { sealift: 'refuses', skopeo: 'pulls', podman: 'refuses', containerd: 'refuses' },
+  },
+];
