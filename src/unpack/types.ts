@@ -50,7 +50,10 @@ export interface ImpliedDirectory {
   readonly cut: boolean;
 }
 
-/** A hard link whose target this layer does not contain. */
+/**
+ * A hard link whose target this layer does not contain, or the entry at which the layer, applied by itself, could not go
+ * on: it contradicts the entries before it, which may belong elsewhere once the layers below are known.
+ */
 export interface UnresolvedLink {
   readonly path: ByteString;
   readonly target: ByteString;

@@ -65,6 +65,7 @@ export class LayerTree {
   /** True when what the layers below have must be assumed. */
   readonly #isAlone: boolean;
   readonly #traversed = new Set<ByteString>();
+  #hasAssumed = false;
   readonly #limits: TreeLimits;
   readonly #changes = new Map<DirectoryNode, Change>();
   #layer = 0;
@@ -153,6 +154,11 @@ export class LayerTree {
     return directory;
   }
 
+  /** True once a directory of the layers below was assumed. */
+  get hasAssumed(): boolean {
+    return this.#hasAssumed;
+  }
+
   /** The paths that `recordTraversed` was called for. */
   get traversed(): readonly ByteString[] {
     return [...this.#traversed];
@@ -163,6 +169,7 @@ export class LayerTree {
     if (this.#traversed.has(path)) return;
     this.countRecorded(path.length);
     this.#traversed.add(path);
+    this.#hasAssumed = true;
   }
 
   #makeImplied(parent: TreeDirectory, { name, hidden }: Step): DirectoryNode {
@@ -173,6 +180,7 @@ export class LayerTree {
     this.countRecorded(joinPath(parent.path, name).length);
     const node = this.makeDirectory(parent, name);
     node.assumed = this.#isAlone && !hidden;
+    this.#hasAssumed ||= node.assumed;
     return node;
   }
 

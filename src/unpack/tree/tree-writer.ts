@@ -3,6 +3,7 @@ import { assertNever, prefixError, SealiftError } from '../../errors/index.ts';
 import type { EntrySink, ImpliedDirectory, LayerFacts, LowerView, TarEntry, UnresolvedLink } from '../types.ts';
 import { joinPath, parseEntryPath } from './entry-path.ts';
 import { applyHardLink } from './hard-link.ts';
+import { isMarked } from './is-marked.ts';
 import {
   isDirectory,
   LayerTree,
@@ -47,6 +48,8 @@ export class TreeWriter implements EntrySink {
   #implied: ImpliedDirectory[] | undefined;
   readonly #marks = new Map<DirectoryNode, TreeDirectory>();
   #marked: readonly ByteString[] = [];
+  /** True once the layer, applied by itself, cannot go on without knowing what lies below. */
+  #isUndecided = false;
   #file: OpenFile | undefined;
   /** The number of content bytes still to come that belong to a mark and are discarded. */
   #skipping = 0;
@@ -85,7 +88,8 @@ export class TreeWriter implements EntrySink {
     try {
       this.#tree.countMade();
       this.#tree.countKept(keptBytes(entry));
-      this.#apply(entry);
+      if (this.#isUndecided) this.#skipping = entry.size;
+      else this.#apply(entry);
     } catch (error) {
       throw this.#failed(entry, error);
     }
@@ -198,7 +202,8 @@ export class TreeWriter implements EntrySink {
     this.#skipping = entry.size;
     this.#lastParent = undefined;
     const { lower, form } = this.#options;
-    const found = this.#tree.find(components);
+    const found = this.#locate(entry, () => this.#tree.find(components));
+    if (found === undefined) return;
     if (form === 'merged') {
       if (found.node === undefined) return;
       const directory = { node: found.node, path: found.path };
@@ -209,7 +214,30 @@ export class TreeWriter implements EntrySink {
     // Where the lower layers have nothing, there is nothing to hide, and overlayfs would show the mark itself.
     const hides = name === undefined ? found.path : joinPath(found.path, name);
     if (lower !== undefined && lower.lookup(hides) === undefined) return;
-    this.#markOverlay(this.#tree.makeDirectories(components), name);
+    const directory = this.#locate(entry, () => this.#tree.makeDirectories(components));
+    if (directory !== undefined) this.#markOverlay(directory, name);
+  }
+
+  /**
+   * Runs a step that depends on where earlier entries are. When the step refuses the entry although the layer assumed
+   * what lies below, earlier entries may belong elsewhere: the layer is left undecided and this returns undefined. The
+   * writer that has the layers below in view refuses the entry or goes on.
+   */
+  #locate<Result>(entry: TarEntry, step: () => Result): Result | undefined {
+    try {
+      return step();
+    } catch (error) {
+      if (!this.#tree.hasAssumed || !isContradiction(error)) throw error;
+      this.#isUndecided = true;
+      this.#skipping = entry.size;
+      this.#recordUnresolved({ path: entry.unsafeName, target: entry.unsafeLinkname });
+      return undefined;
+    }
+  }
+
+  #recordUnresolved(link: UnresolvedLink): void {
+    this.#tree.countRecorded(link.path.length + link.target.length);
+    this.#unresolved.push(link);
   }
 
   #markOverlay(directory: TreeDirectory, name: ByteString | undefined): void {
@@ -230,7 +258,8 @@ export class TreeWriter implements EntrySink {
   }
 
   #applyPlain(entry: TarEntry, components: readonly ByteString[], name: ByteString): void {
-    const parent = this.#parentOf(entry, components, name);
+    const parent = this.#locate(entry, () => this.#parentOf(entry, components, name));
+    if (parent === undefined) return;
     this.#tree.touch(parent);
     const existing = parent.node.children.get(name);
     if (existing !== undefined && !(isDirectory(existing) && entry.type === 'directory')) {
@@ -298,15 +327,15 @@ export class TreeWriter implements EntrySink {
   #applyHardLink(entry: TarEntry, at: TreeName): void {
     const { lower, form } = this.#options;
     const { unsafeLinkname } = entry;
-    const result = applyHardLink({ tree: this.#tree, nodes: this.#nodes, lower, unsafeLinkname, at });
+    const request = { tree: this.#tree, nodes: this.#nodes, lower, unsafeLinkname, at };
+    const result = this.#locate(entry, () => applyHardLink(request));
+    if (result === undefined) return;
     if (result.kind === 'linked') {
       this.#contentBytes += result.copiedBytes;
       return;
     }
     if (form === 'overlay' && lower === undefined) {
-      const path = joinPath(at.parent.path, at.name);
-      this.#tree.countRecorded(path.length + result.target.length);
-      this.#unresolved.push({ path, target: result.target });
+      this.#recordUnresolved({ path: joinPath(at.parent.path, at.name), target: result.target });
       return;
     }
     const target = showByteString(result.target);
@@ -331,20 +360,9 @@ export class TreeWriter implements EntrySink {
   }
 }
 
-/** True if whiteouts would show in a directory, or if it exists only because of marks. */
-function isMarked({ node }: TreeDirectory): boolean {
-  if (node.opaque) return isBare(node);
-  return [...(node.whiteouts ?? [])].some((name) => {
-    const child = node.children.get(name);
-    return child === undefined || isBare(child);
-  });
-}
-
-/** True for a directory that only marks created. */
-function isBare(node: TrieNode): boolean {
-  if (!isDirectory(node) || node.attributes !== undefined) return false;
-  for (const child of node.children.values()) if (!isBare(child)) return false;
-  return true;
+/** True for an entry that does not fit the entries before it. A breach of a limit is final. */
+function isContradiction(error: unknown): boolean {
+  return error instanceof SealiftError && error.code === 'UNPACK_ENTRY_INVALID' && error.context['limit'] === undefined;
 }
 
 function surplus(actual: number, expected: number): SealiftError {

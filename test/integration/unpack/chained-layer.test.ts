@@ -73,6 +73,13 @@ describeWith(['root'], 'directory writer: a layer on the layers below it', () =>
     expect(listTree(top)).toEqual({ d: 'file 644 ', e: 'symlink d', f: 'file 644 1', h: 'file 644 1' });
   });
 
+  it('goes on where the layer by itself finds a file in the way', () => {
+    using scratch = new Scratch();
+    const layer = [file('c'), symlink('lib/c', 'd'), file('c/f', 'x')];
+    const { top } = stack(scratch, [[symlink('lib', '.')], layer]);
+    expect(listTree(top)).toEqual({ c: 'symlink d', d: 'directory 755', 'd/f': 'file 644 x' });
+  });
+
   it('leaves out the other names of a linked file that lie where the link replaces a directory', () => {
     using scratch = new Scratch();
     const below = [file('f', '1'), dir('d'), dir('d/e'), hardlink('d/e/g', 'f'), dir('dd'), hardlink('dd/g', 'f')];

@@ -108,6 +108,23 @@ describe('TreeWriter', () => {
     expect(writer.facts().traversed).toEqual([]);
   });
 
+  const STRAY: readonly (readonly [what: string, members: readonly TarMember[], path: string])[] = [
+    ['a parent is a file', [file('c'), symlink('lib/c', 'd'), file('c/f', 'content'), file('g')], 'c/f'],
+    ['a mark’s parent is a file', [file('c'), symlink('lib/c', 'd'), file('c/.wh.f')], 'c/.wh.f'],
+    ['a hard link leads to a directory', [dir('c'), symlink('lib/c', 'd'), hardlink('l', 'c')], 'l'],
+  ];
+
+  it.each(STRAY)('goes no further when %s, but may be a link in the layers below', (_, members, path) => {
+    const { writer, made } = openWriter();
+    feed(writer, members);
+    expect(made).not.toContain('file /g');
+    expect(writer.facts()).toMatchObject({ entries: members.length, unresolvedLinks: [{ path }] });
+  });
+
+  it.each(STRAY)('refuses when %s and the layers below are known', async (_, members) => {
+    await expectFailure('UNPACK_ENTRY_INVALID', () => feed(openWriter('merged').writer, members));
+  });
+
   it('resolves a parent again whose way leads over a name that the layer made since', () => {
     const { writer, made } = openWriter();
     feed(writer, [dir('p'), dir('p/q'), symlink('s', 'b/y/..'), dir('b'), symlink('s/y', '/p/q'), file('s/f')]);
