@@ -4,7 +4,6 @@ import { DOCTOR_OPERATIONS, type DoctorOperations } from '../doctor/index.ts';
 import { performRoomOperation, type RequestsOf, type RoomOperation, type RoomTables } from '../operations/index.ts';
 import { createSnapshotOperations, type SnapshotOperations } from '../snapshot/index.ts';
 import { STORE_OPERATIONS, type StoreOperations } from '../store/index.ts';
-import { createLowerView } from '../unpack/index.ts';
 import { VOLUME_OPERATIONS, type VolumeOperations } from '../volume/index.ts';
 
 /** The operations that workers run, by room. */
@@ -26,7 +25,7 @@ export type WorkerCall = RoomOperation<WorkerRequests>;
 export function performOperation(call: WorkerCall, checkpoint: (name: string) => void): Promise<unknown> {
   const tables: RoomTables<WorkerRequests> = {
     store: () => STORE_OPERATIONS,
-    snapshot: () => createSnapshotOperations({ createLowerView, checkpoint }),
+    snapshot: () => createSnapshotOperations(checkpoint),
     bundle: () => createBundleOperations(checkpoint),
     doctor: () => DOCTOR_OPERATIONS,
     volume: () => VOLUME_OPERATIONS,

@@ -63,7 +63,7 @@ export function storePorts(parts: Parts, backing: StoreBacking) {
     sweepLayerMounts: () => layerMounts(mountState(backing.stateDir)).sweep(),
     chooseLayerFormat: (dataDir: string) => chooseStoreFormat(backing, runSnapshot, dataDir),
     openSnapshotter: (store: UpperStore & MountState) =>
-      createSnapshotter({ runOperation: runSnapshot, store, layerMounts: layerMounts(store), checkpoint }),
+      createSnapshotter({ runOperation: runSnapshot, store, layerMounts: layerMounts(store), limits, checkpoint }),
   };
 }
 
@@ -81,6 +81,7 @@ async function openStoreAt(
     // An index in memory does not outlive a crash of the machine, so its layers need not be synced.
     durable: !isInMemory(stateDir),
     lockTimeoutMs: parts.limits.lockTimeoutMs,
+    maxFactsBytes: parts.limits.maxStoreFactsBytes,
     clock: SYSTEM_CLOCK,
     epochMs: () => Date.now(),
     checkpoint: parts.checkpoint,

@@ -1,7 +1,7 @@
 import type { AuthChallenge, HttpRequest, TransportSettings } from '../http/index.ts';
+import type { LayerSummary } from '../layer-facts/index.ts';
 import type { LayerImage, StoredTarget } from '../layer-formats/index.ts';
 import type { Digest, LayerCompression } from '../oci/index.ts';
-import type { LayerFacts } from '../unpack/index.ts';
 
 /** What a worker writes the entries of a layer into. */
 export type LayerTarget =
@@ -30,11 +30,13 @@ interface LayerWork {
   readonly compression: LayerCompression;
   readonly diffId: Digest;
   readonly target: LayerTarget;
+  /** A new file in state for the layer's path facts; undefined: they are dropped. */
+  readonly factsPath: string | undefined;
 }
 
 /** A layer that a line has accepted: size, blob digest, diffID and end of archive all held. It is not published. */
 export interface StagedLayer {
-  readonly facts: LayerFacts;
+  readonly facts: LayerSummary;
   readonly layerBytes: number;
   /** Set if the target is an image. */
   readonly image?: LayerImage;

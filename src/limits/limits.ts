@@ -285,6 +285,25 @@ export const LIMITS = {
     code: 'LAYER_LIMIT_EXCEEDED',
     greatest: 16 * MIB,
   },
+  maxImageFactsBytes: {
+    default: 32 * MIB,
+    unit: 'bytes',
+    reason: 'the parent directories without an entry of all layers of an image, which one plan holds in memory',
+    code: 'LAYER_LIMIT_EXCEEDED',
+  },
+  maxStoreFactsBytes: {
+    default: 128 * MIB,
+    unit: 'bytes',
+    reason: 'the records of all layers in a store, which lie in guest memory',
+    code: 'LAYER_LIMIT_EXCEEDED',
+  },
+  maxPlanSteps: {
+    default: 10_000_000,
+    unit: 'count',
+    reason:
+      'names that are looked at in the layers of an image to put them on top of one another, some millions a second',
+    code: 'LAYER_LIMIT_EXCEEDED',
+  },
   maxTtrpcMessageBytes: {
     default: 4 * MIB,
     unit: 'bytes',

@@ -1,5 +1,5 @@
+import type { LayerSummary } from '../layer-facts/index.ts';
 import { formatImageLocation, formatPlatform, type Platform } from '../oci/index.ts';
-import type { LayerFacts } from '../unpack/index.ts';
 import type { LayerFormat } from './layer-format.ts';
 import type { PreparedImage } from './prepare-image.ts';
 import type { LayerChain } from './pull-layers.ts';
@@ -39,7 +39,7 @@ export function describePull(
 }
 
 /** Returns one sentence for each reason for which parts of the layers were ignored on purpose. */
-export function droppedWarnings(layers: readonly Pick<LayerFacts, 'dropped'>[]): readonly string[] {
+export function droppedWarnings(layers: readonly Pick<LayerSummary, 'dropped'>[]): readonly string[] {
   const totals = new Map<string, number>();
   for (const { dropped } of layers) {
     for (const [reason, count] of Object.entries(dropped)) totals.set(reason, (totals.get(reason) ?? 0) + count);

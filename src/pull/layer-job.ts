@@ -12,6 +12,8 @@ export type LayerReport = (state: LayerProgressState, bytes: number) => void;
 export interface LayerJobOptions {
   readonly source: ImageBytes;
   readonly target: LayerTarget;
+  /** See `LayerJob.factsPath`. */
+  readonly factsPath: string | undefined;
   readonly report: LayerReport;
   readonly signal: AbortSignal;
 }
@@ -27,7 +29,7 @@ export interface PreparedJob {
 /** Asks the source for the layer's bytes. Throws what `offerBlob` throws. */
 export async function prepareLayerJob(layer: LayerPlan, options: LayerJobOptions): Promise<PreparedJob> {
   const { descriptor, diffId } = layer;
-  const { source, target, report, signal } = options;
+  const { source, target, factsPath, report, signal } = options;
   const offer = await source.offerBlob(descriptor, signal);
   const { origin, compression, skip, ...hooks } = takeOffer(offer, signal);
   const job: LayerJob = {
@@ -36,6 +38,7 @@ export async function prepareLayerJob(layer: LayerPlan, options: LayerJobOptions
     compression: compression ?? layer.compression,
     diffId,
     target,
+    factsPath,
     ...origin,
   };
   return { job, hooks: { ...hooks, onProgress: (bytes) => report('fetching', bytes) }, skip };

@@ -78,7 +78,7 @@ async function lockedBundle(
 export async function mountBundle(
   held: HeldBundle,
   { prepared, chain }: { readonly prepared: PreparedImage; readonly chain: LayerChain },
-  { ports, storage: { store } }: StoringContext,
+  { ports, storage: { store, lane }, signal }: StoringContext,
 ): Promise<readonly string[]> {
   const { onProgress, runBundle, limits, checkpoint } = ports;
   const { bundle, heldFd } = held;
@@ -88,12 +88,14 @@ export async function mountBundle(
     layers: chain.layers,
     target: { path: bundle.rootfs, heldFd },
     imageDigest: prepared.image.manifestDigest,
+    call: { lane, signal },
   });
   try {
     onProgress({ type: 'stage', stage: 'bundle' });
     store.settleUpper(id);
     const { config: imageConfig } = prepared;
-    const written = await runBundle('write', { bundle, imageConfig, rootfsReadonly: false, limits });
+    // Looking up the user can take a second. Without the signal: what it has written is known only when it ends.
+    const written = await runBundle('write', { bundle, imageConfig, rootfsReadonly: false, limits }, { lane });
     held.wrote(written.madeConfig);
     checkpoint('config-written');
     held.keep();

@@ -1,3 +1,4 @@
+import type { LaneName } from '../operations/index.ts';
 import type { Lease, Store } from '../store/index.ts';
 import type { LayerFormat } from './layer-format.ts';
 import type { PullPorts } from './ports.ts';
@@ -23,6 +24,8 @@ export interface PullStorage extends AsyncDisposable {
   readonly lease: Lease;
   /** What new layers are written as. */
   readonly layerFormat: LayerFormat;
+  /** The thread for what this pull computes, so that no other pull waits for it. */
+  readonly lane: LaneName;
 }
 
 /** Opens the store for one pull. Throws what `openStore` and `chooseLayerFormat` throw. */
@@ -36,7 +39,7 @@ export async function openStorage(ports: PullPorts): Promise<PullStorage> {
   };
   try {
     const layerFormat = await ports.chooseLayerFormat(store.dataDir);
-    return { store, lease, layerFormat, [Symbol.asyncDispose]: release };
+    return { store, lease, layerFormat, lane: { owner: 'pull' }, [Symbol.asyncDispose]: release };
   } catch (error) {
     await release();
     throw error;

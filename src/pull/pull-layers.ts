@@ -1,6 +1,8 @@
 import { asSealiftError, prefixError, SealiftError } from '../errors/index.ts';
 import type { StagedLayer } from '../layer/index.ts';
+import type { LayerSummary } from '../layer-facts/index.ts';
 import { LAYER_FORMATS, type LayerKey, type StoredTarget } from '../layer-formats/index.ts';
+import { limitExceeded } from '../limits/index.ts';
 import type { Digest } from '../oci/index.ts';
 import { assertAuthorized } from '../signature/index.ts';
 import type { LayerLease } from '../snapshot/index.ts';
@@ -44,6 +46,8 @@ class LayerPull {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #fetches = new Map<Digest, number>();
+  readonly #factsBytes = new Map<LayerKey, number>();
+  #planSteps = 0;
 
   constructor(prepared: PreparedImage, context: StoringContext) {
     this.#prepared = prepared;
@@ -81,33 +85,52 @@ class LayerPull {
   }
 
   async #settleChain(known: ReadonlyMap<LayerKey, KnownLayer>, mounts: LayerLease): Promise<readonly StoredLayer[]> {
-    await this.#openLowers(known, mounts);
     const chain: StoredLayer[] = [];
-    for (const [position, layer] of this.#prepared.layers.entries()) {
-      const own = known.get(this.#keyOf(layer));
-      if (own?.kind === 'published' && (await this.#standsAlone(own.layer, chain, mounts))) chain.push(own.layer);
-      else chain.push(await this.#obtainChained(position, await directoriesOf(chain, mounts)));
+    const { layers } = this.#prepared;
+    while (chain.length < layers.length) {
+      chain.push(...(await this.#standing(this.#published(known, chain.length), chain, mounts)));
+      if (chain.length === layers.length) break;
+      chain.push(await this.#obtainChained(chain.length, await directoriesOf(chain, mounts)));
     }
     return chain;
   }
 
-  /** Mounts all layers that will be looked through at once, and not one after the other as the chain grows. */
-  async #openLowers(known: ReadonlyMap<LayerKey, KnownLayer>, mounts: LayerLease): Promise<void> {
-    const layers = this.#prepared.layers.flatMap((layer) => {
+  /** Returns the layers from `position` up to the first one that has no layer of its own. */
+  #published(known: ReadonlyMap<LayerKey, KnownLayer>, position: number): readonly StoredLayer[] {
+    const published: StoredLayer[] = [];
+    for (const layer of this.#prepared.layers.slice(position)) {
       const own = known.get(this.#keyOf(layer));
-      return own?.kind === 'published' ? [own.layer] : [];
-    });
-    const topmost = layers.findLastIndex((layer) => !isPlain(layer));
-    if (topmost > 0) await mounts.open(layers.slice(0, topmost));
+      if (own?.kind !== 'published') break;
+      published.push(own.layer);
+    }
+    return published;
   }
 
-  /** True if the layer is the same tree on top of the layers below as it is by itself. */
-  async #standsAlone(layer: StoredLayer, below: readonly StoredLayer[], mounts: LayerLease): Promise<boolean> {
-    if (isPlain(layer)) return true;
-    const { facts } = layer.record;
-    const lowers = await directoriesOf(below, mounts);
-    const plan = await this.#context.ports.runSnapshot('planChain', { facts, lowers });
-    return plan.kind === 'independent';
+  /** Returns the lowest of `layers` that are the same trees on top of `below` as they are by themselves. */
+  async #standing(
+    layers: readonly StoredLayer[],
+    below: readonly StoredLayer[],
+    mounts: LayerLease,
+  ): Promise<readonly StoredLayer[]> {
+    const topmost = layers.findLastIndex(({ record }) => !record.facts.isPlain);
+    if (topmost === -1) return layers;
+    const all = [...below, ...layers.slice(0, topmost + 1)];
+    // The tree of the topmost layer is not looked at.
+    const directories = await directoriesOf(all.slice(0, -1), mounts);
+    const { ports, storage } = this.#context;
+    const plan = await ports.runSnapshot(
+      'planLayers',
+      {
+        layers: all.map(({ record, paths }, position) => {
+          return { directory: directories.at(-1 - position) ?? '', facts: record.facts.isPlain ? undefined : paths };
+        }),
+        from: below.length,
+        steps: { limit: ports.limits.maxPlanSteps, taken: this.#planSteps },
+      },
+      { lane: storage.lane, signal: this.#signal },
+    );
+    this.#planSteps = plan.steps;
+    return plan.kind === 'independent' ? layers : layers.slice(0, plan.position - below.length);
   }
 
   /** Returns the topmost of the first `position + 1` layers, written with those below in view. */
@@ -118,7 +141,7 @@ class LayerPull {
     const key = chainKey(this.#context.storage.layerFormat, layers);
     const known = await this.#obtain({ layer, key, lowers });
     if (known.kind === 'published') return known.layer;
-    const [link] = known.record.facts.unresolvedLinks;
+    const { unresolvedLink: link } = known.record.facts;
     throw new SealiftError(
       'UNPACK_ENTRY_INVALID',
       `layer ${layer.descriptor.digest}: entry ${link?.path}: expected the target of its hard link, ${link?.target}, in a layer below, got none`,
@@ -139,6 +162,7 @@ class LayerPull {
       // docs/adr/0013-removing-beside-pulls.md: what is held before it is looked for stays until the pull has ended.
       await storage.lease.hold(key, this.#signal);
       const known = await storage.store.withLayer(key, make, this.#signal);
+      this.#chargeFacts(key, known.kind === 'published' ? known.layer.record.facts : known.record.facts);
       report(isOurs ? 'done' : 'cached', layer.descriptor.size);
       return known;
     } catch (error) {
@@ -162,11 +186,14 @@ class LayerPull {
     try {
       const target = this.#target(staging.directory, lowers);
       const { source } = this.#prepared;
-      const staged = await this.#stage(await prepareLayerJob(layer, { source, target, report, signal: this.#signal }));
+      const { factsPath } = staging;
+      const options = { source, target, factsPath, report, signal: this.#signal };
+      const staged = await this.#stage(await prepareLayerJob(layer, options));
       if (staged === undefined) return undefined;
       const { facts, image } = staged;
       ports.checkpoint('layer-staged');
-      if (facts.unresolvedLinks.length > 0) return store.rememberNeedsChain(key, layer.diffId, facts);
+      this.#chargeFacts(key, facts);
+      if (facts.unresolvedLink !== undefined) return store.rememberNeedsChain(key, layer.diffId, facts);
       // docs/adr/0002-publish-after-the-last-check.md
       return await staging.publish(facts, image);
     } finally {
@@ -186,6 +213,16 @@ class LayerPull {
     }
   }
 
+  /** Counts the path facts of a layer once. Throws `LAYER_LIMIT_EXCEEDED` when those of the image are too many. */
+  #chargeFacts(key: LayerKey, { paths }: LayerSummary): void {
+    this.#factsBytes.set(key, paths?.weight ?? 0);
+    const { maxImageFactsBytes: expected } = this.#context.ports.limits;
+    const actual = [...this.#factsBytes.values()].reduce((total, bytes) => total + bytes, 0);
+    if (actual <= expected) return;
+    const excess = { limit: 'maxImageFactsBytes', expected, actual } as const;
+    throw limitExceeded('image: bytes of parent directories without an entry, of all layers', excess);
+  }
+
   #keyOf(layer: LayerPlan): LayerKey {
     return diffIdKey(this.#context.storage.layerFormat, layer);
   }
@@ -194,12 +231,6 @@ class LayerPull {
     const { format, verity } = this.#context.storage.layerFormat;
     return LAYER_FORMATS[format].target(directory, { lowers, verity });
   }
-}
-
-/** True if nothing in the layer depends on the layers below. The root is a directory in every layer, named or not. */
-function isPlain({ record: { facts } }: StoredLayer): boolean {
-  const { implied, traversed, marked } = facts;
-  return implied.every(({ path }) => path === '') && traversed.length === 0 && marked.length === 0;
 }
 
 /** Returns where the trees of these layers can be read, topmost first. */

@@ -1,9 +1,9 @@
 import { dirname } from 'node:path';
 import { asSealiftError, prefixError } from '../errors/index.ts';
 import type { LayerLine, LayerTarget } from '../layer/index.ts';
+import type { LayerSummary } from '../layer-facts/index.ts';
 import type { Digest } from '../oci/index.ts';
 import { assertAuthorized } from '../signature/index.ts';
-import type { LayerFacts } from '../unpack/index.ts';
 import { droppedWarnings, type FinishedPull } from './describe-pull.ts';
 import { prepareLayerJob, reportLayer } from './layer-job.ts';
 import { openNamedImage } from './named-image.ts';
@@ -56,13 +56,13 @@ async function applyLayers(
   prepared: PreparedImage,
   directory: string,
   context: PullContext,
-): Promise<readonly LayerFacts[] | undefined> {
+): Promise<readonly LayerSummary[] | undefined> {
   // docs/adr/0005-authorized-image.md
   assertAuthorized(prepared.image);
   const { ports, signal } = context;
   const line = await ports.pool.openLine(directory, signal);
   const target = { kind: 'merged', directory, privileged: ports.isPrivileged } as const;
-  const facts: LayerFacts[] = [];
+  const facts: LayerSummary[] = [];
   try {
     for (const layer of prepared.layers) {
       const applied = await applyLayer(layer, { line, target, source: prepared.source }, context);
@@ -84,9 +84,9 @@ async function applyLayer(
   layer: LayerPlan,
   { line, target, source }: Writing,
   { ports, signal }: PullContext,
-): Promise<LayerFacts | undefined> {
+): Promise<LayerSummary | undefined> {
   const report = reportLayer(layer.descriptor, ports.onProgress);
-  const { job, hooks, skip } = await prepareLayerJob(layer, { source, target, report, signal });
+  const { job, hooks, skip } = await prepareLayerJob(layer, { source, target, factsPath: undefined, report, signal });
   try {
     const { facts } = await line.stage(job, { ...hooks, signal });
     report('done', layer.descriptor.size);

@@ -8,6 +8,11 @@ export function parentPath(path: ByteString): ByteString {
   return path.slice(0, Math.max(path.lastIndexOf('/'), 0)) as ByteString;
 }
 
+/** Returns `usr/lib` for `usr` and `lib`. */
+export function childPath(directory: ByteString, name: ByteString): ByteString {
+  return directory === ROOT ? name : (`${directory}/${name}` as ByteString);
+}
+
 /** Returns the bytes of `path` below `directory`. */
 export function pathInside(directory: string, path: ByteString): Buffer {
   const base = Buffer.from(directory);

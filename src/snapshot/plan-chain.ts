@@ -1,9 +1,16 @@
 import type { ByteString } from '../bytes/index.ts';
 import { showByteString } from '../bytes/index.ts';
 import { SealiftError } from '../errors/index.ts';
-import type { LayerFacts, LowerView } from '../unpack/index.ts';
+import type { LayerFacts } from '../unpack/index.ts';
 import { parentPath } from './path.ts';
 import type { ChainPlan, ChainReason } from './types.ts';
+
+/** What the layers below show at a path whose parents are directories there; undefined for nothing. */
+export interface ChainView {
+  lookup(
+    path: ByteString,
+  ): { readonly type: 'directory' | 'symlink' | 'other'; readonly target?: ByteString } | undefined;
+}
 
 /** What the layers below have at the path of a directory of the layer. */
 type Below =
@@ -22,7 +29,7 @@ type Below =
  */
 export function planChain(
   facts: Pick<LayerFacts, 'implied' | 'traversed' | 'unresolvedLinks' | 'marked'>,
-  below: LowerView,
+  below: ChainView,
 ): ChainPlan {
   const reasons: ChainReason[] = facts.unresolvedLinks.map(({ path, target }) => ({
     kind: 'unresolved-link',
@@ -53,7 +60,7 @@ interface Search {
   /** Paths where the layer was written as if the layers below had a directory or nothing. */
   readonly assumed: ReadonlySet<ByteString>;
   readonly known: Map<ByteString, Below>;
-  readonly view: LowerView;
+  readonly view: ChainView;
   readonly reasons: ChainReason[];
   /** Assumed paths where the layers below have neither a directory nor a symlink. */
   readonly files: ByteString[];

@@ -1,33 +1,38 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
+import { readFacts } from '../layer-facts/index.ts';
 import { errnoOf, lgetxattr, llistxattr, lsetxattr, lutimes } from '../platform/index.ts';
-import { layerNode } from './layer-node.ts';
+import { openLayerNodes } from './layer-directory.ts';
 import { pathInside, ROOT } from './path.ts';
+import { PlanSteps } from './plan-steps.ts';
 import { planUpper } from './plan-upper.ts';
-import type { PreparedLayer, PreparedUpper } from './types.ts';
+import type { PreparedUpper, UpperDirectory, UpperToPrepare } from './types.ts';
 
 const NANOSECONDS = 1_000_000_000n;
 const OVERLAY_XATTR = /^(trusted|user)\.overlay\./;
 
 /** Carries out {@link planUpper} in an empty upper that no other program can reach. */
-export function prepareUpper(request: {
-  readonly layers: readonly PreparedLayer[];
-  readonly upper: string;
-}): PreparedUpper {
-  const { layers, upper } = request;
+export function prepareUpper({ layers, upper, steps: budget }: UpperToPrepare): PreparedUpper {
+  const steps = new PlanSteps(budget);
   const directories = planUpper(
-    layers.map((layer) => ({ implied: layer.implied, lookup: (path) => layerNode(layer.path, path) })),
+    layers.map(({ directory, facts }) => {
+      return { ...openLayerNodes(directory, steps), implied: () => readFacts(facts).implied };
+    }),
   );
-  const targets = directories.map(({ path, source }) => {
+  const from = ({ path, source }: UpperDirectory): Buffer | undefined => {
     const layer = source === undefined ? undefined : layers[source];
-    return { target: pathInside(upper, path), from: layer && pathInside(layer.path, path), isRoot: path === ROOT };
-  });
+    return layer && pathInside(layer.directory, path);
+  };
   // All are created before any gets its attributes, because the next one would inherit a default ACL.
-  for (const { target, isRoot } of targets) if (!isRoot) mkdirSync(target, { mode: 0o700 });
+  for (const { path } of directories) if (path !== ROOT) mkdirSync(pathInside(upper, path), { mode: 0o700 });
   let droppedXattrs = 0;
-  for (const { target, from } of targets) droppedXattrs += from ? copyAttributes(from, target) : setDefaults(target);
+  for (const each of directories) {
+    const source = from(each);
+    const target = pathInside(upper, each.path);
+    droppedXattrs += source ? copyAttributes(source, target) : setDefaults(target);
+  }
   // Creating a child changes the mtime of its parent, so times are set last.
-  for (const { target, from } of targets) setTimes(target, from);
-  return { directories: targets.length, droppedXattrs };
+  for (const each of directories) setTimes(pathInside(upper, each.path), from(each));
+  return { directories: directories.length, droppedXattrs };
 }
 
 function setDefaults(target: Buffer): number {

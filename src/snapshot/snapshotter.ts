@@ -1,3 +1,4 @@
+import type { Limits } from '../limits/index.ts';
 import type { Run } from '../operations/index.ts';
 import type { Checkpoint } from '../platform/index.ts';
 import { isUpperMounted } from './mounted-elsewhere.ts';
@@ -17,6 +18,7 @@ interface SnapshotterPorts {
   readonly runOperation: Run<SnapshotOperations>;
   readonly store: SnapshotStore;
   readonly layerMounts: LayerMounts;
+  readonly limits: Pick<Limits, 'maxPlanSteps'>;
   readonly checkpoint: Checkpoint;
   /** True if any mount namespace has the upper mounted. The kernel is asked when absent. */
   readonly isUpperMounted?: (id: string) => boolean;
@@ -69,14 +71,12 @@ interface OverlayParts extends SnapshotUpper {
 }
 
 async function mountOverlay(
-  { runOperation, store, checkpoint }: SnapshotterPorts,
-  { target, imageDigest }: SnapshotRequest,
+  { runOperation, store, limits, checkpoint }: SnapshotterPorts,
+  { target, imageDigest, call }: SnapshotRequest,
   { layers, id, upper, work }: OverlayParts,
 ): Promise<MountedSnapshot> {
-  await runOperation('prepareUpper', {
-    layers: layers.map(({ directory, record }) => ({ path: directory, implied: record.facts.implied })),
-    upper,
-  });
+  const planned = layers.map(({ directory, paths: facts }) => ({ directory, facts }));
+  await runOperation('prepareUpper', { layers: planned, upper, steps: { limit: limits.maxPlanSteps, taken: 0 } }, call);
   checkpoint('upper-prepared');
   // The record is written before the mount, because an upper without a record counts as left over and is removed.
   store.putMount({ id, target: target.path, layers: layers.map(({ record }) => record.key), upper, imageDigest });

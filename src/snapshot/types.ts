@@ -1,11 +1,12 @@
 import type { ByteString } from '../bytes/index.ts';
+import type { PathFactsFile } from '../layer-facts/index.ts';
 import type { LayerFormatName, LayerImageRequest, LayerKey, PublishedLayer } from '../layer-formats/index.ts';
+import type { CallOptions } from '../operations/index.ts';
 import type { Usability } from '../platform/index.ts';
-import type { LayerFacts } from '../unpack/index.ts';
 
 /** A published layer with the facts that plans need; a `StoredLayer` of the store fits. */
 export interface SnapshotLayer extends PublishedLayer {
-  readonly record: PublishedLayer['record'] & { readonly facts: LayerFacts };
+  readonly paths: PathFactsFile | undefined;
 }
 
 /** Why a layer cannot be used as it was published under its diffID. */
@@ -21,6 +22,38 @@ export type ChainPlan =
   | { readonly kind: 'independent' }
   | { readonly kind: 'needs-chain'; readonly reasons: readonly ChainReason[] };
 
+/** A layer whose tree can be read at `directory`, and its path facts; undefined: it is known to have none that matter. */
+export interface LayerToPlan {
+  readonly directory: string;
+  readonly facts: PathFactsFile | undefined;
+}
+
+export interface LayersToPlan {
+  /** Bottom to top. */
+  readonly layers: readonly LayerToPlan[];
+  /** Position of the first layer that is in question; those below it are as they will be mounted. */
+  readonly from: number;
+  readonly steps: PlanBudget;
+}
+
+/** How many names the plans of an image may look at, and how many they have looked at before. */
+export interface PlanBudget {
+  readonly limit: number;
+  readonly taken: number;
+}
+
+/** Which layers can be mounted as they are. `steps`: how many names were looked at so far. */
+export type LayersPlan =
+  | { readonly kind: 'independent'; readonly steps: number }
+  | {
+      readonly kind: 'needs-chain';
+      /** The lowest layer that cannot. The layers above it depend on what it becomes. */
+      readonly position: number;
+      /** The first few. */
+      readonly reasons: readonly ChainReason[];
+      readonly steps: number;
+    };
+
 /** A directory to create in a fresh upper. Parents come first; the root has the empty path. */
 export interface UpperDirectory {
   readonly path: ByteString;
@@ -29,7 +62,7 @@ export interface UpperDirectory {
 }
 
 /** What one layer by itself has at a path. */
-export type LayerNodeKind = 'absent' | 'whiteout' | 'directory' | 'opaque-directory' | 'other';
+export type LayerNodeKind = 'absent' | 'whiteout' | 'directory' | 'opaque-directory' | 'symlink' | 'other';
 
 /** The directory that a rootfs is mounted on. */
 export interface MountTarget {
@@ -76,10 +109,13 @@ export interface ChosenLayerFormat {
 
 /** Work on layers and uppers, which may lie on a stalled disk: synchronous, plain data in and out, run in a worker. */
 export interface SnapshotOperations {
-  /** Compares one layer with the final chain below it, given topmost first; throws `UNPACK_ENTRY_INVALID`. */
-  planChain(request: { readonly facts: LayerFacts; readonly lowers: readonly string[] }): ChainPlan;
-  /** Creates directories with the attributes of lower layers in a fresh upper. Layers come bottom to top, each once. */
-  prepareUpper(request: { readonly layers: readonly PreparedLayer[]; readonly upper: string }): PreparedUpper;
+  /**
+   * Compares layers with those below them. May compute for seconds, so it is called in a lane of the pull. Throws
+   * `UNPACK_ENTRY_INVALID`, `LAYER_LIMIT_EXCEEDED` and `STORE_RECORD_CORRUPT`.
+   */
+  planLayers(request: LayersToPlan): LayersPlan;
+  /** Creates directories with the attributes of lower layers in a fresh upper. For the rest as `planLayers`. */
+  prepareUpper(request: UpperToPrepare): PreparedUpper;
   /** Mounts an overlay. Throws `SNAPSHOT_MOUNT_FAILED` and then leaves no mount. */
   mountSnapshot(request: OverlayMount): void;
   /** Returns false when no overlay is mounted there. Throws `SNAPSHOT_MOUNT_FAILED`. */
@@ -101,9 +137,11 @@ export interface SnapshotOperations {
   probeLayerFormats(request: { readonly directory: string }): LayerFormatProbe;
 }
 
-export interface PreparedLayer {
-  readonly path: string;
-  readonly implied: LayerFacts['implied'];
+export interface UpperToPrepare {
+  /** Bottom to top, each once. */
+  readonly layers: readonly LayerToPlan[];
+  readonly upper: string;
+  readonly steps: PlanBudget;
 }
 
 export interface PreparedUpper {
@@ -175,6 +213,8 @@ export interface SnapshotRequest {
   readonly layers: readonly SnapshotLayer[];
   readonly target: MountTarget;
   readonly imageDigest: string;
+  /** Where the part of the work that may compute for seconds is done, and what ends it. */
+  readonly call: Pick<CallOptions, 'lane' | 'signal'>;
 }
 
 export interface MountedSnapshot {

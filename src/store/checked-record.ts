@@ -5,7 +5,7 @@ import { parseRecord } from './json-record.ts';
 import { readRecord, recordCorrupt, writeRecord } from './record-file.ts';
 
 /** Length of the check line: 64 hex digits and a line end. */
-const CHECK_BYTES = 65;
+export const CHECK_BYTES = 65;
 
 /**
  * Writes a record whose last line is a hash of the file's name and of the document. A flipped bit can leave valid JSON
@@ -23,7 +23,11 @@ export function readCheckedRecord<Schema extends z.ZodType>(
   schema: Schema,
 ): z.output<Schema> | undefined {
   const bytes = readRecord(path);
-  if (bytes === undefined) return undefined;
+  return bytes && readChecked(path, bytes, schema);
+}
+
+/** Returns the document in `bytes`, whose last line checks it. Throws `STORE_RECORD_CORRUPT`. */
+export function readChecked<Schema extends z.ZodType>(path: string, bytes: Buffer, schema: Schema): z.output<Schema> {
   const document = bytes.subarray(0, -CHECK_BYTES);
   if (bytes.subarray(-CHECK_BYTES).toString('latin1') === checkLine(path, document)) {
     return parseRecord(path, document, schema);
@@ -31,7 +35,8 @@ export function readCheckedRecord<Schema extends z.ZodType>(
   throw recordCorrupt(path, 'is not as it was written, or belongs to another name');
 }
 
-function checkLine(path: string, document: Uint8Array): string {
+/** Returns the last line of a record: a hash of the file's name and of the document. */
+export function checkLine(path: string, document: Uint8Array): string {
   return `${createHash('sha256')
     .update(`${basename(path)}\n`)
     .update(document)

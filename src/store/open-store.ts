@@ -5,7 +5,7 @@ import { getDocument, putDocument } from './documents.ts';
 import { enterStore } from './enter-store.ts';
 import { evictFor } from './evict.ts';
 import { putImage } from './image-record.ts';
-import { writeLayerRecord } from './layer-record.ts';
+import { writePlainRecord } from './layer-record.ts';
 import { openLease } from './lease.ts';
 import { listImages } from './list-images.ts';
 import { createLayerLocator } from './locate-layer.ts';
@@ -99,7 +99,7 @@ function layersOf(context: StoreContext): LayerStore {
         );
       }
       const record: LayerRecord = { key, diffId, state: 'needs-chain', facts, diskBytes: 0 };
-      writeLayerRecord(stateDir, record);
+      writePlainRecord(stateDir, record);
       return { kind: 'needs-chain', record };
     },
   };

@@ -1,5 +1,5 @@
 import { type LayerKey, layerFileName } from '../layer-formats/index.ts';
-import { readLayerRecord, removeLayerRecord } from './layer-record.ts';
+import { pathFactsOf, readLayerRecord, removeLayerRecord } from './layer-record.ts';
 import { dataPath } from './layout.ts';
 import type { StoreContext } from './store-context.ts';
 import type { KnownLayer } from './types.ts';
@@ -11,7 +11,8 @@ export async function findLayer({ options, locate }: StoreContext, key: LayerKey
   if (record.state === 'needs-chain') return { kind: 'needs-chain', record };
   const backing = await locate({ key, bytes: record.image?.bytes });
   if (backing === undefined) return undefined;
-  return { kind: 'published', layer: { record, path: dataPath.layer(backing.dir, key) } };
+  const paths = pathFactsOf(options.stateDir, record);
+  return { kind: 'published', layer: { record, path: dataPath.layer(backing.dir, key), paths } };
 }
 
 /**

@@ -30,13 +30,30 @@ export function writeRecord(path: string, content: Uint8Array | string): void {
     );
   }
   const beside = join(dirname(path), `${BESIDE}${randomBytes(8).toString('hex')}`);
+  replaceRecord(path, beside, () => writeFileSync(beside, content, { flag: 'wx', mode: 0o600 }));
+}
+
+/** Writes a record to the path `beside`, which is in the same directory, and moves it. Removes it when either fails. */
+export function replaceRecord(path: string, beside: string, write: () => void): void {
   try {
-    writeFileSync(beside, content, { flag: 'wx', mode: 0o600 });
+    write();
     moveRecord(beside, path);
   } catch (error) {
     rmSync(beside, { force: true });
     throw storeFailed(`write record ${path}`, error);
   }
+}
+
+/** Returns the path beside a layer's record at which its staging `name` gathers facts until it is published. */
+export function stagedFactsPath(layersDir: string, name: string): string {
+  return join(layersDir, `${BESIDE}${name}`);
+}
+
+/** Returns the names of the stagings that have such a file. */
+export function listStagedFacts(layersDir: string): string[] {
+  return readdirSync(layersDir)
+    .filter(isHalfWritten)
+    .map((name) => name.slice(BESIDE.length));
 }
 
 /** Renames over any file; a directory at the target, which no store creates, is removed first. */
@@ -52,6 +69,19 @@ function moveRecord(from: string, to: string): void {
 
 /** Undefined when there is none; throws `STORE_RECORD_CORRUPT` for anything but a file within the limit. */
 export function readRecord(path: string): Buffer | undefined {
+  const fd = openRecord(path);
+  if (fd === undefined) return undefined;
+  try {
+    const found = fstatSync(fd);
+    if (found.size > DEFAULT_LIMITS.maxRecordBytes) throw recordCorrupt(path, `has ${found.size} bytes`);
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Opens a record, which the caller closes. Undefined when there is none; throws `STORE_RECORD_CORRUPT` for no file. */
+export function openRecord(path: string): number | undefined {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -59,14 +89,9 @@ export function readRecord(path: string): Buffer | undefined {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw recordCorrupt(path, `cannot be opened (${errnoOf(error)})`);
   }
-  try {
-    const found = fstatSync(fd);
-    if (!found.isFile()) throw recordCorrupt(path, 'is not a file');
-    if (found.size > DEFAULT_LIMITS.maxRecordBytes) throw recordCorrupt(path, `has ${found.size} bytes`);
-    return readFileSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  if (fstatSync(fd).isFile()) return fd;
+  closeSync(fd);
+  throw recordCorrupt(path, 'is not a file');
 }
 
 export function removeRecord(path: string): void {

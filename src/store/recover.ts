@@ -2,9 +2,10 @@ import { layerKeyOf } from '../layer-formats/index.ts';
 import { claimLayout, directoryInvalid } from './claim-directory.ts';
 import { markBoot, readBootId, resetState, tidyState } from './claim-state.ts';
 import { listLayerRecords } from './layer-record.ts';
-import { isStagingName, isUpperId, STATE_DIRECTORIES } from './layout.ts';
+import { isStagingName, isUpperId, STATE_DIRECTORIES, statePath } from './layout.ts';
 import { listMountIds, removeMount } from './mount-record.ts';
 import { reconcileLayer } from './reconcile-layer.ts';
+import { listStagedFacts, removeRecord, stagedFactsPath } from './record-file.ts';
 import { type StoreContext, tryLayerLock, tryStagingLock } from './store-context.ts';
 import type { DataArea, DataListing } from './types.ts';
 
@@ -68,10 +69,12 @@ export async function recoverShared(context: StoreContext): Promise<void> {
 
 async function recoverUnlocked(context: StoreContext, listing: DataListing): Promise<void> {
   const { stateDir } = context.options;
-  for (const name of listing.staging.filter(isStagingName)) {
+  const layersDir = statePath.layers(stateDir);
+  for (const name of new Set([...listing.staging, ...listStagedFacts(layersDir)].filter(isStagingName))) {
     const lock = tryStagingLock(stateDir, name);
     if (lock === undefined) continue;
     try {
+      removeRecord(stagedFactsPath(layersDir, name));
       await trashAll(context, 'staging', [name]);
     } finally {
       lock.release({ remove: true });

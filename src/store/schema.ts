@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import type { ByteString } from '../bytes/index.ts';
+import type { LayerSummary } from '../layer-facts/index.ts';
 import { isLayerKey, type LayerKey } from '../layer-formats/index.ts';
 import { type Digest, isDigest } from '../oci/index.ts';
-import type { LayerFacts } from '../unpack/index.ts';
 import type { ImageRecord, LayerRecord, MountRecord, NameRecord } from './types.ts';
 
 const byteString = z.custom<ByteString>((value) => typeof value === 'string' && !/[^\u0000-\u00ff]/.test(value));
@@ -12,16 +12,15 @@ const count = z.int().nonnegative();
 
 export const storeMarkerSchema = z.strictObject({ format: z.int().positive(), bootId: z.string() });
 
-const layerFactsSchema = z.strictObject({
+/** Records of earlier versions have lists of paths here. Such layers are fetched again. */
+const layerSummarySchema = z.strictObject({
   entries: count,
   contentBytes: count,
-  implied: z.array(z.strictObject({ path: byteString, cut: z.boolean() })),
-  /** Layers of earlier versions have no such list. They are fetched again, because their trees may be wrong. */
-  traversed: z.array(byteString),
-  unresolvedLinks: z.array(z.strictObject({ path: byteString, target: byteString })),
-  marked: z.array(byteString),
   dropped: z.record(z.string(), count),
-}) satisfies z.ZodType<LayerFacts>;
+  isPlain: z.boolean(),
+  unresolvedLink: z.exactOptional(z.strictObject({ path: byteString, target: byteString })),
+  paths: z.exactOptional(z.strictObject({ bytes: count, sha256: z.string().regex(/^[0-9a-f]{64}$/), weight: count })),
+}) satisfies z.ZodType<LayerSummary>;
 
 const layerImageSchema = z.strictObject({
   bytes: count,
@@ -32,7 +31,7 @@ export const layerRecordSchema = z.strictObject({
   key: layerKey,
   diffId: digest,
   state: z.enum(['published', 'needs-chain']),
-  facts: layerFactsSchema,
+  facts: layerSummarySchema,
   diskBytes: count,
   image: z.exactOptional(layerImageSchema),
 }) satisfies z.ZodType<LayerRecord>;

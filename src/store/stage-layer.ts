@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
+import type { LayerSummary } from '../layer-facts/index.ts';
 import { type LayerImage, type LayerKey, layerFormatOf } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
-import type { LayerFacts } from '../unpack/index.ts';
-import { removeLayerRecord, writeLayerRecord } from './layer-record.ts';
-import { dataPath } from './layout.ts';
+import { assertFactsFit } from './facts-budget.ts';
+import { pathFactsOf, removeLayerRecord, writeLayerRecord } from './layer-record.ts';
+import { dataPath, statePath } from './layout.ts';
 import type { HeldLock } from './lock-file.ts';
 import { reconcileLayer } from './reconcile-layer.ts';
+import { removeRecord, stagedFactsPath } from './record-file.ts';
 import { type StoreContext, tryStagingLock } from './store-context.ts';
 import type { KnownLayer, LayerRecord, Staging } from './types.ts';
 
@@ -25,7 +27,8 @@ export async function stageLayer(context: StoreContext, staged: StagedKey): Prom
   try {
     const directory = await runOperation('makeStaging', { dataDir, name });
     checkpoint('staging-made');
-    return staging(context, staged, { name, lock, directory });
+    const factsPath = stagedFactsPath(statePath.layers(stateDir), name);
+    return staging(context, staged, { name, lock, directory, factsPath });
   } catch (error) {
     lock.release({ remove: true });
     throw error;
@@ -53,24 +56,27 @@ interface OwnedStaging {
   readonly name: string;
   readonly lock: HeldLock;
   readonly directory: string;
+  readonly factsPath: string;
 }
 
 function staging(context: StoreContext, staged: StagedKey, owned: OwnedStaging): Staging {
   const { dataDir } = context;
-  const { runOperation } = context.options;
+  const { stateDir, runOperation } = context.options;
+  const { factsPath } = owned;
   let isOpen = true;
 
   async function discard(): Promise<void> {
     if (!isOpen) return;
     isOpen = false;
     try {
+      removeRecord(factsPath);
       if (await runOperation('moveToTrash', { dataDir, area: 'staging', name: owned.name })) context.trash.start();
     } finally {
       owned.lock.release({ remove: true });
     }
   }
 
-  async function publish(facts: LayerFacts, image?: LayerImage): Promise<KnownLayer> {
+  async function publish(facts: LayerSummary, image?: LayerImage): Promise<KnownLayer> {
     assertMayPublish(staged, isOpen);
     assertFormat(staged.key, image);
     const { key, diffId } = staged;
@@ -78,16 +84,22 @@ function staging(context: StoreContext, staged: StagedKey, owned: OwnedStaging):
     const known = { key, diffId, state: 'published', facts, diskBytes } as const;
     const record: LayerRecord = image === undefined ? known : { ...known, image };
     const theirs = await reconcileLayer(context, staged.key);
-    if (theirs === undefined && (await publishTree(context, owned.name, record))) {
+    if (theirs === undefined) assertFactsFit(context, facts);
+    if (theirs === undefined && (await publishTree(context, owned, record))) {
       isOpen = false;
       owned.lock.release({ remove: true });
     } else {
       await discard();
     }
-    return theirs ?? { kind: 'published', layer: { record, path: dataPath.layer(dataDir, staged.key) } };
+    return (
+      theirs ?? {
+        kind: 'published',
+        layer: { record, path: dataPath.layer(dataDir, key), paths: pathFactsOf(stateDir, record) },
+      }
+    );
   }
 
-  return { directory: owned.directory, publish, discard };
+  return { directory: owned.directory, factsPath, publish, discard };
 }
 
 function assertMayPublish(staged: StagedKey, isOpen: boolean): void {
@@ -113,11 +125,15 @@ function assertFormat(key: LayerKey, image: LayerImage | undefined): void {
  * layer without a record is removed at start. Returns false when another process without the lock has published the same
  * key, verified as well; that layer stays. Why after the last check: docs/adr/0002-publish-after-the-last-check.md
  */
-async function publishTree(context: StoreContext, staging: string, record: LayerRecord): Promise<boolean> {
+async function publishTree(
+  context: StoreContext,
+  { name: staging, factsPath }: OwnedStaging,
+  record: LayerRecord,
+): Promise<boolean> {
   const { dataDir } = context;
   const { stateDir, durable, runOperation, checkpoint } = context.options;
   const { key } = record;
-  writeLayerRecord(stateDir, record);
+  writeLayerRecord(stateDir, record, factsPath);
   checkpoint('record-written');
   try {
     const isOurs = await runOperation('publishLayer', { dataDir, staging, key, durable });

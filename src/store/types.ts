@@ -1,8 +1,8 @@
+import type { LayerSummary, PathFactsFile } from '../layer-facts/index.ts';
 import type { LayerImage, LayerKey } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
 import type { Run } from '../operations/index.ts';
 import type { Checkpoint, Clock } from '../platform/index.ts';
-import type { LayerFacts } from '../unpack/index.ts';
 import type { HeldLock } from './lock-file.ts';
 
 /** The record of a published layer, or of a diffID that cannot be published by itself. It lies in guest memory. */
@@ -11,7 +11,7 @@ export interface LayerRecord {
   readonly diffId: Digest;
   /** `published`: the layer lies under its key. `needs-chain`: it hard-links into lower layers, so it has a chain key. */
   readonly state: 'published' | 'needs-chain';
-  readonly facts: LayerFacts;
+  readonly facts: LayerSummary;
   /** Bytes that the layer uses on its backing; 0 for `needs-chain`. */
   readonly diskBytes: number;
   /** Present for layers whose format is an image. */
@@ -22,6 +22,8 @@ export interface StoredLayer {
   readonly record: LayerRecord;
   /** Absolute path of the layer's directory, or of its image file. */
   readonly path: string;
+  /** The path facts of the layer, which are never read in the main thread. */
+  readonly paths: PathFactsFile | undefined;
 }
 
 /** What the store has under a key: a layer to mount, or the fact that only a chained copy of it can be mounted. */
@@ -36,11 +38,14 @@ export interface Staging {
    * depends on the format of the key (`LayerFormatDefinition.stagedName`).
    */
   readonly directory: string;
+  /** A path in state at which the worker that applies the layer makes a file with the path facts. */
+  readonly factsPath: string;
   /**
    * Makes the layer visible under its key. Only inside {@link LayerStore.withLayer} for that key, after every check. Formats
-   * whose layers are files need `image`; the others take none.
+   * whose layers are files need `image`; the others take none. Throws `LAYER_LIMIT_EXCEEDED` when the records of the store
+   * become too large.
    */
-  publish(facts: LayerFacts, image?: LayerImage): Promise<KnownLayer>;
+  publish(facts: LayerSummary, image?: LayerImage): Promise<KnownLayer>;
   discard(): Promise<void>;
 }
 
@@ -228,6 +233,8 @@ export interface StoreOptions {
   /** True when the backing outlives a crash of the machine: layers are synced before they become visible. */
   readonly durable: boolean;
   readonly lockTimeoutMs: number;
+  /** How large the path facts of all layers together may be. */
+  readonly maxFactsBytes: number;
   readonly clock: Clock;
   /** Returns milliseconds since the epoch. */
   readonly epochMs: () => number;
@@ -261,7 +268,7 @@ export interface LayerStore {
   /** Begins a layer. The caller publishes or discards it. */
   stageLayer(key: LayerKey, diffId: Digest): Promise<Staging>;
   /** Records that the layer cannot be published under its diffID. Only inside `withLayer` for that key. */
-  rememberNeedsChain(key: LayerKey, diffId: Digest, facts: LayerFacts): KnownLayer;
+  rememberNeedsChain(key: LayerKey, diffId: Digest, facts: LayerSummary): KnownLayer;
 }
 
 /** Manifests and configs, kept as they came and hashed again when read: one that does not match counts as absent. */

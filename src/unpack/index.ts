@@ -16,4 +16,5 @@ export type {
   ImpliedDirectory,
   LayerFacts,
   LowerView,
+  UnresolvedLink,
 } from './types.ts';

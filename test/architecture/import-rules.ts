@@ -11,7 +11,12 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   http: ['errors', 'limits'],
   'layer-formats': ['errors', 'oci'],
   unpack: ['bytes', 'errors', 'limits', 'platform'],
-  layer: ['bytes', 'errors', 'limits', 'oci', 'platform', 'http', 'unpack', 'layer-formats', 'slots'],
+  // What is known of an applied layer; its lists of paths stay in a file.
+  'layer-facts': ['bytes', 'errors', 'limits', 'platform'],
+  layer: [
+    ...['bytes', 'errors', 'limits', 'oci', 'platform', 'http'],
+    ...['unpack', 'layer-facts', 'layer-formats', 'slots'],
+  ],
   slots: [],
   // How work that may block on a disk is described and called; the rooms define it.
   operations: ['errors'],
@@ -22,13 +27,13 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   endpoints: ['limits', 'oci', 'http', 'config', 'registry', 'resources'],
   signature: ['errors', 'limits', 'oci'],
   store: ['bytes', 'errors', 'limits', 'oci', 'platform', 'layer-formats'],
-  snapshot: ['bytes', 'errors', 'platform', 'layer-formats'],
+  snapshot: ['bytes', 'errors', 'limits', 'platform', 'layer-facts', 'layer-formats'],
   bundle: ['errors', 'limits', 'oci', 'platform'],
   volume: ['errors', 'platform'],
   doctor: ['errors', 'oci', 'platform', 'http'],
   pull: [
     ...['errors', 'limits', 'oci'],
-    ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'unpack', 'layer-formats'],
+    ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle', 'layer-formats'],
   ],
   cli: ['errors', 'oci', 'config', 'pull'],
   daemon: ['errors', 'config', 'log', 'pull', 'slots', 'volume', 'layer-formats'],
@@ -36,7 +41,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   health: ['errors', 'limits', 'ttrpc'],
   api: ['errors', 'limits', 'log', 'ttrpc'],
   // The entry of the worker threads is a composition root like `compose`.
-  worker: ['workers', 'operations', 'unpack', 'store', 'snapshot', 'bundle', 'doctor', 'volume', 'archive'],
+  worker: ['workers', 'operations', 'store', 'snapshot', 'bundle', 'doctor', 'volume', 'archive'],
   // The only room that ties the others together.
   compose: [
     ...['errors', 'limits', 'oci', 'platform', 'config', 'log'],
@@ -49,7 +54,8 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 
 /** Which rooms a room may import types from, in addition to the table above: the data and the ports of its users. */
 export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
-  store: ['operations', 'unpack'],
+  'layer-facts': ['unpack'],
+  store: ['layer-facts', 'operations'],
   snapshot: ['operations', 'unpack'],
   config: ['http', 'registry', 'signature'],
   archive: ['layer', 'operations', 'registry'],
@@ -60,7 +66,7 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   health: ['daemon', 'volume'],
   endpoints: ['signature'],
   signature: ['resources'],
-  pull: ['config', 'endpoints', 'operations'],
+  pull: ['config', 'endpoints', 'layer-facts', 'operations'],
   daemon: ['api', 'platform'],
 };
 
@@ -131,6 +137,7 @@ export const SYNCHRONOUS_FOLDERS: readonly string[] = [
   'src/snapshot',
   'src/unpack',
   'src/layer',
+  'src/layer-facts',
   'src/workers',
   'src/bundle',
   'src/doctor',

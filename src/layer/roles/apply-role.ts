@@ -1,4 +1,5 @@
 import { assertNever } from '../../errors/index.ts';
+import { type LayerSummary, saveFacts, summarizeFacts } from '../../layer-facts/index.ts';
 import type { Limits } from '../../limits/index.ts';
 import { collectAllGarbage } from '../../platform/index.ts';
 import {
@@ -8,6 +9,7 @@ import {
   createLowerView,
   type DirectoryWriter,
   type ErofsWriter,
+  type LayerFacts,
   type LowerView,
   type VerityTreeWriter,
 } from '../../unpack/index.ts';
@@ -51,7 +53,11 @@ export class ApplyRole {
       checkpoint('layer-apply');
       const line = createApplyLine(diffId, limits, writer);
       ring.drainTo(line);
-      const staged = { facts: writer.facts(), layerBytes: line.layerBytes(), ...this.#describeImage(writer, tree) };
+      const staged = {
+        facts: keepFacts(writer.facts(), job.factsPath, limits),
+        layerBytes: line.layerBytes(),
+        ...this.#describeImage(writer, tree),
+      };
       checkpoint('layer-applied');
       isAccepted = true;
       this.#collectGarbageOf(staged.facts.entries);
@@ -126,6 +132,14 @@ function lowerOf(lowers: readonly string[] | undefined): { readonly lower?: Lowe
 
 function hasTree(target: LayerTarget): target is Extract<LayerTarget, { kind: 'image' }> {
   return target.kind === 'image' && target.verity;
+}
+
+/** Path facts stay in a file: sending them to the main thread would hold it up for seconds. */
+function keepFacts(facts: LayerFacts, path: string | undefined, limits: Limits): LayerSummary {
+  // A layer that hard-links into lower layers is never planned with: only its copy for one chain is.
+  return path === undefined || facts.unresolvedLinks.length > 0
+    ? summarizeFacts(facts)
+    : saveFacts(path, facts, limits);
 }
 
 /** Hashes blocks in the thread that writes them. */

@@ -57,6 +57,7 @@ function job(change: Partial<FileRange> = {}, tree = 'tree'): LayerJob {
     compression: 'gzip',
     diffId: hashBytes(archive),
     file: { fd, offset: BEFORE.length, length: blob.length, ...change },
+    factsPath: undefined,
     target: { kind: 'overlay', directory: join(directory, tree), lowers: undefined },
   };
 }

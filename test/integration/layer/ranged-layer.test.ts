@@ -57,6 +57,7 @@ function job(name: string): LayerJob {
     diffId: DIGEST,
     request: { url: `${registry.origin}/v2/a/blobs/${DIGEST}`, method: 'GET', headers: {}, allowHttp: true },
     transport: { tlsVerify: false, extraRoots: [], userAgent: 'test' },
+    factsPath: undefined,
     target: { kind: 'merged', directory: join(directory, name), privileged: false },
   };
 }

@@ -172,6 +172,9 @@ const ROWS: readonly Row[] = [
   { limit: 'maxXattrBytes', value: 20, actual: 100, prepare: serving([[withXattr]]) },
   { limit: 'maxTreeBytes', value: 30, actual: 'beyond', prepare: serving([implied]) },
   { limit: 'maxRecordBytes', value: 30, actual: 'beyond', prepare: serving([implied]) },
+  { limit: 'maxImageFactsBytes', value: 30, actual: 'beyond', prepare: serving([implied]) },
+  { limit: 'maxStoreFactsBytes', value: 30, actual: 'beyond', prepare: serving([implied]) },
+  { limit: 'maxPlanSteps', value: 1, actual: 'more', prepare: inBundle(implied, {}) },
   { limit: 'maxUserDatabaseBytes', value: 10, actual: 21, prepare: inBundle([dir('etc'), passwd], asApp) },
   { limit: 'maxUserDatabaseLineBytes', value: 10, actual: 20, prepare: inBundle([dir('etc'), passwd], asApp) },
   {

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { formatLayerKey, type LayerFormatName } from '../../../src/layer-formats/index.ts';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { createSnapshotter, type LayerLease } from '../../../src/snapshot/index.ts';
 import type { SnapshotLayer } from '../../../src/snapshot/types.ts';
 import type { Store } from '../../../src/store/index.ts';
@@ -57,6 +58,7 @@ function layerMounts(lockTimeoutMs = 300_000) {
 
 function snapshotter() {
   return createSnapshotter({
+    limits: DEFAULT_LIMITS,
     runOperation: inlineSnapshotRunner((operation) => refuse(operation)),
     store,
     layerMounts: layerMounts(),
@@ -76,7 +78,7 @@ const directoryLayer = (digit: number, ...members: TarMember[]) =>
 function mount(name: string, ...layers: SnapshotLayer[]) {
   const path = scratch.join(name);
   mkdirSync(path);
-  return snapshotter().mount({ layers, target: { path, heldFd: undefined }, imageDigest: IMAGE });
+  return snapshotter().mount({ layers, target: { path, heldFd: undefined }, imageDigest: IMAGE, call: {} });
 }
 
 const unmount = (name: string) => snapshotter().unmount(scratch.join(name));

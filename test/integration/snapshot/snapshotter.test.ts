@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { createSnapshotter } from '../../../src/snapshot/index.ts';
 import { isUpperMounted, mountsUpper } from '../../../src/snapshot/mounted-elsewhere.ts';
 import type { SnapshotLayer } from '../../../src/snapshot/types.ts';
@@ -53,6 +54,7 @@ const rootfs = (...parts: string[]) => scratch.join('rootfs', ...parts);
 
 function snapshotter() {
   return createSnapshotter({
+    limits: DEFAULT_LIMITS,
     runOperation: inlineSnapshotRunner((operation) => refuse(operation)),
     store,
     layerMounts: testLayerMounts(store, inlineSnapshotRunner()),
@@ -66,7 +68,7 @@ function layer(name: string, ...members: TarMember[]): SnapshotLayer {
 }
 
 function mount(...layers: SnapshotLayer[]) {
-  return snapshotter().mount({ layers, target: { path: rootfs(), heldFd: undefined }, imageDigest: IMAGE });
+  return snapshotter().mount({ layers, target: { path: rootfs(), heldFd: undefined }, imageDigest: IMAGE, call: {} });
 }
 
 /** Mode, owner and time of a directory of the mounted rootfs. */
@@ -244,7 +246,7 @@ describeWith(['root'], 'the snapshotter', () => {
     const base = layer('base', file('x'));
     const target = { path: scratch.join('other'), heldFd: undefined };
     await mount(base);
-    await snapshotter().mount({ layers: [base], target, imageDigest: IMAGE });
+    await snapshotter().mount({ layers: [base], target, imageDigest: IMAGE, call: {} });
     await snapshotter().unmount(rootfs());
     expect(mountsBelow(scratch.path)).toEqual([scratch.join('other')]);
     expect(store.listMounts().map((record) => record.target)).toEqual([scratch.join('other')]);
@@ -273,16 +275,22 @@ describeWith(['root'], 'the snapshotter', () => {
   });
 });
 
-describeWith(['root'], 'planChain on real layers', () => {
+describeWith(['root'], 'planLayers on real layers', () => {
   const run = inlineSnapshotRunner();
+  const inQuestion = (top: SnapshotLayer, ...below: SnapshotLayer[]) =>
+    run('planLayers', {
+      layers: [...below, top].map(({ path: directory, paths: facts }) => ({ directory, facts })),
+      from: below.length,
+      steps: { limit: 100, taken: 0 },
+    });
   const usrMerge = () => layer('base', dir('usr'), dir('usr/lib'), link('lib', 'usr/lib'), file('bin', 'no directory'));
   const link = (name: string, target: string): TarMember => ({ type: '2', name, linkname: target });
 
   it('finds the symlinked parent', async () => {
-    const { record } = layer('app', file('lib/x.so'));
-    const plan = await run('planChain', { facts: record.facts, lowers: [usrMerge().path] });
-    expect(plan).toEqual({
+    expect(await inQuestion(layer('app', file('lib/x.so')), usrMerge())).toEqual({
       kind: 'needs-chain',
+      position: 1,
+      steps: 1,
       reasons: [{ kind: 'symlinked-parent', path: 'lib', target: 'usr/lib' }],
     });
   });
@@ -292,20 +300,15 @@ describeWith(['root'], 'planChain on real layers', () => {
     ['removes the symlink itself', [whiteout('lib'), file('lib/x.so')]],
     ['goes elsewhere', [file('usr/lib/x.so')]],
   ])('finds a layer independent that %s', async (_, members) => {
-    const { record } = layer('app', ...members);
-    const plan = await run('planChain', { facts: record.facts, lowers: [usrMerge().path] });
-    expect(plan).toEqual({ kind: 'independent' });
+    expect(await inQuestion(layer('app', ...members), usrMerge())).toMatchObject({ kind: 'independent' });
   });
 
   it('looks past a layer that removed the symlink', async () => {
-    const { record } = layer('app', file('lib/x.so'));
-    const lowers = [layer('gone', whiteout('lib')).path, usrMerge().path];
-    expect(await run('planChain', { facts: record.facts, lowers })).toEqual({ kind: 'independent' });
+    const plan = await inQuestion(layer('app', file('lib/x.so')), usrMerge(), layer('gone', whiteout('lib')));
+    expect(plan).toEqual({ kind: 'independent', steps: 2 });
   });
 
   it('refuses a file for a parent', async () => {
-    const { record } = layer('app', file('bin/x'));
-    const plan = () => run('planChain', { facts: record.facts, lowers: [usrMerge().path] });
-    await expectFailure('UNPACK_ENTRY_INVALID', plan);
+    await expectFailure('UNPACK_ENTRY_INVALID', () => inQuestion(layer('app', file('bin/x')), usrMerge()));
   });
 });

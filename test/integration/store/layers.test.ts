@@ -9,12 +9,18 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ByteString } from '../../../src/bytes/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
+import { readFacts, saveFacts } from '../../../src/layer-facts/index.ts';
+import type { LayerKey } from '../../../src/layer-formats/index.ts';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { readCheckedRecord, writeCheckedRecord } from '../../../src/store/checked-record.ts';
 import type { KnownLayer, Store } from '../../../src/store/index.ts';
 import { statePath } from '../../../src/store/layout.ts';
+import { stagedFactsPath } from '../../../src/store/record-file.ts';
 import { layerRecordSchema } from '../../../src/store/schema.ts';
 import type { Staging, StoreOptions } from '../../../src/store/types.ts';
+import type { LayerFacts } from '../../../src/unpack/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import {
@@ -64,6 +70,26 @@ async function stageHello(from = store): Promise<Staging> {
   const staging = await from.stageLayer(KEY, DIFF_ID);
   writeFileSync(`${staging.directory}/hello`, 'hello');
   return staging;
+}
+
+/** What a worker keeps of a layer with this file. */
+const PATH_FACTS: LayerFacts = {
+  entries: 1,
+  contentBytes: 5,
+  implied: [{ path: 'd' as ByteString, cut: false }],
+  traversed: [],
+  unresolvedLinks: [],
+  marked: [],
+  dropped: {},
+};
+
+async function publishFacts(facts: LayerFacts, key = KEY, into = store): Promise<KnownLayer> {
+  const staging = await into.stageLayer(key, DIFF_ID);
+  try {
+    return await staging.publish(saveFacts(staging.factsPath, facts, DEFAULT_LIMITS));
+  } finally {
+    await staging.discard();
+  }
 }
 
 function make(from = store): Promise<KnownLayer> {
@@ -131,11 +157,57 @@ describe('publishing a layer', () => {
     expect(operations).toEqual(['presentLayers']);
   });
 
-  it('keeps names of bytes in its facts as they are', async () => {
-    const path = '\u00ff\u0000\u0080/\u00e9' as (typeof FACTS.implied)[number]['path'];
-    const facts = { ...FACTS, implied: [{ path, cut: true }], unresolvedLinks: [], dropped: { 'overlay-xattr': 2 } };
-    await store.withLayer(KEY, async () => (await stageHello()).publish(facts));
-    expect(await store.findLayer(KEY)).toMatchObject({ layer: { record: { facts } } });
+  it('keeps names of bytes in its facts as they are, in a file that only workers read', async () => {
+    const path = '\u00ff\u0000\u0080/\n\u00e9' as ByteString;
+    const facts = { ...PATH_FACTS, implied: [{ path, cut: true }], dropped: { 'overlay-xattr': 2 } };
+    const known = await store.withLayer(KEY, () => publishFacts(facts));
+    expect(await store.findLayer(KEY)).toEqual(known);
+    const { layer } = known as Extract<KnownLayer, { kind: 'published' }>;
+    expect(layer.record.facts).toMatchObject({ dropped: facts.dropped, isPlain: false });
+    expect(JSON.stringify(layer.record)).not.toContain('\u00e9');
+    expect(readFacts(layer.paths)).toEqual({ implied: facts.implied, traversed: [], marked: [] });
+    expect(names('state/layers')).toEqual([`${KEY}.json`]);
+  });
+
+  it.each([1, 1_000, 20_000])('finds %i path facts as they were written, or not at all', async (count) => {
+    const implied = Array.from({ length: count }, (_, at) => ({ path: `d/${at}` as ByteString, cut: at % 2 === 0 }));
+    const known = await store.withLayer(KEY, () => publishFacts({ ...PATH_FACTS, implied }));
+    const { layer } = known as Extract<KnownLayer, { kind: 'published' }>;
+    expect(await store.findLayer(KEY)).toEqual(known);
+    expect(readFacts(layer.paths).implied).toEqual(implied);
+    const path = statePath.layer(scratch.join('state'), KEY);
+    const bytes = readFileSync(path);
+    bytes[20] = (bytes[20] ?? 0) ^ 1;
+    writeFileSync(path, bytes);
+    const found = await store.findLayer(KEY);
+    if (found !== undefined) await expectFailure('STORE_RECORD_CORRUPT', () => readFacts(layer.paths));
+    writeFileSync(path, bytes.subarray(1));
+    expect(await store.findLayer(KEY)).toBeUndefined();
+  });
+
+  it('leaves no facts of a staging that is discarded, or whose owner was killed', async () => {
+    const staging = await stageHello();
+    saveFacts(staging.factsPath, PATH_FACTS, DEFAULT_LIMITS);
+    await staging.discard();
+    expect(readdirSync(scratch.join('state/layers'))).toEqual([]);
+    const facts = stagedFactsPath(scratch.join('state/layers'), '1-1-1');
+    saveFacts(facts, PATH_FACTS, DEFAULT_LIMITS);
+    const alive = await stageHello();
+    saveFacts(alive.factsPath, PATH_FACTS, DEFAULT_LIMITS);
+    await (await open()).close();
+    expect([existsSync(facts), existsSync(alive.factsPath)]).toEqual([false, true]);
+    await alive.discard();
+  });
+
+  it('refuses facts that do not fit beside those of other layers, whose images have to go first', async () => {
+    const implied = Array.from({ length: 100 }, (_, at) => ({ path: `directory/${at}` as ByteString, cut: false }));
+    const small = await open({ maxFactsBytes: 3_000 });
+    const publish = (key: LayerKey) => small.withLayer(key, () => publishFacts({ ...PATH_FACTS, implied }, key, small));
+    await publish(KEY);
+    const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => publish(layerKey('0b')));
+    expect(error.context).toMatchObject({ limit: 'maxStoreFactsBytes', expected: 3_000 });
+    expect([names('data/layers'), names('data/staging'), names('state/layers')]).toEqual([[KEY], [], [`${KEY}.json`]]);
+    await small.close();
   });
 
   it('syncs before it renames when the store outlives a crash', async () => {
@@ -309,20 +381,19 @@ describe('findLayer', () => {
 });
 
 describe('a record of an earlier version', () => {
-  it('that lacks the paths which the layer leads through counts as absent', async () => {
+  it('has lists where there is a summary now, so its layer is fetched again', async () => {
     await make();
     const path = statePath.layer(scratch.join('state'), KEY);
     const record = readCheckedRecord(path, layerRecordSchema);
     writeCheckedRecord(path, { ...record, facts: FACTS });
     expect(await store.findLayer(KEY)).toBeDefined();
-    const { traversed: _, ...earlier } = FACTS;
-    writeCheckedRecord(path, { ...record, facts: earlier });
+    writeCheckedRecord(path, { ...record, facts: PATH_FACTS });
     expect(await store.findLayer(KEY)).toBeUndefined();
   });
 });
 
 describe('a layer that needs its chain', () => {
-  const facts = { ...FACTS, unresolvedLinks: [{ path: 'a', target: 'b' }] as unknown as typeof FACTS.unresolvedLinks };
+  const facts = { ...FACTS, unresolvedLink: { path: 'a' as ByteString, target: 'b' as ByteString } };
   const remember = () => Promise.resolve(store.rememberNeedsChain(KEY, DIFF_ID, facts));
 
   it('is remembered, so that it is fetched once', async () => {

@@ -109,6 +109,7 @@ function job(change: Partial<NetworkJob> = {}): NetworkJob {
     diffId: sha256(archive),
     request: { url: `http://127.0.0.1:${port}/blob`, method: 'GET', headers: {}, allowHttp: true },
     transport: { tlsVerify: false, extraRoots: [], userAgent: 'test' },
+    factsPath: undefined,
     target: { kind: 'merged', directory, privileged: false },
     ...change,
   };

@@ -2,7 +2,6 @@ import type { RequestsOf } from '../../../src/operations/index.ts';
 import { performOperation } from '../../../src/operations/perform.ts';
 import type { Operation } from '../../../src/operations/types.ts';
 import { createSnapshotOperations, type SnapshotOperations } from '../../../src/snapshot/index.ts';
-import { createLowerView } from '../../../src/unpack/index.ts';
 import { writeVerityLayerImage } from '../../support/builders/erofs-image.ts';
 import { file, tarStream } from '../../support/builders/tar-builder.ts';
 
@@ -17,8 +16,7 @@ type Wish =
 const wish: Wish = JSON.parse(process.argv[2] ?? '');
 
 function answer(): unknown {
-  if (wish.act === 'perform')
-    return performOperation(createSnapshotOperations({ createLowerView }), wish.operation) ?? null;
+  if (wish.act === 'perform') return performOperation(createSnapshotOperations(), wish.operation) ?? null;
   const large = Buffer.alloc(wish.bytes, `${wish.words} `);
   const { image, verity } = writeVerityLayerImage(
     wish.path,

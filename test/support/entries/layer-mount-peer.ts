@@ -6,7 +6,7 @@ import { createLayerMounts } from '../../../src/snapshot/index.ts';
 import { mountLayerImages } from '../../../src/snapshot/mount-layer-image.ts';
 import { tryLockFile } from '../../../src/store/lock-file.ts';
 import { inlineSnapshotRunner } from '../stores/snapshot-fixtures.ts';
-import { FACTS, imageKey } from '../stores/store-fixtures.ts';
+import { imageKey } from '../stores/store-fixtures.ts';
 
 /**
  * Another process that works with layer images, reports when it is done, and stays until its standard input ends.
@@ -42,7 +42,7 @@ async function churn(): Promise<void> {
   for (let round = 0; round < 100; round += 1) {
     const key = keys[round % keys.length] ?? imageKey();
     const lease = mounts.lease();
-    const [readable] = await lease.open([{ path: image, record: { key, facts: FACTS } }]);
+    const [readable] = await lease.open([{ path: image, record: { key }, paths: undefined }]);
     await sleep(0);
     // Throws when the image is not mounted.
     statSync(`${readable?.directory}/who`);

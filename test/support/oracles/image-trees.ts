@@ -1,5 +1,6 @@
 import { type BigIntStats, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { SealiftError } from '../../../src/errors/index.ts';
+import type { PathFactsFile } from '../../../src/layer-facts/index.ts';
 import type { LayerKey } from '../../../src/layer-formats/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { umount } from '../../../src/platform/index.ts';
@@ -16,6 +17,7 @@ import {
 import { feed, listXattrs } from '../builders/entries.ts';
 import type { ImageLayers } from '../builders/random-image.ts';
 import type { TarMember } from '../builders/tar-builder.ts';
+import { factsFile } from '../stores/snapshot-fixtures.ts';
 
 /** Every path of a tree with a line that has all properties of the node there; the root is `.`. */
 export type TreeLines = ReadonlyMap<string, string>;
@@ -33,7 +35,9 @@ export interface BundleOptions {
   readonly factsForPlan?: (facts: LayerFacts) => LayerFacts;
 }
 
-const SNAPSHOT = createSnapshotOperations({ createLowerView });
+const SNAPSHOT = createSnapshotOperations();
+
+const STEPS = { limit: DEFAULT_LIMITS.maxPlanSteps, taken: 0 };
 
 /** Applies the layers to one directory, as `--unpack` does. `folder` does not exist yet. */
 export function unpackMerged(folder: string, layers: ImageLayers): TreeOutcome {
@@ -81,6 +85,7 @@ class LayerStack {
   readonly #alone = new Map<readonly TarMember[], AppliedLayer>();
   readonly #chain: AppliedLayer[] = [];
   #made = 0;
+  #saved = 0;
 
   constructor(folder: string, options: BundleOptions, mounted: string[]) {
     this.#folder = folder;
@@ -93,7 +98,7 @@ class LayerStack {
     const lowers = this.#chain.map(({ directory }) => directory).reverse();
     const alone = this.#alone.get(members) ?? this.#apply(members, undefined);
     this.#alone.set(members, alone);
-    if (SNAPSHOT.planChain({ facts: factsForPlan(alone.facts), lowers }).kind === 'independent') {
+    if (this.#standsAlone({ ...alone, facts: factsForPlan(alone.facts) })) {
       this.#chain.push(alone);
       return;
     }
@@ -103,14 +108,25 @@ class LayerStack {
     this.#chain.push(chained);
   }
 
+  #standsAlone({ directory, facts }: AppliedLayer): boolean {
+    if (facts.unresolvedLinks.length > 0) return false;
+    const below = this.#chain.map((layer) => ({ directory: layer.directory, facts: undefined }));
+    const layers = [...below, { directory, facts: this.#saveFacts(facts) }];
+    return SNAPSHOT.planLayers({ layers, from: below.length, steps: STEPS }).kind === 'independent';
+  }
+
+  #saveFacts(facts: LayerFacts): PathFactsFile | undefined {
+    this.#saved += 1;
+    return factsFile(`${this.#folder}/facts-${this.#saved}`, facts);
+  }
+
   mountRoot(): string {
     const [upper, work, path] = [`${this.#folder}/upper`, `${this.#folder}/work`, `${this.#folder}/root`];
     for (const directory of [upper, work, path]) mkdirSync(directory);
-    const layers = topmostCopies(
-      this.#chain.map(({ directory, facts }) => ({ path: directory, implied: facts.implied })),
-    );
-    SNAPSHOT.prepareUpper({ layers, upper });
-    const lowers = layers.map((layer) => layer.path).reverse();
+    const layers = topmostCopies(this.#chain.map((layer) => ({ path: layer.directory, ...layer })));
+    const planned = layers.map(({ directory, facts }) => ({ directory, facts: this.#saveFacts(facts) }));
+    SNAPSHOT.prepareUpper({ layers: planned, upper, steps: STEPS });
+    const lowers = layers.map(({ directory }) => directory).reverse();
     SNAPSHOT.mountSnapshot({ lowers, upper, work, target: { path, heldFd: undefined } });
     this.#mounted.push(path);
     return path;

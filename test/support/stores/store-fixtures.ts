@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { LayerSummary } from '../../../src/layer-facts/index.ts';
 import { formatLayerKey, isLayerKey, type LayerFormatName, type LayerKey } from '../../../src/layer-formats/index.ts';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { type Digest, digestHex, hashBytes, parseDigest } from '../../../src/oci/index.ts';
 import type { RequestsOf, Run } from '../../../src/operations/index.ts';
 import type { Operation } from '../../../src/operations/types.ts';
@@ -9,7 +11,6 @@ import { openStore, STORE_OPERATIONS, type Store, type StoreOperations } from '.
 import { statePath } from '../../../src/store/layout.ts';
 import { nameRecordSchema } from '../../../src/store/schema.ts';
 import type { StoreOptions } from '../../../src/store/types.ts';
-import type { LayerFacts } from '../../../src/unpack/index.ts';
 import { runInline } from './run-inline.ts';
 
 export const BOOT = '11111111-2222-3333-4444-555555555555';
@@ -21,15 +22,7 @@ export function digestOf(text: string): Digest {
   return hashBytes(text);
 }
 
-export const FACTS: LayerFacts = {
-  entries: 1,
-  contentBytes: 5,
-  implied: [],
-  unresolvedLinks: [],
-  traversed: [],
-  marked: [],
-  dropped: {},
-};
+export const FACTS: LayerSummary = { entries: 1, contentBytes: 5, dropped: {}, isPlain: true };
 
 function keyOf(format: LayerFormatName, hex: string): LayerKey {
   return formatLayerKey({ format, writerVersion: 1, kind: 'diffid', hex, domain: undefined });
@@ -88,6 +81,7 @@ export function storeOptions(directory: string, change: Partial<StoreOptions> = 
     bootId: BOOT,
     durable: false,
     lockTimeoutMs: 300_000,
+    maxFactsBytes: DEFAULT_LIMITS.maxStoreFactsBytes,
     clock: jumpingClock(),
     epochMs: () => 0,
     minFreeBytes: 0,

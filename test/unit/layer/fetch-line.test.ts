@@ -22,6 +22,7 @@ const JOB: LayerJob = {
   compression: 'gzip',
   diffId: hashBytes(LAYER),
   file: { fd: -1, offset: 0, length: BLOB.length },
+  factsPath: undefined,
   target: { kind: 'merged', directory: '/nonexistent', privileged: false },
 };
 

@@ -11,21 +11,27 @@ const ENTRYLESS: readonly (Node | undefined)[] = ['implied', 'emptied', 'cut'];
 /** A root that is not mentioned is implied, as in most layers. */
 function layer(nodes: Readonly<Record<string, Node>>): StackedLayer {
   const all: Readonly<Record<string, Node>> = { '': 'implied', ...nodes };
+  const lookup = (path: ByteString): LayerNodeKind => {
+    // The contract requires that every parent of the path is a directory of this layer.
+    for (let at: string = path; at !== ''; ) {
+      at = at.slice(0, Math.max(at.lastIndexOf('/'), 0));
+      expect(['directory', 'opaque-directory', ...ENTRYLESS], `parent "${at}" of "${path}"`).toContain(all[at]);
+    }
+    const node = all[path];
+    if (node === 'implied') return 'directory';
+    if (node === 'cut' || node === 'emptied') return 'opaque-directory';
+    return node ?? 'absent';
+  };
   return {
-    implied: Object.entries(all)
-      .filter(([, node]) => ENTRYLESS.includes(node))
-      .map(([path, node]) => ({ path: path as ByteString, cut: node === 'cut' })),
-    lookup: (path) => {
-      // The contract requires that every parent of the path is a directory of this layer.
-      for (let at: string = path; at !== ''; ) {
-        at = at.slice(0, Math.max(at.lastIndexOf('/'), 0));
-        expect(['directory', 'opaque-directory', ...ENTRYLESS], `parent "${at}" of "${path}"`).toContain(all[at]);
-      }
-      const node = all[path];
-      if (node === 'implied') return 'directory';
-      if (node === 'cut' || node === 'emptied') return 'opaque-directory';
-      return node ?? 'absent';
-    },
+    implied: () =>
+      Object.entries(all)
+        .filter(([, node]) => ENTRYLESS.includes(node))
+        .map(([path, node]) => ({ path: path as ByteString, cut: node === 'cut' })),
+    lookup,
+    children: (directory, names) =>
+      [...names.keys()].map(
+        (name) => [name, lookup((directory ? `${directory}/${name}` : name) as ByteString)] as const,
+      ),
   };
 }
 

@@ -1,0 +1,159 @@
+import type { ByteString } from '../bytes/index.ts';
+import type { ImpliedDirectory } from '../unpack/index.ts';
+import { childPath, ROOT } from './path.ts';
+import type { LayerNodeKind } from './types.ts';
+
+/** Names in a directory that a plan asks about, each with those to find below it. */
+export type NamesToFind = ReadonlyMap<ByteString, NamesToFind>;
+
+/** The tree of one layer, which is read directory by directory. */
+export interface LayerNodes {
+  /** What the layer has at a path whose parents are directories of the layer. */
+  lookup(path: ByteString): LayerNodeKind;
+  /** What the layer has under these names in a directory of its own; absent names are left out. */
+  children(directory: ByteString, names: NamesToFind): Iterable<readonly [ByteString, LayerNodeKind]>;
+}
+
+/** What the layers show at a path. */
+export interface ShownNode {
+  readonly kind: 'directory' | 'symlink' | 'other';
+  /** The topmost layer that has the node. */
+  readonly layer: number;
+  /** For a directory: the topmost layer that has an entry for it, from which it gets its attributes. */
+  readonly owner: number | undefined;
+  /** Undefined as long as nothing that is asked about shows in it. */
+  children: Map<ByteString, ShownNode> | undefined;
+}
+
+const NOTHING: NamesToFind = new Map();
+
+/** The paths that a plan asks about, with their parents, as a tree of names. */
+export class PathsToFind {
+  readonly root: Map<ByteString, NamesToFind> = new Map();
+
+  add(path: ByteString): void {
+    let names = this.root;
+    for (let start = 0; start < path.length; ) {
+      const slash = path.indexOf('/', start);
+      const end = slash === -1 ? path.length : slash;
+      const name = path.slice(start, end) as ByteString;
+      const isLast = end === path.length;
+      names = isLast ? leaf(names, name) : branch(names, name);
+      start = end + 1;
+    }
+  }
+}
+
+type Branch = Map<ByteString, NamesToFind>;
+
+/** Most names have none below them, and share one empty map. */
+function leaf(names: Branch, name: ByteString): Branch {
+  if (!names.has(name)) names.set(name, NOTHING);
+  return names;
+}
+
+function branch(names: Branch, name: ByteString): Branch {
+  const known = names.get(name);
+  if (known !== undefined && known !== NOTHING) return known as Branch;
+  const made: Branch = new Map();
+  names.set(name, made);
+  return made;
+}
+
+interface AddedLayer {
+  readonly index: number;
+  readonly nodes: LayerNodes;
+  readonly impliedAt: (path: ByteString) => ImpliedDirectory | undefined;
+}
+
+/**
+ * What a chain of layers shows at some paths, as overlayfs merges them. Layers are added bottom to top, and each
+ * directory of each layer is read at most once, so the work is linear in what is there.
+ * https://docs.kernel.org/filesystems/overlayfs.html#merged-directories
+ */
+export class LayerStack {
+  readonly #names: NamesToFind;
+  #height = 0;
+  #root: ShownNode = { kind: 'directory', layer: 0, owner: undefined, children: undefined };
+
+  constructor({ root }: PathsToFind) {
+    this.#names = root;
+  }
+
+  get root(): ShownNode {
+    return this.#root;
+  }
+
+  /** `impliedAt` returns the directory of the layer at a path if the layer has no entry for it. */
+  add(nodes: LayerNodes, impliedAt: AddedLayer['impliedAt'] = () => undefined): void {
+    const layer = { index: this.#height, nodes, impliedAt };
+    this.#height += 1;
+    const kind = nodes.lookup(ROOT) === 'opaque-directory' ? 'opaque-directory' : 'directory';
+    this.#root = showDirectory(this.#root, { kind, path: ROOT, layer });
+    this.#merge(this.#root, { path: ROOT, names: this.#names, layer });
+  }
+
+  /** Returns what shows at a path; undefined for nothing. */
+  find(path: ByteString): ShownNode | undefined {
+    if (path === ROOT) return this.#root;
+    let node: ShownNode | undefined = this.#root;
+    for (const name of path.split('/')) {
+      node = node?.children?.get(name as ByteString);
+      if (node === undefined) return undefined;
+    }
+    return node;
+  }
+
+  #merge(
+    shown: ShownNode,
+    at: { readonly path: ByteString; readonly names: NamesToFind; readonly layer: AddedLayer },
+  ): void {
+    const { path: directory, names, layer } = at;
+    if (names.size === 0) return;
+    for (const [name, kind] of layer.nodes.children(directory, names)) {
+      const path = childPath(directory, name);
+      const node = show(shown.children?.get(name), { kind, path, layer });
+      if (node === undefined) {
+        shown.children?.delete(name);
+        continue;
+      }
+      shown.children ??= new Map();
+      shown.children.set(name, node);
+      if (node.kind === 'directory') this.#merge(node, { path, names: names.get(name) ?? NOTHING, layer });
+    }
+  }
+}
+
+interface FoundNode {
+  readonly kind: LayerNodeKind;
+  readonly path: ByteString;
+  readonly layer: AddedLayer;
+}
+
+/** Returns what shows once a layer with this node is on top of `below`. */
+function show(below: ShownNode | undefined, found: FoundNode): ShownNode | undefined {
+  const { kind, layer } = found;
+  switch (kind) {
+    case 'absent':
+      return below;
+    case 'whiteout':
+      return undefined;
+    case 'directory':
+    case 'opaque-directory':
+      return showDirectory(below, found);
+    default:
+      return { kind, layer: layer.index, owner: undefined, children: undefined };
+  }
+}
+
+/** An opaque mark hides the contents of the directory below, but not that directory's own attributes. */
+function showDirectory(below: ShownNode | undefined, { kind, path, layer }: FoundNode): ShownNode {
+  const implied = layer.impliedAt(path);
+  const merged = below?.kind === 'directory' && implied?.cut !== true ? below : undefined;
+  return {
+    kind: 'directory',
+    layer: layer.index,
+    owner: implied === undefined ? layer.index : merged?.owner,
+    children: kind === 'directory' ? merged?.children : undefined,
+  };
+}

@@ -1,0 +1,31 @@
+import { limitExceeded } from '../limits/index.ts';
+import type { PlanBudget } from './types.ts';
+
+/**
+ * Counts the names that plans of one image look at, in all its layers. The number of layers and the number of
+ * directories are bounded one by one, but not what a plan makes of both.
+ */
+export class PlanSteps {
+  readonly #limit: number;
+  #taken: number;
+
+  constructor({ limit, taken }: PlanBudget) {
+    this.#limit = limit;
+    this.#taken = taken;
+  }
+
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** Throws `LAYER_LIMIT_EXCEEDED`. */
+  take(): void {
+    this.#taken += 1;
+    if (this.#taken <= this.#limit) return;
+    throw limitExceeded('image: names to look at in its layers to put them on top of one another', {
+      limit: 'maxPlanSteps',
+      expected: this.#limit,
+      actual: 'more',
+    });
+  }
+}
