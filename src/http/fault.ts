@@ -1,20 +1,16 @@
 import { type ErrorContext, prefixError, SealiftError } from '../errors/index.ts';
 import { subjectOf } from './refusal.ts';
 import type { FailedAttempt } from './retry.ts';
+import { errorCode, explainTls, isLastingTls } from './tls-fault.ts';
 import type { HttpRequest } from './types.ts';
-
-const CERTIFICATE_CODE = /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|HOSTNAME_MISMATCH|ERR_TLS_CERT)/;
 
 /** Matches the message of undici's parser when the connection ends inside a response; its errors have no code. */
 const EARLY_END = /invalid eof state/i;
 
-export function errorCode(error: unknown): string {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return '';
-  return typeof error.code === 'string' ? error.code : '';
-}
-
 export function describeFault(cause: unknown): string {
   if (cause instanceof AggregateError && cause.errors.length > 0) return describeFault(cause.errors[0]);
+  const tls = explainTls(cause);
+  if (tls !== undefined) return tls.sentence;
   return cause instanceof Error ? cause.message || errorCode(cause) : String(cause);
 }
 
@@ -27,21 +23,9 @@ export function faultContext(cause: unknown): ErrorContext {
   return fault === '' ? {} : { fault };
 }
 
-/** True if the certificate of the server cannot be verified. */
-export function isUntrusted(cause: unknown): boolean {
-  return CERTIFICATE_CODE.test(errorCode(cause));
-}
-
-/** Alerts of a server that requires a client certificate. In TLS 1.3 it may close before the alert has been read. */
-const HANDSHAKE_ALERT = /ALERT_(?:HANDSHAKE_FAILURE|CERTIFICATE_REQUIRED)$/;
-
 function hintFor(cause: unknown): { readonly hint?: string } {
-  if (isUntrusted(cause))
-    return { hint: 'add the certificate authority of the registry to the extra root certificates' };
-  if (!HANDSHAKE_ALERT.test(errorCode(cause))) return {};
-  return {
-    hint: 'if the registry requires a client certificate, put NAME.cert and NAME.key into its directory in certs.d',
-  };
+  const hint = explainTls(cause)?.hint;
+  return hint === undefined ? {} : { hint };
 }
 
 function isProtocolViolation(cause: unknown): boolean {
@@ -58,7 +42,7 @@ function isProxyFault(cause: unknown): cause is SealiftError {
 function brokenProxy(subject: string, fault: SealiftError, progressBytes: number): FailedAttempt {
   const error = prefixError(subject, fault);
   if (error.code !== 'HTTP_UNAVAILABLE') throw error;
-  return { kind: 'failed', error, lasting: isUntrusted(fault.cause), retryAfterMs: undefined, progressBytes };
+  return { kind: 'failed', error, lasting: isLastingTls(fault.cause), retryAfterMs: undefined, progressBytes };
 }
 
 /** A broken connection. `url` differs from that of the request after a redirect. */
@@ -68,7 +52,7 @@ interface Breakage {
 }
 
 /**
- * Returns the failure of an attempt whose connection broke. It is lasting if the certificate cannot be verified. Throws
+ * Returns the failure of an attempt whose connection broke. It is lasting if TLS cannot work with this server. Throws
  * `HTTP_RESPONSE_INVALID` if the bytes that came are not HTTP.
  */
 export function brokenConnection(request: HttpRequest, { url, cause }: Breakage, progressBytes: number): FailedAttempt {
@@ -82,6 +66,6 @@ export function brokenConnection(request: HttpRequest, { url, cause }: Breakage,
     context: faultContext(cause),
     cause,
   });
-  const lasting = isUntrusted(cause) || errorCode(cause) === 'UND_ERR_DESTROYED';
+  const lasting = isLastingTls(cause) || errorCode(cause) === 'UND_ERR_DESTROYED';
   return { kind: 'failed', error, lasting, retryAfterMs: undefined, progressBytes };
 }

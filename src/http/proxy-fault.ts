@@ -1,7 +1,8 @@
 import { SealiftError } from '../errors/index.ts';
-import { describeFault, errorCode, faultContext, isUntrusted } from './fault.ts';
+import { describeFault, faultContext } from './fault.ts';
 import type { ProxyServer, SocksProxy } from './parse-proxy.ts';
 import { isRetryableStatus } from './retry.ts';
+import { errorCode, explainTls, isUntrusted } from './tls-fault.ts';
 
 const CHECK_PROXY = 'check that the proxy is running and reachable, or add the host of the registry to no_proxy';
 const CHECK_ROUTE =
@@ -42,10 +43,11 @@ export function brokenInTunnel(proxy: ProxyServer, cause: unknown): SealiftError
   const { subject, context } = subjectOf(proxy);
   const untrusted =
     'add the certificate authority of the registry, or of a proxy that intercepts TLS, to the extra root certificates';
+  const hint = isUntrusted(cause) ? untrusted : explainTls(cause)?.hint;
   return new SealiftError('HTTP_UNAVAILABLE', `through ${subject}: ${describeFault(cause)}`, {
     context: { ...context, ...faultContext(cause) },
     cause,
-    ...(isUntrusted(cause) ? { hint: untrusted } : {}),
+    ...(hint === undefined ? {} : { hint }),
   });
 }
 

@@ -37,6 +37,71 @@ async function ping(registry: FakeRegistry, options: QuickTransportOptions, requ
   }
 }
 
+describe('an error of TLS', () => {
+  const tryOnce = async (registry: FakeRegistry, options: QuickTransportOptions = {}) => {
+    const clock = recordingClock();
+    const error = await expectFailure('HTTP_UNAVAILABLE', () => ping(registry, { clock, ...options }));
+    expect(clock.pauses).toEqual([]);
+    expect(error.message).toMatch(/, gave up after 1 try$/);
+    expect(`${error.message} ${error.hint}`).not.toMatch(/openssl|node|routines|0A00|NODE_|use-system-ca/i);
+    expect(registry.requests).toEqual([]);
+    return error;
+  };
+  const named = (registry: FakeRegistry, sentence: string) =>
+    `GET https://${registry.host}/v2/: ${sentence}, gave up after 1 try`;
+
+  it('names a self-signed certificate and the way out', async () => {
+    const registry = await start(certificates.selfSigned);
+    const error = await tryOnce(registry);
+    expect(error.message).toBe(named(registry, 'the certificate of the server is self-signed'));
+    for (const words of ['--cert-dir', 'certs.d', '--tls-verify=false']) expect(error.hint).toContain(words);
+  });
+
+  it('names an unknown authority and the way out', async () => {
+    const registry = await start(certificates.server);
+    const error = await tryOnce(registry);
+    const sentence = 'the certificate of the server is from an authority that is not trusted here';
+    expect(error.message).toBe(named(registry, sentence));
+    for (const words of ['--cert-dir', 'certs.d', '--tls-verify=false']) expect(error.hint).toContain(words);
+  });
+
+  it('names the names of a certificate for another host', async () => {
+    const registry = await start(certificates.wrongName);
+    const error = await tryOnce(registry, { extraRoots: [certificates.authority] });
+    const sentence = 'the certificate of the server is for other names: "DNS:other.example"';
+    expect(error.message).toBe(named(registry, sentence));
+    expect(error.hint).toContain('--tls-verify=false');
+  });
+
+  it('names an expired certificate and the clock', async () => {
+    const registry = await start(certificates.expired);
+    const error = await tryOnce(registry, { extraRoots: [certificates.authority] });
+    expect(error.message).toBe(named(registry, 'the certificate of the server has expired'));
+    expect(error.hint).toContain('clock');
+  });
+
+  it('names a server that speaks plain http', async () => {
+    const registry = await start();
+    const clock = recordingClock();
+    const transport = quickTransport({ clock });
+    const request = { ...get(`https://${registry.host}/v2/`), allowHttp: false };
+    const error = await expectFailure('HTTP_UNAVAILABLE', () => transport.fetchDocument(request, 1000));
+    await transport.close();
+    expect(error.message).toBe(named(registry, 'the server does not speak https on this port'));
+    expect(error.hint).toContain('--tls-verify=false');
+    expect(clock.pauses).toEqual([]);
+  });
+
+  it('after a redirect names the host that it is about', async () => {
+    const target = await start(certificates.server);
+    const registry = await start();
+    const headers = { location: `${target.origin}/blob` };
+    registry.inject({ match: /./, action: { kind: 'answer', status: 307, headers } });
+    const error = await expectFailure('HTTP_UNAVAILABLE', () => ping(registry, {}, { allowHttp: true }));
+    expect(error.message).toContain(`: redirected to ${target.host}: the certificate of the server is from`);
+  });
+});
+
 describe('https', () => {
   it('accepts a server whose authority is an extra root', async () => {
     const registry = await start(certificates.server);

@@ -12,6 +12,8 @@ export interface TestCertificates {
   readonly named: { readonly key: string; readonly cert: string };
   /** For other.example only. */
   readonly wrongName: { readonly key: string; readonly cert: string };
+  /** Like `server`, but signed by itself. */
+  readonly selfSigned: { readonly key: string; readonly cert: string };
   /** Like `server`, but valid only until yesterday. */
   readonly expired: { readonly key: string; readonly cert: string };
 }
@@ -48,7 +50,12 @@ export function makeTestCertificates(): TestCertificates {
   try {
     const authority = ['-x509', ...KEY_OPTIONS, '-keyout', 'authority.key', '-out', 'authority.crt', '-days', '2'];
     execFileSync('openssl', ['req', ...authority, '-subj', '/CN=sealift test'], { cwd: directory, stdio: 'pipe' });
+    const own = ['-x509', ...KEY_OPTIONS, '-keyout', 'own.key', '-out', 'own.crt', '-days', '2'];
+    const names = ['-subj', '/CN=own', '-addext', `subjectAltName=${SERVER_NAMES}`];
+    execFileSync('openssl', ['req', ...own, ...names], { cwd: directory, stdio: 'pipe' });
+    const read = (name: string) => readFileSync(path.join(directory, name), 'utf8');
     return {
+      selfSigned: { key: read('own.key'), cert: read('own.crt') },
       authority: readFileSync(path.join(directory, 'authority.crt'), 'utf8'),
       server: issue(directory, 'server', SERVER_NAMES),
       named: issue(directory, 'named', 'DNS:registry.example,DNS:cdn.example,DNS:auth.example'),
