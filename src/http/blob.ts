@@ -159,7 +159,9 @@ class BlobDownload implements BlobFront {
     this.progress = new BlobProgress(stream.size);
     this.meter = new ThroughputMeter({ windowMs: limits.rangeWindowMs, now: clock.now, idleMs: ranging.idleMs });
     this.access = new BlobAccess(stream);
-    this.#tries = new BlobTries({ limits, clock, maxTries, signal: stream.signal }, () => this.meter.receivedBytes);
+    const { leftMs } = stream.request;
+    const retries = { limits, clock, maxTries, leftMs, signal: stream.signal };
+    this.#tries = new BlobTries(retries, () => this.meter.receivedBytes);
     this.ranges = new BlobRanges({
       wire,
       stream,

@@ -106,5 +106,6 @@ export function fetchDocument(wire: Wire, options: DocumentFetch): Promise<Docum
   const { limits, clock } = wire;
   const { request, signal } = options;
   const maxTries = Math.min(request.tries ?? limits.maxTries, limits.maxTries);
-  return withRetries(() => attemptDocument(wire, options), { limits, clock, maxTries, signal });
+  const { leftMs } = request;
+  return withRetries(() => attemptDocument(wire, options), { limits, clock, maxTries, leftMs, signal });
 }

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { cancellation, prefixError, SealiftError } from '../errors/index.ts';
+import { LeastThroughput } from './least-throughput.ts';
 import type { PaceRule } from './pace.ts';
 import type { HttpProxy } from './parse-proxy.ts';
 import { proxyRefusal } from './proxy-fault.ts';
@@ -83,6 +84,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   #excerptBytes = 0;
   #deadlineTimer: NodeJS.Timeout | undefined;
   readonly #stallClock: StallClock;
+  /** Only for a blob: a document has a bound on its whole time. */
+  #throughput: LeastThroughput | undefined;
   /** Resolves when the receiver has finished with the chunks that it was given. */
   #backlog: Promise<void> | undefined;
   /** Handles an end of the connection that came while there was a backlog. */
@@ -139,6 +142,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#phase !== 'head' || status < 200) return;
     this.#phase = 'body';
     this.#stallClock.start(this.#wire.limits.stallTimeoutMs);
+    this.#watchThroughput();
     this.#guard(() => {
       const { receiver, request } = this.#options;
       const { reader } = this.#route;
@@ -163,8 +167,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
     const pending = this.#deliver(chunk);
     this.#stallClock.noteActivity();
-    if (pending === undefined) return;
+    if (pending === undefined) {
+      this.#judgeThroughput(chunk.length);
+      return;
+    }
     controller.pause();
+    this.#throughput?.pause();
     this.#stallClock.stop();
     this.#backlog = pending;
     void this.#goOnAfterBacklog(controller);
@@ -206,6 +214,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#phase === 'settled') return;
     if (this.#ending !== undefined) return this.#ending();
     this.#stallClock.start(this.#wire.limits.stallTimeoutMs);
+    this.#throughput?.resume();
     controller.resume();
   }
 
@@ -303,6 +312,23 @@ class Exchange implements Dispatcher.DispatchHandler {
         new SealiftError('HTTP_UNAVAILABLE', `expected the whole response within ${timeoutMs} ms`, { context }),
       );
     }, timeoutMs);
+  }
+
+  #watchThroughput(): void {
+    const { clock, limits } = this.#wire;
+    const { timeoutMs, receiver } = this.#options;
+    if (timeoutMs !== undefined) return;
+    const { throughputWindowMs: windowMs, minThroughputBytes: minBytes } = limits;
+    this.#throughput = new LeastThroughput({ clock, blockedMs: receiver.blockedMs, windowMs, minBytes });
+  }
+
+  #judgeThroughput(bytes: number): void {
+    const actual = this.#phase === 'body' ? this.#throughput?.note(bytes) : undefined;
+    if (actual === undefined) return;
+    const { throughputWindowMs, minThroughputBytes: expected } = this.#wire.limits;
+    const message = `connection brought ${actual} bytes in ${throughputWindowMs} ms, expected at least ${expected}`;
+    const context = { limit: 'minThroughputBytes', expected, actual };
+    this.#break(new SealiftError('HTTP_UNAVAILABLE', message, { context }));
   }
 
   #stall(): void {

@@ -1,6 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import { sameOrigin } from './origin.ts';
-import { type FailedAttempt, parseRetryAfter } from './retry.ts';
+import { type FailedAttempt, formatWait, parseRetryAfter } from './retry.ts';
 import { formatServerWords, secretsOfRequest } from './server-words.ts';
 import type { HttpRequest, ResponseHead, TransportClock } from './types.ts';
 
@@ -36,12 +36,6 @@ export function hintAfterRedirect(host: string): string {
 function describe({ request, url, head, excerpt }: Refusal): string {
   const words = formatServerWords({ headers: head.headers, excerpt }, secretsOfRequest(request));
   return `${subjectOf(request, url)}: status ${head.status}${words}`;
-}
-
-function formatWait(durationMs: number): string {
-  const seconds = Math.ceil(durationMs / 1000);
-  if (seconds < 120) return `${seconds} s`;
-  return seconds < 7200 ? `${Math.ceil(seconds / 60)} min` : `${Math.ceil(seconds / 3600)} h`;
 }
 
 function hintForStatus(status: number, retryAfterMs: number | undefined): string {

@@ -22,6 +22,8 @@ export interface RetryOptions {
   readonly limits: TransportLimits;
   readonly clock: TransportClock;
   readonly maxTries: number;
+  /** Milliseconds until the deadline of the call, counted from now; undefined if there is none. */
+  readonly leftMs?: number | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -65,6 +67,33 @@ function giveUp(error: SealiftError, tries: number, limit: ErrorContext): Sealif
   });
 }
 
+/** Formats a wait for a message, rounded up. */
+export function formatWait(durationMs: number): string {
+  const seconds = Math.ceil(durationMs / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.ceil(seconds / 60)} min` : `${Math.ceil(seconds / 3600)} h`;
+}
+
+/** The server asked for a longer wait than there is time for. */
+function tooLong(error: SealiftError, askedMs: number, { leftMs, limit }: WaitBound): SealiftError {
+  const { code, context, hint, cause } = error;
+  const asked = `${error.message}; the server asks to wait ${formatWait(askedMs)}`;
+  const isDeadline = limit === undefined;
+  const message = `${asked}, and ${isDeadline ? 'the call has' : 'a request waits at most'} ${formatWait(leftMs)}`;
+  const bound = isDeadline ? {} : { limit, expected: leftMs, actual: askedMs };
+  return new SealiftError(code, `${message}${isDeadline ? ' left' : ''}`, {
+    context: { ...bound, ...context },
+    hint,
+    cause,
+  });
+}
+
+/** The longest wait that is possible, and the limit that says so unless it is the deadline of the call. */
+interface WaitBound {
+  readonly leftMs: number;
+  readonly limit?: 'maxRetryAfterMs';
+}
+
 async function pause(delayMs: number, options: RetryOptions): Promise<void> {
   try {
     await options.clock.sleep(delayMs, options.signal);
@@ -80,11 +109,13 @@ async function pause(delayMs: number, options: RetryOptions): Promise<void> {
  */
 export class TryCount {
   readonly #options: RetryOptions;
+  readonly #startedMs: number;
   #tries = 0;
   #total = 0;
 
   constructor(options: RetryOptions) {
     this.#options = options;
+    this.#startedMs = options.clock.now();
   }
 
   /** Waits until the next try may begin. Throws the failure if that was the last try, or the cancellation. */
@@ -102,7 +133,16 @@ export class TryCount {
       throw giveUp(failed.error, this.#total, isLimit ? { limit: 'maxTries', expected: maxTries } : {});
     }
     const { retryAfterMs } = failed;
+    const bound = this.#waitBound();
+    if (retryAfterMs !== undefined && retryAfterMs > bound.leftMs) throw tooLong(failed.error, retryAfterMs, bound);
     await pause(retryDelayMs({ tries: this.#tries, retryAfterMs, random: clock.random() }, limits), this.#options);
+  }
+
+  #waitBound(): WaitBound {
+    const { clock, limits, leftMs = Number.POSITIVE_INFINITY } = this.#options;
+    const left = leftMs - (clock.now() - this.#startedMs);
+    if (left < limits.maxRetryAfterMs) return { leftMs: Math.max(0, left) };
+    return { leftMs: limits.maxRetryAfterMs, limit: 'maxRetryAfterMs' };
   }
 }
 

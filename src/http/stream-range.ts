@@ -38,7 +38,10 @@ export async function streamRange(wire: Wire, stream: BlobStream, span: ByteRang
   const segment = new WrittenRange(span, stream);
   const access = new BlobAccess(stream);
   const maxTries = Math.min(request.tries ?? limits.maxTries, limits.maxTries);
-  const tries = new BlobTries({ limits, clock, maxTries, signal }, () => segment.position - span.first);
+  const tries = new BlobTries(
+    { limits, clock, maxTries, leftMs: request.leftMs, signal },
+    () => segment.position - span.first,
+  );
   for (;;) {
     const { round } = tries;
     const onReceived = (): void => {};

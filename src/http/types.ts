@@ -57,6 +57,8 @@ export interface HttpRequest {
    * and of the body only the start is read.
    */
   readonly isProbe?: boolean;
+  /** Milliseconds until the deadline of the call that needs the response; absent if there is none. */
+  readonly leftMs?: number;
   /** The limit that bounds the document, for the error context. */
   readonly bound?: RefusingLimit;
 }
@@ -174,10 +176,13 @@ export type TransportLimits = Pick<
   | 'minRetryProgressBytes'
   | 'retryDelayMs'
   | 'maxRetryDelayMs'
+  | 'maxRetryAfterMs'
   | 'connectTimeoutMs'
   | 'headersTimeoutMs'
   | 'stallTimeoutMs'
   | 'documentTimeoutMs'
+  | 'minThroughputBytes'
+  | 'throughputWindowMs'
   | 'maxErrorBodyBytes'
   | 'maxProxyHeadBytes'
   | 'maxRangeConnections'

@@ -103,6 +103,20 @@ export const LIMITS = {
       'time without a single byte of the body; time in which Sealift itself held the connection back does not count',
     code: 'HTTP_UNAVAILABLE',
   },
+  minThroughputBytes: {
+    default: 64 * KIB,
+    unit: 'bytes',
+    reason:
+      'bytes that a connection for a blob must bring within throughputWindowMs; a server that sends a byte now and then does not stall and would hold the pull for ever',
+    code: 'HTTP_UNAVAILABLE',
+  },
+  throughputWindowMs: {
+    default: 180_000,
+    unit: 'ms',
+    reason:
+      'how long the throughput of a connection is measured; time in which Sealift itself held it back does not count',
+    effect: 'paces',
+  },
   documentTimeoutMs: {
     default: 120_000,
     unit: 'ms',
@@ -134,6 +148,13 @@ export const LIMITS = {
     unit: 'ms',
     reason: 'the longest pause, even if Retry-After asks for more',
     effect: 'paces',
+  },
+  maxRetryAfterMs: {
+    default: 240_000,
+    unit: 'ms',
+    reason:
+      'a longer wait that a server asks for with Retry-After ends the request at once; the pauses of a request are four minutes at most',
+    code: 'HTTP_UNAVAILABLE',
   },
   maxRangeConnections: {
     default: 8,

@@ -95,6 +95,32 @@ describe('streamBlob', () => {
   });
 });
 
+describe('streamBlob from a server that sends a byte now and then', () => {
+  const DRIP = { kind: 'trickle', chunkBytes: 1, everyMs: 1 } as const;
+
+  async function measureOften(): Promise<void> {
+    await transport.close();
+    transport = quickTransport({ clock, limits: { throughputWindowMs: 50, minThroughputBytes: 1_000 } });
+  }
+
+  it('tries again, and resumes', async () => {
+    await measureOften();
+    registry.inject({ match: BLOBS, action: DRIP });
+    expect(await download()).toEqual(BLOB);
+    expect(registry.requests).toHaveLength(2);
+    expect(registry.requests[1]?.headers['range']).toMatch(/^bytes=[1-9]\d*-$/);
+  });
+
+  it('gives up after the usual number of tries, and names the limit', async () => {
+    await measureOften();
+    const error = await expectFailure('HTTP_UNAVAILABLE', () => failDownload(DRIP, 99));
+    expect(error.message).toMatch(
+      /connection brought \d+ bytes in 50 ms, expected at least 1000, gave up after 5 tries/,
+    );
+    expect(error.context).toMatchObject({ limit: 'minThroughputBytes', expected: 1_000 });
+  });
+});
+
 describe('streamBlob, a fault that another try cures', () => {
   it.each([1, 65_535, 65_536, 150_000, 299_999])('resumes by range after a reset at byte %i', async (afterBytes) => {
     expect(await failDownload({ kind: 'reset', afterBytes })).toEqual(BLOB);
@@ -164,11 +190,43 @@ describe('streamBlob, a fault that another try cures', () => {
 
   it('waits as long as Retry-After asks, within bounds', async () => {
     registry.inject({ match: BLOBS, action: { kind: 'answer', status: 429, headers: { 'retry-after': '7' } } });
-    registry.inject({ match: BLOBS, action: { kind: 'answer', status: 503, headers: { 'retry-after': '86400' } } });
+    registry.inject({ match: BLOBS, action: { kind: 'answer', status: 503, headers: { 'retry-after': '240' } } });
     const date = 'Thu, 01 Jan 2026 00:00:20 GMT';
     registry.inject({ match: BLOBS, action: { kind: 'answer', status: 503, headers: { 'retry-after': date } } });
     expect(await download()).toEqual(BLOB);
     expect(clock.pauses).toEqual([7_000, 60_000, 20_000]);
+  });
+
+  it.each([
+    ['86400', '24 h'],
+    ['241', '5 min'],
+    ['Fri, 02 Jan 2026 00:00:00 GMT', '24 h'],
+  ])('gives up at once when Retry-After is %s', async (time, wait) => {
+    const action = { kind: 'answer', status: 429, headers: { 'retry-after': time }, body: 'slow down' } as const;
+    const error = await expectFailure('HTTP_UNAVAILABLE', () => failDownload(action, 9));
+    expect(error.message).toBe(
+      `GET ${url}: status 429 (slow down); the server asks to wait ${wait}, and a request waits at most 4 min`,
+    );
+    expect(error.hint).toContain(`or pull again in ${wait}`);
+    expect(error.context).toMatchObject({ limit: 'maxRetryAfterMs', status: 429 });
+    expect(clock.pauses).toEqual([]);
+    expect(registry.requests).toHaveLength(1);
+  });
+
+  it('gives up at once when Retry-After exceeds what the call has left', async () => {
+    const answer = (time: string) =>
+      registry.inject({ match: BLOBS, action: { kind: 'answer', status: 429, headers: { 'retry-after': time } } });
+    answer('29');
+    answer('31');
+    const request = { ...get(url), leftMs: 30_000 };
+    const error = await expectFailure('HTTP_UNAVAILABLE', () =>
+      streamBlob(transport, collecting(request, BLOB.length)),
+    );
+    expect(error.message).toMatch(/: status 429; the server asks to wait 31 s, and the call has (29|30) s left$/);
+    expect(clock.pauses).toEqual([29_000]);
+    answer('31');
+    await expectFailure('HTTP_UNAVAILABLE', () => transport.fetchDocument(request, 1000));
+    expect(clock.pauses).toEqual([29_000]);
   });
 
   it('counts tries anew after a mebibyte of progress, within a total', async () => {

@@ -155,6 +155,14 @@ const ROWS: readonly Row[] = [
     ...{ limit: 'documentTimeoutMs', value: 300, others: ONE_TRY },
     prepare: faulty(MANIFEST, { kind: 'trickle', chunkBytes: 1, everyMs: 50 }),
   },
+  {
+    ...{ limit: 'minThroughputBytes', value: 1_000_000, others: { ...ONE_TRY, throughputWindowMs: 20 } },
+    prepare: faulty(BLOB, { kind: 'trickle', chunkBytes: 1, everyMs: 5 }),
+  },
+  {
+    ...{ limit: 'maxRetryAfterMs', value: 1_000, actual: 2_000 },
+    prepare: faulty(MANIFEST, { kind: 'answer', status: 429, headers: { 'retry-after': '2' } }),
+  },
   { limit: 'maxProxyHeadBytes', value: 1_000, others: ONE_TRY, prepare: throughProxy },
   { limit: 'maxConfigurationBytes', value: 20, actual: 'more', code: 'POLICY_INVALID', prepare: longPolicy },
   { limit: 'maxLayerBytes', value: 1_000, actual: 'beyond', prepare: serving([PLAIN]) },
@@ -224,7 +232,7 @@ describe.skipIf(!IS_ROOT)(`a limit in the file given with -c${WITHOUT_ROOT}`, ()
 
     it('maxRetryDelayMs = 1, whatever the server asks for', async () => {
       await using limited = await LimitBed.open();
-      await faulty(MANIFEST, { ...unavailable, headers: { 'retry-after': '3600' } }, 1)(limited);
+      await faulty(MANIFEST, { ...unavailable, headers: { 'retry-after': '120' } }, 1)(limited);
       const { durationMs } = await limited.pull({ maxRetryDelayMs: 1 });
       expect(durationMs).toBeLessThan(60_000);
     });
