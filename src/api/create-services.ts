@@ -17,6 +17,8 @@ const CREATE: Readonly<Record<ServiceName, (options: ServicePorts) => Methods>> 
   'keyprovider.KeyProviderService': (options) => new Map([['UnWrapKey', pass('unwrapKey', options)]]),
 };
 
+const NANOS_PER_MS = 1_000_000n;
+
 /** Creates the named services. */
 export function createServices(names: readonly ServiceName[], options: ServicePorts): Services {
   return new Map(names.map((name) => [name, CREATE[name](options)]));
@@ -26,9 +28,12 @@ function pullImage({ ports, limits, log }: ServicePorts): Method {
   const { pullImageRequest, pullImageResponse } = defineApiMessages(limits);
   return createHubMethod(
     'pullImage',
-    async ({ payload, signal }, requestId) => {
+    async ({ payload, signal, timeoutNanos }, requestId) => {
       const { imageUrl, bundlePath } = pullImageRequest.decode(payload);
-      const { manifestDigest } = await ports.pullImage({ imageUrl, bundlePath, requestId, signal });
+      const { manifestDigest } = await ports.pullImage({
+        ...{ imageUrl, bundlePath, requestId, signal },
+        ...(timeoutNanos === undefined ? {} : { timeoutMs: Number(timeoutNanos / NANOS_PER_MS) }),
+      });
       return succeed(pullImageResponse.encode({ manifestDigest }));
     },
     log,

@@ -18,6 +18,8 @@ export interface PullImageCall {
   readonly bundlePath: string;
   /** Unique in this process; every log line of the call has it. */
   readonly requestId: string;
+  /** Milliseconds that the caller waits; absent if it does not say. */
+  readonly timeoutMs?: number | undefined;
   readonly signal: AbortSignal;
 }
 

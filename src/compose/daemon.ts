@@ -143,14 +143,14 @@ export function composeDaemonService({ loaded, parts, volume, measure, log }: Da
 }
 
 async function daemonPullPorts(pull: StorePull, daemonParts: Parts): Promise<PullPorts> {
-  const { configuration, reference, backing, onProgress, waitForName, signal } = pull;
+  const { configuration, reference, backing, onProgress, waitForName, deadlineMs, signal } = pull;
   const parts = { ...daemonParts, configuration };
   const registries = await loadDaemonRegistries(configuration, loadOptions(parts, signal));
   assertQualified(registries, reference);
   return pullPorts(parts, {
     backing,
     policy: await loadPolicy(parts, { inline: configuration.inlinePolicy.value, signal }),
-    findEndpoints: daemonEndpoints({ ...parts, waitForName }, registries),
+    findEndpoints: daemonEndpoints({ ...parts, waitForName, deadlineMs }, registries),
     onProgress,
     // The watch over mounts sweeps within a second.
     sweepsStore: false,

@@ -35,6 +35,8 @@ export interface StorePull {
   readonly onProgress: (event: ProgressEvent) => void;
   /** Called before a name is looked up. */
   readonly waitForName: WaitForName;
+  /** When the caller gives up, in monotonic milliseconds; undefined if it waits for ever. */
+  readonly deadlineMs: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -128,6 +130,7 @@ export function createDaemonService(ports: DaemonServicePorts): DaemonService {
 }
 
 interface StorePullContext {
+  readonly deadlineMs: number | undefined;
   readonly signal: AbortSignal;
   readonly log: Logger;
   readonly ports: DaemonServicePorts;
@@ -136,7 +139,7 @@ interface StorePullContext {
 }
 
 async function pullIntoStore(request: PullRequest, context: StorePullContext): Promise<PullResult> {
-  const { signal, log, statistics, waitForName } = context;
+  const { signal, log, statistics, waitForName, deadlineMs } = context;
   const { stores, pullPorts, loaded, reportStall } = context.ports;
   const backing = await stores.current();
   const { configuration } = loaded;
@@ -145,7 +148,8 @@ async function pullIntoStore(request: PullRequest, context: StorePullContext): P
     if (event.type === 'layer' && event.state === 'done') statistics.addFetched(event.total);
   };
   const { reference } = request;
-  const ports = await pullPorts({ configuration, reference, backing, onProgress, waitForName, signal });
+  const given = { reference, waitForName, deadlineMs, signal };
+  const ports = await pullPorts({ configuration, backing, onProgress, ...given });
   const maxLayers = configuration.maxLayerDownloads.value;
   const pool = maxLayers === undefined ? ports.pool : limitLayers(ports.pool, maxLayers);
   try {

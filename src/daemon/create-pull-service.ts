@@ -17,7 +17,8 @@ export function createPullService(ports: PullServicePorts): PullService {
       const startedMs = ports.nowMs();
       log.info({ bundle: call.bundlePath }, 'pull requested');
       try {
-        const result = await pullInSlot(call, { ports, slots, log });
+        const deadlineMs = call.timeoutMs === undefined ? undefined : startedMs + call.timeoutMs;
+        const result = await pullInSlot(call, { ports, slots, log, deadlineMs });
         log.info({ durationMs: ports.nowMs() - startedMs, ...describe(result) }, 'pull finished');
         ports.checkpoint('pull-answering');
         return { manifestDigest: result.manifestDigest };
@@ -34,15 +35,17 @@ interface SlotContext {
   readonly ports: PullServicePorts;
   readonly slots: Slots;
   readonly log: Logger;
+  readonly deadlineMs: number | undefined;
 }
 
-async function pullInSlot(call: PullCall, { ports, slots, log }: SlotContext): Promise<PullResult> {
+async function pullInSlot(call: PullCall, context: SlotContext): Promise<PullResult> {
+  const { ports, slots } = context;
   const { signal } = call;
   const { obstacle } = ports.settings();
   if (obstacle !== undefined) throw obstacle;
   const release = await takeSlot(slots, signal);
   try {
-    return await pullAndMeasure(call, ports, log);
+    return await pullAndMeasure(call, context);
   } finally {
     release();
   }
@@ -56,11 +59,11 @@ async function takeSlot(slots: Slots, signal: AbortSignal): Promise<() => void> 
   }
 }
 
-async function pullAndMeasure(call: PullCall, ports: PullServicePorts, log: Logger): Promise<PullResult> {
+async function pullAndMeasure(call: PullCall, { ports, log, deadlineMs }: SlotContext): Promise<PullResult> {
   const { imageUrl, bundlePath: directory, signal } = call;
   const given = { roots: ports.settings().bundleRoots };
   const request = { reference: imageUrl, target: { kind: 'bundle', directory, given } } as const;
-  const result = await ports.pull(request, { signal, log });
+  const result = await ports.pull(request, { signal, log, deadlineMs });
   try {
     await ports.measure({ image: imageUrl, digest: result.manifestDigest }, signal);
     ports.checkpoint('image-measured');

@@ -10,6 +10,8 @@ export interface PullCall {
   readonly bundlePath: string;
   /** Every log line of the call has it. */
   readonly requestId: string;
+  /** Milliseconds that the caller waits; absent if it does not say. */
+  readonly timeoutMs?: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -35,7 +37,12 @@ export interface PullServicePorts {
   readonly maxPulls: number;
   readonly pull: (
     request: PullRequest,
-    options: { readonly signal: AbortSignal; readonly log: Logger },
+    options: {
+      readonly signal: AbortSignal;
+      readonly log: Logger;
+      /** When the caller gives up, on the clock of `nowMs`; undefined if it waits for ever. */
+      readonly deadlineMs: number | undefined;
+    },
   ) => Promise<PullResult>;
   /** Unmounts a rootfs that was mounted a moment ago. */
   readonly undo: (bundlePath: string) => Promise<void>;

@@ -24,6 +24,8 @@ export interface DaemonEndpointContext extends EndpointContext {
   readonly configuration: DaemonConfiguration;
   /** In a guest that has just started, names cannot be looked up yet. */
   readonly waitForName?: WaitForName;
+  /** When the caller gives up, in monotonic milliseconds; absent if it waits for ever. */
+  readonly deadlineMs?: number | undefined;
 }
 
 /**
@@ -44,7 +46,7 @@ export function daemonEndpoints(context: DaemonEndpointContext, registries: Regi
 
 async function daemonEndpoint(
   endpoint: Endpoint,
-  { configuration: daemonConfiguration, userAgent, waitForName }: DaemonEndpointContext,
+  { configuration: daemonConfiguration, userAgent, waitForName, deadlineMs }: DaemonEndpointContext,
   load: LoadOptions,
 ): Promise<EndpointAccess> {
   const { reference, insecure, mirrorApi } = endpoint;
@@ -63,6 +65,7 @@ async function daemonEndpoint(
     anonymousFallback: daemonConfiguration.anonymousFallback.value,
     configuration,
     waitForName,
+    deadlineMs,
   };
 }
 

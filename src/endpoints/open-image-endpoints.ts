@@ -44,12 +44,12 @@ function openEndpoint(
   endpoint: EndpointAccess,
   options: ImageEndpointOptions & { readonly hasAlternative: boolean },
 ): SupplyEndpoint {
-  const { reference, transport, allowHttp, mirrorApi, credentials, anonymousFallback = false } = endpoint;
+  const { reference, transport, allowHttp, mirrorApi, credentials, deadlineMs, anonymousFallback = false } = endpoint;
   const { limits, clock, hasAlternative, onRemark } = options;
   const client = options.openHttp(transport);
   const http = endpoint.waitForName === undefined ? client : waitForNames(client, transport, endpoint.waitForName);
   const name = formatRepositoryName(reference);
-  const common = { reference, http, allowHttp, hasAlternative, mirrorApi, limits, clock };
+  const common = { reference, http, allowHttp, hasAlternative, mirrorApi, limits, clock, deadlineMs };
   const source = createRegistrySource({ ...common, credentials });
   if (!anonymousFallback || credentials === undefined) return { name, source, transport };
   const anonymous = createRegistrySource({ ...common, credentials: undefined });

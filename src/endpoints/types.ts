@@ -31,6 +31,8 @@ export interface EndpointAccess {
   readonly configuration: Configuration;
   /** Called before a request to a server whose name must be looked up. */
   readonly waitForName?: WaitForName | undefined;
+  /** When the caller gives up, on the clock of the registry sources; absent if it waits for ever. */
+  readonly deadlineMs?: number | undefined;
 }
 
 /**

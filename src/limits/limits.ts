@@ -153,7 +153,7 @@ export const LIMITS = {
     default: 240_000,
     unit: 'ms',
     reason:
-      'a longer wait that a server asks for with Retry-After ends the request at once; the pauses of a request are four minutes at most',
+      'a longer wait that a server asks for with Retry-After ends the request at once; the pauses of a request are four minutes at most, and a call with less time left ends at once as well',
     code: 'HTTP_UNAVAILABLE',
   },
   maxRangeConnections: {

@@ -3,6 +3,7 @@ import {
   type AuthChallenge,
   type DocumentResponse,
   encodingOf,
+  type HttpClient,
   type HttpRequest,
   hintAfterRedirect,
   mediaTypeOf,
@@ -24,6 +25,8 @@ import type { FetchedDocument, ImageSource } from './types.ts';
 
 export interface RegistrySourceOptions extends ConnectionOptions {
   readonly limits: Pick<Limits, 'maxManifestBytes' | 'maxTokenBytes'>;
+  /** When the caller gives up, on the clock of the options; absent if it waits for ever. */
+  readonly deadlineMs?: number | undefined;
 }
 
 type MissingCode = 'REGISTRY_MANIFEST_UNKNOWN' | 'REGISTRY_BLOB_UNKNOWN';
@@ -67,7 +70,11 @@ class RegistrySource implements ImageSource {
   #opened: Connection | undefined;
 
   constructor(options: RegistrySourceOptions) {
-    this.#options = options;
+    const { http } = options;
+    const fetchDocument: HttpClient['fetchDocument'] = (request, maxBytes, signal) =>
+      http.fetchDocument({ ...request, ...this.#timeLeft() }, maxBytes, signal);
+    // Requests for tokens have the same deadline.
+    this.#options = { ...options, http: { fetchDocument } };
   }
 
   async fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<FetchedDocument> {
@@ -170,7 +177,13 @@ class RegistrySource implements ImageSource {
       headers: { accept, ...(authorization === undefined ? {} : { authorization }) },
       allowHttp: connection.origin.startsWith('http:'),
       ...(hasAlternative ? { tries: TRIES_WITH_ALTERNATIVE } : {}),
+      ...this.#timeLeft(),
     };
+  }
+
+  #timeLeft(): Pick<HttpRequest, 'leftMs'> {
+    const { deadlineMs, clock } = this.#options;
+    return deadlineMs === undefined ? {} : { leftMs: Math.max(0, deadlineMs - clock.now()) };
   }
 
   /** Fetches a document and expects status 200; the authorization is renewed once at most. */

@@ -75,13 +75,14 @@ class Api implements AsyncDisposable {
 }
 
 describe('PullImage', () => {
-  it('hands over reference, bundle, a request id and a signal, and answers the digest', async () => {
+  it('hands over reference, bundle, a request id, the time-out and a signal, and answers the digest', async () => {
     await using api = await new Api().open();
     const ask = { socketPath: api.path, imageUrl: 'registry.test/app@x', bundlePath: '/run/kata-containers/c1' };
     expect(await requestPull({ ...ask, timeoutMs: 60_000 })).toEqual({ manifestDigest: DIGEST });
     await requestPull(ask);
     expect(api.seen).toEqual(
-      [1, 2].map(() => ({
+      [{ timeoutMs: 60_000 }, {}].map((timeout) => ({
+        ...timeout,
         imageUrl: ask.imageUrl,
         bundlePath: ask.bundlePath,
         requestId: expect.stringMatching(/^[0-9a-f]{8}$/),

@@ -50,12 +50,13 @@ export class DaemonBed implements AsyncDisposable {
   }
 
   /** Makes the bundle directory and pulls, as the agent does. Returns the digest of the manifest. */
-  async pull(imageUrl: string): Promise<string> {
+  async pull(imageUrl: string, timeoutMs?: number): Promise<string> {
     this.#bundles += 1;
     const bundlePath = this.bed.path(`bundles/c${this.#bundles}`);
     mkdirSync(bundlePath);
     const signal = new AbortController().signal;
-    return (await this.daemon.pulls.pullImage({ imageUrl, bundlePath, requestId: 'r', signal })).manifestDigest;
+    const call = { imageUrl, bundlePath, requestId: 'r', timeoutMs, signal };
+    return (await this.daemon.pulls.pullImage(call)).manifestDigest;
   }
 
   /** Removes the container of the last pull, as the agent does. */

@@ -56,6 +56,22 @@ describe('createPullService', () => {
     expect(seen.undone).toEqual([]);
   });
 
+  it.each([
+    [undefined, undefined],
+    [60_000, 60_500],
+  ])('turns the time-out %s of the caller into the deadline %s', async (timeoutMs, deadlineMs) => {
+    const deadlines: unknown[] = [];
+    const { service } = world({
+      nowMs: () => 500,
+      pull: async (_, options) => {
+        deadlines.push(options.deadlineMs);
+        return RESULT;
+      },
+    });
+    await service.pullImage({ ...CALL, timeoutMs });
+    expect(deadlines).toEqual([deadlineMs]);
+  });
+
   it('gives every line of a call its request id', async () => {
     const { service, seen } = world();
     await service.pullImage(CALL);

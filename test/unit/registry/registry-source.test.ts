@@ -43,6 +43,26 @@ describe('a registry on the public internet', () => {
     expect(asked.every(({ allowHttp }) => !allowHttp)).toBe(true);
   });
 
+  it('is asked with the time that the caller still waits, and so is its token service', async () => {
+    const asked: HttpRequest[] = [];
+    const answers = [
+      answer(401, 'Bearer realm="https://a.example/t"'),
+      answer(200, undefined, '{"token":"t"}'),
+      answer(200),
+    ];
+    const http: HttpClient = {
+      async fetchDocument(request) {
+        asked.push(request);
+        return answers.shift() ?? answer(500);
+      },
+    };
+    const reference = { domain: 'registry.example', path: 'app' };
+    const common = { reference, http, credentials: undefined, allowHttp: false, limits: DEFAULT_LIMITS };
+    const source = createRegistrySource({ ...common, clock: { now: () => 400 }, deadlineMs: 1_000 });
+    await source.fetchManifest('latest');
+    expect(asked.map(({ leftMs }) => leftMs)).toEqual([600, 600, 600]);
+  });
+
   it('may have its token service on another public host', async () => {
     const challenge = 'Bearer realm="https://auth.docker.io/token",service="registry.docker.io"';
     const answers = [answer(401, challenge), answer(200, undefined, '{"token":"t"}'), answer(200)];
