@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { build, type Metafile } from 'esbuild';
 import { formatLauncher, type Program } from './build-launcher.ts';
+import { BUNDLE_PLUGINS } from './bundle-plugins.ts';
 
 const PROGRAMS: readonly Program[] = [
   { name: 'sealift', environment: 'measured' },
@@ -44,6 +45,7 @@ export async function buildProgram(root: string, output: string): Promise<BuiltP
     target: 'node26',
     banner: { js: BANNER },
     legalComments: 'eof',
+    plugins: BUNDLE_PLUGINS,
     logLevel: 'warning',
     metafile: true,
   });
