@@ -40,9 +40,6 @@ import { loadOptions, openParts, type Parts, type PartsOptions, volumeSettings }
 import { loadPolicy, pullPorts } from './pull.ts';
 import { storePorts } from './store.ts';
 
-/** Layers come in bursts, when a pod starts; afterwards threads, and what they have left behind, only hold memory. */
-const WORKER_IDLE_MS = 15_000;
-
 export interface DaemonSurroundings {
   /** Given with -c. */
   readonly configFile: string | undefined;
@@ -100,7 +97,7 @@ export function openDaemonParts(
   configuration: DaemonConfiguration,
   options: Pick<PartsOptions, 'version' | 'checkpoint' | 'openPool'>,
 ): Parts {
-  return openParts(configuration, { ...options, idleMs: WORKER_IDLE_MS, onIdle: releaseMemory });
+  return openParts(configuration, { ...options, onIdle: releaseMemory });
 }
 
 export interface DaemonServiceParts {

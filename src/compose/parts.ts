@@ -40,7 +40,8 @@ export function threadsOfMachine(): { readonly cores: number; readonly treeThrea
 
 export interface PartsOptions {
   readonly version: string;
-  readonly idleMs: number;
+  /** `limits.workerIdleMs` when absent. */
+  readonly idleMs?: number;
   readonly checkpoint?: Checkpoint | undefined;
   readonly openPool?: OpenPool | undefined;
   readonly onIdle?: () => void;
@@ -52,7 +53,7 @@ export function openParts<Settings extends Configuration>(
   { version, idleMs, checkpoint = () => {}, openPool: open = openPool, onIdle }: PartsOptions,
 ): Parts & { readonly configuration: Settings } {
   const limits = limitsOf(configuration);
-  const pool = open(limits, idleMs, onIdle);
+  const pool = open(limits, idleMs ?? limits.workerIdleMs, onIdle);
   return {
     configuration,
     limits,

@@ -392,6 +392,15 @@ export const LIMITS = {
     reason: 'one system call on the file system of the store; waiting for a thread and computing do not count',
     code: 'STORE_STALLED',
   },
+  workerIdleMs: {
+    default: 15_000,
+    unit: 'ms',
+    reason:
+      'layers come in bursts, when a pod starts; afterwards the worker threads of the daemon, and what they have left behind, only hold memory',
+    effect: 'paces',
+    // The longest time that a timer of Node can wait.
+    greatest: 2 ** 31 - 1,
+  },
   volumeTimeoutMs: {
     default: 45_000,
     unit: 'ms',

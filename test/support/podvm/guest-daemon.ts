@@ -7,9 +7,13 @@ const DAEMON = '/usr/lib/sealift/sealiftd';
 const CONFIG = '/run/sealiftd.toml';
 const SOCKET = '/run/confidential-containers/cdh.sock';
 
+/** Starting a thread takes an emulated machine two seconds, so the threads of one test serve the next. */
+const KEPT_THREADS = 'worker_idle_ms = 600000';
+
 /** An emulated machine on a busy one is slow; what a test wants to see time out has limits of its own. */
 export const PATIENCE = `
 [pull.limits]
+${KEPT_THREADS}
 store_timeout_ms = 600000
 volume_timeout_ms = 600000
 `;
@@ -104,10 +108,16 @@ export class GuestDaemon implements AsyncDisposable {
 
 /** Starts the daemon as the agent does: removes an old socket and waits for the new one. */
 async function spawnDaemon(vm: PodVm, settings: string | undefined): Promise<GuestProcess> {
-  if (settings !== undefined)
-    await vm.writeFile(CONFIG, settings.includes('[pull.limits]') ? settings : `${settings}${PATIENCE}`);
+  if (settings !== undefined) await vm.writeFile(CONFIG, withPatience(settings));
   await vm.mustRun(['rm', '-f', SOCKET]);
   const spawned = await vm.spawn([DAEMON, '-c', CONFIG]);
   await vm.mustRun(['sh', '-c', `until test -S ${SOCKET}; do usleep 20000; done`]);
   return spawned;
+}
+
+function withPatience(settings: string): string {
+  const heading = '[pull.limits]\n';
+  return settings.includes(heading)
+    ? settings.replace(heading, `${heading}${KEPT_THREADS}\n`)
+    : `${settings}${PATIENCE}`;
 }
