@@ -25,10 +25,10 @@ const CHECKPOINTS = [
 ] as const;
 
 /**
- * Each kill takes fifteen seconds in the emulated machine: the short run has every third step, the long run all of
- * them.
+ * Each kill takes fifteen seconds in the emulated machine: the short run has every fourth step, the long run all
+ * of them.
  */
-const KILLED_AT = IS_SOAK ? CHECKPOINTS : CHECKPOINTS.filter((_, at) => at % 3 === 0);
+const KILLED_AT = IS_SOAK ? CHECKPOINTS : CHECKPOINTS.filter((_, at) => at % 4 === 0);
 
 describeWith(POD_VM_NEEDS, 'the image store after a crash, and on a disk that stops', () => {
   const vm = usePodVm({

@@ -6,6 +6,7 @@ import { describeWith } from '../support/machine/needs.ts';
 import type { GuestDisk } from '../support/podvm/types.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
 import { guestSettings, installVolumeGuest, mountPointOf, VolumeGuest } from '../support/podvm/volume-guest.ts';
+import { IS_SOAK } from '../support/soak.ts';
 
 const MIB = 1 << 20;
 const WORDS = 'known words that must not reach the host';
@@ -13,6 +14,9 @@ const WORDS = 'known words that must not reach the host';
 const SUPERBLOCK = { interleave: 9, tagBytes: 10, journalSections: 12, dataSectors: 16, flags: 24 } as const;
 const PIECE_BYTES = 512;
 const PIECES = (16 * 1024) / PIECE_BYTES;
+const ALL_PIECES = Array.from({ length: PIECES }, (_, piece) => piece);
+/** The short run rewrites what may hold the superblock, and each eighth piece of the rest. */
+const REWRITTEN = IS_SOAK ? ALL_PIECES : ALL_PIECES.filter((piece) => piece < 8 || piece % 8 === 0);
 const HMAC_CIPHER = 'crypt capi:authenc(hmac(sha256),xts(aes))-plain64 :96:logon:';
 
 describeWith(POD_VM_NEEDS, 'the image store on a hostile disk', () => {
@@ -85,10 +89,10 @@ describeWith(POD_VM_NEEDS, 'the image store on a hostile disk', () => {
     expect(await prepareWhile(await vm().disk('rewritten'), () => undefined)).toBe('ready');
   });
 
-  it(`gives an error or a whole store when one of the first ${PIECES} pieces is rewritten`, async () => {
+  it(`gives an error or a whole store when one of the first ${PIECES} pieces is rewritten (${REWRITTEN.length} tried)`, async () => {
     const disk = await vm().disk('rewritten');
     const outcomes: string[] = [];
-    for (let piece = 0; piece < PIECES; piece += 1) {
+    for (const piece of REWRITTEN) {
       const outcome = await prepareWhile(disk, () => {
         const bytes = disk.image.read(piece * PIECE_BYTES, PIECE_BYTES);
         disk.image.write(

@@ -16,6 +16,12 @@ export interface QemuOptions {
 
 const NETWORK = 'net0';
 
+/**
+ * A processor with AES instructions and without AVX, which QEMU emulates by a call for each instruction: the guest needs
+ * a sixth less time than with the model `max`.
+ */
+const CPU = 'Westmere,+rdrand,+rdseed';
+
 /** QEMU without KVM: nested virtualisation is not available where the tests run. */
 export class QemuProcess {
   readonly qmp: QmpClient;
@@ -55,7 +61,7 @@ export class QemuProcess {
 }
 
 function listParameters({ vm, disks, ...paths }: QemuOptions): string[] {
-  const { memoryMb = 3072, cpus = 2, forwardPorts = [], kernelParameters = '' } = vm;
+  const { memoryMb = 3072, cpus = 1, forwardPorts = [], kernelParameters = '' } = vm;
   const forwards = forwardPorts.map((port) => `,hostfwd=tcp:127.0.0.1:0-10.0.2.15:${port}`);
   const kernel = [
     'console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests tsc=reliable no_timer_check init_on_alloc=0',
@@ -66,7 +72,7 @@ function listParameters({ vm, disks, ...paths }: QemuOptions): string[] {
   ];
   return [
     ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
-    ['-accel', 'tcg,thread=multi', '-cpu', 'max,la57=off', '-smp', String(cpus), '-m', String(memoryMb)],
+    ['-accel', 'tcg,thread=multi', '-cpu', CPU, '-smp', String(cpus), '-m', String(memoryMb)],
     ['-kernel', paths.kernelPath, '-initrd', paths.initramfsPath, '-append', kernel.join(' ').trim()],
     ['-serial', `file:${paths.serialPath}`, '-qmp', 'stdio'],
     ['-netdev', `user,id=${NETWORK}${forwards.join('')}`, '-device', `virtio-net-pci,netdev=${NETWORK},romfile=`],

@@ -27,7 +27,7 @@ export interface PodVmOptions {
   readonly disks?: readonly DiskOptions[];
   /** Memory in MiB; 3072 when absent. */
   readonly memoryMb?: number;
-  /** Number of processors; 2 when absent. */
+  /** Number of processors; 1 when absent, since an emulated second one costs more than it brings. */
   readonly cpus?: number;
   /** TCP ports of the guest that get a port on the host's loopback. */
   readonly forwardPorts?: readonly number[];
