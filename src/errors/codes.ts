@@ -59,8 +59,8 @@ export const CODES = {
   },
   LAYER_TYPE_MISMATCH: {
     kind: 'corrupt',
-    summary: 'The compression of a layer differs from the one that its media type names.',
-    hint: 'the media type is what counts; build and push the image again with a tool that labels its layers correctly',
+    summary: 'A layer is compressed in a format that is not supported, and its media type names another one.',
+    hint: 'build and push the image again with layers in gzip or zstd, or uncompressed',
   },
   LAYER_FOREIGN_REFUSED: {
     kind: 'denied',

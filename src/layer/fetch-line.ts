@@ -6,7 +6,7 @@ import type { FetchSlot } from './fetch-queue.ts';
 import type { HeldBytes } from './held-bytes.ts';
 import { limitBytes } from './limit-bytes.ts';
 import type { SlotWriter } from './ring.ts';
-import type { LayerJob } from './types.ts';
+import type { FetchedBlob, LayerJob } from './types.ts';
 import { verifyDigest } from './verify-digest.ts';
 import type { WindowGate } from './window-token.ts';
 
@@ -29,7 +29,7 @@ export interface FetchLinePorts {
  * Checks what the registry served: size, then digest, then decompression into the slots of the ring. Nothing passes
  * `end` unverified. Why the stages are synchronous sinks: docs/adr/0001-synchronous-sink-stages.md.
  */
-export async function runFetchLine(job: LayerJob, slots: SlotWriter, ports: FetchLinePorts): Promise<void> {
+export async function runFetchLine(job: LayerJob, slots: SlotWriter, ports: FetchLinePorts): Promise<FetchedBlob> {
   const { blobDigest: digest, blobSize: size, compression } = job;
   const { limits, windowGate, queueSlot, held } = ports;
   const decompressor = decompress({ compression, limits, windowGate }, slots);
@@ -67,6 +67,7 @@ export async function runFetchLine(job: LayerJob, slots: SlotWriter, ports: Fetc
     });
     await handedOn;
     await line.end();
+    return { compression: decompressor.compression };
   } finally {
     isOpen = false;
     held.close();

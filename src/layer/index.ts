@@ -2,8 +2,10 @@ export { canUseSyncHandle } from './decompress/index.ts';
 export { type CancellableWork, LayerLines, pullCancelled } from './layer-lines.ts';
 export { PeerFailure } from './peer-failure.ts';
 export type {
+  AppliedLayer,
   ApplyTask,
   BlobOrigin,
+  FetchedBlob,
   FetchHooks,
   FetchTask,
   FileRange,

@@ -1,5 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import { abortReason, blamesBytes } from './blames-bytes.ts';
+import { describeMislabelled } from './decompress/index.ts';
 import { type LinePair, LinePairs, type LineSlot } from './line-pairs.ts';
 import { PeerFailure, type RingAbortReason } from './peer-failure.ts';
 import { createRingMemory, Ring } from './ring.ts';
@@ -109,8 +110,13 @@ export class LayerLines<Thread extends LineThread> implements LayerStager {
     const answer = settleAll([fetched, wakingPeers(applying, rings), hashed]);
     try {
       const work = { signal: options.signal, threads, cancel, answer };
-      const [, staged, image] = await this.#threads.awaitCancellable(work);
-      return image === undefined ? staged : { ...staged, image };
+      const [{ compression }, applied, image] = await this.#threads.awaitCancellable(work);
+      const mislabelled = describeMislabelled(job.compression, compression);
+      return {
+        ...applied,
+        ...(image === undefined ? {} : { image }),
+        ...(mislabelled === undefined ? {} : { mislabelled }),
+      };
     } finally {
       // A thread that was ended may still be using its ring for a moment, so that memory is not used again.
       if (!threads.some(({ isDead }) => isDead)) this.#rings.push(...rings);
@@ -156,7 +162,7 @@ function abortRings(rings: readonly SharedArrayBuffer[], reason: RingAbortReason
 }
 
 /** A fetch that ends by `stop` rejects with `PeerFailure`, so that the failure of the other role is the one reported. */
-function stoppable(task: RunningTask<void>): RunningTask<void> & { stop(): void } {
+function stoppable<Result>(task: RunningTask<Result>): RunningTask<Result> & { stop(): void } {
   let isStopped = false;
   const asEcho = (error: unknown): never => {
     const isEcho = isStopped && error instanceof SealiftError && error.code === 'PULL_CANCELLED';

@@ -34,12 +34,24 @@ interface LayerWork {
   readonly factsPath: string | undefined;
 }
 
-/** A layer that a line has accepted: size, blob digest, diffID and end of archive all held. It is not published. */
-export interface StagedLayer {
+/** What the fetch role answers. */
+export interface FetchedBlob {
+  /** The format in which the blob was read, which may differ from its media type's. */
+  readonly compression: LayerCompression;
+}
+
+/** What the apply role answers. */
+export interface AppliedLayer {
   readonly facts: LayerSummary;
   readonly layerBytes: number;
   /** Set if the target is an image. */
   readonly image?: LayerImage;
+}
+
+/** A layer that a line has accepted: size, blob digest, diffID and end of archive all held. It is not published. */
+export interface StagedLayer extends AppliedLayer {
+  /** Set if the blob was not in the format that its media type names: one fragment that says so. */
+  readonly mislabelled?: string;
 }
 
 /** Callbacks of a layer's fetch role. */
@@ -104,8 +116,8 @@ export interface RunningTask<Result> {
  */
 export interface LineThread {
   readonly isDead: boolean;
-  fetchLayer(task: FetchTask, hooks: FetchHooks): RunningTask<void>;
-  applyLayer(task: ApplyTask): RunningTask<StagedLayer>;
+  fetchLayer(task: FetchTask, hooks: FetchHooks): RunningTask<FetchedBlob>;
+  applyLayer(task: ApplyTask): RunningTask<AppliedLayer>;
   hashImage(task: TreeTask): RunningTask<LayerImage>;
   /** No further layer goes into this directory of a merged target. */
   releaseTarget(directory: string): void;

@@ -63,7 +63,7 @@ export function isForeignLayerType(mediaType: string): boolean {
   return FOREIGN.test(mediaType);
 }
 
-/** Returns the compression of a layer, which its media type alone decides. Throws `LAYER_TYPE_UNSUPPORTED`. */
+/** Returns the compression that a layer's media type names. Throws `LAYER_TYPE_UNSUPPORTED`. */
 export function layerCompression(mediaType: string): LayerCompression {
   const compression = LAYER_COMPRESSIONS.get(mediaType);
   if (compression !== undefined) return compression;

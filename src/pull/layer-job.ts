@@ -1,5 +1,5 @@
 import type { FileOffer } from '../archive/index.ts';
-import type { BlobOrigin, LayerJob, LayerTarget, StageOptions } from '../layer/index.ts';
+import type { BlobOrigin, LayerJob, LayerTarget, StagedLayer, StageOptions } from '../layer/index.ts';
 import type { Descriptor } from '../oci/index.ts';
 import type { BlobOffer } from '../registry/index.ts';
 import type { ImageBytes } from './named-image.ts';
@@ -62,6 +62,11 @@ function takeOffer(offer: BlobOffer | FileOffer, signal: AbortSignal): TakenOffe
     onUnauthorized: (challenge) => renew(challenge, signal),
     skip,
   };
+}
+
+/** Returns what deserves attention in a layer that was fetched. */
+export function layerWarnings({ digest }: Descriptor, { mislabelled }: StagedLayer): readonly string[] {
+  return mislabelled === undefined ? [] : [`layer ${digest}: ${mislabelled}`];
 }
 
 export function reportLayer(

@@ -79,7 +79,11 @@ async function storeImage(unsafeReference: string, context: StoringContext): Pro
   const chain = await pullLayers(prepared, context);
   recordImage(prepared, chain, context);
   const dropped = droppedWarnings(chain.layers.map(({ record }) => record.facts));
-  return { prepared, chain, warnings: [...image.source.remarks(), ...prepared.warnings, ...warnings, ...dropped] };
+  return {
+    prepared,
+    chain,
+    warnings: [...image.source.remarks(), ...prepared.warnings, ...warnings, ...chain.warnings, ...dropped],
+  };
 }
 
 /** The image first: a name never leads to one that is not there. */

@@ -8,7 +8,7 @@ import { assertAuthorized } from '../signature/index.ts';
 import type { LayerLease } from '../snapshot/index.ts';
 import type { KnownLayer, StoredLayer } from '../store/index.ts';
 import { chainKey, diffIdKey } from './layer-format.ts';
-import { type LayerReport, type PreparedJob, prepareLayerJob, reportLayer } from './layer-job.ts';
+import { type LayerReport, layerWarnings, type PreparedJob, prepareLayerJob, reportLayer } from './layer-job.ts';
 import { makeWithRoom } from './make-room.ts';
 import type { LayerPlan } from './plan-layers.ts';
 import type { PreparedImage } from './prepare-image.ts';
@@ -20,6 +20,8 @@ export interface LayerChain {
   readonly layers: readonly StoredLayer[];
   /** How often each blob was fetched by this pull: absent for a cached layer, 2 where a chained copy was needed. */
   readonly fetches: ReadonlyMap<Digest, number>;
+  /** What deserves attention in the layers that were fetched. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -48,6 +50,8 @@ class LayerPull {
   readonly #fetches = new Map<Digest, number>();
   readonly #factsBytes = new Map<LayerKey, number>();
   #planSteps = 0;
+  /** A set, because a chained copy is fetched twice. */
+  readonly #warnings = new Set<string>();
 
   constructor(prepared: PreparedImage, context: StoringContext) {
     this.#prepared = prepared;
@@ -60,7 +64,8 @@ class LayerPull {
     const { ports, storage } = this.#context;
     const mounts = ports.openLayerMounts(storage.store).lease();
     try {
-      return { layers: await this.#settleChain(known, mounts), fetches: this.#fetches };
+      const layers = await this.#settleChain(known, mounts);
+      return { layers, fetches: this.#fetches, warnings: [...this.#warnings] };
     } finally {
       mounts.release();
     }
@@ -191,6 +196,7 @@ class LayerPull {
       const staged = await this.#stage(await prepareLayerJob(layer, options));
       if (staged === undefined) return undefined;
       const { facts, image } = staged;
+      for (const warning of layerWarnings(layer.descriptor, staged)) this.#warnings.add(warning);
       ports.checkpoint('layer-staged');
       this.#chargeFacts(key, facts);
       if (facts.unresolvedLink !== undefined) return store.rememberNeedsChain(key, layer.diffId, facts);

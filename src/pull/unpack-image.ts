@@ -1,11 +1,10 @@
 import { dirname } from 'node:path';
 import { asSealiftError, prefixError } from '../errors/index.ts';
-import type { LayerLine, LayerTarget } from '../layer/index.ts';
-import type { LayerSummary } from '../layer-facts/index.ts';
+import type { LayerLine, LayerTarget, StagedLayer } from '../layer/index.ts';
 import type { Digest } from '../oci/index.ts';
 import { assertAuthorized } from '../signature/index.ts';
 import { droppedWarnings, type FinishedPull } from './describe-pull.ts';
-import { prepareLayerJob, reportLayer } from './layer-job.ts';
+import { layerWarnings, prepareLayerJob, reportLayer } from './layer-job.ts';
 import { openNamedImage } from './named-image.ts';
 import type { LayerPlan } from './plan-layers.ts';
 import { type PreparedImage, prepareImage } from './prepare-image.ts';
@@ -29,19 +28,27 @@ export async function unpackImage(
     await using image = await openNamedImage({ unsafeReference, ports, scratchDir, signal });
     const prepared = await prepareImage(image, context);
     ports.onProgress({ type: 'stage', stage: 'layers' });
-    let facts = await applyLayers(prepared, tree.directory, context);
-    while (facts === undefined) {
+    let applied = await applyLayers(prepared, tree.directory, context);
+    while (applied === undefined) {
       // The tree has entries of the bad copy already.
       tree.discard();
       tree = stageDirectory(directory);
-      facts = await applyLayers(prepared, tree.directory, context);
+      applied = await applyLayers(prepared, tree.directory, context);
     }
     tree.publish();
-    const warnings = [...prepared.source.remarks(), ...prepared.warnings, ...droppedWarnings(facts)];
+    const warnings = [...prepared.source.remarks(), ...prepared.warnings, ...describeLayers(prepared, applied)];
     return { prepared, fetches: countFetches(prepared), layerFormat: undefined, warnings, finishedMs: ports.nowMs() };
   } finally {
     tree.discard();
   }
+}
+
+function describeLayers({ layers }: PreparedImage, applied: readonly StagedLayer[]): readonly string[] {
+  const warnings = applied.flatMap((staged, position) => {
+    const layer = layers[position];
+    return layer === undefined ? [] : layerWarnings(layer.descriptor, staged);
+  });
+  return [...new Set(warnings), ...droppedWarnings(applied.map(({ facts }) => facts))];
 }
 
 /** Counts how often each blob was fetched: a layer that occurs twice is fetched twice. */
@@ -56,20 +63,20 @@ async function applyLayers(
   prepared: PreparedImage,
   directory: string,
   context: PullContext,
-): Promise<readonly LayerSummary[] | undefined> {
+): Promise<readonly StagedLayer[] | undefined> {
   // docs/adr/0005-authorized-image.md
   assertAuthorized(prepared.image);
   const { ports, signal } = context;
   const line = await ports.pool.openLine(directory, signal);
   const target = { kind: 'merged', directory, privileged: ports.isPrivileged } as const;
-  const facts: LayerSummary[] = [];
+  const all: StagedLayer[] = [];
   try {
     for (const layer of prepared.layers) {
       const applied = await applyLayer(layer, { line, target, source: prepared.source }, context);
       if (applied === undefined) return undefined;
-      facts.push(applied);
+      all.push(applied);
     }
-    return facts;
+    return all;
   } finally {
     line.close();
   }
@@ -84,13 +91,13 @@ async function applyLayer(
   layer: LayerPlan,
   { line, target, source }: Writing,
   { ports, signal }: PullContext,
-): Promise<LayerSummary | undefined> {
+): Promise<StagedLayer | undefined> {
   const report = reportLayer(layer.descriptor, ports.onProgress);
   const { job, hooks, skip } = await prepareLayerJob(layer, { source, target, factsPath: undefined, report, signal });
   try {
-    const { facts } = await line.stage(job, { ...hooks, signal });
+    const staged = await line.stage(job, { ...hooks, signal });
     report('done', layer.descriptor.size);
-    return facts;
+    return staged;
   } catch (error) {
     const failure = asSealiftError(error);
     if (skip(failure)) return undefined;

@@ -1,6 +1,6 @@
 import type { PlainError } from '../errors/index.ts';
 import type { AuthChallenge, DocumentResponse, HttpRequest, TransportSettings } from '../http/index.ts';
-import type { ApplyTask, FetchTask, StagedLayer, TreeTask } from '../layer/index.ts';
+import type { AppliedLayer, ApplyTask, FetchedBlob, FetchTask, TreeTask } from '../layer/index.ts';
 import type { LayerImage } from '../layer-formats/index.ts';
 import type { Limits } from '../limits/index.ts';
 
@@ -38,8 +38,8 @@ export type ToWorker<Called = SentOperation> =
 
 /** The result of a task, named after the task. */
 export type TaskAnswer =
-  | { readonly type: 'fetch' }
-  | { readonly type: 'apply'; readonly staged: StagedLayer }
+  | { readonly type: 'fetch'; readonly fetched: FetchedBlob }
+  | { readonly type: 'apply'; readonly staged: AppliedLayer }
   | { readonly type: 'tree'; readonly image: LayerImage }
   | { readonly type: 'document'; readonly response: DocumentResponse }
   | { readonly type: 'warm' }

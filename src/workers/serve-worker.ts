@@ -8,7 +8,7 @@ import {
   type TransportSettings,
 } from '../http/index.ts';
 import { PeerFailure } from '../layer/index.ts';
-import { ApplyRole, FetchRole, runTreeRole } from '../layer/roles/index.ts';
+import { ApplyRole, type FetchPorts, FetchRole, runTreeRole } from '../layer/roles/index.ts';
 import type { FromWorker, Task, TaskAnswer, ToWorker, WorkerStart } from './messages.ts';
 
 /** The worker's side of its message channel. */
@@ -100,16 +100,19 @@ class ServingWorker<Called> {
     }
   }
 
+  #fetchPorts(task: RunningTask): FetchPorts {
+    return {
+      onUnauthorized: (challenge) => this.#askForAuthorization(task, challenge),
+      onProgress: (bytes) => this.#port.postMessage({ type: 'progress', id: task.id, bytes }),
+      signal: task.abort.signal,
+    };
+  }
+
   async #perform(task: RunningTask, message: Task<Called>): Promise<TaskAnswer> {
     const { type } = message;
     switch (type) {
       case 'fetch':
-        await this.#fetchRole.run(message, {
-          onUnauthorized: (challenge) => this.#askForAuthorization(task, challenge),
-          onProgress: (bytes) => this.#port.postMessage({ type: 'progress', id: task.id, bytes }),
-          signal: task.abort.signal,
-        });
-        return { type };
+        return { type, fetched: await this.#fetchRole.run(message, this.#fetchPorts(task)) };
       case 'apply':
         return { type, staged: this.#applyRole.run(message) };
       case 'tree':

@@ -8,14 +8,15 @@ import {
   type TransportSettings,
 } from '../http/index.ts';
 import {
+  type AppliedLayer,
   type ApplyTask,
+  type FetchedBlob,
   type FetchHooks,
   type FetchTask,
   freeWindowToken,
   type LineThread,
   PeerFailure,
   type RunningTask,
-  type StagedLayer,
   type TreeTask,
 } from '../layer/index.ts';
 import type { LayerImage } from '../layer-formats/index.ts';
@@ -71,11 +72,11 @@ export class WorkerHandle implements LineThread {
     await this.#worker.getHeapStatistics();
   }
 
-  fetchLayer(task: FetchTask, hooks: FetchHooks): RunningTask<void> {
-    return this.#run({ type: 'fetch', ...task }, () => undefined, hooks);
+  fetchLayer(task: FetchTask, hooks: FetchHooks): RunningTask<FetchedBlob> {
+    return this.#run({ type: 'fetch', ...task }, ({ fetched }) => fetched, hooks);
   }
 
-  applyLayer(task: ApplyTask): RunningTask<StagedLayer> {
+  applyLayer(task: ApplyTask): RunningTask<AppliedLayer> {
     return this.#run({ type: 'apply', ...task }, ({ staged }) => staged);
   }
 

@@ -105,7 +105,7 @@ describeWith(['root'], 'an image of', () => {
       5,
       [],
     ],
-    ['a mislabelled layer', { layers: [{ ...plain, mediaType: OCI.layer }] }, 'LAYER_TYPE_MISMATCH', 4, []],
+    ['a layer in bzip2', { layers: [{ ...plain, blob: Buffer.from('BZh91AY&SY') }] }, 'LAYER_TYPE_MISMATCH', 4, []],
     [
       'a foreign layer that nobody has',
       {

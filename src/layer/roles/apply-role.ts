@@ -16,7 +16,7 @@ import {
 import { createApplyLine } from '../apply-line.ts';
 import { abortReason } from '../blames-bytes.ts';
 import { Ring, SLOT_BYTES } from '../ring.ts';
-import type { ApplyTask, LayerTarget, StagedLayer } from '../types.ts';
+import type { AppliedLayer, ApplyTask, LayerTarget } from '../types.ts';
 import { describeTree, openTree } from './tree-role.ts';
 
 /** After this many entries the garbage they left, some megabytes, is collected, which takes about 10 ms. */
@@ -40,7 +40,7 @@ export class ApplyRole {
   }
 
   /** Throws `PeerFailure` if the ring is aborted, and otherwise the layer's own failure after aborting both rings. */
-  run({ job, ring: ringMemory, treeRing: treeMemory }: ApplyTask): StagedLayer {
+  run({ job, ring: ringMemory, treeRing: treeMemory }: ApplyTask): AppliedLayer {
     const { limits, checkpoint } = this.#options;
     const { target, diffId } = job;
     const ring = new Ring(ringMemory);
@@ -82,7 +82,7 @@ export class ApplyRole {
     this.#mergedWriters.delete(directory);
   }
 
-  #describeImage(writer: LayerWriter, tree: VerityTreeWriter | undefined): Pick<StagedLayer, 'image'> {
+  #describeImage(writer: LayerWriter, tree: VerityTreeWriter | undefined): Pick<AppliedLayer, 'image'> {
     if (!('result' in writer)) return {};
     const { checkpoint } = this.#options;
     return { image: tree === undefined ? { bytes: writer.result().imageBytes } : describeTree(tree, checkpoint) };

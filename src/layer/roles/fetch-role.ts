@@ -13,7 +13,7 @@ import { FetchQueue } from '../fetch-queue.ts';
 import { createFileSource } from '../file-source.ts';
 import { HeldBytes } from '../held-bytes.ts';
 import { Ring } from '../ring.ts';
-import type { FetchTask, LayerJob } from '../types.ts';
+import type { FetchedBlob, FetchTask, LayerJob } from '../types.ts';
 import { createWindowGate } from '../window-token.ts';
 import { createWireGauge } from '../wire-gauge.ts';
 
@@ -51,7 +51,10 @@ export class FetchRole {
   }
 
   /** Throws `PeerFailure` if the ring is aborted, and otherwise the blob's own failure after aborting the ring. */
-  async run({ job, ring: ringMemory }: FetchTask, { onUnauthorized, onProgress, signal }: FetchPorts): Promise<void> {
+  async run(
+    { job, ring: ringMemory }: FetchTask,
+    { onUnauthorized, onProgress, signal }: FetchPorts,
+  ): Promise<FetchedBlob> {
     const { limits, windowToken: memory, workerId, rangeBudget: budget, checkpoint } = this.#options;
     const ring = new Ring(ringMemory);
     const slot = this.#queue.join();
@@ -65,7 +68,7 @@ export class FetchRole {
     try {
       const source = await this.#sourceOf(job, onUnauthorized);
       checkpoint('layer-fetch');
-      await runFetchLine(job, ring.writer(), {
+      const fetched = await runFetchLine(job, ring.writer(), {
         source,
         onBytes: countSteps((bytes) => {
           onProgress(bytes);
@@ -80,6 +83,7 @@ export class FetchRole {
         held: new HeldBytes({ budget, isWireBound: this.#isWireBound }),
       });
       checkpoint('layer-fetched');
+      return fetched;
     } catch (error) {
       ring.abort('peer-failed');
       throw error;

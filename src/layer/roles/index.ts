@@ -1,3 +1,3 @@
 export { ApplyRole } from './apply-role.ts';
-export { FetchRole } from './fetch-role.ts';
+export { type FetchPorts, FetchRole } from './fetch-role.ts';
 export { runTreeRole } from './tree-role.ts';

@@ -17,6 +17,7 @@ const html = (): string => '<html></html>';
 const nothing = (): Buffer => Buffer.alloc(0);
 const otherDiffId = (json: string): string => json.replace(/sha256:[0-9a-f]{64}/, `sha256:${EMPTY}`);
 const noDiffIds = (json: string): string => json.replace(/"diff_ids":\[[^\]]*\]/, '"diff_ids":[]');
+const XZ = Buffer.from('\xfd7zXZ\0 and so on', 'latin1');
 const forPlan9 = (json: string): string => json.replace('"linux"', '"plan9"');
 const followed = (json: string): string => `${json}{}`;
 const alsoIndex = (json: string): string => json.replace('{', '{"manifests":[],');
@@ -51,7 +52,7 @@ const NOBODY: Asked = [0, 0, 0, 0];
 const ROWS: readonly Row[] = [
   ['gzip that is cut off', { layer: cutOff }, 'corrupt', 'LAYER_DECOMPRESS_FAILED', [1, 1, 1, 1], NOBODY],
   ['gzip with garbage behind', { layer: appended }, 'corrupt', 'LAYER_DECOMPRESS_FAILED', [1, 1, 1, 1], NOBODY],
-  ['no gzip', { layer: () => FAULT_ARCHIVE }, 'corrupt', 'LAYER_TYPE_MISMATCH', [1, 1, 1, 1], NOBODY],
+  ['a layer in xz', { layer: () => XZ }, 'corrupt', 'LAYER_TYPE_MISMATCH', [1, 1, 1, 1], NOBODY],
   ['an empty layer blob', { layer: nothing }, 'corrupt', 'LAYER_DECOMPRESS_FAILED', [1, 1, 1, 1], NOBODY],
   [
     'a tar that is cut off',
