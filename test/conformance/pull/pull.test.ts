@@ -3,11 +3,12 @@ import { PullBed } from '../../support/beds/pull-bed.ts';
 import { IMAGE_ROWS } from './image-rows.ts';
 import type { PullRow } from './pull-row.ts';
 import { openPullers, PULLERS, type Puller, type PullerName, type PullOutcome } from './pullers.ts';
+import { REGISTRY_ROWS } from './registry-rows.ts';
 
-const ROWS: readonly PullRow[] = IMAGE_ROWS;
+const ROWS: readonly PullRow[] = [...IMAGE_ROWS, ...REGISTRY_ROWS];
 
-async function pullWith(puller: Puller, { serve }: PullRow): Promise<PullOutcome> {
-  const bed = await PullBed.open();
+async function pullWith(puller: Puller, { serve, auth }: PullRow): Promise<PullOutcome> {
+  const bed = await PullBed.open(auth);
   try {
     return await puller.pull(bed, bed.reference(serve(bed)));
   } finally {

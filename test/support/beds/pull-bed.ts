@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import type { SettingValues } from '../../../src/config/index.ts';
 import type { ProgressEvent, PullResult, PullTarget } from '../../../src/pull/index.ts';
 import { type TarMember, tar } from '../builders/tar-builder.ts';
-import { type FakeRegistry, startFakeRegistry } from '../registries/fake-registry.ts';
+import { type FakeAuth, type FakeRegistry, startFakeRegistry } from '../registries/fake-registry.ts';
 import { composeTestCli } from './test-cli.ts';
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
@@ -37,8 +37,8 @@ export class PullBed {
     this.directory = mkdtempSync(join(tmpdir(), 'sealift-pull-'));
   }
 
-  static async open(): Promise<PullBed> {
-    return new PullBed(await startFakeRegistry());
+  static async open(auth?: FakeAuth): Promise<PullBed> {
+    return new PullBed(await startFakeRegistry(auth === undefined ? {} : { auth }));
   }
 
   async close(): Promise<void> {
