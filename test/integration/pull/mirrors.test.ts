@@ -19,6 +19,8 @@ import {
 import { startDockerRegistry } from '../../support/registries/docker-registry.ts';
 
 const LOGICAL = 'app.invalid/team';
+/** What an endpoint says with a status of the table below. */
+const WORDS = '{"details":"come back later"}';
 
 /** Three endpoints of one image behind proxies that count and tamper: two mirrors and the registry itself. */
 interface Endpoints {
@@ -44,7 +46,8 @@ describeWith(['docker-registry'], 'an image with mirrors', () => {
       await pushImage(registry.url, repository, 'latest', image);
       const proxy = await startTamperProxy(registry.host, (_: IncomingMessage, outgoing: ServerResponse) => {
         const status = answers.get(name);
-        if (status !== undefined) outgoing.writeHead(status, { 'content-length': '0', 'retry-after': '0' }).end();
+        const headers = { 'content-length': `${WORDS.length}`, 'retry-after': '0' };
+        if (status !== undefined) outgoing.writeHead(status, headers).end(WORDS);
         return status !== undefined;
       });
       running.push(proxy);
@@ -160,6 +163,7 @@ ${mirrors.map((location) => `[[registry.mirror]]\nlocation = "${location}"\ninse
     expect(endpoints.own.requests).toEqual([]);
     expect(result.warnings).toHaveLength(1);
     expect(result.warnings[0]).toMatch(new RegExp(`^skipped ${endpoints.first.host}/one/app: (?:${code}): `));
+    expect(result.warnings[0]).toContain(`status ${status} (come back later)`);
   });
 
   it('comes from the registry when one mirror is down and the other does not have it', async () => {
