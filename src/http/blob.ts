@@ -206,7 +206,7 @@ class BlobDownload implements BlobFront {
       const receiver = new BlobReceiver(asked, this, isResumed);
       const answer = await this.#ask(isResumed ? this.#rangeOf(asked) : asked, receiver);
       if (answer.kind === 'complete' && asksForToken(answer.head.status) && !answer.redirected) {
-        if (await this.access.renew(answer.head, asked)) continue;
+        if (await this.access.renew(answer, asked)) continue;
       }
       if (!askedAnew && answer.kind === 'complete' && answer.redirected && isExpired(answer.head.status)) {
         // The registry signs another address for each request.
@@ -245,7 +245,8 @@ class BlobDownload implements BlobFront {
       return brokenConnection(asked, answer, progressBytes);
     }
     const { head, url } = answer;
-    const refusal = { request: asked, url, head, excerpt: answer.excerpt, isRepeated: !this.#canResume };
+    const { formerSecrets } = this.access;
+    const refusal = { request: asked, url, head, excerpt: answer.excerpt, formerSecrets, isRepeated: !this.#canResume };
     if (isRetryableStatus(head.status)) return retryableStatus(refusal, this.#wire.clock);
     if (head.status !== 200 && head.status !== 206) refuseStatus(refusal);
     if (!receiver.isAccepted) receiver.refuseExcerpt(head, answer.excerpt);

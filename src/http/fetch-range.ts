@@ -35,12 +35,13 @@ export async function fetchRange(wire: Wire, range: RangeFetch): Promise<FailedA
     if (answer.kind === 'broken') return brokenConnection(asked, answer, 0);
     const { head, url, excerpt, redirected } = answer;
     if (access.leaveShortcut(asked, head.status)) continue;
-    if (asksForToken(head.status) && !redirected && (await access.renew(head, asked))) continue;
+    if (asksForToken(head.status) && !redirected && (await access.renew(answer, asked))) continue;
     if (!askedAnew && redirected && isExpired(head.status)) {
       askedAnew = true;
       continue;
     }
-    if (isRetryableStatus(head.status)) return retryableStatus({ request: asked, url, head, excerpt }, wire.clock);
+    if (isRetryableStatus(head.status))
+      return retryableStatus({ request: asked, url, head, excerpt, formerSecrets: access.formerSecrets }, wire.clock);
     return judgeEnd(answer, asked, range);
   }
 }
@@ -57,13 +58,13 @@ function rangeRequest(asked: HttpRequest, { segment, etag }: RangeFetch): HttpRe
 function judgeEnd(
   { head, url, excerpt }: Extract<Followed, { kind: 'complete' }>,
   asked: HttpRequest,
-  { segment }: RangeFetch,
+  { segment, access }: RangeFetch,
 ): FailedAttempt | undefined {
   const subject = subjectOf(asked, url);
   if (head.status === 200) {
     throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: expected status 206 for a range, got status 200`);
   }
-  if (head.status !== 206) refuseStatus({ request: asked, url, head, excerpt });
+  if (head.status !== 206) refuseStatus({ request: asked, url, head, excerpt, formerSecrets: access.formerSecrets });
   if (segment.missingBytes === 0) return undefined;
   if (hasFraming(head)) {
     throw new SealiftError('BLOB_SIZE_MISMATCH', `${subject}: expected ${segment.missingBytes} more bytes of a range`);

@@ -13,6 +13,8 @@ export interface Refusal {
   readonly head: ResponseHead;
   /** The start of the body. */
   readonly excerpt: Uint8Array;
+  /** Secrets of earlier requests, which the server may quote. */
+  readonly formerSecrets?: readonly string[];
   /** True if the whole was asked for after the server had not served the rest of a blob; then the blob may be right. */
   readonly isRepeated?: boolean;
 }
@@ -33,8 +35,9 @@ export function hintAfterRedirect(host: string): string {
   return `the registry sends its clients to ${host}, which refused the request: check the storage behind the registry`;
 }
 
-function describe({ request, url, head, excerpt }: Refusal): string {
-  const words = formatServerWords({ headers: head.headers, excerpt }, secretsOfRequest(request));
+function describe({ request, url, head, excerpt, formerSecrets = [] }: Refusal): string {
+  const secrets = [...formerSecrets, ...secretsOfRequest(request)];
+  const words = formatServerWords({ headers: head.headers, excerpt }, secrets);
   return `${subjectOf(request, url)}: status ${head.status}${words}`;
 }
 

@@ -102,6 +102,8 @@ export interface AuthChallenge {
   readonly headers: readonly string[];
   /** The Authorization that was refused, if one was sent. With it, several workers renew a token only once. */
   readonly refusedAuthorization?: string;
+  /** What the server said with the refusal, in the form for the end of a message; cut, printable and without secrets. */
+  readonly words?: string;
 }
 
 /** One blob of a server. */

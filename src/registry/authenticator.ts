@@ -1,7 +1,7 @@
 import { SealiftError } from '../errors/index.ts';
 import type { AuthChallenge, HttpClient } from '../http/index.ts';
 import { bearerAuthorization } from './authorization.ts';
-import { parseChallenges } from './challenge.ts';
+import { type Challenge, parseChallenges } from './challenge.ts';
 import { type AuthMethod, isUnambiguous, selectChallenge } from './select-challenge.ts';
 import { SharedCall } from './shared-call.ts';
 import { fetchToken } from './token.ts';
@@ -25,6 +25,11 @@ interface HeldToken {
 
 /** A token is replaced after this share of its lifetime, so that none expires during a request. */
 const REFRESH_AFTER = 0.9;
+
+/** Adds what the server said to an error about its challenge. */
+function withWords({ code, message, context, hint }: SealiftError, words = ''): SealiftError {
+  return new SealiftError(code, `${message}${words}`, { context, hint });
+}
 
 function refusedCredentials({ host }: URL, credentials: Credentials | undefined): SealiftError {
   if (credentials?.kind !== 'registry-token') {
@@ -79,21 +84,30 @@ export class Authenticator {
     const { credentials, registry } = this.#options;
     const challenges = parseChallenges(challenge.headers);
     if (challenges.length === 0 && challenge.refusedAuthorization !== undefined) {
-      return this.#replaceRefused(challenge.refusedAuthorization, signal);
+      return this.#replaceRefused(challenge.refusedAuthorization, challenge.words, signal);
     }
-    const method = selectChallenge(challenges, credentials, registry);
+    const method = this.#select(challenges, challenge.words);
     if (method.kind === 'bearer') this.#forgetRefused(method, challenge.refusedAuthorization);
     this.#method = method;
     const renewed = await this.authorization(signal);
     if (renewed !== undefined && renewed !== challenge.refusedAuthorization) return renewed;
-    throw refusedCredentials(registry, credentials);
+    throw withWords(refusedCredentials(registry, credentials), challenge.words);
   }
 
   /** The answer to an earlier challenge was refused. Only a token can be replaced by another one. */
-  async #replaceRefused(refused: string, signal: AbortSignal | undefined): Promise<string> {
+  async #replaceRefused(refused: string, words: string | undefined, signal?: AbortSignal): Promise<string> {
     const replaced = await this.replaceToken(refused, signal);
     if (replaced !== undefined && replaced !== refused) return replaced;
-    throw refusedCredentials(this.#options.registry, this.#options.credentials);
+    throw withWords(refusedCredentials(this.#options.registry, this.#options.credentials), words);
+  }
+
+  #select(challenges: readonly Challenge[], words: string | undefined): AuthMethod {
+    const { credentials, registry } = this.#options;
+    try {
+      return selectChallenge(challenges, credentials, registry);
+    } catch (error) {
+      throw error instanceof SealiftError ? withWords(error, words) : error;
+    }
   }
 
   /**

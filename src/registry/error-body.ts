@@ -2,23 +2,33 @@ import { type DocumentResponse, formatServerWords, refuseHtml, secretsOfAuthoriz
 import { basicAuthorization } from './authorization.ts';
 import type { Credentials } from './types.ts';
 
-function secretsOf(credentials: Credentials | undefined, authorization: string | undefined): string[] {
-  const sent = authorization === undefined ? [] : secretsOfAuthorization(authorization);
+function secretsOf(credentials: Credentials | undefined, authorizations: readonly (string | undefined)[]): string[] {
+  const sent = authorizations.filter((each) => each !== undefined).flatMap(secretsOfAuthorization);
   if (credentials === undefined) return sent;
   if (credentials.kind !== 'basic') return [...sent, credentials.token];
   return [...sent, ...secretsOfAuthorization(basicAuthorization(credentials))];
 }
 
+/** Formats the server's own words for the end of a message: ` (CODE: text)`, or nothing. */
+export function describeWords(
+  { headers, body }: DocumentResponse,
+  credentials: Credentials | undefined,
+  authorizations: readonly (string | undefined)[] = [],
+): string {
+  return formatServerWords({ headers, excerpt: body }, secretsOf(credentials, authorizations));
+}
+
 /**
  * Formats what a server said with a refusal for a message: `status 403 (CODE: text)`, with the host that refused if a
- * redirect led there. Secrets that were sent to the registry are removed.
+ * redirect led there. The credentials and all of `authorizations`, which were sent, are removed.
  */
 export function describeRefusal(
-  { status, headers, body, redirectedTo }: DocumentResponse,
+  response: DocumentResponse,
   credentials: Credentials | undefined,
-  authorization?: string,
+  authorizations: readonly (string | undefined)[] = [],
 ): string {
-  const words = formatServerWords({ headers, excerpt: body }, secretsOf(credentials, authorization));
+  const { status, redirectedTo } = response;
+  const words = describeWords(response, credentials, authorizations);
   const host = redirectedTo === undefined ? '' : `redirected to ${redirectedTo}: `;
   return `${host}status ${status}${words}`;
 }
@@ -30,5 +40,5 @@ export function refuseWebPage(
   credentials?: Credentials,
 ): void {
   const host = redirectedTo === undefined ? '' : `: redirected to ${redirectedTo}`;
-  refuseHtml(`${subject}${host}`, { headers, excerpt: body }, secretsOf(credentials, undefined));
+  refuseHtml(`${subject}${host}`, { headers, excerpt: body }, secretsOf(credentials, []));
 }

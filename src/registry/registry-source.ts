@@ -19,7 +19,7 @@ import {
   parseDigest,
 } from '../oci/index.ts';
 import { apiUrl, type Connection, type ConnectionOptions, openConnection } from './connection.ts';
-import { describeRefusal, refuseWebPage } from './error-body.ts';
+import { describeRefusal, describeWords, refuseWebPage } from './error-body.ts';
 import { SharedCall } from './shared-call.ts';
 import type { FetchedDocument, ImageSource } from './types.ts';
 
@@ -190,19 +190,24 @@ class RegistrySource implements ImageSource {
   async #get(question: Question, signal: AbortSignal | undefined): Promise<DocumentResponse> {
     const connection = await this.#connect(signal);
     const { authenticator } = connection;
-    const ask = (authorization: string | undefined) =>
-      this.#options.http.fetchDocument(
+    // A registry may quote a token that was replaced.
+    const sent: (string | undefined)[] = [];
+    const ask = (authorization: string | undefined) => {
+      sent.push(authorization);
+      return this.#options.http.fetchDocument(
         { ...this.#request(connection, { ...question, authorization }), bound: question.limit },
         question.maxBytes,
         signal,
       );
+    };
     const first = await authenticator.authorization(signal);
     let authorization = first;
     let response = await ask(authorization);
     if (response.status === 401 && !response.redirected) {
       const refused = authorization === undefined ? {} : { refusedAuthorization: authorization };
+      const words = describeWords(response, connection.credentials, sent);
       authorization = await authenticator.renew(
-        { headers: response.headers['www-authenticate'] ?? [], ...refused },
+        { headers: response.headers['www-authenticate'] ?? [], ...refused, words },
         signal,
       );
       response = await ask(authorization);
@@ -215,13 +220,13 @@ class RegistrySource implements ImageSource {
         response = await ask(authorization);
       }
     }
-    if (response.status !== 200) this.#refuseStatus(question, response, authorization);
+    if (response.status !== 200) this.#refuseStatus(question, response, sent);
     return response;
   }
 
-  #refuseStatus(question: Question, response: DocumentResponse, authorization: string | undefined): never {
+  #refuseStatus(question: Question, response: DocumentResponse, sent: readonly (string | undefined)[]): never {
     const { status, redirectedTo } = response;
-    const refusal = describeRefusal(response, this.#opened?.credentials, authorization);
+    const refusal = describeRefusal(response, this.#opened?.credentials, sent);
     const message = `${question.subject}: ${refusal}${this.#doubt()}`;
     const context = { status };
     if (status === 401 || status === 403) {

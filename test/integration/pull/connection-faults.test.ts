@@ -134,7 +134,7 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry that is not reached as it shou
     ['an expired certificate', () => standing('expired'), 'unavailable', 'HTTP_UNAVAILABLE', 1],
     ['a certificate for another name', () => standing('wrongName'), 'unavailable', 'HTTP_UNAVAILABLE', 1],
     ['an unknown authority', () => standing('server', noRoots), 'unavailable', 'HTTP_UNAVAILABLE', 1],
-    ['plain http where https is wanted', plain, 'unavailable', 'HTTP_UNAVAILABLE', TRIES],
+    ['plain http where https is wanted', plain, 'unavailable', 'HTTP_UNAVAILABLE', 1],
     ['silence instead of a handshake', () => rawStand(() => undefined), 'unavailable', 'HTTP_UNAVAILABLE', TRIES],
     [
       'a reset of the handshake',
@@ -143,7 +143,7 @@ describe.skipIf(!IS_ROOT)(`a pull from a registry that is not reached as it shou
       'HTTP_UNAVAILABLE',
       TRIES,
     ],
-    ['garbage for a handshake', () => rawStand((at) => at.end('SSH-2.0')), 'unavailable', 'HTTP_UNAVAILABLE', TRIES],
+    ['garbage for a handshake', () => rawStand((at) => at.end('SSH-2.0')), 'unavailable', 'HTTP_UNAVAILABLE', 1],
     ['nobody at its port', async () => ({ host: '127.0.0.1:1' }), 'unavailable', 'HTTP_UNAVAILABLE', undefined],
     ['a name without address', async () => ({ host: 'none.invalid' }), 'unavailable', 'HTTP_UNAVAILABLE', undefined],
     ['a redirect from https to http', downgrading, 'unavailable', 'HTTP_REDIRECT_REFUSED', undefined],

@@ -57,7 +57,7 @@ describe('Basic', () => {
   it('without credentials is refused, and the message says that there are none', async () => {
     const { source } = await setUp({ kind: 'basic', username: 'user', password: 'pass' });
     const error = await expectFailure('REGISTRY_AUTH_REJECTED', () => source.fetchManifest('latest'));
-    expect(error.message).toContain('expected a user name and password, got none');
+    expect(error.message).toContain('expected a user name and password, got none (UNAUTHORIZED: unauthorized)');
   });
 
   it('is not volunteered to a registry that does not ask', async () => {
