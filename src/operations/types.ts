@@ -4,6 +4,8 @@ import type { SealiftError } from '../errors/index.ts';
 export interface OwnLane {
   /** What the lane was made for, such as `pull`; it shows in a debugger. */
   readonly owner: string;
+  /** True: only calls of this lane use its disk, so a thread that hangs there says nothing about the store. */
+  readonly hasOwnDisk?: boolean;
 }
 
 /**

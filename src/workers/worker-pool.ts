@@ -61,7 +61,7 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
   #network: NetworkThread | undefined;
   readonly #lanes = new Map<LaneName, CallLane>();
   /** Threads that were told to end and have not: the kernel holds them, usually for a disk that does not answer. */
-  readonly #stuck = new Set<WorkerHandle>();
+  readonly #stuck = new Map<WorkerHandle, LaneName>();
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
@@ -96,6 +96,11 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
   /** How many threads the kernel does not let go. While there are any, no work that needs the disk should begin. */
   get stuckThreads(): number {
     return this.#stuck.size;
+  }
+
+  /** The same without the threads of lanes that have a disk of their own. */
+  get stuckStoreThreads(): number {
+    return [...this.#stuck.values()].filter((lane) => typeof lane === 'string' || !lane.hasOwnDisk).length;
   }
 
   /** Makes a worker load the HTTP client while the main thread does other work, so that the first request finds it. */
@@ -175,7 +180,7 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
     const lane = new CallLane({
       acquire: () => this.#acquire('plain'),
       release: (worker) => this.#release(worker),
-      abandon: (worker, reason) => this.#abandon(worker, reason),
+      abandon: (worker, reason) => this.#abandon(worker, { reason, lane: name }),
       awaitCancellable: (work) => this.#awaitCancellable(work),
       idle: () => this.#lanes.delete(name),
     });
@@ -184,8 +189,11 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
   }
 
   /** Does not wait for the thread's end: one that hangs in the kernel ends only when the kernel lets it go. */
-  #abandon(worker: WorkerHandle, reason?: Error): void {
-    this.#stuck.add(worker);
+  #abandon(
+    worker: WorkerHandle,
+    { reason, lane = 'foreground' }: { readonly reason?: Error; readonly lane?: LaneName } = {},
+  ): void {
+    this.#stuck.set(worker, lane);
     void worker.exited.then(() => this.#stuck.delete(worker));
     this.#forget(worker, reason);
   }

@@ -543,6 +543,20 @@ describe('an operation that hangs in the kernel', () => {
     await until(() => pool.stuckThreads === 0);
   });
 
+  it('on a disk of its own says nothing about the disk of the store', async () => {
+    openPool('none');
+    const open = await makeFifo();
+    const lane = { owner: 'volume', hasOwnDisk: true };
+    await echo('warm', { lane });
+    await expectFailure('STORE_STALLED', () => openFifo(open, { ...within(300), lane }));
+    expect([pool.stuckThreads, pool.stuckStoreThreads]).toEqual([1, 0]);
+    await expectFailure('STORE_STALLED', () => openFifo(open, { ...within(300), lane: { owner: 'pull' } }));
+    expect([pool.stuckThreads, pool.stuckStoreThreads]).toEqual([2, 1]);
+    const release = openSync(open, 'w');
+    await until(() => pool.stuckThreads === 0);
+    closeSync(release);
+  });
+
   it('fails what has waited for two in a row, with the errors of their own rooms', async () => {
     openPool('none');
     const open = await makeFifo();
