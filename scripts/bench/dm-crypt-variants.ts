@@ -55,7 +55,7 @@ export function listVariants(device: VariantDevice, names: VariantNames): readon
 function planFor(device: VariantDevice, names: VariantNames, integrity: PlanOptions['integrity']): VolumePlan {
   const { path, deviceId, bytes } = device;
   const facts: DeviceFacts = { path, deviceId, bytes, sectorBytes: 512, diskseq: '1' };
-  return planVolume(facts, { ...names, integrity });
+  return planVolume(facts, { ...names, integrity, purpose: 'imageStore' });
 }
 
 /** The shipped options without those that make changed blocks an error. */

@@ -44,10 +44,13 @@ function secureMount({ ports, limits, log }: ServicePorts): Method {
   const { secureMountRequest, secureMountResponse } = defineApiMessages(limits);
   return createHubMethod(
     'secureMount',
-    async ({ payload, signal }, requestId) => {
-      const request = secureMountRequest.decode(payload);
-      const { mountPath } = await ports.secureMount({ ...request, requestId, signal });
-      return succeed(secureMountResponse.encode({ mountPath }));
+    async (call, requestId) => {
+      const request = secureMountRequest.decode(call.payload);
+      const answer = await ports.secureMount({ ...request, requestId, signal: call.signal });
+      if ('mountPath' in answer) return succeed(secureMountResponse.encode({ mountPath: answer.mountPath }));
+      if (ports.passThrough === undefined) throw answer.notOurs;
+      log.info({ requestId, reason: answer.notOurs.message }, 'secure mount passed on to confidential-data-hub');
+      return ports.passThrough(call);
     },
     log,
   );

@@ -3,4 +3,4 @@ export { extendRuntimeMeasurement, pulledImageEvent } from './extend-runtime-mea
 export { identifyServer, type ServerIdentity } from './identify-server.ts';
 export { openApiServer } from './open-api-server.ts';
 export { requestPull } from './request-pull.ts';
-export type { ApiPorts, ApiServer, MeasurementResult, SecureMountCall } from './types.ts';
+export type { ApiPorts, ApiServer, MeasurementResult, MountAnswer, SecureMountCall } from './types.ts';

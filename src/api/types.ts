@@ -1,3 +1,4 @@
+import type { SealiftError } from '../errors/index.ts';
 import type { Limits } from '../limits/index.ts';
 import type { Logger } from '../log/index.ts';
 import type { Metadata, Reply, TtrpcLimits } from '../ttrpc/index.ts';
@@ -32,6 +33,8 @@ export interface SecureMountCall {
   readonly signal: AbortSignal;
 }
 
+export type MountAnswer = { readonly mountPath: string } | { readonly notOurs: SealiftError };
+
 /** A call that is passed on to confidential-data-hub undecoded. */
 export interface PassedCall {
   readonly service: string;
@@ -46,11 +49,14 @@ export interface PassedCall {
 export interface ApiPorts {
   /** Returns the digest of the manifest. */
   pullImage(call: PullImageCall): Promise<{ readonly manifestDigest: string }>;
-  /** Returns the path where the volume is mounted. */
-  secureMount(call: SecureMountCall): Promise<{ readonly mountPath: string }>;
   /**
-   * Answers calls for resources, sealed secrets and wrapped keys; undefined when no confidential-data-hub is
-   * configured.
+   * Returns the path where the volume is mounted, or why it is not ours to mount; confidential-data-hub is asked then,
+   * if there is one.
+   */
+  secureMount(call: SecureMountCall): Promise<MountAnswer>;
+  /**
+   * Answers calls for resources, sealed secrets and wrapped keys, and for mounts that are not ours; undefined when no
+   * confidential-data-hub is configured.
    */
   readonly passThrough: ((call: PassedCall) => Promise<Reply>) | undefined;
 }

@@ -113,9 +113,8 @@ export function composeCli(surroundings: CliSurroundings): Commands {
         return { directory, wasMounted: unmounted.length > 0 };
       }),
     images: (options) => withStore(options, surroundings, async (ports) => ({ images: await listImages(ports) })),
-    rm: (options, { signal }) =>
-      withStore(options, surroundings, (ports) => removeImages(options.targets, ports, signal)),
-    prune: (options, { signal }) => withStore(options, surroundings, (ports) => pruneStore(options.all, ports, signal)),
+    rm: (options) => withStore(options, surroundings, (ports) => removeImages(options.targets, ports)),
+    prune: (options) => withStore(options, surroundings, (ports) => pruneStore(options.all, ports)),
     storeStatus: (options) => withDaemon(viewOptions(options, surroundings), describeStore),
     doctor: (options, { signal }) =>
       options.ofDaemon

@@ -1,17 +1,19 @@
 import { readFileSync } from 'node:fs';
 import type { StoreStatusResult } from '../cli/index.ts';
 import { type DaemonConfiguration, type Environment, loadDaemonConfiguration } from '../config/index.ts';
-import { daemonStateDir } from '../daemon/index.ts';
+import { daemonStateDir, volumesSettings } from '../daemon/index.ts';
+import { readBootId } from '../platform/index.ts';
 import { mountedUppers } from '../snapshot/index.ts';
 import { countRecords } from '../store/index.ts';
-import { readVolumeStatus, type VolumeStatus } from '../volume/index.ts';
-import { openParts, type Parts, type PartsOptions, volumeSettings } from './parts.ts';
+import { readContainerVolumes, readVolumeStatus, type VolumeStatus } from '../volume/index.ts';
+import { openParts, type Parts, type PartsOptions } from './parts.ts';
 
 /** The daemon as another process sees it: its configuration, and what it has recorded of its volume. */
 export interface DaemonView {
   readonly parts: Parts;
   readonly configuration: DaemonConfiguration;
   readonly status: VolumeStatus;
+  readonly readVolumes: () => Promise<readonly VolumeStatus[]>;
 }
 
 export interface ViewOptions extends PartsOptions {
@@ -26,17 +28,25 @@ export async function withDaemon<T>(options: ViewOptions, run: (daemon: DaemonVi
   const parts = openParts(loadDaemonConfiguration({ file, environment, kernelCommandLine }), options);
   const { configuration, limits, pool } = parts;
   try {
-    const settings = volumeSettings(configuration, limits);
-    const status = await readVolumeStatus(settings, { runOperation: pool.runner('volume') });
-    return await run({ parts, configuration, status });
+    const settings = volumesSettings(configuration, limits, readBootId());
+    const ports = { runOperation: pool.runner('volume') };
+    const status = await readVolumeStatus(settings.imageStore, ports);
+    return await run({ parts, configuration, status, readVolumes: () => readContainerVolumes(settings, ports) });
   } finally {
     pool.close();
   }
 }
 
 /** Counts what the records of the store say. Opens and locks nothing. */
-export async function describeStore({ configuration, status }: DaemonView): Promise<StoreStatusResult> {
+export async function describeStore({ configuration, status, readVolumes }: DaemonView): Promise<StoreStatusResult> {
   const { backing, ...rest } = status;
   const { images, layers, mountIds } = countRecords(daemonStateDir(configuration, backing));
-  return { ...rest, place: backing, images, layers, mounts: mountedUppers(mountIds).size };
+  return {
+    ...rest,
+    place: backing,
+    images,
+    layers,
+    mounts: mountedUppers(mountIds).size,
+    volumes: await readVolumes(),
+  };
 }

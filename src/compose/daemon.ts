@@ -24,6 +24,7 @@ import {
   runDaemon,
   type StorePull,
   sweepBacking,
+  volumesSettings,
 } from '../daemon/index.ts';
 import { daemonEndpoints } from '../endpoints/index.ts';
 import { type Logger, openLogger } from '../log/index.ts';
@@ -31,12 +32,13 @@ import {
   type Checkpoint,
   createCommandRunner,
   notifySupervisor,
+  readBootId,
   releaseMemory,
   SYSTEM_CLOCK,
 } from '../platform/index.ts';
 import type { ProgressEvent, PullPorts } from '../pull/index.ts';
-import { openVolume, type Volume } from '../volume/index.ts';
-import { loadOptions, openParts, type Parts, type PartsOptions, volumeSettings } from './parts.ts';
+import { openVolumes, type Volumes } from '../volume/index.ts';
+import { loadOptions, openParts, type Parts, type PartsOptions } from './parts.ts';
 import { loadPolicy, pullPorts } from './pull.ts';
 import { storePorts } from './store.ts';
 
@@ -60,7 +62,7 @@ export async function runSealiftd(surroundings: DaemonSurroundings): Promise<num
   const log = await openLogger({ level: configuration.log.level.value });
   const parts = openDaemonParts(configuration, { version, checkpoint });
   const { pool, limits } = parts;
-  const volume = openVolume(volumeSettings(configuration, limits), {
+  const volumes = openVolumes(volumesSettings(configuration, limits, readBootId()), {
     commands: createCommandRunner({ maxOutputBytes: limits.maxProgramOutputBytes }),
     runOperation: pool.runner('volume'),
     clock: SYSTEM_CLOCK,
@@ -78,8 +80,8 @@ export async function runSealiftd(surroundings: DaemonSurroundings): Promise<num
   return runDaemon({
     version,
     loaded,
-    service: composeDaemonService({ loaded, parts, volume, measure, log }),
-    volume,
+    service: composeDaemonService({ loaded, parts, volumes, measure, log }),
+    volumes,
     log,
     onSignal,
     openApi: (calls) => openApiServer({ sockets: sockets.value, ports: { ...calls, passThrough }, limits, log }),
@@ -103,17 +105,20 @@ export function openDaemonParts(
 export interface DaemonServiceParts {
   readonly loaded: LoadedConfiguration;
   readonly parts: Parts;
-  readonly volume: Pick<Volume, 'backing' | 'reportStall'>;
+  readonly volumes: {
+    readonly imageStore: Pick<Volumes['imageStore'], 'backing' | 'reportStall'>;
+    readonly containers: Pick<Volumes['containers'], 'sweep'>;
+  };
   readonly measure: PullServicePorts['measure'];
   readonly log: Logger;
 }
 
 /** The daemon without its sockets. */
-export function composeDaemonService({ loaded, parts, volume, measure, log }: DaemonServiceParts): DaemonService {
+export function composeDaemonService({ loaded, parts, volumes, measure, log }: DaemonServiceParts): DaemonService {
   const { configuration } = loaded;
   const stores = new DaemonStores({
     currentBacking: async () => {
-      const backing = await volume.backing();
+      const backing = await volumes.imageStore.backing();
       return daemonBacking(loaded.configuration, backing);
     },
     memoryBacking: memoryBacking(configuration, 'used before'),
@@ -122,14 +127,15 @@ export function composeDaemonService({ loaded, parts, volume, measure, log }: Da
       const onProgress = (event: ProgressEvent): void => logProgress(event, log);
       return { ...ports, sweep: (options) => sweepBacking(ports, { ...options, onProgress }) };
     },
-    stuckThreads: () => parts.pool.stuckThreads,
+    stuckThreads: () => parts.pool.stuckStoreThreads,
   });
   return createDaemonService({
     loaded,
     stores,
     pullPorts: (pull) => daemonPullPorts(pull, parts),
     bundlePorts: (backing) => storePorts(parts, backing),
-    reportStall: (error) => volume.reportStall(error),
+    sweepVolumes: () => volumes.containers.sweep({ stuckThreads: parts.pool.stuckThreads }),
+    reportStall: (error) => volumes.imageStore.reportStall(error),
     measure,
     readMountinfo: () => readFileSync('/proc/self/mountinfo', 'latin1'),
     readText: readTextIfAny,

@@ -1,10 +1,8 @@
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
-import { type Configuration, type DaemonConfiguration, limitsOf } from '../config/index.ts';
+import { type Configuration, limitsOf } from '../config/index.ts';
 import type { Limits } from '../limits/index.ts';
-import { type Checkpoint, hasShaInstructions, readBootId } from '../platform/index.ts';
+import { type Checkpoint, hasShaInstructions } from '../platform/index.ts';
 import { createResourceLoader, type LoadOptions, type ResourceLoader } from '../resources/index.ts';
-import type { VolumeSettings } from '../volume/index.ts';
 import { WorkerPool } from '../workers/index.ts';
 import type { WorkerOperations } from './operations.ts';
 
@@ -70,23 +68,6 @@ export function loadOptions(
   signal: AbortSignal,
 ): LoadOptions {
   return { resources, maxBytes: limits.maxConfigurationBytes, signal };
-}
-
-/** The name of the image store's mapping. A mapping with this name is Sealift's. */
-const MAPPER_NAME = 'sealift-image-store';
-
-/** Returns how the image store's disk is prepared, and found again. */
-export function volumeSettings({ volume, store }: DaemonConfiguration, limits: Limits): VolumeSettings {
-  return {
-    integrity: volume.integrity.value,
-    required: volume.required.value,
-    waitMs: volume.waitMs.value,
-    stateDir: join(store.state.value, 'volume'),
-    mapperName: MAPPER_NAME,
-    memory: { mountPoint: volume.memoryMountPoint.value, size: volume.memorySize.value },
-    bootId: readBootId(),
-    timeoutMs: limits.volumeTimeoutMs,
-  };
 }
 
 export function isRoot(): boolean {

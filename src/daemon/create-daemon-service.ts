@@ -16,6 +16,7 @@ import { createPullService } from './create-pull-service.ts';
 import type { DaemonStores } from './daemon-stores.ts';
 import { explainSpace } from './explain-space.ts';
 import { limitLayers } from './limit-layers.ts';
+import { logFailure } from './log-failure.ts';
 import { type PullCounts, PullStatistics } from './pull-statistics.ts';
 import type { LoadedConfiguration } from './reloadable-configuration.ts';
 import type { PullService, PullServicePorts } from './types.ts';
@@ -51,6 +52,8 @@ export interface DaemonServicePorts {
   readonly pullPorts: (pull: StorePull) => Promise<PullPorts>;
   /** How a bundle in a store is undone. */
   readonly bundlePorts: (backing: StoreBacking) => Parameters<typeof unmountBundle>[1];
+  /** Removes volumes whose mounts are gone. */
+  readonly sweepVolumes: () => Promise<void>;
   /** Called when a pull waited in vain for the store's file system. */
   readonly reportStall: (error: Error) => void;
   readonly measure: PullServicePorts['measure'];
@@ -113,6 +116,7 @@ export function createDaemonService(ports: DaemonServicePorts): DaemonService {
   let timer: NodeJS.Timeout | undefined;
   const look = (): void => {
     mountWatch.look().catch((error: unknown) => log.error({ error: String(error) }, 'looking for mounts failed'));
+    ports.sweepVolumes().catch((error: unknown) => logFailure(log, 'a volume cannot be removed', error));
     stores.lookAtDisk().catch((error: unknown) => log.error({ error: String(error) }, 'image store not usable'));
   };
   return {

@@ -7,4 +7,5 @@ export { type LoadedConfiguration, ReloadableConfiguration } from './reloadable-
 export { type DaemonFacts, type HealthSources, runDaemon } from './run-daemon.ts';
 export { sweepBacking } from './sweep-backing.ts';
 export type { PullServicePorts } from './types.ts';
+export { volumesSettings } from './volume-settings.ts';
 export { readTextIfAny } from './wait-for-resolver.ts';

@@ -3,7 +3,7 @@ import type { ApiPorts, ApiServer } from '../api/index.ts';
 import type { SealiftError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
 import type { Clock } from '../platform/index.ts';
-import type { Volume, VolumeSpace, VolumeSummary } from '../volume/index.ts';
+import type { VolumeSpace, VolumeSummary, Volumes } from '../volume/index.ts';
 import type { DaemonService } from './create-daemon-service.ts';
 import { logFailure } from './log-failure.ts';
 import type { PullCounts } from './pull-statistics.ts';
@@ -40,7 +40,7 @@ export interface RunDaemonPorts {
   readonly version: string;
   readonly loaded: ReloadableConfiguration;
   readonly service: DaemonService;
-  readonly volume: Volume;
+  readonly volumes: Volumes;
   readonly log: Logger;
   readonly onSignal: (name: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void) => void;
   readonly openApi: (calls: Pick<ApiPorts, 'pullImage' | 'secureMount'>) => Promise<ApiServer>;
@@ -81,7 +81,7 @@ class RunningDaemon {
   }
 
   async serve(): Promise<void> {
-    const { version, loaded, service, volume, onSignal } = this.#ports;
+    const { version, loaded, service, volumes, onSignal } = this.#ports;
     const { configuration, failure } = loaded;
     if (failure !== undefined) this.#log.error({ code: failure.code, error: failure.message }, 'configuration refused');
     for (const warning of configuration.warnings) this.#log.warn({ warning }, 'configuration');
@@ -89,7 +89,7 @@ class RunningDaemon {
     onSignal('SIGTERM', () => void this.#end('SIGTERM'));
     onSignal('SIGINT', () => void this.#end('SIGINT'));
     onSignal('SIGHUP', () => this.#reload());
-    const requests = createVolumeRequests({ loaded, volume, log: this.#log });
+    const requests = createVolumeRequests({ loaded, volumes, log: this.#log });
     const api = await this.#ports.openApi({
       pullImage: (call) => service.pulls.pullImage(call),
       secureMount: (call) => requests.secureMount(call),
@@ -109,11 +109,11 @@ class RunningDaemon {
 
   /** Pulls are served all the same when the server for probes cannot be opened. */
   async #openHealth(): Promise<void> {
-    const { volume, loaded } = this.#ports;
+    const { volumes, loaded } = this.#ports;
     try {
       const health = await this.#ports.openHealth({
         facts: () => this.#facts(),
-        measureSpace: async () => (await volume.status()).space,
+        measureSpace: async () => (await volumes.imageStore.status()).space,
       });
       this.#health = health;
       if (this.#isStopping) health?.stop();
@@ -126,12 +126,12 @@ class RunningDaemon {
   }
 
   #facts(): DaemonFacts {
-    const { version, service, volume, stuckThreads } = this.#ports;
+    const { version, service, volumes, stuckThreads } = this.#ports;
     return {
       version,
       uptimeSeconds: performance.now() / 1000,
       pulls: service.counts,
-      volume: volume.summary(),
+      volume: volumes.imageStore.summary(),
       stuckThreads: stuckThreads(),
       obstacle: service.obstacle(),
     };
@@ -156,14 +156,14 @@ class RunningDaemon {
   async #end(signal: string): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    const { loaded, volume, service, closeThreads } = this.#ports;
+    const { loaded, volumes, service, closeThreads } = this.#ports;
     this.#log.info({ signal }, 'daemon stopping');
     this.#notify('STOPPING=1');
     this.#health?.stop();
     await this.#api?.stop(STOP_GRACE_MS);
     const readyFile = loaded.configuration.api.readyFile.value;
     if (readyFile !== undefined) rmSync(readyFile, { force: true });
-    volume.close();
+    volumes.close();
     service.stop();
     closeThreads();
     // A thread that hangs in the kernel would hold the process at its end, for as long as the disk does not answer.

@@ -1,35 +1,51 @@
 import { lstatSync } from 'node:fs';
-import type { SecureMountCall } from '../api/index.ts';
+import { normalize } from 'node:path/posix';
+import type { MountAnswer, SecureMountCall } from '../api/index.ts';
+import { SealiftError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
-import { parseSecureMount, type Volume, type VolumeStatus } from '../volume/index.ts';
+import {
+  type PurposefulRequest,
+  parseSecureMount,
+  type Volume,
+  type VolumeStatus,
+  type Volumes,
+} from '../volume/index.ts';
 import { logFailure } from './log-failure.ts';
 import type { LoadedConfiguration } from './reloadable-configuration.ts';
 
 export interface VolumeRequestPorts {
   readonly loaded: LoadedConfiguration;
-  readonly volume: Volume;
+  readonly volumes: Volumes;
   readonly log: Logger;
 }
 
-/** What makes a disk the image store: a call of the kata agent, or a device that is there at the start. */
+/**
+ * What makes a disk the image store: a call of the kata agent, or a device that is there at the start. Other disks are
+ * mounted for containers on calls of the agent.
+ */
 export interface VolumeRequests {
-  /** Returns where the store is mounted. Throws `VOLUME_*`. */
-  secureMount(call: SecureMountCall): Promise<{ readonly mountPath: string }>;
+  /** Returns where the disk is mounted, or why it is not ours to mount. Throws `VOLUME_*`. */
+  secureMount(call: SecureMountCall): Promise<MountAnswer>;
   /** Makes a device with one of the configured names the image store. Does not wait for it. */
   findDevice(): void;
 }
 
-export function createVolumeRequests({ loaded, volume, log }: VolumeRequestPorts): VolumeRequests {
+export function createVolumeRequests({ loaded, volumes, log }: VolumeRequestPorts): VolumeRequests {
+  const { imageStore, containers } = volumes;
   return {
     secureMount: async (call) => {
-      const { mountPoint } = loaded.configuration.volume;
-      const request = parseSecureMount(call, [mountPoint.value]);
-      log.info({ requestId: call.requestId, request }, 'secure mount requested');
+      const parsed = parseOurs(call, { loaded, volumes });
+      if (parsed instanceof SealiftError) return { notOurs: parsed };
+      const { purpose, request } = parsed;
+      log.info({ requestId: call.requestId, purpose, request }, 'secure mount requested');
       try {
-        logVolume(await volume.prepare(request), log);
+        const isStore = purpose === 'imageStore';
+        const status = await (isStore ? imageStore.prepare(request) : containers.mount(request));
+        logVolume(status, { log, message: isStore ? 'image store' : 'emptyDir volume' });
       } catch (error) {
         logFailure(log, 'secure mount failed', error);
-        return { mountPath: memoryInstead(volume, { failure: error, log }) };
+        if (purpose !== 'imageStore') throw error;
+        return { mountPath: memoryInstead(imageStore, { failure: error, log }) };
       }
       return { mountPath: request.mountPoint };
     },
@@ -42,12 +58,40 @@ export function createVolumeRequests({ loaded, volume, log }: VolumeRequestPorts
         return;
       }
       const source = { kind: 'nodes', paths: devices.value } as const;
-      volume.prepare({ source, mountPoint: mountPoint.value }).then(
-        (status) => logVolume(status, log),
+      imageStore.prepare({ source, mountPoint: mountPoint.value }).then(
+        (status) => logVolume(status, { log, message: 'image store' }),
         (error: unknown) => logFailure(log, 'image store not usable', error),
       );
     },
   };
+}
+
+/**
+ * Returns the request, or why it is not ours: it asks for something else, and not for a directory of ours. Throws
+ * `VOLUME_REQUEST_*` for any other request that cannot be served.
+ */
+function parseOurs(
+  call: SecureMountCall,
+  { loaded, volumes }: Omit<VolumeRequestPorts, 'log'>,
+): PurposefulRequest | SealiftError {
+  const { volume, store } = loaded.configuration;
+  const { mountPoint, memoryMountPoint, mountRoots } = volume;
+  try {
+    return parseSecureMount(call, { imageStore: mountPoint.value, mountRoots: mountRoots.value });
+  } catch (error) {
+    if (!(error instanceof SealiftError) || error.code !== 'VOLUME_REQUEST_UNSUPPORTED') throw error;
+    // No other program may mount anything over the image store or a volume.
+    const isOurs = [mountPoint, memoryMountPoint, store.state].some(({ value }) => overlap(call.mountPoint, value));
+    if (isOurs || volumes.containers.owns(call.mountPoint)) throw error;
+    return error;
+  }
+}
+
+/** A path that is not in normal form may lead anywhere. */
+function overlap(unsafePath: string, directory: string): boolean {
+  const path = unsafePath.replace(/\/+$/, '');
+  if (normalize(unsafePath).replace(/\/+$/, '') !== path) return true;
+  return path === directory || path.startsWith(`${directory}/`) || directory.startsWith(`${path}/`);
 }
 
 /** Where the configuration does not require the device, its failure must not fail the container that brings it. */
@@ -59,7 +103,8 @@ function memoryInstead(volume: Volume, { failure, log }: { readonly failure: unk
   return directory;
 }
 
-function logVolume({ state, backing, device, cipher, integrity }: VolumeStatus, log: Logger): void {
+function logVolume(status: VolumeStatus, { log, message }: { readonly log: Logger; readonly message: string }): void {
+  const { state, backing, device, cipher, integrity } = status;
   const { kind: place, reason } = backing ?? {};
-  log.info({ state, place, reason, deviceId: device?.deviceId, cipher, integrity }, 'image store');
+  log.info({ state, place, reason, deviceId: device?.deviceId, cipher, integrity }, message);
 }

@@ -454,8 +454,14 @@ export const CODES = {
   },
   VOLUME_IN_USE: {
     kind: 'invalid',
-    summary: 'An image store already exists, on another device or at another mount point.',
-    hint: 'a pod has one image store; attach one volume to it',
+    summary:
+      'A volume is already mounted: the image store on another device or mount point, or a volume in whose directory this one would lie.',
+    hint: 'a pod has one image store; attach one volume to it, and give each other volume a mount point of its own',
+  },
+  VOLUME_LIMIT_EXCEEDED: {
+    kind: 'exhausted',
+    summary: 'The pod asks for more encrypted volumes than may be mounted at a time.',
+    hint: 'use fewer emptyDir volumes, or raise pull.limits.max_mounted_volumes',
   },
   VOLUME_LOST: {
     kind: 'unavailable',

@@ -407,6 +407,12 @@ export const LIMITS = {
     reason: 'preparing the image store; the kata agent waits 50 s for it',
     code: 'VOLUME_STALLED',
   },
+  maxMountedVolumes: {
+    default: 128,
+    unit: 'count',
+    reason: 'encrypted emptyDir volumes that are mounted or have failed; the host chooses how many it asks for',
+    code: 'VOLUME_LIMIT_EXCEEDED',
+  },
   maxProgramOutputBytes: {
     default: 64 * KIB,
     unit: 'bytes',

@@ -10,7 +10,6 @@ export type {
   MountState,
   Removal,
   RemovalTarget,
-  SpaceFacts,
   Store,
   StoredLayer,
   StoreOperations,

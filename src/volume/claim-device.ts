@@ -48,7 +48,7 @@ export function assertSameDisk({ deviceId, diskseq }: ExpectedDevice): void {
   if (actual === diskseq) return;
   throw new SealiftError(
     'VOLUME_DEVICE_CHANGED',
-    `image store on ${deviceId}: expected disk number ${diskseq}, got ${actual ?? 'none'}`,
+    `disk ${deviceId}: expected disk number ${diskseq}, got ${actual ?? 'none'}`,
     { context: { deviceId, expected: diskseq, actual: actual ?? 'none' } },
   );
 }
@@ -70,7 +70,7 @@ function findDevice(source: VolumeSource): BlockDevice | undefined {
 function findByPath(path: string): BlockDevice | undefined {
   const status = lstatSync(path, { throwIfNoEntry: false });
   if (status === undefined) return undefined;
-  const action = `find the image store at ${path}`;
+  const action = `find the disk at ${path}`;
   const node = status.isSymbolicLink() ? resolveLink(path, action) : path;
   const number: DeviceNumber | undefined = findBlockDevice(node);
   if (number === undefined) throw invalid(action, { expected: 'a block device', actual: describeNode(node) });

@@ -7,6 +7,6 @@ export function within(ms: number): CallOptions {
 }
 
 function diskStalled(ms: number): SealiftError {
-  const message = `image store: expected its disk to answer within ${ms} ms, got no answer`;
+  const message = `volume: expected its disk to answer within ${ms} ms, got no answer`;
   return new SealiftError('VOLUME_STALLED', message, { context: { limit: 'volumeTimeoutMs', expected: ms } });
 }

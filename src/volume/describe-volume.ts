@@ -10,6 +10,7 @@ import type {
   VolumeStatus,
   VolumeSummary,
 } from './types.ts';
+import { VOLUME_LABELS } from './volume-labels.ts';
 import { readKnownVolume } from './volume-record.ts';
 
 /** Includes the time to start a worker thread on a machine that is busy with a pull. */
@@ -65,7 +66,7 @@ export function currentBacking(known: KnownVolume | undefined, settings: VolumeS
   const { state, error, device, request, mapping } = known;
   if (state === 'ready' && mapping !== undefined) {
     const [mappingUuid] = mapping.uuids;
-    const reason = `image store on ${device?.deviceId}`;
+    const reason = `${VOLUME_LABELS[settings.purpose]} on ${device?.deviceId}`;
     return { kind: 'device', directory: request.mountPoint, reason, mappingUuid };
   }
   if (state === 'ready' || state === 'preparing' || required) return undefined;

@@ -25,7 +25,7 @@ export async function lockVolume(
       release();
       throw new SealiftError(
         'VOLUME_STALLED',
-        `lock image store: expected the program that works on it to end within ${timeoutMs} ms, but it still runs`,
+        `lock ${path}: expected the program that works on its disk to end within ${timeoutMs} ms, but it still runs`,
         { context: { limit: 'volumeTimeoutMs', expected: timeoutMs } },
       );
     }

@@ -1,7 +1,7 @@
 import { chmodSync, lstatSync, mkdirSync, realpathSync, rmdirSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
 import { errnoOf, MS, mount, mountAt, readDirect, readMounts, umount } from '../platform/index.ts';
-import type { MappingFacts } from './types.ts';
+import type { MappingFacts, VolumePurpose } from './types.ts';
 import { deviceFailed, mountFailed } from './volume-failed.ts';
 
 interface VolumeMount {
@@ -9,19 +9,35 @@ interface VolumeMount {
   readonly mountPoint: string;
 }
 
+/** How the file system of a purpose is mounted, and the mode of its root directory. */
+interface MountForm {
+  readonly flags: number;
+  readonly mode: number;
+}
+
 /** The kernel's overlay and EROFS alone read these files, and the flags of their own mounts decide what may run. */
 export const STORE_MOUNT_FLAGS = MS.NOATIME | MS.NODEV | MS.NOSUID | MS.NOEXEC;
 
+/**
+ * Containers have an `emptyDir` through a bind mount, which keeps the flags: programs and devices in it work as they do
+ * in any other `emptyDir`, and any user may write there, as the kubelet makes it.
+ */
+const MOUNT_FORMS: Readonly<Record<VolumePurpose, MountForm>> = {
+  imageStore: { flags: STORE_MOUNT_FLAGS, mode: 0o700 },
+  emptyDir: { flags: MS.NOATIME, mode: 0o777 },
+};
+
 /** See `VolumeOperations.mountVolume`. */
-export function mountVolume({ mapping, mountPoint }: VolumeMount): void {
-  const action = `mount image store on ${mountPoint}`;
+export function mountVolume({ mapping, mountPoint, purpose }: VolumeMount & { readonly purpose: VolumePurpose }): void {
+  const action = `mount ${mapping.name} on ${mountPoint}`;
+  const { flags, mode } = MOUNT_FORMS[purpose];
   try {
     prepareMountPoint(mountPoint, action);
     mount({
       source: mapping.path,
       target: mountPoint,
       type: 'ext4',
-      flags: STORE_MOUNT_FLAGS,
+      flags,
       data: 'errors=remount-ro',
     });
     try {
@@ -31,8 +47,8 @@ export function mountVolume({ mapping, mountPoint }: VolumeMount): void {
           `${action}: expected ${mapping.deviceId} there, got another device`,
         );
       }
-      chmodSync(mountPoint, 0o700);
-      // e2fsck, which uses this directory, never runs here, and the store expects an empty directory.
+      chmodSync(mountPoint, mode);
+      // e2fsck, which uses this directory, never runs here, and users of the volume expect an empty directory.
       rmdirSync(`${mountPoint}/lost+found`);
     } catch (error) {
       umount(mountPoint);

@@ -5,6 +5,7 @@ import { lockVolume, type VolumeLock } from './lock-volume.ts';
 import { type Preparation, type PreparedVolume, prepareVolume } from './prepare-volume.ts';
 import type {
   DeviceFacts,
+  ExpectedDevice,
   KnownVolume,
   MappingFacts,
   Volume,
@@ -15,6 +16,7 @@ import type {
   VolumeStatus,
   VolumeSummary,
 } from './types.ts';
+import { VOLUME_LABELS } from './volume-labels.ts';
 import { openState, type VolumeStateDirectory } from './volume-record.ts';
 
 /** The longest that a pull waits for the disk to answer a probe. */
@@ -24,20 +26,22 @@ const PROBE_TIMEOUT_MS = 10_000;
 type Mounted = KnownVolume & PreparedVolume;
 
 /**
- * Opens the volume as an earlier run left it. A volume that is ready is used again; one that was being prepared is
- * removed and prepared from the start, in the background. `prepare`, `backing` and `status` may be called immediately.
+ * Opens the volume as an earlier run left it. A volume that is ready is used again. An image store that was being
+ * prepared is removed and prepared from the start, in the background; any other volume is only removed. `prepare`, `backing` and `status` may be called immediately.
  * Throws `VOLUME_STATE_INVALID`.
  */
-export function openVolume(settings: VolumeSettings, ports: VolumePorts): Volume {
-  return new ImageVolume(settings, ports, openState(settings.stateDir, settings.bootId));
+export function openVolume(settings: VolumeSettings, ports: VolumePorts): DiskVolume {
+  return new DiskVolume(settings, ports, openState(settings.stateDir, settings.bootId));
 }
 
-class ImageVolume implements Volume {
+/** A volume on a disk of the host. Only a volume for images is prepared again by itself, and has memory instead. */
+export class DiskVolume implements Volume {
   readonly #settings: VolumeSettings;
   readonly #ports: VolumePorts;
   readonly #state: VolumeStateDirectory;
+  readonly #label: string;
   #known: KnownVolume | undefined;
-  /** The preparation that is under way; there is never more than one. */
+  /** The preparation, restoration or removal that is under way; there is never more than one. */
   #flight: { readonly key: string; readonly done: Promise<void> } | undefined;
   #isClosed = false;
 
@@ -45,23 +49,44 @@ class ImageVolume implements Volume {
     this.#settings = settings;
     this.#ports = ports;
     this.#state = state;
+    this.#label = VOLUME_LABELS[settings.purpose];
     this.#known = state.readRecord();
     const known = this.#known;
     if (known === undefined || known.state === 'failed') return;
+    const { request } = known;
+    const begun =
+      settings.purpose === 'imageStore'
+        ? this.#fly(JSON.stringify(request), () => this.#prepare(request))
+        : this.#fly('restoration', () => this.#restore(known));
     // The state records the outcome, and callers that need the volume receive its error.
-    this.#start(JSON.stringify(known.request), known.request).catch(() => undefined);
+    begun.catch(() => undefined);
+  }
+
+  /** The request of the volume that is mounted, under preparation or failed; undefined when there is none. */
+  get request(): VolumeRequest | undefined {
+    return this.#known?.request;
+  }
+
+  /** True for a disk that no other volume may use: it is mounted, or a program may still write to it. */
+  uses({ deviceId, diskseq }: ExpectedDevice): boolean {
+    const { state, device } = this.#known ?? {};
+    return state !== 'failed' && device?.deviceId === deviceId && device.diskseq === diskseq;
+  }
+
+  /** True while a preparation, restoration or removal is under way. */
+  get isBusy(): boolean {
+    return this.#flight !== undefined;
   }
 
   async prepare(request: VolumeRequest): Promise<VolumeStatus> {
     const key = JSON.stringify(request);
     while (this.#flight !== undefined && this.#flight.key !== key) await settled(this.#flight.done);
-    await (this.#flight?.done ?? this.#start(key, request));
+    await (this.#flight?.done ?? this.#fly(key, () => this.#prepare(request)));
     return this.status();
   }
 
   async backing(): Promise<VolumeBacking> {
-    // A preparation probes the disk itself.
-    if (this.#flight === undefined) await this.#probe();
+    await this.probe();
     while (this.#flight !== undefined) await settled(this.#flight.done);
     const backing = currentBacking(this.#known, this.#settings);
     if (backing === undefined) throw prefixError('image store', this.#currentError());
@@ -74,8 +99,22 @@ class ImageVolume implements Volume {
   reportStall(error: Error): void {
     const known = this.#known;
     if (known?.state !== 'ready') return;
-    const stalled = new SealiftError('VOLUME_STALLED', `image store: ${error.message}`, { cause: error });
+    const stalled = new SealiftError('VOLUME_STALLED', `${this.#label}: ${error.message}`, { cause: error });
     this.#remember({ ...known, state: 'stalled', error: toPlainError(stalled) });
+  }
+
+  /** Removes mount, mapping and record. Throws `VOLUME_CLEANUP_FAILED` while a program uses the file system. */
+  async remove(): Promise<void> {
+    while (this.#flight !== undefined) await settled(this.#flight.done);
+    await this.#fly('removal', async () => {
+      const { leftMs, lock } = await this.#lock();
+      try {
+        await this.#removeLeftovers(leftMs());
+        this.#discard();
+      } finally {
+        lock.release();
+      }
+    });
   }
 
   close(): void {
@@ -90,8 +129,8 @@ class ImageVolume implements Volume {
     return summarizeVolume(this.#known, this.#settings, this.#ports.commands);
   }
 
-  #start(key: string, request: VolumeRequest): Promise<void> {
-    const done = this.#run(() => this.#prepare(request)).finally(() => {
+  #fly(key: string, action: () => Promise<void>): Promise<void> {
+    const done = this.#run(action).finally(() => {
       this.#flight = undefined;
     });
     this.#flight = { key, done };
@@ -99,23 +138,70 @@ class ImageVolume implements Volume {
   }
 
   async #prepare(request: VolumeRequest): Promise<void> {
-    const { clock } = this.#ports;
-    const { timeoutMs, waitMs } = this.#settings;
-    const deadline = clock.nowMs() + timeoutMs + waitMs;
-    const leftMs = () => Math.max(1, Math.ceil(deadline - clock.nowMs()));
+    const leftMs = this.#countDown(this.#settings.waitMs);
     const before = this.#known;
     if (isMounted(before) && (await this.#findAgain(before, request, leftMs))) return;
     this.#remember({ state: 'preparing', request, ...(before?.device && { device: before.device }) });
     this.#ports.checkpoint('volume-recorded');
     let lock: VolumeLock | undefined;
     try {
-      lock = await lockVolume(this.#state.lockPath, { clock, timeoutMs: leftMs() });
+      lock = await lockVolume(this.#state.lockPath, { clock: this.#ports.clock, timeoutMs: leftMs() });
       await this.#prepareLocked(request, { lock, leftMs, before });
     } catch (error) {
       this.#fail(await this.#cleanUp(asSealiftError(error), leftMs));
     } finally {
       lock?.release();
     }
+  }
+
+  /**
+   * After a restart: goes on with a volume that is still mounted, and removes any other. It is never formatted by itself,
+   * because containers would find it empty; the kata agent asks again for a volume whose call has failed.
+   */
+  async #restore(known: KnownVolume): Promise<void> {
+    let lock: VolumeLock | undefined;
+    try {
+      const locked = await this.#lock();
+      lock = locked.lock;
+      const { leftMs } = locked;
+      if (isMounted(known) && (await this.#isStillThere(known, leftMs))) {
+        const { request, device, expected, mapping } = known;
+        return this.#remember({ state: 'ready', request, device, expected, mapping });
+      }
+      await this.#removeLeftovers(leftMs());
+      this.#discard();
+    } catch (error) {
+      this.#fail(asSealiftError(error));
+    } finally {
+      lock?.release();
+    }
+  }
+
+  /** Returns false for a mapping that is gone or not mounted. Throws for one that is not ours, or does not answer. */
+  async #isStillThere(known: Mounted, leftMs: () => number): Promise<boolean> {
+    try {
+      return await this.#isAlive(known, leftMs);
+    } catch (error) {
+      if (error instanceof SealiftError && error.code === 'VOLUME_LOST') return false;
+      throw error;
+    }
+  }
+
+  #countDown(extraMs: number): () => number {
+    const { clock } = this.#ports;
+    const deadline = clock.nowMs() + this.#settings.timeoutMs + extraMs;
+    return () => Math.max(1, Math.ceil(deadline - clock.nowMs()));
+  }
+
+  async #lock(): Promise<Pick<Preparation, 'lock' | 'leftMs'>> {
+    const leftMs = this.#countDown(0);
+    const lock = await lockVolume(this.#state.lockPath, { clock: this.#ports.clock, timeoutMs: leftMs() });
+    return { lock, leftMs };
+  }
+
+  #discard(): void {
+    this.#known = undefined;
+    if (!this.#isClosed) this.#state.removeRecord();
   }
 
   async #prepareLocked(
@@ -125,7 +211,10 @@ class ImageVolume implements Volume {
     const { headerPath } = this.#state;
     const [settings, ports] = [this.#settings, this.#ports];
     await this.#removeLeftovers(leftMs());
-    const onClaimed = (device: DeviceFacts) => this.#remember({ state: 'preparing', request, device });
+    const onClaimed = (device: DeviceFacts) => {
+      this.#assertDiskFree(device);
+      this.#remember({ state: 'preparing', request, device });
+    };
     const prepared = await prepareVolume({ request, settings, ports, lock, headerPath, leftMs, onClaimed });
     if (prepared === undefined) return this.#forget(before);
     this.#remember({ state: 'ready', request, ...prepared });
@@ -138,8 +227,7 @@ class ImageVolume implements Volume {
       this.#remember(before);
       return;
     }
-    this.#known = undefined;
-    if (!this.#isClosed) this.#state.removeRecord();
+    this.#discard();
   }
 
   /**
@@ -179,15 +267,19 @@ class ImageVolume implements Volume {
     if (isSameDisk && mountPoint === before.request.mountPoint) return;
     const have = `${before.device.deviceId} on ${before.request.mountPoint}`;
     const asked = `${wanted?.deviceId ?? 'no device'} on ${mountPoint}`;
-    throw new SealiftError('VOLUME_IN_USE', `image store: expected a request for ${have}, got one for ${asked}`, {
+    throw new SealiftError('VOLUME_IN_USE', `${this.#label}: expected a request for ${have}, got one for ${asked}`, {
       context: { expected: have, actual: asked },
     });
   }
 
-  /** Called before a pull relies on the volume; a stalled disk may answer again. Records the outcome in the state. */
-  async #probe(): Promise<void> {
+  /**
+   * Called before a pull relies on the volume; a stalled disk may answer again. Records the outcome in the state. Does
+   * nothing during a preparation, which probes the disk itself.
+   */
+  async probe(): Promise<void> {
     const known = this.#known;
-    if (!isMounted(known) || known.state === 'preparing' || known.state === 'failed') return;
+    if (this.#flight !== undefined || !isMounted(known) || known.state === 'preparing' || known.state === 'failed')
+      return;
     const { request, device, expected, mapping } = known;
     const { mountPoint } = request;
     try {
@@ -197,7 +289,10 @@ class ImageVolume implements Volume {
         within(PROBE_TIMEOUT_MS),
       );
       if (isAlive) return this.#replace(known, { state: 'ready', request, device, expected, mapping });
-      throw new SealiftError('VOLUME_LOST', `image store: expected ${mapping.name} mounted on ${mountPoint}, got none`);
+      throw new SealiftError(
+        'VOLUME_LOST',
+        `${this.#label}: expected ${mapping.name} mounted on ${mountPoint}, got none`,
+      );
     } catch (error) {
       const failure = asSealiftError(error);
       const state = failure.code === 'VOLUME_STALLED' ? 'stalled' : 'failed';
@@ -216,9 +311,22 @@ class ImageVolume implements Volume {
     return new SealiftError('INTERNAL', `state ${this.#known?.state}: expected an error, got none`);
   }
 
+  #diskUser(disk: ExpectedDevice): string | undefined {
+    return this.#ports.findDiskUser?.(disk, this);
+  }
+
+  #assertDiskFree(disk: DeviceFacts): void {
+    const user = this.#diskUser(disk);
+    if (user === undefined) return;
+    const message = `claim ${disk.path} (${disk.deviceId}): expected an unused disk, got the one of ${user}`;
+    throw new SealiftError('VOLUME_DEVICE_BUSY', message, { context: { deviceId: disk.deviceId, actual: user } });
+  }
+
   async #removeLeftovers(timeoutMs: number): Promise<void> {
     const { mapperName } = this.#settings;
-    const device = this.#known?.device;
+    const recorded = this.#known?.device;
+    // What a program of another volume makes on the disk is not a leftover.
+    const device = recorded !== undefined && this.#diskUser(recorded) === undefined ? recorded : undefined;
     await this.#ports.runOperation('removeVolume', { mapperName, device }, within(timeoutMs));
   }
 

@@ -1,7 +1,7 @@
 import type { IntegrityAlgorithm } from '../config/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import { layOutIntegrity } from './lay-out-integrity.ts';
-import type { DeviceFacts, ExpectedMapping } from './types.ts';
+import type { DeviceFacts, ExpectedMapping, VolumePurpose } from './types.ts';
 
 const SECTOR_BYTES = 512;
 const BLOCK_BYTES = 4096;
@@ -52,14 +52,16 @@ export interface PlanOptions {
   readonly integrity: IntegrityAlgorithm;
   /** The LUKS2 header: in guest memory, never on the device. */
   readonly headerPath: string;
+  readonly purpose: VolumePurpose;
+  readonly bytesPerInode?: number | undefined;
 }
 
 /** Plans the commands that prepare the device, and the tables that must result. Throws `VOLUME_DEVICE_INVALID`. */
 export function planVolume(device: DeviceFacts, options: PlanOptions): VolumePlan {
-  const { mapperName, integrity, headerPath } = options;
+  const { mapperName, integrity, headerPath, purpose, bytesPerInode } = options;
   const cipher = CIPHERS[integrity];
   const layout = layOutIntegrity(Math.floor(device.bytes / SECTOR_BYTES), cipher.tagBytes);
-  if (device.bytes < MIN_DEVICE_BYTES || layout === undefined) throw tooSmall(device);
+  if (device.bytes < MIN_DEVICE_BYTES || layout === undefined) throw tooSmall(device, purpose);
   const expected: ExpectedMapping = {
     name: mapperName,
     device: { deviceId: device.deviceId, diskseq: device.diskseq },
@@ -76,7 +78,7 @@ export function planVolume(device: DeviceFacts, options: PlanOptions): VolumePla
     format: ['luksFormat', ...unlock, ...FORMAT_PARAMETERS, ...cipher.parameters, device.path],
     // The journal is an option of the open mapping; given to luksFormat, it would have no effect.
     open: ['open', ...unlock, '--integrity-no-journal', device.path, mapperName],
-    filesystem: filesystemParameters(layout.dataSectors * SECTOR_BYTES),
+    filesystem: filesystemParameters(layout.dataSectors * SECTOR_BYTES, bytesPerInode),
   };
 }
 
@@ -102,9 +104,10 @@ const FEATURES = [
  * There is no journal, because the key is lost when the guest crashes. Inode tables are written now, because the
  * kernel's background thread for them would read blocks that were never written.
  */
-function filesystemParameters(bytes: number): readonly string[] {
+function filesystemParameters(bytes: number, bytesPerInode: number | undefined): readonly string[] {
+  const inodes = String(countInodes(bytes, bytesPerInode));
   return [
-    ...['-q', '-F', '-t', 'ext4', '-b', String(BLOCK_BYTES), '-I', '256', '-N', String(countInodes(bytes))],
+    ...['-q', '-F', '-t', 'ext4', '-b', String(BLOCK_BYTES), '-I', '256', '-N', inodes],
     ...['-m', '0', '-e', 'remount-ro', '-O', FEATURES.join(',')],
     ...['-E', 'lazy_itable_init=0,nodiscard'],
     ...(bytes > LARGE_BYTES ? ['-G', LARGE_FLEX_GROUPS] : []),
@@ -121,19 +124,28 @@ const BYTES_PER_INODE = 128 * 1024;
 const SMALL_INODES = 16_384;
 const SMALL_BYTES_PER_INODE = 16 * 1024;
 
-/** Layers are one file each; containers write the other files. Each inode is 256 bytes that mkfs has to encrypt. */
-function countInodes(bytes: number): number {
+/**
+ * Layers are one file each; containers write the other files. Each inode is 256 bytes that mkfs has to encrypt. Where the
+ * request says how many inodes there should be, there is no upper bound: all files are those of containers.
+ */
+function countInodes(bytes: number, bytesPerInode: number | undefined): number {
   const small = Math.min(SMALL_INODES, Math.floor(bytes / SMALL_BYTES_PER_INODE));
+  if (bytesPerInode !== undefined) return Math.max(small, Math.floor(bytes / bytesPerInode));
   return Math.min(MAX_INODES, Math.max(small, Math.floor(bytes / BYTES_PER_INODE)));
 }
 
-function tooSmall({ path, bytes }: DeviceFacts): SealiftError {
+const ENLARGE_HINTS: Readonly<Record<VolumePurpose, string>> = {
+  imageStore: 'enlarge the image store with the annotation contrast.edgeless.systems/image-store-size',
+  emptyDir: 'raise the sizeLimit of the emptyDir volume',
+};
+
+function tooSmall({ path, bytes }: DeviceFacts, purpose: VolumePurpose): SealiftError {
   return new SealiftError(
     'VOLUME_DEVICE_INVALID',
-    `image store on ${path}: expected at least ${MIN_DEVICE_BYTES} bytes, got ${bytes}`,
+    `disk ${path}: expected at least ${MIN_DEVICE_BYTES} bytes, got ${bytes}`,
     {
       context: { path, expected: MIN_DEVICE_BYTES, actual: bytes },
-      hint: 'enlarge the image store with the annotation contrast.edgeless.systems/image-store-size',
+      hint: ENLARGE_HINTS[purpose],
     },
   );
 }

@@ -15,6 +15,7 @@ import type {
   VolumeRequest,
   VolumeSettings,
 } from './types.ts';
+import { VOLUME_LABELS } from './volume-labels.ts';
 
 /** The size of a LUKS2 header that cryptsetup writes. The file is sparse, so unwritten parts take no memory. */
 const HEADER_BYTES = 16 * 1024 * 1024;
@@ -53,14 +54,16 @@ export async function prepareVolume(preparation: Preparation): Promise<PreparedV
   if (device === undefined) return undefined;
   preparation.onClaimed(device);
   ports.checkpoint('volume-claimed');
-  const plan = planVolume(device, { mapperName: settings.mapperName, integrity: settings.integrity, headerPath });
+  const { mapperName, integrity, purpose } = settings;
+  const { mountPoint, bytesPerInode } = request;
+  const plan = planVolume(device, { mapperName, integrity, headerPath, purpose, bytesPerInode });
   await encrypt(preparation, plan);
   const mapping = await run('inspectMapping', { expected: plan.expected });
   ports.checkpoint('volume-inspected');
   await makeFilesystem(preparation, plan, mapping);
   // If the host has replaced the superblock since, the tables differ now.
   await run('inspectMapping', { expected: plan.expected });
-  await run('mountVolume', { mapping, mountPoint: request.mountPoint });
+  await run('mountVolume', { mapping, mountPoint, purpose });
   ports.checkpoint('volume-mounted');
   return { device, expected: plan.expected, mapping };
 }
@@ -81,9 +84,13 @@ async function findDevice(preparation: Preparation): Promise<DeviceFacts | undef
   }
   if (source.kind === 'nodes') return undefined;
   const name = source.kind === 'deviceId' ? `${source.major}:${source.minor}` : source.path;
-  throw new SealiftError('VOLUME_DEVICE_MISSING', `image store: expected the device ${name}, got none`, {
-    context: { device: name, waitedMs: settings.waitMs },
-  });
+  throw new SealiftError(
+    'VOLUME_DEVICE_MISSING',
+    `${VOLUME_LABELS[settings.purpose]}: expected the device ${name}, got none`,
+    {
+      context: { device: name, waitedMs: settings.waitMs },
+    },
+  );
 }
 
 /**

@@ -45,7 +45,7 @@ export const volumeRecordSchema = z.strictObject({
   format: z.literal(1),
   bootId: z.string(),
   state: z.enum(['preparing', 'ready', 'failed', 'stalled']),
-  request: z.strictObject({ source, mountPoint: z.string() }),
+  request: z.strictObject({ source, mountPoint: z.string(), bytesPerInode: z.exactOptional(count) }),
   device: z.exactOptional(device),
   expected: z.exactOptional(expected),
   mapping: z.exactOptional(mapping),

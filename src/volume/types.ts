@@ -12,11 +12,30 @@ export type VolumeSource =
   /** The first of these names that exists. */
   | { readonly kind: 'nodes'; readonly paths: readonly string[] };
 
-/** A request to use a device as the image store. */
+/** What a disk is mounted for: the image store, or files of containers (an encrypted `emptyDir` of Kubernetes). */
+export type VolumePurpose = 'imageStore' | 'emptyDir';
+
+/** A request to encrypt and mount a device. */
 export interface VolumeRequest {
   readonly source: VolumeSource;
   /** An absolute path without `.`, `..` and a slash at the end. */
   readonly mountPoint: string;
+  /** For how many bytes the file system gets an inode; chosen by its size when absent. */
+  readonly bytesPerInode?: number;
+}
+
+/** A request with what it is for, which its mount point decides. */
+export interface PurposefulRequest {
+  readonly purpose: VolumePurpose;
+  readonly request: VolumeRequest;
+}
+
+/** Where requests may mount. */
+export interface MountBounds {
+  /** The mount point of the image store. */
+  readonly imageStore: string;
+  /** Directories below which any number of other volumes may be mounted. */
+  readonly mountRoots: readonly string[];
 }
 
 /** The message `api.SecureMountRequest` as it was received, unchecked. */
@@ -28,6 +47,7 @@ export interface SecureMountRequest {
 }
 
 export interface VolumeSettings {
+  readonly purpose: VolumePurpose;
   readonly integrity: IntegrityAlgorithm;
   /** False: memory is used while the device is not usable, and every status reports this. */
   readonly required: boolean;
@@ -153,11 +173,49 @@ export interface Volume {
   summary(): VolumeSummary;
 }
 
+/** Volumes for files of containers, any number of them up to `maxMountedVolumes`. */
+export interface ContainerVolumes {
+  /**
+   * Encrypts a disk and mounts it for containers. Idempotent, as `Volume.prepare`. Throws `VOLUME_*`; a failure stays
+   * until a later call for the same mount point succeeds.
+   */
+  mount(request: VolumeRequest): Promise<VolumeStatus>;
+  /** True if a path is the mount point of a volume, or lies in or above one. */
+  owns(path: string): boolean;
+  /**
+   * Removes the volumes whose mounts are gone, so that their disks can be used again. Probes stalled volumes when fewer
+   * threads hang than at the last sweep. Called about once a second.
+   */
+  sweep(options: { readonly stuckThreads: number }): Promise<void>;
+  /** Returns the status of each volume without access to the disks. */
+  summaries(): readonly VolumeSummary[];
+}
+
+/** All volumes of the daemon. */
+export interface Volumes {
+  readonly imageStore: Volume;
+  readonly containers: ContainerVolumes;
+  /** Ends recording, as `Volume.close`. */
+  close(): void;
+}
+
+export interface VolumesSettings {
+  readonly imageStore: VolumeSettings;
+  /** A directory in guest memory, with a state directory for each other volume. */
+  readonly containersDir: string;
+  readonly maxMountedVolumes: number;
+}
+
 export interface VolumePorts {
   readonly commands: CommandRunner;
   readonly runOperation: Run<VolumeOperations>;
   readonly clock: Clock;
   readonly checkpoint: Checkpoint;
+  /**
+   * Returns the mount point of another volume than `claimant` that uses the disk. Two preparations of one disk would
+   * otherwise not see each other before cryptsetup has opened it.
+   */
+  readonly findDiskUser?: (disk: ExpectedDevice, claimant: object) => string | undefined;
 }
 
 /** Identifies the disk for an operation. If the number belongs to another disk by then, the operation is refused. */
@@ -204,7 +262,11 @@ export interface VolumeOperations {
   /** Writes zeros with direct I/O. Throws `VOLUME_DEVICE_FAILED`. */
   clearBlocks(request: { readonly path: string; readonly blocks: readonly number[] }): void;
   /** Throws `VOLUME_MOUNT_FAILED`. */
-  mountVolume(request: { readonly mapping: MappingFacts; readonly mountPoint: string }): void;
+  mountVolume(request: {
+    readonly mapping: MappingFacts;
+    readonly mountPoint: string;
+    readonly purpose: VolumePurpose;
+  }): void;
   /**
    * Returns false when the mapping is not mounted there. Reads a block with direct I/O. Throws `VOLUME_DEVICE_FAILED`.
    */

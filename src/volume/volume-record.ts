@@ -20,13 +20,9 @@ export interface VolumeStateDirectory {
  */
 export function openState(stateDir: string, bootId: string): VolumeStateDirectory {
   if (!isInMemory(stateDir)) {
-    throw new SealiftError(
-      'VOLUME_STATE_INVALID',
-      `image store: expected ${stateDir} on a tmpfs, got another file system`,
-      {
-        context: { path: stateDir },
-      },
-    );
+    throw new SealiftError('VOLUME_STATE_INVALID', `volume: expected ${stateDir} on a tmpfs, got another file system`, {
+      context: { path: stateDir },
+    });
   }
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const path = recordPath(stateDir);

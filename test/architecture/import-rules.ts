@@ -29,7 +29,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   store: ['bytes', 'errors', 'limits', 'oci', 'platform', 'layer-formats'],
   snapshot: ['bytes', 'errors', 'limits', 'platform', 'layer-facts', 'layer-formats'],
   bundle: ['errors', 'limits', 'oci', 'platform'],
-  volume: ['errors', 'platform'],
+  volume: ['errors', 'limits', 'platform'],
   doctor: ['errors', 'oci', 'platform', 'http'],
   pull: [
     ...['errors', 'limits', 'oci'],

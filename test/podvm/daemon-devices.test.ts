@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/errors/index.ts';
 import { type BuiltImage, buildImage, buildLayer, pushImage } from '../support/builders/image-builder.ts';
 import { pseudoRandom } from '../support/builders/small-image.ts';
 import { dir, file, symlink, tar } from '../support/builders/tar-builder.ts';
 import { describeWith } from '../support/machine/needs.ts';
-import { SECURE_MOUNT_OPTIONS } from '../support/podvm/agent-calls.ts';
+import { EMPTY_DIR_OPTIONS, SECURE_MOUNT_OPTIONS } from '../support/podvm/agent-calls.ts';
 import { GUEST, GuestDaemon } from '../support/podvm/guest-daemon.ts';
 import { ReapedFolder } from '../support/podvm/supervised-process.ts';
 import type { GuestDisk } from '../support/podvm/types.ts';
@@ -18,6 +18,7 @@ const WORDS = 'known words of the image that must not reach the host';
 /** https://gitlab.com/cryptsetup/LUKS2-docs: the magic of both header copies. */
 const LUKS_MAGIC = [Buffer.from('LUKS\xba\xbe', 'latin1'), Buffer.from('SKUL\xba\xbe', 'latin1')];
 const NODE = '/dev/image_store';
+const STORAGE = '/run/kata-containers/sandbox/storage';
 
 interface Unusable {
   readonly what: string;
@@ -66,6 +67,8 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
       { serial: 'read-only', size: 64 * MIB, readOnly: true },
       { serial: 'no-writes', size: 64 * MIB, failing: ['write'] },
       { serial: 'held', size: 64 * MIB },
+      { serial: 'one', size: 64 * MIB },
+      { serial: 'two', size: 64 * MIB },
     ],
   });
 
@@ -238,5 +241,76 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
     const { bundle } = await daemon.mustPull(reference());
     await runContainer(bundle);
     expect(await daemon.status()).toMatchObject({ state: 'ready', place: { kind: 'device' } });
+  });
+
+  describe('beside it, disks of encrypted emptyDir volumes', () => {
+    const [one, two] = [`${STORAGE}/L3Zhci9vbmU=`, `${STORAGE}/L3Zhci90d28=`];
+    const mountEmptyDir = async (serial: string, mountPoint: string) => {
+      const { deviceId } = await vm().disk(serial);
+      return daemon.agent.trySecureMount({ deviceId, ...EMPTY_DIR_OPTIONS }, mountPoint);
+    };
+    const mappings = async () => (await shell('dmsetup ls')).match(/^sealift-volume-[0-9a-f]{16}\t/gm) ?? [];
+    const volumes = async () =>
+      (await daemon.status()).volumes.map(({ mountPoint, state }) => `${mountPoint} ${state}`);
+
+    it('are mounted for containers: any user writes, programs run, and the host finds noise', async () => {
+      if (daemon === undefined) await beginWithoutDevice();
+      expect(await mountEmptyDir('one', one)).toMatchObject({ status: 0 });
+      expect(await mountEmptyDir('two', two)).toMatchObject({ status: 0 });
+      expect(await mountEmptyDir('two', two)).toMatchObject({ status: 0 });
+      expect(await mountEmptyDir('two', one)).toMatchObject({
+        status: 13,
+        message: expect.stringContaining('[VOLUME_IN_USE]'),
+      });
+      expect((await volumes()).sort()).toEqual([`${one} ready`, `${two} ready`]);
+      expect(await mappings()).toHaveLength(2);
+      const output = await shell(
+        `set -e
+         for dir in "$1" "$2"; do
+           grep " $dir ext4 " /proc/mounts | cut -d' ' -f4 | cut -d, -f1,2
+           stat -c %a "$dir"; ls -A "$dir"
+           yes "$3" | head -c 8388608 > "$dir/file"
+           cp /usr/bin/busybox "$dir/busybox"; "$dir/busybox" echo runs
+         done
+         sync`,
+        one,
+        two,
+        WORDS,
+      );
+      expect(output).toBe('rw,noatime\n777\nruns\n'.repeat(2));
+      // Each has a key of its own: the kernel's tables name two.
+      const keys = (await shell('dmsetup table')).match(/:96:logon:\S+/g) ?? [];
+      expect(new Set(keys).size).toBe(keys.length);
+      for (const serial of ['one', 'two']) {
+        const { image: disk } = await vm().disk(serial);
+        expect(disk.allocatedBytes()).toBeGreaterThan(8 * MIB);
+        for (const needle of [Buffer.from(WORDS), ...LUKS_MAGIC]) expect(await disk.find(needle)).toBeUndefined();
+      }
+    });
+
+    it('never read what the host has changed, and outlive the daemon', async () => {
+      await vm().dropCaches();
+      expect(await shell('head -c 11 "$1/file"', two)).toBe('known words');
+      const { image: disk } = await vm().disk('two');
+      for (let offset = 4 * MIB; offset < 60 * MIB; offset += 64 * 1024) disk.flipBit(offset);
+      await vm().dropCaches();
+      const read = await vm().run(['sh', '-c', 'cat "$1/file" > /dev/null', 'sh', two]);
+      expect(read.code).not.toBe(0);
+      expect(read.stderr).toMatch(/I\/O error/i);
+      const before = await shell('dmsetup table | grep sealift-volume | sort');
+      expect(await end()).toBe(0);
+      await daemon.startAgain();
+      await expect.poll(async () => (await volumes()).sort()).toEqual([`${one} ready`, `${two} ready`]);
+      expect(await shell('dmsetup table | grep sealift-volume | sort')).toBe(before);
+      expect(await shell('head -c 11 "$1/file"', one)).toBe('known words');
+    });
+
+    it('are given back when the agent has unmounted them, and can be used again', async () => {
+      await shell('umount "$1" "$2"', one, two);
+      await expect.poll(mappings).toEqual([]);
+      expect(await volumes()).toEqual([]);
+      expect(await mountEmptyDir('two', one)).toMatchObject({ status: 0 });
+      expect(await shell('ls -A "$1"', one)).toBe('');
+    });
   });
 });

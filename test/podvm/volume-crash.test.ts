@@ -1,6 +1,5 @@
 import { beforeAll, expect, it } from 'vitest';
-import type { VolumeSettings } from '../../src/volume/index.ts';
-import type { VolumeRequest } from '../../src/volume/types.ts';
+import type { VolumeRequest, VolumeSettings } from '../../src/volume/types.ts';
 import { describeWith } from '../support/machine/needs.ts';
 import { expectFailure } from '../support/matchers.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';

@@ -1,7 +1,7 @@
 import { beforeAll, expect, it } from 'vitest';
 import { SealiftError } from '../../src/errors/index.ts';
-import type { VolumeSettings, VolumeStatus } from '../../src/volume/index.ts';
-import type { VolumeRequest } from '../../src/volume/types.ts';
+import type { VolumeStatus } from '../../src/volume/index.ts';
+import type { VolumeRequest, VolumeSettings } from '../../src/volume/types.ts';
 import { describeWith } from '../support/machine/needs.ts';
 import type { GuestDisk } from '../support/podvm/types.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';

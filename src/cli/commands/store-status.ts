@@ -13,6 +13,8 @@ export interface StoreStatusResult extends Omit<VolumeStatus, 'backing'> {
   readonly layers: number;
   /** The number of containers that run from the store. */
   readonly mounts: number;
+  /** The encrypted `emptyDir` volumes. */
+  readonly volumes: readonly VolumeStatus[];
 }
 
 export interface StoreStatusCommands {
@@ -46,7 +48,7 @@ const LABEL_WIDTH = 11;
 
 /** Prints one fact on a line; an unknown fact has no line. */
 function formatStoreStatus(status: StoreStatusResult): string {
-  const facts = [...backingFacts(status), ...deviceFacts(status), ...contentFacts(status)];
+  const facts = [...backingFacts(status), ...deviceFacts(status), ...contentFacts(status), ...volumeFacts(status)];
   // The texts of errors and paths may hold anything.
   return facts.map(([label, text]) => `${label.padEnd(LABEL_WIDTH)}${redact(text)}\n`).join('');
 }
@@ -77,6 +79,15 @@ function deviceFacts({ device, mapping, cipher, integrity }: StoreStatusResult):
     ...(cipher === undefined ? [] : [['cipher', cipher] as const]),
     ...(integrity === undefined ? [] : [['integrity', integrity] as const]),
   ];
+}
+
+/** Each volume on a line; `--json` has the details. */
+function volumeFacts({ volumes }: StoreStatusResult): Fact[] {
+  return volumes.map(({ state, mountPoint, device, space, error }) => {
+    const used = space === undefined ? '' : `, ${formatBytes(space.usedBytes)} of ${formatBytes(space.sizeBytes)} used`;
+    const failure = error === undefined ? '' : `: ${error.message} [${error.code}]`;
+    return ['emptyDir', `${mountPoint} on ${device?.deviceId ?? 'no device'}, ${state}${used}${failure}`];
+  });
 }
 
 function contentFacts({ space, images, layers, mounts }: StoreStatusResult): Fact[] {

@@ -9,6 +9,8 @@ export const DAEMON_DEFAULTS = {
   'volume.required': true,
   'volume.integrity': 'hmac-sha256' as IntegrityAlgorithm,
   'volume.mount_point': '/run/kata-containers/image',
+  // Where the kata agent wants the emptyDir volumes of a pod.
+  'volume.mount_roots': ['/run/kata-containers/sandbox/storage'] as readonly string[],
   'volume.memory_mount_point': '/run/kata-containers/image-memory',
   'volume.memory_size': { kind: 'percent', percent: 50 } as MemorySize,
   'volume.allow_directory_layers': false,

@@ -49,6 +49,11 @@ export function resolveVolume(parsed: ParsedDaemonFile, origin: string): VolumeC
     required: fromFile<boolean>(volume.required, origin, DAEMON_DEFAULTS['volume.required']),
     integrity: fromFile(volume.integrity, origin, DAEMON_DEFAULTS['volume.integrity']),
     mountPoint: fromFile<string>(findMountPoint(parsed), origin, DAEMON_DEFAULTS['volume.mount_point']),
+    mountRoots: fromFile<readonly string[]>(
+      volume.mount_roots?.map(cleanPath),
+      origin,
+      DAEMON_DEFAULTS['volume.mount_roots'],
+    ),
     memoryMountPoint: fromFile<string>(
       memory === undefined ? undefined : cleanPath(memory),
       origin,
@@ -73,18 +78,28 @@ function isInside(path: string, directory: string): boolean {
 
 /**
  * Throws `CONFIG_FILE_INVALID` when one directory lies in another. A mount over the index would hide it, and one over
- * the other mount point would hide the layers there.
+ * the other mount point would hide the layers there. The host chooses the mount points below a mount root.
  */
 export function assertDirectoriesApart(
-  { mountPoint, memoryMountPoint }: VolumeConfiguration,
+  { mountPoint, memoryMountPoint, mountRoots }: VolumeConfiguration,
   state: Classified<string>,
 ): void {
-  const pairs = [
+  const others = [
+    ['store.state', cleanPath(state.value)],
+    ['volume.mount_point', mountPoint.value],
+    ['volume.memory_mount_point', memoryMountPoint.value],
+  ] as const;
+  const pairs: (readonly [setting: string, path: string, over: string, directory: string])[] = [
     ['store.state', cleanPath(state.value), 'volume.mount_point', mountPoint.value],
     ['store.state', cleanPath(state.value), 'volume.memory_mount_point', memoryMountPoint.value],
     ['volume.memory_mount_point', memoryMountPoint.value, 'volume.mount_point', mountPoint.value],
     ['volume.mount_point', mountPoint.value, 'volume.memory_mount_point', memoryMountPoint.value],
-  ] as const;
+  ];
+  for (const root of mountRoots.value) {
+    for (const [name, directory] of others) {
+      pairs.push(['volume.mount_roots', root, name, directory], [name, directory, 'volume.mount_roots', root]);
+    }
+  }
   for (const [setting, path, over, directory] of pairs) {
     if (!isInside(path, directory)) continue;
     throw new SealiftError(

@@ -18,6 +18,10 @@ const volume = z.strictObject({
   required: z.boolean().optional().describe('False: memory is used when the device fails.'),
   integrity: z.enum(INTEGRITY_ALGORITHMS).optional().describe('How the store detects changed blocks.'),
   mount_point: absolutePath.optional().describe('Where the store is mounted.'),
+  mount_roots: z
+    .array(absolutePath)
+    .optional()
+    .describe('Directories below which the agent may mount encrypted emptyDir volumes.'),
   memory_mount_point: absolutePath.optional().describe('Where memory is mounted for layers when there is no device.'),
   memory_size: memorySize.optional().describe('Bytes, or a percentage of the memory such as "50%".'),
   allow_directory_layers: z

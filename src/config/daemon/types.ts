@@ -43,6 +43,8 @@ export interface VolumeConfiguration {
   readonly integrity: Classified<IntegrityAlgorithm>;
   /** Where the store is mounted: `image.work_dir` of confidential-data-hub, or `store.data`. */
   readonly mountPoint: Classified<string>;
+  /** Directories below which other volumes may be mounted: the encrypted `emptyDir` volumes of the pod. */
+  readonly mountRoots: Classified<readonly string[]>;
   readonly memoryMountPoint: Classified<string>;
   readonly memorySize: Classified<MemorySize>;
   readonly allowDirectoryLayers: Classified<boolean>;

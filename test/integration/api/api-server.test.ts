@@ -197,6 +197,32 @@ describe('SecureMount', () => {
     expect(api.seen).toMatchObject([request]);
   });
 
+  const notOurs = new SealiftError('VOLUME_REQUEST_UNSUPPORTED', 'secure mount: volume_type: expected another');
+
+  it('passes a request that is not ours on to the hub, byte for byte, and its answer back', async () => {
+    const passed: unknown[] = [];
+    await using api = await new Api().open({
+      secureMount: async () => ({ notOurs }),
+      passThrough: async ({ service, method, payload }) => {
+        passed.push({ service, method, payload: Buffer.from(payload) });
+        return succeed(secureMountResponse.encode({ mountPath: '/hub' }));
+      },
+    });
+    const payload = secureMountRequest.encode(request);
+    const reply = await api.call('api.SecureMountService', 'SecureMount', payload);
+    expect(secureMountResponse.decode(reply.payload)).toEqual({ mountPath: '/hub' });
+    expect(passed).toEqual([
+      { service: 'api.SecureMountService', method: 'SecureMount', payload: Buffer.from(payload) },
+    ]);
+  });
+
+  it('refuses a request that is not ours where there is no hub', async () => {
+    await using api = await new Api().open({ secureMount: async () => ({ notOurs }) });
+    const { status } = await api.call('api.SecureMountService', 'SecureMount', secureMountRequest.encode(request));
+    expect(status.code).toBe(STATUS.INTERNAL);
+    expect(status.message).toContain('Secure Mount failed: secure mount: volume_type: expected another');
+  });
+
   it('fails in the words of confidential-data-hub', async () => {
     const failed = new SealiftError('STORE_IO_FAILED', 'prepare /dev/vda: I/O error');
     await using api = await new Api().open({ secureMount: () => Promise.reject(failed) });

@@ -94,7 +94,7 @@ describe('the options of SecureMount', () => {
   const parse = (options: Readonly<Record<string, string>>) =>
     parseSecureMount(
       { volumeType: 'block-device', options: new Map(Object.entries(options)), flags: [], mountPoint: '/run/image' },
-      ['/run'],
+      { imageStore: '/run/image', mountRoots: [] },
     );
 
   it.each([

@@ -233,8 +233,10 @@ insecure = true
         options: new Map(Object.entries({ ...options, ...more })),
         flags: [],
       };
-      const mount = (mountPoint: string) => parseSecureMount({ ...request, mountPoint }, [volume.mountPoint.value]);
-      expect(mount('/run/hub/images/')).toMatchObject({ mountPoint: '/run/hub/images' });
+      const bounds = { imageStore: volume.mountPoint.value, mountRoots: volume.mountRoots.value };
+      const mount = (mountPoint: string) => parseSecureMount({ ...request, mountPoint }, bounds);
+      const accepted = { purpose: 'imageStore', request: { mountPoint: '/run/hub/images' } };
+      expect(mount('/run/hub/images/')).toMatchObject(accepted);
       await expectFailure('VOLUME_REQUEST_UNSUPPORTED', () => mount('/run/kata-containers/image'));
     },
   },

@@ -4,8 +4,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { type CallOptions, createRun } from '../../../src/operations/index.ts';
 import type { Command, CommandEnd } from '../../../src/platform/index.ts';
-import { openVolume, readVolumeStatus, type VolumeOperations, type VolumeSettings } from '../../../src/volume/index.ts';
-import type { VolumeRequest } from '../../../src/volume/types.ts';
+import { readVolumeStatus, type VolumeOperations } from '../../../src/volume/index.ts';
+import { openVolume } from '../../../src/volume/open-volume.ts';
+import type { VolumeRequest, VolumeSettings } from '../../../src/volume/types.ts';
 import { memoryFolder } from '../../support/machine/memory-folder.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
@@ -83,6 +84,7 @@ describe('openVolume', () => {
   afterEach(() => rmSync(stateDir, { recursive: true, force: true }));
 
   const settings = (changes: Partial<VolumeSettings> = {}): VolumeSettings => ({
+    purpose: 'imageStore',
     integrity: 'hmac-sha256',
     required: true,
     waitMs: 0,

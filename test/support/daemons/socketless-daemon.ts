@@ -29,9 +29,12 @@ export function openSocketlessDaemon({
   const service = composeDaemonService({
     loaded,
     parts,
-    volume: {
-      backing: async () => ({ kind: 'memory', directory: memory, reason: 'test' }),
-      reportStall: () => undefined,
+    volumes: {
+      imageStore: {
+        backing: async () => ({ kind: 'memory', directory: memory, reason: 'test' }),
+        reportStall: () => undefined,
+      },
+      containers: { sweep: async () => undefined },
     },
     measure,
     log: SILENT_LOGGER,

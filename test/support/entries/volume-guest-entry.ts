@@ -5,7 +5,8 @@ import type { WorkerOperations } from '../../../src/compose/operations.ts';
 import { toPlainError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { createCommandRunner, readMapping } from '../../../src/platform/index.ts';
-import { openVolume, readVolumeStatus } from '../../../src/volume/index.ts';
+import { readVolumeStatus } from '../../../src/volume/index.ts';
+import { openVolume } from '../../../src/volume/open-volume.ts';
 import { WorkerPool } from '../../../src/workers/index.ts';
 import type { GuestOptions, VolumeCall } from '../podvm/volume-guest-protocol.ts';
 

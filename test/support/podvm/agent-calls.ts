@@ -19,6 +19,11 @@ export const SECURE_MOUNT_OPTIONS = {
   encryptionType: 'luks2',
   dataIntegrity: 'true',
 } as const;
+/** The same for an encrypted `emptyDir`; the agent adds `/run/kata-containers/sandbox/storage/<base64>`. */
+export const EMPTY_DIR_OPTIONS = {
+  ...SECURE_MOUNT_OPTIONS,
+  mkfsOpts: '-O ^has_journal -m 0 -i 163840 -I 128',
+} as const;
 
 /**
  * The kata agent's calls, over one connection to a socket in the guest. Messages are written here field by field, by

@@ -1,6 +1,5 @@
 import type { PlainError } from '../../../src/errors/index.ts';
-import type { VolumeSettings } from '../../../src/volume/index.ts';
-import type { VolumeRequest } from '../../../src/volume/types.ts';
+import type { VolumeRequest, VolumeSettings } from '../../../src/volume/types.ts';
 
 export interface GuestOptions {
   readonly settings: VolumeSettings;

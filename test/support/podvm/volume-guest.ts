@@ -2,8 +2,8 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { fromPlainError } from '../../../src/errors/index.ts';
-import type { VolumeBacking, VolumeSettings, VolumeStatus } from '../../../src/volume/index.ts';
-import type { VolumeRequest } from '../../../src/volume/types.ts';
+import type { VolumeBacking, VolumeStatus } from '../../../src/volume/index.ts';
+import type { VolumeRequest, VolumeSettings } from '../../../src/volume/types.ts';
 import { bundleSources } from '../programs/bundle-sources.ts';
 import type { GuestProcess, PodVm } from './types.ts';
 import type { GuestMessage, GuestOptions, VolumeCall } from './volume-guest-protocol.ts';
@@ -21,6 +21,7 @@ export async function installVolumeGuest(vm: PodVm): Promise<void> {
 /** Settings of a volume of its own: state, mount points and mapping are named after it. */
 export function guestSettings(name: string, changes: Partial<VolumeSettings> = {}): VolumeSettings {
   return {
+    purpose: 'imageStore',
     integrity: 'hmac-sha256',
     required: true,
     waitMs: 0,

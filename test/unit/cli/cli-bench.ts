@@ -103,6 +103,20 @@ export const STORE_STATUS: StoreStatusResult = {
   images: 2,
   layers: 5,
   mounts: 1,
+  volumes: [
+    {
+      state: 'ready',
+      backing: undefined,
+      device: { deviceId: '254:16', path: '/dev/vdb', bytes: 1_000_000_000, sectorBytes: 512, diskseq: '10' },
+      mountPoint: '/run/kata-containers/sandbox/storage/YQ==',
+      mapping: undefined,
+      cipher: 'aes-xts-plain64',
+      integrity: 'hmac-sha256',
+      space: { sizeBytes: 900_000_000, usedBytes: 1_000_000, availableBytes: 899_000_000 },
+      error: undefined,
+      stuckPrograms: 0,
+    },
+  ],
 };
 
 export interface CliBench {

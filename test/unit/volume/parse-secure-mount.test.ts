@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { parseSecureMount } from '../../../src/volume/index.ts';
-import type { SecureMountRequest } from '../../../src/volume/types.ts';
+import type { MountBounds, SecureMountRequest } from '../../../src/volume/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
-const ROOTS = ['/run/kata-containers/image', '/run/other'];
+const STORAGE = '/run/kata-containers/sandbox/storage';
+const BOUNDS: MountBounds = { imageStore: '/run/kata-containers/image', mountRoots: [STORAGE, '/run/other'] };
 
 /** A request as the kata agent sends it (cdh_handler_trusted_storage). */
 const OPTIONS = {
@@ -33,14 +34,12 @@ interface Row {
   readonly changes?: Partial<SecureMountRequest>;
 }
 
-const READY = {
-  source: { kind: 'deviceId', major: 254, minor: 16 },
-  mountPoint: '/run/kata-containers/image',
-};
+const SOURCE = { kind: 'deviceId', major: 254, minor: 16 };
+const READY = { purpose: 'imageStore', request: { source: SOURCE, mountPoint: '/run/kata-containers/image' } };
 
 describe('parseSecureMount', () => {
   it('accepts the request of the kata agent', () => {
-    expect(parseSecureMount(request({}), ROOTS)).toEqual(READY);
+    expect(parseSecureMount(request({}), BOUNDS)).toEqual(READY);
   });
 
   it.each([
@@ -49,19 +48,52 @@ describe('parseSecureMount', () => {
     { what: 'without dataIntegrity', options: { dataIntegrity: undefined } },
     { what: 'with dataIntegrity=false', options: { dataIntegrity: 'false' } },
   ])('requests the same volume $what', ({ options }) => {
-    expect(parseSecureMount(request(options), ROOTS)).toEqual(READY);
+    expect(parseSecureMount(request(options), BOUNDS)).toEqual(READY);
   });
 
   it('accepts a path below /dev, and uses the numbers if both are given', () => {
     const path = '/dev/disk/by-id/virtio-image_store';
-    const byPath = parseSecureMount(request({ deviceId: undefined, devicePath: path }), ROOTS);
-    expect(byPath.source).toEqual({ kind: 'devicePath', path });
-    expect(parseSecureMount(request({ devicePath: path }), ROOTS)).toEqual(READY);
+    const byPath = parseSecureMount(request({ deviceId: undefined, devicePath: path }), BOUNDS);
+    expect(byPath.request.source).toEqual({ kind: 'devicePath', path });
+    expect(parseSecureMount(request({ devicePath: path }), BOUNDS)).toEqual(READY);
   });
 
   it('accepts a directory below a root', () => {
-    const { mountPoint } = parseSecureMount(request({}, { mountPoint: '/run/other/a/b' }), ROOTS);
-    expect(mountPoint).toBe('/run/other/a/b');
+    const { purpose, request: accepted } = parseSecureMount(request({}, { mountPoint: '/run/other/a/b' }), BOUNDS);
+    expect({ purpose, mountPoint: accepted.mountPoint }).toEqual({ purpose: 'emptyDir', mountPoint: '/run/other/a/b' });
+  });
+
+  it('accepts an emptyDir as the kata agent asks for it, with its density of inodes', () => {
+    const mountPoint = `${STORAGE}/L3Zhci9saWIva3ViZWxldC9wb2Rz`;
+    const mkfsOpts = '-O ^has_journal -m 0 -i 163840 -I 128';
+    expect(parseSecureMount(request({ mkfsOpts }, { mountPoint }), BOUNDS)).toEqual({
+      purpose: 'emptyDir',
+      request: { source: SOURCE, mountPoint, bytesPerInode: 163_840 },
+    });
+  });
+
+  it.each([
+    ['-i 16384', 16_384],
+    ['-i 67108864', 67_108_864],
+    ['-i 16383', undefined],
+    ['-i 67108865', undefined],
+    ['-i 0', undefined],
+    ['-i -1', undefined],
+    ['-i 1e9', undefined],
+    ['-i16384', undefined],
+    ['--i 16384', undefined],
+    ['-O ^metadata_csum,-i 16384;', undefined],
+    ['-E lazy_itable_init=1 -N 999999999', undefined],
+    ['', undefined],
+  ])('takes nothing of mkfsOpts=%j but the density %s', (mkfsOpts, bytesPerInode) => {
+    const parsed = parseSecureMount(request({ mkfsOpts }, { mountPoint: `${STORAGE}/a` }), BOUNDS);
+    expect(parsed.request).toEqual({
+      source: SOURCE,
+      mountPoint: `${STORAGE}/a`,
+      ...(bytesPerInode && { bytesPerInode }),
+    });
+    // The image store has none of it.
+    expect(parseSecureMount(request({ mkfsOpts }), BOUNDS)).toEqual(READY);
   });
 
   it.each<Row>([
@@ -79,8 +111,10 @@ describe('parseSecureMount', () => {
     { what: 'an option of the prototype', options: { constructor: 'x' } },
     { what: 'a mount point out of the roots', changes: { mountPoint: '/run/kata-containers/imagery' } },
     { what: 'a mount point above the roots', changes: { mountPoint: '/run' } },
+    { what: 'a root itself', changes: { mountPoint: STORAGE } },
+    { what: 'a directory of the image store', changes: { mountPoint: '/run/kata-containers/image/store' } },
   ])('refuses $what', async ({ options = {}, changes = {} }) => {
-    await expectFailure('VOLUME_REQUEST_UNSUPPORTED', () => parseSecureMount(request(options, changes), ROOTS));
+    await expectFailure('VOLUME_REQUEST_UNSUPPORTED', () => parseSecureMount(request(options, changes), BOUNDS));
   });
 
   it.each<Row>([
@@ -104,6 +138,6 @@ describe('parseSecureMount', () => {
     { what: 'a mount point with a NUL', changes: { mountPoint: '/run/other/a\0b' } },
     { what: 'an empty name in the mount point', changes: { mountPoint: '/run/other//a' } },
   ])('refuses $what as malformed', async ({ options = {}, changes = {} }) => {
-    await expectFailure('VOLUME_REQUEST_INVALID', () => parseSecureMount(request(options, changes), ROOTS));
+    await expectFailure('VOLUME_REQUEST_INVALID', () => parseSecureMount(request(options, changes), BOUNDS));
   });
 });

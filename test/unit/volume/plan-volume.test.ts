@@ -8,7 +8,13 @@ const GIB = 2 ** 30;
 
 function plan(bytes: number, integrity: IntegrityAlgorithm = 'hmac-sha256', sectorBytes = 512) {
   const device = { deviceId: '254:0', path: '/dev/vda', bytes, sectorBytes, diskseq: '9' };
-  return planVolume(device, { mapperName: 'store', integrity, headerPath: '/run/state/header' });
+  return planVolume(device, { mapperName: 'store', integrity, headerPath: '/run/state/header', purpose: 'imageStore' });
+}
+
+function planEmptyDir(bytes: number, bytesPerInode?: number) {
+  const device = { deviceId: '254:0', path: '/dev/vda', bytes, sectorBytes: 512, diskseq: '9' };
+  const names = { mapperName: 'volume', headerPath: '/run/state/header' };
+  return planVolume(device, { ...names, integrity: 'hmac-sha256', purpose: 'emptyDir', bytesPerInode });
 }
 
 function parameterOf(parameters: readonly string[], name: string): string | undefined {
@@ -59,6 +65,28 @@ describe('planVolume', () => {
     expect(parameterOf(filesystem, '-E')).toBe('lazy_itable_init=0,nodiscard');
     expect(parameterOf(filesystem, '-O')?.split(',')).not.toContain('has_journal');
     expect(filesystem.includes('-G')).toBe(bytes > 1_024 * GIB);
+  });
+
+  it.each([
+    { bytes: 64 * MIB, bytesPerInode: 163_840, inodes: 4_039 },
+    { bytes: 10 * GIB, bytesPerInode: 163_840, inodes: 64_621 },
+    { bytes: 250 * GIB, bytesPerInode: 163_840, inodes: 1_625_292 },
+    { bytes: 250 * GIB, bytesPerInode: 67_108_864, inodes: 16_384 },
+    { bytes: 250 * GIB, bytesPerInode: undefined, inodes: 262_144 },
+  ])('makes $inodes inodes on $bytes bytes for one in $bytesPerInode', ({ bytes, bytesPerInode, inodes }) => {
+    expect(parameterOf(planEmptyDir(bytes, bytesPerInode).filesystem, '-N')).toBe(String(inodes));
+  });
+
+  it('protects an emptyDir as it protects the image store', () => {
+    const [store, volume] = [plan(GIB), planEmptyDir(GIB)];
+    expect(volume.format).toEqual(store.format.map((each) => each));
+    expect(volume.expected).toEqual({ ...store.expected, name: 'volume' });
+    expect(volume.filesystem).toEqual(store.filesystem);
+  });
+
+  it('says of a small emptyDir what to raise', async () => {
+    const error = await expectFailure('VOLUME_DEVICE_INVALID', () => planEmptyDir(MIB));
+    expect(error.hint).toBe('raise the sizeLimit of the emptyDir volume');
   });
 
   it.each([0, 512, MIB, 64 * MIB - 512])('refuses %i bytes, and says what to raise', async (bytes) => {

@@ -48,6 +48,7 @@ devices = ["/dev/x"]
 wait_ms = 5
 required = false
 integrity = "aegis128"
+mount_roots = ["/run/volumes/"]
 memory_mount_point = "/run/memory"
 memory_size = "7%"
 allow_directory_layers = true
@@ -77,6 +78,7 @@ describe('the file given with -c', () => {
       waitMs: 5,
       required: false,
       integrity: 'aegis128',
+      mountRoots: ['/run/volumes'],
       mountPoint: '/run/images',
       memoryMountPoint: '/run/memory',
       memorySize: { kind: 'percent', percent: 7 },
@@ -220,6 +222,10 @@ describe('the file given with -c', () => {
     '[volume]\nmemory_mount_point = "/run/kata-containers"',
     '[volume]\nmount_point = "/run/kata-containers/image-memory"',
     '[volume]\nmount_point = "/x/../run"',
+    '[volume]\nmount_roots = ["/run/elsewhere", "/run/kata-containers/image/x"]',
+    '[volume]\nmount_roots = ["/run/kata-containers"]',
+    '[volume]\nmount_roots = ["/run/sealift/volumes/"]',
+    '[store]\nstate = "/run/kata-containers/sandbox/storage/state"',
   ])('%j would mount over a directory in use', async (toml) => {
     const error = await expectFailure('CONFIG_FILE_INVALID', () => resolveSample({ toml }));
     expect(error.message).toContain('expected a directory outside');

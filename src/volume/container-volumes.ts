@@ -1,0 +1,204 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { asSealiftError, SealiftError } from '../errors/index.ts';
+import { limitExceeded } from '../limits/index.ts';
+import { errnoOf, readMounts } from '../platform/index.ts';
+import { describeVolume } from './describe-volume.ts';
+import { type DiskVolume, openVolume } from './open-volume.ts';
+import type {
+  ContainerVolumes,
+  ExpectedDevice,
+  VolumePorts,
+  VolumeRequest,
+  VolumeSettings,
+  VolumeStatus,
+  VolumeSummary,
+  VolumesSettings,
+} from './types.ts';
+import { readKnownVolume } from './volume-record.ts';
+
+const ID_PATTERN = /^[0-9a-f]{16}$/;
+/** How long a volume is left alone that could not be removed because a program in a container still uses it. */
+const REMOVAL_PAUSE_MS = 30_000;
+
+/** One volume with the time before which it is not removed. */
+interface Entry {
+  readonly volume: DiskVolume;
+  notBeforeMs: number;
+  removal: Promise<void> | undefined;
+}
+
+/** See `ContainerVolumes`. Each volume has a state directory, a mapping, a key and a thread of its own. */
+export class DiskVolumes implements ContainerVolumes {
+  readonly #settings: VolumesSettings;
+  readonly #ports: VolumePorts;
+  /** Volumes by the names of their state directories. */
+  readonly #entries = new Map<string, Entry>();
+  #stuckThreads = 0;
+
+  /** Opens the volumes of an earlier run. Those that are no longer mounted are removed in the background. */
+  constructor(settings: VolumesSettings, ports: VolumePorts) {
+    this.#settings = settings;
+    this.#ports = ports;
+    for (const id of volumeIds(settings.containersDir)) {
+      const volume = this.#open(id);
+      // Without a record only the mapping can be left, which removal finds by its name.
+      if (volume.request === undefined) this.#drop(id).catch(() => undefined);
+    }
+  }
+
+  async mount(request: VolumeRequest): Promise<VolumeStatus> {
+    const id = volumeId(request.mountPoint);
+    await this.#settle(id);
+    if (!this.#entries.has(id) && this.#isFull) await this.#removeFailed();
+    // From here to the start of the preparation nothing is awaited: another call sees this one.
+    this.#assertApart(request.mountPoint);
+    return (this.#entries.get(id)?.volume ?? this.#openOneMore(id)).prepare(request);
+  }
+
+  owns(path: string): boolean {
+    return this.#mountPoints().some((each) => overlap(each, path));
+  }
+
+  async sweep({ stuckThreads }: { readonly stuckThreads: number }): Promise<void> {
+    const isFreed = stuckThreads < this.#stuckThreads;
+    this.#stuckThreads = stuckThreads;
+    if (this.#entries.size === 0) return;
+    const mounted = new Set(readMounts().map(({ deviceId }) => deviceId));
+    const gone = [...this.#entries].filter(([, entry]) => this.#isGone(entry, mounted));
+    const removals = gone.map(([id]) => this.#drop(id));
+    const probes = isFreed ? [...this.#entries.values()].map(({ volume }) => volume.probe()) : [];
+    const results = await Promise.allSettled([...removals, ...probes]);
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw asSealiftError(failed.reason);
+  }
+
+  summaries(): readonly VolumeSummary[] {
+    return [...this.#entries.values()].map(({ volume }) => volume.summary());
+  }
+
+  /** Returns the volume that uses a disk. */
+  findUser(disk: ExpectedDevice): DiskVolume | undefined {
+    return [...this.#entries.values()].map(({ volume }) => volume).find((volume) => volume.uses(disk));
+  }
+
+  close(): void {
+    for (const { volume } of this.#entries.values()) volume.close();
+  }
+
+  #open(id: string): DiskVolume {
+    // One disk that hangs must not hold up the others, nor the pulls.
+    const lane = { owner: `volume ${id}`, hasOwnDisk: true };
+    const { runOperation } = this.#ports;
+    const volume = openVolume(containerSettings(this.#settings, id), {
+      ...this.#ports,
+      runOperation: (kind, request, options) => runOperation(kind, request, { ...options, lane }),
+    });
+    this.#entries.set(id, { volume, notBeforeMs: 0, removal: undefined });
+    return volume;
+  }
+
+  /** The agent unmounts a volume when its pod needs it no longer. Another mount of it may still serve a container. */
+  #isGone({ volume, notBeforeMs }: Entry, mounted: ReadonlySet<string>): boolean {
+    if (volume.isBusy || notBeforeMs > this.#ports.clock.nowMs()) return false;
+    const { state, mapping } = volume.summary();
+    return state === 'absent' || (state === 'ready' && mapping !== undefined && !mounted.has(mapping.deviceId));
+  }
+
+  get #isFull(): boolean {
+    return this.#entries.size >= this.#settings.maxMountedVolumes;
+  }
+
+  /** Failed volumes are kept, so that the status shows them, until their number is needed for others. */
+  async #removeFailed(): Promise<void> {
+    const failed = [...this.#entries].filter(([, { volume }]) => volume.summary().state === 'failed');
+    await Promise.allSettled(failed.map(([id]) => this.#drop(id)));
+  }
+
+  /** Throws `VOLUME_LIMIT_EXCEEDED`. */
+  #openOneMore(id: string): DiskVolume {
+    if (!this.#isFull) return this.#open(id);
+    const limit = 'maxMountedVolumes';
+    throw limitExceeded('emptyDir volumes', { limit, expected: this.#settings[limit], actual: 'more' });
+  }
+
+  /** One file system over another would hide it, and a container could lead the inner mount elsewhere with a link. */
+  #assertApart(mountPoint: string): void {
+    const other = this.#mountPoints().find((each) => each !== mountPoint && overlap(each, mountPoint));
+    if (other === undefined) return;
+    const message = `emptyDir volume: expected a mount point apart from ${other}, got ${mountPoint}`;
+    throw new SealiftError('VOLUME_IN_USE', message, { context: { expected: other, actual: mountPoint } });
+  }
+
+  /** Waits for the removal of a volume, after which another one has its directory. */
+  async #settle(id: string): Promise<void> {
+    for (let removal = this.#entries.get(id)?.removal; removal; removal = this.#entries.get(id)?.removal) {
+      await Promise.allSettled([removal]);
+    }
+  }
+
+  async #drop(id: string): Promise<void> {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    entry.notBeforeMs = this.#ports.clock.nowMs() + REMOVAL_PAUSE_MS;
+    entry.removal ??= this.#remove(id, entry).finally(() => {
+      entry.removal = undefined;
+    });
+    await entry.removal;
+  }
+
+  async #remove(id: string, { volume }: Entry): Promise<void> {
+    await volume.remove();
+    this.#entries.delete(id);
+    rmSync(join(this.#settings.containersDir, id), { recursive: true, force: true });
+  }
+
+  #mountPoints(): readonly string[] {
+    return [...this.#entries.values()].flatMap(({ volume }) => volume.request?.mountPoint ?? []);
+  }
+}
+
+/** Returns the statuses for a process other than the daemon, from the records that the daemon wrote. */
+export function readContainerVolumes(
+  settings: VolumesSettings,
+  ports: Pick<VolumePorts, 'runOperation'>,
+): Promise<readonly VolumeStatus[]> {
+  const statuses = volumeIds(settings.containersDir).flatMap((id) => {
+    const own = containerSettings(settings, id);
+    const known = readKnownVolume(own.stateDir, own.bootId);
+    if (known === undefined) return [];
+    return [describeVolume(known, own, { ...ports, commands: { stuckPrograms: 0 } })];
+  });
+  return Promise.all(statuses);
+}
+
+/** The name of a volume's state directory, and of its mapping. A mount point is too long for either. */
+function volumeId(mountPoint: string): string {
+  return createHash('sha256').update(mountPoint).digest('hex').slice(0, 16);
+}
+
+function volumeIds(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).filter((name) => ID_PATTERN.test(name));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function containerSettings({ imageStore, containersDir }: VolumesSettings, id: string): VolumeSettings {
+  return {
+    ...imageStore,
+    purpose: 'emptyDir',
+    // Memory in its stead would not be what the pod was given.
+    required: true,
+    waitMs: 0,
+    stateDir: join(containersDir, id),
+    mapperName: `sealift-volume-${id}`,
+  };
+}
+
+function overlap(one: string, other: string): boolean {
+  return one === other || one.startsWith(`${other}/`) || other.startsWith(`${one}/`);
+}
