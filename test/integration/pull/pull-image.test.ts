@@ -230,6 +230,32 @@ describe.each(['erofs', 'directory'] as const)(`%s layers that need the ones bel
     expect(counts(image.layers)).toEqual([1, 3, 3]);
   });
 
+  rootIt('are read a second time for a parent that they imply and then replace by the link of a lower layer', async () => {
+    const layer = [dir('./'), file('lib/tool', 'new'), symlink('lib', 'usr/lib')];
+    bed.serveImage([[...base, ...below], layer], { tag: 'latest' });
+    const result = await bed.pull('latest', { kind: 'bundle', directory: bed.path('bundle') }, inFormat);
+    expect(result.layers.map(({ fetches }) => fetches)).toEqual([1, 2]);
+    const rootfs = bed.path('bundle/rootfs');
+    expect(lstatSync(`${rootfs}/lib`).isSymbolicLink()).toBe(true);
+    expect(readdirSync(`${rootfs}/usr/lib`).sort()).toEqual(['old', 'tool']);
+    await bed.umount(bed.path('bundle'));
+  });
+
+  rootIt('are read a second time when a file is in the way only by themselves', async () => {
+    const layer = [file('usr/lib/c'), symlink('lib/c', '/etc'), file('usr/lib/c/new', 'new')];
+    bed.serveImage([base, layer], { tag: 'latest' });
+    const result = await bed.pull('latest', { kind: 'bundle', directory: bed.path('bundle') }, inFormat);
+    expect(result.layers.map(({ fetches }) => fetches)).toEqual([1, 2]);
+    expect(readdirSync(bed.path('bundle/rootfs/etc')).sort()).toContain('new');
+    await bed.umount(bed.path('bundle'));
+  });
+
+  rootIt('are refused when a file is in the way upon the lower layers, too', async () => {
+    bed.serveImage([base, [file('lib/c'), file('lib/c/new', 'new')]], { tag: 'latest' });
+    await expectFailure('UNPACK_ENTRY_INVALID', () => bed.pull('latest', undefined, inFormat));
+    expect(leftovers()).toEqual([]);
+  });
+
   rootIt('are refused when no layer has the target of a hard link', async () => {
     bed.serveImage([base, linking], { tag: 'latest' });
     const error = await expectFailure('UNPACK_ENTRY_INVALID', () => bed.pull('latest', undefined, inFormat));
