@@ -30,9 +30,11 @@ export function applyHardLink(request: LinkRequest): LinkResult {
   const components = parseEntryPath(request.unsafeLinkname);
   const targetName = components.pop();
   if (targetName === undefined) throw linksToDirectory('' as ByteString);
-  const parent = tree.find(components);
+  // What had the link's name before is removed first, as tar does, also when the target leads through it.
+  const own = joinPath(at.parent.path, at.name);
+  const parent = tree.find(components, own);
   const path = joinPath(parent.path, targetName);
-  refuseOwnPath(path, joinPath(at.parent.path, at.name));
+  refuseOwnPath(path, own);
 
   const node = parent.node?.children.get(targetName);
   if (node?.kind === 'directory') {

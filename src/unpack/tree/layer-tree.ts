@@ -118,19 +118,23 @@ export class LayerTree {
     return changes;
   }
 
-  /** Walks to a directory without creating anything, and returns the steps from the root. */
-  resolve(components: readonly ByteString[]): Step[] {
+  /**
+   * Walks to a directory without creating anything, and returns the steps from the root. At `replaced` nothing of the
+   * layers below is seen.
+   */
+  resolve(components: readonly ByteString[], replaced?: ByteString): Step[] {
     return resolveDirectory(components, {
       root: this.root,
       lower: this.#lower,
       maxDepth: this.#limits.maxPathDepth,
+      replaced,
       onLeft: this.#isAlone ? (path) => this.recordTraversed(path) : undefined,
     });
   }
 
   /** Returns the last step to the directory, existing or not, that the components lead to. */
-  find(components: readonly ByteString[]): Step {
-    const last = this.resolve(components).at(-1);
+  find(components: readonly ByteString[], replaced?: ByteString): Step {
+    const last = this.resolve(components, replaced).at(-1);
     if (last === undefined) throw new SealiftError('INTERNAL', 'expected a walk to begin at the root, got no step');
     return last;
   }

@@ -19,6 +19,8 @@ export interface ResolveOptions {
   readonly lower: LowerView | undefined;
   /** The largest number of directories that a path may lead through. */
   readonly maxDepth: number;
+  /** A path that the entry being applied replaces: what lower layers have there is gone. */
+  readonly replaced?: ByteString | undefined;
   /**
    * Is called for a path that the walk left again through `..` although only the layers below could say what is there:
    * without a view, a directory was assumed.
@@ -68,9 +70,9 @@ export function resolveDirectory(components: readonly ByteString[], options: Res
 
 type Found = { readonly kind: 'step'; readonly step: Step } | { readonly kind: 'link'; readonly target: ByteString };
 
-function lookup(here: Step, name: ByteString, { lower }: ResolveOptions): Found {
+function lookup(here: Step, name: ByteString, { lower, replaced }: ResolveOptions): Found {
   const path = joinPath(here.path, name);
-  const hidden = hidesChild(here, name);
+  const hidden = path === replaced || hidesChild(here, name);
   const node = here.node?.children.get(name);
   if (node === undefined) return lookupBelow({ name, path, node: undefined, hidden }, lower);
   if (node.kind === 'directory') return { kind: 'step', step: { name, path, node, hidden } };

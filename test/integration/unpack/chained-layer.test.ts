@@ -88,6 +88,13 @@ describeWith(['root'], 'directory writer: a layer on the layers below it', () =>
     expect(lstatSync(`${top}/f`).nlink).toBe(3);
   });
 
+  it('does not follow the symlink that a hard link replaces', () => {
+    using scratch = new Scratch();
+    const below = [dir('d'), dir('d/e'), symlink('s', 'd/e'), file('f', 'right'), file('d/f', 'wrong')];
+    const { top } = stack(scratch, [below, [symlink('up', 's/..'), hardlink('s', 'up/f')]]);
+    expect(listTree(top)).toEqual({ f: 'file 644 right', s: 'file 644 right', up: 'symlink s/..' });
+  });
+
   it('refuses a parent that is a file below', async () => {
     using scratch = new Scratch();
     await expectFailure('UNPACK_ENTRY_INVALID', () => stack(scratch, [[file('etc')], [file('etc/x')]]));
@@ -184,6 +191,7 @@ describeWith(['root'], 'directory writer: a layer on the layers below it', () =>
     ['hidden by a middle layer', [file('a')], [hardlink('b', 'a')], [file('.wh.a')]],
     ['hidden by the layer itself', [file('a')], [file('.wh.a'), hardlink('b', 'a')]],
     ['a directory', [dir('a')], [hardlink('b', 'a')]],
+    ['behind the symlink that the link replaces', [file('a'), symlink('b', '.')], [hardlink('b', 'b/a')]],
   ])('refuses a hard link whose target is not below: %s', async (_, below, layer, middle: TarMember[] = []) => {
     using scratch = new Scratch();
     await expectFailure('UNPACK_ENTRY_INVALID', () => stack(scratch, [below, middle, layer]));
