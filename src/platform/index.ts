@@ -70,4 +70,5 @@ export {
 export { SYSTEM_CLOCK } from './system-clock.ts';
 export type { Checkpoint, Clock, Command, CommandEnd, CommandRunner } from './types.ts';
 export { openVerity } from './verity-device.ts';
+export { withReachablePath } from './with-reachable-path.ts';
 export { withinDirectory } from './within-directory.ts';

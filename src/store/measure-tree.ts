@@ -1,9 +1,10 @@
-import { type Dirent, lstatSync, readdirSync } from 'node:fs';
-import { errnoOf } from '../platform/index.ts';
+import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
+import { errnoOf, withReachablePath } from '../platform/index.ts';
 
 /** Unit of st_blocks, whatever the file system: https://man7.org/linux/man-pages/man3/stat.3type.html */
 export const BLOCK_BYTES = 512;
 
+const LISTED = { withFileTypes: true, encoding: 'buffer' } as const;
 const SLASH = Buffer.from('/');
 
 /**
@@ -15,7 +16,7 @@ export function measureTree(root: string): number {
   const pending = [Buffer.from(root)];
   let blocks = 0;
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
-    blocks += lstatSync(directory, { throwIfNoEntry: false })?.blocks ?? 0;
+    blocks += lstatUnlessGone(directory)?.blocks ?? 0;
     for (const entry of listUnlessGone(directory)) {
       const path = Buffer.concat([directory, SLASH, entry.name]);
       if (entry.isDirectory()) pending.push(path);
@@ -26,7 +27,7 @@ export function measureTree(root: string): number {
 }
 
 function countFile(path: Buffer, linked: Set<string>): number {
-  const found = lstatSync(path, { throwIfNoEntry: false });
+  const found = lstatUnlessGone(path);
   if (found === undefined) return 0;
   if (found.nlink > 1) {
     const inode = `${found.dev}:${found.ino}`;
@@ -36,9 +37,18 @@ function countFile(path: Buffer, linked: Set<string>): number {
   return found.blocks;
 }
 
+function lstatUnlessGone(path: Buffer): Stats | undefined {
+  try {
+    return withReachablePath(path, (at) => lstatSync(at, { throwIfNoEntry: false }));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
 function listUnlessGone(directory: Buffer): Dirent<Buffer>[] {
   try {
-    return readdirSync(directory, { withFileTypes: true, encoding: 'buffer' });
+    return withReachablePath(directory, (at) => readdirSync(at, LISTED));
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
     throw error;

@@ -99,7 +99,8 @@ describeWith(['root', 'fsck.erofs', 'getfattr'], 'erofs and directory forms', ()
         }),
         IS_SOAK ? { numRuns: 500 } : { numRuns: 40 },
       );
-      expect(Math.min(seen.trees, seen.refusals)).toBeGreaterThan(0);
+      // By itself, a layer whose entries contradict each other is mostly left to the writer that sees those below.
+      expect(chained ? Math.min(seen.trees, seen.refusals) : seen.trees).toBeGreaterThan(0);
     },
     300_000,
   );

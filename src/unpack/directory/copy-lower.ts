@@ -1,7 +1,7 @@
 import { type BigIntStats, closeSync, constants, copyFileSync, lstatSync, openSync } from 'node:fs';
 import { type ByteString, showByteString, toByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
-import { lgetxattr, llistxattr, type SystemPath } from '../../platform/index.ts';
+import { lgetxattr, llistxattr, type SystemPath, withReachablePath } from '../../platform/index.ts';
 import { type Attributes, joinPath, type TreeName } from '../tree/index.ts';
 import type { LowerNode } from '../types.ts';
 import { createFile, finishFile, makeDevice, makeSymlink, type Target } from './make-node.ts';
@@ -14,7 +14,16 @@ const NANOSECONDS = 1_000_000_000n;
  * being applied can link to it. Returns the bytes of content written.
  */
 export function copyLower(target: Target, from: LowerNode, at: TreeName): number {
-  const source = toSystemPath(from.realPath);
+  return withReachablePath(toSystemPath(from.realPath), (source) => copyNode(target, { from, source, at }));
+}
+
+interface NodeCopy {
+  readonly from: LowerNode;
+  readonly source: SystemPath;
+  readonly at: TreeName;
+}
+
+function copyNode(target: Target, { from, source, at }: NodeCopy): number {
   const stat = lstatSync(source, { bigint: true });
   const attributes = readAttributes(source, stat);
   if (stat.isFile()) return copyFile(target, source, { at, stat, attributes });
@@ -35,11 +44,13 @@ interface FileCopy {
 
 function copyFile(target: Target, source: SystemPath, { at, stat, attributes }: FileCopy): number {
   const path = joinPath(at.parent.path, at.name);
-  const destination = target.disk.systemPath(path);
   closeSync(createFile(target, path, attributes));
-  copyFileSync(source, destination, constants.COPYFILE_FICLONE);
+  const fd = target.disk.reach(path, (destination) => {
+    copyFileSync(source, destination, constants.COPYFILE_FICLONE);
+    return openSync(destination, constants.O_WRONLY | constants.O_NOFOLLOW);
+  });
   at.parent.node.children.set(at.name, { kind: 'other', layer: target.tree.layer });
-  finishFile(target, openSync(destination, constants.O_WRONLY | constants.O_NOFOLLOW), { path, attributes });
+  finishFile(target, fd, { path, attributes });
   return Number(stat.size);
 }
 

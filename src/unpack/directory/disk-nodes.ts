@@ -81,18 +81,16 @@ export class DiskNodes implements NodeMaker {
   }
 
   makeWhiteout({ path }: TreeDirectory, name: ByteString): void {
-    mknod(this.#target.disk.systemPath(joinPath(path, name)), S_IFMT.CHAR, { major: 0, minor: 0 });
+    this.#target.disk.reach(joinPath(path, name), (at) => mknod(at, S_IFMT.CHAR, { major: 0, minor: 0 }));
   }
 
   finishDirectory({ node, path }: TreeDirectory): void {
-    const systemPath = this.#target.disk.systemPath(path);
-    if (node.opaque) lsetxattr(systemPath, OPAQUE_XATTR, OPAQUE_VALUE);
-    const made = {
-      type: 'directory',
-      path: systemPath,
-      mode: path === '' ? undefined : IMPLIED_ATTRIBUTES.mode,
-    } as const;
-    this.#target.attributes.applyToPath(made, node.attributes ?? IMPLIED_ATTRIBUTES);
+    const mode = path === '' ? undefined : IMPLIED_ATTRIBUTES.mode;
+    this.#target.disk.reach(path, (systemPath) => {
+      if (node.opaque) lsetxattr(systemPath, OPAQUE_XATTR, OPAQUE_VALUE);
+      const made = { type: 'directory', path: systemPath, mode } as const;
+      this.#target.attributes.applyToPath(made, node.attributes ?? IMPLIED_ATTRIBUTES);
+    });
   }
 
   beginLayer(): void {

@@ -1,6 +1,6 @@
 import { chmodSync } from 'node:fs';
 import type { ByteString } from '../../bytes/index.ts';
-import { lutimes } from '../../platform/index.ts';
+import { lutimes, type SystemPath } from '../../platform/index.ts';
 import { type Change, type DirectoryNode, IMPLIED_ATTRIBUTES } from '../tree/index.ts';
 import type { ImpliedDirectory } from '../types.ts';
 import type { Target } from './make-node.ts';
@@ -14,13 +14,15 @@ const OWNER_ALL = 0o700;
  * default ACL would pass on to what is made inside, and a time would not last. A merged tree has no implied directories.
  */
 export function finishMerged(target: Target): ImpliedDirectory[] {
-  for (const change of target.tree.takeChanges()) finishDirectory(target, change);
+  for (const change of target.tree.takeChanges()) {
+    target.disk.reach(change.path, (systemPath) => finishDirectory(target, change, systemPath));
+  }
   return [];
 }
 
-function finishDirectory({ tree, disk, attributes }: Target, { node, path, scope }: Change): void {
+function finishDirectory({ tree, attributes }: Target, change: Change, systemPath: SystemPath): void {
+  const { node, path, scope } = change;
   const wanted = node.attributes ?? IMPLIED_ATTRIBUTES;
-  const systemPath = disk.systemPath(path);
   if (scope === 'times') {
     lutimes(systemPath, wanted.mtime.seconds, wanted.mtime.nanoseconds);
     return;
@@ -47,9 +49,10 @@ export function reopenMerged({ tree, disk, attributes }: Target): void {
   const reopened = [...tree.interfering].sort(([, one], [, other]) => one.length - other.length);
   tree.interfering.clear();
   for (const [node, path] of reopened) {
-    const systemPath = disk.systemPath(path);
-    chmodSync(systemPath, IMPLIED_ATTRIBUTES.mode);
-    attributes.clearXattrs(systemPath);
+    disk.reach(path, (systemPath) => {
+      chmodSync(systemPath, IMPLIED_ATTRIBUTES.mode);
+      attributes.clearXattrs(systemPath);
+    });
     tree.changeAll({ node, path });
   }
 }

@@ -1,11 +1,15 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { type ByteString, toByteString } from '../../bytes/index.ts';
-import { lgetxattr, type SystemPath } from '../../platform/index.ts';
+import { lgetxattr, type SystemPath, withReachablePath } from '../../platform/index.ts';
 import { joinPath, parseEntryPath } from '../tree/index.ts';
 import type { LowerNode, LowerView } from '../types.ts';
 import { toSystemPath } from './system-path.ts';
 
 const ROOT = '' as ByteString;
+
+const LISTED = { encoding: 'buffer', withFileTypes: true } as const;
+/** NAME_MAX of every file system that layers lie on. */
+const MAX_NAME_BYTES = 255;
 
 /** The number of look-ups that are cached; beyond it the cache is emptied. */
 const MAX_REMEMBERED = 50_000;
@@ -47,7 +51,7 @@ export function createLowerView(lowers: readonly string[]): LowerView {
       if (found === undefined || found.kind === 'directory') return [];
       const index = linkIndexes.get(found.layer) ?? indexLinks(found.layer);
       linkIndexes.set(found.layer, index);
-      const stat = lstatSync(systemPathOf(found.layer, path), { bigint: true });
+      const stat = reach(found.layer, path, (at) => lstatSync(at, { bigint: true }));
       const names = index.get(stat.ino) ?? [path];
       return names.filter((name) => {
         const other = find(name);
@@ -66,8 +70,8 @@ function within(layer: ByteString, path: ByteString): ByteString {
   return path === '' ? layer : joinPath(layer, path);
 }
 
-function systemPathOf(layer: ByteString, path: ByteString): SystemPath {
-  return toSystemPath(within(layer, path));
+function reach<Result>(layer: ByteString, path: ByteString, use: (at: SystemPath) => Result): Result {
+  return withReachablePath(toSystemPath(within(layer, path)), use);
 }
 
 /** A list that reads each item of its source once, however many iterators walk it. */
@@ -125,7 +129,9 @@ function* openLayers(top: ByteString, below: Iterator<ByteString>, path: ByteStr
 }
 
 function look(layer: ByteString, path: ByteString): NodeKind {
-  const stat = lstatSync(systemPathOf(layer, path), { throwIfNoEntry: false });
+  // No node has a name that is too long for one, which a link can ask for.
+  if (path.length - path.lastIndexOf('/') - 1 > MAX_NAME_BYTES) return 'absent';
+  const stat = reach(layer, path, (at) => lstatSync(at, { throwIfNoEntry: false }));
   if (stat === undefined) return 'absent';
   if (stat.isDirectory()) return 'directory';
   if (stat.isSymbolicLink()) return 'symlink';
@@ -137,7 +143,8 @@ function isWhiteout(stat: Stats): boolean {
 }
 
 function isOpaque(layer: ByteString, path: ByteString): boolean {
-  return lgetxattr(systemPathOf(layer, path), 'trusted.overlay.opaque')?.toString('latin1') === 'y';
+  const value = reach(layer, path, (at) => lgetxattr(at, 'trusted.overlay.opaque'));
+  return value?.toString('latin1') === 'y';
 }
 
 function describe(merged: Merged, path: ByteString): LowerNode | undefined {
@@ -145,8 +152,8 @@ function describe(merged: Merged, path: ByteString): LowerNode | undefined {
   if (merged.kind === 'directory') return { type: 'directory', realPath: within(merged.top, path) };
   const at = joinPath(merged.layer, path);
   if (merged.kind === 'other') return { type: 'other', realPath: at };
-  const target = toByteString(readlinkSync(toSystemPath(at), { encoding: 'buffer' }));
-  return { type: 'symlink', realPath: at, target };
+  const target = withReachablePath(toSystemPath(at), (link) => readlinkSync(link, { encoding: 'buffer' }));
+  return { type: 'symlink', realPath: at, target: toByteString(target) };
 }
 
 /** The paths of every file in one layer that has more than one name, by 64-bit inode number. */
@@ -156,10 +163,15 @@ function indexLinks(layer: ByteString): LinkIndex {
   const index = new Map<bigint, ByteString[]>();
   const pending = ['' as ByteString];
   for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
-    for (const entry of readdirSync(systemPathOf(layer, at), { encoding: 'buffer', withFileTypes: true })) {
+    for (const entry of reach(layer, at, (directory) => readdirSync(directory, LISTED))) {
       const path = joinPath(at, toByteString(entry.name));
       if (entry.isDirectory()) pending.push(path);
-      else addLink(index, lstatSync(systemPathOf(layer, path), { bigint: true }), path);
+      else
+        addLink(
+          index,
+          reach(layer, path, (leaf) => lstatSync(leaf, { bigint: true })),
+          path,
+        );
     }
   }
   return index;

@@ -36,14 +36,16 @@ interface FinishedFile {
 
 /** Opens a new file for writing; the caller closes it. Never opens a file that exists. */
 export function createFile(target: Target, path: ByteString, attributes: Attributes): number {
-  return openSync(target.disk.systemPath(path), CREATE_FILE, creationMode(attributes));
+  return target.disk.reach(path, (at) => openSync(at, CREATE_FILE, creationMode(attributes)));
 }
 
 /** Sets the attributes of a complete file and closes it, also when that fails. */
 export function finishFile(target: Target, fd: number, { path, attributes }: FinishedFile): void {
-  const made = { type: 'file', path: target.disk.systemPath(path), mode: creationMode(attributes) } as const;
   try {
-    target.attributes.applyToFile(fd, made, attributes);
+    target.disk.reach(path, (at) => {
+      const made = { type: 'file', path: at, mode: creationMode(attributes) } as const;
+      target.attributes.applyToFile(fd, made, attributes);
+    });
   } finally {
     closeSync(fd);
   }
@@ -51,10 +53,11 @@ export function finishFile(target: Target, fd: number, { path, attributes }: Fin
 
 /** Any text of a link is kept as it is; only paths that are resolved through it are confined to the root. */
 export function makeSymlink(target: Target, at: TreeName, link: SymlinkText): void {
-  const path = target.disk.systemPath(joinPath(at.parent.path, at.name));
   assertLinkText(link.text);
-  symlinkSync(toSystemPath(link.text), path);
-  target.attributes.applyToPath({ type: 'symlink', path, mode: link.attributes.mode }, link.attributes);
+  target.disk.reach(joinPath(at.parent.path, at.name), (path) => {
+    symlinkSync(toSystemPath(link.text), path);
+    target.attributes.applyToPath({ type: 'symlink', path, mode: link.attributes.mode }, link.attributes);
+  });
   at.parent.node.children.set(at.name, { kind: 'symlink', layer: target.tree.layer, target: link.text });
 }
 
@@ -65,10 +68,11 @@ interface SymlinkText {
 
 export function makeDevice(target: Target, at: TreeName, device: Device & { attributes: Attributes }): void {
   const { type, attributes } = device;
-  const path = target.disk.systemPath(joinPath(at.parent.path, at.name));
   const mode = attributes.mode & PERMISSIONS;
-  mknod(path, deviceType(type) | mode, type === 'fifo' ? { major: 0, minor: 0 } : device);
-  target.attributes.applyToPath({ type, path, mode }, attributes);
+  target.disk.reach(joinPath(at.parent.path, at.name), (path) => {
+    mknod(path, deviceType(type) | mode, type === 'fifo' ? { major: 0, minor: 0 } : device);
+    target.attributes.applyToPath({ type, path, mode }, attributes);
+  });
 }
 
 function deviceType(type: Device['type']): number {

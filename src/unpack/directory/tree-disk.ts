@@ -1,6 +1,6 @@
 import { linkSync, mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { type ByteString, toByteString } from '../../bytes/index.ts';
-import type { SystemPath } from '../../platform/index.ts';
+import { type SystemPath, withReachablePath } from '../../platform/index.ts';
 import { IMPLIED_ATTRIBUTES, type NameStore } from '../tree/index.ts';
 import { toSystemPath } from './system-path.ts';
 
@@ -12,23 +12,25 @@ export class TreeDisk implements NameStore {
     this.#rootPath = toByteString(Buffer.from(root));
   }
 
-  systemPath(path: ByteString): SystemPath {
-    return toSystemPath(path === '' ? this.#rootPath : (`${this.#rootPath}/${path}` as ByteString));
+  /** Calls `use` with the path for system calls, which is valid until `use` returns. */
+  reach<Result>(path: ByteString, use: (systemPath: SystemPath) => Result): Result {
+    const absolute = path === '' ? this.#rootPath : (`${this.#rootPath}/${path}` as ByteString);
+    return withReachablePath(toSystemPath(absolute), use);
   }
 
   makeDirectory(path: ByteString): void {
-    mkdirSync(this.systemPath(path), IMPLIED_ATTRIBUTES.mode);
+    this.reach(path, (at) => mkdirSync(at, IMPLIED_ATTRIBUTES.mode));
   }
 
   removeDirectory(path: ByteString): void {
-    rmdirSync(this.systemPath(path));
+    this.reach(path, (at) => rmdirSync(at));
   }
 
   removeLeaf(path: ByteString): void {
-    unlinkSync(this.systemPath(path));
+    this.reach(path, (at) => unlinkSync(at));
   }
 
   link(from: ByteString, to: ByteString): void {
-    linkSync(this.systemPath(from), this.systemPath(to));
+    this.reach(from, (existing) => this.reach(to, (at) => linkSync(existing, at)));
   }
 }

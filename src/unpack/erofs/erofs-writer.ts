@@ -1,10 +1,8 @@
-import type { ByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import { errnoOf } from '../../platform/index.ts';
 import { describeWriteFailure } from '../directory/index.ts';
 import { type LayerTree, type NameStore, type Tally, TreeWriter } from '../tree/index.ts';
 import type { LayerFacts, TarEntry } from '../types.ts';
-import { assertNameFits } from './assert-fits.ts';
 import { ImageFile } from './image-file.ts';
 import { ImageNodes } from './image-nodes.ts';
 import type { BlockFeed, ErofsImage, ErofsWriter, ErofsWriterOptions } from './types.ts';
@@ -24,18 +22,13 @@ export function createErofsWriter({ path, limits, lower, blocks }: ErofsWriterOp
   return new ImageWriter(writer, () => nodes?.image);
 }
 
-/** Only checks names, because they are kept in the tree alone until the layer ends. */
+/** Does nothing, because names are kept in the tree alone until the layer ends. */
 const NAMES: NameStore = {
-  makeDirectory: assertPathFits,
+  makeDirectory: () => undefined,
   removeDirectory: () => undefined,
   removeLeaf: () => undefined,
-  link: (_, to) => assertPathFits(to),
+  link: () => undefined,
 };
-
-function assertPathFits(path: ByteString): void {
-  const slash = path.lastIndexOf('/');
-  assertNameFits(path.slice(0, Math.max(0, slash)) as ByteString, path.slice(slash + 1) as ByteString);
-}
 
 function openImage(path: string, blocks: BlockFeed | undefined): ImageFile {
   try {

@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs';
 import type { ByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
+import { type SystemPath, withReachablePath } from '../../platform/index.ts';
 import { describeWriteFailure, deviceOf, readAttributes, toSystemPath } from '../directory/index.ts';
 import {
   type Attributes,
@@ -18,7 +19,6 @@ import {
   type TrieNode,
 } from '../tree/index.ts';
 import type { EntryType, ImpliedDirectory, LowerNode, TarEntry } from '../types.ts';
-import { assertNameFits, assertTextFits } from './assert-fits.ts';
 import { copyFileContent } from './copy-file-content.ts';
 import type { ImageFile } from './image-file.ts';
 import { judgeXattrs } from './judge-xattrs.ts';
@@ -86,7 +86,6 @@ export class ImageNodes implements NodeMaker {
 
   makeSymlink(at: TreeName, text: ByteString, attributes: Attributes): void {
     assertLinkText(text);
-    assertTextFits(text);
     const xattrs = this.#xattrsOf('symlink', attributes);
     const substance = { type: S_IF.symlink, size: text.length, content: text };
     const inode = createInode(substance, { ...attributes, mode: LINK_PERMISSIONS }, xattrs);
@@ -100,7 +99,10 @@ export class ImageNodes implements NodeMaker {
   }
 
   copyLower(from: LowerNode, at: TreeName): number {
-    const source = toSystemPath(from.realPath);
+    return withReachablePath(toSystemPath(from.realPath), (source) => this.#copyNode(from, source, at));
+  }
+
+  #copyNode(from: LowerNode, source: SystemPath, at: TreeName): number {
     const stat = lstatSync(source, { bigint: true });
     const attributes = readAttributes(source, stat);
     if (stat.isFile()) {
@@ -172,7 +174,6 @@ export class ImageNodes implements NodeMaker {
   }
 
   #put({ parent, name }: TreeName, leaf: ImageLeaf): void {
-    assertNameFits(parent.path, name);
     parent.node.children.set(name, leaf);
   }
 }

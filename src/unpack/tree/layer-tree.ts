@@ -2,6 +2,7 @@ import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import type { Limits } from '../../limits/index.ts';
 import type { LowerView } from '../types.ts';
+import { assertPathFits } from './assert-fits.ts';
 import { joinPath, splitComponents } from './entry-path.ts';
 import { hidesChild, resolveDirectory, type Step } from './resolve-directory.ts';
 import { type Attributes, createDirectoryNode, type DirectoryNode, type TrieNode } from './trie.ts';
@@ -221,6 +222,7 @@ export class LayerTree {
   makeDirectory(parent: TreeDirectory, name: ByteString): DirectoryNode {
     this.countMade();
     const path = joinPath(parent.path, name);
+    assertPathFits(path);
     this.#names.makeDirectory(path);
     const node = createDirectoryNode(this.#layer);
     parent.node.children.set(name, node);

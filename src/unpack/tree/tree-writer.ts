@@ -1,6 +1,7 @@
 import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { assertNever, prefixError, SealiftError } from '../../errors/index.ts';
 import type { EntrySink, ImpliedDirectory, LayerFacts, LowerView, TarEntry, UnresolvedLink } from '../types.ts';
+import { assertPathFits, pathFits } from './assert-fits.ts';
 import { joinPath, parseEntryPath } from './entry-path.ts';
 import { applyHardLink } from './hard-link.ts';
 import { isMarked } from './is-marked.ts';
@@ -213,7 +214,7 @@ export class TreeWriter implements EntrySink {
     }
     // Where the lower layers have nothing, there is nothing to hide, and overlayfs would show the mark itself.
     const hides = name === undefined ? found.path : joinPath(found.path, name);
-    if (lower !== undefined && lower.lookup(hides) === undefined) return;
+    if (!pathFits(hides) || (lower !== undefined && lower.lookup(hides) === undefined)) return;
     const directory = this.#locate(entry, () => this.#tree.makeDirectories(components));
     if (directory !== undefined) this.#markOverlay(directory, name);
   }
@@ -260,6 +261,7 @@ export class TreeWriter implements EntrySink {
   #applyPlain(entry: TarEntry, components: readonly ByteString[], name: ByteString): void {
     const parent = this.#locate(entry, () => this.#parentOf(entry, components, name));
     if (parent === undefined) return;
+    assertPathFits(joinPath(parent.path, name));
     this.#tree.touch(parent);
     const existing = parent.node.children.get(name);
     if (existing !== undefined && !(isDirectory(existing) && entry.type === 'directory')) {

@@ -230,16 +230,19 @@ describe.each(['erofs', 'directory'] as const)(`%s layers that need the ones bel
     expect(counts(image.layers)).toEqual([1, 3, 3]);
   });
 
-  rootIt('are read a second time for a parent that they imply and then replace by the link of a lower layer', async () => {
-    const layer = [dir('./'), file('lib/tool', 'new'), symlink('lib', 'usr/lib')];
-    bed.serveImage([[...base, ...below], layer], { tag: 'latest' });
-    const result = await bed.pull('latest', { kind: 'bundle', directory: bed.path('bundle') }, inFormat);
-    expect(result.layers.map(({ fetches }) => fetches)).toEqual([1, 2]);
-    const rootfs = bed.path('bundle/rootfs');
-    expect(lstatSync(`${rootfs}/lib`).isSymbolicLink()).toBe(true);
-    expect(readdirSync(`${rootfs}/usr/lib`).sort()).toEqual(['old', 'tool']);
-    await bed.umount(bed.path('bundle'));
-  });
+  rootIt(
+    'are read a second time for a parent that they imply and then replace by the link of a lower layer',
+    async () => {
+      const layer = [dir('./'), file('lib/tool', 'new'), symlink('lib', 'usr/lib')];
+      bed.serveImage([[...base, ...below], layer], { tag: 'latest' });
+      const result = await bed.pull('latest', { kind: 'bundle', directory: bed.path('bundle') }, inFormat);
+      expect(result.layers.map(({ fetches }) => fetches)).toEqual([1, 2]);
+      const rootfs = bed.path('bundle/rootfs');
+      expect(lstatSync(`${rootfs}/lib`).isSymbolicLink()).toBe(true);
+      expect(readdirSync(`${rootfs}/usr/lib`).sort()).toEqual(['old', 'tool']);
+      await bed.umount(bed.path('bundle'));
+    },
+  );
 
   rootIt('are read a second time when a file is in the way only by themselves', async () => {
     const layer = [file('usr/lib/c'), symlink('lib/c', '/etc'), file('usr/lib/c/new', 'new')];

@@ -5,11 +5,17 @@ import { SealiftError } from '../../errors/index.ts';
 const MAX_NAME_BYTES = 255;
 const MAX_PATH_BYTES = 4095;
 
-/** Throws UNPACK_ENTRY_INVALID for a name or path that is too long for a system call. */
-export function assertNameFits(parent: ByteString, name: ByteString): void {
-  if (name.length > MAX_NAME_BYTES) throw tooLong('a name', MAX_NAME_BYTES, name.length);
-  const pathBytes = parent.length + 1 + name.length;
-  if (pathBytes > MAX_PATH_BYTES) throw tooLong('a path', MAX_PATH_BYTES, pathBytes);
+/** True for a path from the root of the layer that a container can use in a system call. */
+export function pathFits(path: ByteString): boolean {
+  return path.length <= MAX_PATH_BYTES && path.length - path.lastIndexOf('/') - 1 <= MAX_NAME_BYTES;
+}
+
+/** Throws UNPACK_ENTRY_INVALID for a path for which `pathFits` is false. */
+export function assertPathFits(path: ByteString): void {
+  if (pathFits(path)) return;
+  const nameBytes = path.length - path.lastIndexOf('/') - 1;
+  if (nameBytes > MAX_NAME_BYTES) throw tooLong('a name', MAX_NAME_BYTES, nameBytes);
+  throw tooLong('a path', MAX_PATH_BYTES, path.length);
 }
 
 /** Throws UNPACK_ENTRY_INVALID for a link target that is too long for symlink(2). */
