@@ -55,7 +55,7 @@ fuzz: ## property tests for SECONDS each (60)
 	@SEALIFT_FUZZ_SECONDS=$(SECONDS) $(VITEST) test/property
 
 coverage: ## print the share of lines by room that tests of this process reach (not those of acceptance and pod VMs)
-	@$(VITEST) --project parts --coverage.enabled --coverage.include='src/**/*.ts' --coverage.reporter=json-summary $(TESTS)
+	@$(VITEST) --project pure --project parts --coverage.enabled --coverage.include='src/**/*.ts' --coverage.reporter=json-summary $(TESTS)
 	@node scripts/report-coverage.ts
 
 demo: build ## boot a pod VM whose disk becomes the image store, pull as the kata agent does, and run the images

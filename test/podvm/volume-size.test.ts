@@ -3,11 +3,13 @@ import type { VolumeRequest, VolumeSettings } from '../../src/volume/types.ts';
 import { describeWith } from '../support/machine/needs.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
 import { guestSettings, installVolumeGuest, mountPointOf, VolumeGuest } from '../support/podvm/volume-guest.ts';
+import { IS_SOAK } from '../support/soak.ts';
 
 const MIB = 1 << 20;
 const GIB = 1 << 30;
+/** The share of the time of confidential-data-hub's recipe; compared in the long run, which has the machine for itself. */
 const MAX_SHARE = 0.9;
-const FILES = 100_000;
+const FILES = IS_SOAK ? 100_000 : 20_000;
 
 /**
  * The commands of confidential-data-hub (confidential-data-hub/hub/src/storage/volume_type/blockdevice), with the same
@@ -48,20 +50,28 @@ describeWith(POD_VM_NEEDS, 'the image store on 250 GiB', () => {
 
   const settings: VolumeSettings = guestSettings('ours', { timeoutMs: 120_000 });
 
-  it(`is ready in ${MAX_SHARE} of the time of confidential-data-hub’s recipe, and takes little of the host’s disk`, async () => {
-    const [ours, theirs] = [await vm().disk('ours'), await vm().disk('theirs')];
-    const [major = 0, minor = 0] = ours.deviceId.split(':').map(Number);
+  /** Makes the store on the disk; returns the seconds that it took and the MiB that the host's file grew to. */
+  async function prepare(): Promise<readonly [number, number]> {
+    const { deviceId, image } = await vm().disk('ours');
+    const [major = 0, minor = 0] = deviceId.split(':').map(Number);
     const request: VolumeRequest = { source: { kind: 'deviceId', major, minor }, mountPoint: mountPointOf(settings) };
     await using guest = await VolumeGuest.start(vm(), { settings });
     await guest.status();
-    const theirSeconds = await seconds(() => vm().mustRun(['sh', '-c', CDH_RECIPE, 'sh', theirs.devicePath]));
     const ourSeconds = await seconds(() => guest.prepare(request));
-    const [ourMib, theirMib] = [ours, theirs].map(({ image }) => Math.round(image.allocatedBytes() / MIB));
-    process.stdout.write(
-      `250 GiB: ours ${ourSeconds.toFixed(1)} s, ${ourMib} MiB; confidential-data-hub ${theirSeconds.toFixed(1)} s, ${theirMib} MiB\n`,
-    );
-    expect(ourSeconds / theirSeconds).toBeLessThanOrEqual(MAX_SHARE);
+    return [ourSeconds, image.allocatedBytes() / MIB];
+  }
+
+  it('takes little of the host’s disk', async () => {
+    const [ourSeconds, ourMib] = await prepare();
+    process.stdout.write(`250 GiB: ${ourSeconds.toFixed(1)} s, ${Math.round(ourMib)} MiB\n`);
+    expect(ourMib).toBeGreaterThan(1);
     expect(ourMib).toBeLessThan(300);
+    if (!IS_SOAK) return;
+    // Both are made in the same minute, with nothing beside them.
+    const theirs = await vm().disk('theirs');
+    const theirSeconds = await seconds(() => vm().mustRun(['sh', '-c', CDH_RECIPE, 'sh', theirs.devicePath]));
+    process.stdout.write(`confidential-data-hub’s recipe: ${theirSeconds.toFixed(1)} s\n`);
+    expect(ourSeconds / theirSeconds).toBeLessThanOrEqual(MAX_SHARE);
   });
 
   it(`holds ${FILES} files of a container`, async () => {
