@@ -113,8 +113,9 @@ export function composeCli(surroundings: CliSurroundings): Commands {
         return { directory, wasMounted: unmounted.length > 0 };
       }),
     images: (options) => withStore(options, surroundings, async (ports) => ({ images: await listImages(ports) })),
-    rm: (options) => withStore(options, surroundings, (ports) => removeImages(options.targets, ports)),
-    prune: (options) => withStore(options, surroundings, (ports) => pruneStore(options.all, ports)),
+    rm: (options, { signal }) =>
+      withStore(options, surroundings, (ports) => removeImages(options.targets, ports, signal)),
+    prune: (options, { signal }) => withStore(options, surroundings, (ports) => pruneStore(options.all, ports, signal)),
     storeStatus: (options) => withDaemon(viewOptions(options, surroundings), describeStore),
     doctor: (options, { signal }) =>
       options.ofDaemon

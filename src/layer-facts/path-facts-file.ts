@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { ByteString } from '../bytes/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import { limitExceeded } from '../limits/index.ts';
-import { errnoOf } from '../platform/index.ts';
+import { errnoOf, FULL_STATE_HINT, formatShortage, lackingResource } from '../platform/index.ts';
 import type { LayerFacts } from '../unpack/index.ts';
 import { summarizeFacts } from './summarize-facts.ts';
 import type { LayerSummary, PathFacts, PathFactsFile } from './types.ts';
@@ -102,6 +103,11 @@ function writeFailed(path: string, cause: unknown): SealiftError {
   const errno = errnoOf(cause);
   if (errno === undefined) return new SealiftError('INTERNAL', `write facts ${path}: ${String(cause)}`, { cause });
   const code = errno === 'ENOSPC' || errno === 'EDQUOT' ? 'STORE_SPACE_EXHAUSTED' : 'STORE_IO_FAILED';
-  const message = `write facts of a layer to ${path}: expected success, got ${errno}`;
-  return new SealiftError(code, message, { cause, context: { path, errno } });
+  const shortage = lackingResource(errno, dirname(path));
+  const left = shortage === undefined ? '' : `: the state directory has ${formatShortage(shortage)} left`;
+  return new SealiftError(code, `write facts of a layer to ${path}: expected success, got ${errno}${left}`, {
+    cause,
+    context: { path, errno, fileSystem: 'state', ...shortage },
+    ...(shortage === undefined ? {} : { hint: FULL_STATE_HINT }),
+  });
 }

@@ -22,6 +22,7 @@ export {
   removeMapping,
 } from './dm-control.ts';
 export { isInMemory } from './in-memory.ts';
+export { FULL_STATE_HINT, formatShortage, lackingResource, type Resource } from './lacking-resource.ts';
 export {
   type AttachedLoop,
   attachLoop,
@@ -30,7 +31,7 @@ export {
   LoopIndex,
   openLoopOf,
 } from './loop.ts';
-export { type FileSystemSpace, measureSpace } from './measure-space.ts';
+export { type FileSystemSpace, measureFreeInodes, measureSpace } from './measure-space.ts';
 export { readMemoryInfo } from './memory-info.ts';
 export { mountAt, mountPointsUnder, readMounts } from './mountinfo.ts';
 export { notifySupervisor } from './notify-supervisor.ts';

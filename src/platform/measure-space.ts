@@ -25,6 +25,12 @@ export function measureSpace(directory: string): FileSystemSpace {
   return { sizeBytes: blocks * bsize, usedBytes, availableBytes };
 }
 
+/** Returns the number of free inodes; undefined where the file system has no fixed number of them. */
+export function measureFreeInodes(directory: string): number | undefined {
+  const { files, ffree } = statfsSync(directory);
+  return files === 0 ? undefined : ffree;
+}
+
 function memoryBytes(name: 'MemTotal' | 'MemAvailable'): number {
   return readMemoryInfo(name) ?? Number.POSITIVE_INFINITY;
 }

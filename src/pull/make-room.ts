@@ -1,6 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import type { Descriptor } from '../oci/index.ts';
-import type { Removal, StoreSpace } from '../store/index.ts';
+import type { Lease, Removal, SpaceFacts, StoreSpace } from '../store/index.ts';
 import { diffIdKey } from './layer-format.ts';
 import type { LayerPlan } from './plan-layers.ts';
 import type { PullStorage, StoringContext } from './pull-context.ts';
@@ -9,7 +9,12 @@ import type { ProgressEvent } from './types.ts';
 /** Layers in the store are about this many times as large as on the wire. */
 const TYPICAL_EXPANSION = 3;
 
-const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT']);
+/** An estimate may be too small. */
+const MARGIN = 9 / 8;
+
+/** Why a write into the store's data fails that succeeds when there is more room. */
+const RESOURCES = ['bytes', 'inodes', 'quota'] as const;
+type Resource = (typeof RESOURCES)[number];
 
 /**
  * Checks before the first byte that the store has room for the layers it lacks, and returns warnings. Throws
@@ -17,13 +22,13 @@ const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT']);
  */
 export async function assertSpace(
   layers: readonly LayerPlan[],
-  { ports: { onProgress }, storage }: StoringContext,
+  { ports: { onProgress }, storage, signal }: StoringContext,
 ): Promise<readonly string[]> {
   const { store } = storage;
   const missing = await missingLayers(layers, storage);
   const compressedBytes = missing.reduce((total, { descriptor }) => total + descriptor.size, 0);
   const estimatedBytes = compressedBytes * TYPICAL_EXPANSION;
-  const { verdict, availableBytes, removal } = await store.checkSpace({ compressedBytes, estimatedBytes });
+  const { verdict, availableBytes, removal } = await store.checkSpace({ compressedBytes, estimatedBytes }, signal);
   const tight = `the layers may need ${estimatedBytes} bytes, and only ${availableBytes} are free in ${store.dataDir}`;
   const warnings = [evictionWarning(removal), verdict === 'tight' ? tight : undefined].filter(
     (message) => message !== undefined,
@@ -43,55 +48,122 @@ async function missingLayers(
 }
 
 /** Returns the sentence that names the images that were removed; undefined if there are none. */
-function evictionWarning(removal: Removal | undefined): string | undefined {
-  if (removal === undefined || removal.images.length === 0) return undefined;
-  return `removed to make room: ${[...removal.names, ...removal.images].join(', ')}`;
+function evictionWarning(...removals: readonly (Removal | undefined)[]): string | undefined {
+  const names = removals.flatMap((removal) => removal?.names ?? []);
+  const images = removals.flatMap((removal) => removal?.images ?? []);
+  return images.length === 0 ? undefined : `removed to make room: ${[...names, ...images].join(', ')}`;
+}
+
+export interface RoomContext {
+  readonly store: Pick<StoreSpace, 'dataDir' | 'evictFor'>;
+  readonly onProgress: (event: ProgressEvent) => void;
+  readonly signal: AbortSignal;
+}
+
+/** The making of one layer, as far as it says how much room the layer needs. */
+export interface LayerMaking {
+  readonly descriptor: Pick<Descriptor, 'size'>;
+  /** How many bytes of the blob had arrived when the last attempt failed. */
+  readonly fetchedBytes: () => number;
 }
 
 /**
- * Makes a layer. When the store runs full meanwhile, removes images that are not in use, oldest first, and makes the
- * layer again. Throws `STORE_SPACE_EXHAUSTED` when nothing is left to remove.
+ * Makes a layer. When the store's data runs full meanwhile, removes images that are not in use, oldest first, and makes
+ * the layer again. Throws `STORE_SPACE_EXHAUSTED` when nothing is left to remove.
  */
 export async function makeWithRoom<Made>(
-  { size }: Pick<Descriptor, 'size'>,
-  { store, onProgress }: { readonly store: StoreSpace; readonly onProgress: (event: ProgressEvent) => void },
+  making: LayerMaking,
+  { store, onProgress, signal }: RoomContext,
   make: () => Promise<Made>,
 ): Promise<Made> {
   for (;;) {
     try {
       return await make();
     } catch (error) {
-      if (!isFull(error)) throw error;
-      const message = evictionWarning(await makeRoom(size * TYPICAL_EXPANSION, store, error));
-      if (message !== undefined) onProgress({ type: 'warning', message });
+      const resource = lackingInData(error);
+      if (resource === undefined) throw error;
+      const { warning, refusal } = await makeRoom(making, { store, resource, signal, cause: error });
+      if (warning !== undefined) onProgress({ type: 'warning', message: warning });
+      if (refusal !== undefined) throw refusal;
     }
   }
 }
 
-/** The layer filled all free space, and how much it needs in the end is not known: makes twice that space free. */
-async function makeRoom(estimatedBytes: number, store: StoreSpace, cause: unknown): Promise<Removal> {
-  const garbage = await store.evictFor(0);
-  const eviction = await store.evictFor(Math.max(estimatedBytes, 2 * garbage.availableBytes));
+interface Shortage extends Pick<RoomContext, 'store' | 'signal'> {
+  readonly resource: Resource;
+  readonly cause: unknown;
+}
+
+/** Removes what is not needed, and then images until the layer should fit. `refusal`: there was nothing to remove. */
+async function makeRoom(
+  making: LayerMaking,
+  { store, resource, signal, cause }: Shortage,
+): Promise<{ readonly warning: string | undefined; readonly refusal?: SealiftError }> {
+  // Also deletes the part of the layer that was written, so that the space is measured without it.
+  const garbage = await store.evictFor({ resource, amount: 0 }, signal);
+  const amount = roomFor(making, resource, garbage);
+  const eviction = await store.evictFor({ resource, amount }, signal);
+  const warning = evictionWarning(garbage.removal, eviction.removal);
   const removed = [garbage, eviction].flatMap(({ removal }) => [...removal.images, ...removal.layers]);
-  if (removed.length > 0) return eviction.removal;
-  const { dataDir: path } = store;
-  const { availableBytes: actual, sizeBytes: size } = eviction;
-  const expected = Math.max(estimatedBytes, actual + 1);
-  throw new SealiftError(
+  if (removed.length > 0) return { warning };
+  return { warning, refusal: spaceExhausted(eviction, { store, resource, amount, cause }) };
+}
+
+/**
+ * Estimates how much of the resource the layer needs, which had filled all that was left. As far as its blob had
+ * arrived, the rest is taken to need as much as what there was; otherwise the room is doubled.
+ */
+function roomFor({ descriptor: { size }, fetchedBytes }: LayerMaking, resource: Resource, had: SpaceFacts): number {
+  if (resource === 'quota') return size * TYPICAL_EXPANSION;
+  const filled = resource === 'bytes' ? had.availableBytes : (had.freeInodes ?? 0);
+  const share = Math.min(1, fetchedBytes() / size);
+  if (share > 0) return Math.ceil((filled / share) * MARGIN);
+  return resource === 'bytes' ? Math.max(size * TYPICAL_EXPANSION, 2 * filled) : 2 * filled;
+}
+
+function spaceExhausted(
+  { availableBytes: actual, sizeBytes: size, freeInodes }: SpaceFacts,
+  { store: { dataDir: path }, resource, amount, cause }: Omit<Shortage, 'signal'> & { readonly amount: number },
+): SealiftError {
+  const had = { bytes: `${actual} bytes`, inodes: `${freeInodes} inodes`, quota: 'quota' }[resource];
+  // Only a number of bytes says by how much the store has to grow.
+  const figures =
+    resource === 'bytes'
+      ? { expected: actual, actual, size, likely: amount }
+      : { actual, freeInodes: freeInodes ?? 'unknown' };
+  return new SealiftError(
     'STORE_SPACE_EXHAUSTED',
-    `store ${path} is full: needs at least ${expected} bytes, ${actual} free, and no unused image is left to remove`,
-    { context: { path, expected, actual, size }, cause },
+    `store ${path} is full: the layer needs more than the ${had} that it had, and no unused image is left to remove`,
+    { context: { path, fileSystem: 'data', resource, ...figures }, cause },
   );
 }
 
-function isFull(error: unknown): boolean {
-  return error instanceof SealiftError && FULL.has(error.context['errno']);
+/** Returns what the store's data has run out of; undefined for any other failure, also that of a full state directory. */
+function lackingInData(error: unknown): Resource | undefined {
+  if (!(error instanceof SealiftError)) return undefined;
+  const { fileSystem, resource } = error.context;
+  const isData = fileSystem === 'data' || error.code === 'UNPACK_WRITE_FAILED';
+  return isData ? RESOURCES.find((each) => each === resource) : undefined;
 }
 
-/** After a pull that ran out of space: removes the layers it had finished, so that other pulls have their space. */
-export async function giveBackRoom(error: unknown, { store, lease }: PullStorage): Promise<void> {
+export interface FailedPull extends Pick<RoomContext, 'onProgress'> {
+  readonly store: Pick<StoreSpace, 'removeUnused'>;
+  readonly lease: Pick<Lease, 'held' | 'release'>;
+}
+
+/**
+ * After a pull for which the store's data had no room: removes the layers that it had finished, so that other pulls have
+ * their space, and reports it.
+ */
+export async function giveBackRoom(error: unknown, { store, lease, onProgress }: FailedPull): Promise<void> {
   if (!(error instanceof SealiftError) || error.code !== 'STORE_SPACE_EXHAUSTED') return;
+  if (error.context['fileSystem'] !== 'data') return;
+  const held = lease.held();
   lease.release();
   // The pull's own failure is the one to report.
-  await Promise.allSettled([store.prune({ all: false })]);
+  const [removed] = await Promise.allSettled([store.removeUnused(held)]);
+  if (removed.status === 'rejected' || removed.value.layers.length === 0) return;
+  const { layers, freedBytes } = removed.value;
+  const message = `removed ${layers.length} layers of the pull that had no room, ${freedBytes} bytes`;
+  onProgress({ type: 'warning', message });
 }

@@ -17,14 +17,18 @@ export function listImages(ports: StorePorts): Promise<readonly ListedImage[]> {
  * Removes images. Each text is a reference or the digest of a manifest, which stands for all names of that image. When
  * one of them does not exist, or removing it would leave a mounted image without a name, nothing is removed.
  */
-export function removeImages(unsafeTargets: readonly string[], ports: StorePorts): Promise<Removal> {
+export function removeImages(
+  unsafeTargets: readonly string[],
+  ports: StorePorts,
+  signal?: AbortSignal,
+): Promise<Removal> {
   const targets = unsafeTargets.map(parseTarget);
-  return withStore('remove images', ports, (store) => store.removeImages(targets));
+  return withStore('remove images', ports, (store) => store.removeImages(targets, signal));
 }
 
 /** Removes what no name and no mount needs; with `all` also images that are not mounted. */
-export function pruneStore(all: boolean, ports: StorePorts): Promise<Removal> {
-  return withStore('prune', ports, (store) => store.prune({ all }));
+export function pruneStore(all: boolean, ports: StorePorts, signal?: AbortSignal): Promise<Removal> {
+  return withStore('prune', ports, (store) => store.prune({ all, signal }));
 }
 
 function parseTarget(unsafeTarget: string): RemovalTarget {

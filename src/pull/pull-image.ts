@@ -48,7 +48,7 @@ async function pullIntoStore(
       finishedMs: ports.nowMs(),
     };
   } catch (error) {
-    await giveBackRoom(error, storage);
+    await giveBackRoom(error, { ...storage, onProgress: ports.onProgress });
     throw error;
   }
 }

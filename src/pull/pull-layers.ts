@@ -158,10 +158,19 @@ class LayerPull {
     const report = reportLayer(layer.descriptor, ports.onProgress);
     report('waiting', 0);
     let isOurs = false;
+    let fetchedBytes = 0;
+    const reportMaking: LayerReport = (state, bytes) => {
+      if (state === 'fetching') fetchedBytes = bytes;
+      report(state, bytes);
+    };
     const make = (): Promise<KnownLayer> => {
       isOurs = true;
-      const room = { store: storage.store, onProgress: ports.onProgress };
-      return makeWithRoom(layer.descriptor, room, () => this.#make({ layer, key, lowers, report }));
+      const making = { descriptor: layer.descriptor, fetchedBytes: () => fetchedBytes };
+      const room = { store: storage.store, onProgress: ports.onProgress, signal: this.#signal };
+      return makeWithRoom(making, room, () => {
+        fetchedBytes = 0;
+        return this.#make({ layer, key, lowers, report: reportMaking });
+      });
     };
     try {
       // docs/adr/0013-removing-beside-pulls.md: what is held before it is looked for stays until the pull has ended.

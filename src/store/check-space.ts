@@ -7,7 +7,11 @@ import type { SpaceFacts, SpaceNeed, SpaceReport, Store } from './types.ts';
 const MAX_RESERVE_SHARE = 1 / 8;
 
 /** See {@link StoreSpace.checkSpace}. A pull that fetches nothing needs no reserve. */
-export async function checkSpace(context: StoreContext, need: SpaceNeed): ReturnType<Store['checkSpace']> {
+export async function checkSpace(
+  context: StoreContext,
+  need: SpaceNeed,
+  signal?: AbortSignal,
+): ReturnType<Store['checkSpace']> {
   const { dataDir } = context;
   const { minFreeBytes, runOperation } = context.options;
   const space = await runOperation('measureSpace', { dataDir });
@@ -15,14 +19,25 @@ export async function checkSpace(context: StoreContext, need: SpaceNeed): Return
   const first = judgeSpace(need, reserve, space);
   if (first !== 'exhausted') return { ...space, verdict: first, removal: undefined };
   const expected = need.compressedBytes + reserve;
-  const { removal, ...after } = await evictFor(context, expected);
+  const { removal, ...after } = await evictFor(context, { resource: 'bytes', amount: expected }, signal);
   const second = judgeSpace(need, reserve, after);
   if (second !== 'exhausted') return { ...after, verdict: second, removal };
   const { availableBytes: actual, sizeBytes: size } = after;
   throw new SealiftError(
     'STORE_SPACE_EXHAUSTED',
     `store ${dataDir} is full: needs ${expected} bytes, ${actual} free after removing ${removal.images.length} unused images`,
-    { context: { path: dataDir, expected, actual, size, reserve, likely: need.estimatedBytes + reserve } },
+    {
+      context: {
+        path: dataDir,
+        fileSystem: 'data',
+        resource: 'bytes',
+        expected,
+        actual,
+        size,
+        reserve,
+        likely: need.estimatedBytes + reserve,
+      },
+    },
   );
 }
 
@@ -34,7 +49,7 @@ function reserveOf({ compressedBytes }: SpaceNeed, minFreeBytes: number, { sizeB
 export function judgeSpace(
   { compressedBytes, estimatedBytes }: SpaceNeed,
   reserve: number,
-  { availableBytes }: SpaceFacts,
+  { availableBytes }: Pick<SpaceFacts, 'sizeBytes' | 'availableBytes'>,
 ): SpaceReport['verdict'] {
   if (compressedBytes + reserve > availableBytes) return 'exhausted';
   return estimatedBytes + reserve > availableBytes ? 'tight' : 'fits';

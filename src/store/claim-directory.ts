@@ -1,5 +1,5 @@
 import { chmodSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { SealiftError } from '../errors/index.ts';
 import { storeFailed } from './store-failed.ts';
 
@@ -13,7 +13,10 @@ export function claimDirectory(directory: string): void {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw storeFailed(`make store directory ${directory}`, error);
+    throw storeFailed(`make store directory ${directory}`, error, {
+      fileSystem: 'state',
+      directory: dirname(directory),
+    });
   }
   const mode = assertPrivate(directory);
   if (mode !== 0o700) chmodSync(directory, 0o700);

@@ -10,10 +10,10 @@ import {
   renameSync,
   rmSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { assertNever, SealiftError } from '../errors/index.ts';
 import { type LayerKey, layerFormatOf } from '../layer-formats/index.ts';
-import { errnoOf, measureSpace, syncfs } from '../platform/index.ts';
+import { errnoOf, measureFreeInodes, measureSpace, syncfs } from '../platform/index.ts';
 import { assertOnlyKnown, assertPrivate, claimDirectory, claimLayout } from './claim-directory.ts';
 import { DATA_DIRECTORIES, dataPath } from './layout.ts';
 import { BLOCK_BYTES, measureTree } from './measure-tree.ts';
@@ -56,7 +56,10 @@ export const STORE_OPERATIONS: StoreOperations = {
   ),
   emptyTrash: coded('emptyTrash', ({ dataDir }) => emptyTrash(dataPath.area(dataDir, 'trash'))),
   measureTrash: coded('measureTrash', ({ dataDir }) => measureEntries(dataPath.area(dataDir, 'trash'))),
-  measureSpace: coded('measureSpace', ({ dataDir }) => measureSpace(dataDir)),
+  measureSpace: coded('measureSpace', ({ dataDir }) => {
+    const freeInodes = measureFreeInodes(dataDir);
+    return { ...measureSpace(dataDir), freeInodes };
+  }),
 };
 
 /** Failed system calls throw a `SealiftError` that names the operation and its backing. */
@@ -68,7 +71,7 @@ function coded<Request extends { readonly dataDir: string }, Result>(
     try {
       return operation(request);
     } catch (error) {
-      throw storeFailed(`${kind} in ${request.dataDir}`, error);
+      throw storeFailed(`${kind} in ${request.dataDir}`, error, { fileSystem: 'data', directory: request.dataDir });
     }
   };
 }
@@ -178,7 +181,8 @@ function tryRemove(path: string): boolean {
     rmSync(path, { recursive: true, force: true });
     return true;
   } catch (error) {
-    if (errnoOf(error) === undefined) throw storeFailed(`remove ${path}`, error);
+    if (errnoOf(error) === undefined)
+      throw storeFailed(`remove ${path}`, error, { fileSystem: 'data', directory: dirname(path) });
     return false;
   }
 }

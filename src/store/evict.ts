@@ -1,3 +1,4 @@
+import { assertNever } from '../errors/index.ts';
 import type { LayerKey } from '../layer-formats/index.ts';
 import { findNeeded, oldestUnmounted } from './find-needed.ts';
 import { emptyTrash, isUnmounted, removeGarbage, removeImages, underPruneLock } from './prune.ts';
@@ -6,17 +7,17 @@ import { createTally } from './removal-tally.ts';
 import { removeUnneeded } from './remove-unneeded.ts';
 import { type StoreContext, tryUseLock } from './store-context.ts';
 import { readIndex, type StoreIndex } from './store-index.ts';
-import type { Eviction, ImageRecord, SpaceFacts } from './types.ts';
+import type { Eviction, EvictionNeed, ImageRecord, Removal, SpaceFacts } from './types.ts';
 
 /** See {@link StoreSpace.evictFor}. Layers of running pulls are held by their leases, those of the caller included. */
-export function evictFor(context: StoreContext, bytes: number): Promise<Eviction> {
-  return underPruneLock(context, async (quiet) => {
+export function evictFor(context: StoreContext, need: EvictionNeed, signal?: AbortSignal): Promise<Eviction> {
+  const work = async (quiet: StoreContext): Promise<Eviction> => {
     const tally = createTally();
     await removeGarbage(quiet, tally);
     let space = await measure(quiet);
     const index = readIndex(context.options.stateDir);
     for (const image of oldestUnmounted(index)) {
-      if (space.availableBytes >= bytes) break;
+      if (isMet(need, space, tally)) break;
       if (!(await givesRoom(quiet, image, index))) continue;
       removeImages(quiet, { digests: [image.manifestDigest], mayGo: isUnmounted }, tally);
       await removeUnneeded(quiet, tally);
@@ -24,7 +25,41 @@ export function evictFor(context: StoreContext, bytes: number): Promise<Eviction
       space = await measure(quiet);
     }
     return { removal: tally, ...space };
-  });
+  };
+  return underPruneLock(context, work, signal);
+}
+
+/** See {@link StoreSpace.removeUnused}. */
+export function removeUnused(
+  context: StoreContext,
+  among: ReadonlySet<string>,
+  signal?: AbortSignal,
+): Promise<Removal> {
+  const work = async (quiet: StoreContext): Promise<Removal> => {
+    const tally = createTally();
+    await removeUnneeded(quiet, tally, among);
+    await emptyTrash(quiet, tally);
+    return tally;
+  };
+  return underPruneLock(context, work, signal);
+}
+
+/** A file system whose inodes are not counted never lacks any. */
+function isMet(
+  { resource, amount }: EvictionNeed,
+  { availableBytes, freeInodes }: SpaceFacts,
+  tally: Removal,
+): boolean {
+  switch (resource) {
+    case 'bytes':
+      return availableBytes >= amount;
+    case 'inodes':
+      return freeInodes === undefined || freeInodes >= amount;
+    case 'quota':
+      return tally.freedBytes >= amount;
+    default:
+      return assertNever(resource, 'resource');
+  }
 }
 
 function measure({ dataDir, options: { runOperation } }: StoreContext): Promise<SpaceFacts> {

@@ -10,6 +10,7 @@ export type {
   MountState,
   Removal,
   RemovalTarget,
+  SpaceFacts,
   Store,
   StoredLayer,
   StoreOperations,

@@ -21,6 +21,7 @@ export function openLease(context: StoreContext): Lease {
 
   const lease: Lease = {
     hold,
+    held: () => new Set(held.keys()),
     release: () => {
       context.leases.delete(lease);
       for (const lock of held.values()) letGo(lock);

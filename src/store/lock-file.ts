@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { tryFlock } from '../platform/index.ts';
 import { storeFailed } from './store-failed.ts';
 
@@ -30,7 +31,7 @@ function openLock(path: string): number {
   try {
     return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   } catch (error) {
-    throw storeFailed(`open lock ${path}`, error);
+    throw storeFailed(`open lock ${path}`, error, { fileSystem: 'state', directory: dirname(path) });
   }
 }
 

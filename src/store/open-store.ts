@@ -3,7 +3,7 @@ import type { LayerKey } from '../layer-formats/index.ts';
 import { checkSpace } from './check-space.ts';
 import { getDocument, putDocument } from './documents.ts';
 import { enterStore } from './enter-store.ts';
-import { evictFor } from './evict.ts';
+import { evictFor, removeUnused } from './evict.ts';
 import { putImage } from './image-record.ts';
 import { writePlainRecord } from './layer-record.ts';
 import { openLease } from './lease.ts';
@@ -124,7 +124,7 @@ function imagesOf(context: StoreContext): ImageIndex {
       const mounted = findMountedUppers(index.mounts.map(({ id }) => id));
       return listImages({ ...index, mounts: index.mounts.filter(({ id }) => mounted.has(id)) });
     },
-    removeImages: (targets) => removeNamedImages(context, targets),
+    removeImages: (targets, signal) => removeNamedImages(context, targets, signal),
     prune: (options) => prune(context, options),
   };
 }
@@ -144,7 +144,8 @@ function uppersOf(context: StoreContext): UpperStore {
 function spaceOf(context: StoreContext): StoreSpace {
   return {
     dataDir: context.dataDir,
-    checkSpace: (need) => checkSpace(context, need),
-    evictFor: (bytes) => evictFor(context, bytes),
+    checkSpace: (need, signal) => checkSpace(context, need, signal),
+    evictFor: (need, signal) => evictFor(context, need, signal),
+    removeUnused: (among, signal) => removeUnused(context, among, signal),
   };
 }

@@ -9,12 +9,12 @@ import { createTally, type RemovalTally } from './removal-tally.ts';
 import { removeUnneeded } from './remove-unneeded.ts';
 import { type StoreContext, tryPruneLock, tryUseLock } from './store-context.ts';
 import { type References, readReferences } from './store-index.ts';
-import type { Removal } from './types.ts';
+import type { PruneOptions, Removal } from './types.ts';
 import { sweepUppers } from './uppers.ts';
 
 /** See {@link ImageIndex.prune}; why it runs beside pulls: docs/adr/0013-removing-beside-pulls.md */
-export function prune(context: StoreContext, { all }: { readonly all: boolean }): Promise<Removal> {
-  return underPruneLock(context, async (quiet) => {
+export function prune(context: StoreContext, { all, signal }: PruneOptions): Promise<Removal> {
+  const work = async (quiet: StoreContext): Promise<Removal> => {
     const tally = createTally();
     await removeGarbage(quiet, tally);
     if (!all) return tally;
@@ -25,19 +25,21 @@ export function prune(context: StoreContext, { all }: { readonly all: boolean })
     await removeUnneeded(quiet, tally);
     await emptyTrash(quiet, tally);
     return tally;
-  });
+  };
+  return underPruneLock(context, work, signal);
 }
 
 /**
  * Runs `work` while no other process removes anything. What `work` moves to the trash is not deleted in the background,
- * so that it can be measured. Throws `STORE_LOCK_TIMEOUT`.
+ * so that it can be measured. Throws `STORE_LOCK_TIMEOUT`, and `PULL_CANCELLED` while it waits for the lock.
  */
 export async function underPruneLock<Result>(
   context: StoreContext,
   work: (quiet: StoreContext) => Promise<Result>,
+  signal?: AbortSignal,
 ): Promise<Result> {
   const { stateDir, clock, lockTimeoutMs: timeoutMs } = context.options;
-  const lock = await pollLock(() => tryPruneLock(stateDir), { clock, timeoutMs });
+  const lock = await pollLock(() => tryPruneLock(stateDir), { clock, timeoutMs, signal });
   if (lock === undefined) throw pruneTimeout(stateDir, timeoutMs);
   try {
     await context.trash.idle();

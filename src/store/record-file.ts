@@ -40,7 +40,7 @@ export function replaceRecord(path: string, beside: string, write: () => void): 
     moveRecord(beside, path);
   } catch (error) {
     rmSync(beside, { force: true });
-    throw storeFailed(`write record ${path}`, error);
+    throw storeFailed(`write record ${path}`, error, { fileSystem: 'state', directory: dirname(path) });
   }
 }
 

@@ -12,9 +12,13 @@ import type { Removal, RemovalTarget } from './types.ts';
 import { sweepUppers } from './uppers.ts';
 
 /** See {@link ImageIndex.removeImages}. Everything is checked and locked before the first name is removed. */
-export function removeNamedImages(context: StoreContext, targets: readonly RemovalTarget[]): Promise<Removal> {
+export function removeNamedImages(
+  context: StoreContext,
+  targets: readonly RemovalTarget[],
+  signal?: AbortSignal,
+): Promise<Removal> {
   const { stateDir } = context.options;
-  return underPruneLock(context, async (quiet) => {
+  const work = async (quiet: StoreContext): Promise<Removal> => {
     const tally = createTally();
     tally.uppers += await sweepUppers(quiet);
     const before = readIndex(stateDir);
@@ -38,7 +42,8 @@ export function removeNamedImages(context: StoreContext, targets: readonly Remov
     await removeUnneeded(quiet, tally, new Set([...layers, ...documents]));
     await emptyTrash(quiet, tally);
     return tally;
-  });
+  };
+  return underPruneLock(context, work, signal);
 }
 
 interface RemovalPlan {

@@ -2,7 +2,7 @@ import type { LayerSummary, PathFactsFile } from '../layer-facts/index.ts';
 import type { LayerImage, LayerKey } from '../layer-formats/index.ts';
 import type { Digest } from '../oci/index.ts';
 import type { Run } from '../operations/index.ts';
-import type { Checkpoint, Clock } from '../platform/index.ts';
+import type { Checkpoint, Clock, Resource } from '../platform/index.ts';
 import type { HeldLock } from './lock-file.ts';
 
 /** The record of a published layer, or of a diffID that cannot be published by itself. It lies in guest memory. */
@@ -120,6 +120,8 @@ export type RemovalTarget =
 export interface Lease {
   /** Holds a layer by its key, or a manifest or config by its digest. Throws `STORE_LOCK_TIMEOUT`, `PULL_CANCELLED`. */
   hold(thing: LayerKey | Digest, signal?: AbortSignal): Promise<void>;
+  /** Lists what is held. */
+  held(): ReadonlySet<LayerKey | Digest>;
   /** Call it when names and mounts refer to everything that must stay. Idempotent. */
   release(): void;
 }
@@ -145,6 +147,23 @@ export interface SpaceFacts {
   readonly sizeBytes: number;
   /** For a backing in memory, at most the memory that the machine has available. */
   readonly availableBytes: number;
+  /** Undefined where the file system has no fixed number of inodes. */
+  readonly freeInodes: number | undefined;
+}
+
+/**
+ * How much a backing must have after an eviction: so many available bytes, or so many free inodes. How much a quota still
+ * allows cannot be measured: there it is the number of bytes to be freed.
+ */
+export interface EvictionNeed {
+  readonly resource: Resource;
+  readonly amount: number;
+}
+
+export interface PruneOptions {
+  readonly all: boolean;
+  /** Ends the wait for another removal. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface SpaceReport extends SpaceFacts {
@@ -290,9 +309,9 @@ export interface ImageIndex {
    * Removes names; an image that has no name left is removed with its layers. Throws `STORE_IMAGE_UNKNOWN`, and
    * `STORE_IMAGE_IN_USE` for an image that is mounted or being pulled; then nothing has been removed.
    */
-  removeImages(targets: readonly RemovalTarget[]): Promise<Removal>;
+  removeImages(targets: readonly RemovalTarget[], signal?: AbortSignal): Promise<Removal>;
   /** Removes what no name, mount or pull needs; with `all`, also the names that no mount or pull needs. */
-  prune(options: { readonly all: boolean }): Promise<Removal>;
+  prune(options: PruneOptions): Promise<Removal>;
 }
 
 /** Writable layers of containers, and the records of their mounts. */
@@ -314,9 +333,14 @@ export interface StoreSpace {
   /** The directory of the writable backing. */
   readonly dataDir: string;
   /** Evicts when even the compressed bytes do not fit, and throws `STORE_SPACE_EXHAUSTED` when that does not help. */
-  checkSpace(need: SpaceNeed): Promise<SpaceReport & { readonly removal: Removal | undefined }>;
-  /** Prunes, and removes images that are not in use, oldest first, until `bytes` are free or nothing is left to remove. */
-  evictFor(bytes: number): Promise<Eviction>;
+  checkSpace(need: SpaceNeed, signal?: AbortSignal): Promise<SpaceReport & { readonly removal: Removal | undefined }>;
+  /**
+   * Prunes, and removes images that are not in use, oldest first, until the need is met or nothing is left to remove. The
+   * signal ends the wait for another removal.
+   */
+  evictFor(need: EvictionNeed, signal?: AbortSignal): Promise<Eviction>;
+  /** Removes those of these layers and documents, given by key and digest, that no name, mount or pull needs. */
+  removeUnused(among: ReadonlySet<string>, signal?: AbortSignal): Promise<Removal>;
 }
 
 /** An open store. Callers take the slices that they need. */

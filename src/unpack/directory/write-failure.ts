@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { SealiftError } from '../../errors/index.ts';
-import { errnoOf } from '../../platform/index.ts';
+import { errnoOf, lackingResource } from '../../platform/index.ts';
 
 /** Errnos of a file system that is full or broken. */
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EFBIG']);
@@ -38,9 +38,10 @@ function callOf(error: Error): string {
 function fullError(cause: Error, errno: string, root: string): SealiftError {
   const { bavail, bsize, ffree } = statfsSync(root);
   const availableBytes = bavail * bsize;
+  const shortage = lackingResource(errno, root);
   return new SealiftError(
     'UNPACK_WRITE_FAILED',
     `write below ${root}: expected success, got ${errno} with ${availableBytes} bytes and ${ffree} inodes free`,
-    { context: { errno, availableBytes, freeInodes: ffree }, cause },
+    { context: { errno, ...(shortage && { resource: shortage.resource }), availableBytes, freeInodes: ffree }, cause },
   );
 }

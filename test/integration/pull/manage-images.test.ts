@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProgressEvent, PullResult } from '../../../src/pull/index.ts';
 import { PullBed } from '../../support/beds/pull-bed.ts';
@@ -162,7 +162,7 @@ describe(`a store that runs full${WITHOUT_ROOT}`, () => {
     const before = freeBytes();
     const error = await expectFailure('STORE_SPACE_EXHAUSTED', () => pull('large'));
     expect(freeBytes()).toBe(before);
-    expect(error.message).toMatch(/is full: needs at least [0-9]+ bytes, [0-9]+ free/);
+    expect(error.message).toMatch(/is full: the layer needs more than the [0-9]+ bytes that it had/);
     expect(error.context).toMatchObject({ path: bed.path('small/data'), actual: expect.any(Number) });
     expect(error.hint).toContain('remove unused images');
     expect([names('small/data/layers'), names('small/data/staging'), names('small/data/trash')]).toEqual([[], [], []]);
@@ -179,6 +179,28 @@ describe(`a store that runs full${WITHOUT_ROOT}`, () => {
     expect(layers.map(({ fetches }) => fetches)).toEqual([2]);
     expect(warnings).toEqual([expect.stringContaining(`removed to make room: ${bed.reference('a')}, sha256:`)]);
     expect((await images()).flatMap((image) => image.names)).toEqual([bed.reference('c'), bed.reference('b')]);
+  });
+
+  rootIt('does not fetch twice, nor remove images, because its state directory is full', async () => {
+    mkdirSync(bed.path('small-state'));
+    await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=0700', 'tmpfs', bed.path('small-state')]);
+    settings = { 'store.data': bed.path('roomy'), 'store.state': bed.path('small-state') };
+    for (const name of ['a', 'b']) bed.serveImage([large(name, 1)], { tag: name });
+    await pull('a');
+    // Room for the documents of the pull, which come first, and none for the record of its layer.
+    const { bavail, bsize } = statfsSync(bed.path('small-state'));
+    writeFileSync(bed.path('small-state/fill'), Buffer.alloc((bavail - 2) * bsize));
+    const warnings: string[] = [];
+    const pulling = pull('b', undefined, (event) => {
+      if (event.type === 'warning') warnings.push(event.message);
+    });
+    const error = await expectFailure('STORE_SPACE_EXHAUSTED', () => pulling);
+    expect(error.context).toMatchObject({ errno: 'ENOSPC', fileSystem: 'state' });
+    expect(error.hint).toContain('state directory');
+    expect(warnings).toEqual([]);
+    expect(bed.registry.requestsTo(/blobs/).length).toBeLessThanOrEqual(4);
+    rmSync(bed.path('small-state/fill'));
+    expect((await images()).flatMap((image) => image.names)).toEqual([bed.reference('a')]);
   });
 
   rootIt('keeps images that are mounted, and refuses the pull', async () => {

@@ -130,7 +130,7 @@ describe('a store with a read-only backing', () => {
     store.putName('example.org/shared:1', digestOf('shared'));
     putImage(store, 'own', [SHARED, OWN]);
     store.putName('example.org/own:1', digestOf('own'));
-    const { removal } = await store.evictFor(Number.MAX_SAFE_INTEGER);
+    const { removal } = await store.evictFor({ resource: 'bytes', amount: Number.MAX_SAFE_INTEGER });
     expect(removal).toMatchObject({ images: [digestOf('own')], layers: [OWN] });
     expect(store.listImages().map(({ names }) => names)).toEqual([['example.org/shared:1']]);
   });

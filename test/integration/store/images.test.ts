@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatLayerKey, type LayerKey } from '../../../src/layer-formats/index.ts';
 import type { Store } from '../../../src/store/index.ts';
+import { tryLockFile } from '../../../src/store/lock-file.ts';
 import type { StoreOptions } from '../../../src/store/types.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -426,7 +427,7 @@ describe('running out of space', () => {
     await pullImage('new', [C]);
     await pullImage('oldest', [A]);
     threeLayers();
-    const { removal, availableBytes } = await store.evictFor(LAYER_BYTES);
+    const { removal, availableBytes } = await store.evictFor({ resource: 'bytes', amount: LAYER_BYTES });
     expect(removal).toMatchObject({ names: ['example.org/older:1'], layers: [B] });
     expect(availableBytes).toBe(1.5 * LAYER_BYTES);
     expect(names('data/layers')).toEqual([A, C]);
@@ -437,7 +438,7 @@ describe('running out of space', () => {
     await publish(B);
     await publish(C);
     threeLayers();
-    expect((await store.evictFor(2 * LAYER_BYTES)).removal).toMatchObject({ names: [] });
+    expect((await store.evictFor({ resource: 'bytes', amount: 2 * LAYER_BYTES })).removal).toMatchObject({ names: [] });
     expect(names('data/layers')).toEqual([A]);
   });
 
@@ -448,7 +449,10 @@ describe('running out of space', () => {
     const lease = store.openLease();
     await lease.hold(B);
     threeLayers();
-    expect((await store.evictFor(10 * LAYER_BYTES)).removal).toMatchObject({ names: [], layers: [] });
+    expect((await store.evictFor({ resource: 'bytes', amount: 10 * LAYER_BYTES })).removal).toMatchObject({
+      names: [],
+      layers: [],
+    });
     expect(store.listImages()).toHaveLength(2);
     lease.release();
   });
@@ -457,7 +461,44 @@ describe('running out of space', () => {
     await pullImage('one', [A]);
     await pullImage('two', [A]);
     threeLayers();
-    expect((await store.evictFor(3 * LAYER_BYTES)).removal.layers).toEqual([A]);
+    expect((await store.evictFor({ resource: 'bytes', amount: 3 * LAYER_BYTES })).removal.layers).toEqual([A]);
+  });
+
+  it('evicts for inodes and for a quota until these are met', async () => {
+    for (const [name, key] of [
+      ['one', A],
+      ['two', B],
+      ['three', C],
+    ] as const)
+      await pullImage(name, [key]);
+    threeLayers();
+    const inodes = await store.evictFor({ resource: 'inodes', amount: 0 });
+    expect(inodes.removal.names).toEqual([]);
+    const quota = await store.evictFor({ resource: 'quota', amount: 1 });
+    expect(quota.removal.names).toEqual(['example.org/one:1']);
+    expect(quota.removal.freedBytes).toBeGreaterThan(0);
+  });
+
+  it('removes of a failed pull only what nobody needs, and not what other pulls have left', async () => {
+    await pullImage('app', [A]);
+    await publish(B);
+    await publish(C);
+    const removal = await store.removeUnused(new Set([A, B]));
+    expect(removal).toMatchObject({ names: [], images: [], layers: [B] });
+    expect(names('data/layers').sort()).toEqual([A, C].sort());
+  });
+
+  it('stops waiting for another removal when it is cancelled', async () => {
+    const lock = tryLockFile(scratch.join('state/lock/prune'), 'exclusive');
+    const abort = new AbortController();
+    const waits = [
+      () => store.evictFor({ resource: 'bytes', amount: 1 }, abort.signal),
+      () => store.prune({ all: true, signal: abort.signal }),
+      () => store.removeImages([{ kind: 'name', reference: 'x' }], abort.signal),
+    ].map((wait) => expectFailure('PULL_CANCELLED', wait));
+    abort.abort(new Error('enough'));
+    await Promise.all(waits);
+    lock?.release({ remove: true });
   });
 
   it('evicts before a pull is refused, and refuses with need and have', async () => {
