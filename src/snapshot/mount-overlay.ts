@@ -15,7 +15,7 @@ import {
   withinDirectory,
 } from '../platform/index.ts';
 import { layerNode } from './layer-node.ts';
-import { mountFailed } from './mount-failed.ts';
+import { mountFailed, unmountFailed } from './mount-failed.ts';
 import { FIXED_OPTIONS, formatOverlayOptions, type OverlayDirectories } from './overlay-options.ts';
 import { ROOT } from './path.ts';
 import type { OverlayMount } from './types.ts';
@@ -164,6 +164,6 @@ export function unmountSnapshot(request: { readonly target: string }): boolean {
   } catch (error) {
     // EINVAL: the path is inside an overlay, but is not its mount point.
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'EINVAL') return false;
-    throw mountFailed(`unmount ${target}`, error);
+    throw unmountFailed(target, error);
   }
 }
