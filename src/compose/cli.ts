@@ -14,6 +14,7 @@ import {
   type Environment,
   findRegistries,
   loadConfiguration,
+  loadNamedFile,
   loadRegistries,
   type Registries,
 } from '../config/index.ts';
@@ -33,6 +34,7 @@ import { openLogger } from '../log/index.ts';
 import { type Run, withOptions } from '../operations/index.ts';
 import { createCommandRunner } from '../platform/index.ts';
 import {
+  cliBacking,
   firstName,
   type ImagePorts,
   inspectImage,
@@ -41,7 +43,6 @@ import {
   pruneStore,
   pullImage,
   removeImages,
-  type StoreBacking,
   unmountBundle,
 } from '../pull/index.ts';
 import type { RunHelper } from '../registry/index.ts';
@@ -66,11 +67,14 @@ export interface CliSurroundings {
   readonly openPool?: OpenPool;
 }
 
+/** The surroundings of one command, with the signal that cancels it. */
+type CommandSurroundings = CliSurroundings & { readonly signal: AbortSignal };
+
 /** The commands of the CLI, each with its own configuration and worker threads. */
 export function composeCli(surroundings: CliSurroundings): Commands {
   return {
     pull: (options, { signal, onProgress }) =>
-      withParts(options, surroundings, async (parts) => {
+      withParts(options, { ...surroundings, signal }, async (parts) => {
         const progress = await teeToLog(onProgress, parts.configuration, options);
         const { target } = options;
         // An image with a digest may be in the store already.
@@ -95,7 +99,7 @@ export function composeCli(surroundings: CliSurroundings): Commands {
       return { bundle, ...(await requestPull({ socketPath, imageUrl, bundlePath: bundle, signal })) };
     },
     inspect: (options, { signal, onProgress }) =>
-      withParts(options, surroundings, async (parts) => {
+      withParts(options, { ...surroundings, signal }, async (parts) => {
         if (!namesFiles(options.reference)) parts.pool.warm(transportSettings(parts));
         const registries = await cliRegistries(parts, signal);
         const findEndpoints = cliEndpoints(parts, endpointOptions(parts, options, registries));
@@ -106,23 +110,24 @@ export function composeCli(surroundings: CliSurroundings): Commands {
         );
       }),
     umount: (options, { signal }) =>
-      withParts(options, surroundings, async (parts) => {
+      withParts(options, { ...surroundings, signal }, async (parts) => {
         const { directory } = options;
-        const ports = storePorts(parts, cliBacking(parts.configuration));
-        const unmounted = await unmountBundle(directory, ports, { signal });
+        const unmounted = await unmountBundle(directory, cliStore(parts), { signal });
         return { directory, wasMounted: unmounted.length > 0 };
       }),
-    images: (options) => withStore(options, surroundings, async (ports) => ({ images: await listImages(ports) })),
+    images: (options, { signal }) =>
+      withStore(options, { ...surroundings, signal }, async (ports) => ({ images: await listImages(ports) })),
     rm: (options, { signal }) =>
-      withStore(options, surroundings, (ports) => removeImages(options.targets, ports, signal)),
-    prune: (options, { signal }) => withStore(options, surroundings, (ports) => pruneStore(options.all, ports, signal)),
-    storeStatus: (options) => withDaemon(viewOptions(options, surroundings), describeStore),
+      withStore(options, { ...surroundings, signal }, (ports) => removeImages(options.targets, ports, signal)),
+    prune: (options, { signal }) =>
+      withStore(options, { ...surroundings, signal }, (ports) => pruneStore(options.all, ports, signal)),
+    storeStatus: (options, { signal }) => withDaemon(viewOptions(options, { ...surroundings, signal }), describeStore),
     doctor: (options, { signal }) =>
       options.ofDaemon
-        ? withDaemon(viewOptions(options, surroundings), async (daemon) =>
+        ? withDaemon(viewOptions(options, { ...surroundings, signal }), async (daemon) =>
             runDoctor(await daemonDoctorPorts(daemon, { images: options.images, signal })),
           )
-        : withParts(options, surroundings, async (parts) =>
+        : withParts(options, { ...surroundings, signal }, async (parts) =>
             runDoctor(await doctorPorts(parts, cliSources(parts, options, signal))),
           ),
   };
@@ -146,7 +151,7 @@ function archivePort({ pool, limits }: Parts, reference: string): Pick<ImagePort
 /** Runs on the CLI's own store or, with --daemon, on the one that the daemon pulls into. */
 function withStore<T>(
   options: StoreCommandOptions,
-  surroundings: CliSurroundings,
+  surroundings: CommandSurroundings,
   run: (ports: BackingPorts) => Promise<T>,
 ): Promise<T> {
   if (options.ofDaemon) {
@@ -154,10 +159,10 @@ function withStore<T>(
       run(storePorts(parts, recordedBacking(configuration, status))),
     );
   }
-  return withParts(options, surroundings, (parts) => run(storePorts(parts, cliBacking(parts.configuration))));
+  return withParts(options, surroundings, (parts) => run(cliStore(parts)));
 }
 
-function viewOptions({ configFile }: CommonOptions, surroundings: CliSurroundings): ViewOptions {
+function viewOptions({ configFile }: CommonOptions, surroundings: CommandSurroundings): ViewOptions {
   return { ...surroundings, configFile, checkpoint: undefined, idleMs: WORKER_IDLE_MS };
 }
 
@@ -166,11 +171,12 @@ interface CliParts extends Parts {
 }
 
 async function withParts<T>(
-  { settings: flags, configFile: file }: CommonOptions,
-  surroundings: CliSurroundings,
+  { settings: flags, configFile }: CommonOptions,
+  { signal, ...surroundings }: CommandSurroundings,
   run: (parts: CliParts) => Promise<T>,
 ): Promise<T> {
   const { environment } = surroundings;
+  const file = await loadNamedFile(configFile, signal);
   const configuration = loadConfiguration({ program: 'cli', flags, environment, file });
   const parts = openParts(configuration, { ...surroundings, idleMs: WORKER_IDLE_MS });
   try {
@@ -180,17 +186,8 @@ async function withParts<T>(
   }
 }
 
-/** The host cannot reach the CLI's own disk, so no trees are required there. */
-function cliBacking({ store }: Configuration): StoreBacking {
-  return {
-    dataDir: store.data.value,
-    stateDir: store.state.value,
-    minFreeBytes: store.minFreeBytes.value,
-    layerFormat: store.layerFormat.value,
-    verity: store.verity.value,
-    trees: 'unused',
-    allowDirectories: true,
-  };
+function cliStore(parts: Parts): BackingPorts {
+  return storePorts(parts, cliBacking(parts.configuration));
 }
 
 function cliRegistries(parts: CliParts, signal: AbortSignal): Promise<Registries> {

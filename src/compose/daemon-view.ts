@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { StoreStatusResult } from '../cli/index.ts';
-import { type DaemonConfiguration, type Environment, loadDaemonConfiguration } from '../config/index.ts';
+import { type DaemonConfiguration, type Environment, loadDaemonConfiguration, loadNamedFile } from '../config/index.ts';
 import { daemonStateDir, volumesSettings } from '../daemon/index.ts';
 import { readBootId } from '../platform/index.ts';
 import { mountedUppers } from '../snapshot/index.ts';
@@ -19,11 +19,13 @@ export interface DaemonView {
 export interface ViewOptions extends PartsOptions {
   readonly configFile: string | undefined;
   readonly environment: Environment;
+  readonly signal: AbortSignal;
 }
 
 /** Runs with a view of the daemon, and ends its threads afterwards. */
 export async function withDaemon<T>(options: ViewOptions, run: (daemon: DaemonView) => Promise<T>): Promise<T> {
-  const { configFile: file, environment } = options;
+  const { configFile, environment, signal } = options;
+  const file = await loadNamedFile(configFile, signal);
   const kernelCommandLine = readFileSync('/proc/cmdline').toString('utf8');
   const parts = openParts(loadDaemonConfiguration({ file, environment, kernelCommandLine }), options);
   const { configuration, limits, pool } = parts;

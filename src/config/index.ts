@@ -14,6 +14,7 @@ export { resolveDaemonConfiguration } from './daemon/resolve-daemon-configuratio
 export type { DaemonConfiguration, IntegrityAlgorithm, MemorySize } from './daemon/types.ts';
 export { findAuthfiles } from './find-authfiles.ts';
 export { loadConfiguration } from './load-configuration.ts';
+export { loadNamedFile } from './load-named-file.ts';
 export type { Environment } from './parse-environment.ts';
 export { assertQualified } from './registries/assert-qualified.ts';
 export {

@@ -4,7 +4,7 @@ import { parseConfiguration } from './parse-configuration.ts';
 import { type Environment, parseCommonEnvironment, parseEnvironment } from './parse-environment.ts';
 import { resolveConfiguration } from './resolve-configuration.ts';
 import { environmentName } from './settings.ts';
-import type { Configuration, ConfigurationSource, SettingName, SettingValues } from './types.ts';
+import type { Configuration, ConfigurationSource, NamedFile, SettingName, SettingValues } from './types.ts';
 
 const DEFAULT_FILE = '/etc/sealift/sealift.toml';
 
@@ -25,8 +25,8 @@ export interface ConfigurationInputs {
   readonly program: 'cli' | 'daemon';
   readonly flags: SettingValues;
   readonly environment: Environment;
-  /** The path given with -c. */
-  readonly file: string | undefined;
+  /** The file given with -c. A path is read here, which a pipe may hold up: see `loadNamedFile`. */
+  readonly file: string | NamedFile | undefined;
   /** The path that only the CLI reads without being told to; the file may be absent. */
   readonly defaultFile?: string;
 }
@@ -50,14 +50,16 @@ function environmentSources({ program, environment }: ConfigurationInputs): Conf
   return [own, ...common];
 }
 
-function fileSource(path: string, named: boolean): ConfigurationSource[] {
+function fileSource(given: string | NamedFile, named: boolean): ConfigurationSource[] {
+  const path = typeof given === 'string' ? given : given.path;
   const file = {
     path,
     what: 'configuration',
     maxBytes: LIMITS.maxConfigurationBytes.default,
     code: 'CONFIG_FILE_INVALID',
   } as const;
-  const text = named ? loadTextFile(file) : loadTextFile({ ...file, optional: true });
+  const text =
+    typeof given !== 'string' ? given.text : named ? loadTextFile(file) : loadTextFile({ ...file, optional: true });
   if (text === undefined) return [];
   return [{ class: 'measured', named, originOf: () => `file ${path}`, values: parseConfiguration(text, path) }];
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { type ErrorCode, SealiftError } from '../errors/index.ts';
 
 /** A file to read, its name in messages, and the error code of a failure. */
@@ -9,6 +9,9 @@ interface TextFile {
   readonly maxBytes: number;
   readonly code: ErrorCode;
 }
+
+/** Opening a pipe without a writer does not block. */
+const WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK;
 
 function isAbsent(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
@@ -29,7 +32,7 @@ function readWhole(fd: number, maxBytes: number): Buffer | undefined {
 
 /**
  * Returns the UTF-8 text of a file with at most `maxBytes`; undefined when it is `optional` and absent. A pipe is read
- * to its end (`-c <(…)`). Reads synchronously, because programs only read such files at their start or on a reload.
+ * to its end (`-c <(…)`), but an optional file must not be one. Reads synchronously, because programs only read such files at their start or on a reload.
  */
 export function loadTextFile(file: TextFile & { readonly optional: true }): string | undefined;
 export function loadTextFile(file: TextFile): string;
@@ -44,7 +47,9 @@ export function loadTextFile(file: TextFile & { readonly optional?: boolean }): 
   };
   let fd: number | undefined;
   try {
-    fd = openSync(path, 'r');
+    fd = openSync(path, optional ? WITHOUT_WAITING : 'r');
+    // The user has not named such a file, so no program would write into a pipe.
+    if (optional && fstatSync(fd).isFIFO()) refuse('expected a file, got a pipe');
     const bytes = readWhole(fd, maxBytes) ?? refuseLength();
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {

@@ -51,6 +51,12 @@ export interface SettingValues extends Partial<Record<`pull.limits.${LimitName}`
 
 export type SettingName = keyof SettingValues;
 
+/** A configuration file that was read already. */
+export interface NamedFile {
+  readonly path: string;
+  readonly text: string;
+}
+
 /** The settings of one source, already of the right types. */
 export interface ConfigurationSource {
   readonly class: ConfigurationClass;

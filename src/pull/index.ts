@@ -4,7 +4,7 @@ export { listImages, pruneStore, removeImages } from './manage-images.ts';
 export { firstName } from './named-image.ts';
 export type { ImagePorts, PullPorts } from './ports.ts';
 export { pullImage } from './pull-image.ts';
-export { chooseStoreFormat, type StoreBacking, wantedLayerFormat } from './store-backing.ts';
+export { chooseStoreFormat, cliBacking, type StoreBacking, wantedLayerFormat } from './store-backing.ts';
 export { sweepStore } from './sweep-store.ts';
 export type {
   InspectResult,

@@ -1,4 +1,4 @@
-import type { LayerFormatSetting, VerityMode } from '../config/index.ts';
+import type { Configuration, LayerFormatSetting, VerityMode } from '../config/index.ts';
 import { LAYER_FORMATS } from '../layer-formats/index.ts';
 import type { Run } from '../operations/index.ts';
 import {
@@ -20,6 +20,19 @@ export interface StoreBacking {
   /** `required`: the host can change the layers, so each is read through its hash tree. */
   readonly trees: 'required' | 'unused';
   readonly allowDirectories: boolean;
+}
+
+/** Returns the store of the command line. The host cannot reach its disk, so no trees are required there. */
+export function cliBacking({ store }: Configuration): StoreBacking {
+  return {
+    dataDir: store.data.value,
+    stateDir: store.state.value,
+    minFreeBytes: store.minFreeBytes.value,
+    layerFormat: store.layerFormat.value,
+    verity: store.verity.value,
+    trees: 'unused',
+    allowDirectories: true,
+  };
 }
 
 /** Returns the wish for the format of a store's layers: where the host can change them, one with a hash tree. */

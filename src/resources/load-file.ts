@@ -1,8 +1,20 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { close, constants, fstat, open, read, type Stats } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import { isatty, ReadStream } from 'node:tty';
+import { promisify } from 'node:util';
 import { cancellation, raceCancellation, SealiftError } from '../errors/index.ts';
 import type { ResourceRequest } from './types.ts';
 
 const CHUNK_BYTES = 65_536;
+
+/** Opening a pipe that has no writer, or reading one that is empty, would hold a thread until the process is killed. */
+const READ_AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+
+const openFile = promisify(open);
+const closeFile = promisify(close);
+const statFile = promisify(fstat);
+const readFile = promisify(read);
 
 /** Returns the content of a file. A pipe is read to its end, so that `--policy <(…)` works. */
 export async function loadFile(path: string, request: ResourceRequest): Promise<Uint8Array> {
@@ -10,7 +22,7 @@ export async function loadFile(path: string, request: ResourceRequest): Promise<
   const context = { path };
   try {
     // A read that the kernel does not end goes on by itself.
-    const bytes = await raceCancellation(read(path, maxBytes), signal);
+    const bytes = await raceCancellation(readWhole(path, maxBytes, signal), signal);
     if (bytes !== undefined) return bytes;
   } catch (cause) {
     if (signal?.aborted) throw cancellation(signal, `load ${what} ${path}: cancelled`);
@@ -22,15 +34,53 @@ export async function loadFile(path: string, request: ResourceRequest): Promise<
 }
 
 /** Undefined: the file has more bytes. */
-async function read(path: string, maxBytes: number): Promise<Buffer | undefined> {
-  await using file: FileHandle = await open(path, 'r');
+async function readWhole(path: string, maxBytes: number, signal: AbortSignal | undefined): Promise<Buffer | undefined> {
+  const fd = await openFile(path, READ_AT_ONCE);
+  let stream: Readable | undefined;
+  try {
+    stream = streamOf(fd, await statFile(fd));
+    return await collect(stream ?? readChunks(fd), maxBytes, signal);
+  } finally {
+    // A stream closes its descriptor.
+    if (stream === undefined) await closeFile(fd);
+    else stream.destroy();
+  }
+}
+
+/** Returns a stream for what may have no bytes yet; undefined for anything that can be read at once. */
+function streamOf(fd: number, stat: Stats): Readable | undefined {
+  if (stat.isFIFO() || stat.isSocket()) return new Socket({ fd, readable: true, writable: false });
+  return isatty(fd) ? new ReadStream(fd) : undefined;
+}
+
+async function* readChunks(fd: number): AsyncGenerator<Buffer> {
+  for (;;) {
+    const { bytesRead, buffer } = await readFile(fd, Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, null);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+async function collect(
+  source: Readable | AsyncGenerator<Buffer>,
+  maxBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<Buffer | undefined> {
+  const destroy = (): void => {
+    if ('destroy' in source) source.destroy(new Error('cancelled'));
+  };
+  signal?.addEventListener('abort', destroy, { once: true });
+  if (signal?.aborted) destroy();
   const chunks: Buffer[] = [];
   let length = 0;
-  for (;;) {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES, null);
-    if (bytesRead === 0) return Buffer.concat(chunks);
-    length += bytesRead;
-    if (length > maxBytes) return undefined;
-    chunks.push(buffer.subarray(0, bytesRead));
+  try {
+    for await (const chunk of source as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > maxBytes) return undefined;
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  } finally {
+    signal?.removeEventListener('abort', destroy);
   }
 }

@@ -41,6 +41,7 @@ const DEFAULTS_ALLOWED: Readonly<Record<string, string>> = {
   'src/config/settings.ts': 'it is where defaults come from',
   'src/config/schema.ts': 'it tells them to editors',
   'src/config/load-configuration.ts': 'nothing is configured before the configuration was read',
+  'src/config/load-named-file.ts': 'nothing is configured before the configuration was read',
   'src/config/daemon/load-daemon-configuration.ts': 'nothing is configured before the configuration was read',
   'src/store/record-file.ts': 'the default is also the most that may be configured',
   'src/api/request-pull.ts': 'asks our own daemon, which has no limits of its client',

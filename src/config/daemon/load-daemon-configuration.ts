@@ -1,6 +1,7 @@
 import { LIMITS } from '../../limits/index.ts';
 import { loadTextFile } from '../load-text-file.ts';
 import type { Environment } from '../parse-environment.ts';
+import type { NamedFile } from '../types.ts';
 import { resolveDaemonConfiguration } from './resolve-daemon-configuration.ts';
 import type { DaemonConfiguration } from './types.ts';
 
@@ -8,8 +9,8 @@ import type { DaemonConfiguration } from './types.ts';
 const DEFAULT_IMAGEPULLER_FILE = '/run/insecure-cfg/imagepuller.toml';
 
 export interface DaemonInputs {
-  /** The path given with -c, which is measured. */
-  readonly file: string | undefined;
+  /** The file given with -c, which is measured. A path is read here, which a pipe may hold up: see `loadNamedFile`. */
+  readonly file: string | NamedFile | undefined;
   readonly environment: Environment;
   /** The text of /proc/cmdline. */
   readonly kernelCommandLine: string;
@@ -30,7 +31,7 @@ export function loadDaemonConfiguration(inputs: DaemonInputs): DaemonConfigurati
   } as const;
   const imagepuller = loadTextFile({ ...common, path: imagepullerFile, optional: true });
   return resolveDaemonConfiguration({
-    file: file === undefined ? undefined : { path: file, text: loadTextFile({ ...common, path: file }) },
+    file: typeof file === 'string' ? { path: file, text: loadTextFile({ ...common, path: file }) } : file,
     environment,
     kernelCommandLine,
     imagepuller: imagepuller === undefined ? undefined : { path: imagepullerFile, text: imagepuller },

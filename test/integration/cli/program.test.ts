@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PullBed } from '../../support/beds/pull-bed.ts';
 import { file } from '../../support/builders/tar-builder.ts';
+import { mustRun } from '../../support/machine/commands.ts';
 import { AT_ONCE_MS } from '../../support/patience.ts';
 import { SOURCE_ENVIRONMENT } from '../../support/programs/source-environment.ts';
 import type { FaultAction } from '../../support/registries/fake-registry.ts';
@@ -69,6 +71,53 @@ describe('a signal', () => {
     expect(readdirSync(bed.directory).filter((name) => name.startsWith('.tree'))).toEqual([]);
   });
 });
+
+describe('a signal while a configuration file is a pipe that does not answer', () => {
+  const pipes: readonly [what: string, pipe: string, flags: (path: string) => readonly string[]][] = [
+    ['the configuration', 'pipe', (pipe) => ['-c', pipe, '--insecure-policy']],
+    ['the policy', 'pipe', (pipe) => ['--policy', pipe]],
+    ['the credentials', 'pipe', (pipe) => ['--authfile', pipe, '--insecure-policy']],
+    ['registries.conf', 'pipe', (pipe) => ['--registries-conf', pipe, '--insecure-policy']],
+    ['a file of registries.conf.d', 'a.conf', (pipe) => ['--registries-conf-d', dirname(pipe), '--insecure-policy']],
+    ['a certificate', 'ca.crt', (pipe) => ['--cert-dir', dirname(pipe), '--insecure-policy']],
+  ];
+
+  it.each(pipes)('%s ends the program', async (_, name, flags) => {
+    bed.serveImage([LAYER], { tag: 'latest' });
+    const pipe = bed.path(`configuration/${name}`);
+    mkdirSync(dirname(pipe));
+    await mustRun('mkfifo', [pipe]);
+    const target = ['--unpack', bed.path('tree'), '--tls-verify=false', '--json'];
+    const { child, ended, output } = start(['pull', bed.reference('latest'), ...target, ...flags(pipe)]);
+    // Only while a process has opened the pipe for reading can it be opened for writing without blocking.
+    let writer: number | undefined;
+    await expect.poll(() => (writer ??= tryOpenWriter(pipe))).toBeDefined();
+    const signalledMs = performance.now();
+    child.kill('SIGTERM');
+    expect(await ended).toBe(143);
+    expect(performance.now() - signalledMs).toBeLessThan(AT_ONCE_MS);
+    expect(JSON.parse(output().toString())).toMatchObject({ schema: 1, error: { code: 'PULL_CANCELLED' } });
+    if (writer !== undefined) closeSync(writer);
+  });
+
+  it('reads a configuration that comes through a pipe', async () => {
+    bed.serveImage([LAYER], { tag: 'latest' });
+    const pipe = bed.path('pipe');
+    await mustRun('mkfifo', [pipe]);
+    const target = ['--unpack', bed.path('tree'), '--tls-verify=false', '--json'];
+    const { ended } = start(['pull', bed.reference('latest'), ...target, '-c', pipe]);
+    await mustRun('sh', ['-c', 'printf "[pull]\\ninsecure_policy = true\\n" > "$1"', 'sh', pipe]);
+    expect(await ended).toBe(0);
+  });
+});
+
+function tryOpenWriter(pipe: string): number | undefined {
+  try {
+    return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+}
 
 describe('inspect --raw', () => {
   it('writes an index byte for byte, also one that has nothing for this machine', async () => {

@@ -217,6 +217,15 @@ describe('loadTextFile', () => {
     await expectFailure('POLICY_INVALID', () => loadTextFile(absent));
   });
 
+  it('refuses a pipe at the path of an optional file, without waiting for its writer', async () => {
+    const path = scratch.join('pipe');
+    execFileSync('mkfifo', [path]);
+    const optional = { path, what: 'x', maxBytes: 1, code: 'POLICY_INVALID', optional: true } as const;
+    const error = await expectFailure('POLICY_INVALID', () => loadTextFile(optional));
+    expect(error.message).toBe(`load x ${path}: expected a file, got a pipe`);
+    expect(loadTextFile({ ...optional, path: '/dev/null' })).toBe('');
+  });
+
   it('reads a pipe', () => {
     const file = '{ path: "/dev/stdin", what: "x", maxBytes: 99, code: "POLICY_INVALID" }';
     const script = `import("./src/config/load-text-file.ts").then((c) => process.stdout.write(c.loadTextFile(${file})))`;

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createResourceLoader, loadText, loadTextIfPresent } from '../../../src/resources/index.ts';
 import { mustRun } from '../../support/machine/commands.ts';
@@ -6,6 +6,15 @@ import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const POLICY = { what: 'policy', maxBytes: 100_000, code: 'POLICY_INVALID' } as const;
+
+function errnoOf(action: () => void): unknown {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? error.code : error;
+  }
+}
 
 describe('a file as a resource', () => {
   const resources = createResourceLoader();
@@ -53,8 +62,9 @@ describe('a file as a resource', () => {
     const waiting = resources.load(unread, { ...POLICY, signal: controller.signal });
     controller.abort();
     await expectFailure('PULL_CANCELLED', () => waiting);
-    // The write end that the cancelled load is still waiting for. What is written may reach only that load.
-    writeFileSync(unread, 'ignored');
+    // Nothing has the read end open any more: a thread that waited in the kernel would have.
+    const toWrite = constants.O_WRONLY | constants.O_NONBLOCK;
+    await expect.poll(() => errnoOf(() => closeSync(openSync(unread, toWrite)))).toBe('ENXIO');
     const loading = loadText(resources, pipe, POLICY);
     await mustRun('sh', ['-c', 'printf text > "$1"', 'sh', pipe]);
     expect(await loading).toBe('text');
