@@ -2,11 +2,13 @@ import { opendirSync } from 'node:fs';
 import type { ByteString } from '../bytes/index.ts';
 import { layerNode, listedNode } from './layer-node.ts';
 import type { LayerNodes, NamesToFind } from './layer-stack.ts';
-import { childPath, pathInside } from './path.ts';
+import { childPath } from './path.ts';
 import type { PlanSteps } from './plan-steps.ts';
+import { reachInside } from './reach-inside.ts';
 
 /** Up to this many names are looked up one by one; for more, a listing of the directory is cheaper. */
 const FEW_NAMES = 16;
+const LISTED = { encoding: 'latin1', bufferSize: 1024 } as const;
 
 /** Reads the tree of a published layer, in overlay form. Each name that is looked at is a step. */
 export function openLayerNodes(layer: string, steps: PlanSteps): LayerNodes {
@@ -34,7 +36,7 @@ interface Listing {
 /** Reads the directory piece by piece: it may have millions of entries. Names in Latin-1 are byte strings. */
 function listNames(layer: string, { directory, names, steps }: Listing): ReturnType<LayerNodes['children']> {
   const found: [ByteString, ReturnType<typeof layerNode>][] = [];
-  const listing = opendirSync(pathInside(layer, directory), { encoding: 'latin1', bufferSize: 1024 });
+  const listing = reachInside(layer, directory, (at) => opendirSync(at, LISTED));
   try {
     for (let entry = listing.readSync(); entry !== null; entry = listing.readSync()) {
       steps.take();

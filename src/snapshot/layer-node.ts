@@ -1,8 +1,11 @@
 import { type Dirent, lstatSync, type Stats } from 'node:fs';
 import type { ByteString } from '../bytes/index.ts';
-import { errnoOf, lgetxattr } from '../platform/index.ts';
-import { pathInside } from './path.ts';
+import { errnoOf, lgetxattr, type SystemPath } from '../platform/index.ts';
+import { reachInside } from './reach-inside.ts';
 import type { LayerNodeKind } from './types.ts';
+
+/** NAME_MAX of every file system that layers lie on. */
+const MAX_NAME_BYTES = 255;
 
 /**
  * Returns what a layer directory in overlay form has at `path`. Every parent of `path` must be a real directory of that
@@ -10,9 +13,10 @@ import type { LayerNodeKind } from './types.ts';
  * https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories
  */
 export function layerNode(layer: string, path: ByteString): LayerNodeKind {
-  const node = pathInside(layer, path);
+  // No node has a name that is too long for one, which a link can ask for.
+  if (path.length - path.lastIndexOf('/') - 1 > MAX_NAME_BYTES) return 'absent';
   try {
-    return kindOf(node, lstatSync(node, { throwIfNoEntry: false }));
+    return reachInside(layer, path, (at) => kindOf(at, lstatSync(at, { throwIfNoEntry: false })));
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return 'absent';
     throw error;
@@ -29,7 +33,7 @@ export function listedNode(
   return entry.isSymbolicLink() ? 'symlink' : layerNode(layer, path);
 }
 
-function kindOf(node: Buffer, found: Stats | undefined): LayerNodeKind {
+function kindOf(node: SystemPath, found: Stats | undefined): LayerNodeKind {
   if (found === undefined) return 'absent';
   if (found.isDirectory()) {
     return lgetxattr(node, 'trusted.overlay.opaque')?.toString() === 'y' ? 'opaque-directory' : 'directory';

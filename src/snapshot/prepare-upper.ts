@@ -1,10 +1,11 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { readFacts } from '../layer-facts/index.ts';
-import { errnoOf, lgetxattr, llistxattr, lsetxattr, lutimes } from '../platform/index.ts';
+import { errnoOf, lgetxattr, llistxattr, lsetxattr, lutimes, type SystemPath } from '../platform/index.ts';
 import { openLayerNodes } from './layer-directory.ts';
-import { pathInside, ROOT } from './path.ts';
+import { ROOT } from './path.ts';
 import { PlanSteps } from './plan-steps.ts';
 import { planUpper } from './plan-upper.ts';
+import { reachInside } from './reach-inside.ts';
 import type { PreparedUpper, UpperDirectory, UpperToPrepare } from './types.ts';
 
 const NANOSECONDS = 1_000_000_000n;
@@ -18,29 +19,33 @@ export function prepareUpper({ layers, upper, steps: budget }: UpperToPrepare): 
       return { ...openLayerNodes(directory, steps), implied: () => readFacts(facts).implied };
     }),
   );
-  const from = ({ path, source }: UpperDirectory): Buffer | undefined => {
-    const layer = source === undefined ? undefined : layers[source];
-    return layer && pathInside(layer.directory, path);
-  };
+  const withPaths = <Result>({ path, source }: UpperDirectory, use: UsePaths<Result>): Result =>
+    reachInside(upper, path, (target) => {
+      const layer = source === undefined ? undefined : layers[source];
+      return layer === undefined ? use(target, undefined) : reachInside(layer.directory, path, (at) => use(target, at));
+    });
   // All are created before any gets its attributes, because the next one would inherit a default ACL.
-  for (const { path } of directories) if (path !== ROOT) mkdirSync(pathInside(upper, path), { mode: 0o700 });
+  for (const { path } of directories) {
+    if (path !== ROOT) reachInside(upper, path, (target) => mkdirSync(target, { mode: 0o700 }));
+  }
   let droppedXattrs = 0;
   for (const each of directories) {
-    const source = from(each);
-    const target = pathInside(upper, each.path);
-    droppedXattrs += source ? copyAttributes(source, target) : setDefaults(target);
+    droppedXattrs += withPaths(each, (target, from) => (from ? copyAttributes(from, target) : setDefaults(target)));
   }
   // Creating a child changes the mtime of its parent, so times are set last.
-  for (const each of directories) setTimes(pathInside(upper, each.path), from(each));
+  for (const each of directories) withPaths(each, setTimes);
   return { directories: directories.length, droppedXattrs };
 }
 
-function setDefaults(target: Buffer): number {
+/** `from` is undefined for a directory that gets the defaults. */
+type UsePaths<Result> = (target: SystemPath, from: SystemPath | undefined) => Result;
+
+function setDefaults(target: SystemPath): number {
   chmodSync(target, 0o755);
   return 0;
 }
 
-function copyAttributes(from: Buffer, target: Buffer): number {
+function copyAttributes(from: SystemPath, target: SystemPath): number {
   const { uid, gid, mode } = lstatSync(from);
   chownSync(target, uid, gid);
   let dropped = 0;
@@ -55,7 +60,7 @@ function copyAttributes(from: Buffer, target: Buffer): number {
 }
 
 /** Returns false when the upper's file system cannot hold the attribute; tmpfs holds `user.*` since Linux 6.6. */
-function trySetXattr(target: Buffer, name: Buffer, value: Buffer): boolean {
+function trySetXattr(target: SystemPath, name: Buffer, value: Buffer): boolean {
   try {
     lsetxattr(target, name, value);
     return true;
@@ -65,7 +70,7 @@ function trySetXattr(target: Buffer, name: Buffer, value: Buffer): boolean {
   }
 }
 
-function setTimes(target: Buffer, from: Buffer | undefined): void {
+function setTimes(target: SystemPath, from: SystemPath | undefined): void {
   const mtimeNs = from === undefined ? 0n : lstatSync(from, { bigint: true }).mtimeNs;
   const nanoseconds = ((mtimeNs % NANOSECONDS) + NANOSECONDS) % NANOSECONDS;
   lutimes(target, Number((mtimeNs - nanoseconds) / NANOSECONDS), Number(nanoseconds));

@@ -10,10 +10,11 @@ import {
   type LayerFacts,
 } from '../../../src/unpack/index.ts';
 import { feed } from '../../support/builders/entries.ts';
-import { dir, fifo, file, hardlink, symlink, type TarMember } from '../../support/builders/tar-builder.ts';
+import { dir, fifo, file, hardlink, symlink, type TarMember, whiteout } from '../../support/builders/tar-builder.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { compareOutcomes, mountBundle, unpackMerged } from '../../support/oracles/image-trees.ts';
 
 /** A directory whose path has 4093 bytes: names in it of one or two bytes end at PATH_MAX. */
 const DEEP = ['d'.repeat(253), ...Array.from({ length: 15 }, () => 'd'.repeat(255))].join('/');
@@ -87,6 +88,17 @@ describeWith(['root'], 'paths that end at PATH_MAX inside the layer', () => {
     const facts = apply(openOverlay(top, [below]), links);
     expect(stat(top, `${DEEP}/h`)).toMatchObject({ size: 7, nlink: 3, uid: 5 });
     expect(apply(openImage(scratch.join('top.erofs'), below), links)).toEqual(facts);
+  });
+});
+
+describeWith(['root'], 'paths that end at PATH_MAX, in a bundle', () => {
+  it.each(['directory', 'erofs'] as const)('are the same as unpacked, from layers in the form %s', (form) => {
+    using scratch = new Scratch();
+    // The parents of the second layer are implied: they are looked up below, and made in the upper.
+    const layers = [LONG, [file(`${DEEP}/n`, 'new')], [hardlink('again', `${DEEP}/f`), whiteout(`${DEEP}/l`)]];
+    const merged = unpackMerged(scratch.join('merged'), layers);
+    expect(compareOutcomes(mountBundle(scratch.join('bundle'), layers, { form }), merged)).toEqual([]);
+    expect('tree' in merged && merged.tree.get(`${DEEP}/n`)).toContain(' new ');
   });
 });
 

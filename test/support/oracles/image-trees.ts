@@ -3,7 +3,7 @@ import { SealiftError } from '../../../src/errors/index.ts';
 import type { PathFactsFile } from '../../../src/layer-facts/index.ts';
 import type { LayerKey } from '../../../src/layer-formats/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { umount } from '../../../src/platform/index.ts';
+import { type SystemPath, umount, withReachablePath } from '../../../src/platform/index.ts';
 import { createSnapshotOperations } from '../../../src/snapshot/index.ts';
 import { topmostCopies } from '../../../src/snapshot/topmost-copies.ts';
 import {
@@ -218,12 +218,12 @@ export function readLines(root: string): TreeLines {
   const found: { path: string; line: string; inode: string }[] = [];
   const names = new Map<string, string[]>();
   const visit = (path: string, at: string): void => {
-    const stat = lstatSync(at, { bigint: true });
+    const { stat, line, below } = withReachablePath(at, readNode);
     // Layers that are file systems of their own have the same numbers on other devices.
     const inode = `${stat.dev}:${stat.ino}`;
-    found.push({ path, line: describeNode(at, stat), inode });
+    found.push({ path, line, inode });
     if (stat.isDirectory()) {
-      for (const name of readdirSync(at).sort()) visit(path === '.' ? name : `${path}/${name}`, `${at}/${name}`);
+      for (const name of below) visit(path === '.' ? name : `${path}/${name}`, `${at}/${name}`);
     } else {
       names.set(inode, [...(names.get(inode) ?? []), path]);
     }
@@ -234,7 +234,12 @@ export function readLines(root: string): TreeLines {
   );
 }
 
-function describeNode(at: string, stat: BigIntStats): string {
+function readNode(at: SystemPath) {
+  const stat = lstatSync(at, { bigint: true });
+  return { stat, line: describeNode(at, stat), below: stat.isDirectory() ? readdirSync(at).sort() : [] };
+}
+
+function describeNode(at: SystemPath, stat: BigIntStats): string {
   const mode = (stat.mode & 0o7777n).toString(8);
   const xattrs = Object.entries(listXattrs(at)).filter(([name]) => !name.startsWith('trusted.overlay.'));
   const shown = [mode, `${stat.uid}:${stat.gid}`, ...xattrs.map((pair) => pair.join('='))].join(' ');
