@@ -96,12 +96,14 @@ describe('WWW-Authenticate', () => {
     expect(answered).toBeGreaterThan(0);
   });
 
-  it('with a parameter twice is a challenge that does not count', () => {
+  it('with a parameter twice names the parameter, and is not for answering', () => {
     fc.assert(
       fc.property(challenge, parameter, parameter, ({ scheme, parameters }, first, second) => {
         const twice = [first, ...parameters, { ...second, name: first.name.toUpperCase() }];
         const text = `${scheme} ${twice.map((each) => `${each.name}=${writeValue(each)}`).join(', ')}`;
-        expect(parseChallenges([text])).toEqual([]);
+        const names = twice.map(({ name }) => name.toLowerCase());
+        const repeated = names.find((name, at) => names.indexOf(name) < at);
+        expect(parseChallenges([text])).toMatchObject([{ scheme: scheme.toLowerCase(), repeated }]);
       }),
     );
   });
