@@ -2,7 +2,7 @@ import type { ByteString } from '../bytes/index.ts';
 
 export type EntryType = 'file' | 'hardlink' | 'symlink' | 'char' | 'block' | 'directory' | 'fifo';
 
-/** Seconds since the epoch (may be negative) and nanoseconds 0–999 999 999 on top. */
+/** Seconds since the epoch (may be negative; −2⁶³ is the only value beyond 2⁵³) and nanoseconds 0–999 999 999 on top. */
 export interface Timestamp {
   readonly seconds: number;
   readonly nanoseconds: number;

@@ -1,6 +1,6 @@
 import type { ByteString } from '../../bytes/index.ts';
 import { latin1, latin1Field } from './latin1.ts';
-import { type NumericField, parseNumericField, parseOctalField, requireNumber } from './parse-number.ts';
+import { LOWEST_TIME, type NumericField, parseNumericField, parseOctalField, requireNumber } from './parse-number.ts';
 import { malformed } from './refuse.ts';
 
 export const BLOCK_BYTES = 512;
@@ -8,6 +8,8 @@ export const BLOCK_BYTES = 512;
 const CHECKSUM_START = 148;
 const CHECKSUM_END = 156;
 const SPACE = 0x20;
+/** −2⁶³ in base-256. */
+const LOWEST_TIME_FIELD = '\xff\xff\xff\xff\x80\0\0\0\0\0\0\0';
 
 /** Numeric fields by their offsets in the block. */
 const FIELDS = {
@@ -58,7 +60,7 @@ export function parseHeader(block: Uint8Array, start: number): RawHeader {
     mode: requireNumber(FIELDS.mode, block, start),
     uid: requireNumber(FIELDS.uid, block, start),
     gid: requireNumber(FIELDS.gid, block, start),
-    mtime: requireNumber(FIELDS.mtime, block, start),
+    mtime: requireTime(block, start),
     devmajor: form === 'v7' ? 0 : requireNumber(FIELDS.devmajor, block, start),
     devminor: form === 'v7' ? 0 : requireNumber(FIELDS.devminor, block, start),
   };
@@ -77,6 +79,13 @@ function requireSize(block: Uint8Array, start: number): number {
   const size = requireNumber(FIELDS.size, block, start);
   if (size < 0) throw malformed(`size: expected 0 or more, got ${size}`, { field: 'size', actual: size });
   return size;
+}
+
+/** Reads the time. The lowest number of 64 bits is the only one beyond 2⁵³ that writers use: for a time that is not set. */
+function requireTime(block: Uint8Array, start: number): number {
+  const { offset, width } = FIELDS.mtime;
+  const lowest = latin1(block, start + offset, start + offset + width) === LOWEST_TIME_FIELD;
+  return lowest ? LOWEST_TIME : requireNumber(FIELDS.mtime, block, start);
 }
 
 type Form = 'v7' | 'ustar' | 'gnu' | 'star';

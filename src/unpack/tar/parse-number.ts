@@ -6,6 +6,9 @@ const SPACE = 0x20;
 const ZERO = 0x30;
 const SEVEN = 0x37;
 
+/** The lowest number of 64 bits, which a double holds exactly. */
+export const LOWEST_TIME = -(2 ** 63);
+
 /** A numeric field of a header block. */
 export interface NumericField {
   readonly name: string;

@@ -54,11 +54,11 @@ export class PendingHeaders {
         return;
       case 'long name':
         requireFirst(kind, this.#longName);
-        this.#longName = readLongString(kind, body);
+        this.#longName = readLongString(body);
         return;
       case 'long link':
         requireFirst(kind, this.#longLink);
-        this.#longLink = readLongString(kind, body);
+        this.#longLink = readLongString(body);
         return;
     }
   }
@@ -85,11 +85,9 @@ function requireOne(what: string, gnu: ByteString, pax: ByteString | undefined):
   return gnu;
 }
 
-/** Reads a name up to its first NUL. Bytes after it are refused: readers that strip only a last NUL would keep them. */
-function readLongString(kind: MetaKind, { bytes, start, end }: HeaderBody): ByteString {
+/** Reads a name up to its first NUL, as Go does. Bytes after it have no meaning. */
+function readLongString({ bytes, start, end }: HeaderBody): ByteString {
   const text = bytes.subarray(start, end);
   const nul = text.indexOf(0);
-  if (nul < 0) return toByteString(text);
-  if (text.subarray(nul).every((byte) => byte === 0)) return toByteString(text.subarray(0, nul));
-  throw malformed(`${kind} header: expected nothing after its NUL, got more bytes`);
+  return toByteString(nul < 0 ? text : text.subarray(0, nul));
 }

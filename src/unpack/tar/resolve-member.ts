@@ -67,10 +67,8 @@ function resolveType(flag: number, unsafeName: ByteString): EntryType {
       { type: shown },
     );
   }
-  if (type !== 'file' || !unsafeName.endsWith('/')) return type;
-  if (flag === V7_FILE) return 'directory';
-  // Go reads such a member as a file, GNU tar as a directory.
-  throw malformed(`member ${showByteString(unsafeName)}: expected no slash after the name of a file, got one`);
+  // After the name of a file of another type, Go ignores a slash, and GNU tar makes a directory.
+  return flag === V7_FILE && unsafeName.endsWith('/') ? 'directory' : type;
 }
 
 function resolveLinkname(type: EntryType, unsafeLinkname: ByteString, limits: Limits): ByteString {

@@ -231,6 +231,19 @@ export class LayerTree {
     return node;
   }
 
+  /** Makes a directory in the target that is not in the tree. The caller removes it before the layer ends. */
+  makeDetached(path: ByteString): TreeDirectory {
+    this.countMade();
+    this.#names.makeDirectory(path);
+    return { node: createDirectoryNode(this.#layer), path };
+  }
+
+  removeDetached(directory: TreeDirectory): void {
+    for (const name of directory.node.children.keys()) this.remove(directory, name);
+    this.#names.removeDirectory(directory.path);
+    this.#changes.delete(directory.node);
+  }
+
   /** Gives a node other than a directory a second name. */
   link(from: FoundLeaf, { parent, name }: TreeName): void {
     this.countMade();

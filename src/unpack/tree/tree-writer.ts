@@ -2,6 +2,7 @@ import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { assertNever, prefixError, SealiftError } from '../../errors/index.ts';
 import type { EntrySink, ImpliedDirectory, LayerFacts, LowerView, TarEntry, UnresolvedLink } from '../types.ts';
 import { assertPathFits, pathFits } from './assert-fits.ts';
+import { AufsLinks, isLinkDirectory } from './aufs-links.ts';
 import { joinPath, parseEntryPath } from './entry-path.ts';
 import { applyHardLink } from './hard-link.ts';
 import { isMarked } from './is-marked.ts';
@@ -43,6 +44,7 @@ interface OpenFile {
 export class TreeWriter implements EntrySink {
   readonly #options: TreeWriterOptions;
   readonly #tree: LayerTree;
+  readonly #aufsLinks: AufsLinks;
   readonly #tally = new Tally();
   readonly #nodes: NodeMaker;
   readonly #unresolved: UnresolvedLink[] = [];
@@ -62,6 +64,7 @@ export class TreeWriter implements EntrySink {
   constructor(options: TreeWriterOptions) {
     this.#options = options;
     this.#tree = new LayerTree(options);
+    this.#aufsLinks = new AufsLinks(this.#tree);
     this.#nodes = options.createNodes(this.#tree, this.#tally);
   }
 
@@ -119,6 +122,7 @@ export class TreeWriter implements EntrySink {
     const marked = [...this.#marks.values()].filter((directory) => this.#tree.merges(directory) && isMarked(directory));
     this.#marked = marked.map(({ path }) => path);
     this.#guard(() => {
+      this.#aufsLinks.clear();
       this.#implied = this.#nodes.endLayer();
     });
   }
@@ -177,6 +181,9 @@ export class TreeWriter implements EntrySink {
     }
     if (components.some(isIgnoredDirectory)) {
       this.#ignore(entry);
+      if (entry.type !== 'file' || !isLinkDirectory(components)) return;
+      this.#skipping = 0;
+      this.#applyFile(entry, this.#aufsLinks.open(name));
       return;
     }
     const meaning = parseWhiteoutName(name);
@@ -329,6 +336,11 @@ export class TreeWriter implements EntrySink {
   #applyHardLink(entry: TarEntry, at: TreeName): void {
     const { lower, form } = this.#options;
     const { unsafeLinkname } = entry;
+    const kept = this.#aufsLinks.find(unsafeLinkname);
+    if (kept !== undefined) {
+      this.#tree.link(kept, at);
+      return;
+    }
     const request = { tree: this.#tree, nodes: this.#nodes, lower, unsafeLinkname, at };
     const result = this.#locate(entry, () => applyHardLink(request));
     if (result === undefined) return;

@@ -8,11 +8,12 @@ import {
   serveDocument,
   serveOddImage,
 } from '../../support/builders/odd-image.ts';
-import { dir, file } from '../../support/builders/tar-builder.ts';
+import { dir, file, hardlink } from '../../support/builders/tar-builder.ts';
 import { othersPull, type PullRow } from './pull-row.ts';
 
 const FILES = [dir('./'), file('f', 'content')];
 const LAYER = oddLayer(FILES);
+const LOWEST_TIME = { mtime: { seconds: -(2 ** 63) }, format: 'gnu' } as const;
 
 const serving = (image: OddImage) => (bed: PullBed) => serveOddImage(bed, image).digest;
 
@@ -80,6 +81,23 @@ export const IMAGE_ROWS: readonly PullRow[] = [
     title: 'a gzip layer that is called zstd',
     serve: serving({ layers: [oddLayer(FILES, { mediaType: `${OCI.layer}+zstd` })] }),
     verdicts: othersPull('pulls with a warning'),
+  },
+  {
+    title: 'hard links into aufs’s directory of links',
+    serve: serving({
+      layers: [oddLayer([...FILES, file('.wh..wh.plnk/1', 'kept'), hardlink('a', '.wh..wh.plnk/1')])],
+    }),
+    verdicts: othersPull('pulls with a warning'),
+  },
+  {
+    title: 'a time of −2⁶³',
+    serve: serving({ layers: [oddLayer([...FILES, file('old', '', LOWEST_TIME)])] }),
+    verdicts: othersPull('pulls'),
+  },
+  {
+    title: 'a file whose name ends in a slash',
+    serve: serving({ layers: [oddLayer([...FILES, file('slash/', '')])] }),
+    verdicts: othersPull('pulls'),
   },
   {
     title: 'a layer of garbage',

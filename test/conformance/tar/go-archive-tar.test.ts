@@ -64,7 +64,7 @@ function normalizeOurs(entry: ListedEntry) {
     mode: String(entry.mode),
     uid: String(entry.uid),
     gid: String(entry.gid),
-    mtime: `${entry.mtime.seconds}.${String(entry.mtime.nanoseconds).padStart(9, '0')}`,
+    mtime: `${BigInt(entry.mtime.seconds)}.${String(entry.mtime.nanoseconds).padStart(9, '0')}`,
     devmajor: String(entry.devmajor),
     devminor: String(entry.devminor),
     content: short(entry.content),

@@ -644,6 +644,33 @@ describeWith(['root'], 'directory writer: whiteouts in overlay form', () => {
     expect(facts.dropped).toEqual({ 'aufs-metadata': 3 });
   });
 
+  it('lead hard links to files that aufs kept for them, which are left out themselves', () => {
+    using scratch = new Scratch();
+    const root = scratch.join('root');
+    const facts = unpack(root, [
+      dir('.', { mode: 0o711 }),
+      file('.wh..wh.plnk/1.2', 'earlier'),
+      file('.wh..wh.plnk/1.2', 'content'),
+      file('.wh..wh.plnk/unused', 'unused'),
+      hardlink('a', '.wh..wh.plnk/1.2'),
+      hardlink('d/b', '/.wh..wh.plnk//1.2'),
+    ]);
+    expect(listTree(root)).toEqual({ a: 'file 644 content', d: 'directory 755', 'd/b': 'file 644 content' });
+    expect(lstatSync(`${root}/a`).ino).toBe(lstatSync(`${root}/d/b`).ino);
+    expect(facts.implied.map(({ path }) => path)).toEqual(['d']);
+    expect(facts.unresolvedLinks).toEqual([]);
+    expect(facts.dropped).toEqual({ 'aufs-metadata': 3 });
+  });
+
+  it('of aufs are nowhere that another entry can reach', async () => {
+    using scratch = new Scratch();
+    const link = symlink('link', '.wh..wh.plnk');
+    const members = [file('.wh..wh.plnk/1', 'x'), link, file('link/f')];
+    await expectFailure('UNPACK_ENTRY_INVALID', () => unpack(scratch.join('root'), members));
+    const facts = unpack(scratch.join('other'), [file('.wh..wh.plnk/1', 'x'), hardlink('a', '.wh..wh.plnk/2')]);
+    expect(facts.unresolvedLinks).toHaveLength(1);
+  });
+
   it('in a symlinked directory hide what lies where the link leads', () => {
     using scratch = new Scratch();
     const root = scratch.join('root');

@@ -196,6 +196,14 @@ const AGREED: readonly Case[] = [
     ],
   },
   { name: 'an opaque root', layers: [BASE, [file('.wh..wh..opq'), file('only', 'x')]], chained: false },
+  {
+    name: 'hard links to files that aufs kept',
+    layers: [[file('.wh..wh.plnk/1', 'content'), hardlink('a', '.wh..wh.plnk/1'), hardlink('d/b', '.wh..wh.plnk/1')]],
+  },
+  {
+    name: 'a slash after a file',
+    layers: [[file('dir/b/', 'y'), file('c/', '')]],
+  },
   { name: 'marks of aufs', layers: [[file('.wh..wh.aufs', 'x'), file('.wh..wh.plnk/x', 'y'), file('a')]] },
   { name: 'a file that takes the place of a directory below', layers: [BASE, [file('etc', 'file')]] },
   { name: 'a directory that takes the place of a file below', layers: [BASE, [dir('null'), file('null/x')]] },

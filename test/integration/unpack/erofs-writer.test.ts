@@ -316,6 +316,19 @@ function verify(path: string, { hashOffset, rootHash: known }: VerityFacts, root
   return runCommand('veritysetup', ['verify', path, path, rootHash, ...parameters, ...layout]);
 }
 
+describeWith(['root'], 'erofs image', () => {
+  it('has the lowest time of 64 bits, which writers use for a time that is not set', async () => {
+    using scratch = new Scratch();
+    const odd = file('f', 'x', { mtime: { seconds: -(2 ** 63) }, format: 'gnu' });
+    const pax = file('p', 'x', { mtime: { seconds: -(2 ** 63) }, format: 'pax' });
+    writeLayerImage(scratch.join('i'), tarStream([odd, pax]));
+    const times = await withMounted(scratch, scratch.join('i'), (root) =>
+      ['f', 'p'].map((name) => lstatSync(`${root}/${name}`, { bigint: true }).mtimeNs / 1_000_000_000n),
+    );
+    expect(times).toEqual([-(2n ** 63n), -(2n ** 63n)]);
+  });
+});
+
 describeWith(['root', 'veritysetup'], 'erofs image with a dm-verity tree', () => {
   /** Numbers of blocks around those at which the tree gets one more level, with data and metadata counted. */
   const CONTENT_BLOCKS = [0, 1, 124, 125, 126, 127, 128, 129, 300, 16_380, 16_400];
