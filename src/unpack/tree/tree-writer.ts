@@ -6,6 +6,7 @@ import { AufsLinks, isLinkDirectory } from './aufs-links.ts';
 import { joinPath, parseEntryPath } from './entry-path.ts';
 import { applyHardLink } from './hard-link.ts';
 import { isMarked } from './is-marked.ts';
+import { keepAttributes, keptBytes } from './kept-entry.ts';
 import {
   isDirectory,
   LayerTree,
@@ -17,7 +18,7 @@ import {
 import type { NodeMaker } from './node-maker.ts';
 import { parseDevice } from './parse-device.ts';
 import { Tally } from './tally.ts';
-import type { Attributes, DirectoryNode, TrieNode } from './trie.ts';
+import type { DirectoryNode, TrieNode } from './trie.ts';
 import { isIgnoredDirectory, parseWhiteoutName } from './whiteout-name.ts';
 
 export interface TreeWriterOptions {
@@ -374,26 +375,13 @@ export class TreeWriter implements EntrySink {
   }
 }
 
-/** True for an entry that does not fit the entries before it. A breach of a limit is final. */
+/** True for an entry that does not fit the entries before it. A name or path of too many bytes is refused at once. */
 function isContradiction(error: unknown): boolean {
-  return error instanceof SealiftError && error.code === 'UNPACK_ENTRY_INVALID' && error.context['limit'] === undefined;
+  return (
+    error instanceof SealiftError && error.code === 'UNPACK_ENTRY_INVALID' && error.context['actual'] === undefined
+  );
 }
 
 function surplus(actual: number, expected: number): SealiftError {
   return new SealiftError('INTERNAL', `unpack layer: expected ${expected} bytes of content, got ${actual}`);
-}
-
-/**
- * Returns the number of bytes of an entry that may stay in memory: a part of a name keeps the whole string alive, and
- * attributes are kept until the layer ends.
- */
-function keptBytes({ unsafeName, unsafeLinkname, xattrs }: TarEntry): number {
-  let bytes = unsafeName.length + unsafeLinkname.length;
-  for (const [name, value] of xattrs) bytes += name.length + value.length;
-  return bytes;
-}
-
-/** Copies the attributes, because the entry's memory may be reused before they are set on the directory. */
-function keepAttributes({ mode, uid, gid, mtime, xattrs }: TarEntry): Attributes {
-  return { mode, uid, gid, mtime, xattrs: new Map([...xattrs].map(([name, value]) => [name, Buffer.from(value)])) };
 }

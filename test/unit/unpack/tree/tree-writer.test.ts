@@ -111,6 +111,7 @@ describe('TreeWriter', () => {
   const STRAY: readonly (readonly [what: string, members: readonly TarMember[], path: string])[] = [
     ['a parent is a file', [file('c'), symlink('lib/c', 'd'), file('c/f', 'content'), file('g')], 'c/f'],
     ['a mark’s parent is a file', [file('c'), symlink('lib/c', 'd'), file('c/.wh.f')], 'c/.wh.f'],
+    ['links lead in a circle', [symlink('lib/a', 'a/b'), file('lib/a/f')], 'lib/a/f'],
     ['a hard link leads to a directory', [dir('c'), symlink('lib/c', 'd'), hardlink('l', 'c')], 'l'],
   ];
 
