@@ -1,6 +1,6 @@
 import { opendirSync } from 'node:fs';
 import type { ByteString } from '../bytes/index.ts';
-import { layerNode, listedNode } from './layer-node.ts';
+import { isOpaqueDirectory, layerNode, listedNode } from './layer-node.ts';
 import type { LayerNodes, NamesToFind } from './layer-stack.ts';
 import { childPath } from './path.ts';
 import type { PlanSteps } from './plan-steps.ts';
@@ -13,7 +13,7 @@ const LISTED = { encoding: 'latin1', bufferSize: 1024 } as const;
 /** Reads the tree of a published layer, in overlay form. Each name that is looked at is a step. */
 export function openLayerNodes(layer: string, steps: PlanSteps): LayerNodes {
   return {
-    lookup: (path) => layerNode(layer, path),
+    isOpaque: (path) => isOpaqueDirectory(layer, path),
     children: (directory, names) => {
       if (names.size > FEW_NAMES) return listNames(layer, { directory, names, steps });
       const found: [ByteString, ReturnType<typeof layerNode>][] = [];

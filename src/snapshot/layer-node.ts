@@ -1,6 +1,6 @@
-import { type Dirent, lstatSync, type Stats } from 'node:fs';
+import { type Dirent, lstatSync } from 'node:fs';
 import type { ByteString } from '../bytes/index.ts';
-import { errnoOf, lgetxattr, type SystemPath } from '../platform/index.ts';
+import { errnoOf, lgetxattr } from '../platform/index.ts';
 import { reachInside } from './reach-inside.ts';
 import type { LayerNodeKind } from './types.ts';
 
@@ -16,7 +16,11 @@ export function layerNode(layer: string, path: ByteString): LayerNodeKind {
   // No node has a name that is too long for one, which a link can ask for.
   if (path.length - path.lastIndexOf('/') - 1 > MAX_NAME_BYTES) return 'absent';
   try {
-    return reachInside(layer, path, (at) => kindOf(at, lstatSync(at, { throwIfNoEntry: false })));
+    const found = reachInside(layer, path, (at) => lstatSync(at, { throwIfNoEntry: false }));
+    if (found === undefined) return 'absent';
+    if (found.isDirectory()) return 'directory';
+    if (found.isSymbolicLink()) return 'symlink';
+    return found.isCharacterDevice() && found.rdev === 0 ? 'whiteout' : 'other';
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return 'absent';
     throw error;
@@ -27,17 +31,14 @@ export function layerNode(layer: string, path: ByteString): LayerNodeKind {
 export function listedNode(
   layer: string,
   path: ByteString,
-  entry: Pick<Dirent, 'isSymbolicLink' | 'isFile'>,
+  entry: Pick<Dirent, 'isDirectory' | 'isFile' | 'isSymbolicLink'>,
 ): LayerNodeKind {
+  if (entry.isDirectory()) return 'directory';
   if (entry.isFile()) return 'other';
   return entry.isSymbolicLink() ? 'symlink' : layerNode(layer, path);
 }
 
-function kindOf(node: SystemPath, found: Stats | undefined): LayerNodeKind {
-  if (found === undefined) return 'absent';
-  if (found.isDirectory()) {
-    return lgetxattr(node, 'trusted.overlay.opaque')?.toString() === 'y' ? 'opaque-directory' : 'directory';
-  }
-  if (found.isSymbolicLink()) return 'symlink';
-  return found.isCharacterDevice() && found.rdev === 0 ? 'whiteout' : 'other';
+/** True for a directory that hides the contents of those below. */
+export function isOpaqueDirectory(layer: string, path: ByteString): boolean {
+  return reachInside(layer, path, (at) => lgetxattr(at, 'trusted.overlay.opaque')?.toString() === 'y');
 }

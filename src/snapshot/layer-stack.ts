@@ -8,8 +8,8 @@ export type NamesToFind = ReadonlyMap<ByteString, NamesToFind>;
 
 /** The tree of one layer, which is read directory by directory. */
 export interface LayerNodes {
-  /** What the layer has at a path whose parents are directories of the layer. */
-  lookup(path: ByteString): LayerNodeKind;
+  /** True if a directory of the layer hides the contents of those below it. Asked only where there are any. */
+  isOpaque(path: ByteString): boolean;
   /** What the layer has under these names in a directory of its own; absent names are left out. */
   children(directory: ByteString, names: NamesToFind): Iterable<readonly [ByteString, LayerNodeKind]>;
 }
@@ -88,8 +88,7 @@ export class LayerStack {
   add(nodes: LayerNodes, impliedAt: AddedLayer['impliedAt'] = () => undefined): void {
     const layer = { index: this.#height, nodes, impliedAt };
     this.#height += 1;
-    const kind = nodes.lookup(ROOT) === 'opaque-directory' ? 'opaque-directory' : 'directory';
-    this.#root = showDirectory(this.#root, { kind, path: ROOT, layer });
+    this.#root = showDirectory(this.#root, ROOT, layer);
     this.#merge(this.#root, { path: ROOT, names: this.#names, layer });
   }
 
@@ -112,7 +111,8 @@ export class LayerStack {
     if (names.size === 0) return;
     for (const [name, kind] of layer.nodes.children(directory, names)) {
       const path = childPath(directory, name);
-      const node = show(shown.children?.get(name), { kind, path, layer });
+      const below = shown.children?.get(name);
+      const node = kind === 'directory' ? showDirectory(below, path, layer) : show(below, kind, layer);
       if (node === undefined) {
         shown.children?.delete(name);
         continue;
@@ -124,36 +124,25 @@ export class LayerStack {
   }
 }
 
-interface FoundNode {
-  readonly kind: LayerNodeKind;
-  readonly path: ByteString;
-  readonly layer: AddedLayer;
-}
-
 /** Returns what shows once a layer with this node is on top of `below`. */
-function show(below: ShownNode | undefined, found: FoundNode): ShownNode | undefined {
-  const { kind, layer } = found;
-  switch (kind) {
-    case 'absent':
-      return below;
-    case 'whiteout':
-      return undefined;
-    case 'directory':
-    case 'opaque-directory':
-      return showDirectory(below, found);
-    default:
-      return { kind, layer: layer.index, owner: undefined, children: undefined };
-  }
+function show(
+  below: ShownNode | undefined,
+  kind: Exclude<LayerNodeKind, 'directory'>,
+  { index: layer }: AddedLayer,
+): ShownNode | undefined {
+  if (kind === 'absent') return below;
+  return kind === 'whiteout' ? undefined : { kind, layer, owner: undefined, children: undefined };
 }
 
 /** An opaque mark hides the contents of the directory below, but not that directory's own attributes. */
-function showDirectory(below: ShownNode | undefined, { kind, path, layer }: FoundNode): ShownNode {
+function showDirectory(below: ShownNode | undefined, path: ByteString, layer: AddedLayer): ShownNode {
   const implied = layer.impliedAt(path);
   const merged = below?.kind === 'directory' && implied?.cut !== true ? below : undefined;
+  const contents = merged?.children;
   return {
     kind: 'directory',
     layer: layer.index,
     owner: implied === undefined ? layer.index : merged?.owner,
-    children: kind === 'directory' ? merged?.children : undefined,
+    children: contents !== undefined && layer.nodes.isOpaque(path) ? undefined : contents,
   };
 }

@@ -14,7 +14,7 @@ import {
   umount,
   withinDirectory,
 } from '../platform/index.ts';
-import { layerNode } from './layer-node.ts';
+import { isOpaqueDirectory, layerNode } from './layer-node.ts';
 import { mountFailed, unmountFailed } from './mount-failed.ts';
 import { FIXED_OPTIONS, formatOverlayOptions, type OverlayDirectories } from './overlay-options.ts';
 import { ROOT } from './path.ts';
@@ -47,7 +47,7 @@ export function mountSnapshot(request: OverlayMount, first: MountInterface = 'co
 
 /** Drops the layers below an opaque root, because overlayfs ignores opaque marks on the roots of layers. */
 function untilOpaqueRoot(lowers: readonly string[]): readonly string[] {
-  const opaque = lowers.findIndex((lower) => layerNode(lower, ROOT) === 'opaque-directory');
+  const opaque = lowers.findIndex((lower) => layerNode(lower, ROOT) === 'directory' && isOpaqueDirectory(lower, ROOT));
   return opaque < 0 ? lowers : lowers.slice(0, opaque + 1);
 }
 

@@ -62,7 +62,7 @@ export interface UpperDirectory {
 }
 
 /** What one layer by itself has at a path. */
-export type LayerNodeKind = 'absent' | 'whiteout' | 'directory' | 'opaque-directory' | 'symlink' | 'other';
+export type LayerNodeKind = 'absent' | 'whiteout' | 'directory' | 'symlink' | 'other';
 
 /** The directory that a rootfs is mounted on. */
 export interface MountTarget {

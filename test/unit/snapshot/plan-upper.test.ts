@@ -4,14 +4,14 @@ import { planUpper, type StackedLayer } from '../../../src/snapshot/plan-upper.t
 import type { LayerNodeKind } from '../../../src/snapshot/types.ts';
 
 /** What a layer has at a path: `implied`, `emptied` (opaque) and `cut` directories have no entry of their own. */
-type Node = Exclude<LayerNodeKind, 'absent'> | 'implied' | 'emptied' | 'cut';
+type Node = Exclude<LayerNodeKind, 'absent'> | 'opaque-directory' | 'implied' | 'emptied' | 'cut';
 
 const ENTRYLESS: readonly (Node | undefined)[] = ['implied', 'emptied', 'cut'];
 
 /** A root that is not mentioned is implied, as in most layers. */
 function layer(nodes: Readonly<Record<string, Node>>): StackedLayer {
   const all: Readonly<Record<string, Node>> = { '': 'implied', ...nodes };
-  const lookup = (path: ByteString): LayerNodeKind => {
+  const lookup = (path: ByteString): LayerNodeKind | 'opaque-directory' => {
     // The contract requires that every parent of the path is a directory of this layer.
     for (let at: string = path; at !== ''; ) {
       at = at.slice(0, Math.max(at.lastIndexOf('/'), 0));
@@ -27,11 +27,12 @@ function layer(nodes: Readonly<Record<string, Node>>): StackedLayer {
       Object.entries(all)
         .filter(([, node]) => ENTRYLESS.includes(node))
         .map(([path, node]) => ({ path: path as ByteString, cut: node === 'cut' })),
-    lookup,
+    isOpaque: (path) => lookup(path) === 'opaque-directory',
     children: (directory, names) =>
-      [...names.keys()].map(
-        (name) => [name, lookup((directory ? `${directory}/${name}` : name) as ByteString)] as const,
-      ),
+      [...names.keys()].map((name) => {
+        const node = lookup((directory === '' ? name : `${directory}/${name}`) as ByteString);
+        return [name, node === 'opaque-directory' ? 'directory' : node] as const;
+      }),
   };
 }
 
