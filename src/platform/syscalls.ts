@@ -142,25 +142,12 @@ export function fsetxattr(fd: number, name: SystemPath, value: Buffer): void {
 
 /** lgetxattr(2): undefined when the file has no such attribute, or the file system has no attributes. */
 export function lgetxattr(path: SystemPath, name: SystemPath): Buffer | undefined {
-  return unlessAbsent(() =>
-    readSized('lgetxattr', path, (room) => libc.lgetxattr(cString(path), cString(name), room, sizeOf(room))),
-  );
-}
-
-function unlessAbsent<Value>(read: () => Value): Value | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (errnoOf(error) === 'ENODATA' || errnoOf(error) === 'ENOTSUP') return undefined;
-    throw error;
-  }
+  return readSized('lgetxattr', path, (room) => libc.lgetxattr(cString(path), cString(name), room, sizeOf(room)));
 }
 
 /** llistxattr(2): attribute names as bytes; an empty list when the file system has no attributes. */
 export function llistxattr(path: SystemPath): Buffer[] {
-  const list = unlessAbsent(() =>
-    readSized('llistxattr', path, (room) => libc.llistxattr(cString(path), room, sizeOf(room))),
-  );
+  const list = readSized('llistxattr', path, (room) => libc.llistxattr(cString(path), room, sizeOf(room)));
   if (list === undefined) return [];
   const names: Buffer[] = [];
   for (let start = 0; start < list.length; ) {
@@ -184,12 +171,14 @@ function sizeOf(room: Buffer): bigint {
   return BigInt(room.length);
 }
 
-function readSized(call: string, path: SystemPath, read: (room: Buffer) => bigint): Buffer {
+/** Undefined for what is absent, without an error in between: most files lack what they are asked for. */
+function readSized(call: string, path: SystemPath, read: (room: Buffer) => bigint): Buffer | undefined {
   for (const size of [XATTR_ROOM, XATTR_MAX_ROOM]) {
     const room = Buffer.alloc(size);
     const length = Number(read(room));
     if (length >= 0) return room.subarray(0, length);
     const errno = getSystemErrorName(-ffi.getInt32(errnoPointer, 0));
+    if (errno === 'ENODATA' || errno === 'ENOTSUP') return undefined;
     if (errno !== 'ERANGE' || size === XATTR_MAX_ROOM) throw callFailed(call, errno, { path });
   }
   throw callFailed(call, 'ERANGE', { path });

@@ -26,6 +26,12 @@ export interface LayerMountPorts {
   readonly mountedUppers?: (ids: readonly string[]) => ReadonlySet<string>;
 }
 
+/**
+ * How many images one operation mounts or unmounts. With a message for each, a cached pull would spend most of its time
+ * on messages; with one for hundreds, every other pull would wait for the lock of the mounts and for the thread.
+ */
+const BATCH = 16;
+
 /** Only a sweep can hold the lock exclusively, and that takes milliseconds. */
 const POLL_MS = 5;
 
@@ -49,8 +55,7 @@ function createLease(ports: LayerMountPorts): LayerLease {
       const images = opened.map(({ image }) => image).filter((image) => image !== undefined);
       const missing = images.filter(({ key }) => !mounted.has(key));
       for (const { key } of missing) if (!locks.has(key)) locks.set(key, await lockShared(ports, key));
-      // One operation for all: with a message for each image, a cached pull would spend most of its time on messages.
-      if (missing.length > 0) await runOperation('mountLayerImages', { mountsDir, images: missing });
+      for (const some of batches(missing)) await runOperation('mountLayerImages', { mountsDir, images: some });
       for (const { key } of missing) mounted.add(key);
       return opened.map(({ layer, image }) => ({ ...layer, directory: directoryOf(layer, image, mountsDir) }));
     },
@@ -108,10 +113,15 @@ async function sweep(ports: LayerMountPorts): Promise<void> {
     if (locks.size === 0) return;
     const inUse = usedLayers(ports);
     const keys = [...locks.keys()].filter((key) => !inUse.has(key));
-    if (keys.length > 0) await runOperation('sweepLayerMounts', { mountsDir, keys });
+    for (const some of batches(keys)) await runOperation('sweepLayerMounts', { mountsDir, keys: some });
   } finally {
     for (const lock of locks.values()) lock.release({ remove: true });
   }
+}
+
+function batches<Item>(items: readonly Item[]): readonly (readonly Item[])[] {
+  const count = Math.ceil(items.length / BATCH);
+  return Array.from({ length: count }, (_, at) => items.slice(at * BATCH, (at + 1) * BATCH));
 }
 
 /** Returns the keys of mounted layers. The directory lies in state, so no disk is read. */

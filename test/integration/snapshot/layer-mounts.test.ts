@@ -120,6 +120,28 @@ describeWith(['root', 'mkfs.erofs'], 'a snapshot of layer images', () => {
     nothingIsLeft();
   });
 
+  it('mounts and unmounts many in several operations, so that other pulls come between', async () => {
+    const { path, paths } = imageLayer(0, file('a'));
+    const layers = Array.from({ length: 40 }, (_, at) => {
+      const hex = String(10 + at).repeat(32);
+      const name = formatLayerKey({ format: 'erofs', writerVersion: 1, kind: 'diffid', hex, domain: undefined });
+      return { path, record: { key: name }, paths };
+    });
+    const sizes: number[] = [];
+    refuse = ({ kind, request }) => {
+      if (kind === 'mountLayerImages') sizes.push(request.images.length);
+      if (kind === 'sweepLayerMounts') sizes.push(request.keys.length);
+    };
+    const mounts = layerMounts();
+    const lease = mounts.lease();
+    await lease.open(layers);
+    expect(layerMountPoints()).toHaveLength(40);
+    lease.release();
+    await mounts.sweep();
+    expect(sizes).toEqual([16, 16, 8, 16, 16, 8]);
+    nothingIsLeft();
+  });
+
   it('keeps an image mounted while a container has the rootfs in a namespace of its own', async () => {
     const { id } = await mount('rootfs', imageLayer(1, file('a')));
     mountedElsewhere.add(id);
