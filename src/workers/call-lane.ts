@@ -76,22 +76,30 @@ export class CallLane {
         worker = undefined;
       }
       worker ??= this.#threads.acquire();
-      await this.#perform(next, worker);
+      const settle = await this.#perform(next, worker);
+      // The thread is free before the caller goes on, whose next call may be in another lane: it is warm.
+      if (this.#queue.length === 0) this.#leave(worker);
+      settle();
     }
+  }
+
+  #leave(worker: WorkerHandle): void {
     this.#isServing = false;
-    if (worker !== undefined) this.#threads.release(worker);
+    this.#threads.release(worker);
     this.#threads.idle();
   }
 
-  async #perform(next: QueuedCall, worker: WorkerHandle): Promise<void> {
+  /** Returns the function that gives the caller its result. */
+  async #perform(next: QueuedCall, worker: WorkerHandle): Promise<() => void> {
     const { options, resolve, reject } = next;
     next.worker = worker;
     try {
-      resolve(await this.#answerOf(next, worker));
+      const result = await this.#answerOf(next, worker);
       for (const waiting of this.#queue) waiting.stallsSeen = 0;
+      return () => resolve(result);
     } catch (error) {
       if (error instanceof LaneStalled) this.#noteStall(error);
-      reject(error instanceof LaneStalled ? stalledError(options, error) : error);
+      return () => reject(error instanceof LaneStalled ? stalledError(options, error) : error);
     }
   }
 

@@ -127,7 +127,8 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
   /** Lends a worker until `#release`. */
   #acquire(kind: 'networked' | 'plain'): WorkerHandle {
     for (const [worker] of this.#idle) if (worker.isDead) this.#forget(worker);
-    const idle = [...this.#idle.keys()];
+    // The thread that worked last has the code it needs.
+    const idle = [...this.#idle.keys()].reverse();
     const isNetworked = kind === 'networked';
     // Networked workers are kept for the network: one more costs 20 MB, a plain one 5.
     const fitting = idle.find((worker) => worker.isNetworked === isNetworked) ?? (isNetworked ? idle[0] : undefined);

@@ -138,7 +138,7 @@ describeWith(['root', 'mkfs.erofs'], 'a snapshot of layer images', () => {
     expect(layerMountPoints()).toHaveLength(40);
     lease.release();
     await mounts.sweep();
-    expect(sizes).toEqual([16, 16, 8, 16, 16, 8]);
+    expect(sizes).toEqual([32, 8, 32, 8]);
     nothingIsLeft();
   });
 
