@@ -270,7 +270,8 @@ export const CODES = {
   },
   TAR_UNSUPPORTED: {
     kind: 'unsupported',
-    summary: 'The layer uses a tar feature that image layers must not use (sparse files, volumes, unknown types).',
+    summary:
+      'The layer uses a tar feature that image layers must not use (sparse files of an old form, volumes, unknown types).',
     hint: 'build the layer without that feature',
   },
   UNPACK_PATH_ESCAPE: {

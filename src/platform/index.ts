@@ -13,6 +13,7 @@ export {
 export { readBootId } from './boot-id.ts';
 export { collectAllGarbage, collectYoungGarbage } from './collect-garbage.ts';
 export { createCommandRunner, findProgram, PROGRAM_FOLDERS } from './command-runner.ts';
+export { dataRuns } from './data-runs.ts';
 export {
   type DeviceNumber,
   type LiveMapping,

@@ -53,6 +53,7 @@ const { functions: libc } = ffi.dlopen(null, {
   utimensat: { return: 'i32', arguments: ['i32', POINTER, POINTER, 'i32'] },
   futimens: { return: 'i32', arguments: ['i32', POINTER] },
   syncfs: { return: 'i32', arguments: ['i32'] },
+  lseek: { return: 'i64', arguments: ['i32', 'i64', 'i32'] },
   unshare: { return: 'i32', arguments: ['i32'] },
   chdir: { return: 'i32', arguments: [POINTER] },
   fchdir: { return: 'i32', arguments: ['i32'] },
@@ -229,6 +230,11 @@ export function futimes(fd: number, seconds: number, nanoseconds: number): void 
  */
 export function closeFd(fd: number): void {
   check(libc.close(fd), 'close');
+}
+
+/** lseek(2); returns the new position. */
+export function seek(fd: number, offset: number, whence: number): number {
+  return check(Number(libc.lseek(fd, BigInt(offset), whence)), 'lseek');
 }
 
 /** An ioctl request; the name is for messages. */

@@ -8,6 +8,20 @@ export interface Timestamp {
   readonly nanoseconds: number;
 }
 
+/** A run of bytes of a sparse file, at least one. */
+export interface DataRun {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** A file with holes, which read as zeros. */
+export interface SparseFile {
+  /** The size with the holes. */
+  readonly size: number;
+  /** In order, without overlap, within the size. */
+  readonly runs: readonly DataRun[];
+}
+
 /** One member of an archive, checked by the strict reader: well-formed and bounded, but its path is not yet judged. */
 export interface TarEntry {
   readonly type: EntryType;
@@ -22,6 +36,8 @@ export interface TarEntry {
   readonly gid: number;
   /** Bytes that follow through `data`; 0 for everything but files. */
   readonly size: number;
+  /** Set for a sparse file: where the bytes that follow belong. */
+  readonly sparse?: SparseFile;
   readonly mtime: Timestamp;
   readonly devmajor: number;
   readonly devminor: number;

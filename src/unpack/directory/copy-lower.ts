@@ -1,9 +1,19 @@
-import { type BigIntStats, closeSync, constants, copyFileSync, lstatSync, openSync } from 'node:fs';
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  copyFileSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  writeSync,
+} from 'node:fs';
 import { type ByteString, showByteString, toByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import { lgetxattr, llistxattr, type SystemPath, withReachablePath } from '../../platform/index.ts';
-import { type Attributes, joinPath, type TreeName } from '../tree/index.ts';
+import { type Attributes, joinPath, RunCursor, type TreeName } from '../tree/index.ts';
 import type { LowerNode } from '../types.ts';
+import { type FileContent, openFileContent } from './file-content.ts';
 import { createFile, finishFile, makeDevice, makeSymlink, type Target } from './make-node.ts';
 import { toSystemPath } from './system-path.ts';
 
@@ -45,13 +55,40 @@ interface FileCopy {
 function copyFile(target: Target, source: SystemPath, { at, stat, attributes }: FileCopy): number {
   const path = joinPath(at.parent.path, at.name);
   closeSync(createFile(target, path, attributes));
-  const fd = target.disk.reach(path, (destination) => {
-    copyFileSync(source, destination, constants.COPYFILE_FICLONE);
-    return openSync(destination, constants.O_WRONLY | constants.O_NOFOLLOW);
+  const { copiedBytes, fd } = target.disk.reach(path, (destination) => {
+    const copiedBytes = copyContent(source, destination, Number(stat.size));
+    return { copiedBytes, fd: openSync(destination, constants.O_WRONLY | constants.O_NOFOLLOW) };
   });
   at.parent.node.children.set(at.name, { kind: 'other', layer: target.tree.layer });
   finishFile(target, fd, { path, attributes });
-  return Number(stat.size);
+  return copiedBytes;
+}
+
+/** Holes stay holes: a small layer may have files of many gigabytes. */
+function copyContent(source: SystemPath, destination: SystemPath, size: number): number {
+  const content = openFileContent(source, size);
+  try {
+    if (content.hasHoles) return copyRuns(content, destination, size);
+    copyFileSync(source, destination, constants.COPYFILE_FICLONE);
+    return size;
+  } finally {
+    content.close();
+  }
+}
+
+function copyRuns(content: FileContent, destination: SystemPath, size: number): number {
+  const fd = openSync(destination, constants.O_WRONLY | constants.O_NOFOLLOW);
+  try {
+    const cursor = new RunCursor(content.runs);
+    const write = (part: Uint8Array, offset: number): void => {
+      for (let done = 0; done < part.length; ) done += writeSync(fd, part, done, part.length - done, offset + done);
+    };
+    const copied = content.copyTo({ write: (chunk) => cursor.spread(chunk, write) });
+    ftruncateSync(fd, size);
+    return copied;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 export function deviceOf(stat: BigIntStats, from: LowerNode) {

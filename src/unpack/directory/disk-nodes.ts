@@ -1,4 +1,4 @@
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, writeSync } from 'node:fs';
 import type { ByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import { lsetxattr, mknod, S_IFMT } from '../../platform/index.ts';
@@ -11,6 +11,7 @@ import {
   type LayerTree,
   type LeafNode,
   type NodeMaker,
+  RunCursor,
   type Tally,
   type TreeDirectory,
   type TreeName,
@@ -35,12 +36,27 @@ interface DiskOptions {
   readonly disk: TreeDisk;
 }
 
+interface OpenFile {
+  readonly fd: number;
+  readonly path: ByteString;
+  readonly entry: TarEntry;
+  /** Set for a sparse file. */
+  readonly cursor: RunCursor | undefined;
+}
+
+/** Writes all bytes at a position, or behind what was written last. */
+function writeAll(fd: number, bytes: Uint8Array, position: number | null): void {
+  for (let at = 0; at < bytes.length; ) {
+    at += writeSync(fd, bytes, at, bytes.length - at, position === null ? null : position + at);
+  }
+}
+
 /** Makes the nodes of a tree in a directory of the file system, with one system call or a few for each. */
 export class DiskNodes implements NodeMaker {
   readonly #root: string;
   readonly #form: DiskOptions['form'];
   readonly #target: Target;
-  #file: { readonly fd: number; readonly path: ByteString; readonly entry: TarEntry } | undefined;
+  #file: OpenFile | undefined;
   #leaf: LeafNode = { kind: 'other', layer: 0 };
 
   constructor({ root, form, privileged, tree, tally, disk }: DiskOptions) {
@@ -53,16 +69,20 @@ export class DiskNodes implements NodeMaker {
     const path = joinPath(parent.path, name);
     const fd = createFile(this.#target, path, entry);
     parent.node.children.set(name, this.#leaf);
-    this.#file = { fd, path, entry };
+    const cursor = entry.sparse === undefined ? undefined : new RunCursor(entry.sparse.runs);
+    this.#file = { fd, path, entry, cursor };
   }
 
   write(chunk: Uint8Array): void {
-    const { fd } = this.#opened();
-    for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at, chunk.length - at);
+    const { fd, cursor } = this.#opened();
+    if (cursor === undefined) writeAll(fd, chunk, null);
+    else cursor.spread(chunk, (part, offset) => writeAll(fd, part, offset));
   }
 
   finishFile(): void {
     const { fd, path, entry } = this.#opened();
+    // What lies behind the last run is a hole as well.
+    if (entry.sparse !== undefined) ftruncateSync(fd, entry.sparse.size);
     this.#file = undefined;
     finishFile(this.#target, fd, { path, attributes: entry });
   }

@@ -2,7 +2,7 @@ import { lstatSync } from 'node:fs';
 import type { ByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
 import { type SystemPath, withReachablePath } from '../../platform/index.ts';
-import { describeWriteFailure, deviceOf, readAttributes, toSystemPath } from '../directory/index.ts';
+import { describeWriteFailure, deviceOf, openFileContent, readAttributes, toSystemPath } from '../directory/index.ts';
 import {
   type Attributes,
   assertLinkText,
@@ -18,8 +18,7 @@ import {
   type TreeName,
   type TrieNode,
 } from '../tree/index.ts';
-import type { EntryType, ImpliedDirectory, LowerNode, TarEntry } from '../types.ts';
-import { copyFileContent } from './copy-file-content.ts';
+import type { EntryType, ImpliedDirectory, LowerNode, SparseFile, TarEntry } from '../types.ts';
 import type { ImageFile } from './image-file.ts';
 import { judgeXattrs } from './judge-xattrs.ts';
 import { encodeDevice, S_IF } from './layout-format.ts';
@@ -27,6 +26,7 @@ import { planImage, writeMetadata } from './layout-image.ts';
 import { createInode } from './layout-inode.ts';
 import { encodeSuperblock } from './layout-superblock.ts';
 import { encodeXattrs } from './layout-xattrs.ts';
+import { SparseBlocks } from './sparse-blocks.ts';
 import type { ErofsImage, Inode } from './types.ts';
 
 const OPAQUE_XATTR = 'trusted.overlay.opaque' as ByteString;
@@ -38,6 +38,12 @@ interface ImageNodesOptions {
   readonly file: ImageFile;
   readonly tree: LayerTree;
   readonly tally: Tally;
+}
+
+interface FileCopy {
+  readonly source: SystemPath;
+  readonly size: number;
+  readonly attributes: Attributes;
 }
 
 /** A node of the tree that is not a directory, with the inode that it names. */
@@ -58,6 +64,8 @@ export class ImageNodes implements NodeMaker {
   readonly #tree: LayerTree;
   readonly #tally: Tally;
   readonly #directories = new Map<DirectoryNode, Inode>();
+  #sparse: SparseBlocks | undefined;
+  #hasChunks = false;
   #image: ErofsImage | undefined;
 
   constructor({ path, file, tree, tally }: ImageNodesOptions) {
@@ -73,15 +81,19 @@ export class ImageNodes implements NodeMaker {
   }
 
   openFile(at: TreeName, entry: TarEntry): void {
-    this.#addFile(at, entry.size, entry);
+    if (entry.sparse === undefined) this.#addFile(at, entry.size, entry);
+    else this.#sparse = this.#addSparseFile(at, entry.sparse, entry);
   }
 
   write(chunk: Uint8Array): void {
-    this.#file.append(chunk);
+    if (this.#sparse === undefined) this.#file.append(chunk);
+    else this.#sparse.write(chunk);
   }
 
   finishFile(): void {
+    this.#sparse?.finish();
     this.#file.padBlock();
+    this.#sparse = undefined;
   }
 
   makeSymlink(at: TreeName, text: ByteString, attributes: Attributes): void {
@@ -106,10 +118,7 @@ export class ImageNodes implements NodeMaker {
     const stat = lstatSync(source, { bigint: true });
     const attributes = readAttributes(source, stat);
     if (stat.isFile()) {
-      this.#addFile(at, Number(stat.size), attributes);
-      copyFileContent(source, Number(stat.size), this.#file);
-      this.#file.padBlock();
-      return Number(stat.size);
+      return this.#copyFile(at, { source, size: Number(stat.size), attributes });
     }
     if (from.type === 'symlink' && from.target !== undefined) this.makeSymlink(at, from.target, attributes);
     else this.makeDevice(at, deviceOf(stat, from), attributes);
@@ -153,7 +162,9 @@ export class ImageNodes implements NodeMaker {
     writeMetadata(plan, this.#file);
     const { inodes, metaBlocks, root } = plan;
     const blocks = metaBlock + metaBlocks;
-    return this.#file.finish(encodeSuperblock({ metaBlock, blocks, inodes: inodes.length, rootSlot: root.slot }));
+    return this.#file.finish(
+      encodeSuperblock({ metaBlock, blocks, inodes: inodes.length, rootSlot: root.slot, hasChunks: this.#hasChunks }),
+    );
   }
 
   #inodeOf(node: TrieNode): Inode {
@@ -167,6 +178,33 @@ export class ImageNodes implements NodeMaker {
     const unit = size === 0 ? 0 : this.#file.block;
     const inode = createInode({ type: S_IF.file, size, unit }, attributes, this.#xattrsOf('file', attributes));
     this.#put(at, { kind: 'other', layer: 0, inode });
+  }
+
+  #addSparseFile(at: TreeName, sparse: SparseFile, attributes: Attributes): SparseBlocks {
+    const blocks = new SparseBlocks(sparse, this.#file);
+    const substance = { type: S_IF.file, size: sparse.size, chunks: blocks.map };
+    this.#put(at, {
+      kind: 'other',
+      layer: 0,
+      inode: createInode(substance, attributes, this.#xattrsOf('file', attributes)),
+    });
+    this.#hasChunks = true;
+    return blocks;
+  }
+
+  /** Holes stay holes: a small layer may have files of many gigabytes. */
+  #copyFile(at: TreeName, { source, size, attributes }: FileCopy): number {
+    const content = openFileContent(source, size);
+    try {
+      const sparse = content.hasHoles ? this.#addSparseFile(at, { size, runs: content.runs }, attributes) : undefined;
+      if (sparse === undefined) this.#addFile(at, size, attributes);
+      const copied = content.copyTo(sparse ?? { write: (chunk) => this.#file.append(chunk) });
+      sparse?.finish();
+      this.#file.padBlock();
+      return copied;
+    } finally {
+      content.close();
+    }
   }
 
   #xattrsOf(type: Exclude<EntryType, 'hardlink'>, { mode, xattrs }: Attributes): Uint8Array | undefined {

@@ -15,8 +15,8 @@ export const DIRENT_BYTES = 12;
 /** EROFS_SUPER_OFFSET: the bytes before it are reserved for boot sectors. */
 export const SUPERBLOCK_OFFSET = 1024;
 
-/** Layouts of i_format, “Inode data layouts”: data in blocks, and data whose last part follows the inode. */
-export const DATA_LAYOUT = { flatPlain: 0, flatInline: 2 } as const;
+/** Layouts of i_format, “Inode data layouts”: data in blocks, data whose last part follows the inode, chunks with holes. */
+export const DATA_LAYOUT = { flatPlain: 0, flatInline: 2, chunkBased: 4 } as const;
 
 /** File types of `i_mode`. */
 export const S_IF = {

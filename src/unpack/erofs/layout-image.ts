@@ -1,5 +1,6 @@
 import { type ByteString, fromByteString } from '../../bytes/index.ts';
 import type { DirectoryNode, TrieNode } from '../tree/index.ts';
+import { chunkMapBytes, encodeChunkMap } from './layout-chunks.ts';
 import { encodeDirectoryBlock, layoutDirectory } from './layout-directory.ts';
 import { BLOCK_BYTES, blocksOf, INODE_BYTES, SLOT_BYTES } from './layout-format.ts';
 import { encodeInode } from './layout-inode.ts';
@@ -85,13 +86,18 @@ function openDirectory({ node, inode, parent }: FoundDirectory, inodeOf: (node: 
   return { node, inode, names: content.names };
 }
 
+/** The size of an inode with its xattrs, whose length is a multiple of four, and a map of chunks. */
+function ownBytes({ xattrs, chunks }: Inode): number {
+  return INODE_BYTES + (xattrs?.length ?? 0) + (chunks === undefined ? 0 : chunkMapBytes(chunks));
+}
+
 class SlotAllocator {
   readonly inodes: Inode[] = [];
   #end = FIRST_OFFSET;
 
   /** Allocates slots, section “Inode”: the inode, its xattrs and then inline content, which must not cross a block. */
   allocate(inode: Inode): void {
-    const bytes = INODE_BYTES + (inode.xattrs?.length ?? 0);
+    const bytes = ownBytes(inode);
     const whole = bytes + tailBytesOf(inode);
     inode.inline = inode.content !== undefined && whole <= MAX_INLINE_BYTES;
     const start = alignSlot(this.#end);
@@ -142,9 +148,10 @@ export function writeMetadata({ inodes }: ImagePlan, sink: LayoutSink): void {
     sink.pad(offset - end);
     sink.append(encodeInode(inode, index + 1));
     if (inode.xattrs !== undefined) sink.append(inode.xattrs);
+    if (inode.chunks !== undefined) for (const piece of encodeChunkMap(inode.chunks)) sink.append(piece);
     const tail = inode.inline ? encodePart(inode, ownBlocks(inode)) : undefined;
     if (tail !== undefined) sink.append(tail);
-    end = offset + INODE_BYTES + (inode.xattrs?.length ?? 0) + (tail?.length ?? 0);
+    end = offset + ownBytes(inode) + (tail?.length ?? 0);
   });
   sink.padBlock();
   for (const inode of inodes) {

@@ -1,6 +1,7 @@
 import type { ByteSink, ByteString } from '../../bytes/index.ts';
 import type { TreeLimits } from '../tree/index.ts';
 import type { EntrySink, LayerFacts, LowerView } from '../types.ts';
+import type { ChunkMap } from './layout-chunks.ts';
 
 export interface ErofsWriterOptions {
   /** The path of the image file, which must not exist. The caller removes the file after a failure. */
@@ -68,10 +69,12 @@ export interface Inode {
   readonly nanoseconds: number;
   /** Encoded; undefined when the object has none. */
   readonly xattrs: Uint8Array | undefined;
+  /** Where the blocks of a sparse file are; undefined for every other object. */
+  readonly chunks: ChunkMap | undefined;
   /** What the layout writes: a directory's names or a link's text. A file's bytes are in the image already. */
   content: DirectoryContent | ByteString | undefined;
   size: number;
-  /** `i_u`: the first block, or the number of a device. */
+  /** `i_u`: the first block, the number of a device, or the format of a chunk map. */
   unit: number;
   /** The number of names that lead here, as far as they have been counted. */
   links: number;

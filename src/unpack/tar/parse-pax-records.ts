@@ -1,6 +1,7 @@
 import { type ByteString, showByteString } from '../../bytes/index.ts';
 import { latin1 } from './latin1.ts';
-import { malformed, unsupported } from './refuse.ts';
+import { malformed } from './refuse.ts';
+import { SparseRecords } from './sparse-header.ts';
 
 const SPACE = 0x20;
 const NEWLINE = 0x0a;
@@ -21,16 +22,25 @@ export interface HeaderBody {
 /**
  * Parses `LENGTH KEY=VALUE\n` records; the last record of a repeated key counts.
  * https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_03
- * Throws TAR_INVALID unless lengths fit exactly, and TAR_UNSUPPORTED for GNU sparse maps.
+ * The map of a GNU sparse file in repeated records becomes one record. Throws TAR_INVALID unless lengths fit exactly.
  */
 export function parsePaxRecords(body: HeaderBody): ReadonlyMap<ByteString, ByteString> {
   const records = new Map<ByteString, ByteString>();
-  for (let at = body.start; at < body.end; ) at = readRecord(body, at, records);
+  const sparse = new SparseRecords();
+  const add = (key: ByteString, value: ByteString): void => {
+    if (!sparse.take(key, value)) records.set(key, value);
+  };
+  for (let at = body.start; at < body.end; ) at = readRecord(body, at, add);
+  sparse.addTo(records);
   return records;
 }
 
 /** Reads the record at `start`; returns where the next one starts. */
-function readRecord({ bytes, end }: HeaderBody, start: number, records: Map<ByteString, ByteString>): number {
+function readRecord(
+  { bytes, end }: HeaderBody,
+  start: number,
+  add: (key: ByteString, value: ByteString) => void,
+): number {
   const { length, afterSpace } = readLength(bytes, start, end);
   const next = start + length;
   const equals = bytes.indexOf(EQUALS, afterSpace);
@@ -40,7 +50,7 @@ function readRecord({ bytes, end }: HeaderBody, start: number, records: Map<Byte
   const key = latin1(bytes, afterSpace, equals);
   const value = latin1(bytes, equals + 1, next - 1);
   checkRecord(key, value);
-  records.set(key, value);
+  add(key, value);
   return next;
 }
 
@@ -64,10 +74,5 @@ function checkRecord(key: ByteString, value: ByteString): void {
   if (key === '') throw malformed('pax record: expected a key, got none');
   if (key.includes('\0') || (NAME_KEYS.has(key) && value.includes('\0'))) {
     throw malformed(`pax record ${showByteString(key)}: expected no NUL, got one`, { key: showByteString(key) });
-  }
-  if (key.startsWith('GNU.sparse.')) {
-    throw unsupported(`pax record ${showByteString(key)}: sparse files are not supported`, {
-      key: showByteString(key),
-    });
   }
 }

@@ -4,6 +4,7 @@ import type { Timestamp } from '../types.ts';
 import { parseDecimal } from './parse-number.ts';
 import { parsePaxTime } from './parse-pax-time.ts';
 import { malformed } from './refuse.ts';
+import { readSparseHeader, type SparseHeader } from './sparse-header.ts';
 
 const XATTR_PREFIX = 'SCHILY.xattr.';
 
@@ -16,12 +17,15 @@ export interface PaxOverrides {
   gid?: number;
   mtime?: Timestamp;
   xattrs?: Map<ByteString, Uint8Array>;
+  sparse?: SparseHeader;
 }
 
 /** Interprets records as Go's archive/tar does: an empty value removes the key, unknown keys are ignored. */
 export function readPaxOverrides(records: ReadonlyMap<ByteString, ByteString>, limits: Limits): PaxOverrides {
   const overrides: PaxOverrides = {};
   for (const record of records) applyRecord(overrides, record, limits);
+  const sparse = readSparseHeader(records);
+  if (sparse !== undefined) overrides.sparse = sparse;
   return overrides;
 }
 

@@ -1,12 +1,13 @@
 import type { ByteSink } from '../../bytes/index.ts';
 import { prefixError, SealiftError } from '../../errors/index.ts';
 import { type Limits, limitExceeded } from '../../limits/index.ts';
-import type { EntrySink, TarEntry } from '../types.ts';
+import type { DataRun, EntrySink } from '../types.ts';
 import { GatherBytes } from './gather-bytes.ts';
 import { BLOCK_BYTES, isZeroBlock, parseHeader, type RawHeader } from './parse-header.ts';
 import { type MetaKind, metaKind, PendingHeaders } from './pending-headers.ts';
 import { malformed } from './refuse.ts';
-import { resolveMember } from './resolve-member.ts';
+import { type ResolvedMember, resolveMember, resolveSize } from './resolve-member.ts';
+import { SparseMapReader, verifyRuns } from './sparse-map.ts';
 
 /**
  * Creates the strict tar reader. It accepts no archive that Go's archive/tar refuses, and passes entries and content to
@@ -19,7 +20,7 @@ export function readTar(limits: Limits, sink: EntrySink): ByteSink {
 }
 
 /** `closed`: after `end`, or after an error. */
-type Phase = 'header' | 'meta' | 'content' | 'padding' | 'ended' | 'closed';
+type Phase = 'header' | 'meta' | 'sparse map' | 'content' | 'padding' | 'ended' | 'closed';
 
 class TarReader implements ByteSink {
   readonly #limits: Limits;
@@ -38,6 +39,9 @@ class TarReader implements ByteSink {
   #paddingLeft = 0;
   #zeroBlockSeen = false;
   #entries = 0;
+  #sparseBytes = 0;
+  /** The sparse file whose map is being read from its content. */
+  #mapped: { readonly member: ResolvedMember; readonly map: SparseMapReader } | undefined;
 
   constructor(limits: Limits, sink: EntrySink) {
     this.#limits = limits;
@@ -77,6 +81,8 @@ class TarReader implements ByteSink {
         return this.#gatherHeader(chunk, at);
       case 'meta':
         return this.#gatherMeta(chunk, at);
+      case 'sparse map':
+        return this.#gatherMap(chunk, at);
       case 'content':
         return this.#passContent(chunk, at);
       case 'padding':
@@ -104,19 +110,64 @@ class TarReader implements ByteSink {
   }
 
   #acceptHeader(block: Uint8Array, start: number): void {
-    const entry = this.#located(() => {
+    const member = this.#located(() => {
       if (this.#zeroBlockSeen) throw malformed('expected a second zero block after the first, got a header');
       const header = parseHeader(block, start);
       const kind = metaKind(header.flag);
       if (kind !== undefined) this.#beginMeta(kind, header);
       return kind === undefined ? this.#resolve(header) : undefined;
     });
-    if (entry === undefined) return;
-    this.#beginContent(entry.size);
-    this.#sink.entry(entry);
+    if (member === undefined) return;
+    this.#beginContent(member.entry.size);
+    const { entry, sparse } = member;
+    if (sparse === undefined) this.#sink.entry(entry);
+    else if (sparse.runs !== undefined) this.#beginSparse(member, sparse.runs);
+    else {
+      this.#mapped = { member, map: new SparseMapReader(this.#limits) };
+      this.#phase = 'sparse map';
+    }
   }
 
-  #resolve(header: RawHeader): TarEntry {
+  /** Reads the map before the content of a sparse file block by block; the map must end within the content. */
+  #gatherMap(chunk: Uint8Array, at: number): number {
+    const taken = this.#run.take(chunk, at);
+    if (!this.#run.isComplete || this.#mapped === undefined) return taken;
+    const { bytes, start } = this.#run;
+    const { member, map } = this.#mapped;
+    this.#run.begin(BLOCK_BYTES);
+    const runs = this.#located(() => {
+      this.#contentLeft -= BLOCK_BYTES;
+      if (this.#contentLeft < 0)
+        throw malformed(`sparse map: expected it within ${member.entry.size} bytes of content`);
+      return map.take(bytes, start);
+    });
+    if (runs === undefined) return taken;
+    this.#mapped = undefined;
+    this.#phase = this.#contentLeft > 0 ? 'content' : 'header';
+    this.#beginSparse(member, runs);
+    return taken;
+  }
+
+  #beginSparse({ entry, sparse }: ResolvedMember, runs: readonly DataRun[]): void {
+    const contentBytes = this.#contentLeft;
+    const verified = this.#located(() => {
+      const size = resolveSize(sparse?.size ?? contentBytes, this.#limits);
+      this.#countSparse(size);
+      return verifyRuns(runs, size, contentBytes);
+    });
+    this.#sink.entry({ ...entry, size: contentBytes, sparse: verified });
+  }
+
+  /** Holes cost a layer nothing and a reader all their bytes, so the files of a layer are bounded together. */
+  #countSparse(size: number): void {
+    this.#sparseBytes += size;
+    const { maxLayerBytes } = this.#limits;
+    if (this.#sparseBytes <= maxLayerBytes) return;
+    const excess = { limit: 'maxLayerBytes', expected: maxLayerBytes, actual: this.#sparseBytes } as const;
+    throw limitExceeded('size of all sparse files', excess);
+  }
+
+  #resolve(header: RawHeader): ResolvedMember {
     this.#entries += 1;
     const { maxEntries } = this.#limits;
     if (this.#entries > maxEntries) {
@@ -182,7 +233,7 @@ class TarReader implements ByteSink {
   #verifyWhole(phase: Phase): void {
     if (phase === 'ended') return;
     this.#located(() => {
-      if (phase === 'content')
+      if (phase === 'content' || phase === 'sparse map')
         throw malformed(`content: expected ${this.#contentLeft} more bytes, got the end of the archive`);
       if (phase === 'meta')
         throw malformed(`${this.#metaKind} header: expected ${this.#bodyBytes} bytes, got the end of the archive`);

@@ -5,9 +5,16 @@ import { verifyLinkLength, verifyNameLimits } from './name-limits.ts';
 import type { RawHeader } from './parse-header.ts';
 import type { PaxOverrides } from './pax-overrides.ts';
 import { malformed, unsupported } from './refuse.ts';
+import type { SparseHeader } from './sparse-header.ts';
 
 const NO_XATTRS: ReadonlyMap<ByteString, Uint8Array> = new Map();
 const EMPTY = '' as ByteString;
+
+/** A member, with the description of a sparse file if it is one. */
+export interface ResolvedMember {
+  readonly entry: TarEntry;
+  readonly sparse: SparseHeader | undefined;
+}
 
 /** The largest owner: 2³²−1 means "do not change" to chown(2). */
 const MAX_OWNER = 2 ** 32 - 2;
@@ -36,13 +43,15 @@ const TYPES: ReadonlyMap<number, EntryType> = new Map([
  * Merges a header with the headers before it, and bounds every value. Throws TAR_UNSUPPORTED for types that layers must
  * not have, and TAR_INVALID or the limit's code for values out of range.
  */
-export function resolveMember(header: RawHeader, overrides: Readonly<PaxOverrides>, limits: Limits): TarEntry {
-  const unsafeName = overrides.path ?? header.name;
+export function resolveMember(header: RawHeader, overrides: Readonly<PaxOverrides>, limits: Limits): ResolvedMember {
+  const { sparse } = overrides;
+  const unsafeName = sparse?.name ?? overrides.path ?? header.name;
   verifyNameLimits('name', unsafeName, limits);
   const type = resolveType(header.flag, unsafeName);
   const size = resolveSize(overrides.size ?? header.size, limits);
+  if (sparse !== undefined && type !== 'file') throw malformed(`sparse map: expected a file, got a ${type}`, { type });
   const isDevice = type === 'char' || type === 'block';
-  return {
+  const entry: TarEntry = {
     type,
     unsafeName,
     unsafeLinkname: resolveLinkname(type, overrides.linkpath ?? header.linkname, limits),
@@ -56,6 +65,7 @@ export function resolveMember(header: RawHeader, overrides: Readonly<PaxOverride
     devminor: isDevice ? requireRange('devminor', header.devminor, MAX_MINOR) : 0,
     xattrs: overrides.xattrs ?? NO_XATTRS,
   };
+  return { entry, sparse };
 }
 
 function resolveType(flag: number, unsafeName: ByteString): EntryType {
@@ -78,7 +88,7 @@ function resolveLinkname(type: EntryType, unsafeLinkname: ByteString, limits: Li
   return unsafeLinkname;
 }
 
-function resolveSize(size: number, limits: Limits): number {
+export function resolveSize(size: number, limits: Limits): number {
   if (size < 0) throw malformed(`size: expected 0 or more, got ${size}`, { field: 'size', actual: size });
   const { maxLayerBytes } = limits;
   if (size > maxLayerBytes)

@@ -13,6 +13,7 @@ export {
 export type { NodeMaker } from './node-maker.ts';
 export type { Device } from './parse-device.ts';
 export { refuseXattr } from './refuse-xattr.ts';
+export { RunCursor } from './run-cursor.ts';
 export type { Tally } from './tally.ts';
 export { TreeWriter, type TreeWriterOptions } from './tree-writer.ts';
 export { type Attributes, type DirectoryNode, IMPLIED_ATTRIBUTES, type LeafNode, type TrieNode } from './trie.ts';

@@ -24,6 +24,15 @@ function listing(image: OddImage): PullRow['serve'] {
   };
 }
 
+const SPARSE = [
+  ['0.1', { 'GNU.sparse.size': '9000', 'GNU.sparse.numblocks': '1', 'GNU.sparse.map': '5000,4' }, 'data'],
+  [
+    '1.0',
+    { 'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.realsize': '9000' },
+    `${'1\n5000\n4\n'.padEnd(512, '\0')}data`,
+  ],
+] as const;
+
 /** Inputs that builders make. */
 export const IMAGE_ROWS: readonly PullRow[] = [
   { title: 'an ordinary image', serve: serving({ layers: [LAYER] }), verdicts: othersPull('pulls') },
@@ -99,6 +108,11 @@ export const IMAGE_ROWS: readonly PullRow[] = [
     serve: serving({ layers: [oddLayer([...FILES, file('slash/', '')])] }),
     verdicts: othersPull('pulls'),
   },
+  ...SPARSE.map(([version, pax, content]) => ({
+    title: `a sparse file in format ${version}`,
+    serve: serving({ layers: [oddLayer([...FILES, file('sparse', content, { pax })])] }),
+    verdicts: othersPull('pulls'),
+  })),
   {
     title: 'a layer of garbage',
     serve: serving({ layers: [{ ...LAYER, blob: gzipSync('not an archive') }] }),

@@ -77,7 +77,7 @@ describe('readTar on archives that GNU tar wrote', () => {
     expect(byName(listTar(gnuTar('pax'))).get('./directory/')?.mtime).toEqual({ seconds: 5, nanoseconds: 500_000_000 });
   });
 
-  it.each(['oldgnu', 'gnu', 'pax'])('refuses sparse files in %s form', async (format) => {
+  it.each(['oldgnu', 'gnu'])('refuses sparse files in %s form', async (format) => {
     execFileSync('truncate', ['--size=1M', join(tree, 'sparse')]);
     const archive = gnuTar(format, '--sparse', '--hole-detection=raw');
     rmSync(join(tree, 'sparse'));

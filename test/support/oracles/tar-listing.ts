@@ -33,9 +33,21 @@ export class ListingSink implements EntrySink {
 
   #close(): void {
     const last = this.entries.pop();
-    if (last) this.entries.push({ ...last, content: toByteString(Buffer.concat(this.#pieces)) });
+    if (last) this.entries.push({ ...last, ...contentOf(last, Buffer.concat(this.#pieces)) });
     this.#pieces = [];
   }
+}
+
+/** The whole content and its size, with zeros for holes. */
+function contentOf({ size, sparse }: ListedEntry, bytes: Buffer): Pick<ListedEntry, 'content' | 'size'> {
+  if (sparse === undefined) return { content: toByteString(bytes), size };
+  const whole = Buffer.alloc(sparse.size);
+  let done = 0;
+  for (const { offset, length } of sparse.runs) {
+    bytes.copy(whole, offset, done, done + length);
+    done += length;
+  }
+  return { content: toByteString(whole), size: sparse.size };
 }
 
 /** Reads a whole archive in chunks of at most `chunkBytes`; throws what the reader throws. */

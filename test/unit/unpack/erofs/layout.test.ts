@@ -205,7 +205,7 @@ describe('planImage', () => {
 
 describe('encodeSuperblock', () => {
   it('fills one block and holds nothing but the shape of the image', () => {
-    const block = Buffer.from(encodeSuperblock({ metaBlock: 5, blocks: 7, inodes: 3, rootSlot: 2 }));
+    const block = Buffer.from(encodeSuperblock({ metaBlock: 5, blocks: 7, inodes: 3, hasChunks: false, rootSlot: 2 }));
     expect(block).toHaveLength(BLOCK);
     expect(block.readUInt32LE(1024)).toBe(0xe0f5e1e2);
     expect([block.readUInt8(1036), block.readUInt16LE(1038), block.readBigUInt64LE(1040)]).toEqual([12, 2, 3n]);
