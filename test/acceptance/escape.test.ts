@@ -85,7 +85,7 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'a layer that tries to lea
 });
 
 function expectedCode({ verdict }: Attack): string | undefined {
-  return 'confined' in verdict ? undefined : (verdict.refusedByReader ?? verdict.refused);
+  return 'confined' in verdict ? undefined : verdict.refused;
 }
 
 /** A name that climbs out of a bundle or a target lands here at the latest. */

@@ -170,7 +170,7 @@ describe('credential helpers', () => {
     const bed = await open(BASIC);
     helper('mine', `echo '${ANSWER}'`);
     dockerFile({ credHelpers: { [bed.registry.host]: 'mine' } });
-    bed.registry.inject({ match: /./, times: 99, action: { kind: 'reset', afterBytes: 0 } });
+    bed.registry.inject({ match: /./, times: 99, action: { kind: 'hang-up' } });
     await expectFailure('HTTP_UNAVAILABLE', () => pull(bed, { settings: { 'pull.limits.maxTries': 1 } }));
     expect(askedOf('mine')).toBe('');
   });

@@ -19,11 +19,10 @@ export type Mechanism = (typeof MECHANISMS)[number];
 export type AttackLayer = readonly (TarMember | Uint8Array)[];
 
 /**
- * How the attack must end: with a code (another one where the reader of the archive is the first to refuse it), or with
- * these paths in the tree, each with its line of `listTree`.
+ * How the attack must end: with a code, or with these paths in the tree, each with its line of `listTree`.
  */
 export type Verdict =
-  | { readonly refused: ErrorCode; readonly refusedByReader?: ErrorCode }
+  | { readonly refused: ErrorCode }
   | { readonly confined: (outside: string) => Readonly<Record<string, string>> };
 
 /** An image that tries to write or link outside of its root. */
