@@ -68,8 +68,12 @@ export function compareTrees(
 function compareRecords(path: string, actual: TreeRecord, expected: TreeRecord, withoutMtime: boolean): string[] {
   const fields = ['type', 'mode', 'owner', 'size', 'mtimeNs', 'target', 'rdev', 'xattrs', 'sha256', 'names'] as const;
   return fields
-    .filter((field) => !(withoutMtime && field === 'mtimeNs') && inspect(actual[field]) !== inspect(expected[field]))
+    .filter((field) => !(withoutMtime && field === 'mtimeNs') && !isSame(actual[field], expected[field]))
     .map((field) => `${show(path)}: ${field} is ${inspect(actual[field])} and not ${inspect(expected[field])}`);
+}
+
+function isSame(left: unknown, right: unknown): boolean {
+  return left === right || (typeof left === 'object' && inspect(left) === inspect(right));
 }
 
 function inspect(value: unknown): string {
