@@ -88,7 +88,7 @@ describeWith(
       const parameters = ['pull', source, '--insecure-policy', '--store', store, '--bundle', bundle];
       const { error } = await runSealift(parameters, { cwd: bed.scratch.path });
       expect(error).toBeUndefined();
-      expect(expected.size).toBeGreaterThan(IS_SOAK ? 10_000 : 4_000);
+      expect(expected.size).toBeGreaterThan(IS_SOAK ? 10_000 : 1_000);
       expect(compareTrees(await readTree(`${bundle}/rootfs`), expected)).toEqual([]);
       const unfinished = findRemains(store).unfinished.filter((path) => !path.includes('uppers/'));
       expect(unfinished).toEqual([]);

@@ -16,7 +16,7 @@ const FILE_BYTES = 4 * MIB;
 const AT_ONCE = 8;
 const FILES = IS_SOAK ? 24 : 12;
 /** Files of the layer that is on its way while cached pulls are answered. */
-const BIG_FILES = IS_SOAK ? 256 : 128;
+const BIG_FILES = IS_SOAK ? 256 : 64;
 const MEMORY_BYTES = 4 * GIB;
 /** Eight pulls may take 400 MB; a thread with its own HTTP client for each of them would come to 300 MB. */
 const LIMIT_BYTES = 250 * 1000 * 1000;

@@ -97,7 +97,7 @@ function splitPackages(packages: readonly DebianPackageFiles[]): [Map<string, Ta
 function baseLayer(base: ReadonlyMap<string, TarMember>): TarMember[] {
   const links = ['bin', 'lib', 'lib64', 'sbin'].map((name) => symlink(name, `usr/${name}`));
   const directories = ['usr', 'usr/bin', 'usr/lib', 'usr/lib64', 'usr/sbin', 'etc', 'dev', 'proc', 'sys', 'opt'];
-  return [
+  const members = [
     dir('.', { mtime: ANCIENT }),
     ...directories.filter((name) => !base.has(name)).map((name) => dir(name, { mtime: ANCIENT })),
     dir('tmp', { mode: 0o1777, mtime: ANCIENT }),
@@ -114,7 +114,9 @@ function baseLayer(base: ReadonlyMap<string, TarMember>): TarMember[] {
     file('opt/emptied/one', '1'),
     file('opt/emptied/two', '2'),
     file('opt/shared', 'a hard link of a higher layer points here', { ...OWNED, mode: 0o640 }),
-  ].filter((member, index, all) => all.findIndex((each) => nameOf(each) === nameOf(member)) === index);
+  ];
+  // The first of several members with one name stays.
+  return [...new Map(members.toReversed().map((member) => [nameOf(member), member])).values()].toReversed();
 }
 
 /** A layer that names files without their parent directories. */
