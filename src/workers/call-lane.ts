@@ -75,7 +75,14 @@ export class CallLane {
         this.#threads.release(worker);
         worker = undefined;
       }
-      worker ??= this.#threads.acquire();
+      try {
+        worker ??= this.#threads.acquire();
+      } catch (cause) {
+        // The kernel may refuse a thread for the moment; the lane serves the next call all the same.
+        next.reject(new SealiftError('LAYER_WORKER_FAILED', 'worker thread: it could not be started', { cause }));
+        if (this.#queue.length === 0) this.#leave(undefined);
+        continue;
+      }
       const settle = await this.#perform(next, worker);
       // The thread is free before the caller goes on, whose next call may be in another lane: it is warm.
       if (this.#queue.length === 0) this.#leave(worker);
@@ -83,9 +90,9 @@ export class CallLane {
     }
   }
 
-  #leave(worker: WorkerHandle): void {
+  #leave(worker: WorkerHandle | undefined): void {
     this.#isServing = false;
-    this.#threads.release(worker);
+    if (worker !== undefined) this.#threads.release(worker);
     this.#threads.idle();
   }
 
