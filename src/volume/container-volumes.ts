@@ -51,14 +51,18 @@ export class DiskVolumes implements ContainerVolumes {
   async mount(request: VolumeRequest): Promise<VolumeStatus> {
     const id = volumeId(request.mountPoint);
     await this.#settle(id);
-    if (!this.#entries.has(id) && this.#isFull) await this.#removeFailed();
+    if (!this.#entries.has(id) && this.#isFull) {
+      await this.#removeFailed();
+      await this.#settle(id);
+    }
     // From here to the start of the preparation nothing is awaited: another call sees this one.
     this.#assertApart(request.mountPoint);
     return (this.#entries.get(id)?.volume ?? this.#openOneMore(id)).prepare(request);
   }
 
   owns(path: string): boolean {
-    return this.#mountPoints().some((each) => overlap(each, path));
+    const plain = path.replace(/\/+$/, '');
+    return this.#mountPoints().some((each) => overlap(each, plain));
   }
 
   async sweep({ stuckThreads }: { readonly stuckThreads: number }): Promise<void> {
@@ -78,9 +82,11 @@ export class DiskVolumes implements ContainerVolumes {
     return [...this.#entries.values()].map(({ volume }) => volume.summary());
   }
 
-  /** Returns the volume that uses a disk. */
-  findUser(disk: ExpectedDevice): DiskVolume | undefined {
-    return [...this.#entries.values()].map(({ volume }) => volume).find((volume) => volume.uses(disk));
+  /** Returns a volume other than the claimant that uses a disk. */
+  findUser(disk: ExpectedDevice, claimant: object): DiskVolume | undefined {
+    return [...this.#entries.values()]
+      .map(({ volume }) => volume)
+      .find((volume) => volume !== claimant && volume.uses(disk));
   }
 
   close(): void {
@@ -112,7 +118,8 @@ export class DiskVolumes implements ContainerVolumes {
 
   /** Failed volumes are kept, so that the status shows them, until their number is needed for others. */
   async #removeFailed(): Promise<void> {
-    const failed = [...this.#entries].filter(([, { volume }]) => volume.summary().state === 'failed');
+    const isFailed = ({ volume }: Entry): boolean => !volume.isBusy && volume.summary().state === 'failed';
+    const failed = [...this.#entries].filter(([, entry]) => isFailed(entry));
     await Promise.allSettled(failed.map(([id]) => this.#drop(id)));
   }
 

@@ -10,8 +10,9 @@ export function openVolumes(settings: VolumesSettings, ports: Omit<VolumePorts, 
   let imageStore: DiskVolume | undefined;
   let containers: DiskVolumes | undefined;
   const findDiskUser = (disk: ExpectedDevice, claimant: object): string | undefined => {
-    const user = imageStore?.uses(disk) === true ? imageStore : containers?.findUser(disk);
-    return user === claimant ? undefined : user?.request?.mountPoint;
+    const isStore = imageStore !== claimant && imageStore?.uses(disk) === true;
+    const user = isStore ? imageStore : containers?.findUser(disk, claimant);
+    return user?.request?.mountPoint;
   };
   // The preparation of a restart begins with a wait for a lock, so that both are known before a disk is claimed.
   imageStore = openVolume(settings.imageStore, { ...ports, findDiskUser });

@@ -226,6 +226,7 @@ describe('volumes of containers', () => {
     expect(volumes.containers.owns(`${ROOT}/one/inner`)).toBe(true);
     expect(volumes.containers.owns(ROOT)).toBe(true);
     expect(volumes.containers.owns(`${ROOT}/onerous`)).toBe(false);
+    for (const above of [`${ROOT}/`, '/run/', '/']) expect(volumes.containers.owns(above), above).toBe(true);
   });
 
   it('share no disk, neither with each other nor with the image store', async () => {
@@ -244,6 +245,18 @@ describe('volumes of containers', () => {
     await expectFailure('VOLUME_IN_USE', () =>
       volumes.imageStore.prepare({ source: { kind: 'deviceId', major: 254, minor: 16 }, mountPoint: STORE }),
     );
+  });
+
+  it('share no disk when one that failed is asked for again', async () => {
+    const volumes = open();
+    machine.faults.set('checkDevice', () => {
+      throw new SealiftError('VOLUME_DEVICE_INVALID', 'as the test wants it');
+    });
+    await expectFailure('VOLUME_DEVICE_INVALID', () => volumes.containers.mount(requestFor('one', 16)));
+    machine.faults.clear();
+    expect(await volumes.containers.mount(requestFor('two', 16))).toMatchObject({ state: 'ready' });
+    const busy = await expectFailure('VOLUME_DEVICE_BUSY', () => volumes.containers.mount(requestFor('one', 16)));
+    expect(busy.message).toContain(`got the one of ${ROOT}/two`);
   });
 
   it('that fail are cleaned up and listed with their error, never replaced by memory, and work at the next call', async () => {
