@@ -37,8 +37,8 @@ export function describeRefusal(
 export function refuseWebPage(
   subject: string,
   { headers, body, redirectedTo }: DocumentResponse,
-  credentials?: Credentials,
+  secrets: { readonly credentials: Credentials | undefined; readonly authorizations: readonly (string | undefined)[] },
 ): void {
   const host = redirectedTo === undefined ? '' : `: redirected to ${redirectedTo}`;
-  refuseHtml(`${subject}${host}`, { headers, excerpt: body }, secretsOf(credentials, []));
+  refuseHtml(`${subject}${host}`, { headers, excerpt: body }, secretsOf(secrets.credentials, secrets.authorizations));
 }

@@ -68,6 +68,8 @@ class RegistrySource implements ImageSource {
   readonly #options: RegistrySourceOptions;
   readonly #opening = new SharedCall<Connection>();
   #opened: Connection | undefined;
+  /** Authorizations of all requests: a registry may quote a token that was replaced. */
+  readonly #sent: (string | undefined)[] = [];
 
   constructor(options: RegistrySourceOptions) {
     const { http } = options;
@@ -99,18 +101,22 @@ class RegistrySource implements ImageSource {
     return { rawBytes, digest, contentType: mediaTypeOf(response) };
   }
 
+  #secrets() {
+    return { credentials: this.#opened?.credentials, authorizations: this.#sent };
+  }
+
   #verifyManifest(subject: string, digest: Digest, response: DocumentResponse): Uint8Array {
     const algorithm = digestAlgorithm(digest);
     const right = bodiesOf(response).find((body) => hashBytes(body, algorithm) === digest);
     if (right !== undefined) return right;
-    refuseWebPage(subject, response, this.#opened?.credentials);
+    refuseWebPage(subject, response, this.#secrets());
     return this.#refuseDigest(subject, digest, `${hashBytes(response.body, algorithm)}${encodedAs(response)}`);
   }
 
   /** No digest shows whether the bytes of a tag are encoded, but no manifest begins as gzip does. */
   #tagged(subject: string, response: DocumentResponse): Uint8Array {
     const { body, decodedBody } = response;
-    refuseWebPage(subject, response, this.#opened?.credentials);
+    refuseWebPage(subject, response, this.#secrets());
     if (decodedBody !== undefined) return decodedBody;
     const start = Buffer.from(body.subarray(0, 64)).toString('latin1');
     if (encodingOf(response) !== undefined && !OBJECT_START.test(start)) {
@@ -133,7 +139,7 @@ class RegistrySource implements ImageSource {
     const fitting = bodiesOf(response).filter(({ length }) => length === size);
     const right = fitting.find((body) => hashBytes(body, algorithm) === digest);
     if (right !== undefined) return right;
-    refuseWebPage(subject, response, this.#opened?.credentials);
+    refuseWebPage(subject, response, this.#secrets());
     const [wrong] = fitting;
     if (wrong === undefined) {
       const actual = `${response.body.length}${encodedAs(response)}`;
@@ -190,10 +196,9 @@ class RegistrySource implements ImageSource {
   async #get(question: Question, signal: AbortSignal | undefined): Promise<DocumentResponse> {
     const connection = await this.#connect(signal);
     const { authenticator } = connection;
-    // A registry may quote a token that was replaced.
-    const sent: (string | undefined)[] = [];
+    const sent = this.#sent;
     const ask = (authorization: string | undefined) => {
-      sent.push(authorization);
+      if (!sent.includes(authorization)) sent.push(authorization);
       return this.#options.http.fetchDocument(
         { ...this.#request(connection, { ...question, authorization }), bound: question.limit },
         question.maxBytes,

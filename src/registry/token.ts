@@ -97,6 +97,6 @@ export async function fetchToken(question: TokenQuestion, { http, maxBytes, sign
   const subject = `token from ${question.realm.host}`;
   const response = await http.fetchDocument({ ...tokenRequest(question), bound: 'maxTokenBytes' }, maxBytes, signal);
   assertGranted(subject, response, question.credentials);
-  refuseWebPage(subject, response, question.credentials);
+  refuseWebPage(subject, response, { credentials: question.credentials, authorizations: [] });
   return parseToken(subject, response.decodedBody ?? response.body);
 }

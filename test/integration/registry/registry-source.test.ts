@@ -126,6 +126,19 @@ describe('fetchManifest', () => {
     expect((await source.fetchManifest(manifestDigest)).digest).toBe(manifestDigest);
   });
 
+  it('shows no token in the title of a web page', async () => {
+    const { registry, source } = await setUp({}, { auth: { kind: 'bearer' } });
+    await source.fetchManifest('latest');
+    const sent = registry.requests.map(({ headers }) => headers.authorization ?? '').find((each) => each !== '') ?? '';
+    const token = sent.replace(/^Bearer /, '');
+    expect(token.length).toBeGreaterThan(3);
+    const body = `<html><title>you sent ${token}</title></html>`;
+    registry.inject({ match: MANIFESTS, times: 1, action: { kind: 'answer', status: 200, body } });
+    const error = await expectFailure('HTTP_STATUS_UNEXPECTED', () => source.fetchManifest('latest'));
+    expect(error.message).toContain('you sent');
+    expect(error.message).not.toContain(token);
+  });
+
   it('takes bytes with the right digest whatever their labels say', async () => {
     const { registry, source, manifestDigest, config } = await setUp();
     const headers = { 'content-encoding': 'br', 'content-type': 'text/html' };
