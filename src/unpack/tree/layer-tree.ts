@@ -234,6 +234,8 @@ export class LayerTree {
   /** Makes a directory in the target that is not in the tree. The caller removes it before the layer ends. */
   makeDetached(path: ByteString): TreeDirectory {
     this.countMade();
+    // The directory comes and goes, and leaves its mark on the time of the root.
+    this.touch({ node: this.root, path: '' as ByteString });
     this.#names.makeDirectory(path);
     return { node: createDirectoryNode(this.#layer), path };
   }

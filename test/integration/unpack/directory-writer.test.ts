@@ -735,6 +735,14 @@ describeWith(['root'], 'directory writer: layers merged in order', () => {
     expect(listXattrs(`${root}/d`)).toEqual({});
   });
 
+  it('keeps the time of the root when a layer has files that aufs kept', () => {
+    using scratch = new Scratch();
+    const kept = [file('.wh..wh.plnk/1', '1'), hardlink('etc/a', '.wh..wh.plnk/1')];
+    unpackLayers(scratch.path, [[dir('./'), dir('etc')], kept]);
+    expect(listTree(scratch.path)).toEqual({ etc: 'directory 755', 'etc/a': 'file 644 1' });
+    expect(mtimeNs(scratch.path)).toBe(MTIME_NS);
+  });
+
   it('empties the root', () => {
     using scratch = new Scratch();
     unpackLayers(scratch.path, [
