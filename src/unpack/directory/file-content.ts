@@ -15,10 +15,20 @@ export interface FileContent {
   close(): void;
 }
 
+/** Closes the file if it cannot be searched. */
+function listRuns(fd: number, size: number): readonly DataRun[] {
+  try {
+    return [...dataRuns(fd, size)];
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
 /** Opens a file of `size` bytes. The caller closes it. */
 export function openFileContent(source: SystemPath, size: number): FileContent {
   const fd = openSync(source, constants.O_RDONLY | constants.O_NOFOLLOW);
-  const runs = [...dataRuns(fd, size)];
+  const runs = listRuns(fd, size);
   const total = runs.reduce((sum, { length }) => sum + length, 0);
   return {
     hasHoles: total < size,
