@@ -30,7 +30,7 @@ export async function lockBundle(directory: string, wait: LockWait): Promise<Bun
     if (signal?.aborted) throw cancellation(signal, `bundle ${directory}: the pull was cancelled`);
     const fd = openDirectory(directory);
     if (fd === undefined) return undefined;
-    if (tryFlock(fd, 'exclusive')) return heldLock(directory, fd, clock);
+    if (tryFlock(fd, 'exclusive')) return heldLock(directory, fd, wait);
     closeSync(fd);
     if (isAtWork(directory)) refuseBundle(directory, 'expected no other pull to work on it, but one does');
     if (clock.nowMs() >= deadline) {
@@ -40,7 +40,7 @@ export async function lockBundle(directory: string, wait: LockWait): Promise<Bun
   }
 }
 
-function heldLock(directory: string, fd: number, clock: Clock): BundleLock | undefined {
+function heldLock(directory: string, fd: number, { clock, signal }: LockWait): BundleLock | undefined {
   const identity = identityOf(fstatSync(fd, { bigint: true }));
   if (identityAt(directory) !== identity) {
     // Its last user removed it between our open and our lock.
@@ -61,7 +61,10 @@ function heldLock(directory: string, fd: number, clock: Clock): BundleLock | und
       // A descriptor of its own, because the lock is released before the rootfs is closed.
       workFd = openDirectory(rootfs) ?? refuseBundle(directory, 'rootfs: expected a directory, got something else');
       // Only another pull that looks whether this one works can hold this lock, for the moment of its look.
-      while (!tryFlock(workFd, 'exclusive')) await clock.sleep(1);
+      while (!tryFlock(workFd, 'exclusive')) {
+        if (signal?.aborted) throw cancellation(signal, `bundle ${directory}: the pull was cancelled`);
+        await clock.sleep(1, signal);
+      }
       return rootfsFd;
     },
     beginCleanUp,
