@@ -1,11 +1,9 @@
 import { closeSync, constants, fstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
-import { closeFd, errnoOf, openBeneath, openInRoot } from '../platform/index.ts';
+import { closeFd, errnoOf, O_PATH, openBeneath, openInRoot } from '../platform/index.ts';
 import { archiveFailed } from './archive-failed.ts';
 import type { ArchiveOperations } from './types.ts';
 
-/** O_PATH of <fcntl.h>; node:fs has no constant for it. */
-const O_PATH = 0o10000000;
 /** O_NONBLOCK, because a FIFO that replaced a file must not block the thread. */
 const READ = constants.O_RDONLY | constants.O_NONBLOCK;
 

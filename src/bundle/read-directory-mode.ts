@@ -1,9 +1,6 @@
-import { fstatSync } from 'node:fs';
-import { closeFd, errnoOf, openInRoot } from '../platform/index.ts';
+import { constants, fstatSync } from 'node:fs';
+import { closeFd, errnoOf, O_PATH, openInRoot } from '../platform/index.ts';
 import type { DirectoryMode } from './types.ts';
-
-/** O_PATH | O_DIRECTORY of <fcntl.h>; node:fs has no constant for the first. */
-const O_PATH_DIRECTORY = 0o10200000;
 
 /**
  * Returns owner and permissions of a directory in an attacker-controlled tree; undefined if the path leads to none.
@@ -22,7 +19,7 @@ export function readDirectoryMode(rootFd: number, path: string): DirectoryMode |
 
 function openDirectory(rootFd: number, path: string): number | undefined {
   try {
-    return openInRoot(rootFd, path, O_PATH_DIRECTORY);
+    return openInRoot(rootFd, path, O_PATH | constants.O_DIRECTORY);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     // The runtime makes the directory, or fails to, when it mounts something there.

@@ -1,10 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
 import { limitExceeded } from '../limits/index.ts';
-import { closeFd, errnoOf, openInRoot } from '../platform/index.ts';
-
-/** O_PATH of <fcntl.h>; node:fs has no constant for it. */
-const O_PATH = 0o10000000;
+import { closeFd, errnoOf, O_PATH, openInRoot } from '../platform/index.ts';
 
 function refuse(path: string, expected: string, cause?: unknown): never {
   throw new SealiftError('BUNDLE_USER_INVALID', `rootfs: read ${path}: expected ${expected}`, { cause });

@@ -61,6 +61,7 @@ export {
   mknod,
   mount,
   moveMount,
+  O_PATH,
   openBeneath,
   openInRoot,
   S_IFMT,
@@ -74,3 +75,4 @@ export type { Checkpoint, Clock, Command, CommandEnd, CommandRunner } from './ty
 export { openVerity } from './verity-device.ts';
 export { withReachablePath } from './with-reachable-path.ts';
 export { withinDirectory } from './within-directory.ts';
+export { writeAll } from './write-all.ts';

@@ -11,6 +11,9 @@ export const MS = {
   PRIVATE: 0x40000,
 } as const;
 
+/** A flag of open(2), the same on every architecture; node:fs has no constant for it. */
+export const O_PATH = 0o10000000;
+
 /** Flags of umount2(2). */
 export const MNT = { DETACH: 0x2, NOFOLLOW: 0x8 } as const;
 

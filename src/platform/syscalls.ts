@@ -7,7 +7,7 @@ import { readKernelLog } from './read-kernel-log.ts';
 import { LOCK } from './syscall-flags.ts';
 
 export { errnoOf } from './errno-of.ts';
-export { LOCK, MNT, MOUNT_ATTR, MS, S_IFMT } from './syscall-flags.ts';
+export { LOCK, MNT, MOUNT_ATTR, MS, O_PATH, S_IFMT } from './syscall-flags.ts';
 
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;

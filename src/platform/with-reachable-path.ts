@@ -1,10 +1,9 @@
 import { closeSync, constants, openSync } from 'node:fs';
+import { O_PATH } from './syscall-flags.ts';
 import type { SystemPath } from './syscalls.ts';
 
 /** PATH_MAX without its NUL. */
 const MAX_PATH_BYTES = 4095;
-/** O_PATH of <fcntl.h>; node:fs has no constant for it. */
-const O_PATH = 0o10000000;
 const OPEN_DIRECTORY = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const SLASH = 0x2f;
 
