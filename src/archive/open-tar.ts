@@ -1,9 +1,9 @@
-import { fstatSync, writeSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import { SealiftError } from '../errors/index.ts';
 import type { FileRange } from '../layer/index.ts';
-import { closeFd, collectYoungGarbage, errnoOf, openUnnamedShared } from '../platform/index.ts';
+import { closeFd, collectYoungGarbage, errnoOf, openUnnamedShared, writeAll } from '../platform/index.ts';
 import { archiveFailed } from './archive-failed.ts';
 import { detectCompression, HEAD_BYTES } from './detect-compression.ts';
 import { readInto, readPieces } from './read-range.ts';
@@ -103,9 +103,7 @@ interface Scratch {
 
 function writeWhole({ fd, directory }: Scratch, chunk: Buffer, position: number): void {
   try {
-    for (let done = 0; done < chunk.length; ) {
-      done += writeSync(fd, chunk, done, chunk.length - done, position + done);
-    }
+    writeAll(fd, chunk, position);
   } catch (error) {
     throw scratchFailed(directory, error);
   }

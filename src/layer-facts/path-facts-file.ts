@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { closeSync, constants, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ByteString } from '../bytes/index.ts';
@@ -96,7 +96,7 @@ function readExtent({ path, bytes }: PathFactsFile): Buffer {
 }
 
 function hashOf(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return hash('sha256', bytes, 'hex');
 }
 
 function writeFailed(path: string, cause: unknown): SealiftError {

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import type { PathFactsFile } from '../layer-facts/index.ts';
 import { isLayerKey, type LayerKey } from '../layer-formats/index.ts';
+import { writeAll } from '../platform/index.ts';
 import { CHECK_BYTES, checkLine, readChecked, writeCheckedRecord } from './checked-record.ts';
 import { statePath } from './layout.ts';
 import {
@@ -88,7 +89,7 @@ export function writeLayerRecord(stateDir: string, record: LayerRecord, factsPat
   replaceRecord(path, factsPath, () => {
     const fd = openSync(factsPath, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW);
     try {
-      writeSync(fd, Buffer.concat([document, Buffer.from(checkLine(path, document))]));
+      writeAll(fd, Buffer.concat([document, Buffer.from(checkLine(path, document))]), null);
     } finally {
       closeSync(fd);
     }

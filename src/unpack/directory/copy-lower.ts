@@ -1,16 +1,7 @@
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  copyFileSync,
-  ftruncateSync,
-  lstatSync,
-  openSync,
-  writeSync,
-} from 'node:fs';
+import { type BigIntStats, closeSync, constants, copyFileSync, ftruncateSync, lstatSync, openSync } from 'node:fs';
 import { type ByteString, showByteString, toByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
-import { lgetxattr, llistxattr, type SystemPath, withReachablePath } from '../../platform/index.ts';
+import { lgetxattr, llistxattr, type SystemPath, withReachablePath, writeAll } from '../../platform/index.ts';
 import { type Attributes, joinPath, RunCursor, type TreeName } from '../tree/index.ts';
 import type { LowerNode } from '../types.ts';
 import { type FileContent, openFileContent } from './file-content.ts';
@@ -80,9 +71,7 @@ function copyRuns(content: FileContent, destination: SystemPath, size: number): 
   const fd = openSync(destination, constants.O_WRONLY | constants.O_NOFOLLOW);
   try {
     const cursor = new RunCursor(content.runs);
-    const write = (part: Uint8Array, offset: number): void => {
-      for (let done = 0; done < part.length; ) done += writeSync(fd, part, done, part.length - done, offset + done);
-    };
+    const write = (part: Uint8Array, offset: number): void => writeAll(fd, part, offset);
     const copied = content.copyTo({ write: (chunk) => cursor.spread(chunk, write) });
     ftruncateSync(fd, size);
     return copied;

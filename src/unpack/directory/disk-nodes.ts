@@ -1,7 +1,7 @@
-import { closeSync, ftruncateSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync } from 'node:fs';
 import type { ByteString } from '../../bytes/index.ts';
 import { SealiftError } from '../../errors/index.ts';
-import { lsetxattr, mknod, S_IFMT } from '../../platform/index.ts';
+import { lsetxattr, mknod, S_IFMT, writeAll } from '../../platform/index.ts';
 import {
   type Attributes,
   type Device,
@@ -42,13 +42,6 @@ interface OpenFile {
   readonly entry: TarEntry;
   /** Set for a sparse file. */
   readonly cursor: RunCursor | undefined;
-}
-
-/** Writes all bytes at a position, or behind what was written last. */
-function writeAll(fd: number, bytes: Uint8Array, position: number | null): void {
-  for (let at = 0; at < bytes.length; ) {
-    at += writeSync(fd, bytes, at, bytes.length - at, position === null ? null : position + at);
-  }
 }
 
 /** Makes the nodes of a tree in a directory of the file system, with one system call or a few for each. */

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { writeAllAt } from './image-file.ts';
+import { writeAll } from '../../platform/index.ts';
 import { BLOCK_BYTES } from './layout-format.ts';
 import { openSpillFile, type SpillFile } from './spill-file.ts';
 
@@ -56,7 +56,7 @@ export class DigestLevel {
   writeTo(fd: number, position: number): number {
     let end = this.#above?.writeTo(fd, position) ?? position;
     for (const part of this.#parts()) {
-      writeAllAt(fd, part, end);
+      writeAll(fd, part, end);
       end += part.length;
     }
     return end;

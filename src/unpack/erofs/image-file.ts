@@ -1,5 +1,6 @@
-import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { SealiftError } from '../../errors/index.ts';
+import { writeAll } from '../../platform/index.ts';
 import { BLOCK_BYTES } from './layout-format.ts';
 import type { LayoutSink } from './layout-image.ts';
 import type { BlockFeed, ErofsImage } from './types.ts';
@@ -93,7 +94,7 @@ export class ImageFile implements LayoutSink {
 
   #writeAt(bytes: Uint8Array, position: number): void {
     if (!this.#isOpen) throw new SealiftError('INTERNAL', 'write image: expected an open file, got a closed one');
-    writeAllAt(this.#fd, bytes, position);
+    writeAll(this.#fd, bytes, position);
   }
 }
 
@@ -108,9 +109,4 @@ function createBufferFeed(): BlockFeed {
       spareBuffer = buffer;
     },
   };
-}
-
-/** Writes all bytes at a position, with as many calls as needed. */
-export function writeAllAt(fd: number, bytes: Uint8Array, position: number): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, position + at);
 }

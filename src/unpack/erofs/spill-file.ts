@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readSync, unlinkSync } from 'node:fs';
 import { SealiftError } from '../../errors/index.ts';
-import { writeAllAt } from './image-file.ts';
+import { writeAll } from '../../platform/index.ts';
 
 const CREATE = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_RDWR;
 const OWNER_ONLY = 0o600;
@@ -27,7 +27,7 @@ export function openSpillFile(path: string): SpillFile {
   }
   return {
     append(bytes) {
-      writeAllAt(fd, bytes, size);
+      writeAll(fd, bytes, size);
       size += bytes.length;
     },
     *read() {
