@@ -6,6 +6,7 @@ import type { Logger } from '../log/index.ts';
 import {
   type PurposefulRequest,
   parseSecureMount,
+  pathsOverlap,
   type Volume,
   type VolumeStatus,
   type Volumes,
@@ -81,17 +82,17 @@ function parseOurs(
   } catch (error) {
     if (!(error instanceof SealiftError) || error.code !== 'VOLUME_REQUEST_UNSUPPORTED') throw error;
     // No other program may mount anything over the image store or a volume.
-    const isOurs = [mountPoint, memoryMountPoint, store.state].some(({ value }) => overlap(call.mountPoint, value));
-    if (isOurs || volumes.containers.owns(call.mountPoint)) throw error;
+    const ours = [mountPoint, memoryMountPoint, store.state];
+    const isOurs = ours.some(({ value }) => pathsOverlap(call.mountPoint, value));
+    if (isOurs || !isNormal(call.mountPoint) || volumes.containers.owns(call.mountPoint)) throw error;
     return error;
   }
 }
 
-/** A path that is not in normal form may lead anywhere. */
-function overlap(unsafePath: string, directory: string): boolean {
-  const path = unsafePath.replace(/\/+$/, '');
-  if (normalize(unsafePath).replace(/\/+$/, '') !== path) return true;
-  return path === directory || path.startsWith(`${directory}/`) || directory.startsWith(`${path}/`);
+/** A path that is not in normal form, but for slashes at its end, may lead anywhere. */
+function isNormal(unsafePath: string): boolean {
+  const withoutSlashes = (path: string) => path.replace(/\/+$/, '');
+  return withoutSlashes(normalize(unsafePath)) === withoutSlashes(unsafePath);
 }
 
 /** Where the configuration does not require the device, its failure must not fail the container that brings it. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { asSealiftError, SealiftError } from '../errors/index.ts';
@@ -6,6 +6,7 @@ import { limitExceeded } from '../limits/index.ts';
 import { errnoOf, readMounts } from '../platform/index.ts';
 import { describeVolume } from './describe-volume.ts';
 import { type DiskVolume, openVolume } from './open-volume.ts';
+import { pathsOverlap } from './paths-overlap.ts';
 import type {
   ContainerVolumes,
   ExpectedDevice,
@@ -61,8 +62,7 @@ export class DiskVolumes implements ContainerVolumes {
   }
 
   owns(path: string): boolean {
-    const plain = path.replace(/\/+$/, '');
-    return this.#mountPoints().some((each) => overlap(each, plain));
+    return this.#mountPoints().some((each) => pathsOverlap(each, path));
   }
 
   async sweep({ stuckThreads }: { readonly stuckThreads: number }): Promise<void> {
@@ -132,7 +132,7 @@ export class DiskVolumes implements ContainerVolumes {
 
   /** One file system over another would hide it, and a container could lead the inner mount elsewhere with a link. */
   #assertApart(mountPoint: string): void {
-    const other = this.#mountPoints().find((each) => each !== mountPoint && overlap(each, mountPoint));
+    const other = this.#mountPoints().find((each) => each !== mountPoint && pathsOverlap(each, mountPoint));
     if (other === undefined) return;
     const message = `emptyDir volume: expected a mount point apart from ${other}, got ${mountPoint}`;
     throw new SealiftError('VOLUME_IN_USE', message, { context: { expected: other, actual: mountPoint } });
@@ -182,7 +182,7 @@ export function readContainerVolumes(
 
 /** The name of a volume's state directory, and of its mapping. A mount point is too long for either. */
 function volumeId(mountPoint: string): string {
-  return createHash('sha256').update(mountPoint).digest('hex').slice(0, 16);
+  return hash('sha256', mountPoint, 'hex').slice(0, 16);
 }
 
 function volumeIds(directory: string): readonly string[] {
@@ -204,8 +204,4 @@ function containerSettings({ imageStore, containersDir }: VolumesSettings, id: s
     stateDir: join(containersDir, id),
     mapperName: `sealift-volume-${id}`,
   };
-}
-
-function overlap(one: string, other: string): boolean {
-  return one === other || one.startsWith(`${other}/`) || other.startsWith(`${one}/`);
 }

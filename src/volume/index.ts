@@ -4,6 +4,7 @@ export { explainShortage } from './explain-shortage.ts';
 export { openVolumes } from './open-volumes.ts';
 export { VOLUME_OPERATIONS } from './operations.ts';
 export { parseSecureMount } from './parse-secure-mount.ts';
+export { pathsOverlap } from './paths-overlap.ts';
 export type {
   DeviceFacts,
   PurposefulRequest,

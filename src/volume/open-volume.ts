@@ -27,8 +27,8 @@ type Mounted = KnownVolume & PreparedVolume;
 
 /**
  * Opens the volume as an earlier run left it. A volume that is ready is used again. An image store that was being
- * prepared is removed and prepared from the start, in the background; any other volume is only removed. `prepare`, `backing` and `status` may be called immediately.
- * Throws `VOLUME_STATE_INVALID`.
+ * prepared is removed and prepared from the start, in the background; any other volume is only removed. `prepare`,
+ * `backing` and `status` may be called immediately. Throws `VOLUME_STATE_INVALID`.
  */
 export function openVolume(settings: VolumeSettings, ports: VolumePorts): DiskVolume {
   return new DiskVolume(settings, ports, openState(settings.stateDir, settings.bootId));
