@@ -8,7 +8,7 @@ import { brokenConnection } from './fault.ts';
 import { type Followed, follow } from './follow.ts';
 import { isExpired } from './redirect.ts';
 import { refuseStatus, retryableStatus, subjectOf } from './refusal.ts';
-import { contentLength, encodingOf, hasFraming, hasRange } from './response-head.ts';
+import { contentLength, formatEncoding, hasFraming, hasRange } from './response-head.ts';
 import { type AttemptResult, isRetryableStatus } from './retry.ts';
 import { mediaTypeOf, refuseHtml, secretsOfRequest } from './server-words.ts';
 import { ThroughputMeter } from './throughput-meter.ts';
@@ -35,7 +35,8 @@ class BlobReceiver implements Receiver {
   #skip = 0;
   #isAccepted = false;
   #isHandedOver = false;
-  #encoding: string | undefined;
+  /** For messages. */
+  #encoding = '';
   /** The head of a response that says it is a web page and whose length does not show that it is the blob. */
   #unproven: ResponseHead | undefined;
 
@@ -62,7 +63,7 @@ class BlobReceiver implements Receiver {
     if (head.status === 200) this.#skip = delivered;
     const expected = size - delivered + this.#skip;
     const length = contentLength(subject, head);
-    this.#encoding = encodingOf(head);
+    this.#encoding = formatEncoding(head);
     if (length !== undefined && length !== expected) {
       // A web page is named as such by its first bytes.
       if (mediaTypeOf(head) === 'text/html') return 'excerpt';
@@ -131,10 +132,9 @@ class BlobReceiver implements Receiver {
   }
 
   #refuseSize(expected: number, actual: string): never {
-    const encoded = this.#encoding === undefined ? '' : ` with Content-Encoding ${this.#encoding}`;
     throw new SealiftError(
       'BLOB_SIZE_MISMATCH',
-      `${this.#subject}: expected ${expected} bytes, got ${actual}${encoded}`,
+      `${this.#subject}: expected ${expected} bytes, got ${actual}${this.#encoding}`,
     );
   }
 }

@@ -13,7 +13,7 @@ export {
 } from './range-budget.ts';
 export { SlicePool, slicesFor } from './range-segment.ts';
 export { hintAfterRedirect } from './refusal.ts';
-export { encodingOf } from './response-head.ts';
+export { encodingOf, formatEncoding } from './response-head.ts';
 export { formatServerWords, mediaTypeOf, refuseHtml, secretsOfAuthorization } from './server-words.ts';
 export type {
   AuthChallenge,

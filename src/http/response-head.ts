@@ -15,6 +15,12 @@ export function encodingOf({ headers }: Pick<ResponseHead, 'headers'>): string |
   return encodings.join(', ').slice(0, 64);
 }
 
+/** Names the Content-Encoding for the end of a message about wrong bytes; empty for identity. */
+export function formatEncoding(head: Pick<ResponseHead, 'headers'>): string {
+  const encoding = encodingOf(head);
+  return encoding === undefined ? '' : ` with Content-Encoding ${encoding}`;
+}
+
 /** Returns the Content-Length, if there is one. Throws `HTTP_RESPONSE_INVALID` if it is not a single safe integer. */
 export function contentLength(subject: string, head: ResponseHead): number | undefined {
   const values = head.headers['content-length'];

@@ -2,33 +2,31 @@ import { type DocumentResponse, formatServerWords, refuseHtml, secretsOfAuthoriz
 import { basicAuthorization } from './authorization.ts';
 import type { Credentials } from './types.ts';
 
-function secretsOf(credentials: Credentials | undefined, authorizations: readonly (string | undefined)[]): string[] {
+/** What was sent to a server, which may quote it in its own words. */
+export interface SentSecrets {
+  readonly credentials: Credentials | undefined;
+  readonly authorizations: readonly (string | undefined)[];
+}
+
+function secretsOf({ credentials, authorizations }: SentSecrets): string[] {
   const sent = authorizations.filter((each) => each !== undefined).flatMap(secretsOfAuthorization);
   if (credentials === undefined) return sent;
   if (credentials.kind !== 'basic') return [...sent, credentials.token];
   return [...sent, ...secretsOfAuthorization(basicAuthorization(credentials))];
 }
 
-/** Formats the server's own words for the end of a message: ` (CODE: text)`, or nothing. */
-export function describeWords(
-  { headers, body }: DocumentResponse,
-  credentials: Credentials | undefined,
-  authorizations: readonly (string | undefined)[] = [],
-): string {
-  return formatServerWords({ headers, excerpt: body }, secretsOf(credentials, authorizations));
+/** Formats the server's own words for the end of a message: ` (CODE: text)`, or nothing. What was sent is removed. */
+export function describeWords({ headers, body }: DocumentResponse, sent: SentSecrets): string {
+  return formatServerWords({ headers, excerpt: body }, secretsOf(sent));
 }
 
 /**
  * Formats what a server said with a refusal for a message: `status 403 (CODE: text)`, with the host that refused if a
- * redirect led there. The credentials and all of `authorizations`, which were sent, are removed.
+ * redirect led there. What was sent is removed.
  */
-export function describeRefusal(
-  response: DocumentResponse,
-  credentials: Credentials | undefined,
-  authorizations: readonly (string | undefined)[] = [],
-): string {
+export function describeRefusal(response: DocumentResponse, sent: SentSecrets): string {
   const { status, redirectedTo } = response;
-  const words = describeWords(response, credentials, authorizations);
+  const words = describeWords(response, sent);
   const host = redirectedTo === undefined ? '' : `redirected to ${redirectedTo}: `;
   return `${host}status ${status}${words}`;
 }
@@ -37,8 +35,8 @@ export function describeRefusal(
 export function refuseWebPage(
   subject: string,
   { headers, body, redirectedTo }: DocumentResponse,
-  secrets: { readonly credentials: Credentials | undefined; readonly authorizations: readonly (string | undefined)[] },
+  sent: SentSecrets,
 ): void {
   const host = redirectedTo === undefined ? '' : `: redirected to ${redirectedTo}`;
-  refuseHtml(`${subject}${host}`, { headers, excerpt: body }, secretsOf(secrets.credentials, secrets.authorizations));
+  refuseHtml(`${subject}${host}`, { headers, excerpt: body }, secretsOf(sent));
 }

@@ -3,6 +3,7 @@ import {
   type AuthChallenge,
   type DocumentResponse,
   encodingOf,
+  formatEncoding,
   type HttpClient,
   type HttpRequest,
   hintAfterRedirect,
@@ -19,7 +20,7 @@ import {
   parseDigest,
 } from '../oci/index.ts';
 import { apiUrl, type Connection, type ConnectionOptions, openConnection } from './connection.ts';
-import { describeRefusal, describeWords, refuseWebPage } from './error-body.ts';
+import { describeRefusal, describeWords, refuseWebPage, type SentSecrets } from './error-body.ts';
 import { SharedCall } from './shared-call.ts';
 import type { FetchedDocument, ImageSource } from './types.ts';
 
@@ -56,12 +57,6 @@ const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 /** The bytes of a document as they were sent, and as they are without the gzip of an intermediary. */
 function bodiesOf({ body, decodedBody }: DocumentResponse): readonly Uint8Array[] {
   return decodedBody === undefined ? [body] : [body, decodedBody];
-}
-
-/** Names the encoding for a message about wrong bytes. */
-function encodedAs(response: DocumentResponse): string {
-  const encoding = encodingOf(response);
-  return encoding === undefined ? '' : ` with Content-Encoding ${encoding}`;
 }
 
 class RegistrySource implements ImageSource {
@@ -101,7 +96,7 @@ class RegistrySource implements ImageSource {
     return { rawBytes, digest, contentType: mediaTypeOf(response) };
   }
 
-  #secrets() {
+  #secrets(): SentSecrets {
     return { credentials: this.#opened?.credentials, authorizations: this.#sent };
   }
 
@@ -110,7 +105,7 @@ class RegistrySource implements ImageSource {
     const right = bodiesOf(response).find((body) => hashBytes(body, algorithm) === digest);
     if (right !== undefined) return right;
     refuseWebPage(subject, response, this.#secrets());
-    return this.#refuseDigest(subject, digest, `${hashBytes(response.body, algorithm)}${encodedAs(response)}`);
+    return this.#refuseDigest(subject, digest, `${hashBytes(response.body, algorithm)}${formatEncoding(response)}`);
   }
 
   /** No digest shows whether the bytes of a tag are encoded, but no manifest begins as gzip does. */
@@ -120,7 +115,10 @@ class RegistrySource implements ImageSource {
     if (decodedBody !== undefined) return decodedBody;
     const start = Buffer.from(body.subarray(0, 64)).toString('latin1');
     if (encodingOf(response) !== undefined && !OBJECT_START.test(start)) {
-      throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: expected JSON, got bytes${encodedAs(response)}`);
+      throw new SealiftError(
+        'HTTP_RESPONSE_INVALID',
+        `${subject}: expected JSON, got bytes${formatEncoding(response)}`,
+      );
     }
     return body;
   }
@@ -142,10 +140,10 @@ class RegistrySource implements ImageSource {
     refuseWebPage(subject, response, this.#secrets());
     const [wrong] = fitting;
     if (wrong === undefined) {
-      const actual = `${response.body.length}${encodedAs(response)}`;
+      const actual = `${response.body.length}${formatEncoding(response)}`;
       throw new SealiftError('BLOB_SIZE_MISMATCH', `${subject}: expected ${size} bytes, got ${actual}`);
     }
-    const actual = `${hashBytes(wrong, algorithm)}${encodedAs(response)}`;
+    const actual = `${hashBytes(wrong, algorithm)}${formatEncoding(response)}`;
     throw new SealiftError('BLOB_DIGEST_MISMATCH', `${subject}: got bytes with digest ${actual}`);
   }
 
@@ -196,9 +194,8 @@ class RegistrySource implements ImageSource {
   async #get(question: Question, signal: AbortSignal | undefined): Promise<DocumentResponse> {
     const connection = await this.#connect(signal);
     const { authenticator } = connection;
-    const sent = this.#sent;
     const ask = (authorization: string | undefined) => {
-      if (!sent.includes(authorization)) sent.push(authorization);
+      if (!this.#sent.includes(authorization)) this.#sent.push(authorization);
       return this.#options.http.fetchDocument(
         { ...this.#request(connection, { ...question, authorization }), bound: question.limit },
         question.maxBytes,
@@ -210,7 +207,7 @@ class RegistrySource implements ImageSource {
     let response = await ask(authorization);
     if (response.status === 401 && !response.redirected) {
       const refused = authorization === undefined ? {} : { refusedAuthorization: authorization };
-      const words = describeWords(response, connection.credentials, sent);
+      const words = describeWords(response, this.#secrets());
       authorization = await authenticator.renew(
         { headers: response.headers['www-authenticate'] ?? [], ...refused, words },
         signal,
@@ -225,13 +222,13 @@ class RegistrySource implements ImageSource {
         response = await ask(authorization);
       }
     }
-    if (response.status !== 200) this.#refuseStatus(question, response, sent);
+    if (response.status !== 200) this.#refuseStatus(question, response);
     return response;
   }
 
-  #refuseStatus(question: Question, response: DocumentResponse, sent: readonly (string | undefined)[]): never {
+  #refuseStatus(question: Question, response: DocumentResponse): never {
     const { status, redirectedTo } = response;
-    const refusal = describeRefusal(response, this.#opened?.credentials, sent);
+    const refusal = describeRefusal(response, this.#secrets());
     const message = `${question.subject}: ${refusal}${this.#doubt()}`;
     const context = { status };
     if (status === 401 || status === 403) {

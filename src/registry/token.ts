@@ -2,7 +2,7 @@ import { SealiftError } from '../errors/index.ts';
 import type { DocumentResponse, HttpClient, HttpRequest } from '../http/index.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../oci/index.ts';
 import { basicAuthorization, isBearerToken } from './authorization.ts';
-import { describeRefusal, refuseWebPage } from './error-body.ts';
+import { describeRefusal, refuseWebPage, type SentSecrets } from './error-body.ts';
 import type { Credentials } from './types.ts';
 
 /** Credentials that may be sent to a token service. */
@@ -75,11 +75,11 @@ function parseToken(subject: string, body: Uint8Array): Token {
   return { value, lifetimeMs: bounded * 1000 };
 }
 
-function assertGranted(subject: string, response: DocumentResponse, credentials: Credentials | undefined): void {
+function assertGranted(subject: string, response: DocumentResponse, sent: SentSecrets): void {
   const { status } = response;
   if (status === 200) return;
-  const refusal = describeRefusal(response, credentials);
-  const suffix = credentials === undefined ? ' without credentials' : '';
+  const refusal = describeRefusal(response, sent);
+  const suffix = sent.credentials === undefined ? ' without credentials' : '';
   if (status === 400 || status === 401 || status === 403) {
     throw new SealiftError('REGISTRY_AUTH_REJECTED', `${subject}${suffix}: ${refusal}`, { context: { status } });
   }
@@ -96,7 +96,8 @@ interface TokenFetch {
 export async function fetchToken(question: TokenQuestion, { http, maxBytes, signal }: TokenFetch): Promise<Token> {
   const subject = `token from ${question.realm.host}`;
   const response = await http.fetchDocument({ ...tokenRequest(question), bound: 'maxTokenBytes' }, maxBytes, signal);
-  assertGranted(subject, response, question.credentials);
-  refuseWebPage(subject, response, { credentials: question.credentials, authorizations: [] });
+  const sent = { credentials: question.credentials, authorizations: [] };
+  assertGranted(subject, response, sent);
+  refuseWebPage(subject, response, sent);
   return parseToken(subject, response.decodedBody ?? response.body);
 }
