@@ -32,7 +32,8 @@ function readWhole(fd: number, maxBytes: number): Buffer | undefined {
 
 /**
  * Returns the UTF-8 text of a file with at most `maxBytes`; undefined when it is `optional` and absent. A pipe is read
- * to its end (`-c <(…)`), but an optional file must not be one. Reads synchronously, because programs only read such files at their start or on a reload.
+ * to its end (`-c <(…)`), but an optional file must not be one. Reads synchronously, because programs only read such
+ * files at their start or on a reload.
  */
 export function loadTextFile(file: TextFile & { readonly optional: true }): string | undefined;
 export function loadTextFile(file: TextFile): string;

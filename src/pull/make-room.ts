@@ -1,6 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import type { Descriptor } from '../oci/index.ts';
-import type { Lease, Removal, SpaceFacts, StoreSpace } from '../store/index.ts';
+import type { EvictionNeed, Lease, Removal, SpaceFacts, StoreSpace } from '../store/index.ts';
 import { diffIdKey } from './layer-format.ts';
 import type { LayerPlan } from './plan-layers.ts';
 import type { PullStorage, StoringContext } from './pull-context.ts';
@@ -13,8 +13,8 @@ const TYPICAL_EXPANSION = 3;
 const MARGIN = 9 / 8;
 
 /** Why a write into the store's data fails that succeeds when there is more room. */
-const RESOURCES = ['bytes', 'inodes', 'quota'] as const;
-type Resource = (typeof RESOURCES)[number];
+const RESOURCES: readonly Resource[] = ['bytes', 'inodes', 'quota'];
+type Resource = EvictionNeed['resource'];
 
 /**
  * Checks before the first byte that the store has room for the layers it lacks, and returns warnings. Throws

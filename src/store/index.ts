@@ -4,6 +4,7 @@ export { openStore } from './open-store.ts';
 export { mountState } from './store-context.ts';
 export { storeStalled } from './store-stalled.ts';
 export type {
+  EvictionNeed,
   ImageIndex,
   KnownLayer,
   Lease,
