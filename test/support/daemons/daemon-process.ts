@@ -1,27 +1,34 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { memoryFolder } from '../machine/memory-folder.ts';
 import { unmountBelow } from '../machine/mounts.ts';
+import { ReapedFolder, spawnSupervised } from '../podvm/supervised-process.ts';
 
 const MIB = 1 << 20;
 
 /** The daemon that `make build` wrote. */
 export const SEALIFTD = fileURLToPath(new URL('../../../dist/sealiftd', import.meta.url));
 
-/** A program as the kata agent starts it, with a folder in memory for all its files. */
+/**
+ * A program as the kata agent starts it, with a folder in memory for all its files. Both are gone after this process, also
+ * when it is killed.
+ */
 export class DaemonProcess implements AsyncDisposable {
-  readonly folder: string;
+  readonly #folder = new ReapedFolder('daemon', memoryFolder());
   readonly #program: string;
   #child: ChildProcess | undefined;
   #log = '';
 
   constructor(program = SEALIFTD) {
     this.#program = program;
-    this.folder = mkdtempSync(join(memoryFolder(), 'sealiftd-'));
     mkdirSync(this.path('bundles'));
+  }
+
+  get folder(): string {
+    return this.#folder.path;
   }
 
   path(...names: string[]): string {
@@ -72,7 +79,7 @@ ${more}`,
     rmSync(this.socket, { force: true });
     const appeared = this.#awaitSocket();
     const startedMs = performance.now();
-    const child = spawn(this.#program, ['-c', this.config], {
+    const child = spawnSupervised(this.#program, ['-c', this.config], {
       env: { PATH: process.env['PATH'] },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -118,6 +125,6 @@ ${more}`,
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop('SIGKILL');
     await unmountBelow(this.folder);
-    rmSync(this.folder, { recursive: true, force: true });
+    await this.#folder[Symbol.asyncDispose]();
   }
 }

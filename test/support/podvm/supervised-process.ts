@@ -23,9 +23,18 @@ export async function killAndWait(child: ChildProcess): Promise<void> {
   await whenEnded(child);
 }
 
+/** Unmounts what is mounted below $1, the last mount first, and removes it. */
+const REAP = `
+cat >/dev/null
+while mount=$(awk -v below="$1/" 'index($2, below) == 1 { last = $2 } END { print last }' /proc/mounts)
+  test -n "$mount"
+do umount -l "$mount" || break; done
+rm -rf --one-file-system -- "$1"
+`;
+
 /**
- * A new folder that is removed even when this process is killed: a shell in a session of its own waits for the end of a
- * pipe whose other end only we hold.
+ * A new folder that is removed even when this process is killed, with the mounts in it: a shell in a session of its own
+ * waits for the end of a pipe whose other end only we hold.
  */
 export class ReapedFolder implements AsyncDisposable {
   readonly path: string;
@@ -33,8 +42,7 @@ export class ReapedFolder implements AsyncDisposable {
 
   constructor(name: string, parent = tmpdir()) {
     this.path = mkdtempSync(join(parent, `sealift-${name}-`));
-    const script = 'cat >/dev/null; rm -rf -- "$1"';
-    this.#reaper = spawn('sh', ['-c', script, 'sh', this.path], {
+    this.#reaper = spawn('sh', ['-c', REAP, 'sh', this.path], {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
     });

@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { mustRun } from '../../../support/machine/commands.ts';
+import { mountsBelow } from '../../../support/machine/mounts.ts';
 import { describeWith } from '../../../support/machine/needs.ts';
 import { ReapedFolder } from '../../../support/podvm/supervised-process.ts';
 import { POD_VM_NEEDS } from '../../../support/podvm/use-pod-vm.ts';
@@ -18,7 +20,7 @@ function isGone(pid: number): boolean {
   }
 }
 
-describeWith(POD_VM_NEEDS, 'what a test starts for a pod VM', () => {
+describeWith(['root', ...POD_VM_NEEDS], 'what a test starts for a pod VM', () => {
   it.each(['SIGKILL', 'SIGTERM'] as const)(
     'is gone with the test, %s or not: QEMU, qemu-nbd, disks',
     async (signal) => {
@@ -32,6 +34,19 @@ describeWith(POD_VM_NEEDS, 'what a test starts for a pod VM', () => {
       await expect.poll(() => [existsSync(folder), ...processes.map(isGone)]).toEqual([false, true, true]);
     },
   );
+
+  it('leaves no mount in its folder', async () => {
+    const folder = new ReapedFolder('test');
+    const mountPoints = [folder.join('outer'), folder.join('outer/inner')];
+    for (const mountPoint of mountPoints) {
+      mkdirSync(mountPoint);
+      await mustRun('mount', ['-t', 'tmpfs', 'sealift-test', mountPoint]);
+    }
+    expect(mountsBelow(folder.path)).toHaveLength(2);
+    await folder[Symbol.asyncDispose]();
+    expect(mountsBelow(folder.path)).toEqual([]);
+    expect(existsSync(folder.path)).toBe(false);
+  });
 
   it('has its folder removed when it is done', async () => {
     const folder = new ReapedFolder('test');
