@@ -183,7 +183,7 @@ describe('credentials never reach a message', () => {
 
   it.each([
     ['a registry that reflects the token', MANIFESTS, 403],
-    ['a registry that reflects it, after it was replaced, with a status nobody expects', MANIFESTS, 400],
+    ['a registry that reflects it, after it was replaced, with an unexpected status', MANIFESTS, 400],
     ['a token service that reflects the password', /^\/token/, 403],
     ['a token service that is broken and reflects it', /^\/token/, 404],
   ])('of %s', async (_, match, status) => {

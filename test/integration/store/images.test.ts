@@ -294,7 +294,7 @@ describe('pruning', () => {
     expect(names('state/layers')).toEqual([]);
   });
 
-  it('takes a layer whose record is damaged and that nobody needs', async () => {
+  it('takes a layer whose record is damaged and that no image needs', async () => {
     await publish(A);
     writeFileSync(scratch.join('state/layers', `${A}.json`), '{');
     expect((await store.prune({ all: false })).layers).toEqual([A]);
@@ -433,7 +433,7 @@ describe('running out of space', () => {
     expect(names('data/layers')).toEqual([A, C]);
   });
 
-  it('takes what nobody needs first', async () => {
+  it('takes what no image needs first', async () => {
     await pullImage('app', [A]);
     await publish(B);
     await publish(C);
@@ -479,7 +479,7 @@ describe('running out of space', () => {
     expect(quota.removal.freedBytes).toBeGreaterThan(0);
   });
 
-  it('removes of a failed pull only what nobody needs, and not what other pulls have left', async () => {
+  it('removes of a failed pull only what no image and no other pull needs', async () => {
     await pullImage('app', [A]);
     await publish(B);
     await publish(C);

@@ -127,7 +127,7 @@ describe('a layer in the erofs format', () => {
     store = await open();
   });
 
-  it('goes to the trash when nobody needs it', async () => {
+  it('goes to the trash when no image needs it', async () => {
     await make();
     const removal = await store.prune({ all: false });
     expect(removal.layers).toEqual([KEY]);

@@ -99,7 +99,7 @@ describe('removing beside a pull of another process', () => {
     expect([names('data/layers'), names('data/trash'), names('state/lock')]).toEqual([[], [], ['store']]);
   });
 
-  it('races with a pull of a layer that nobody needs yet, and the pull has it in the end', async () => {
+  it('races with a pull of a layer that no image needs yet, and the pull has it in the end', async () => {
     const dead = start('one', 'layer-ready');
     await dead.said('at layer-ready');
     await dead.kill();

@@ -115,7 +115,7 @@ export const FAULT_ACTIONS = {
   'a break, then no Content-Range': resuming({ kind: 'headers', headers: { 'content-range': '' } }),
   'a break, then status 416': resuming({ kind: 'answer', status: 416 }, { kind: 'ignore-range' }),
   'a break, then status 404': resuming({ kind: 'answer', status: 404 }),
-  'status 206 that nobody asked for': answer(206, { 'content-range': 'bytes 0-0/1' }, 'a'),
+  'status 206 without a request for a range': answer(206, { 'content-range': 'bytes 0-0/1' }, 'a'),
 
   // Redirects.
   'redirect to another origin': redirect(({ storage, path }) => `${storage.origin}${path}`),

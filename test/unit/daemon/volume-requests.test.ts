@@ -101,7 +101,7 @@ describe('SecureMount of the daemon', () => {
     ['at a path that leads to the image store', `/run/elsewhere/../kata-containers/image`, { encryptionType: 'zfs' }],
     ['at a path with double slashes', '/run//kata-containers/image', { encryptionType: 'zfs' }],
     ['nowhere', '', { encryptionType: 'zfs' }],
-  ])('lets nobody else mount anything %s', async (_, mountPoint, options) => {
+  ])('lets no other program mount anything %s', async (_, mountPoint, options) => {
     const { mount } = world();
     await expectFailure('VOLUME_REQUEST_UNSUPPORTED', () => mount(mountPoint, options));
   });

@@ -140,7 +140,7 @@ describe('giveBackRoom', () => {
 
   const fullData = new SealiftError('STORE_SPACE_EXHAUSTED', 'x', { context: { fileSystem: 'data' } });
 
-  it('removes what the pull held and nobody else needs, and reports it', async () => {
+  it('removes what only the failed pull held, and reports it', async () => {
     const { calls, warnings } = await giveBack(fullData);
     expect(calls).toEqual(['release', `remove ${KEY}`]);
     expect(warnings).toEqual(['removed 1 layers of the pull that had no room, 4096 bytes']);
