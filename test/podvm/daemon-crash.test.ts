@@ -20,7 +20,7 @@ import {
 import { describeWith } from '../support/machine/needs.ts';
 import { expectFailure } from '../support/matchers.ts';
 import { AgentClient } from '../support/podvm/agent-calls.ts';
-import { PATIENCE } from '../support/podvm/guest-daemon.ts';
+import { SLOW_DISK } from '../support/podvm/guest-daemon.ts';
 import { ReapedFolder } from '../support/podvm/supervised-process.ts';
 import type { GuestProcess } from '../support/podvm/types.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
@@ -48,6 +48,8 @@ const KILLED_AT = IS_SOAK ? STEPS : (['mapping-created', 'mapping-opened', 'publ
 const ROUNDS = IS_SOAK ? [1, 2, 3] : [1];
 const KILLS = ROUNDS.flatMap((round) => KILLED_AT.map((step) => ({ step, round })));
 const [IN_A_ROW, AT_ONCE] = IS_SOAK ? [200, 50] : [20, 6];
+/** How long the daemon keeps a thread without work: longer than between two pulls, not long for the test to wait. */
+const IDLE_MS = 5_000;
 /** Growth of the main thread's live heap for each pull. */
 const MAX_GROWTH_BYTES = IS_SOAK ? 25_000 : 500_000;
 
@@ -98,7 +100,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM, ki
     ];
     shared = await buildLayer(tar(members), 'gzip', scratch.path);
     for (const { path, contents } of await bundleSteppingDaemon(FOLDER)) await vm().writeFile(path, contents);
-    await vm().writeFile(CONFIG, `[pull]\ntls_verify = false\n${PATIENCE}`);
+    await vm().writeFile(CONFIG, `[pull]\ntls_verify = false\n${SLOW_DISK}worker_idle_ms = ${IDLE_MS}\n`);
     await dieAt('');
     await start();
     agent = await AgentClient.open(vm(), SOCKET, scratch.path);
@@ -244,7 +246,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM, ki
       const { threads, files } = await use();
       return threads > before.threads || files > before.files;
     };
-    // Idle threads, which have files of their own, end after 15 s without work at the latest.
+    // Threads, which have files of their own, end when they have been idle.
     await expect.poll(isMore).toBe(false);
     const others = await Promise.all(Array.from({ length: AT_ONCE / 2 }, (_, at) => serve(`once-${at}`)));
     const images = others.flatMap((other) => [known, other]);

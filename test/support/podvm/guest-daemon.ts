@@ -10,13 +10,18 @@ const SOCKET = '/run/confidential-containers/cdh.sock';
 /** Starting a thread takes an emulated machine two seconds, so the threads of one test serve the next. */
 const KEPT_THREADS = 'worker_idle_ms = 600000';
 
-/** An emulated machine on a busy one is slow; what a test wants to see time out has limits of its own. */
-export const PATIENCE = `
+/**
+ * Limits of a daemon whose tests wait for nothing to time out: an emulated machine on a busy one is slow. Its threads
+ * end when they are idle, as those of any daemon.
+ */
+export const SLOW_DISK = `
 [pull.limits]
-${KEPT_THREADS}
 store_timeout_ms = 600000
 volume_timeout_ms = 600000
 `;
+
+/** The same with threads that stay. */
+export const PATIENCE = `${SLOW_DISK}${KEPT_THREADS}\n`;
 
 /** The paths of a daemon with default settings. */
 export const GUEST = {
