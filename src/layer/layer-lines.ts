@@ -16,7 +16,10 @@ export interface CancellableWork<Thread, Result> {
 
 /** The owner of the threads, as the lines of layers need it. */
 export interface LineThreads<Thread extends LineThread> {
-  /** Lends a thread until `release`. A networked one loads the HTTP client when it fetches. */
+  /**
+   * Lends a thread until `release`. A networked one loads the HTTP client when it fetches. Throws `LAYER_WORKER_FAILED`
+   * when no thread can be started.
+   */
   acquire(kind: 'networked' | 'plain'): Thread;
   release(thread: Thread): void;
   /** Waits for the answer, and ends threads that do not obey a cancel. Throws `PULL_CANCELLED` after an abort. */
@@ -45,7 +48,7 @@ export class LayerLines<Thread extends LineThread> implements LayerStager {
     this.#treeThread = treeThread;
     this.#threads = threads;
     this.#pairs = new LinePairs(Math.max(1, Math.floor(cores / 2)), {
-      open: () => ({ fetcher: threads.acquire('networked'), applier: threads.acquire('plain') }),
+      open: () => openPair(threads),
       close: ({ fetcher, applier, hasher }) => {
         for (const thread of [fetcher, applier, hasher]) if (thread !== undefined) threads.release(thread);
       },
@@ -141,6 +144,17 @@ export class LayerLines<Thread extends LineThread> implements LayerStager {
 type RunningSlot<Thread extends LineThread> = Pick<LineSlot<Thread>, 'pair' | 'noteMissing' | 'fetched'>;
 
 const NO_NEXT = { noteMissing: (): void => {}, fetched: (): void => {} };
+
+/** Acquires both threads of a pair, or none. */
+function openPair<Thread extends LineThread>(threads: LineThreads<Thread>): LinePair<Thread> {
+  const fetcher = threads.acquire('networked');
+  try {
+    return { fetcher, applier: threads.acquire('plain') };
+  } catch (error) {
+    threads.release(fetcher);
+    throw error;
+  }
+}
 
 /** The error for work whose signal was aborted. */
 export function pullCancelled(signal: AbortSignal): SealiftError {

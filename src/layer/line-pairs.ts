@@ -66,15 +66,18 @@ export class LinePairs<Thread extends PairedThread> {
     this.#ports = ports;
   }
 
-  /** Waits for a pair whose fetcher is free, or soon will be. Rejects with the signal's reason. */
+  /**
+   * Waits for a pair whose fetcher is free, or soon will be. Rejects with the signal's reason, or with what kept a thread
+   * from being started.
+   */
   async reserve(blobBytes: number, signal: AbortSignal | undefined): Promise<LineSlot<Thread>> {
     signal?.throwIfAborted();
-    const held = this.#free();
+    const held = this.#queue.isEmpty ? this.#find() : undefined;
     return held === undefined ? this.#queue.wait(blobBytes, signal) : this.#begin(held, blobBytes);
   }
 
-  #free(): HeldPair<Thread> | undefined {
-    if (!this.#queue.isEmpty) return undefined;
+  /** Returns undefined when every pair is busy. Throws what kept a thread from being started. */
+  #find(): HeldPair<Thread> | undefined {
     for (const held of this.#held) if (isDead(held)) this.#held.delete(held);
     const idle = [...this.#held].find(({ fetching }) => fetching.length === 0);
     if (idle !== undefined) return idle;
@@ -95,13 +98,13 @@ export class LinePairs<Thread extends PairedThread> {
     let isOpen = true;
     const noteMissing = (bytes: number): void => {
       own.missingBytes = bytes;
-      this.#serve(held);
+      this.#serve();
     };
     const fetched = (): void => {
       const position = held.fetching.indexOf(own);
       if (position === -1) return;
       held.fetching.splice(position, 1);
-      this.#serve(held);
+      this.#serve();
     };
     const ended = (): void => {
       if (!isOpen) return;
@@ -113,15 +116,19 @@ export class LinePairs<Thread extends PairedThread> {
     return { pair: held.pair, noteMissing, fetched, ended };
   }
 
-  #serve(held: HeldPair<Thread>): void {
-    let pair = held;
+  /** Gives queued layers their slots. A layer for which no pair can be opened fails, and those behind it go on. */
+  #serve(): void {
     while (!this.#queue.isEmpty) {
-      if (isDead(pair)) {
-        this.#held.delete(pair);
-        pair = this.#open();
-      } else if (!hasRoom(pair)) return;
+      let held: HeldPair<Thread> | undefined;
+      try {
+        held = this.#find();
+      } catch (error) {
+        this.#queue.shift()?.refuse(error);
+        continue;
+      }
+      if (held === undefined) return;
       const next = this.#queue.shift();
-      next?.grant(this.#begin(pair, next.request));
+      next?.grant(this.#begin(held, next.request));
     }
   }
 

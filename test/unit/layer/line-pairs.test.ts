@@ -13,8 +13,11 @@ function setUp(count: number) {
   const open: number[] = [];
   let opened = 0;
   const dead = new Set<number>();
+  const refusals: Error[] = [];
   const pairs = new LinePairs<FakeThread>(count, {
     open: () => {
+      const refusal = refusals.shift();
+      if (refusal !== undefined) throw refusal;
       opened += 1;
       open.push(opened);
       const number = opened;
@@ -29,7 +32,7 @@ function setUp(count: number) {
     close: ({ fetcher }) => open.splice(open.indexOf(fetcher.number), 1),
   });
   const numberOf = ({ pair }: LineSlot<FakeThread>) => pair.fetcher.number;
-  return { pairs, open, dead, numberOf };
+  return { pairs, open, dead, refusals, numberOf };
 }
 
 /** Returns whether a promise has settled after everything that is ready has run. */
@@ -200,5 +203,48 @@ describe('LinePairs', () => {
     expect(numberOf(second)).toBe(2);
     first.ended();
     second.ended();
+  });
+
+  it('fails the layer for which no pair can be opened, and serves those behind it', async () => {
+    const { pairs, open, dead, refusals, numberOf } = setUp(1);
+    const first = await pairs.reserve(BIG, undefined);
+    const waiting = ['a', 'b', 'c'].map(() => pairs.reserve(BIG, undefined));
+    dead.add(1);
+    refusals.push(new Error('no thread for a'), new Error('no thread for b'));
+    first.ended();
+    await expect(waiting[0]).rejects.toThrow('no thread for a');
+    await expect(waiting[1]).rejects.toThrow('no thread for b');
+    const third = await waiting[2];
+    if (third !== undefined) expect(numberOf(third)).toBe(2);
+    third?.ended();
+    expect(open).toEqual([]);
+  });
+
+  it('serves later layers when no pair could be opened for any that waited', async () => {
+    const { pairs, open, dead, refusals } = setUp(1);
+    const first = await pairs.reserve(BIG, undefined);
+    const waiting = pairs.reserve(BIG, undefined);
+    dead.add(1);
+    refusals.push(new Error('no thread'));
+    first.ended();
+    await expect(waiting).rejects.toThrow('no thread');
+    (await pairs.reserve(BIG, undefined)).ended();
+    expect(open).toEqual([]);
+  });
+
+  it('opens one pair for one that has died, however many layers were on it', async () => {
+    const { pairs, open, dead } = setUp(1);
+    const first = await pairs.reserve(BIG, undefined);
+    first.noteMissing(SMALL);
+    const second = await pairs.reserve(BIG, undefined);
+    const third = pairs.reserve(BIG, undefined);
+    const fourth = pairs.reserve(BIG, undefined);
+    dead.add(1);
+    first.ended();
+    second.ended();
+    expect(open).toEqual([2]);
+    (await third).ended();
+    (await fourth).ended();
+    expect(open).toEqual([]);
   });
 });
