@@ -8,6 +8,7 @@ import type { WorkerHandle } from './worker-handle.ts';
 
 /** The owner of the threads, as a lane needs it. */
 export interface LaneThreads {
+  /** Throws `LAYER_WORKER_FAILED` when no thread can be started. */
   acquire(): WorkerHandle;
   release(worker: WorkerHandle): void;
   /** Ends a thread that may hang in the kernel; its call fails with `reason`. */
@@ -77,9 +78,9 @@ export class CallLane {
       }
       try {
         worker ??= this.#threads.acquire();
-      } catch (cause) {
+      } catch (error) {
         // The kernel may refuse a thread for the moment; the lane serves the next call all the same.
-        next.reject(new SealiftError('LAYER_WORKER_FAILED', 'worker thread: it could not be started', { cause }));
+        next.reject(error);
         if (this.#queue.length === 0) this.#leave(undefined);
         continue;
       }

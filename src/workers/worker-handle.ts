@@ -41,9 +41,10 @@ export class WorkerHandle implements LineThread {
   /** True once the thread has loaded, or is about to load, the HTTP client, which is worth keeping. */
   isNetworked = false;
 
+  /** Throws `LAYER_WORKER_FAILED` when the thread cannot be started. */
   constructor(entry: URL, start: WorkerStart) {
     this.#start = start;
-    this.#worker = new Worker(entry, { workerData: start, stdin: false });
+    this.#worker = startThread(entry, start);
     this.#worker.on('message', (message: FromWorker) => this.#receive(message));
     this.#worker.on('error', (error) => this.#die(error instanceof Error ? error : new Error(String(error))));
     this.#worker.on('exit', (code) => {
@@ -192,6 +193,15 @@ export class WorkerHandle implements LineThread {
         ? error
         : new SealiftError('LAYER_WORKER_FAILED', `worker thread: ${error.message}`, { cause: error });
     for (const task of pending) task.reject(failure);
+  }
+}
+
+/** The kernel may refuse a thread for the moment. */
+function startThread(entry: URL, start: WorkerStart): Worker {
+  try {
+    return new Worker(entry, { workerData: start, stdin: false });
+  } catch (cause) {
+    throw new SealiftError('LAYER_WORKER_FAILED', 'worker thread: it could not be started', { cause });
   }
 }
 

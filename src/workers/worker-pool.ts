@@ -124,7 +124,7 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
     for (const worker of this.#workers) this.#abandon(worker);
   }
 
-  /** Lends a worker until `#release`. */
+  /** Lends a worker until `#release`. Throws `LAYER_WORKER_FAILED` when none can be started. */
   #acquire(kind: 'networked' | 'plain'): WorkerHandle {
     for (const [worker] of this.#idle) if (worker.isDead) this.#forget(worker);
     // The thread that worked last has the code it needs.

@@ -168,6 +168,17 @@ describe('WorkerPool.stage', () => {
     expect(await echo('still alive')).toBe('still alive');
   });
 
+  it('fails with the same code as an operation and a document when no thread can be started', async () => {
+    // Node refuses to make a thread of it, as it does when the kernel has none left.
+    const entry = new URL('https://127.0.0.1/no-file');
+    pool = new WorkerPool({ entry, idleMs: 10_000, limits: DEFAULT_LIMITS, cores: 2, treeThread: false });
+    const { request, transport } = job();
+    const http = pool.httpClient(transport);
+    await expectFailure('LAYER_WORKER_FAILED', () => pool.stage(job(), {}));
+    await expectFailure('LAYER_WORKER_FAILED', () => echo('hello'));
+    await expectFailure('LAYER_WORKER_FAILED', () => http.fetchDocument(request, 1, undefined));
+  });
+
   it('fails the layer with an internal error when a worker meets a bug, and can be used again', async () => {
     await expectFailure('INTERNAL', () => openPool('throw=layer-fetch').stage(job(), {}));
     expect(await echo('still alive')).toBe('still alive');
