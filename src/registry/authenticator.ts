@@ -47,6 +47,8 @@ export class Authenticator {
   #method: AuthMethod | undefined;
   #token: HeldToken | undefined;
   #fetching = new SharedCall<HeldToken>();
+  /** How many tokens were asked for. The answers may arrive in another order. */
+  #asked = 0;
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
@@ -134,10 +136,13 @@ export class Authenticator {
     const { http, registry, maxTokenBytes, clock } = this.#options;
     const { realm, service, credentials } = method;
     const askedAtMs = clock.now();
+    this.#asked += 1;
+    const position = this.#asked;
     const question = { realm, service, scope: this.#scope, credentials, allowHttp: registry.protocol === 'http:' };
     const { value, lifetimeMs } = await fetchToken(question, { http, maxBytes: maxTokenBytes, signal });
     const token = { authorization: bearerAuthorization(value), refreshAtMs: askedAtMs + lifetimeMs * REFRESH_AFTER };
-    this.#token = token;
+    // A later question may be for another scope, and its answer may be here already.
+    if (position === this.#asked) this.#token = token;
     return token;
   }
 }
