@@ -65,6 +65,7 @@ export async function runSealiftd(surroundings: DaemonSurroundings): Promise<num
   const volumes = openVolumes(volumesSettings(configuration, limits, readBootId()), {
     commands: createCommandRunner({ maxOutputBytes: limits.maxProgramOutputBytes }),
     runOperation: pool.runner('volume'),
+    isStuck: (lane) => pool.isStuck(lane),
     clock: SYSTEM_CLOCK,
     checkpoint,
   });
@@ -134,7 +135,7 @@ export function composeDaemonService({ loaded, parts, volumes, measure, log }: D
     stores,
     pullPorts: (pull) => daemonPullPorts(pull, parts),
     bundlePorts: (backing) => storePorts(parts, backing),
-    sweepVolumes: () => volumes.containers.sweep({ stuckThreads: parts.pool.stuckThreads }),
+    sweepVolumes: () => volumes.containers.sweep(),
     reportStall: (error) => volumes.imageStore.reportStall(error),
     measure,
     readMountinfo: () => readFileSync('/proc/self/mountinfo', 'latin1'),

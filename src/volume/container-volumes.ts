@@ -3,12 +3,14 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { asSealiftError, SealiftError } from '../errors/index.ts';
 import { limitExceeded } from '../limits/index.ts';
+import type { LaneName } from '../operations/index.ts';
 import { errnoOf, readMounts } from '../platform/index.ts';
 import { describeVolume } from './describe-volume.ts';
 import { type DiskVolume, openVolume } from './open-volume.ts';
 import { pathsOverlap } from './paths-overlap.ts';
 import type {
   ContainerVolumes,
+  ContainerVolumesPorts,
   ExpectedDevice,
   VolumePorts,
   VolumeRequest,
@@ -23,23 +25,25 @@ const ID_PATTERN = /^[0-9a-f]{16}$/;
 /** How long a volume is left alone that could not be removed because a program in a container still uses it. */
 const REMOVAL_PAUSE_MS = 30_000;
 
-/** One volume with the time before which it is not removed. */
 interface Entry {
   readonly volume: DiskVolume;
+  /** The calls on its disk. */
+  readonly lane: LaneName;
+  /** The time before which it is not removed. */
   notBeforeMs: number;
   removal: Promise<void> | undefined;
+  probe: Promise<void> | undefined;
 }
 
 /** See `ContainerVolumes`. Each volume has a state directory, a mapping, a key and a thread of its own. */
 export class DiskVolumes implements ContainerVolumes {
   readonly #settings: VolumesSettings;
-  readonly #ports: VolumePorts;
+  readonly #ports: ContainerVolumesPorts;
   /** Volumes by the names of their state directories. */
   readonly #entries = new Map<string, Entry>();
-  #stuckThreads = 0;
 
   /** Opens the volumes of an earlier run. Those that are no longer mounted are removed in the background. */
-  constructor(settings: VolumesSettings, ports: VolumePorts) {
+  constructor(settings: VolumesSettings, ports: ContainerVolumesPorts) {
     this.#settings = settings;
     this.#ports = ports;
     for (const id of volumeIds(settings.containersDir)) {
@@ -65,14 +69,14 @@ export class DiskVolumes implements ContainerVolumes {
     return this.#mountPoints().some((each) => pathsOverlap(each, path));
   }
 
-  async sweep({ stuckThreads }: { readonly stuckThreads: number }): Promise<void> {
-    const isFreed = stuckThreads < this.#stuckThreads;
-    this.#stuckThreads = stuckThreads;
+  async sweep(): Promise<void> {
     if (this.#entries.size === 0) return;
     const mounted = new Set(readMounts().map(({ deviceId }) => deviceId));
-    const gone = [...this.#entries].filter(([, entry]) => this.#isGone(entry, mounted));
+    const entries = [...this.#entries];
+    const gone = entries.filter(([, entry]) => this.#isGone(entry, mounted));
+    const silent = entries.filter(([, entry]) => this.#isSilent(entry));
     const removals = gone.map(([id]) => this.#drop(id));
-    const probes = isFreed ? [...this.#entries.values()].map(({ volume }) => volume.probe()) : [];
+    const probes = silent.map(([, entry]) => probe(entry));
     const results = await Promise.allSettled([...removals, ...probes]);
     const failed = results.find((result) => result.status === 'rejected');
     if (failed !== undefined) throw asSealiftError(failed.reason);
@@ -95,21 +99,30 @@ export class DiskVolumes implements ContainerVolumes {
 
   #open(id: string): DiskVolume {
     // One disk that hangs must not hold up the others, nor the pulls.
-    const lane = { owner: `volume ${id}`, hasOwnDisk: true };
+    const lane: LaneName = { owner: `volume ${id}`, hasOwnDisk: true };
     const { runOperation } = this.#ports;
     const volume = openVolume(containerSettings(this.#settings, id), {
       ...this.#ports,
       runOperation: (kind, request, options) => runOperation(kind, request, { ...options, lane }),
     });
-    this.#entries.set(id, { volume, notBeforeMs: 0, removal: undefined });
+    this.#entries.set(id, { volume, lane, notBeforeMs: 0, removal: undefined, probe: undefined });
     return volume;
   }
 
-  /** The agent unmounts a volume when its pod needs it no longer. Another mount of it may still serve a container. */
-  #isGone({ volume, notBeforeMs }: Entry, mounted: ReadonlySet<string>): boolean {
-    if (volume.isBusy || notBeforeMs > this.#ports.clock.nowMs()) return false;
-    const { state, mapping } = volume.summary();
-    return state === 'absent' || (state === 'ready' && mapping !== undefined && !mounted.has(mapping.deviceId));
+  #isGone(entry: Entry, mounted: ReadonlySet<string>): boolean {
+    if (entry.notBeforeMs > this.#ports.clock.nowMs()) return false;
+    return isUnused(entry.volume.summary(), mounted) && !this.#isAtWork(entry);
+  }
+
+  /** True for a volume that was mounted when its disk stopped answering, and whose disk may answer again. */
+  #isSilent(entry: Entry): boolean {
+    const { state, mapping } = entry.volume.summary();
+    return state === 'stalled' && mapping !== undefined && !this.#isAtWork(entry);
+  }
+
+  /** True while a thread or a program works on the volume, even if nothing waits for it any more. */
+  #isAtWork({ volume, lane }: Entry): boolean {
+    return volume.isBusy() || this.#ports.isStuck(lane);
   }
 
   get #isFull(): boolean {
@@ -118,7 +131,7 @@ export class DiskVolumes implements ContainerVolumes {
 
   /** Failed volumes are kept, so that the status shows them, until their number is needed for others. */
   async #removeFailed(): Promise<void> {
-    const isFailed = ({ volume }: Entry): boolean => !volume.isBusy && volume.summary().state === 'failed';
+    const isFailed = (entry: Entry): boolean => entry.volume.summary().state === 'failed' && !this.#isAtWork(entry);
     const failed = [...this.#entries].filter(([, entry]) => isFailed(entry));
     await Promise.allSettled(failed.map(([id]) => this.#drop(id)));
   }
@@ -164,6 +177,31 @@ export class DiskVolumes implements ContainerVolumes {
   #mountPoints(): readonly string[] {
     return [...this.#entries.values()].flatMap(({ volume }) => volume.request?.mountPoint ?? []);
   }
+}
+
+/**
+ * True for a volume that no container can use. The agent unmounts a volume when its pod needs it no longer; another mount
+ * of it may still serve a container. The agent got no volume that stalled before it was mounted.
+ */
+function isUnused({ state, mapping }: VolumeSummary, mounted: ReadonlySet<string>): boolean {
+  switch (state) {
+    case 'absent':
+      return true;
+    case 'ready':
+      return mapping !== undefined && !mounted.has(mapping.deviceId);
+    case 'stalled':
+      return mapping === undefined;
+    default:
+      return false;
+  }
+}
+
+/** Each probe of a disk that hangs again holds another thread, so there is one at a time. */
+function probe(entry: Entry): Promise<void> {
+  entry.probe ??= entry.volume.probe().finally(() => {
+    entry.probe = undefined;
+  });
+  return entry.probe;
 }
 
 /** Returns the statuses for a process other than the daemon, from the records that the daemon wrote. */

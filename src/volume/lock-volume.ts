@@ -11,13 +11,23 @@ export interface VolumeLock {
   release(): void;
 }
 
+/** True while the lock is held, also by a program that a preparation has given up. */
+export function isVolumeLocked(path: string): boolean {
+  const fd = openLock(path);
+  try {
+    return !tryFlock(fd, 'exclusive');
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Throws `VOLUME_STALLED` when another process holds the lock for longer than `timeoutMs`. */
 export async function lockVolume(
   path: string,
   { clock, timeoutMs }: { readonly clock: Clock; readonly timeoutMs: number },
 ): Promise<VolumeLock> {
   const deadline = clock.nowMs() + timeoutMs;
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  const fd = openLock(path);
   // Closing releases only this holder; LOCK_UN would release the lock of the programs as well.
   const release = () => closeSync(fd);
   while (!tryFlock(fd, 'exclusive')) {
@@ -32,4 +42,8 @@ export async function lockVolume(
     await clock.sleep(POLL_MS);
   }
   return { fd, release };
+}
+
+function openLock(path: string): number {
+  return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
 }

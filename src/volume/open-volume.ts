@@ -1,7 +1,7 @@
 import { asSealiftError, fromPlainError, prefixError, SealiftError, toPlainError } from '../errors/index.ts';
 import { within } from './deadline.ts';
 import { currentBacking, describeVolume, summarizeVolume } from './describe-volume.ts';
-import { lockVolume, type VolumeLock } from './lock-volume.ts';
+import { isVolumeLocked, lockVolume, type VolumeLock } from './lock-volume.ts';
 import { type Preparation, type PreparedVolume, prepareVolume } from './prepare-volume.ts';
 import type {
   DeviceFacts,
@@ -73,9 +73,9 @@ export class DiskVolume implements Volume {
     return state !== 'failed' && device?.deviceId === deviceId && device.diskseq === diskseq;
   }
 
-  /** True while a preparation, restoration or removal is under way. */
-  get isBusy(): boolean {
-    return this.#flight !== undefined;
+  /** True while a preparation, restoration or removal is under way, or a program that one of them has given up. */
+  isBusy(): boolean {
+    return this.#flight !== undefined || isVolumeLocked(this.#state.lockPath);
   }
 
   async prepare(request: VolumeRequest): Promise<VolumeStatus> {

@@ -1,12 +1,12 @@
 import { DiskVolumes } from './container-volumes.ts';
 import { type DiskVolume, openVolume } from './open-volume.ts';
-import type { ExpectedDevice, VolumePorts, Volumes, VolumesSettings } from './types.ts';
+import type { ContainerVolumesPorts, ExpectedDevice, Volumes, VolumesSettings } from './types.ts';
 
 /**
  * Opens the image store's volume and those of containers as an earlier run left them. A disk belongs to one of them at
  * most. Throws `VOLUME_STATE_INVALID`.
  */
-export function openVolumes(settings: VolumesSettings, ports: Omit<VolumePorts, 'findDiskUser'>): Volumes {
+export function openVolumes(settings: VolumesSettings, ports: Omit<ContainerVolumesPorts, 'findDiskUser'>): Volumes {
   let imageStore: DiskVolume | undefined;
   let containers: DiskVolumes | undefined;
   const findDiskUser = (disk: ExpectedDevice, claimant: object): string | undefined => {

@@ -1,6 +1,6 @@
 import type { IntegrityAlgorithm, MemorySize } from '../config/index.ts';
 import type { PlainError } from '../errors/index.ts';
-import type { Run } from '../operations/index.ts';
+import type { LaneName, Run } from '../operations/index.ts';
 import type { Checkpoint, Clock, CommandRunner, FileSystemSpace } from '../platform/index.ts';
 
 /** How a request names the block device. */
@@ -183,10 +183,11 @@ export interface ContainerVolumes {
   /** True if a path is the mount point of a volume, or lies in or above one. */
   owns(path: string): boolean;
   /**
-   * Removes the volumes whose mounts are gone, so that their disks can be used again. Probes stalled volumes when fewer
-   * threads hang than at the last sweep. Called about once a second.
+   * Removes the volumes whose mounts are gone, so that their disks can be used again, and those that stalled before they
+   * were mounted. Probes those that stalled later. Leaves a volume alone while a thread or a program works on it: a mount
+   * that it makes would appear after the removal. Called about once a second.
    */
-  sweep(options: { readonly stuckThreads: number }): Promise<void>;
+  sweep(): Promise<void>;
   /** Returns the status of each volume without access to the disks. */
   summaries(): readonly VolumeSummary[];
 }
@@ -216,6 +217,12 @@ export interface VolumePorts {
    * otherwise not see each other before cryptsetup has opened it.
    */
   readonly findDiskUser?: (disk: ExpectedDevice, claimant: object) => string | undefined;
+}
+
+/** What the volumes of containers need in addition, because each has a thread of its own. */
+export interface ContainerVolumesPorts extends VolumePorts {
+  /** True while a thread of this lane hangs in the kernel. */
+  readonly isStuck: (lane: LaneName) => boolean;
 }
 
 /** Identifies the disk for an operation. If the number belongs to another disk by then, the operation is refused. */

@@ -103,6 +103,11 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
     return [...this.#stuck.values()].filter((lane) => typeof lane === 'string' || !lane.hasOwnDisk).length;
   }
 
+  /** True while the kernel holds a thread of this lane, even if nothing waits for its call any more. */
+  isStuck(lane: LaneName): boolean {
+    return [...this.#stuck.values()].includes(lane);
+  }
+
   /** Makes a worker load the HTTP client while the main thread does other work, so that the first request finds it. */
   warm(transport: TransportSettings): void {
     const worker = this.#acquire('networked');

@@ -561,6 +561,7 @@ describe('an operation that hangs in the kernel', () => {
     await echo('warm', { lane });
     await expectFailure('STORE_STALLED', () => openFifo(open, { ...within(300), lane }));
     expect([pool.stuckThreads, pool.stuckStoreThreads]).toEqual([1, 0]);
+    expect([pool.isStuck(lane), pool.isStuck({ ...lane }), pool.isStuck('foreground')]).toEqual([true, false, false]);
     await expectFailure('STORE_STALLED', () => openFifo(open, { ...within(300), lane: { owner: 'pull' } }));
     expect([pool.stuckThreads, pool.stuckStoreThreads]).toEqual([2, 1]);
     const release = openSync(open, 'w');
