@@ -1,2 +1,3 @@
 export { limitExceeded, type SizeBound } from './limit-exceeded.ts';
 export { boundsOf, DEFAULT_LIMITS, LIMITS, type LimitName, type Limits, type RefusingLimit } from './limits.ts';
+export { type PlanBudget, PlanSteps } from './plan-steps.ts';

@@ -1,9 +1,9 @@
 import { opendirSync } from 'node:fs';
 import type { ByteString } from '../bytes/index.ts';
+import type { PlanSteps } from '../limits/index.ts';
 import { isOpaqueDirectory, layerNode, listedNode } from './layer-node.ts';
 import type { LayerNodes, NamesToFind } from './layer-stack.ts';
 import { childPath } from './path.ts';
-import type { PlanSteps } from './plan-steps.ts';
 import { reachInside } from './reach-inside.ts';
 
 /** Up to this many names are looked up one by one; for more, a listing of the directory is cheaper. */

@@ -1,8 +1,8 @@
 import { readFacts } from '../layer-facts/index.ts';
+import { PlanSteps } from '../limits/index.ts';
 import { openLayerNodes } from './layer-directory.ts';
 import { LayerStack, PathsToFind } from './layer-stack.ts';
 import { planChain } from './plan-chain.ts';
-import { PlanSteps } from './plan-steps.ts';
 import { readLink } from './read-link.ts';
 import type { LayersPlan, LayersToPlan } from './types.ts';
 

@@ -1,9 +1,9 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { readFacts } from '../layer-facts/index.ts';
+import { PlanSteps } from '../limits/index.ts';
 import { errnoOf, lgetxattr, llistxattr, lsetxattr, lutimes, type SystemPath } from '../platform/index.ts';
 import { openLayerNodes } from './layer-directory.ts';
 import { ROOT } from './path.ts';
-import { PlanSteps } from './plan-steps.ts';
 import { planUpper } from './plan-upper.ts';
 import { reachInside } from './reach-inside.ts';
 import type { PreparedUpper, UpperDirectory, UpperToPrepare } from './types.ts';

@@ -1,6 +1,7 @@
 import type { ByteString } from '../bytes/index.ts';
 import type { PathFactsFile } from '../layer-facts/index.ts';
 import type { LayerFormatName, LayerImageRequest, LayerKey, PublishedLayer } from '../layer-formats/index.ts';
+import type { PlanBudget } from '../limits/index.ts';
 import type { CallOptions } from '../operations/index.ts';
 import type { Usability } from '../platform/index.ts';
 
@@ -34,12 +35,6 @@ export interface LayersToPlan {
   /** Position of the first layer that is in question; those below it are as they will be mounted. */
   readonly from: number;
   readonly steps: PlanBudget;
-}
-
-/** How many names the plans of an image may look at, and how many they have looked at before. */
-export interface PlanBudget {
-  readonly limit: number;
-  readonly taken: number;
 }
 
 /** Which layers can be mounted as they are. `steps`: how many names were looked at so far. */

@@ -1,5 +1,10 @@
-import { limitExceeded } from '../limits/index.ts';
-import type { PlanBudget } from './types.ts';
+import { limitExceeded } from './limit-exceeded.ts';
+
+/** How many names the plans of an image may look at, and how many they have looked at before. */
+export interface PlanBudget {
+  readonly limit: number;
+  readonly taken: number;
+}
 
 /**
  * Counts the names that plans of one image look at, in all its layers. The number of layers and the number of
