@@ -322,7 +322,7 @@ export const LIMITS = {
     default: 10_000_000,
     unit: 'count',
     reason:
-      'names that are looked at in the layers of an image to put them on top of one another, some millions a second',
+      'names that are looked at in the layers of an image and in the facts about them to put them on top of one another, some millions a second',
     code: 'LAYER_LIMIT_EXCEEDED',
   },
   maxTtrpcMessageBytes: {

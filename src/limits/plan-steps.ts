@@ -24,8 +24,8 @@ export class PlanSteps {
   }
 
   /** Throws `LAYER_LIMIT_EXCEEDED`. */
-  take(): void {
-    this.#taken += 1;
+  take(count = 1): void {
+    this.#taken += count;
     if (this.#taken <= this.#limit) return;
     throw limitExceeded('image: names to look at in its layers to put them on top of one another', {
       limit: 'maxPlanSteps',

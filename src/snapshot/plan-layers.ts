@@ -1,7 +1,9 @@
-import { readFacts } from '../layer-facts/index.ts';
+import type { ByteString } from '../bytes/index.ts';
+import { type PathFacts, type PathFactsFile, readFacts } from '../layer-facts/index.ts';
 import { PlanSteps } from '../limits/index.ts';
 import { openLayerNodes } from './layer-directory.ts';
 import { LayerStack, PathsToFind } from './layer-stack.ts';
+import { countNames } from './path.ts';
 import { planChain } from './plan-chain.ts';
 import { readLink } from './read-link.ts';
 import type { LayersPlan, LayersToPlan } from './types.ts';
@@ -12,17 +14,20 @@ const MAX_REASONS = 8;
 /** See {@link SnapshotOperations.planLayers}. */
 export function planLayers({ layers, from, steps: budget }: LayersToPlan): LayersPlan {
   const steps = new PlanSteps(budget);
-  const stack = new LayerStack(pathsOf(layers.slice(from)));
+  const inQuestion = layers.map(({ facts }, position) => (position < from ? undefined : readCounted(facts, steps)));
+  const stack = new LayerStack(pathsOf(inQuestion));
   const below = {
-    lookup: (path: Parameters<LayerStack['find']>[0]) => {
+    lookup: (path: ByteString) => {
+      steps.take(countNames(path));
       const node = stack.find(path);
       if (node?.kind !== 'symlink') return node && { type: node.kind };
       return { type: node.kind, target: readLink(layers[node.layer]?.directory ?? '', path) };
     },
   };
-  for (const [position, { directory, facts }] of layers.entries()) {
-    if (position >= from && facts !== undefined) {
-      const plan = planChain({ ...readFacts(facts), unresolvedLinks: [] }, below);
+  for (const [position, { directory }] of layers.entries()) {
+    const facts = inQuestion[position];
+    if (facts !== undefined) {
+      const plan = planChain({ ...facts, unresolvedLinks: [] }, below);
       if (plan.kind === 'needs-chain') {
         return { kind: plan.kind, position, reasons: plan.reasons.slice(0, MAX_REASONS), steps: steps.taken };
       }
@@ -33,11 +38,23 @@ export function planLayers({ layers, from, steps: budget }: LayersToPlan): Layer
   return { kind: 'independent', steps: steps.taken };
 }
 
+/**
+ * Reads the facts of a layer. Each name in them is a step: the facts of one image are bounded, but they are read again for
+ * each layer below that needs a chain.
+ */
+function readCounted(file: PathFactsFile | undefined, steps: PlanSteps): PathFacts | undefined {
+  if (file === undefined) return undefined;
+  const facts = readFacts(file);
+  for (const { path } of facts.implied) steps.take(countNames(path));
+  for (const path of facts.traversed) steps.take(countNames(path));
+  for (const path of facts.marked) steps.take(countNames(path));
+  return facts;
+}
+
 /** Returns the paths at which these layers were written as if there was a directory or nothing below. */
-function pathsOf(layers: LayersToPlan['layers']): PathsToFind {
+function pathsOf(layers: readonly (PathFacts | undefined)[]): PathsToFind {
   const paths = new PathsToFind();
-  for (const { facts } of layers) {
-    const { implied, traversed, marked } = readFacts(facts);
+  for (const { implied, traversed, marked } of layers.filter((facts) => facts !== undefined)) {
     for (const { path, cut } of implied) if (!cut) paths.add(path);
     for (const path of traversed) paths.add(path);
     for (const path of marked) paths.add(path);

@@ -11,7 +11,7 @@ import { tryFlock } from '../../../src/platform/index.ts';
 import { DaemonBed } from '../../support/beds/daemon-bed.ts';
 import { LimitBed, type LimitedPull, type LimitSettings, limitsTable } from '../../support/beds/limit-bed.ts';
 import { pseudoRandom } from '../../support/builders/small-image.ts';
-import { dir, file, type TarMember } from '../../support/builders/tar-builder.ts';
+import { dir, file, symlink, type TarMember } from '../../support/builders/tar-builder.ts';
 import { IS_ROOT } from '../../support/machine/commands.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { ForwardProxy } from '../../support/proxies/forward-proxy.ts';
@@ -216,6 +216,20 @@ describe.skipIf(!IS_ROOT)(`a limit in the file given with -c${WITHOUT_ROOT}`, ()
       if (limit !== 'connectTimeoutMs' && limit !== 'maxProxyHeadBytes') expect(error.context['expected']).toBe(value);
       if (actual === 'beyond') expect(error.context['actual']).toBeGreaterThan(value);
       else if (actual !== undefined) expect(error.context['actual']).toBe(actual);
+    });
+
+    it('maxPlanSteps = 2000 for facts, which are read again for each layer that needs those below', async () => {
+      const base = [dir('usr'), dir('usr/lib'), symlink('lib', 'usr/lib')];
+      const linked = Array.from({ length: 10 }, (_, at) => [file(`lib/library-${at}`, '')]);
+      await using limited = await LimitBed.open();
+      limited.bed.serveImage([base, ...linked, implied], { tag: 'latest' });
+      const enough = await limited.pull({ maxPlanSteps: 2_000 });
+      expect(enough.layers).toHaveLength(12);
+      await using refused = await LimitBed.open();
+      const many = Array.from({ length: 200 }, (_, at) => file(`directory-${at}/file`, ''));
+      refused.bed.serveImage([base, ...linked, many], { tag: 'latest' });
+      const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => refused.pull({ maxPlanSteps: 2_000 }));
+      expect(error.context).toEqual({ limit: 'maxPlanSteps', expected: 2_000, actual: 'more' });
     });
 
     it('minRetryProgressBytes = 50000, so that a part is progress and tries are counted anew', async () => {

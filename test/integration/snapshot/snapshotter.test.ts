@@ -290,7 +290,7 @@ describeWith(['root'], 'planLayers on real layers', () => {
     expect(await inQuestion(layer('app', file('lib/x.so')), usrMerge())).toEqual({
       kind: 'needs-chain',
       position: 1,
-      steps: 1,
+      steps: 4,
       reasons: [{ kind: 'symlinked-parent', path: 'lib', target: 'usr/lib' }],
     });
   });
@@ -305,10 +305,26 @@ describeWith(['root'], 'planLayers on real layers', () => {
 
   it('looks past a layer that removed the symlink', async () => {
     const plan = await inQuestion(layer('app', file('lib/x.so')), usrMerge(), layer('gone', whiteout('lib')));
-    expect(plan).toEqual({ kind: 'independent', steps: 2 });
+    expect(plan).toEqual({ kind: 'independent', steps: 5 });
   });
 
   it('refuses a file for a parent', async () => {
     await expectFailure('UNPACK_ENTRY_INVALID', () => inQuestion(layer('app', file('bin/x')), usrMerge()));
+  });
+
+  it('counts the names in the facts of each layer in question once, and each name of a path that it looks up', async () => {
+    const below = layer('base', dir('a'), dir('a/b'));
+    // Read: the root, `a` and `a/b`. Looked at in the layer below: two names. Looked up: `a` and `a/b`.
+    expect(await inQuestion(layer('app', file('a/b/x')), below)).toEqual({ kind: 'independent', steps: 4 + 2 + 3 });
+  });
+
+  it('goes on counting from what the plans before have taken', async () => {
+    const { path: directory, paths: facts } = layer('app', file('a/b/x'));
+    const plan = (taken: number) => {
+      return run('planLayers', { layers: [{ directory, facts }], from: 0, steps: { limit: 100, taken } });
+    };
+    expect(await plan(95)).toEqual({ kind: 'independent', steps: 100 });
+    const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => plan(96));
+    expect(error.context).toEqual({ limit: 'maxPlanSteps', expected: 100, actual: 'more' });
   });
 });
