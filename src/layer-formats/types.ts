@@ -1,3 +1,5 @@
+import type { PlanBudget } from '../limits/index.ts';
+
 /** `<format>-v<writer version>-<diffid|chain>-<hex>[-<domain>]` */
 export type LayerKey = string & { readonly __brand: 'LayerKey' };
 
@@ -19,22 +21,29 @@ export interface HashTree {
   readonly hashOffset: number;
 }
 
+/** The layers below a chained layer, whose names are looked at while it is written. */
+export interface LowerLayers {
+  /** Topmost first. */
+  readonly directories: readonly string[];
+  readonly steps: PlanBudget;
+}
+
 /** What a worker writes for a layer that is stored by itself. */
 export type StoredTarget =
-  /** A new directory in overlay form; `lowers` are the layer directories below, topmost first, for a chained layer. */
-  | { readonly kind: 'overlay'; readonly directory: string; readonly lowers: readonly string[] | undefined }
+  /** A new directory in overlay form; `lowers` is set for a chained layer. */
+  | { readonly kind: 'overlay'; readonly directory: string; readonly lowers: LowerLayers | undefined }
   /** A new EROFS image; `lowers` as above. */
   | {
       readonly kind: 'image';
       readonly path: string;
-      readonly lowers: readonly string[] | undefined;
+      readonly lowers: LowerLayers | undefined;
       /** True when a hash tree is written behind the image. */
       readonly verity: boolean;
     };
 
 export interface TargetOptions {
-  /** Directories of the layers below, topmost first, for a chained layer. */
-  readonly lowers: readonly string[] | undefined;
+  /** Set for a chained layer. */
+  readonly lowers: LowerLayers | undefined;
   /** True when a hash tree is wanted; formats that cannot have one ignore it. */
   readonly verity: boolean;
 }

@@ -46,6 +46,8 @@ export interface AppliedLayer {
   readonly layerBytes: number;
   /** Set if the target is an image. */
   readonly image?: LayerImage;
+  /** Set for a chained layer: how many names the image's plans and its chained layers have looked at so far. */
+  readonly planSteps?: number;
 }
 
 /** A layer that a line has accepted: size, blob digest, diffID and end of archive all held. It is not published. */

@@ -2,7 +2,7 @@ import { asSealiftError, prefixError, SealiftError } from '../errors/index.ts';
 import type { StagedLayer } from '../layer/index.ts';
 import type { LayerSummary } from '../layer-facts/index.ts';
 import { LAYER_FORMATS, type LayerKey, type StoredTarget } from '../layer-formats/index.ts';
-import { limitExceeded } from '../limits/index.ts';
+import { limitExceeded, type PlanBudget } from '../limits/index.ts';
 import type { Digest } from '../oci/index.ts';
 import { assertAuthorized } from '../signature/index.ts';
 import type { LayerLease } from '../snapshot/index.ts';
@@ -130,7 +130,7 @@ class LayerPull {
           return { directory: directories.at(-1 - position) ?? '', facts: record.facts.isPlain ? undefined : paths };
         }),
         from: below.length,
-        steps: { limit: ports.limits.maxPlanSteps, taken: this.#planSteps },
+        steps: this.#planBudget,
       },
       { lane: storage.lane, signal: this.#signal },
     );
@@ -204,7 +204,8 @@ class LayerPull {
       const options = { source, target, factsPath, report, signal: this.#signal };
       const staged = await this.#stage(await prepareLayerJob(layer, options));
       if (staged === undefined) return undefined;
-      const { facts, image } = staged;
+      const { facts, image, planSteps } = staged;
+      if (planSteps !== undefined) this.#planSteps = planSteps;
       for (const warning of layerWarnings(layer.descriptor, staged)) this.#warnings.add(warning);
       ports.checkpoint('layer-staged');
       this.#chargeFacts(key, facts);
@@ -242,9 +243,15 @@ class LayerPull {
     return diffIdKey(this.#context.storage.layerFormat, layer);
   }
 
-  #target(directory: string, lowers: Reading['lowers']): StoredTarget {
+  #target(directory: string, directories: Reading['lowers']): StoredTarget {
     const { format, verity } = this.#context.storage.layerFormat;
+    const lowers = directories && { directories, steps: this.#planBudget };
     return LAYER_FORMATS[format].target(directory, { lowers, verity });
+  }
+
+  /** Chained layers are made one after the other, and so are plans. */
+  get #planBudget(): PlanBudget {
+    return { limit: this.#context.ports.limits.maxPlanSteps, taken: this.#planSteps };
   }
 }
 

@@ -55,6 +55,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 /** Which rooms a room may import types from, in addition to the table above: the data and the ports of its users. */
 export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   'layer-facts': ['unpack'],
+  'layer-formats': ['limits'],
   store: ['layer-facts', 'operations'],
   snapshot: ['operations', 'unpack'],
   config: ['http', 'registry', 'signature'],

@@ -3,16 +3,11 @@ import { basename } from 'node:path';
 import { expect, it } from 'vitest';
 import { SealiftError } from '../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../src/limits/index.ts';
-import {
-  createDirectoryWriter,
-  createErofsWriter,
-  createLowerView,
-  type EntrySink,
-  readTar,
-} from '../../src/unpack/index.ts';
+import { createDirectoryWriter, createErofsWriter, type EntrySink, readTar } from '../../src/unpack/index.ts';
 import { type Attack, type AttackLayer, evil, INVALID, MECHANISMS } from '../support/attacks/attack.ts';
 import { ATTACKS } from '../support/attacks/attacks.ts';
 import { feed, listTree } from '../support/builders/entries.ts';
+import { lowerView } from '../support/builders/lower-view.ts';
 import { dir, file, hardlink, symlink, type TarMember, tar } from '../support/builders/tar-builder.ts';
 import { describeWith } from '../support/machine/needs.ts';
 import { Scratch } from '../support/machine/scratch.ts';
@@ -75,7 +70,7 @@ function unpackStack(cell: Cell, layers: readonly AttackLayer[], give: Feed): Tr
   const lowers: string[] = [];
   layers.forEach((members, at) => {
     const root = cell.root(at);
-    const lower = createLowerView(lowers);
+    const lower = lowerView(lowers);
     const writer = createDirectoryWriter({ root, form: 'overlay', privileged: true, lower, limits: DEFAULT_LIMITS });
     try {
       give(writer, members);
@@ -108,7 +103,7 @@ function unpackMerged(cell: Cell, layers: readonly AttackLayer[], give: Feed): T
  */
 function unpackImages(cell: Cell, layers: readonly AttackLayer[], give: Feed): undefined {
   layers.forEach((members, at) => {
-    const lower = at === 0 ? createLowerView([]) : undefined;
+    const lower = at === 0 ? lowerView([]) : undefined;
     const writer = createErofsWriter({ path: `${cell.root(0)}/${at}.erofs`, limits: DEFAULT_LIMITS, lower });
     try {
       give(writer, members);

@@ -1,6 +1,6 @@
 import { assertNever } from '../../errors/index.ts';
 import { type LayerSummary, saveFacts, summarizeFacts } from '../../layer-facts/index.ts';
-import type { Limits } from '../../limits/index.ts';
+import { type Limits, PlanSteps } from '../../limits/index.ts';
 import { collectAllGarbage } from '../../platform/index.ts';
 import {
   type BlockFeed,
@@ -29,6 +29,11 @@ export interface ApplyRoleOptions {
 
 type LayerWriter = DirectoryWriter | ErofsWriter;
 
+interface WriterPorts {
+  readonly blocks: BlockFeed | undefined;
+  readonly lower: LowerView | undefined;
+}
+
 /** Drains rings into layers. The writers of merged targets live here from the first layer to `release`. */
 export class ApplyRole {
   readonly #options: ApplyRoleOptions;
@@ -45,11 +50,13 @@ export class ApplyRole {
     const { target, diffId } = job;
     const ring = new Ring(ringMemory);
     const treeRing = treeMemory === undefined ? undefined : new Ring(treeMemory);
+    const chain = openChain(target);
     const tree = treeRing === undefined && hasTree(target) ? openTree(target.path, checkpoint) : undefined;
     let writer: LayerWriter | undefined;
     let isAccepted = false;
     try {
-      writer = this.#openWriter(target, tree === undefined ? treeRing?.writer() : hashAtOnce(tree));
+      const blocks = tree === undefined ? treeRing?.writer() : hashAtOnce(tree);
+      writer = this.#openWriter(target, { blocks, lower: chain?.lower });
       checkpoint('layer-apply');
       const line = createApplyLine(diffId, limits, writer);
       ring.drainTo(line);
@@ -57,6 +64,7 @@ export class ApplyRole {
         facts: keepFacts(writer.facts(), job.factsPath, limits),
         layerBytes: line.layerBytes(),
         ...this.#describeImage(writer, tree),
+        ...(chain === undefined ? {} : { planSteps: chain.steps.taken }),
       };
       checkpoint('layer-applied');
       isAccepted = true;
@@ -95,16 +103,16 @@ export class ApplyRole {
     setImmediate(collectAllGarbage);
   }
 
-  #openWriter(target: LayerTarget, blocks: BlockFeed | undefined): LayerWriter {
+  #openWriter(target: LayerTarget, { blocks, lower }: WriterPorts): LayerWriter {
     const { limits } = this.#options;
     switch (target.kind) {
       case 'overlay': {
-        const { directory: root, lowers } = target;
-        return createDirectoryWriter({ root, form: 'overlay', privileged: true, ...lowerOf(lowers), limits });
+        const { directory: root } = target;
+        return createDirectoryWriter({ root, form: 'overlay', privileged: true, lower, limits });
       }
       case 'image': {
-        const { path, lowers } = target;
-        return createErofsWriter({ path, ...lowerOf(lowers), limits, blocks });
+        const { path } = target;
+        return createErofsWriter({ path, lower, limits, blocks });
       }
       case 'merged':
         return this.#mergedWriter(target.directory, target.privileged);
@@ -126,8 +134,12 @@ export class ApplyRole {
   }
 }
 
-function lowerOf(lowers: readonly string[] | undefined): { readonly lower?: LowerView } {
-  return lowers === undefined ? {} : { lower: createLowerView(lowers) };
+/** Opens the view of the layers below a chained layer, and the count of what is looked at in it. */
+function openChain(target: LayerTarget): { readonly lower: LowerView; readonly steps: PlanSteps } | undefined {
+  if (target.kind === 'merged' || target.lowers === undefined) return undefined;
+  const { directories, steps: budget } = target.lowers;
+  const steps = new PlanSteps(budget);
+  return { lower: createLowerView(directories, steps), steps };
 }
 
 function hasTree(target: LayerTarget): target is Extract<LayerTarget, { kind: 'image' }> {

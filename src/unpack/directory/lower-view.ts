@@ -1,5 +1,6 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { type ByteString, toByteString } from '../../bytes/index.ts';
+import type { PlanSteps } from '../../limits/index.ts';
 import { lgetxattr, type SystemPath, withReachablePath } from '../../platform/index.ts';
 import { joinPath, parseEntryPath } from '../tree/index.ts';
 import type { LowerNode, LowerView } from '../types.ts';
@@ -17,20 +18,27 @@ const MAX_REMEMBERED = 50_000;
 /** The kind of node that one layer has at a path. */
 type NodeKind = 'absent' | 'whiteout' | 'directory' | 'symlink' | 'other';
 
+interface LowerLayer {
+  readonly directory: ByteString;
+  /** Counts the names that are looked at. */
+  readonly steps: PlanSteps;
+}
+
 /** A merged directory with its layers from the top, or the layer that has another node at the path. */
 type Merged =
-  | { readonly kind: 'directory'; readonly top: ByteString; readonly layers: Iterable<ByteString> }
-  | { readonly kind: 'symlink' | 'other'; readonly layer: ByteString }
+  | { readonly kind: 'directory'; readonly top: LowerLayer; readonly layers: Iterable<LowerLayer> }
+  | { readonly kind: 'symlink' | 'other'; readonly layer: LowerLayer }
   | undefined;
 
 /**
  * Creates a view of published layer directories, given topmost first, merged as overlayfs would show them. Every
  * component is looked up in every layer separately and no symlink is followed. The layers must not change meanwhile.
+ * Each name that is looked at in a layer is a step, so looking up throws `LAYER_LIMIT_EXCEEDED` when they are too many.
  */
-export function createLowerView(lowers: readonly string[]): LowerView {
-  const layers = lowers.map((path) => toByteString(Buffer.from(path)));
+export function createLowerView(lowers: readonly string[], steps: PlanSteps): LowerView {
+  const layers = lowers.map((path) => ({ directory: toByteString(Buffer.from(path)), steps }));
   const remembered = new Map<ByteString, Merged>();
-  const linkIndexes = new Map<ByteString, LinkIndex>();
+  const linkIndexes = new Map<LowerLayer, LinkIndex>();
   const [topmost, ...others] = layers;
   const root = topmost === undefined ? undefined : mergedDirectory(topmost, others.values(), ROOT);
 
@@ -66,24 +74,24 @@ function clean(path: ByteString): ByteString {
   return parseEntryPath(path).join('/') as ByteString;
 }
 
-function within(layer: ByteString, path: ByteString): ByteString {
-  return path === '' ? layer : joinPath(layer, path);
+function within({ directory }: LowerLayer, path: ByteString): ByteString {
+  return path === '' ? directory : joinPath(directory, path);
 }
 
-function reach<Result>(layer: ByteString, path: ByteString, use: (at: SystemPath) => Result): Result {
+function reach<Result>(layer: LowerLayer, path: ByteString, use: (at: SystemPath) => Result): Result {
   return withReachablePath(toSystemPath(within(layer, path)), use);
 }
 
 /** A list that reads each item of its source once, however many iterators walk it. */
-class SharedList implements Iterable<ByteString> {
-  readonly #taken: ByteString[] = [];
-  readonly #source: Iterator<ByteString>;
+class SharedList implements Iterable<LowerLayer> {
+  readonly #taken: LowerLayer[] = [];
+  readonly #source: Iterator<LowerLayer>;
 
-  constructor(source: Iterator<ByteString>) {
+  constructor(source: Iterator<LowerLayer>) {
     this.#source = source;
   }
 
-  *[Symbol.iterator](): Generator<ByteString> {
+  *[Symbol.iterator](): Generator<LowerLayer> {
     for (let position = 0; ; position += 1) {
       if (position === this.#taken.length) {
         const next = this.#source.next();
@@ -97,7 +105,7 @@ class SharedList implements Iterable<ByteString> {
 }
 
 /** Returns the node of the topmost layer that has anything at the path. */
-function merge(layers: Iterable<ByteString>, path: ByteString): Merged {
+function merge(layers: Iterable<LowerLayer>, path: ByteString): Merged {
   const below = layers[Symbol.iterator]();
   for (let next = below.next(); next.done !== true; next = below.next()) {
     const layer = next.value;
@@ -110,12 +118,12 @@ function merge(layers: Iterable<ByteString>, path: ByteString): Merged {
 }
 
 /** Reads layers only as far down as a caller asks: the topmost few of 500 layers answer most look-ups. */
-function mergedDirectory(top: ByteString, below: Iterator<ByteString>, path: ByteString): Merged {
+function mergedDirectory(top: LowerLayer, below: Iterator<LowerLayer>, path: ByteString): Merged {
   return { kind: 'directory', top, layers: new SharedList(openLayers(top, below, path)) };
 }
 
 /** Yields `top` and the layers below that have a directory at the path, down to an opaque one. */
-function* openLayers(top: ByteString, below: Iterator<ByteString>, path: ByteString): Generator<ByteString> {
+function* openLayers(top: LowerLayer, below: Iterator<LowerLayer>, path: ByteString): Generator<LowerLayer> {
   yield top;
   if (isOpaque(top, path)) return;
   for (let next = below.next(); next.done !== true; next = below.next()) {
@@ -128,9 +136,10 @@ function* openLayers(top: ByteString, below: Iterator<ByteString>, path: ByteStr
   }
 }
 
-function look(layer: ByteString, path: ByteString): NodeKind {
+function look(layer: LowerLayer, path: ByteString): NodeKind {
   // No node has a name that is too long for one, which a link can ask for.
   if (path.length - path.lastIndexOf('/') - 1 > MAX_NAME_BYTES) return 'absent';
+  layer.steps.take();
   const stat = reach(layer, path, (at) => lstatSync(at, { throwIfNoEntry: false }));
   if (stat === undefined) return 'absent';
   if (stat.isDirectory()) return 'directory';
@@ -142,7 +151,7 @@ function isWhiteout(stat: Stats): boolean {
   return stat.isCharacterDevice() && stat.rdev === 0;
 }
 
-function isOpaque(layer: ByteString, path: ByteString): boolean {
+function isOpaque(layer: LowerLayer, path: ByteString): boolean {
   const value = reach(layer, path, (at) => lgetxattr(at, 'trusted.overlay.opaque'));
   return value?.toString('latin1') === 'y';
 }
@@ -150,7 +159,7 @@ function isOpaque(layer: ByteString, path: ByteString): boolean {
 function describe(merged: Merged, path: ByteString): LowerNode | undefined {
   if (merged === undefined) return undefined;
   if (merged.kind === 'directory') return { type: 'directory', realPath: within(merged.top, path) };
-  const at = joinPath(merged.layer, path);
+  const at = within(merged.layer, path);
   if (merged.kind === 'other') return { type: 'other', realPath: at };
   const target = withReachablePath(toSystemPath(at), (link) => readlinkSync(link, { encoding: 'buffer' }));
   return { type: 'symlink', realPath: at, target: toByteString(target) };
@@ -159,11 +168,12 @@ function describe(merged: Merged, path: ByteString): LowerNode | undefined {
 /** The paths of every file in one layer that has more than one name, by 64-bit inode number. */
 type LinkIndex = ReadonlyMap<bigint, readonly ByteString[]>;
 
-function indexLinks(layer: ByteString): LinkIndex {
+function indexLinks(layer: LowerLayer): LinkIndex {
   const index = new Map<bigint, ByteString[]>();
   const pending = ['' as ByteString];
   for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
     for (const entry of reach(layer, at, (directory) => readdirSync(directory, LISTED))) {
+      layer.steps.take();
       const path = joinPath(at, toByteString(entry.name));
       if (entry.isDirectory()) pending.push(path);
       else

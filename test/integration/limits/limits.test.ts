@@ -11,7 +11,7 @@ import { tryFlock } from '../../../src/platform/index.ts';
 import { DaemonBed } from '../../support/beds/daemon-bed.ts';
 import { LimitBed, type LimitedPull, type LimitSettings, limitsTable } from '../../support/beds/limit-bed.ts';
 import { pseudoRandom } from '../../support/builders/small-image.ts';
-import { dir, file, symlink, type TarMember } from '../../support/builders/tar-builder.ts';
+import { dir, file, hardlink, symlink, type TarMember } from '../../support/builders/tar-builder.ts';
 import { IS_ROOT } from '../../support/machine/commands.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { ForwardProxy } from '../../support/proxies/forward-proxy.ts';
@@ -228,6 +228,22 @@ describe.skipIf(!IS_ROOT)(`a limit in the file given with -c${WITHOUT_ROOT}`, ()
       await using refused = await LimitBed.open();
       const many = Array.from({ length: 200 }, (_, at) => file(`directory-${at}/file`, ''));
       refused.bed.serveImage([base, ...linked, many], { tag: 'latest' });
+      const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => refused.pull({ maxPlanSteps: 2_000 }));
+      expect(error.context).toEqual({ limit: 'maxPlanSteps', expected: 2_000, actual: 'more' });
+    });
+
+    it('maxPlanSteps = 2000 for names below a layer that is written with those below in view', async () => {
+      const below = Array.from({ length: 20 }, (_, at) => [dir('d'), file(`d/file-${at}`, '')]);
+      const linking = (paths: number) => [
+        hardlink('link', 'd/file-0'),
+        ...Array.from({ length: paths }, (_, at) => file(`d/${at}/file`, '')),
+      ];
+      await using limited = await LimitBed.open();
+      limited.bed.serveImage([...below, linking(50)], { tag: 'latest' });
+      const enough = await limited.pull({ maxPlanSteps: 2_000 });
+      expect(enough.layers).toHaveLength(21);
+      await using refused = await LimitBed.open();
+      refused.bed.serveImage([...below, linking(150)], { tag: 'latest' });
       const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => refused.pull({ maxPlanSteps: 2_000 }));
       expect(error.context).toEqual({ limit: 'maxPlanSteps', expected: 2_000, actual: 'more' });
     });

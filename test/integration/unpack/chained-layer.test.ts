@@ -1,8 +1,9 @@
 import { lstatSync, mkdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { createDirectoryWriter, createLowerView, type LayerFacts } from '../../../src/unpack/index.ts';
+import { createDirectoryWriter, type LayerFacts } from '../../../src/unpack/index.ts';
 import { feed, listTree, listXattrs } from '../../support/builders/entries.ts';
+import { lowerView } from '../../support/builders/lower-view.ts';
 import { char, dir, fifo, file, hardlink, symlink, type TarMember } from '../../support/builders/tar-builder.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
@@ -17,7 +18,7 @@ function stack(scratch: Scratch, layers: readonly (readonly TarMember[])[]): { t
   layers.forEach((members, at) => {
     const root = scratch.join(String(at));
     mkdirSync(root);
-    const lower = createLowerView(lowers);
+    const lower = lowerView(lowers);
     const writer = createDirectoryWriter({ root, form: 'overlay', privileged: true, lower, limits: DEFAULT_LIMITS });
     try {
       feed(writer, members);

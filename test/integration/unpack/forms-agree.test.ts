@@ -4,8 +4,9 @@ import { expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { mount, umount } from '../../../src/platform/index.ts';
-import { createDirectoryWriter, createLowerView } from '../../../src/unpack/index.ts';
+import { createDirectoryWriter } from '../../../src/unpack/index.ts';
 import { feed, listTree } from '../../support/builders/entries.ts';
+import { lowerView } from '../../support/builders/lower-view.ts';
 import { dir, fifo, file, hardlink, symlink, type TarMember } from '../../support/builders/tar-builder.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
@@ -80,7 +81,7 @@ function mountStack(scratch: Scratch, stack: readonly (readonly TarMember[])[]):
   stack.forEach((members, at) => {
     const root = scratch.join(`layer-${at}`);
     mkdirSync(root);
-    const lower = createLowerView(lowers);
+    const lower = lowerView(lowers);
     feed(createDirectoryWriter({ root, form: 'overlay', privileged: true, lower, limits: DEFAULT_LIMITS }), members);
     lowers.unshift(root);
   });

@@ -3,13 +3,9 @@ import { describe, expect, it } from 'vitest';
 import type { ByteString } from '../../../src/bytes/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { withReachablePath } from '../../../src/platform/index.ts';
-import {
-  createDirectoryWriter,
-  createErofsWriter,
-  createLowerView,
-  type LayerFacts,
-} from '../../../src/unpack/index.ts';
+import { createDirectoryWriter, createErofsWriter, type LayerFacts } from '../../../src/unpack/index.ts';
 import { feed } from '../../support/builders/entries.ts';
+import { lowerView } from '../../support/builders/lower-view.ts';
 import { dir, fifo, file, hardlink, symlink, type TarMember, whiteout } from '../../support/builders/tar-builder.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
@@ -30,7 +26,7 @@ const LONG: readonly TarMember[] = [
 
 const openOverlay = (root: string, lowers: readonly string[] = []) => {
   mkdirSync(root);
-  const lower = lowers.length === 0 ? undefined : createLowerView(lowers);
+  const lower = lowers.length === 0 ? undefined : lowerView(lowers);
   return createDirectoryWriter({ root, form: 'overlay', privileged: true, lower, limits: DEFAULT_LIMITS });
 };
 const openMerged = (root: string) => {
@@ -41,7 +37,7 @@ const openImage = (path: string, lower?: string) =>
   createErofsWriter({
     path,
     limits: DEFAULT_LIMITS,
-    lower: lower === undefined ? undefined : createLowerView([lower]),
+    lower: lower === undefined ? undefined : lowerView([lower]),
   });
 
 function apply(writer: ReturnType<typeof openMerged | typeof openImage>, members: readonly TarMember[]): LayerFacts {
@@ -82,7 +78,7 @@ describeWith(['root'], 'paths that end at PATH_MAX inside the layer', () => {
     using scratch = new Scratch();
     const below = scratch.join('below');
     apply(openOverlay(below), LONG);
-    expect(createLowerView([below]).lookup(`${DEEP}/l` as ByteString)).toMatchObject({ type: 'symlink', target: 'f' });
+    expect(lowerView([below]).lookup(`${DEEP}/l` as ByteString)).toMatchObject({ type: 'symlink', target: 'f' });
     const links = [hardlink('again', `${DEEP}/f`)];
     const top = scratch.join('top');
     const facts = apply(openOverlay(top, [below]), links);

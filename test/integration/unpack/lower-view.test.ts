@@ -1,10 +1,13 @@
 import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { PlanSteps } from '../../../src/limits/index.ts';
 import { lsetxattr, mknod, S_IFMT } from '../../../src/platform/index.ts';
 import { createLowerView } from '../../../src/unpack/index.ts';
 import { bytes } from '../../support/builders/entries.ts';
+import { lowerView } from '../../support/builders/lower-view.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
+import { expectFailure } from '../../support/matchers.ts';
 
 const whiteout = (path: string) => mknod(path, S_IFMT.CHAR, { major: 0, minor: 0 });
 
@@ -17,7 +20,7 @@ describeWith(['root'], 'createLowerView', () => {
     writeFileSync(`${bottom}/d/low`, '');
     writeFileSync(`${bottom}/d/both`, '');
     symlinkSync('to/there', `${top}/d/both`);
-    const view = createLowerView([top, bottom]);
+    const view = lowerView([top, bottom]);
     expect(view.lookup(bytes('d'))).toEqual({ type: 'directory', realPath: `${top}/d` });
     expect(view.lookup(bytes('d/low'))).toEqual({ type: 'other', realPath: `${bottom}/d/low` });
     expect(view.lookup(bytes('d/both'))).toEqual({ type: 'symlink', realPath: `${top}/d/both`, target: 'to/there' });
@@ -40,12 +43,12 @@ describeWith(['root'], 'createLowerView', () => {
     whiteout(`${middle}/back`);
     mkdirSync(`${top}/type`, { recursive: true });
     mkdirSync(`${top}/back`);
-    const view = createLowerView([top, middle, bottom]);
+    const view = lowerView([top, middle, bottom]);
     for (const path of ['gone', 'gone/f', 'opaque/f', 'type/f', 'back/f'])
       expect(view.lookup(bytes(path)), path).toBeUndefined();
     expect(view.lookup(bytes('type'))?.type).toBe('directory');
     expect(view.lookup(bytes('back'))?.realPath).toBe(`${top}/back`);
-    expect(createLowerView([bottom]).lookup(bytes('gone/f'))?.type).toBe('other');
+    expect(lowerView([bottom]).lookup(bytes('gone/f'))?.type).toBe('other');
   });
 
   it('looks no further down than it must, and then at all there is', () => {
@@ -54,7 +57,7 @@ describeWith(['root'], 'createLowerView', () => {
     for (const layer of layers) mkdirSync(`${layer}/d/d`, { recursive: true });
     writeFileSync(scratch.join('bottom/d/d/low'), '');
     writeFileSync(scratch.join('middle/d/d/mid'), '');
-    const view = createLowerView(layers);
+    const view = lowerView(layers);
     expect(view.lookup(bytes('d/d'))?.realPath).toBe(scratch.join('top/d/d'));
     expect(view.lookup(bytes('d/d/mid'))?.realPath).toBe(scratch.join('middle/d/d/mid'));
     expect(view.lookup(bytes('d/d/low'))?.realPath).toBe(scratch.join('bottom/d/d/low'));
@@ -64,7 +67,7 @@ describeWith(['root'], 'createLowerView', () => {
   it('does not ask the layers below for what the topmost has', () => {
     using scratch = new Scratch();
     mkdirSync(scratch.join('top/d'), { recursive: true });
-    const view = createLowerView([scratch.join('top'), scratch.join('is not there')]);
+    const view = lowerView([scratch.join('top'), scratch.join('is not there')]);
     expect(view.lookup(bytes('d'))?.type).toBe('directory');
   });
 
@@ -75,7 +78,7 @@ describeWith(['root'], 'createLowerView', () => {
     writeFileSync(scratch.join('secret'), '');
     symlinkSync('real', scratch.join('layer/link'));
     symlinkSync('..', scratch.join('layer/up'));
-    const view = createLowerView([scratch.join('layer')]);
+    const view = lowerView([scratch.join('layer')]);
     expect(view.lookup(bytes('link/f'))).toBeUndefined();
     expect(view.lookup(bytes('up/secret'))).toBeUndefined();
     expect(view.lookup(bytes('real/f'))?.type).toBe('other');
@@ -91,10 +94,27 @@ describeWith(['root'], 'createLowerView', () => {
     for (const name of ['d/b', 'hidden', 'replaced']) linkSync(`${bottom}/a`, `${bottom}/${name}`);
     whiteout(`${top}/hidden`);
     writeFileSync(`${top}/replaced`, '');
-    const view = createLowerView([top, bottom]);
+    const view = lowerView([top, bottom]);
     expect([...view.linksOf(bytes('d/b'))].sort()).toEqual(['a', 'd/b']);
     expect(view.linksOf(bytes('alone'))).toEqual(['alone']);
     expect(view.linksOf(bytes('replaced'))).toEqual(['replaced']);
     expect(view.linksOf(bytes('d'))).toEqual([]);
+  });
+
+  it('counts each name that it looks at in a layer, and throws at one too many', async () => {
+    using scratch = new Scratch();
+    const layers = ['top', 'middle', 'bottom'].map((name) => scratch.join(name));
+    for (const layer of layers) mkdirSync(`${layer}/d`, { recursive: true });
+    writeFileSync(scratch.join('bottom/d/f'), '');
+    linkSync(scratch.join('bottom/d/f'), scratch.join('bottom/g'));
+    const steps = new PlanSteps({ limit: 11, taken: 0 });
+    const view = createLowerView(layers, steps);
+    view.lookup(bytes('d/f'));
+    expect(steps.taken).toBe(6);
+    view.lookup(bytes('d/f'));
+    expect(steps.taken).toBe(6);
+    // The names of the bottom layer are listed, and `g` is looked for in the two above it; one is too many.
+    const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => view.linksOf(bytes('d/f')));
+    expect(error.context).toEqual({ limit: 'maxPlanSteps', expected: 11, actual: 'more' });
   });
 });

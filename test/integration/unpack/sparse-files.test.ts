@@ -3,9 +3,10 @@ import { closeSync, mkdirSync, openSync, readFileSync, statSync, truncateSync, w
 import { beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { umount } from '../../../src/platform/index.ts';
-import { createDirectoryWriter, createLowerView, readTar } from '../../../src/unpack/index.ts';
+import { createDirectoryWriter, readTar } from '../../../src/unpack/index.ts';
 import { feed } from '../../support/builders/entries.ts';
 import { fsckImage, mountImage, writeImage, writeLayerImage } from '../../support/builders/erofs-image.ts';
+import { lowerView } from '../../support/builders/lower-view.ts';
 import { dir, file, hardlink, type PaxRecords, tar } from '../../support/builders/tar-builder.ts';
 import { IS_ROOT } from '../../support/machine/commands.ts';
 import { describeWith } from '../../support/machine/needs.ts';
@@ -120,7 +121,7 @@ describeWith(['root'], 'a hard link to a sparse file of a layer below', () => {
     mkdirSync(scratch.join('below'));
     await mountImage(scratch.join('lower'), scratch.join('below'));
     try {
-      const lower = createLowerView([scratch.join('below')]);
+      const lower = lowerView([scratch.join('below')]);
       const members = [hardlink('g', 'f')];
       if (form === 'image') {
         const { image, facts } = writeImage(scratch.join('upper'), members, { lower });

@@ -2,7 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { mount, umount } from '../../../src/platform/index.ts';
-import { createDirectoryWriter, createLowerView, type EntrySink, readTar } from '../../../src/unpack/index.ts';
+import { createDirectoryWriter, type EntrySink, readTar } from '../../../src/unpack/index.ts';
+import { lowerView } from '../../support/builders/lower-view.ts';
 import {
   block,
   char,
@@ -120,7 +121,7 @@ describeWith(['root', 'umoci', 'getfattr'], 'directory writer, next to umoci', (
     LAYERS.forEach((members, at) => {
       const root = scratch.join(String(at));
       mkdirSync(root);
-      const lower = kind === 'chained' ? createLowerView(lowers) : undefined;
+      const lower = kind === 'chained' ? lowerView(lowers) : undefined;
       apply(members, createDirectoryWriter({ root, form: 'overlay', privileged: true, lower, limits: DEFAULT_LIMITS }));
       lowers.unshift(root);
     });

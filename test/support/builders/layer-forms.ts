@@ -5,13 +5,13 @@ import { umount } from '../../../src/platform/index.ts';
 import {
   createDirectoryWriter,
   createErofsWriter,
-  createLowerView,
   type EntrySink,
   type LayerFacts,
   type LowerView,
 } from '../../../src/unpack/index.ts';
 import { compareTrees, readTree, type Tree } from '../oracles/tree.ts';
 import { fsckImage, mountImage, mountOverlay } from './erofs-image.ts';
+import { lowerView } from './lower-view.ts';
 
 /** Feeds one layer to a writer, to its end. */
 export type Layer = (sink: EntrySink) => void;
@@ -100,7 +100,7 @@ async function inForm(folder: string, layers: readonly Layer[], chained: boolean
   const mounts: string[] = [];
   try {
     for (const [at, layer] of layers.entries()) {
-      const lower = chained && at > 0 ? createLowerView(lowers) : undefined;
+      const lower = chained && at > 0 ? lowerView(lowers) : undefined;
       const made = await apply(`${folder}/${at}`, layer, lower);
       if (made.mounted !== undefined) mounts.push(made.mounted);
       facts.push(made.facts);

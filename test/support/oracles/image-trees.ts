@@ -9,12 +9,12 @@ import { topmostCopies } from '../../../src/snapshot/topmost-copies.ts';
 import {
   createDirectoryWriter,
   createErofsWriter,
-  createLowerView,
   type EntrySink,
   type LayerFacts,
   type LowerView,
 } from '../../../src/unpack/index.ts';
 import { feed, listXattrs } from '../builders/entries.ts';
+import { lowerView } from '../builders/lower-view.ts';
 import type { ImageLayers } from '../builders/random-image.ts';
 import type { TarMember } from '../builders/tar-builder.ts';
 import { factsFile } from '../stores/snapshot-fixtures.ts';
@@ -102,7 +102,7 @@ class LayerStack {
       this.#chain.push(alone);
       return;
     }
-    const chained = this.#apply(members, createLowerView(lowers));
+    const chained = this.#apply(members, lowerView(lowers));
     // A link without a target in any layer below is refused by the pull.
     if (chained.facts.unresolvedLinks.length > 0) throw new SealiftError('UNPACK_ENTRY_INVALID', 'link without target');
     this.#chain.push(chained);

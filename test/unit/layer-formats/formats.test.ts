@@ -31,11 +31,13 @@ describe('a layer format', () => {
     },
   );
 
+  const LOWERS = { directories: ['/lower'], steps: { limit: 10, taken: 3 } };
+
   it.each<[LayerFormatName, object]>([
-    ['directory', { kind: 'overlay', directory: '/staging', lowers: ['/lower'] }],
-    ['erofs', { kind: 'image', path: '/staging/layer.erofs', lowers: ['/lower'], verity: true }],
+    ['directory', { kind: 'overlay', directory: '/staging', lowers: LOWERS }],
+    ['erofs', { kind: 'image', path: '/staging/layer.erofs', lowers: LOWERS, verity: true }],
   ])('%s is written where its staged file is looked for', (name, target) => {
-    expect(LAYER_FORMATS[name].target('/staging', { lowers: ['/lower'], verity: true })).toEqual(target);
+    expect(LAYER_FORMATS[name].target('/staging', { lowers: LOWERS, verity: true })).toEqual(target);
   });
 
   it('is read at its path unless it is an image', () => {
