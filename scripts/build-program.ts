@@ -2,16 +2,17 @@ import { chmodSync, copyFileSync, linkSync, mkdirSync, rmSync, writeFileSync } f
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { build, type Metafile } from 'esbuild';
-import { formatLauncher, type Program } from './build-launcher.ts';
-import { BUNDLE_PLUGINS } from './bundle-plugins.ts';
+import { formatLauncher } from './build-launcher.ts';
+import { BUNDLE_DEFINES, BUNDLE_PLUGINS } from './bundle-plugins.ts';
 
-const PROGRAMS: readonly Program[] = [
-  { name: 'sealift', environment: 'measured' },
-  { name: 'sealiftd', environment: 'unmeasured' },
-];
+const PROGRAMS = [
+  { name: 'sealift', source: 'src/bin/sealift.ts', environment: 'measured' },
+  { name: 'sealiftd', source: 'src/bin/sealiftd.ts', environment: 'unmeasured' },
+] as const;
+const WORKER = { name: 'worker', source: 'src/compose/worker.ts' };
 
 // Packages in CommonJS call `require` for Node's own modules, which an ES module lacks unless it is created.
-const BANNER = `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);`;
+const BANNER = `const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);`;
 
 export interface BuiltProgram {
   /** Folders of the npm packages in the output: the bundled ones, and Node's. */
@@ -27,28 +28,32 @@ export async function buildProgram(root: string, output: string): Promise<BuiltP
   const lib = join(output, 'lib');
   rmSync(lib, { recursive: true, force: true });
   mkdirSync(lib, { recursive: true });
-  const { metafile } = await build({
-    absWorkingDir: root,
-    entryPoints: {
-      ...Object.fromEntries(PROGRAMS.map(({ name }) => [name, `src/bin/${name}.ts`])),
-      worker: 'src/compose/worker.ts',
-    },
-    outdir: lib,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    // A thread loads the chunks that it needs and no others.
-    splitting: true,
-    minifyWhitespace: true,
-    minifySyntax: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node26',
-    banner: { js: BANNER },
-    legalComments: 'eof',
-    plugins: BUNDLE_PLUGINS,
-    logLevel: 'warning',
-    metafile: true,
-  });
+  const packages: string[] = [];
+  // Each is bundled for itself: what two of them share is loaded twice anyway, and in fewer and larger pieces.
+  for (const { name, source } of [...PROGRAMS, WORKER]) {
+    const { metafile } = await build({
+      absWorkingDir: root,
+      entryPoints: { [name]: source },
+      outdir: lib,
+      outExtension: { '.js': '.mjs' },
+      chunkNames: `${name}-[name]-[hash]`,
+      bundle: true,
+      // A thread loads the chunks that it needs and no others.
+      splitting: true,
+      minifyWhitespace: true,
+      minifySyntax: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node26',
+      banner: { js: BANNER },
+      legalComments: 'eof',
+      define: BUNDLE_DEFINES,
+      plugins: BUNDLE_PLUGINS,
+      logLevel: 'warning',
+      metafile: true,
+    });
+    packages.push(...listPackages(metafile));
+  }
   const nodePackage = locateNodePackage(root);
   linkOrCopy(join(nodePackage, 'bin/node'), join(lib, 'node'));
   for (const program of PROGRAMS) {
@@ -57,12 +62,12 @@ export async function buildProgram(root: string, output: string): Promise<BuiltP
     writeFileSync(join(output, program.name), formatLauncher(program));
     chmodSync(join(output, program.name), 0o755);
   }
-  return { packages: [...listPackages(metafile).map((folder) => join(root, folder)), nodePackage] };
+  return { packages: [...[...new Set(packages)].sort().map((folder) => join(root, folder)), nodePackage] };
 }
 
 function listPackages({ inputs }: Metafile): string[] {
   const folders = Object.keys(inputs).map((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]);
-  return [...new Set(folders.filter((folder) => folder !== undefined))].sort();
+  return folders.filter((folder) => folder !== undefined);
 }
 
 function locateNodePackage(root: string): string {

@@ -1,6 +1,5 @@
 #!/usr/bin/env node
-import { askPassword, type CliIo, runCli } from '../cli/index.ts';
-import { composeCli } from '../compose/cli.ts';
+import { askPassword, type CliIo, loadCommands, runCli } from '../cli/index.ts';
 import { VERSION } from './version.ts';
 
 /** Listens once, so that a second signal ends a process whose cleaning up hangs. */
@@ -34,7 +33,10 @@ const io: CliIo = {
 
 process.exitCode = await runCli({
   argv: process.argv.slice(2),
-  commands: composeCli({ environment: process.env, version: VERSION }),
+  commands: loadCommands(async () => {
+    const { composeCli } = await import('../compose/cli.ts');
+    return composeCli({ environment: process.env, version: VERSION });
+  }),
   version: VERSION,
   io,
 });

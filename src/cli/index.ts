@@ -6,5 +6,6 @@ export type { StoreStatusResult } from './commands/store-status.ts';
 export type { Commands } from './create-program.ts';
 export type { CommonOptions } from './flags/common-flags.ts';
 export type { StoreCommandOptions } from './flags/store-flags.ts';
+export { loadCommands } from './load-commands.ts';
 export { runCli } from './run-cli.ts';
 export type { CliIo } from './types.ts';

@@ -1,5 +1,4 @@
 import { mkdirSync } from 'node:fs';
-import { requestPull } from '../api/index.ts';
 import type { ArchiveOperations } from '../archive/index.ts';
 import type {
   Commands,
@@ -18,21 +17,19 @@ import {
   loadRegistries,
   type Registries,
 } from '../config/index.ts';
-import { logProgress, recordedBacking } from '../daemon/index.ts';
-import { runDoctor } from '../doctor/index.ts';
+import { logProgress } from '../daemon/index.ts';
 import {
   type CliEndpointOptions,
   cliAuthfiles,
   cliEndpoints,
   cliNames,
+  createHelperRunner,
   namesFiles,
   transportSettings,
 } from '../endpoints/index.ts';
 import { raceCancellation } from '../errors/index.ts';
-import type { Limits } from '../limits/index.ts';
 import { openLogger } from '../log/index.ts';
 import { type Run, withOptions } from '../operations/index.ts';
-import { createCommandRunner } from '../platform/index.ts';
 import {
   cliBacking,
   firstName,
@@ -45,9 +42,8 @@ import {
   removeImages,
   unmountBundle,
 } from '../pull/index.ts';
-import type { RunHelper } from '../registry/index.ts';
-import { describeStore, type ViewOptions, withDaemon } from './daemon-view.ts';
-import { type ConfiguredSources, daemonDoctorPorts, doctorPorts } from './doctor.ts';
+import type { DaemonView } from './daemon-view.ts';
+import type { ConfiguredSources } from './doctor.ts';
 import { loadOptions, type OpenPool, openParts, type Parts } from './parts.ts';
 import { imagePorts, loadPolicy, pullPorts } from './pull.ts';
 import { type BackingPorts, storePorts } from './store.ts';
@@ -72,9 +68,10 @@ type CommandSurroundings = CliSurroundings & { readonly signal: AbortSignal };
 
 /** The commands of the CLI, each with its own configuration and worker threads. */
 export function composeCli(surroundings: CliSurroundings): Commands {
+  const within = (signal: AbortSignal): CommandSurroundings => ({ ...surroundings, signal });
   return {
     pull: (options, { signal, onProgress }) =>
-      withParts(options, { ...surroundings, signal }, async (parts) => {
+      withParts(options, within(signal), async (parts) => {
         const progress = await teeToLog(onProgress, parts.configuration, options);
         const { target } = options;
         // An image with a digest may be in the store already.
@@ -96,10 +93,11 @@ export function composeCli(surroundings: CliSurroundings): Commands {
     requestPull: async ({ reference: imageUrl, socketPath, bundle }, { signal }) => {
       // The daemon makes no bundle: its client does.
       mkdirSync(bundle, { recursive: true, mode: 0o755 });
+      const { requestPull } = await import('../api/index.ts');
       return { bundle, ...(await requestPull({ socketPath, imageUrl, bundlePath: bundle, signal })) };
     },
     inspect: (options, { signal, onProgress }) =>
-      withParts(options, { ...surroundings, signal }, async (parts) => {
+      withParts(options, within(signal), async (parts) => {
         if (!namesFiles(options.reference)) parts.pool.warm(transportSettings(parts));
         const registries = await cliRegistries(parts, signal);
         const findEndpoints = cliEndpoints(parts, endpointOptions(parts, options, registries));
@@ -110,26 +108,33 @@ export function composeCli(surroundings: CliSurroundings): Commands {
         );
       }),
     umount: (options, { signal }) =>
-      withParts(options, { ...surroundings, signal }, async (parts) => {
+      withParts(options, within(signal), async (parts) => {
         const { directory } = options;
         const unmounted = await unmountBundle(directory, cliStore(parts), { signal });
         return { directory, wasMounted: unmounted.length > 0 };
       }),
     images: (options, { signal }) =>
-      withStore(options, { ...surroundings, signal }, async (ports) => ({ images: await listImages(ports) })),
+      withStore(options, within(signal), async (ports) => ({ images: await listImages(ports) })),
     rm: (options, { signal }) =>
-      withStore(options, { ...surroundings, signal }, (ports) => removeImages(options.targets, ports, signal)),
+      withStore(options, within(signal), (ports) => removeImages(options.targets, ports, signal)),
     prune: (options, { signal }) =>
-      withStore(options, { ...surroundings, signal }, (ports) => pruneStore(options.all, ports, signal)),
-    storeStatus: (options, { signal }) => withDaemon(viewOptions(options, { ...surroundings, signal }), describeStore),
-    doctor: (options, { signal }) =>
-      options.ofDaemon
-        ? withDaemon(viewOptions(options, { ...surroundings, signal }), async (daemon) =>
-            runDoctor(await daemonDoctorPorts(daemon, { images: options.images, signal })),
-          )
-        : withParts(options, { ...surroundings, signal }, async (parts) =>
-            runDoctor(await doctorPorts(parts, cliSources(parts, options, signal))),
-          ),
+      withStore(options, within(signal), (ports) => pruneStore(options.all, ports, signal)),
+    storeStatus: async (options, { signal }) => {
+      const { describeStore } = await import('./daemon-view.ts');
+      return viewDaemon(options, within(signal), describeStore);
+    },
+    doctor: async (options, { signal }) => {
+      const { runDoctor } = await import('../doctor/index.ts');
+      const { daemonDoctorPorts, doctorPorts } = await import('./doctor.ts');
+      const { images, ofDaemon } = options;
+      if (ofDaemon)
+        return viewDaemon(options, within(signal), async (daemon) =>
+          runDoctor(await daemonDoctorPorts(daemon, { images, signal })),
+        );
+      return withParts(options, within(signal), async (parts) =>
+        runDoctor(await doctorPorts(parts, cliSources(parts, options, signal))),
+      );
+    },
   };
 }
 
@@ -154,16 +159,17 @@ function withStore<T>(
   surroundings: CommandSurroundings,
   run: (ports: BackingPorts) => Promise<T>,
 ): Promise<T> {
-  if (options.ofDaemon) {
-    return withDaemon(viewOptions(options, surroundings), ({ parts, configuration, status }) =>
-      run(storePorts(parts, recordedBacking(configuration, status))),
-    );
-  }
-  return withParts(options, surroundings, (parts) => run(cliStore(parts)));
+  if (!options.ofDaemon) return withParts(options, surroundings, (parts) => run(cliStore(parts)));
+  return viewDaemon(options, surroundings, ({ parts, backing }) => run(storePorts(parts, backing())));
 }
 
-function viewOptions({ configFile }: CommonOptions, surroundings: CommandSurroundings): ViewOptions {
-  return { ...surroundings, configFile, checkpoint: undefined, idleMs: WORKER_IDLE_MS };
+async function viewDaemon<T>(
+  { configFile }: CommonOptions,
+  surroundings: CommandSurroundings,
+  run: (daemon: DaemonView) => Promise<T>,
+): Promise<T> {
+  const { withDaemon } = await import('./daemon-view.ts');
+  return withDaemon({ ...surroundings, configFile, checkpoint: undefined, idleMs: WORKER_IDLE_MS }, run);
 }
 
 interface CliParts extends Parts {
@@ -205,7 +211,7 @@ function endpointOptions(
     registries,
     certDir,
     uid: uid(),
-    runHelper: helperRunner(environment, limits),
+    runHelper: createHelperRunner(environment, limits),
     credentials: credentials === undefined ? undefined : { kind: 'basic', ...credentials },
   };
 }
@@ -229,14 +235,6 @@ function cliSources(parts: CliParts, options: DoctorOptions, signal: AbortSignal
 
 function uid(): number {
   return process.getuid?.() ?? 0;
-}
-
-/** Helpers are found like programs of a shell, and run with the environment of the user whose keychain they open. */
-function helperRunner(environment: Environment, limits: Limits): RunHelper {
-  const { credentialHelperTimeoutMs: timeoutMs, maxProgramOutputBytes: maxOutputBytes } = limits;
-  const folders = (environment['PATH'] ?? '').split(':').filter((folder) => folder.startsWith('/'));
-  const commands = createCommandRunner({ folders, environment, maxOutputBytes });
-  return (program, stdin) => commands.start({ program, parameters: ['get'], stdin, timeoutMs }).end;
 }
 
 /** With --debug each stage of a pull is a log line as well. */

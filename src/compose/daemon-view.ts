@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { StoreStatusResult } from '../cli/index.ts';
 import { type DaemonConfiguration, type Environment, loadDaemonConfiguration, loadNamedFile } from '../config/index.ts';
-import { daemonStateDir, volumesSettings } from '../daemon/index.ts';
+import { daemonStateDir, recordedBacking, volumesSettings } from '../daemon/index.ts';
 import { readBootId } from '../platform/index.ts';
+import type { StoreBacking } from '../pull/index.ts';
 import { mountedUppers } from '../snapshot/index.ts';
 import { countRecords } from '../store/index.ts';
 import { readContainerVolumes, readVolumeStatus, type VolumeStatus } from '../volume/index.ts';
@@ -13,6 +14,8 @@ export interface DaemonView {
   readonly parts: Parts;
   readonly configuration: DaemonConfiguration;
   readonly status: VolumeStatus;
+  /** The store that the daemon pulls into; see {@link recordedBacking}. */
+  readonly backing: () => StoreBacking;
   readonly readVolumes: () => Promise<readonly VolumeStatus[]>;
 }
 
@@ -33,7 +36,9 @@ export async function withDaemon<T>(options: ViewOptions, run: (daemon: DaemonVi
     const settings = volumesSettings(configuration, limits, readBootId());
     const ports = { runOperation: pool.runner('volume') };
     const status = await readVolumeStatus(settings.imageStore, ports);
-    return await run({ parts, configuration, status, readVolumes: () => readContainerVolumes(settings, ports) });
+    const backing = () => recordedBacking(configuration, status);
+    const readVolumes = () => readContainerVolumes(settings, ports);
+    return await run({ parts, configuration, status, backing, readVolumes });
   } finally {
     pool.close();
   }

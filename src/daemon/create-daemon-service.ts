@@ -17,6 +17,7 @@ import type { DaemonStores } from './daemon-stores.ts';
 import { explainSpace } from './explain-space.ts';
 import { limitLayers } from './limit-layers.ts';
 import { logFailure } from './log-failure.ts';
+import { logProgress } from './log-progress.ts';
 import { type PullCounts, PullStatistics } from './pull-statistics.ts';
 import type { LoadedConfiguration } from './reloadable-configuration.ts';
 import type { PullService, PullServicePorts } from './types.ts';
@@ -166,10 +167,4 @@ async function pullIntoStore(request: PullRequest, context: StorePullContext): P
     if (error instanceof SealiftError && error.code === 'STORE_STALLED') reportStall(error);
     throw explainSpace(error, backing);
   }
-}
-
-/** Logs the stages and the warnings of a pull; progress of single layers is not logged. */
-export function logProgress(event: ProgressEvent, log: Logger): void {
-  if (event.type === 'stage') log.info({ stage: event.stage }, 'pull stage');
-  if (event.type === 'warning') log.warn({}, event.message);
 }

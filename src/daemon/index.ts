@@ -1,6 +1,7 @@
-export { createDaemonService, type DaemonService, logProgress, type StorePull } from './create-daemon-service.ts';
+export { createDaemonService, type DaemonService, type StorePull } from './create-daemon-service.ts';
 export { daemonBacking, daemonStateDir, memoryBacking, recordedBacking } from './daemon-backing.ts';
 export { DaemonStores } from './daemon-stores.ts';
+export { logProgress } from './log-progress.ts';
 export { createMeasurement } from './measure-image.ts';
 export type { PullCounts, PullTimes } from './pull-statistics.ts';
 export { type LoadedConfiguration, ReloadableConfiguration } from './reloadable-configuration.ts';

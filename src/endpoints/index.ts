@@ -1,6 +1,7 @@
 export { endpointUrl, transportSettings } from './access-endpoint.ts';
 export { type CliEndpointOptions, cliAuthfiles, cliEndpoints } from './cli-endpoints.ts';
 export { cliNames, namesFiles } from './cli-names.ts';
+export { createHelperRunner } from './create-helper-runner.ts';
 export { daemonEndpoints } from './daemon-endpoints.ts';
 export {
   findHelpers,

@@ -1,6 +1,6 @@
+export { chainLayerKey } from './chain-layer-key.ts';
 export { LAYER_FORMATS } from './formats.ts';
 export {
-  chainLayerKey,
   formatLayerKey,
   isLayerKey,
   layerFileName,

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { SealiftError } from '../errors/index.ts';
 import { errnoOf, ioctl } from './syscalls.ts';
@@ -90,6 +90,8 @@ export class LoopIndex {
 
   constructor() {
     for (const device of readdirSync('/sys/block').filter((name) => /^loop[0-9]+$/.test(name))) {
+      // Free devices, of which a machine may have a thousand, show no such folder; an error for each would cost more.
+      if (statSync(`/sys/block/${device}/loop`, { throwIfNoEntry: false }) === undefined) continue;
       const file = backingName(device);
       if (file !== undefined) this.add(file, device);
     }

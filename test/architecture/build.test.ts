@@ -33,6 +33,42 @@ describe('make build', () => {
     }
   });
 
+  it('reads from Node’s modules the names that it uses, and not all names of a module', async () => {
+    const files = await build(scratch.join('builtins'));
+    const imports = [...files].flatMap(([name, text]) =>
+      [...text.matchAll(/\b(?:from|import) ?"(node:[^"]+)"/g)].map(([, module]) => `${name}: ${module}`),
+    );
+    expect(imports).toEqual([]);
+    // Control: the modules are read.
+    expect(files.get('lib/worker.mjs')?.includes('getBuiltinModule("node:fs")')).toBe(true);
+  });
+
+  it('keeps what a thread or a command does not need out of what it loads first', async () => {
+    const files = await build(scratch.join('loaded'));
+    const loaded = (entry: string) => {
+      const seen = new Map<string, string>();
+      const load = (name: string) => {
+        const text = files.get(`lib/${name}`) ?? '';
+        if (seen.has(name)) return;
+        seen.set(name, text);
+        for (const [, next = ''] of text.matchAll(/\b(?:from|import) ?"\.\/([^"]+)"/g)) load(next);
+      };
+      load(entry);
+      return [...seen.values()].join('');
+    };
+    const one = (pattern: RegExp) => [...files.keys()].find((name) => pattern.test(name))?.slice('lib/'.length) ?? '';
+    const zod = /ZodError/;
+    const [operations, transport] = [one(/worker-operations-/), one(/worker-transport-/)];
+    for (const entry of ['sealift.mjs', 'worker.mjs', operations, transport]) {
+      expect(loaded(entry).length, entry).toBeGreaterThan(100_000);
+      expect(zod.test(loaded(entry)), entry).toBe(false);
+    }
+    // Control: a pull reads documents.
+    expect(zod.test(loaded(one(/sealift-cli-/)))).toBe(true);
+    // undici's second HTTP parser.
+    expect(loaded(transport).includes('milo/simd.js')).toBe(false);
+  });
+
   it('names every package that it bundles, and Node', async () => {
     const { packages } = await buildProgram(PROJECT_ROOT, scratch.join('packages'));
     const names = packages.map((folder) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).name);

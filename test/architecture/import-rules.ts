@@ -24,7 +24,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   registry: ['errors', 'limits', 'oci', 'http'],
   archive: ['errors', 'limits', 'oci', 'platform'],
   // Where an image may be fetched, with which transport and credentials.
-  endpoints: ['limits', 'oci', 'http', 'config', 'registry', 'resources'],
+  endpoints: ['limits', 'oci', 'platform', 'http', 'config', 'registry', 'resources'],
   signature: ['errors', 'limits', 'oci'],
   store: ['bytes', 'errors', 'limits', 'oci', 'platform', 'layer-formats'],
   snapshot: ['bytes', 'errors', 'limits', 'platform', 'layer-facts', 'layer-formats'],
@@ -45,7 +45,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   // The only room that ties the others together.
   compose: [
     ...['errors', 'limits', 'oci', 'platform', 'config', 'log'],
-    ...['registry', 'archive', 'signature', 'layer', 'store', 'snapshot', 'bundle'],
+    ...['archive', 'signature', 'layer', 'store', 'snapshot', 'bundle'],
     ...['pull', 'cli', 'api', 'daemon', 'doctor', 'health', 'volume', 'operations', 'workers'],
     ...['endpoints', 'resources'],
   ],

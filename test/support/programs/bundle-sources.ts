@@ -1,5 +1,5 @@
 import { build, type OutputFile } from 'esbuild';
-import { BUNDLE_PLUGINS } from '../../../scripts/bundle-plugins.ts';
+import { BUNDLE_DEFINES, BUNDLE_PLUGINS } from '../../../scripts/bundle-plugins.ts';
 
 /** Programs and workers of this tree, by name, as bundles for `folder` with the chunks that they share; writes nothing. */
 export async function bundleSources(
@@ -18,7 +18,8 @@ export async function bundleSources(
     format: 'esm',
     target: 'node26',
     // Packages in CommonJS call `require` for Node's own modules.
-    banner: { js: "import { createRequire as r } from 'node:module'; const require = r(import.meta.url);" },
+    banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
+    define: BUNDLE_DEFINES,
     plugins: BUNDLE_PLUGINS,
     logLevel: 'warning',
   });
