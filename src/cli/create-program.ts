@@ -31,6 +31,7 @@ export interface ProgramOptions extends CommandContext {
 export function createProgram(commands: Commands, options: ProgramOptions): Command {
   const program = new Command('sealift')
     .description('Pull container images inside a confidential guest: verified, mounted, ready to run.')
+    .version(options.version, '-v, --version', 'print the version')
     .exitOverride()
     .configureOutput({ writeOut: options.writeHelp, writeErr: () => undefined })
     .helpCommand('help [command]', 'show help for a command')

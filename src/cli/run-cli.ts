@@ -9,11 +9,14 @@ import type { AskPassword, CliIo, CommandIo, CommandOutcome } from './types.ts';
 
 const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
-/** True for help that the user asked for, which is an outcome. All other errors of commander are wrong command lines. */
-function isHelp(error: unknown): boolean {
-  return (
-    error instanceof CommanderError && (error.code === 'commander.helpDisplayed' || error.code === 'commander.help')
-  );
+/**
+ * The name of what the user asked for in place of a command, which is an outcome. All other errors of commander are wrong
+ * command lines.
+ */
+function askedFor(error: unknown): 'help' | 'version' | undefined {
+  if (!(error instanceof CommanderError)) return undefined;
+  if (error.code === 'commander.version') return 'version';
+  return error.code === 'commander.helpDisplayed' || error.code === 'commander.help' ? 'help' : undefined;
 }
 
 /**
@@ -117,7 +120,7 @@ export async function runCli(options: {
   const { argv, commands, version, io } = options;
   const run = new CliRun(io, wantsJson(argv));
   const stopListening = io.onSignal((signal) => run.cancel(signal));
-  let help = '';
+  let written = '';
   const program = createProgram(commands, {
     version,
     cwd: io.cwd,
@@ -125,15 +128,16 @@ export async function runCli(options: {
     begin: (flags) => run.begin(flags),
     finish: (outcome, flags) => run.finish(outcome, flags),
     writeHelp: (text) => {
-      help += text;
+      written += text;
     },
   });
   try {
     await program.parseAsync([...bindTlsVerify(argv)], { from: 'user' });
     return run.exitCode;
   } catch (error) {
-    if (isHelp(error) && help !== '') {
-      run.finish({ result: { help }, output: () => help }, {});
+    const asked = askedFor(error);
+    if (asked !== undefined && written !== '') {
+      run.finish({ result: { [asked]: asked === 'version' ? version : written }, output: () => written }, {});
       return 0;
     }
     const plain = toPlainError(error instanceof CommanderError ? usageError(error, namesOf(program)) : error);

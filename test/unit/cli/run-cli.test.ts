@@ -258,7 +258,9 @@ describe('standard output', () => {
   });
 
   it('has the version', async () => {
-    expect((await runBench(['version'])).stdout.toString()).toBe('1.2.3\n');
+    for (const words of [['version'], ['--version'], ['-v']]) {
+      expect((await runBench(words)).stdout.toString()).toBe('1.2.3\n');
+    }
   });
 
   it.each([['--help'], ['pull', '--help'], ['inspect', '-h'], ['umount', '--help'], ['help', 'pull']])(
@@ -291,6 +293,7 @@ describe('--json', () => {
     [['rm', REF], REMOVAL],
     [['prune'], REMOVAL],
     [['version'], { version: '1.2.3' }],
+    [['--version'], { version: '1.2.3' }],
     [['completion', 'bash'], { script: expect.stringContaining('complete -F _sealift sealift') }],
   ])('%j answers one document with the result', async (argv, result) => {
     const bench = await runBench([...argv, '--json']);
