@@ -325,6 +325,13 @@ export const LIMITS = {
       'names that are looked at in the layers of an image and in the facts about them to put them on top of one another, some millions a second',
     code: 'LAYER_LIMIT_EXCEEDED',
   },
+  maxPlanBytes: {
+    default: 128 * MIB,
+    unit: 'bytes',
+    reason:
+      'what one plan holds of the names in the facts of an image, or of the hard links in a layer below: about 150 for a name and 400 more for a directory with names in it, each counted once',
+    code: 'LAYER_LIMIT_EXCEEDED',
+  },
   maxTtrpcMessageBytes: {
     default: 4 * MIB,
     unit: 'bytes',

@@ -131,6 +131,7 @@ class LayerPull {
         }),
         from: below.length,
         steps: this.#planBudget,
+        maxPlanBytes: ports.limits.maxPlanBytes,
       },
       { lane: storage.lane, signal: this.#signal },
     );

@@ -1,4 +1,5 @@
 import type { ByteString } from '../bytes/index.ts';
+import type { PlanMemory } from '../limits/index.ts';
 import type { ImpliedDirectory } from '../unpack/index.ts';
 import { childPath, ROOT } from './path.ts';
 import type { LayerNodeKind } from './types.ts';
@@ -27,10 +28,20 @@ export interface ShownNode {
 
 const NOTHING: NamesToFind = new Map();
 
-/** The paths that a plan asks about, with their parents, as a tree of names. */
-export class PathsToFind {
-  readonly root: Map<ByteString, NamesToFind> = new Map();
+/** What a name takes in the trees and maps of a plan, and what a directory takes in addition if there are names in it. */
+const NAME_BYTES = 150;
+const BRANCH_BYTES = 400;
 
+/** The paths that a plan asks about, with their parents, as a tree of names, whose memory counts. */
+export class PathsToFind {
+  readonly root: Branch = new Map();
+  readonly #memory: PlanMemory;
+
+  constructor(memory: PlanMemory) {
+    this.#memory = memory;
+  }
+
+  /** Throws `LAYER_LIMIT_EXCEEDED`. */
   add(path: ByteString): void {
     let names = this.root;
     for (let start = 0; start < path.length; ) {
@@ -38,27 +49,30 @@ export class PathsToFind {
       const end = slash === -1 ? path.length : slash;
       const name = path.slice(start, end) as ByteString;
       const isLast = end === path.length;
-      names = isLast ? leaf(names, name) : branch(names, name);
+      names = isLast ? this.#leaf(names, name) : this.#branch(names, name);
       start = end + 1;
     }
+  }
+
+  /** Most names have none below them, and share one empty map. */
+  #leaf(names: Branch, name: ByteString): Branch {
+    if (names.has(name)) return names;
+    this.#memory.take(NAME_BYTES);
+    names.set(name, NOTHING);
+    return names;
+  }
+
+  #branch(names: Branch, name: ByteString): Branch {
+    const known = names.get(name);
+    if (known !== undefined && known !== NOTHING) return known as Branch;
+    this.#memory.take(known === undefined ? NAME_BYTES + BRANCH_BYTES : BRANCH_BYTES);
+    const made: Branch = new Map();
+    names.set(name, made);
+    return made;
   }
 }
 
 type Branch = Map<ByteString, NamesToFind>;
-
-/** Most names have none below them, and share one empty map. */
-function leaf(names: Branch, name: ByteString): Branch {
-  if (!names.has(name)) names.set(name, NOTHING);
-  return names;
-}
-
-function branch(names: Branch, name: ByteString): Branch {
-  const known = names.get(name);
-  if (known !== undefined && known !== NOTHING) return known as Branch;
-  const made: Branch = new Map();
-  names.set(name, made);
-  return made;
-}
 
 interface AddedLayer {
   readonly index: number;

@@ -5,6 +5,9 @@ import type { LayerFacts } from '../unpack/index.ts';
 import { parentPath } from './path.ts';
 import type { ChainPlan, ChainReason } from './types.ts';
 
+/** A layer may have a reason for each of its directories, with the text of a symlink; the first few say enough. */
+const MAX_REASONS = 8;
+
 /** What the layers below show at a path whose parents are directories there; undefined for nothing. */
 export interface ChainView {
   lookup(
@@ -31,7 +34,7 @@ export function planChain(
   facts: Pick<LayerFacts, 'implied' | 'traversed' | 'unresolvedLinks' | 'marked'>,
   below: ChainView,
 ): ChainPlan {
-  const reasons: ChainReason[] = facts.unresolvedLinks.map(({ path, target }) => ({
+  const reasons: ChainReason[] = facts.unresolvedLinks.slice(0, MAX_REASONS).map(({ path, target }) => ({
     kind: 'unresolved-link',
     path,
     target,
@@ -42,7 +45,9 @@ export function planChain(
   for (const path of [...assumed, ...facts.marked]) {
     for (const ancestor of unknownFromTop(path, search.known)) search.known.set(ancestor, look(ancestor, search));
   }
-  for (const path of facts.marked) if (search.known.get(path) === 'nothing') reasons.push({ kind: 'idle-marks', path });
+  for (const path of facts.marked) {
+    if (search.known.get(path) === 'nothing') addReason(reasons, { kind: 'idle-marks', path });
+  }
   if (reasons.length > 0) return { kind: 'needs-chain', reasons };
   const [file] = search.files;
   if (file !== undefined) throw noDirectory(file);
@@ -75,11 +80,15 @@ function look(path: ByteString, { assumed, known, view, reasons, files }: Search
   // A directory that the layer has an entry for replaces any node of the layers below.
   if (!assumed.has(path)) return 'nothing';
   if (node.type === 'symlink') {
-    reasons.push({ kind: 'symlinked-parent', path, target: node.target ?? ('' as ByteString) });
+    addReason(reasons, { kind: 'symlinked-parent', path, target: node.target ?? ('' as ByteString) });
     return 'symlink';
   }
   files.push(path);
   return 'nothing';
+}
+
+function addReason(reasons: ChainReason[], reason: ChainReason): void {
+  if (reasons.length < MAX_REASONS) reasons.push(reason);
 }
 
 function noDirectory(path: ByteString): SealiftError {

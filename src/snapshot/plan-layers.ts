@@ -1,6 +1,6 @@
 import type { ByteString } from '../bytes/index.ts';
 import { type PathFacts, type PathFactsFile, readFacts } from '../layer-facts/index.ts';
-import { PlanSteps } from '../limits/index.ts';
+import { PlanMemory, PlanSteps } from '../limits/index.ts';
 import { openLayerNodes } from './layer-directory.ts';
 import { LayerStack, PathsToFind } from './layer-stack.ts';
 import { countNames } from './path.ts';
@@ -8,14 +8,11 @@ import { planChain } from './plan-chain.ts';
 import { readLink } from './read-link.ts';
 import type { LayersPlan, LayersToPlan } from './types.ts';
 
-/** A layer may have a reason for each of its directories; a few say enough. */
-const MAX_REASONS = 8;
-
 /** See {@link SnapshotOperations.planLayers}. */
-export function planLayers({ layers, from, steps: budget }: LayersToPlan): LayersPlan {
+export function planLayers({ layers, from, steps: budget, maxPlanBytes }: LayersToPlan): LayersPlan {
   const steps = new PlanSteps(budget);
   const inQuestion = layers.map(({ facts }, position) => (position < from ? undefined : readCounted(facts, steps)));
-  const stack = new LayerStack(pathsOf(inQuestion));
+  const stack = new LayerStack(pathsOf(inQuestion, new PlanMemory({ maxPlanBytes })));
   const below = {
     lookup: (path: ByteString) => {
       steps.take(countNames(path));
@@ -29,7 +26,7 @@ export function planLayers({ layers, from, steps: budget }: LayersToPlan): Layer
     if (facts !== undefined) {
       const plan = planChain({ ...facts, unresolvedLinks: [] }, below);
       if (plan.kind === 'needs-chain') {
-        return { kind: plan.kind, position, reasons: plan.reasons.slice(0, MAX_REASONS), steps: steps.taken };
+        return { kind: plan.kind, position, reasons: plan.reasons, steps: steps.taken };
       }
     }
     // Nothing is asked about what the topmost layer shows.
@@ -52,8 +49,8 @@ function readCounted(file: PathFactsFile | undefined, steps: PlanSteps): PathFac
 }
 
 /** Returns the paths at which these layers were written as if there was a directory or nothing below. */
-function pathsOf(layers: readonly (PathFacts | undefined)[]): PathsToFind {
-  const paths = new PathsToFind();
+function pathsOf(layers: readonly (PathFacts | undefined)[], memory: PlanMemory): PathsToFind {
+  const paths = new PathsToFind(memory);
   for (const { implied, traversed, marked } of layers.filter((facts) => facts !== undefined)) {
     for (const { path, cut } of implied) if (!cut) paths.add(path);
     for (const path of traversed) paths.add(path);

@@ -1,4 +1,5 @@
 import type { ByteString } from '../bytes/index.ts';
+import type { PlanMemory } from '../limits/index.ts';
 import type { ImpliedDirectory } from '../unpack/index.ts';
 import { type LayerNodes, LayerStack, PathsToFind, type ShownNode } from './layer-stack.ts';
 import { childPath, ROOT } from './path.ts';
@@ -10,38 +11,46 @@ export interface StackedLayer extends LayerNodes {
   implied(): readonly ImpliedDirectory[];
 }
 
-/**
- * Lists the directories to make in a fresh upper, so that a directory which the topmost layer has only as the parent of
- * something keeps the attributes of the topmost layer that has an entry for it (`/tmp` its 1777). Layers come bottom to
- * top. The root is always first, because an overlay shows the upper's own root.
- */
-export function planUpper(layers: readonly StackedLayer[]): readonly UpperDirectory[] {
-  const paths = new PathsToFind();
-  for (const layer of layers) for (const { path } of layer.implied()) paths.add(path);
-  const stack = new LayerStack(paths);
-  for (const layer of layers) {
-    const implied = new Map(layer.implied().map((directory) => [directory.path, directory]));
-    stack.add(layer, (path) => implied.get(path));
-  }
-  const planned: UpperDirectory[] = [{ path: ROOT, source: stack.root.owner }];
-  listBorrowed(stack.root, ROOT, planned);
-  return planned.sort((left, right) => (left.path < right.path ? -1 : 1));
+/** The directories to make in a fresh upper. Their paths are not kept: together they may be far longer than the facts. */
+export interface UpperPlan {
+  /** Calls `visit` with the root, and with each directory after its parent. */
+  each(visit: (directory: UpperDirectory) => void): void;
 }
 
 /**
- * Adds the directories below `path` that show with the attributes of another layer than their owner, and the directories
- * on the way to them. Returns true if there are any.
+ * Finds the directories to make in a fresh upper, so that a directory which the topmost layer has only as the parent of
+ * something keeps the attributes of the topmost layer that has an entry for it (`/tmp` its 1777). Layers come bottom to
+ * top. The root is always among them, because an overlay shows the upper's own root.
  */
-function listBorrowed({ children }: ShownNode, path: ByteString, planned: UpperDirectory[]): boolean {
-  let hasAny = false;
-  for (const [name, node] of children ?? []) {
-    if (node.kind !== 'directory') continue;
-    const at = childPath(path, name);
-    const isBorrowed = node.owner !== undefined && node.owner !== node.layer;
-    const leadsToAny = listBorrowed(node, at, planned);
-    if (!isBorrowed && !leadsToAny) continue;
-    planned.push({ path: at, source: node.owner });
-    hasAny = true;
+export function planUpper(layers: readonly StackedLayer[], memory: PlanMemory): UpperPlan {
+  const paths = new PathsToFind(memory);
+  for (const layer of layers) for (const { path } of layer.implied()) paths.add(path);
+  const stack = new LayerStack(paths);
+  for (const layer of layers) {
+    const implied = new Map<ByteString, ImpliedDirectory>();
+    for (const directory of layer.implied()) implied.set(directory.path, directory);
+    stack.add(layer, (path) => implied.get(path));
   }
-  return hasAny;
+  keepBorrowed(stack.root);
+  return { each: (visit) => visitDirectories(stack.root, ROOT, visit) };
+}
+
+/**
+ * Removes everything below `shown` but the directories that show with the attributes of another layer than their owner,
+ * and the directories on the way to them. Returns true if there are any.
+ */
+function keepBorrowed({ children }: ShownNode): boolean {
+  for (const [name, node] of children ?? []) {
+    if (node.kind === 'directory') {
+      const isBorrowed = node.owner !== undefined && node.owner !== node.layer;
+      if (keepBorrowed(node) || isBorrowed) continue;
+    }
+    children?.delete(name);
+  }
+  return children !== undefined && children.size > 0;
+}
+
+function visitDirectories(shown: ShownNode, path: ByteString, visit: (directory: UpperDirectory) => void): void {
+  visit({ path, source: shown.owner });
+  for (const [name, node] of shown.children ?? []) visitDirectories(node, childPath(path, name), visit);
 }

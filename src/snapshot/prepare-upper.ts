@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { readFacts } from '../layer-facts/index.ts';
-import { PlanSteps } from '../limits/index.ts';
+import { PlanMemory, PlanSteps } from '../limits/index.ts';
 import { errnoOf, lgetxattr, llistxattr, lsetxattr, lutimes, type SystemPath } from '../platform/index.ts';
 import { openLayerNodes } from './layer-directory.ts';
 import { ROOT } from './path.ts';
@@ -12,29 +12,30 @@ const NANOSECONDS = 1_000_000_000n;
 const OVERLAY_XATTR = /^(trusted|user)\.overlay\./;
 
 /** Carries out {@link planUpper} in an empty upper that no other program can reach. */
-export function prepareUpper({ layers, upper, steps: budget }: UpperToPrepare): PreparedUpper {
+export function prepareUpper({ layers, upper, steps: budget, maxPlanBytes }: UpperToPrepare): PreparedUpper {
   const steps = new PlanSteps(budget);
-  const directories = planUpper(
-    layers.map(({ directory, facts }) => {
-      return { ...openLayerNodes(directory, steps), implied: () => readFacts(facts).implied };
-    }),
-  );
+  const stacked = layers.map(({ directory, facts }) => {
+    return { ...openLayerNodes(directory, steps), implied: () => readFacts(facts).implied };
+  });
+  const plan = planUpper(stacked, new PlanMemory({ maxPlanBytes }));
   const withPaths = <Result>({ path, source }: UpperDirectory, use: UsePaths<Result>): Result =>
     reachInside(upper, path, (target) => {
       const layer = source === undefined ? undefined : layers[source];
       return layer === undefined ? use(target, undefined) : reachInside(layer.directory, path, (at) => use(target, at));
     });
   // All are created before any gets its attributes, because the next one would inherit a default ACL.
-  for (const { path } of directories) {
+  plan.each(({ path }) => {
     if (path !== ROOT) reachInside(upper, path, (target) => mkdirSync(target, { mode: 0o700 }));
-  }
+  });
+  let directories = 0;
   let droppedXattrs = 0;
-  for (const each of directories) {
+  plan.each((each) => {
+    directories += 1;
     droppedXattrs += withPaths(each, (target, from) => (from ? copyAttributes(from, target) : setDefaults(target)));
-  }
+  });
   // Creating a child changes the mtime of its parent, so times are set last.
-  for (const each of directories) withPaths(each, setTimes);
-  return { directories: directories.length, droppedXattrs };
+  plan.each((each) => withPaths(each, setTimes));
+  return { directories, droppedXattrs };
 }
 
 /** `from` is undefined for a directory that gets the defaults. */

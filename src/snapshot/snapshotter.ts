@@ -18,7 +18,7 @@ interface SnapshotterPorts {
   readonly runOperation: Run<SnapshotOperations>;
   readonly store: SnapshotStore;
   readonly layerMounts: LayerMounts;
-  readonly limits: Pick<Limits, 'maxPlanSteps'>;
+  readonly limits: Pick<Limits, 'maxPlanSteps' | 'maxPlanBytes'>;
   readonly checkpoint: Checkpoint;
   /** True if any mount namespace has the upper mounted. The kernel is asked when absent. */
   readonly isUpperMounted?: (id: string) => boolean;
@@ -76,7 +76,9 @@ async function mountOverlay(
   { layers, id, upper, work }: OverlayParts,
 ): Promise<MountedSnapshot> {
   const planned = layers.map(({ directory, paths: facts }) => ({ directory, facts }));
-  await runOperation('prepareUpper', { layers: planned, upper, steps: { limit: limits.maxPlanSteps, taken: 0 } }, call);
+  const { maxPlanSteps, maxPlanBytes } = limits;
+  const steps = { limit: maxPlanSteps, taken: 0 };
+  await runOperation('prepareUpper', { layers: planned, upper, steps, maxPlanBytes }, call);
   checkpoint('upper-prepared');
   // The record is written before the mount, because an upper without a record counts as left over and is removed.
   store.putMount({ id, target: target.path, layers: layers.map(({ record }) => record.key), upper, imageDigest });

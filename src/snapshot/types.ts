@@ -21,7 +21,11 @@ export type ChainReason =
 
 export type ChainPlan =
   | { readonly kind: 'independent' }
-  | { readonly kind: 'needs-chain'; readonly reasons: readonly ChainReason[] };
+  | {
+      readonly kind: 'needs-chain';
+      /** The first few. */
+      readonly reasons: readonly ChainReason[];
+    };
 
 /** A layer whose tree can be read at `directory`, and its path facts; undefined: it is known to have none that matter. */
 export interface LayerToPlan {
@@ -35,6 +39,7 @@ export interface LayersToPlan {
   /** Position of the first layer that is in question; those below it are as they will be mounted. */
   readonly from: number;
   readonly steps: PlanBudget;
+  readonly maxPlanBytes: number;
 }
 
 /** Which layers can be mounted as they are. `steps`: how many names were looked at so far. */
@@ -49,7 +54,7 @@ export type LayersPlan =
       readonly steps: number;
     };
 
-/** A directory to create in a fresh upper. Parents come first; the root has the empty path. */
+/** A directory to create in a fresh upper; the root has the empty path. */
 export interface UpperDirectory {
   readonly path: ByteString;
   /** Index, bottom to top, of the layer whose attributes it gets; undefined: 0755, 0:0, mtime 0. */
@@ -137,6 +142,7 @@ export interface UpperToPrepare {
   readonly layers: readonly LayerToPlan[];
   readonly upper: string;
   readonly steps: PlanBudget;
+  readonly maxPlanBytes: number;
 }
 
 export interface PreparedUpper {

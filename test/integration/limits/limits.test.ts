@@ -185,6 +185,7 @@ const ROWS: readonly Row[] = [
   { limit: 'maxImageFactsBytes', value: 30, actual: 'beyond', prepare: serving([implied]) },
   { limit: 'maxStoreFactsBytes', value: 30, actual: 'beyond', prepare: serving([implied]) },
   { limit: 'maxPlanSteps', value: 1, actual: 'more', prepare: inBundle(implied, {}) },
+  { limit: 'maxPlanBytes', value: 1_000, actual: 'more', prepare: inBundle(implied, {}) },
   { limit: 'maxUserDatabaseBytes', value: 10, actual: 21, prepare: inBundle([dir('etc'), passwd], asApp) },
   { limit: 'maxUserDatabaseLineBytes', value: 10, actual: 20, prepare: inBundle([dir('etc'), passwd], asApp) },
   {

@@ -282,6 +282,7 @@ describeWith(['root'], 'planLayers on real layers', () => {
       layers: [...below, top].map(({ path: directory, paths: facts }) => ({ directory, facts })),
       from: below.length,
       steps: { limit: 100, taken: 0 },
+      maxPlanBytes: DEFAULT_LIMITS.maxPlanBytes,
     });
   const usrMerge = () => layer('base', dir('usr'), dir('usr/lib'), link('lib', 'usr/lib'), file('bin', 'no directory'));
   const link = (name: string, target: string): TarMember => ({ type: '2', name, linkname: target });
@@ -321,7 +322,8 @@ describeWith(['root'], 'planLayers on real layers', () => {
   it('goes on counting from what the plans before have taken', async () => {
     const { path: directory, paths: facts } = layer('app', file('a/b/x'));
     const plan = (taken: number) => {
-      return run('planLayers', { layers: [{ directory, facts }], from: 0, steps: { limit: 100, taken } });
+      const { maxPlanBytes } = DEFAULT_LIMITS;
+      return run('planLayers', { layers: [{ directory, facts }], from: 0, steps: { limit: 100, taken }, maxPlanBytes });
     };
     expect(await plan(95)).toEqual({ kind: 'independent', steps: 100 });
     const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => plan(96));

@@ -37,7 +37,7 @@ export interface BundleOptions {
 
 const SNAPSHOT = createSnapshotOperations();
 
-const STEPS = { limit: DEFAULT_LIMITS.maxPlanSteps, taken: 0 };
+const BOUNDS = { steps: { limit: DEFAULT_LIMITS.maxPlanSteps, taken: 0 }, maxPlanBytes: DEFAULT_LIMITS.maxPlanBytes };
 
 /** Applies the layers to one directory, as `--unpack` does. `folder` does not exist yet. */
 export function unpackMerged(folder: string, layers: ImageLayers): TreeOutcome {
@@ -112,7 +112,7 @@ class LayerStack {
     if (facts.unresolvedLinks.length > 0) return false;
     const below = this.#chain.map((layer) => ({ directory: layer.directory, facts: undefined }));
     const layers = [...below, { directory, facts: this.#saveFacts(facts) }];
-    return SNAPSHOT.planLayers({ layers, from: below.length, steps: STEPS }).kind === 'independent';
+    return SNAPSHOT.planLayers({ layers, from: below.length, ...BOUNDS }).kind === 'independent';
   }
 
   #saveFacts(facts: LayerFacts): PathFactsFile | undefined {
@@ -125,7 +125,7 @@ class LayerStack {
     for (const directory of [upper, work, path]) mkdirSync(directory);
     const layers = topmostCopies(this.#chain.map((layer) => ({ path: layer.directory, ...layer })));
     const planned = layers.map(({ directory, facts }) => ({ directory, facts: this.#saveFacts(facts) }));
-    SNAPSHOT.prepareUpper({ layers: planned, upper, steps: STEPS });
+    SNAPSHOT.prepareUpper({ layers: planned, upper, ...BOUNDS });
     const lowers = layers.map(({ directory }) => directory).reverse();
     SNAPSHOT.mountSnapshot({ lowers, upper, work, target: { path, heldFd: undefined } });
     this.#mounted.push(path);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ByteString } from '../../../src/bytes/index.ts';
+import { DEFAULT_LIMITS, PlanMemory } from '../../../src/limits/index.ts';
 import { type LayerNodes, LayerStack, PathsToFind } from '../../../src/snapshot/layer-stack.ts';
 import type { LayerNodeKind } from '../../../src/snapshot/types.ts';
 
@@ -24,7 +25,7 @@ function layer(nodes: Readonly<Record<string, LayerNodeKind | 'opaque'>>): Count
 }
 
 function find(paths: readonly string[], layers: readonly LayerNodes[]): LayerStack {
-  const wanted = new PathsToFind();
+  const wanted = new PathsToFind(new PlanMemory(DEFAULT_LIMITS));
   for (const path of paths) wanted.add(path as ByteString);
   const stack = new LayerStack(wanted);
   for (const each of layers) stack.add(each);

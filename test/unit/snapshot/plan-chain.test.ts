@@ -143,6 +143,19 @@ describe('planChain', () => {
     );
   });
 
+  it('keeps the first few of many reasons', () => {
+    const paths = Array.from({ length: 100 }, (_, index) => `lib-${index}`);
+    const target = '/'.repeat(4_095);
+    const links = Object.fromEntries(paths.map((path) => [path, { target }]));
+    for (const layer of [facts(paths), facts([], [], [], paths)]) {
+      const plan = planChain(layer, layer.marked.length > 0 ? view({}) : view(links));
+      expect(plan).toMatchObject({
+        kind: 'needs-chain',
+        reasons: { length: 8, 0: { path: 'lib-0' }, 7: { path: 'lib-7' } },
+      });
+    }
+  });
+
   it('looks at every directory once', () => {
     const paths = Array.from({ length: 1_000 }, (_, index) => `a/b/c/${index}`);
     const below = view({ a: 'directory', 'a/b': 'directory', 'a/b/c': 'directory' });

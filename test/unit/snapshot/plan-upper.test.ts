@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ByteString } from '../../../src/bytes/index.ts';
+import { DEFAULT_LIMITS, PlanMemory } from '../../../src/limits/index.ts';
 import { planUpper, type StackedLayer } from '../../../src/snapshot/plan-upper.ts';
 import type { LayerNodeKind } from '../../../src/snapshot/types.ts';
 
@@ -38,7 +39,10 @@ function layer(nodes: Readonly<Record<string, Node>>): StackedLayer {
 
 /** `path ← layer`, bottom layer 0; `-` for defaults. */
 function plan(...layers: StackedLayer[]): string[] {
-  return planUpper(layers).map(({ path, source }) => `${path || '/'} ← ${source ?? '-'}`);
+  const planned: string[] = [];
+  const { each } = planUpper(layers, new PlanMemory(DEFAULT_LIMITS));
+  each(({ path, source }) => planned.push(`${path || '/'} ← ${source ?? '-'}`));
+  return planned;
 }
 
 describe('planUpper', () => {
@@ -141,6 +145,6 @@ describe('planUpper', () => {
   it('lists parents before their children, whatever the order of facts', () => {
     const bottom = layer({ 'a/b/c': 'directory', 'a/b': 'directory', a: 'directory', 'a.d': 'directory' });
     const top = layer({ 'a/b/c': 'implied', 'a.d': 'implied', 'a/b': 'implied', a: 'implied' });
-    expect(plan(bottom, top)).toEqual(['/ ← -', 'a ← 0', 'a.d ← 0', 'a/b ← 0', 'a/b/c ← 0']);
+    expect(plan(bottom, top)).toEqual(['/ ← -', 'a ← 0', 'a/b ← 0', 'a/b/c ← 0', 'a.d ← 0']);
   });
 });
