@@ -1,6 +1,6 @@
 import { assertNever } from '../../errors/index.ts';
 import { type LayerSummary, saveFacts, summarizeFacts } from '../../layer-facts/index.ts';
-import { type Limits, PlanSteps } from '../../limits/index.ts';
+import { type Limits, PlanMemory, PlanSteps } from '../../limits/index.ts';
 import { collectAllGarbage } from '../../platform/index.ts';
 import {
   type BlockFeed,
@@ -50,7 +50,7 @@ export class ApplyRole {
     const { target, diffId } = job;
     const ring = new Ring(ringMemory);
     const treeRing = treeMemory === undefined ? undefined : new Ring(treeMemory);
-    const chain = openChain(target);
+    const chain = openChain(target, limits);
     const tree = treeRing === undefined && hasTree(target) ? openTree(target.path, checkpoint) : undefined;
     let writer: LayerWriter | undefined;
     let isAccepted = false;
@@ -134,12 +134,17 @@ export class ApplyRole {
   }
 }
 
+interface OpenChain {
+  readonly lower: LowerView;
+  readonly steps: PlanSteps;
+}
+
 /** Opens the view of the layers below a chained layer, and the count of what is looked at in it. */
-function openChain(target: LayerTarget): { readonly lower: LowerView; readonly steps: PlanSteps } | undefined {
+function openChain(target: LayerTarget, limits: Limits): OpenChain | undefined {
   if (target.kind === 'merged' || target.lowers === undefined) return undefined;
   const { directories, steps: budget } = target.lowers;
   const steps = new PlanSteps(budget);
-  return { lower: createLowerView(directories, steps), steps };
+  return { lower: createLowerView(directories, steps, new PlanMemory(limits)), steps };
 }
 
 function hasTree(target: LayerTarget): target is Extract<LayerTarget, { kind: 'image' }> {

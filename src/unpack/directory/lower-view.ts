@@ -1,6 +1,6 @@
-import { type BigIntStats, lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
+import { type BigIntStats, type Dirent, lstatSync, opendirSync, readlinkSync, type Stats } from 'node:fs';
 import { type ByteString, toByteString } from '../../bytes/index.ts';
-import type { PlanSteps } from '../../limits/index.ts';
+import type { PlanMemory, PlanSteps } from '../../limits/index.ts';
 import { lgetxattr, type SystemPath, withReachablePath } from '../../platform/index.ts';
 import { joinPath, parseEntryPath } from '../tree/index.ts';
 import type { LowerNode, LowerView } from '../types.ts';
@@ -8,12 +8,16 @@ import { toSystemPath } from './system-path.ts';
 
 const ROOT = '' as ByteString;
 
-const LISTED = { encoding: 'buffer', withFileTypes: true } as const;
+const LISTED = { encoding: 'latin1', bufferSize: 1024 } as const;
 /** NAME_MAX of every file system that layers lie on. */
 const MAX_NAME_BYTES = 255;
 
-/** The number of look-ups that are cached; beyond it the cache is emptied. */
-const MAX_REMEMBERED = 50_000;
+/** The memory of look-ups that are cached, about; beyond it the cache is emptied. */
+const MAX_REMEMBERED_BYTES = 32 * 1024 * 1024;
+/** What a cached look-up, a name of a file with several names, and a directory yet to list take besides their paths. */
+const REMEMBERED_BYTES = 500;
+const LINK_BYTES = 200;
+const PENDING_BYTES = 100;
 
 /** The kind of node that one layer has at a path. */
 type NodeKind = 'absent' | 'whiteout' | 'directory' | 'symlink' | 'other';
@@ -22,6 +26,8 @@ interface LowerLayer {
   readonly directory: ByteString;
   /** Counts the names that are looked at. */
   readonly steps: PlanSteps;
+  /** Counts what is kept of the names of files with several names. */
+  readonly memory: PlanMemory;
 }
 
 /** A merged directory with its layers from the top, or the layer that has another node at the path. */
@@ -33,11 +39,13 @@ type Merged =
 /**
  * Creates a view of published layer directories, given topmost first, merged as overlayfs would show them. Every
  * component is looked up in every layer separately and no symlink is followed. The layers must not change meanwhile.
- * Each name that is looked at in a layer is a step, so looking up throws `LAYER_LIMIT_EXCEEDED` when they are too many.
+ * Each name that is looked at in a layer is a step, and what is kept of hard links takes memory. Both methods throw
+ * `LAYER_LIMIT_EXCEEDED` when that is too much.
  */
-export function createLowerView(lowers: readonly string[], steps: PlanSteps): LowerView {
-  const layers = lowers.map((path) => ({ directory: toByteString(Buffer.from(path)), steps }));
+export function createLowerView(lowers: readonly string[], steps: PlanSteps, memory: PlanMemory): LowerView {
+  const layers = lowers.map((path) => ({ directory: toByteString(Buffer.from(path)), steps, memory }));
   const remembered = new Map<ByteString, Merged>();
+  let rememberedBytes = 0;
   const linkIndexes = new Map<LowerLayer, LinkIndex>();
   const [topmost, ...others] = layers;
   const root = topmost === undefined ? undefined : mergedDirectory(topmost, others.values(), ROOT);
@@ -47,7 +55,11 @@ export function createLowerView(lowers: readonly string[], steps: PlanSteps): Lo
     if (remembered.has(path)) return remembered.get(path);
     const parent = find(path.slice(0, Math.max(0, path.lastIndexOf('/'))) as ByteString);
     const merged = parent?.kind === 'directory' ? merge(parent.layers, path) : undefined;
-    if (remembered.size >= MAX_REMEMBERED) remembered.clear();
+    rememberedBytes += path.length + REMEMBERED_BYTES;
+    if (rememberedBytes > MAX_REMEMBERED_BYTES) {
+      remembered.clear();
+      rememberedBytes = 0;
+    }
     remembered.set(path, merged);
     return merged;
   };
@@ -59,9 +71,10 @@ export function createLowerView(lowers: readonly string[], steps: PlanSteps): Lo
       if (found === undefined || found.kind === 'directory') return [];
       const index = linkIndexes.get(found.layer) ?? indexLinks(found.layer);
       linkIndexes.set(found.layer, index);
-      const stat = reach(found.layer, path, (at) => lstatSync(at, { bigint: true }));
+      const stat = statLeaf(found.layer, path);
       const names = index.get(stat.ino) ?? [path];
-      return names.filter((name) => {
+      // Listings come in any order.
+      return names.toSorted().filter((name) => {
         const other = find(name);
         return other !== undefined && other.kind !== 'directory' && other.layer === found.layer;
       });
@@ -170,26 +183,45 @@ type LinkIndex = ReadonlyMap<bigint, readonly ByteString[]>;
 
 function indexLinks(layer: LowerLayer): LinkIndex {
   const index = new Map<bigint, ByteString[]>();
-  const pending = ['' as ByteString];
+  const pending = [ROOT];
   for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
-    for (const entry of reach(layer, at, (directory) => readdirSync(directory, LISTED))) {
+    layer.memory.take(-heldFor(at));
+    for (const entry of list(layer, at)) {
       layer.steps.take();
-      const path = joinPath(at, toByteString(entry.name));
-      if (entry.isDirectory()) pending.push(path);
-      else
-        addLink(
-          index,
-          reach(layer, path, (leaf) => lstatSync(leaf, { bigint: true })),
-          path,
-        );
+      const path = joinPath(at, entry.name as ByteString);
+      if (entry.isDirectory()) {
+        layer.memory.take(heldFor(path));
+        pending.push(path);
+      } else if (addLink(index, path, statLeaf(layer, path))) layer.memory.take(path.length + LINK_BYTES);
     }
   }
   return index;
 }
 
-function addLink(index: Map<bigint, ByteString[]>, stat: BigIntStats, path: ByteString): void {
-  if (stat.nlink < 2n) return;
+/** Returns the bytes that a directory takes while it is to be listed. The root, which is always one, takes none. */
+function heldFor(path: ByteString): number {
+  return path === ROOT ? 0 : path.length + PENDING_BYTES;
+}
+
+/** Reads a directory piece by piece: it may have millions of entries. Names in Latin-1 are byte strings. */
+function* list(layer: LowerLayer, at: ByteString): Generator<Dirent> {
+  const listing = reach(layer, at, (directory) => opendirSync(directory, LISTED));
+  try {
+    for (let entry = listing.readSync(); entry !== null; entry = listing.readSync()) yield entry;
+  } finally {
+    listing.closeSync();
+  }
+}
+
+function statLeaf(layer: LowerLayer, path: ByteString): BigIntStats {
+  return reach(layer, path, (leaf) => lstatSync(leaf, { bigint: true }));
+}
+
+/** Returns false for a file with one name, which is not kept. */
+function addLink(index: Map<bigint, ByteString[]>, path: ByteString, stat: BigIntStats): boolean {
+  if (stat.nlink < 2n) return false;
   const names = index.get(stat.ino);
   if (names === undefined) index.set(stat.ino, [path]);
   else names.push(path);
+  return true;
 }

@@ -1,6 +1,6 @@
 import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { PlanSteps } from '../../../src/limits/index.ts';
+import { DEFAULT_LIMITS, PlanMemory, PlanSteps } from '../../../src/limits/index.ts';
 import { lsetxattr, mknod, S_IFMT } from '../../../src/platform/index.ts';
 import { createLowerView } from '../../../src/unpack/index.ts';
 import { bytes } from '../../support/builders/entries.ts';
@@ -108,7 +108,7 @@ describeWith(['root'], 'createLowerView', () => {
     writeFileSync(scratch.join('bottom/d/f'), '');
     linkSync(scratch.join('bottom/d/f'), scratch.join('bottom/g'));
     const steps = new PlanSteps({ limit: 11, taken: 0 });
-    const view = createLowerView(layers, steps);
+    const view = createLowerView(layers, steps, new PlanMemory(DEFAULT_LIMITS));
     view.lookup(bytes('d/f'));
     expect(steps.taken).toBe(6);
     view.lookup(bytes('d/f'));
@@ -116,5 +116,22 @@ describeWith(['root'], 'createLowerView', () => {
     // The names of the bottom layer are listed, and `g` is looked for in the two above it; one is too many.
     const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => view.linksOf(bytes('d/f')));
     expect(error.context).toEqual({ limit: 'maxPlanSteps', expected: 11, actual: 'more' });
+  });
+
+  it('counts the memory of hard links with their paths, but not that of other files or of directories', async () => {
+    using scratch = new Scratch();
+    const directory = `layer/${'d'.repeat(200)}/${'e'.repeat(200)}`;
+    mkdirSync(scratch.join(directory), { recursive: true });
+    for (const name of ['f', 'one', 'two', 'three']) writeFileSync(scratch.join(`${directory}/${name}`), '');
+    const view = (maxPlanBytes: number) => {
+      const steps = new PlanSteps({ limit: 100, taken: 0 });
+      return createLowerView([scratch.join('layer')], steps, new PlanMemory({ maxPlanBytes }));
+    };
+    const path = bytes(directory.slice('layer/'.length));
+    expect(view(1_000).linksOf(bytes(`${path}/f`))).toEqual([`${path}/f`]);
+    linkSync(scratch.join(`${directory}/f`), scratch.join(`${directory}/g`));
+    const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => view(1_000).linksOf(bytes(`${path}/f`)));
+    expect(error.context).toEqual({ limit: 'maxPlanBytes', expected: 1_000, actual: 'more' });
+    expect([...view(1_500).linksOf(bytes(`${path}/f`))].sort()).toEqual([`${path}/f`, `${path}/g`]);
   });
 });
