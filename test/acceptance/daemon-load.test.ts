@@ -14,7 +14,7 @@ const MIB = 1 << 20;
 const GIB = 1024 * MIB;
 const FILE_BYTES = 4 * MIB;
 const AT_ONCE = 8;
-const FILES = IS_SOAK ? 24 : 12;
+const FILES = IS_SOAK ? 24 : 8;
 /** Files of the layer that is on its way while cached pulls are answered. */
 const BIG_FILES = IS_SOAK ? 256 : 64;
 const MEMORY_BYTES = 4 * GIB;

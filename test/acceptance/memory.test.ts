@@ -8,7 +8,7 @@ import { describeWith } from '../support/machine/needs.ts';
 import { IS_SOAK } from '../support/soak.ts';
 
 const MIB = 1 << 20;
-const FILES = IS_SOAK ? 256 : 96;
+const FILES = IS_SOAK ? 256 : 64;
 const FILE_BYTES = 4 * MIB;
 const ONE_CONNECTION = '[pull.limits]\nmax_range_connections = 1\n';
 const LIMIT_BYTES = 150 * 1000 * 1000;

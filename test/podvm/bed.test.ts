@@ -175,7 +175,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the pod VM', () => {
     await using front = await startTlsFront({ target: registry.host, ...server });
     const name = `${vm().registryHost}:${front.host.split(':')[1]}/bed/busybox@${image.top.digest}`;
     const pull = ['sealift', 'pull', name, '--bundle', '/run/bundle', '--json'];
-    const distrusted = await vm().run(pull);
+    const distrusted = await vm().run(['sealift', 'inspect', name, '--json']);
     expect(distrusted.code).not.toBe(0);
     expect(distrusted.stdout.toString()).toMatch(/HTTP_UNAVAILABLE.*certificate/);
     await vm().mustRun(pull, { env: { SEALIFT_PULL_EXTRA_ROOT_CERTIFICATES: authority } });

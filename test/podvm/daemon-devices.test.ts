@@ -99,6 +99,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
   const shell = (script: string, ...parameters: string[]) => vm().mustRun(['sh', '-c', script, 'sh', ...parameters]);
   const reference = () => `${registry.host.replace('127.0.0.1', vm().registryHost)}/devices@${image.top.digest}`;
   const mounts = () => shell('cat /proc/mounts');
+  const store = async () => (await daemon.records()).imageStore;
   const secureMount = (devicePath: string) =>
     daemon.agent.trySecureMount({ devicePath, ...SECURE_MOUNT_OPTIONS }, GUEST.store);
 
@@ -110,7 +111,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
 
   async function assertOnDevice(bundle: string): Promise<void> {
     await runContainer(bundle);
-    expect(await daemon.status()).toMatchObject({ state: 'ready', place: { kind: 'device', directory: GUEST.store } });
+    expect(await store()).toMatchObject({ state: 'ready', backing: { kind: 'device', directory: GUEST.store } });
     expect(await mounts()).not.toContain(` ${GUEST.memory} `);
   }
 
@@ -144,7 +145,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
 
   /** A daemon whose image store has failed, as the tests before leave it, or a new one without a device. */
   async function beginWithoutDevice(): Promise<void> {
-    if (daemon !== undefined && (await daemon.status()).state === 'failed') return;
+    if (daemon !== undefined && (await store()).state === 'failed') return;
     await forget();
     await shell(`rm -f ${NODE}`);
     await begin(settings('devices = ["/dev/nothing"]'));
@@ -158,7 +159,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
     const pulling = daemon.pull(reference()).finally(() => {
       isAnswered = true;
     });
-    await expect.poll(async () => (await daemon.status()).state).toBe('preparing');
+    await expect.poll(async () => (await store()).state).toBe('preparing');
     await expect.poll(() => daemon.log.join('\n')).toContain('pull requested');
     // The pull takes it for late, too.
     expect(isAnswered).toBe(false);
@@ -192,8 +193,12 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
     const { message } = await daemon.pull(reference());
     expect(message).toContain('[VOLUME_DEVICE_INVALID]');
     expect(message).toContain('at least 67108864 bytes');
-    expect(await daemon.status()).toMatchObject({ state: 'failed', error: { code: 'VOLUME_DEVICE_INVALID' } });
-    expect((await daemon.status()).place).toBeUndefined();
+    const { state, backing, error } = await store();
+    expect({ state, backing, code: error?.code }).toEqual({
+      state: 'failed',
+      backing: undefined,
+      code: 'VOLUME_DEVICE_INVALID',
+    });
     expect(await mounts()).not.toContain(` ${GUEST.memory} `);
   });
 
@@ -207,7 +212,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
       expect({ status, message }).toEqual({ status: 13, message: expect.stringContaining(`[${row.code}]`) });
       const refused = await daemon.pull(reference());
       expect(refused).toMatchObject({ status: 13, message: expect.stringContaining(`[${row.code}]`) });
-      expect((await daemon.status()).state).toBe('failed');
+      expect((await store()).state).toBe('failed');
       expect(await mounts()).not.toContain(` ${GUEST.memory} `);
     },
   );
@@ -240,7 +245,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
     expect(await secureMount(devicePath)).toMatchObject({ status: 0 });
     const { bundle } = await daemon.mustPull(reference());
     await runContainer(bundle);
-    expect(await daemon.status()).toMatchObject({ state: 'ready', place: { kind: 'device' } });
+    expect(await store()).toMatchObject({ state: 'ready', backing: { kind: 'device' } });
   });
 
   describe('beside it, disks of encrypted emptyDir volumes', () => {
@@ -251,7 +256,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
     };
     const mappings = async () => (await shell('dmsetup ls')).match(/^sealift-volume-[0-9a-f]{16}\t/gm) ?? [];
     const volumes = async () =>
-      (await daemon.status()).volumes.map(({ mountPoint, state }) => `${mountPoint} ${state}`).sort();
+      (await daemon.records()).containers.map(({ mountPoint, state }) => `${mountPoint} ${state}`).sort();
     const bothReady = [`${one} ready`, `${two} ready`].sort();
 
     it('are mounted for containers: any user writes, programs run, and the host finds noise', async () => {

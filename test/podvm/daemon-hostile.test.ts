@@ -123,10 +123,14 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
 
   const stateDir = async () => (await shell(`ls -d ${GUEST.state}/store-*`)).trim();
 
-  /** Returns what the CLI prints of the daemon's store, or the reason why it cannot. */
-  async function listImages(): Promise<string> {
+  async function writeCliConfig(): Promise<void> {
     const settings = `[store]\ndata = "${GUEST.store}/store"\nstate = "${await stateDir()}"\n`;
     await vm().writeFile(CLI_CONFIG, settings);
+  }
+
+  /** Returns what the CLI prints of the daemon's store, or the reason why it cannot. */
+  async function listImages(): Promise<string> {
+    await writeCliConfig();
     return (await vm().run(['sealift', 'images', '-c', CLI_CONFIG, '--json'])).stdout.toString();
   }
 
@@ -194,7 +198,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
        free=$(df -k ${GUEST.store} | awk 'END { print $4 }')
        fallocate -l $(((free - 4096) * 1024)) ${GUEST.store}/taken`,
     );
-    expect(await listImages()).toContain(images.first.manifest.digest);
+    await writeCliConfig();
     await vm().mustRun(['sealift', 'prune', '--all', '-c', CLI_CONFIG]);
     await pushImage(registry.url, 'app', 'latest', images.second);
     running = await daemon.mustPull(referenceOf(TAG));
@@ -232,7 +236,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
 
   /** Asserts that, whatever a pull answers, the old image never appears and every byte is one of the new image. */
   async function assertNothingOld(): Promise<void> {
-    expect(await listImages()).not.toContain(images.first.manifest.digest);
+    expect(await shell(`grep -rl ${images.first.manifest.digest} ${await stateDir()} || true`)).toBe('');
     hasImages = false;
     for (const suffix of [TAG, `@${images.first.top.digest}`]) {
       const { status, message } = await daemon.pull(referenceOf(suffix));
@@ -254,7 +258,11 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that th
   }
 
   it('never brings the old tag back, nor its layers', async () => {
-    expect(await listImages()).toContain(images.second.manifest.digest);
+    const listed = await listImages();
+    expect(listed).toContain(images.second.manifest.digest);
+    expect(listed).not.toContain(images.first.manifest.digest);
+    // Control: the records name the image that there is.
+    expect(await shell(`grep -rl ${images.second.manifest.digest} ${await stateDir()}`)).not.toBe('');
     await assertNothingOld();
   });
 

@@ -186,7 +186,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
     // It waits for no time limit: it takes about as long as a call that is refused for its mount point.
     const unrelatedMs = await timeOf(daemon.agent.secureMount(deviceId, '/run/elsewhere'));
     expect(next.ms).toBeLessThan(5 * unrelatedMs + VOLUME_TIMEOUT_MS / 4);
-    await expect.poll(async () => (await daemon.status()).state).toBe('stalled');
+    await expect.poll(async () => (await daemon.records()).imageStore.state).toBe('stalled');
     const { place, error } = await daemon.status();
     expect(place).toBeUndefined();
     expect(error?.code).toBe('VOLUME_STALLED');
@@ -204,7 +204,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
     const refused = await pullOther();
     expect(refused.message).toMatch(STALLED);
     expect(refused.ms).toBeLessThan(VOLUME_TIMEOUT_MS + MARGIN_MS);
-    expect((await daemon.status()).state).toBe('stalled');
+    expect((await daemon.records()).imageStore.state).toBe('stalled');
     await assertAlive();
   });
 
@@ -213,7 +213,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
     expect(await first?.exited).toBe(137);
     const { bundle } = await pullWhenAnswered();
     expect(await vm().mustRun(['cat', `${bundle}/rootfs/other`])).toBe('other\n');
-    expect((await daemon.status()).state).toBe('ready');
+    expect((await daemon.records()).imageStore.state).toBe('ready');
     const whole = await daemon.mustPull(referenceOf('large'));
     for (const [at, content] of large.entries()) {
       const sum = await vm().mustRun(['sha256sum', `${whole.bundle}/rootfs/large-${at + 1}`]);
@@ -231,11 +231,12 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
     const refused = await pullOther();
     expect(refused.message).toMatch(/\[VOLUME_DEVICE_FAILED\]/);
     expect(refused.ms).toBeLessThan(PROBE_MS + MARGIN_MS);
-    expect(await daemon.status()).toMatchObject({ state: 'failed', error: { code: 'VOLUME_DEVICE_FAILED' } });
+    const { imageStore } = await daemon.records();
+    expect(imageStore).toMatchObject({ state: 'failed', error: { code: 'VOLUME_DEVICE_FAILED' } });
     const startedMs = performance.now();
     await expect(daemon.agent.secureMount(disk.deviceId, GUEST.store)).rejects.toThrow(/\[VOLUME_/);
     expect(performance.now() - startedMs).toBeLessThan(VOLUME_TIMEOUT_MS + PROBE_MS + MARGIN_MS);
-    expect((await daemon.status()).state).toBe('failed');
+    expect((await daemon.records()).imageStore.state).toBe('failed');
     expect(await pullOther()).toMatchObject({ message: expect.stringMatching(/\[VOLUME_/) });
   });
 
@@ -253,7 +254,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon on a disk that st
     const refused = await pullOther();
     expect(refused.message).toMatch(/\[VOLUME_(?:DEVICE_FAILED|LOST)\]/);
     expect(refused.ms).toBeLessThan(PROBE_MS + MARGIN_MS);
-    expect((await daemon.status()).state).toBe('failed');
+    expect((await daemon.records()).imageStore.state).toBe('failed');
     await daemon.process.kill('SIGTERM');
     expect(await daemon.process.exited).toBe(0);
   });

@@ -4,10 +4,19 @@ import { describeWith } from '../support/machine/needs.ts';
 import { expectFailure } from '../support/matchers.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
 import { guestSettings, installVolumeGuest, mountPointOf, VolumeGuest } from '../support/podvm/volume-guest.ts';
+import { IS_SOAK } from '../support/soak.ts';
 
 const MIB = 1 << 20;
 const WORDS = 'known words that must not reach the host';
 const LUKS_MAGIC = Buffer.from('4c554b53babe', 'hex');
+
+/** Each preparation takes the emulated machine long: the short run has both odd things of a disk in one. */
+const BY_PATH: readonly { readonly serial: string; readonly integrity: 'hmac-sha256' | 'aegis128' }[] = IS_SOAK
+  ? [
+      { serial: 'wide', integrity: 'hmac-sha256' },
+      { serial: 'aegis', integrity: 'aegis128' },
+    ]
+  : [{ serial: 'wide', integrity: 'aegis128' }];
 
 describeWith(POD_VM_NEEDS, 'the image store on a real disk', () => {
   const vm = usePodVm({
@@ -147,10 +156,7 @@ describeWith(POD_VM_NEEDS, 'the image store on a real disk', () => {
     expect((await vm().run([`${mountPoint}/lower/bin/busybox`, 'true'])).code).toBe(126);
   });
 
-  it.each([
-    { serial: 'wide', integrity: 'hmac-sha256' },
-    { serial: 'aegis', integrity: 'aegis128' },
-  ] as const)('by path, through a link of udev’s, with $integrity ($serial)', async ({ serial, integrity }) => {
+  it.each(BY_PATH)('by path, through a link of udev’s, with $integrity ($serial)', async ({ serial, integrity }) => {
     const settings = guestSettings(serial, { integrity });
     const { devicePath, image } = await vm().disk(serial);
     await shell('ln -sf "$1" /dev/image_store', devicePath);

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline';
 import type { StoreStatusResult } from '../../../src/cli/index.ts';
 import { AgentClient } from './agent-calls.ts';
+import { type GuestVolumes, readGuestVolumes } from './guest-volumes.ts';
 import type { GuestProcess, PodVm } from './types.ts';
 
 const DAEMON = '/usr/lib/sealift/sealiftd';
@@ -47,11 +48,14 @@ export class GuestDaemon implements AsyncDisposable {
   /** The log lines of all runs of the daemon. */
   readonly log: string[] = [];
   readonly #vm: PodVm;
+  #settings: string;
   #process: GuestProcess;
   #bundles = 0;
 
-  private constructor(vm: PodVm, process: GuestProcess, agent: AgentClient) {
+  private constructor(vm: PodVm, settings: string, parts: Pick<GuestDaemon, 'process' | 'agent'>) {
+    const { process, agent } = parts;
     this.#vm = vm;
+    this.#settings = settings;
     this.#process = process;
     this.agent = agent;
     this.#follow(process);
@@ -60,7 +64,8 @@ export class GuestDaemon implements AsyncDisposable {
   /** `settings` is its TOML; the agent's socket lies in `folder`. */
   static async start(vm: PodVm, settings: string, folder: string): Promise<GuestDaemon> {
     const process = await spawnDaemon(vm, settings);
-    return new GuestDaemon(vm, process, await AgentClient.open(vm, SOCKET, folder));
+    const agent = await AgentClient.open(vm, SOCKET, folder);
+    return new GuestDaemon(vm, settings, { process, agent });
   }
 
   /** The current run, or the last one. */
@@ -69,7 +74,8 @@ export class GuestDaemon implements AsyncDisposable {
   }
 
   /** Starts the daemon again after its end. */
-  async startAgain(settings?: string): Promise<void> {
+  async startAgain(settings = this.#settings): Promise<void> {
+    this.#settings = settings;
     this.#process = await spawnDaemon(this.#vm, settings);
     this.#follow(this.#process);
     await this.agent.reconnect();
@@ -89,6 +95,11 @@ export class GuestDaemon implements AsyncDisposable {
     const outcome = await this.pull(reference);
     if (outcome.status === 0) return outcome;
     throw new Error(`pull ${reference}: ${outcome.message}\n${this.log.slice(-20).join('\n')}`);
+  }
+
+  /** Returns what the daemon has recorded of its volumes. */
+  records(): Promise<GuestVolumes> {
+    return readGuestVolumes(this.#vm, this.#settings);
   }
 
   /** Returns what `sealift store status --json` reports, whatever its exit code is. */
@@ -112,8 +123,8 @@ export class GuestDaemon implements AsyncDisposable {
 }
 
 /** Starts the daemon as the agent does: removes an old socket and waits for the new one. */
-async function spawnDaemon(vm: PodVm, settings: string | undefined): Promise<GuestProcess> {
-  if (settings !== undefined) await vm.writeFile(CONFIG, withPatience(settings));
+async function spawnDaemon(vm: PodVm, settings: string): Promise<GuestProcess> {
+  await vm.writeFile(CONFIG, withPatience(settings));
   await vm.mustRun(['rm', '-f', SOCKET]);
   const spawned = await vm.spawn([DAEMON, '-c', CONFIG]);
   await vm.mustRun(['sh', '-c', `until test -S ${SOCKET}; do usleep 20000; done`]);
