@@ -1,32 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { createPassThrough, extendRuntimeMeasurement, openApiServer, pulledImageEvent } from '../api/index.ts';
+import { type DaemonConfiguration, type Environment, limitsOf, loadDaemonConfiguration } from '../config/index.ts';
 import {
-  assertQualified,
-  type DaemonConfiguration,
-  type Environment,
-  limitsOf,
-  loadDaemonConfiguration,
-  loadDaemonRegistries,
-} from '../config/index.ts';
-import {
-  createDaemonService,
   createMeasurement,
-  type DaemonService,
-  DaemonStores,
-  daemonBacking,
   type HealthSources,
-  type LoadedConfiguration,
-  logProgress,
-  memoryBacking,
-  type PullServicePorts,
   ReloadableConfiguration,
-  readTextIfAny,
   runDaemon,
-  type StorePull,
-  sweepBacking,
   volumesSettings,
 } from '../daemon/index.ts';
-import { daemonEndpoints } from '../endpoints/index.ts';
 import { type Logger, openLogger } from '../log/index.ts';
 import {
   type Checkpoint,
@@ -36,11 +17,8 @@ import {
   releaseMemory,
   SYSTEM_CLOCK,
 } from '../platform/index.ts';
-import type { ProgressEvent, PullPorts } from '../pull/index.ts';
-import { openVolumes, type Volumes } from '../volume/index.ts';
-import { loadOptions, openParts, type Parts, type PartsOptions } from './parts.ts';
-import { loadPolicy, pullPorts } from './pull.ts';
-import { storePorts } from './store.ts';
+import { openVolumes } from '../volume/index.ts';
+import { openParts, type Parts, type PartsOptions } from './parts.ts';
 
 export interface DaemonSurroundings {
   /** Given with -c. */
@@ -81,7 +59,9 @@ export async function runSealiftd(surroundings: DaemonSurroundings): Promise<num
   return runDaemon({
     version,
     loaded,
-    service: composeDaemonService({ loaded, parts, volumes, measure, log }),
+    // What pulls need is loaded once the socket is there, for which the agent waits.
+    loadService: async () =>
+      (await import('./daemon-service.ts')).composeDaemonService({ loaded, parts, volumes, measure, log }),
     volumes,
     log,
     onSignal,
@@ -101,64 +81,6 @@ export function openDaemonParts(
   options: Pick<PartsOptions, 'version' | 'checkpoint' | 'openPool'>,
 ): Parts {
   return openParts(configuration, { ...options, onIdle: releaseMemory });
-}
-
-export interface DaemonServiceParts {
-  readonly loaded: LoadedConfiguration;
-  readonly parts: Parts;
-  readonly volumes: {
-    readonly imageStore: Pick<Volumes['imageStore'], 'backing' | 'reportStall'>;
-    readonly containers: Pick<Volumes['containers'], 'sweep'>;
-  };
-  readonly measure: PullServicePorts['measure'];
-  readonly log: Logger;
-}
-
-/** The daemon without its sockets. */
-export function composeDaemonService({ loaded, parts, volumes, measure, log }: DaemonServiceParts): DaemonService {
-  const { configuration } = loaded;
-  const stores = new DaemonStores({
-    currentBacking: async () => {
-      const backing = await volumes.imageStore.backing();
-      return daemonBacking(loaded.configuration, backing);
-    },
-    memoryBacking: memoryBacking(configuration, 'used before'),
-    accessStore: (backing) => {
-      const ports = storePorts(parts, backing);
-      const onProgress = (event: ProgressEvent): void => logProgress(event, log);
-      return { ...ports, sweep: (options) => sweepBacking(ports, { ...options, onProgress }) };
-    },
-    stuckThreads: () => parts.pool.stuckStoreThreads,
-  });
-  return createDaemonService({
-    loaded,
-    stores,
-    pullPorts: (pull) => daemonPullPorts(pull, parts),
-    bundlePorts: (backing) => storePorts(parts, backing),
-    sweepVolumes: () => volumes.containers.sweep(),
-    reportStall: (error) => volumes.imageStore.reportStall(error),
-    measure,
-    readMountinfo: () => readFileSync('/proc/self/mountinfo', 'latin1'),
-    readText: readTextIfAny,
-    clock: SYSTEM_CLOCK,
-    log,
-    checkpoint: parts.checkpoint,
-  });
-}
-
-async function daemonPullPorts(pull: StorePull, daemonParts: Parts): Promise<PullPorts> {
-  const { configuration, reference, backing, onProgress, waitForName, deadlineMs, signal } = pull;
-  const parts = { ...daemonParts, configuration };
-  const registries = await loadDaemonRegistries(configuration, loadOptions(parts, signal));
-  assertQualified(registries, reference);
-  return pullPorts(parts, {
-    backing,
-    policy: await loadPolicy(parts, { inline: configuration.inlinePolicy.value, signal }),
-    findEndpoints: daemonEndpoints({ ...parts, waitForName, deadlineMs }, registries),
-    onProgress,
-    // The watch over mounts sweeps within a second.
-    sweepsStore: false,
-  });
 }
 
 async function openHealth(sources: HealthSources, configuration: DaemonConfiguration, log: Logger) {

@@ -39,7 +39,8 @@ export interface HealthSources {
 export interface RunDaemonPorts {
   readonly version: string;
   readonly loaded: ReloadableConfiguration;
-  readonly service: DaemonService;
+  /** Loads what pulls need. */
+  readonly loadService: () => Promise<DaemonService>;
   readonly volumes: Volumes;
   readonly log: Logger;
   readonly onSignal: (name: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void) => void;
@@ -68,6 +69,7 @@ class RunningDaemon {
   readonly #log: Logger;
   readonly #stop = Promise.withResolvers<number>();
   #api: ApiServer | undefined;
+  #service: DaemonService | undefined;
   #health: { stop(): void } | undefined;
   #isStopping = false;
 
@@ -81,7 +83,7 @@ class RunningDaemon {
   }
 
   async serve(): Promise<void> {
-    const { version, loaded, service, volumes, onSignal } = this.#ports;
+    const { version, loaded, volumes, onSignal } = this.#ports;
     const { configuration, failure } = loaded;
     if (failure !== undefined) this.#log.error({ code: failure.code, error: failure.message }, 'configuration refused');
     for (const warning of configuration.warnings) this.#log.warn({ warning }, 'configuration');
@@ -90,8 +92,9 @@ class RunningDaemon {
     onSignal('SIGINT', () => void this.#end('SIGINT'));
     onSignal('SIGHUP', () => this.#reload());
     const requests = createVolumeRequests({ loaded, volumes, log: this.#log });
+    const loading = Promise.withResolvers<DaemonService>();
     const api = await this.#ports.openApi({
-      pullImage: (call) => service.pulls.pullImage(call),
+      pullImage: async (call) => (await loading.promise).pulls.pullImage(call),
       secureMount: (call) => requests.secureMount(call),
     });
     if (this.#isStopping) return await api.stop(STOP_GRACE_MS);
@@ -101,18 +104,23 @@ class RunningDaemon {
     this.#notify('READY=1');
     const readyFile = configuration.api.readyFile.value;
     if (readyFile !== undefined) writeFileSync(readyFile, `${process.pid}\n`);
+    // The agent sees the socket now and goes on with its own start.
+    const service = await this.#ports.loadService();
+    loading.resolve(service);
+    if (this.#isStopping) return;
+    this.#service = service;
     service.watch();
     setTimeout(this.#ports.releaseMemory, START_GARBAGE_MS).unref();
     requests.findDevice();
-    await this.#openHealth();
+    await this.#openHealth(service);
   }
 
   /** Pulls are served all the same when the server for probes cannot be opened. */
-  async #openHealth(): Promise<void> {
+  async #openHealth(service: DaemonService): Promise<void> {
     const { volumes, loaded } = this.#ports;
     try {
       const health = await this.#ports.openHealth({
-        facts: () => this.#facts(),
+        facts: () => this.#facts(service),
         measureSpace: async () => (await volumes.imageStore.status()).space,
       });
       this.#health = health;
@@ -125,8 +133,8 @@ class RunningDaemon {
     }
   }
 
-  #facts(): DaemonFacts {
-    const { version, service, volumes, stuckThreads } = this.#ports;
+  #facts(service: DaemonService): DaemonFacts {
+    const { version, volumes, stuckThreads } = this.#ports;
     return {
       version,
       uptimeSeconds: performance.now() / 1000,
@@ -156,7 +164,7 @@ class RunningDaemon {
   async #end(signal: string): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    const { loaded, volumes, service, closeThreads } = this.#ports;
+    const { loaded, volumes, closeThreads } = this.#ports;
     this.#log.info({ signal }, 'daemon stopping');
     this.#notify('STOPPING=1');
     this.#health?.stop();
@@ -164,7 +172,7 @@ class RunningDaemon {
     const readyFile = loaded.configuration.api.readyFile.value;
     if (readyFile !== undefined) rmSync(readyFile, { force: true });
     volumes.close();
-    service.stop();
+    this.#service?.stop();
     closeThreads();
     // A thread that hangs in the kernel would hold the process at its end, for as long as the disk does not answer.
     if (await this.#holdsThreads()) process.kill(process.pid, 'SIGKILL');

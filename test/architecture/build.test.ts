@@ -69,6 +69,9 @@ describe('make build', () => {
     }
     // Control: a pull reads documents.
     expect(zod.test(loaded(one(/sealift-cli-/)))).toBe(true);
+    // The daemon opens its socket before it loads what pulls need.
+    expect(loaded('sealiftd.mjs').includes('pull stage')).toBe(false);
+    expect(loaded(one(/sealiftd-daemon-service-/)).includes('pull stage')).toBe(true);
     // undici's second HTTP parser.
     expect(loaded(transport).includes('milo/simd.js')).toBe(false);
   });

@@ -1,4 +1,5 @@
-import { composeDaemonService, openDaemonParts } from '../../../src/compose/daemon.ts';
+import { openDaemonParts } from '../../../src/compose/daemon.ts';
+import { composeDaemonService } from '../../../src/compose/daemon-service.ts';
 import type { Parts } from '../../../src/compose/parts.ts';
 import type { DaemonService, LoadedConfiguration, PullServicePorts } from '../../../src/daemon/index.ts';
 import { openBundledPool } from '../pools/pools.ts';

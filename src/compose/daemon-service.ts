@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs';
+import { assertQualified, loadDaemonRegistries } from '../config/index.ts';
+import {
+  createDaemonService,
+  type DaemonService,
+  DaemonStores,
+  daemonBacking,
+  type LoadedConfiguration,
+  logProgress,
+  memoryBacking,
+  type PullServicePorts,
+  readTextIfAny,
+  type StorePull,
+  sweepBacking,
+} from '../daemon/index.ts';
+import { daemonEndpoints } from '../endpoints/index.ts';
+import type { Logger } from '../log/index.ts';
+import { SYSTEM_CLOCK } from '../platform/index.ts';
+import type { ProgressEvent, PullPorts } from '../pull/index.ts';
+import type { Volumes } from '../volume/index.ts';
+import { loadOptions, type Parts } from './parts.ts';
+import { loadPolicy, pullPorts } from './pull.ts';
+import { storePorts } from './store.ts';
+
+export interface DaemonServiceParts {
+  readonly loaded: LoadedConfiguration;
+  readonly parts: Parts;
+  readonly volumes: {
+    readonly imageStore: Pick<Volumes['imageStore'], 'backing' | 'reportStall'>;
+    readonly containers: Pick<Volumes['containers'], 'sweep'>;
+  };
+  readonly measure: PullServicePorts['measure'];
+  readonly log: Logger;
+}
+
+/** The daemon without its sockets. */
+export function composeDaemonService({ loaded, parts, volumes, measure, log }: DaemonServiceParts): DaemonService {
+  const { configuration } = loaded;
+  const stores = new DaemonStores({
+    currentBacking: async () => {
+      const backing = await volumes.imageStore.backing();
+      return daemonBacking(loaded.configuration, backing);
+    },
+    memoryBacking: memoryBacking(configuration, 'used before'),
+    accessStore: (backing) => {
+      const ports = storePorts(parts, backing);
+      const onProgress = (event: ProgressEvent): void => logProgress(event, log);
+      return { ...ports, sweep: (options) => sweepBacking(ports, { ...options, onProgress }) };
+    },
+    stuckThreads: () => parts.pool.stuckStoreThreads,
+  });
+  return createDaemonService({
+    loaded,
+    stores,
+    pullPorts: (pull) => daemonPullPorts(pull, parts),
+    bundlePorts: (backing) => storePorts(parts, backing),
+    sweepVolumes: () => volumes.containers.sweep(),
+    reportStall: (error) => volumes.imageStore.reportStall(error),
+    measure,
+    readMountinfo: () => readFileSync('/proc/self/mountinfo', 'latin1'),
+    readText: readTextIfAny,
+    clock: SYSTEM_CLOCK,
+    log,
+    checkpoint: parts.checkpoint,
+  });
+}
+
+async function daemonPullPorts(pull: StorePull, daemonParts: Parts): Promise<PullPorts> {
+  const { configuration, reference, backing, onProgress, waitForName, deadlineMs, signal } = pull;
+  const parts = { ...daemonParts, configuration };
+  const registries = await loadDaemonRegistries(configuration, loadOptions(parts, signal));
+  assertQualified(registries, reference);
+  return pullPorts(parts, {
+    backing,
+    policy: await loadPolicy(parts, { inline: configuration.inlinePolicy.value, signal }),
+    findEndpoints: daemonEndpoints({ ...parts, waitForName, deadlineMs }, registries),
+    onProgress,
+    // The watch over mounts sweeps within a second.
+    sweepsStore: false,
+  });
+}
