@@ -86,7 +86,8 @@ function locateName(indexPath: string, name: string): { readonly path: string; r
 
 /**
  * Replaces undici by its HTTP client. Its index also loads fetch, caches, mocks and web sockets: half of its size, and
- * of the time that a thread needs before its first request. Importing anything else from undici fails the build.
+ * of the time that a thread needs before its first request. Importing anything else from undici fails the build. The
+ * client of HTTP/2, which is never allowed, would load Node's.
  */
 const slimUndici: Plugin = {
   name: 'slim-undici',
@@ -99,6 +100,9 @@ const slimUndici: Plugin = {
         export { default as buildConnector } from 'undici/lib/core/connect.js';
       `,
       resolveDir: pluginData,
+    }));
+    onLoad({ filter: /\/undici\/lib\/dispatcher\/client-h2\.js$/ }, () => ({
+      contents: `module.exports = () => { throw new Error('HTTP/2: expected HTTP/1.1, which alone is allowed'); };`,
     }));
   },
 };
