@@ -14,6 +14,7 @@ import {
   createCommandRunner,
   notifySupervisor,
   readBootId,
+  readResidentMemory,
   releaseMemory,
   SYSTEM_CLOCK,
 } from '../platform/index.ts';
@@ -91,7 +92,7 @@ async function openHealth(sources: HealthSources, configuration: DaemonConfigura
   return openHealthServer({
     address,
     limits: limitsOf(configuration),
-    ports: { ...sources, rssBytes: () => process.memoryUsage.rss(), nowMs: () => SYSTEM_CLOCK.nowMs() },
+    ports: { ...sources, memory: readResidentMemory, nowMs: () => SYSTEM_CLOCK.nowMs() },
     onFault: ({ code, message }) => log.debug({ code, error: message }, 'health request refused'),
   });
 }

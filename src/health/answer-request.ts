@@ -32,12 +32,12 @@ export function createAnswers(ports: HealthPorts): (request: HealthRequest) => P
     if (method !== 'GET' && method !== 'HEAD') return { status: 405, type: TEXT, body: 'GET only\n' };
     const facts = ports.facts();
     if (path === '/healthz') {
-      const { status, body } = describeHealth(facts);
+      const { status, body } = describeHealth(facts, ports.memory());
       return { status, type: JSON_TYPE, body: `${JSON.stringify(body)}\n` };
     }
     const isHanging = facts.stuckThreads > 0;
     const space = isHanging ? undefined : await measureSpace(markOf(facts));
-    return { status: 200, type: METRICS_TYPE, body: formatMetrics({ facts, space, rssBytes: ports.rssBytes() }) };
+    return { status: 200, type: METRICS_TYPE, body: formatMetrics({ facts, space, memory: ports.memory() }) };
   };
 }
 

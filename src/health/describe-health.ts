@@ -1,5 +1,6 @@
 import type { DaemonFacts } from '../daemon/index.ts';
 import { daemonHint, type PlainError } from '../errors/index.ts';
+import type { ResidentMemory } from '../platform/index.ts';
 
 /** The version of the document's format. */
 const SCHEMA = 1;
@@ -10,7 +11,7 @@ export interface HealthDocument {
 }
 
 /** Describes the daemon's health; the README lists what makes the status 503. */
-export function describeHealth(facts: DaemonFacts): HealthDocument {
+export function describeHealth(facts: DaemonFacts, memory: ResidentMemory): HealthDocument {
   const { version, uptimeSeconds, pulls, stuckThreads, obstacle } = facts;
   const { state, backing, integrity, error, stuckPrograms } = facts.volume;
   // A pull that comes during the preparation waits for it and is served then.
@@ -24,6 +25,7 @@ export function describeHealth(facts: DaemonFacts): HealthDocument {
     pulls: { underWay: pulls.underWay },
     stuckThreads,
     stuckPrograms,
+    memory,
     obstacle: describeError(obstacle),
   };
   return { status: isServed ? 200 : 503, body };

@@ -1,4 +1,5 @@
 import type { DaemonFacts, PullCounts, PullTimes } from '../daemon/index.ts';
+import type { ResidentMemory } from '../platform/index.ts';
 import type { VolumeSpace, VolumeState } from '../volume/index.ts';
 
 /** https://prometheus.io/docs/instrumenting/exposition_formats/#basic-info */
@@ -7,7 +8,7 @@ export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 export interface MetricsInput {
   readonly facts: DaemonFacts;
   readonly space: VolumeSpace | undefined;
-  readonly rssBytes: number;
+  readonly memory: ResidentMemory;
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -23,7 +24,7 @@ interface Metric {
 const STATES: readonly VolumeState[] = ['absent', 'preparing', 'ready', 'failed', 'stalled'];
 
 /** Formats all metrics; those of the store's space are omitted when it was not measured. */
-export function formatMetrics({ facts, space, rssBytes }: MetricsInput): string {
+export function formatMetrics({ facts, space, memory }: MetricsInput): string {
   const { version, uptimeSeconds, pulls, volume, stuckThreads } = facts;
   const metrics: readonly Metric[] = [
     gauge({
@@ -51,7 +52,17 @@ export function formatMetrics({ facts, space, rssBytes }: MetricsInput): string 
       help: 'Programs that wait for a disk that does not answer.',
       value: volume.stuckPrograms,
     }),
-    gauge({ name: 'process_resident_memory_bytes', help: 'Resident memory of the daemon.', value: rssBytes }),
+    gauge({ name: 'process_resident_memory_bytes', help: 'Resident memory of the daemon.', value: memory.rssBytes }),
+    gauge({
+      name: 'sealift_anonymous_memory_bytes',
+      help: 'Resident memory of the daemon that the kernel cannot drop.',
+      value: memory.anonymousBytes,
+    }),
+    gauge({
+      name: 'sealift_file_memory_bytes',
+      help: 'Resident pages of files, which the kernel can drop and read again.',
+      value: memory.fileBytes,
+    }),
   ];
   return metrics.map(formatMetric).join('');
 }

@@ -1,6 +1,7 @@
 import type { DaemonFacts } from '../daemon/index.ts';
 import type { SealiftError } from '../errors/index.ts';
 import type { Limits } from '../limits/index.ts';
+import type { ResidentMemory } from '../platform/index.ts';
 import type { VolumeSpace } from '../volume/index.ts';
 
 /** The address of the server: a unix socket or a port of the loopback interface. */
@@ -12,7 +13,7 @@ export interface HealthPorts {
   readonly facts: () => DaemonFacts;
   /** Measures the store's file system in a worker; undefined when it does not answer or nothing is mounted. */
   readonly measureSpace: () => Promise<VolumeSpace | undefined>;
-  readonly rssBytes: () => number;
+  readonly memory: () => ResidentMemory;
   /** A monotonic clock in milliseconds. */
   readonly nowMs: () => number;
 }

@@ -38,6 +38,7 @@ export { mountAt, mountPointsUnder, readMounts } from './mountinfo.ts';
 export { notifySupervisor } from './notify-supervisor.ts';
 export { openUnnamed, openUnnamedShared } from './open-unnamed.ts';
 export { releaseMemory } from './release-memory.ts';
+export { type ResidentMemory, readResidentMemory } from './resident-memory.ts';
 export { hasShaInstructions } from './sha-instructions.ts';
 export {
   closeFd,

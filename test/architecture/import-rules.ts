@@ -64,7 +64,7 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   volume: ['config', 'operations'],
   doctor: ['api', 'config', 'endpoints', 'operations', 'snapshot', 'volume'],
   cli: ['doctor', 'volume'],
-  health: ['daemon', 'volume'],
+  health: ['daemon', 'platform', 'volume'],
   endpoints: ['signature'],
   signature: ['resources'],
   pull: ['config', 'endpoints', 'layer-facts', 'operations'],

@@ -35,7 +35,7 @@ async function open(address: ListenAddress, limits: Partial<typeof DEFAULT_LIMIT
     ports: {
       facts: () => healthFacts(),
       measureSpace: async () => undefined,
-      rssBytes: () => 1,
+      memory: () => ({ rssBytes: 3, anonymousBytes: 1, fileBytes: 2 }),
       nowMs: () => performance.now(),
     },
     onFault: (error) => faults.push(error),

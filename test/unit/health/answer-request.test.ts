@@ -15,7 +15,7 @@ function world(facts: DaemonFacts = healthFacts()) {
       if (seen.isSilent) return undefined;
       return { sizeBytes: seen.measured, usedBytes: 0, availableBytes: 0 };
     },
-    rssBytes: () => 1,
+    memory: () => ({ rssBytes: 3, anonymousBytes: 1, fileBytes: 2 }),
     nowMs: () => seen.clock,
   };
   const answer = createAnswers(ports);

@@ -5,12 +5,13 @@ import { describeHealth } from '../../../src/health/describe-health.ts';
 import { healthFacts } from './health-sample.ts';
 
 const ERROR = toPlainError(new SealiftError('VOLUME_DEVICE_FAILED', 'image store: 254:0: EIO'));
+const RESIDENT = { rssBytes: 3, anonymousBytes: 1, fileBytes: 2 };
 const MEMORY = { kind: 'memory', directory: '/run/kata-containers/image-memory', reason: 'no device' } as const;
 
 describe('describeHealth', () => {
   it('says where images go, what is under way, and nothing more', () => {
     const pulls = { ...healthFacts().pulls, underWay: 3 };
-    const { status, body } = describeHealth(healthFacts({ pulls }));
+    const { status, body } = describeHealth(healthFacts({ pulls }), RESIDENT);
     expect(status).toBe(200);
     expect(JSON.parse(JSON.stringify(body))).toEqual({
       schema: 1,
@@ -21,6 +22,7 @@ describe('describeHealth', () => {
       pulls: { underWay: 3 },
       stuckThreads: 0,
       stuckPrograms: 0,
+      memory: RESIDENT,
     });
   });
 
@@ -33,7 +35,7 @@ describe('describeHealth', () => {
     ['a configuration that cannot be honoured', 503, { obstacle: new SealiftError('CONFIG_UNSUPPORTED', 'no') }, {}],
     ['a thread that hangs', 503, { stuckThreads: 1, obstacle: new SealiftError('STORE_STALLED', 'hangs') }, {}],
   ])('%s: %i', (_, status, change, volume) => {
-    const described = describeHealth(healthFacts(change, volume));
+    const described = describeHealth(healthFacts(change, volume), RESIDENT);
     expect(described.status).toBe(status);
     expect(described.body).toMatchObject({ status: status === 200 ? 'ok' : 'unavailable' });
   });
@@ -42,7 +44,10 @@ describe('describeHealth', () => {
     const obstacle = new SealiftError('CONFIG_UNSUPPORTED', 'image.sigstore_config_uri: not built', {
       hint: 'take it out',
     });
-    const { body } = describeHealth(healthFacts({ obstacle }, { state: 'failed', backing: undefined, error: ERROR }));
+    const { body } = describeHealth(
+      healthFacts({ obstacle }, { state: 'failed', backing: undefined, error: ERROR }),
+      RESIDENT,
+    );
     expect(body).toMatchObject({
       obstacle: { code: 'CONFIG_UNSUPPORTED', message: 'image.sigstore_config_uri: not built', hint: 'take it out' },
       store: { error: { code: 'VOLUME_DEVICE_FAILED', message: 'image store: 254:0: EIO' } },

@@ -3,10 +3,11 @@ import { PullStatistics } from '../../../src/daemon/pull-statistics.ts';
 import { formatMetrics } from '../../../src/health/format-metrics.ts';
 import { healthFacts } from './health-sample.ts';
 
+const MEMORY = { rssBytes: 60_000_000, anonymousBytes: 20_000_000, fileBytes: 39_000_000 };
 const SPACE = { sizeBytes: 1_800, usedBytes: 120, availableBytes: 1_680 };
 
 function metricsOf(pulls = new PullStatistics(), space: typeof SPACE | undefined = SPACE): string {
-  return formatMetrics({ facts: healthFacts({ pulls, stuckThreads: 2 }), space, rssBytes: 60_000_000 });
+  return formatMetrics({ facts: healthFacts({ pulls, stuckThreads: 2 }), space, memory: MEMORY });
 }
 
 const sample = (text: string, name: string) =>
@@ -65,11 +66,15 @@ describe('formatMetrics', () => {
     expect(sample(text, 'sealift_store_available_bytes{place="device"}')).toBe('1680');
     expect(sample(text, 'sealift_stuck_threads')).toBe('2');
     expect(sample(text, 'process_resident_memory_bytes')).toBe('60000000');
+    expect(sample(text, 'sealift_anonymous_memory_bytes')).toBe('20000000');
+    expect(sample(text, 'sealift_file_memory_bytes')).toBe('39000000');
     expect(sample(text, 'sealift_build_info{version="1.2.3"}')).toBe('1');
   });
 
   it('leaves out a room that was not measured, and says nothing of images', () => {
-    expect(formatMetrics({ facts: healthFacts(), space: undefined, rssBytes: 1 })).not.toContain('sealift_store_size');
+    expect(formatMetrics({ facts: healthFacts(), space: undefined, memory: MEMORY })).not.toContain(
+      'sealift_store_size',
+    );
     expect(metricsOf()).not.toMatch(/sha256|registry/);
   });
 });
