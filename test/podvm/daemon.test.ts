@@ -213,11 +213,11 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     const { stdout } = await ask('/run/kata-containers/cli');
     expect(JSON.parse(stdout.toString()).result.manifestDigest).toBe(image.manifest.digest);
     await vm().mustRun(['umount', '/run/kata-containers/cli/rootfs']);
-    // A refusal carries the daemon's own message.
+    // A refusal carries the daemon's own code and message.
     const refused = await ask('/run/elsewhere');
     expect(JSON.parse(refused.stdout.toString()).error).toMatchObject({
-      code: 'TTRPC_CALL_FAILED',
-      message: expect.stringContaining('[BUNDLE_INVALID]'),
+      code: 'BUNDLE_INVALID',
+      message: expect.stringContaining('/run/elsewhere'),
     });
     await expect.poll(() => listUppers(STORE)).toHaveLength(1);
   });

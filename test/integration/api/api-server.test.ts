@@ -9,9 +9,17 @@ import {
 } from '../../../src/api/index.ts';
 import { defineApiMessages } from '../../../src/api/messages.ts';
 import type { ServiceName } from '../../../src/api/types.ts';
-import { SealiftError } from '../../../src/errors/index.ts';
+import { CODES, daemonHint, SealiftError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { callOnce, type MethodCall, openTtrpcServer, type Reply, STATUS, succeed } from '../../../src/ttrpc/index.ts';
+import {
+  callOnce,
+  fail,
+  type MethodCall,
+  openTtrpcServer,
+  type Reply,
+  STATUS,
+  succeed,
+} from '../../../src/ttrpc/index.ts';
 import { openTtrpcClient } from '../../../src/ttrpc/open-client.ts';
 import { SILENT_LOGGER } from '../../support/daemons/silent-logger.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
@@ -97,13 +105,73 @@ describe('PullImage', () => {
     await using api = await new Api().open({
       pullImage: () => Promise.reject(new SealiftError('POLICY_DENIED', 'pull image x: rejected')),
     });
-    const ask = { socketPath: api.path, imageUrl: 'x', bundlePath: '/b' };
-    const error = await expectFailure('TTRPC_CALL_FAILED', () => requestPull(ask));
-    expect(error.context).toEqual({ status: STATUS.INTERNAL });
-    expect(error.message).toContain(
+    const payload = pullImageRequest.encode({ imageUrl: 'x', bundlePath: '/b' });
+    const { status } = await api.call('api.ImagePullService', 'PullImage', payload);
+    expect(status.code).toBe(STATUS.INTERNAL);
+    expect(status.message).toContain(
       '[CDH] [ERROR]: Image Pull error: Image policy rejected: Denied by policy: pull image x',
     );
-    expect(error.message).toContain('[POLICY_DENIED]');
+    expect(status.message).toContain('[POLICY_DENIED]');
+  });
+
+  it.each<[SealiftError, string, string]>([
+    [
+      new SealiftError('POLICY_DENIED', 'pull image x: rejected', { hint: 'sign it (with your key), or set --policy' }),
+      'Image policy rejected: Denied by policy: pull image x: rejected',
+      'sign it (with your key), or set pull.policy',
+    ],
+    [
+      new SealiftError('REGISTRY_MANIFEST_UNKNOWN', 'pull image x: status 404', {
+        cause: new Error('mirror: status 500'),
+      }),
+      'Failed to pull image: pull image x: status 404; caused by: mirror: status 500',
+      CODES.REGISTRY_MANIFEST_UNKNOWN.hint,
+    ],
+    [
+      new SealiftError('BUNDLE_INVALID', 'bundle /b [of c1]: not allowed'),
+      'Failed to pull image: bundle /b [of c1]: not allowed',
+      daemonHint({ code: 'BUNDLE_INVALID', hint: CODES.BUNDLE_INVALID.hint }),
+    ],
+  ])('gives our client the code of $code, its kind, message and hint', async (thrown, words, hint) => {
+    await using api = await new Api().open({ pullImage: () => Promise.reject(thrown) });
+    const ask = { socketPath: api.path, imageUrl: 'x', bundlePath: '/b' };
+    const error = await expectFailure(thrown.code, () => requestPull(ask));
+    expect(error.message).toBe(`[CDH] [ERROR]: Image Pull error: ${words}`);
+    expect(error).toMatchObject({ kind: thrown.kind, hint, context: { status: STATUS.INTERNAL } });
+  });
+
+  it('gives our client the code of an error that has a status of its own', async () => {
+    await using api = await new Api().open({
+      pullImage: () => Promise.reject(new SealiftError('TTRPC_DEADLINE_EXCEEDED', 'too late')),
+    });
+    const ask = { socketPath: api.path, imageUrl: 'x', bundlePath: '/b' };
+    const error = await expectFailure('TTRPC_DEADLINE_EXCEEDED', () => requestPull(ask));
+    expect(error.message).toBe('too late');
+    expect(error.context).toEqual({ status: STATUS.DEADLINE_EXCEEDED });
+  });
+
+  it.each([
+    ['has the form of ours, from another program', 'registry said: denied [POLICY_DENIED] (sign it)', 'other words'],
+    ['of ours has a code that is not known here', 'denied [POLICY_OF_TOMORROW] (sign it)', '[TTRPC_METHOD_UNKNOWN]'],
+  ])('whose answer %s gives our client its words', async (_, words, identity) => {
+    using scratch = new Scratch('api');
+    const socketPath = scratch.join('cdh.sock');
+    const PullImage = async () => fail(STATUS.INTERNAL, words);
+    const Identify = async () => fail(STATUS.UNIMPLEMENTED, identity);
+    const server = await openTtrpcServer({
+      path: socketPath,
+      services: new Map([
+        ['api.ImagePullService', new Map([['PullImage', PullImage]])],
+        ['sealift.Doctor', new Map([['Identify', Identify]])],
+      ]),
+      limits: DEFAULT_LIMITS,
+      onFault: () => undefined,
+    });
+    const error = await expectFailure('TTRPC_CALL_FAILED', () =>
+      requestPull({ socketPath, imageUrl: 'x', bundlePath: '/b' }),
+    );
+    expect(error.message).toBe(`pull of x: expected status 0, got 13: ${words}`);
+    await server.stop(0);
   });
 
   it('that hits a bug is answered as INTERNAL', async () => {
@@ -290,7 +358,9 @@ describe('a socket', () => {
     expect(await requestPull({ socketPath: pull, imageUrl: 'x', bundlePath: '/b' })).toEqual({
       manifestDigest: DIGEST,
     });
-    await expectFailure('TTRPC_CALL_FAILED', () => requestPull({ socketPath: mount, imageUrl: 'x', bundlePath: '/b' }));
+    await expectFailure('TTRPC_METHOD_UNKNOWN', () =>
+      requestPull({ socketPath: mount, imageUrl: 'x', bundlePath: '/b' }),
+    );
     await server.stop(0);
     writeFileSync(mount, 'not a socket');
     await expectFailure('TTRPC_SOCKET_INVALID', () => openApiServer(options));
