@@ -1,6 +1,6 @@
 import { closeSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { attempt, fsetxattr, openUnnamed, type Usability } from '../platform/index.ts';
+import { attempt, fsetxattr, lackingResource, openUnnamed, type Usability } from '../platform/index.ts';
 import type { DirectoryFacts } from './types.ts';
 
 const VALUE = Buffer.from('y');
@@ -14,18 +14,25 @@ export function examineDirectory({ path }: { readonly path: string }): Directory
     freeInodes: files === 0 ? undefined : ffree,
   };
   if (obstacle !== undefined) return { ...facts, ...everything({ unusable: `${obstacle} is no directory` }) };
-  const { value: fd, usability } = attempt(() => openUnnamed(examined));
-  if (fd === undefined) return { ...facts, ...everything(usability) };
+  const { value: fd, usability, errno } = attempt(() => openUnnamed(examined));
+  if (fd === undefined) return { ...facts, ...everything(usability), ...lackOf(errno, examined) };
   try {
+    const written = attempt(() => writeSync(fd, VALUE));
     return {
       ...facts,
-      writable: attempt(() => writeSync(fd, VALUE)).usability,
+      writable: written.usability,
+      ...lackOf(written.errno, examined),
       userXattrs: attempt(() => fsetxattr(fd, 'user.sealift', VALUE)).usability,
       trustedXattrs: attempt(() => fsetxattr(fd, 'trusted.sealift', VALUE)).usability,
     };
   } finally {
     closeSync(fd);
   }
+}
+
+function lackOf(errno: string | undefined, directory: string): Pick<DirectoryFacts, 'lacks'> {
+  const shortage = lackingResource(errno, directory);
+  return shortage === undefined ? {} : { lacks: shortage.resource };
 }
 
 function everything(usability: Usability): Pick<DirectoryFacts, 'writable' | 'userXattrs' | 'trustedXattrs'> {

@@ -1,4 +1,4 @@
-import type { Usability } from '../platform/index.ts';
+import { formatShortage, type Usability } from '../platform/index.ts';
 import { judge, ok, skipped } from './checks.ts';
 import { isOlder } from './is-older.ts';
 import { judgeClock } from './judge-clock.ts';
@@ -139,9 +139,10 @@ function judgeLayerImages({ layerFormats, choice }: Findings): readonly Check[] 
   ];
 }
 
-function judgeDirectIo(loop: Usability, directIo: boolean): Check {
+function judgeDirectIo(loop: Usability, directIo: boolean | undefined): Check {
   const name = 'direct-io';
   if (loop !== 'usable') return { name, status: 'skipped', detail: 'needs loop devices', remedy: undefined };
+  if (directIo === undefined) return needsSpace(name);
   if (directIo) return ok(name, 'layers are in the page cache once');
   const detail = 'the file system of the data directory does not support it: layers are in the page cache twice';
   return { name, status: 'warn', detail, remedy: 'put the data directory on ext4 or xfs' };
@@ -149,6 +150,7 @@ function judgeDirectIo(loop: Usability, directIo: boolean): Check {
 
 function judgeXattrs({ isRoot, data }: Findings): readonly Check[] {
   if (!isRoot) return [skipped('user-xattrs'), skipped('trusted-xattrs')];
+  if (data.lacks !== undefined) return [needsSpace('user-xattrs'), needsSpace('trusted-xattrs')];
   const remedy = 'put the data directory on ext4, xfs, or tmpfs of Linux 6.6';
   const usable = `${data.examined} supports them`;
   return [
@@ -165,13 +167,32 @@ function judgeXattrs({ isRoot, data }: Findings): readonly Check[] {
   ];
 }
 
+/** Returns a check that a full file system leaves open. */
+function needsSpace(name: string): Check {
+  return { name, status: 'skipped', detail: 'needs free space in the data directory', remedy: undefined };
+}
+
 function judgeSpace(
-  { path, examined, writable, freeBytes }: DirectoryFacts,
+  { path, examined, writable, freeBytes, freeInodes, lacks }: DirectoryFacts,
   { name, minBytes }: { readonly name: string; readonly minBytes: number },
   { isRoot, daemon }: Findings,
 ): Check {
   if (!isRoot) return skipped(name);
   const orElse = daemon === undefined ? 'choose another --store' : 'see the check daemon-store';
+  if (lacks !== undefined) {
+    const left = formatShortage({
+      resource: lacks,
+      availableBytes: freeBytes,
+      ...(freeInodes !== undefined && { freeInodes }),
+    });
+    const detail = `no space: the file system of ${examined} has ${left} left`;
+    return {
+      name,
+      status: 'fail',
+      detail,
+      remedy: `remove images (sealift prune --all), make it larger, or ${orElse}`,
+    };
+  }
   if (writable !== 'usable') {
     return {
       name,

@@ -1,6 +1,6 @@
 import type { ServerIdentity } from '../api/index.ts';
 import type { Run } from '../operations/index.ts';
-import type { Usability } from '../platform/index.ts';
+import type { Resource, Usability } from '../platform/index.ts';
 import type { ChosenLayerFormat, LayerFormatProbe } from '../snapshot/index.ts';
 import type { Abilities, DaemonFindings, DaemonSituation, SocketFacts } from './daemon-types.ts';
 import type { ClockFacts, Programs, ResourceFacts } from './machine-types.ts';
@@ -55,6 +55,8 @@ export interface DirectoryFacts {
   /** The magic number of statfs(2). */
   readonly fileSystem: number;
   readonly writable: Usability;
+  /** What the file system had too little of for the smallest file. */
+  readonly lacks?: Resource;
   readonly userXattrs: Usability;
   readonly trustedXattrs: Usability;
 }

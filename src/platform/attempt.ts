@@ -8,6 +8,8 @@ interface Attempted<Value> {
   /** Undefined when the system call failed. */
   readonly value: Value | undefined;
   readonly usability: Usability;
+  /** The errno of the system call that failed. */
+  readonly errno: string | undefined;
 }
 
 /**
@@ -15,10 +17,11 @@ interface Attempted<Value> {
  */
 export function attempt<Value>(action: () => Value): Attempted<Value> {
   try {
-    return { value: action(), usability: 'usable' };
+    return { value: action(), usability: 'usable', errno: undefined };
   } catch (error) {
-    const isRefusal = error instanceof SealiftError || errnoOf(error) !== undefined;
+    const errno = errnoOf(error);
+    const isRefusal = error instanceof SealiftError || errno !== undefined;
     if (!isRefusal || !(error instanceof Error)) throw error;
-    return { value: undefined, usability: { unusable: error.message } };
+    return { value: undefined, usability: { unusable: error.message }, errno };
   }
 }

@@ -65,6 +65,7 @@ export {
   O_PATH,
   openBeneath,
   openInRoot,
+  openMemoryFile,
   S_IFMT,
   type SystemPath,
   syncfs,

@@ -9,6 +9,7 @@ import { LOCK } from './syscall-flags.ts';
 export { errnoOf } from './errno-of.ts';
 export { LOCK, MNT, MOUNT_ATTR, MS, O_PATH, S_IFMT } from './syscall-flags.ts';
 
+const MFD_CLOEXEC = 1;
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const MSG_NOSIGNAL = 0x4000;
@@ -60,6 +61,7 @@ const { functions: libc } = ffi.dlopen(null, {
   close: { return: 'i32', arguments: ['i32'] },
   ioctl: { return: 'i32', arguments: ['i32', 'u64', POINTER] },
   fsetxattr: { return: 'i32', arguments: ['i32', POINTER, POINTER, 'u64', 'i32'] },
+  memfd_create: { return: 'i32', arguments: [POINTER, 'u32'] },
   adjtimex: { return: 'i32', arguments: [POINTER] },
   socket: { return: 'i32', arguments: ['i32', 'i32', 'i32'] },
   sendto: { return: 'i64', arguments: ['i32', POINTER, 'u64', 'i32', POINTER, 'u32'] },
@@ -230,6 +232,11 @@ export function futimes(fd: number, seconds: number, nanoseconds: number): void 
  */
 export function closeFd(fd: number): void {
   check(libc.close(fd), 'close');
+}
+
+/** memfd_create(2): opens an unnamed file that lies in memory. The caller closes it with {@link closeFd}. */
+export function openMemoryFile(name: string): number {
+  return check(libc.memfd_create(cString(name), MFD_CLOEXEC), 'memfd_create');
 }
 
 /** lseek(2); returns the new position. */

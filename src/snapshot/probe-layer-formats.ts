@@ -1,4 +1,4 @@
-import { closeSync, lstatSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, lstatSync, readFileSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
 import {
   type AttachedLoop,
@@ -6,9 +6,13 @@ import {
   attempt,
   closeFd,
   describeBackingFile,
+  errnoOf,
+  lackingResource,
   lgetxattr,
+  openMemoryFile,
   openUnnamed,
   type Usability,
+  writeAll,
 } from '../platform/index.ts';
 import { openErofs } from './open-erofs.ts';
 import { PROBE_TEXT, probeImage } from './probe-image.ts';
@@ -17,26 +21,53 @@ import type { LayerFormatProbe } from './types.ts';
 /** See {@link SnapshotOperations.probeLayerFormats}. File, device and mount have no name, so none can be left behind. */
 export function probeLayerFormats({ directory }: { readonly directory: string }): LayerFormatProbe {
   const fd = writeProbe(directory);
+  if (fd === undefined) return { ...probeInMemory(), directIo: undefined };
   try {
-    const loop = attempt(() => attachLoop(describeBackingFile(fd, `${directory}/probe`)));
-    if (loop.value === undefined) return { loop: loop.usability, erofs: loop.usability, directIo: false };
-    return probeLoop(loop.value);
+    return probeFile(fd);
   } finally {
     closeSync(fd);
   }
 }
 
-function writeProbe(directory: string): number {
+/** Returns the open image; undefined when the file system has no room for it. */
+function writeProbe(directory: string): number | undefined {
   try {
-    const fd = openUnnamed(directory);
-    writeSync(fd, probeImage());
-    return fd;
+    return fillProbe(openUnnamed(directory));
   } catch (error) {
+    if (lackingResource(errnoOf(error), directory) !== undefined) return undefined;
     throw new SealiftError('STORE_IO_FAILED', `write probe image in ${directory}: ${String(error)}`, {
       cause: error,
       context: { path: directory },
     });
   }
+}
+
+/** Writes the image, all of it or none: a write that fills the last block of a disk may be short. */
+function fillProbe(fd: number): number {
+  try {
+    writeAll(fd, probeImage(), 0);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Asks the kernel alone: what a full disk needs first is that images are removed, and a pull does that later. */
+function probeInMemory(): LayerFormatProbe {
+  const fd = openMemoryFile('probe');
+  try {
+    writeAll(fd, probeImage(), 0);
+    return probeFile(fd);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+function probeFile(fd: number): LayerFormatProbe {
+  const loop = attempt(() => attachLoop(describeBackingFile(fd, 'probe')));
+  if (loop.value === undefined) return { loop: loop.usability, erofs: loop.usability, directIo: false };
+  return probeLoop(loop.value);
 }
 
 function probeLoop({ path, fd, directIo }: AttachedLoop): LayerFormatProbe {

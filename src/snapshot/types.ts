@@ -98,7 +98,8 @@ export interface LayerFormatProbe {
   readonly loop: Usability;
   /** Usable when the kernel mounts an image and shows everything that layers need. */
   readonly erofs: Usability;
-  readonly directIo: boolean;
+  /** Undefined when the disk had no room for the image, which was mounted from memory instead. */
+  readonly directIo: boolean | undefined;
 }
 
 /** The format for new layers, with the reason for a log or the doctor. */
@@ -133,7 +134,10 @@ export interface SnapshotOperations {
   }): readonly MountedLayerImage[];
   /** Unmounts layers. The caller has made sure that no container uses them. */
   sweepLayerMounts(request: { readonly mountsDir: string; readonly keys: readonly string[] }): LayerSweep;
-  /** Mounts a tiny image from an existing directory. Throws `STORE_IO_FAILED` when the image cannot be written there. */
+  /**
+   * Mounts a tiny image from an existing directory, or from memory when the directory has no room for it. Throws
+   * `STORE_IO_FAILED` when the image cannot be written there for another reason.
+   */
   probeLayerFormats(request: { readonly directory: string }): LayerFormatProbe;
 }
 

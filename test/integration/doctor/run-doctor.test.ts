@@ -132,6 +132,19 @@ describeWith(['root'], 'runDoctor', () => {
     expect(await statusOf({ minFreeBytes })).toMatchObject({ 'data-space': 'warn', 'state-space': 'ok' });
   });
 
+  it('says that there is no space, and not that the kernel lacks something', async () => {
+    mkdirSync(scratch.join('store/data'), { recursive: true });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', scratch.join('store/data')]);
+    writeFileSync(scratch.join('store/data/full'), Buffer.alloc(8 * 1024 * 1024));
+    const { checks } = await runDoctor(ports());
+    const found = new Map(checks.map((check) => [check.name, check]));
+    expect(found.get('data-space')).toMatchObject({ status: 'fail', detail: expect.stringContaining('no space') });
+    expect(found.get('data-space')?.remedy).toContain('sealift prune --all');
+    expect(found.get('loop-devices')?.status).toBe('ok');
+    expect(found.get('direct-io')).toMatchObject({ status: 'skipped', detail: expect.stringContaining('free space') });
+    expect(found.get('erofs')?.detail).not.toContain('ENOSPC');
+  });
+
   it('fails when something else is where the store is to be', async () => {
     writeFileSync(scratch.join('store'), '');
     const { checks } = await runDoctor(ports());
