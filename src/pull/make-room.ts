@@ -12,6 +12,9 @@ const TYPICAL_EXPANSION = 3;
 /** An estimate may be too small. */
 const MARGIN = 9 / 8;
 
+/** A staged layer has a directory and an image, its record a file and some locks. */
+const LEAST_INODES = 8;
+
 /** Why a write into the store's data fails that succeeds when there is more room. */
 const RESOURCES: readonly Resource[] = ['bytes', 'inodes', 'quota'];
 type Resource = EvictionNeed['resource'];
@@ -55,24 +58,26 @@ function evictionWarning(...removals: readonly (Removal | undefined)[]): string 
 }
 
 export interface RoomContext {
-  readonly store: Pick<StoreSpace, 'dataDir' | 'evictFor'>;
+  readonly store: Pick<StoreSpace, 'dataDir' | 'evictFor' | 'sharesFileSystem'>;
   readonly onProgress: (event: ProgressEvent) => void;
   readonly signal: AbortSignal;
 }
 
-/** The making of one layer, as far as it says how much room the layer needs. */
-export interface LayerMaking {
+/** Something that is written into the store, as far as it says how much room it needs. */
+export interface Making {
+  /** What is written, as words of a message. */
+  readonly what: 'layer' | 'record';
   readonly descriptor: Pick<Descriptor, 'size'>;
   /** How many bytes of the blob had arrived when the last attempt failed. */
   readonly fetchedBytes: () => number;
 }
 
 /**
- * Makes a layer. When the store's data runs full meanwhile, removes images that are not in use, oldest first, and makes
- * the layer again. Throws `STORE_SPACE_EXHAUSTED` when nothing is left to remove.
+ * Makes a layer or a record. When the store's data runs full meanwhile, removes images that are not in use, oldest first,
+ * and makes it again. Throws `STORE_SPACE_EXHAUSTED` when nothing is left to remove.
  */
 export async function makeWithRoom<Made>(
-  making: LayerMaking,
+  making: Making,
   { store, onProgress, signal }: RoomContext,
   make: () => Promise<Made>,
 ): Promise<Made> {
@@ -80,7 +85,7 @@ export async function makeWithRoom<Made>(
     try {
       return await make();
     } catch (error) {
-      const resource = lackingInData(error);
+      const resource = await lackingInData(error, store);
       if (resource === undefined) throw error;
       const { warning, refusal } = await makeRoom(making, { store, resource, signal, cause: error });
       if (warning !== undefined) onProgress({ type: 'warning', message: warning });
@@ -89,41 +94,58 @@ export async function makeWithRoom<Made>(
   }
 }
 
+/** About what the documents and records of an image need; the room of a blob whose size is not known. */
+const RECORD: Making = { what: 'record', descriptor: { size: 128 * 1024 }, fetchedBytes: () => 0 };
+
+/** Writes documents or records of an image. Where they share the file system of the data, images make room for them. */
+export async function recordWithRoom(
+  { ports: { onProgress }, storage: { store }, signal }: StoringContext,
+  write: () => void,
+): Promise<void> {
+  await makeWithRoom(RECORD, { store, onProgress, signal }, async () => write());
+}
+
 interface Shortage extends Pick<RoomContext, 'store' | 'signal'> {
   readonly resource: Resource;
   readonly cause: unknown;
 }
 
-/** Removes what is not needed, and then images until the layer should fit. `refusal`: there was nothing to remove. */
+/** Removes what is not needed, and then images until there should be room. `refusal`: there was nothing to remove. */
 async function makeRoom(
-  making: LayerMaking,
+  making: Making,
   { store, resource, signal, cause }: Shortage,
 ): Promise<{ readonly warning: string | undefined; readonly refusal?: SealiftError }> {
-  // Also deletes the part of the layer that was written, so that the space is measured without it.
+  // Also deletes the part of a layer that was written, so that the space is measured without it.
   const garbage = await store.evictFor({ resource, amount: 0 }, signal);
   const amount = roomFor(making, resource, garbage);
   const eviction = await store.evictFor({ resource, amount }, signal);
   const warning = evictionWarning(garbage.removal, eviction.removal);
   const removed = [garbage, eviction].flatMap(({ removal }) => [...removal.images, ...removal.layers]);
   if (removed.length > 0) return { warning };
-  return { warning, refusal: spaceExhausted(eviction, { store, resource, amount, cause }) };
+  return { warning, refusal: spaceExhausted(eviction, { what: making.what, store, resource, amount, cause }) };
 }
 
 /**
  * Estimates how much of the resource the layer needs, which had filled all that was left. As far as its blob had
  * arrived, the rest is taken to need as much as what there was; otherwise the room is doubled.
  */
-function roomFor({ descriptor: { size }, fetchedBytes }: LayerMaking, resource: Resource, had: SpaceFacts): number {
+function roomFor({ descriptor: { size }, fetchedBytes }: Making, resource: Resource, had: SpaceFacts): number {
   if (resource === 'quota') return size * TYPICAL_EXPANSION;
   const filled = resource === 'bytes' ? had.availableBytes : (had.freeInodes ?? 0);
   const share = Math.min(1, fetchedBytes() / size);
-  if (share > 0) return Math.ceil((filled / share) * MARGIN);
-  return resource === 'bytes' ? Math.max(size * TYPICAL_EXPANSION, 2 * filled) : 2 * filled;
+  // What had nothing left says nothing of the need.
+  const least = resource === 'bytes' ? size : LEAST_INODES;
+  if (share > 0) return Math.max(least, Math.ceil((filled / share) * MARGIN));
+  return resource === 'bytes' ? Math.max(size * TYPICAL_EXPANSION, 2 * filled) : Math.max(least, 2 * filled);
+}
+
+interface Refusal extends Omit<Shortage, 'signal'>, Pick<Making, 'what'> {
+  readonly amount: number;
 }
 
 function spaceExhausted(
   { availableBytes: actual, sizeBytes: size, freeInodes }: SpaceFacts,
-  { store: { dataDir: path }, resource, amount, cause }: Omit<Shortage, 'signal'> & { readonly amount: number },
+  { what, store: { dataDir: path }, resource, amount, cause }: Refusal,
 ): SealiftError {
   const had = { bytes: `${actual} bytes`, inodes: `${freeInodes} inodes`, quota: 'quota' }[resource];
   // Only a number of bytes says by how much the store has to grow.
@@ -133,17 +155,22 @@ function spaceExhausted(
       : { actual, freeInodes: freeInodes ?? 'unknown' };
   return new SealiftError(
     'STORE_SPACE_EXHAUSTED',
-    `store ${path} is full: the layer needs more than the ${had} that it had, and no unused image is left to remove`,
+    `store ${path} is full: the ${what} needs more than the ${had} that it had, and no unused image is left to remove`,
     { context: { path, fileSystem: 'data', resource, ...figures }, cause },
   );
 }
 
-/** Returns what the store's data has run out of; undefined for any other failure, also that of a full state directory. */
-function lackingInData(error: unknown): Resource | undefined {
+/**
+ * Returns what the store's data has run out of; undefined for any other failure, also that of a full state directory on
+ * a file system of its own.
+ */
+async function lackingInData(error: unknown, store: RoomContext['store']): Promise<Resource | undefined> {
   if (!(error instanceof SealiftError)) return undefined;
   const { fileSystem, resource } = error.context;
-  const isData = fileSystem === 'data' || error.code === 'UNPACK_WRITE_FAILED';
-  return isData ? RESOURCES.find((each) => each === resource) : undefined;
+  const lacking = RESOURCES.find((each) => each === resource);
+  if (lacking === undefined) return undefined;
+  if (fileSystem === 'data' || error.code === 'UNPACK_WRITE_FAILED') return lacking;
+  return fileSystem === 'state' && (await store.sharesFileSystem()) ? lacking : undefined;
 }
 
 export interface FailedPull extends Pick<RoomContext, 'onProgress'> {

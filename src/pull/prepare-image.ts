@@ -9,6 +9,7 @@ import {
 } from '../oci/index.ts';
 import { type AuthorizedImage, authoriseImage, signatureFinders } from '../signature/index.ts';
 import { collectEvidence } from './collect-evidence.ts';
+import { recordWithRoom } from './make-room.ts';
 import type { ImageBytes, NamedImage } from './named-image.ts';
 import { type LayerPlan, planLayers } from './plan-layers.ts';
 import type { PullContext } from './pull-context.ts';
@@ -72,28 +73,34 @@ async function authorise(
 async function keepDocuments(
   { indexes, manifest }: ResolvedImage,
   { digest: configDigest }: Descriptor,
-  { storage, signal }: PullContext,
+  context: PullContext,
 ): Promise<void> {
+  const { storage, signal } = context;
   if (storage === undefined) return;
   const documents = [...indexes, manifest];
   for (const digest of [...documents.map((document) => document.digest), configDigest]) {
     await storage.lease.hold(digest, signal);
   }
-  for (const { digest, rawBytes } of documents) storage.store.putManifest(digest, rawBytes);
+  await recordWithRoom({ ...context, storage }, () => {
+    for (const { digest, rawBytes } of documents) storage.store.putManifest(digest, rawBytes);
+  });
 }
 
-async function obtainConfig(
-  descriptor: Descriptor,
-  source: ImageBytes,
-  { ports: { limits }, storage, signal }: PullContext,
-): Promise<ImageConfig> {
+async function obtainConfig(descriptor: Descriptor, source: ImageBytes, context: PullContext): Promise<ImageConfig> {
+  const {
+    ports: { limits },
+    storage,
+    signal,
+  } = context;
   const known = storage?.store.getConfig(descriptor.digest);
   const bound = configBound(limits);
   const rawConfig = known ?? (await source.fetchSmallBlob(descriptor, bound, signal));
   verifySize(descriptor, rawConfig, bound);
   try {
     const config = parseImageConfig(rawConfig, limits.maxJsonDepth);
-    if (known === undefined) storage?.store.putConfig(descriptor.digest, rawConfig);
+    if (known === undefined && storage !== undefined) {
+      await recordWithRoom({ ...context, storage }, () => storage.store.putConfig(descriptor.digest, rawConfig));
+    }
     return config;
   } catch (error) {
     throw prefixError(descriptor.digest, error);

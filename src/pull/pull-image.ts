@@ -2,7 +2,7 @@ import { prefixError, SealiftError } from '../errors/index.ts';
 import { formatPlatform, formatReference, isFileReference, type Platform } from '../oci/index.ts';
 import { describePull, droppedWarnings, type FinishedPull } from './describe-pull.ts';
 import { diffIdKey } from './layer-format.ts';
-import { assertSpace, giveBackRoom } from './make-room.ts';
+import { assertSpace, giveBackRoom, recordWithRoom } from './make-room.ts';
 import { holdBundle, mountBundle } from './mount-bundle.ts';
 import { openNamedImage } from './named-image.ts';
 import type { PullPorts } from './ports.ts';
@@ -77,7 +77,7 @@ async function storeImage(unsafeReference: string, context: StoringContext): Pro
   const warnings = await assertSpace(prepared.layers, context);
   ports.onProgress({ type: 'stage', stage: 'layers' });
   const chain = await pullLayers(prepared, context);
-  recordImage(prepared, chain, context);
+  await recordWithRoom(context, () => recordImage(prepared, chain, context));
   const dropped = droppedWarnings(chain.layers.map(({ record }) => record.facts));
   return {
     prepared,

@@ -166,7 +166,7 @@ class LayerPull {
     };
     const make = (): Promise<KnownLayer> => {
       isOurs = true;
-      const making = { descriptor: layer.descriptor, fetchedBytes: () => fetchedBytes };
+      const making = { what: 'layer', descriptor: layer.descriptor, fetchedBytes: () => fetchedBytes } as const;
       const room = { store: storage.store, onProgress: ports.onProgress, signal: this.#signal };
       return makeWithRoom(making, room, () => {
         fetchedBytes = 0;

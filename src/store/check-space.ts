@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { SealiftError } from '../errors/index.ts';
 import { evictFor } from './evict.ts';
 import type { StoreContext } from './store-context.ts';
@@ -39,6 +40,12 @@ export async function checkSpace(
       },
     },
   );
+}
+
+/** See {@link StoreSpace.sharesFileSystem}. */
+export async function sharesFileSystem({ dataDir, options }: StoreContext): Promise<boolean> {
+  const { device } = await options.runOperation('measureSpace', { dataDir });
+  return device === statSync(options.stateDir).dev;
 }
 
 function reserveOf({ compressedBytes }: SpaceNeed, minFreeBytes: number, { sizeBytes }: SpaceFacts): number {

@@ -9,6 +9,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { assertNever, SealiftError } from '../errors/index.ts';
@@ -58,7 +59,7 @@ export const STORE_OPERATIONS: StoreOperations = {
   measureTrash: coded('measureTrash', ({ dataDir }) => measureEntries(dataPath.area(dataDir, 'trash'))),
   measureSpace: coded('measureSpace', ({ dataDir }) => {
     const freeInodes = measureFreeInodes(dataDir);
-    return { ...measureSpace(dataDir), freeInodes };
+    return { ...measureSpace(dataDir), freeInodes, device: statSync(dataDir).dev };
   }),
 };
 

@@ -1,6 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import type { LayerKey } from '../layer-formats/index.ts';
-import { checkSpace } from './check-space.ts';
+import { checkSpace, sharesFileSystem } from './check-space.ts';
 import { getDocument, putDocument } from './documents.ts';
 import { enterStore } from './enter-store.ts';
 import { evictFor, removeUnused } from './evict.ts';
@@ -146,6 +146,7 @@ function spaceOf(context: StoreContext): StoreSpace {
     dataDir: context.dataDir,
     checkSpace: (need, signal) => checkSpace(context, need, signal),
     evictFor: (need, signal) => evictFor(context, need, signal),
+    sharesFileSystem: () => sharesFileSystem(context),
     removeUnused: (among, signal) => removeUnused(context, among, signal),
   };
 }

@@ -226,7 +226,8 @@ export interface StoreOperations {
   emptyTrash(request: { readonly dataDir: string }): { readonly removed: number; readonly failed: number };
   /** Returns the bytes that the trash uses. */
   measureTrash(request: { readonly dataDir: string }): number;
-  measureSpace(request: { readonly dataDir: string }): SpaceFacts;
+  /** The device number is st_dev of the file system. */
+  measureSpace(request: { readonly dataDir: string }): SpaceFacts & { readonly device: number };
 }
 
 /** A directory whose `layers` are those of a store. */
@@ -339,6 +340,8 @@ export interface StoreSpace {
    * signal ends the wait for another removal.
    */
   evictFor(need: EvictionNeed, signal?: AbortSignal): Promise<Eviction>;
+  /** True if records lie on the file system of the data, so that removing images makes room for them as well. */
+  sharesFileSystem(): Promise<boolean>;
   /** Removes those of these layers and documents, given by key and digest, that no name, mount or pull needs. */
   removeUnused(among: ReadonlySet<string>, signal?: AbortSignal): Promise<Removal>;
 }

@@ -181,6 +181,34 @@ describe(`a store that runs full${WITHOUT_ROOT}`, () => {
     expect((await images()).flatMap((image) => image.names)).toEqual([bed.reference('c'), bed.reference('b')]);
   });
 
+  /** A store whose records share the file system of its layers, with nothing left. */
+  async function fillSmallStore(): Promise<void> {
+    settings = { ...settings, 'store.state': bed.path('small/state') };
+    for (const name of ['a', 'b']) bed.serveImage([large(name, 3)], { tag: name });
+    await pull('a');
+    await pull('b');
+    writeFileSync(bed.path('small/fill'), Buffer.alloc(freeBytes()));
+    expect(freeBytes()).toBe(0);
+  }
+
+  rootIt('to the last byte still gives what it has, and makes room for the rest', async () => {
+    await fillSmallStore();
+    const { layers } = await pull('b');
+    expect(layers.map(({ fetches }) => fetches)).toEqual([0]);
+    bed.serveImage([large('c', 3)], { tag: 'c' });
+    await pull('c');
+    expect((await images()).flatMap((image) => image.names)).toContain(bed.reference('c'));
+  });
+
+  rootIt('to the last byte says that there is no space when nothing can be removed', async () => {
+    await fillSmallStore();
+    rmSync(bed.path('small/fill'));
+    await rm(bed.reference('a'), bed.reference('b'));
+    writeFileSync(bed.path('small/fill'), Buffer.alloc(freeBytes()));
+    const error = await expectFailure('STORE_SPACE_EXHAUSTED', () => pull('b'));
+    expect(error.context).toMatchObject({ path: bed.path('small/data'), fileSystem: 'data', resource: 'bytes' });
+  });
+
   rootIt('does not fetch twice, nor remove images, because its state directory is full', async () => {
     mkdirSync(bed.path('small-state'));
     await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=0700', 'tmpfs', bed.path('small-state')]);

@@ -10,8 +10,15 @@ const SIZE = 1000;
 const IMAGE = hashBytes(Buffer.from('image'));
 const NOTHING = { names: [], images: [], layers: [], documents: 0, uppers: 0, freedBytes: 0 };
 
+interface TestSpace {
+  readonly availableBytes: number;
+  readonly freeInodes?: number;
+  /** Whether the records lie on the file system of the data. */
+  readonly shares?: boolean;
+}
+
 /** A store whose evictions remove an image each, as long as there are some. */
-function setUp(images: number, space: { availableBytes: number; freeInodes?: number }) {
+function setUp(images: number, { shares = false, ...space }: TestSpace) {
   const needs: EvictionNeed[] = [];
   const warnings: string[] = [];
   let left = images;
@@ -23,7 +30,7 @@ function setUp(images: number, space: { availableBytes: number; freeInodes?: num
     return { removal, sizeBytes: 100_000, freeInodes: undefined, ...space };
   };
   const context: RoomContext = {
-    store: { dataDir: '/data', evictFor },
+    store: { dataDir: '/data', evictFor, sharesFileSystem: async () => shares },
     onProgress: (event) => {
       if (event.type === 'warning') warnings.push(event.message);
     },
@@ -51,7 +58,8 @@ function failing(error: SealiftError, times: number) {
   };
 }
 
-const making = (fetchedBytes: number) => ({ descriptor: { size: SIZE }, fetchedBytes: () => fetchedBytes });
+const making = (fetchedBytes: number) =>
+  ({ what: 'layer', descriptor: { size: SIZE }, fetchedBytes: () => fetchedBytes }) as const;
 
 describe('makeWithRoom', () => {
   it('evicts what the rest of the layer should need, and makes the layer again', async () => {
@@ -90,6 +98,22 @@ describe('makeWithRoom', () => {
     const { make, calls } = failing(error, 9);
     expect(await expectFailure(error.code, () => makeWithRoom(making(1), context, make))).toBe(error);
     expect([calls(), needs]).toEqual([1, []]);
+  });
+
+  it('removes images for a full state directory that shares the file system of the data', async () => {
+    const { context, needs } = setUp(1, { availableBytes: 0, shares: true });
+    const error = new SealiftError('STORE_SPACE_EXHAUSTED', 'x', { context: state('ENOSPC') });
+    expect(await makeWithRoom(making(0), context, failing(error, 1).make)).toBe('made');
+    expect(needs.at(-1)).toEqual({ resource: 'bytes', amount: 3 * SIZE });
+  });
+
+  it('evicts for what had nothing left at all', async () => {
+    const bytes = setUp(1, { availableBytes: 0 });
+    expect(await makeWithRoom(making(900), bytes.context, failing(full(), 1).make)).toBe('made');
+    expect(bytes.needs.at(-1)).toEqual({ resource: 'bytes', amount: SIZE });
+    const inodes = setUp(1, { availableBytes: 1e9, freeInodes: 0 });
+    await makeWithRoom(making(0), inodes.context, failing(full({ resource: 'inodes' }), 1).make);
+    expect(inodes.needs.at(-1)).toEqual({ resource: 'inodes', amount: 8 });
   });
 
   it('removes images for a failed operation on the data', async () => {
