@@ -1,7 +1,7 @@
 import { type ErrorContext, prefixError, SealiftError } from '../errors/index.ts';
 import { subjectOf } from './refusal.ts';
 import type { FailedAttempt } from './retry.ts';
-import { errorCode, explainTls, isLastingTls } from './tls-fault.ts';
+import { causeToKeep, errorCode, explainTls, faultCode, isLastingTls } from './tls-fault.ts';
 import type { HttpRequest } from './types.ts';
 
 /** Matches the message of undici's parser when the connection ends inside a response; its errors have no code. */
@@ -18,7 +18,7 @@ export function describeFault(cause: unknown): string {
 export function faultContext(cause: unknown): ErrorContext {
   // A limit of Sealift ended the connection; its context names the limit.
   if (cause instanceof SealiftError) return cause.context;
-  const fault = errorCode(cause);
+  const fault = faultCode(cause);
   if (fault === 'UND_ERR_CONNECT_TIMEOUT') return { fault, limit: 'connectTimeoutMs' };
   return fault === '' ? {} : { fault };
 }
@@ -42,7 +42,8 @@ function isProxyFault(cause: unknown): cause is SealiftError {
 function brokenProxy(subject: string, fault: SealiftError, progressBytes: number): FailedAttempt {
   const error = prefixError(subject, fault);
   if (error.code !== 'HTTP_UNAVAILABLE') throw error;
-  return { kind: 'failed', error, lasting: isLastingTls(fault.cause), retryAfterMs: undefined, progressBytes };
+  const lasting = isLastingTls({ code: fault.context['fault'] });
+  return { kind: 'failed', error, lasting, retryAfterMs: undefined, progressBytes };
 }
 
 /** A broken connection. `url` differs from that of the request after a redirect. */
@@ -64,7 +65,7 @@ export function brokenConnection(request: HttpRequest, { url, cause }: Breakage,
   const error = new SealiftError('HTTP_UNAVAILABLE', `${subject}: ${describeFault(cause)}`, {
     ...hintFor(cause),
     context: faultContext(cause),
-    cause,
+    cause: causeToKeep(cause),
   });
   const lasting = isLastingTls(cause) || errorCode(cause) === 'UND_ERR_DESTROYED';
   return { kind: 'failed', error, lasting, retryAfterMs: undefined, progressBytes };

@@ -2,7 +2,7 @@ import { SealiftError } from '../errors/index.ts';
 import { describeFault, faultContext } from './fault.ts';
 import type { ProxyServer, SocksProxy } from './parse-proxy.ts';
 import { isRetryableStatus } from './retry.ts';
-import { errorCode, explainTls, isUntrusted } from './tls-fault.ts';
+import { causeToKeep, errorCode, explainTls, isUntrusted } from './tls-fault.ts';
 
 const CHECK_PROXY = 'check that the proxy is running and reachable, or add the host of the registry to no_proxy';
 const CHECK_ROUTE =
@@ -24,7 +24,7 @@ export function proxyUnreachable(proxy: ProxyServer, cause: unknown): SealiftErr
   return new SealiftError('HTTP_UNAVAILABLE', `${subject}: ${describeFault(cause)}`, {
     context: { ...context, ...faultContext(cause) },
     hint,
-    cause,
+    cause: causeToKeep(cause),
   });
 }
 
@@ -46,7 +46,7 @@ export function brokenInTunnel(proxy: ProxyServer, cause: unknown): SealiftError
   const hint = isUntrusted(cause) ? untrusted : explainTls(cause)?.hint;
   return new SealiftError('HTTP_UNAVAILABLE', `through ${subject}: ${describeFault(cause)}`, {
     context: { ...context, ...faultContext(cause) },
-    cause,
+    cause: causeToKeep(cause),
     ...(hint === undefined ? {} : { hint }),
   });
 }

@@ -4,6 +4,23 @@ export function errorCode(error: unknown): string {
   return typeof error.code === 'string' ? error.code : '';
 }
 
+/** The reason in a line of OpenSSL, `ID:error:NUMBER:LIBRARY:FUNCTION:REASON:FILE:LINE:`. */
+const OPENSSL_REASON = /:error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/i;
+
+/**
+ * Returns the code of an error like {@link errorCode}, except that a fault of TLS that Node met while it wrote, and which
+ * has the code `EPROTO` then, has the code that it has when Node reads: `ERR_SSL_` and the reason.
+ */
+export function faultCode(error: unknown): string {
+  const code = errorCode(error);
+  if (code !== 'EPROTO' || !(error instanceof Error)) return code;
+  const reason = OPENSSL_REASON.exec(error.message)?.[1] ?? 'protocol error';
+  return `ERR_SSL_${reason
+    .slice(0, MAX_REASON_LENGTH)
+    .replace(/[^A-Za-z0-9]+/g, '_')
+    .toUpperCase()}`;
+}
+
 interface TlsFault {
   readonly sentence: string;
   readonly hint: string;
@@ -52,6 +69,7 @@ const HANDSHAKE_ALERT = /ALERT_(?:HANDSHAKE_FAILURE|CERTIFICATE_REQUIRED)$/;
 
 const OPENSSL_CODE = /^ERR_SSL_/;
 const MAX_NAMES_LENGTH = 120;
+const MAX_REASON_LENGTH = 80;
 
 /** Returns a text field of an error, which is attacker-controlled, without control characters and quotes. */
 function fieldOf(value: unknown, name: string): string {
@@ -82,7 +100,7 @@ function handshakeFault(error: object, code: string): TlsFault | { readonly sent
 
 /** Explains an error of TLS in our own words; undefined for any other error. */
 export function explainTls(error: unknown): { readonly sentence: string; readonly hint?: string } | undefined {
-  const code = errorCode(error);
+  const code = faultCode(error);
   if (typeof error !== 'object' || error === null || code === '') return undefined;
   if (NO_TLS_CODES.has(code)) return NO_TLS;
   if (OPENSSL_CODE.test(code)) return handshakeFault(error, code);
@@ -92,12 +110,20 @@ export function explainTls(error: unknown): { readonly sentence: string; readonl
   return CERTIFICATE_FAULTS.get(code) ?? unnamed;
 }
 
+/**
+ * Returns the cause to keep with an error that tells a fault: none for a fault of TLS, whose sentence says it all. The
+ * messages of Node and OpenSSL give advice for Node and lines of sources.
+ */
+export function causeToKeep(cause: unknown): unknown {
+  return explainTls(cause) === undefined ? cause : undefined;
+}
+
 /** True if the certificate of the server cannot be verified. */
 export function isUntrusted(error: unknown): boolean {
-  return CERTIFICATE_CODE.test(errorCode(error));
+  return CERTIFICATE_CODE.test(faultCode(error));
 }
 
 /** True if another try would fail in the same way: the certificate is refused, or the server does not speak TLS. */
 export function isLastingTls(error: unknown): boolean {
-  return isUntrusted(error) || NO_TLS_CODES.has(errorCode(error));
+  return isUntrusted(error) || NO_TLS_CODES.has(faultCode(error));
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { toPlainError } from '../../../src/errors/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { type FakeRegistry, startFakeRegistry } from '../../support/registries/fake-registry.ts';
 import {
@@ -44,6 +45,7 @@ describe('an error of TLS', () => {
     expect(clock.pauses).toEqual([]);
     expect(error.message).toMatch(/, gave up after 1 try$/);
     expect(`${error.message} ${error.hint}`).not.toMatch(/openssl|node|routines|0A00|NODE_|use-system-ca/i);
+    expect(toPlainError(error).causes).toEqual([]);
     expect(registry.requests).toEqual([]);
     return error;
   };
@@ -89,6 +91,7 @@ describe('an error of TLS', () => {
     await transport.close();
     expect(error.message).toBe(named(registry, 'the server does not speak https on this port'));
     expect(error.hint).toContain('--tls-verify=false');
+    expect(toPlainError(error).causes).toEqual([]);
     expect(clock.pauses).toEqual([]);
   });
 
