@@ -25,7 +25,7 @@ export interface ConfigurationInputs {
   readonly program: 'cli' | 'daemon';
   readonly flags: SettingValues;
   readonly environment: Environment;
-  /** The file given with -c. A path is read here, which a pipe may hold up: see `loadNamedFile`. */
+  /** The file given with -c. A path must name a regular file; see `loadNamedFile` for any other. */
   readonly file: string | NamedFile | undefined;
   /** The path that only the CLI reads without being told to; the file may be absent. */
   readonly defaultFile?: string;

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { type ErrorCode, SealiftError } from '../errors/index.ts';
 
 /** A file to read, its name in messages, and the error code of a failure. */
@@ -11,10 +11,25 @@ interface TextFile {
 }
 
 /** Opening a pipe without a writer does not block. */
-const WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK;
+const WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+
+/** The device number of /dev/null, to which an administrator may link a file that is to be ignored. */
+const NULL_DEVICE = 0x103;
 
 function isAbsent(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+/** Returns what a path names, in words; undefined for a regular file. */
+function describeIrregular(stat: Stats): string | undefined {
+  if (stat.isFile()) return undefined;
+  if (stat.isDirectory()) return 'a directory';
+  if (stat.isFIFO()) return 'a pipe';
+  return stat.isSocket() ? 'a socket' : 'a device';
+}
+
+function isNullDevice(stat: Stats): boolean {
+  return stat.isCharacterDevice() && stat.rdev === NULL_DEVICE;
 }
 
 function readWhole(fd: number, maxBytes: number): Buffer | undefined {
@@ -31,9 +46,9 @@ function readWhole(fd: number, maxBytes: number): Buffer | undefined {
 }
 
 /**
- * Returns the UTF-8 text of a file with at most `maxBytes`; undefined when it is `optional` and absent. A pipe is read
- * to its end (`-c <(…)`), but an optional file must not be one. Reads synchronously, because programs only read such
- * files at their start or on a reload.
+ * Returns the UTF-8 text of a file with at most `maxBytes`; undefined when it is `optional` and absent. It must be a
+ * regular file, because the read is synchronous: a pipe, a terminal or a socket would hold up the whole program, which a
+ * daemon that reads its files again would not survive. An optional file may also be /dev/null, which is empty.
  */
 export function loadTextFile(file: TextFile & { readonly optional: true }): string | undefined;
 export function loadTextFile(file: TextFile): string;
@@ -46,11 +61,16 @@ export function loadTextFile(file: TextFile & { readonly optional?: boolean }): 
     const context = { path, limit: 'maxConfigurationBytes', expected: maxBytes, actual: 'more' };
     throw new SealiftError(code, `load ${what} ${path}: expected at most ${maxBytes} bytes, got more`, { context });
   };
+  const assertRegular = (stat: Stats): void => {
+    const got = describeIrregular(stat);
+    if (got !== undefined && !(optional && isNullDevice(stat))) refuse(`expected a regular file, got ${got}`);
+  };
   let fd: number | undefined;
   try {
-    fd = openSync(path, optional ? WITHOUT_WAITING : 'r');
-    // The user has not named such a file, so no program would write into a pipe.
-    if (optional && fstatSync(fd).isFIFO()) refuse('expected a file, got a pipe');
+    // Before it is opened, because opening a device may have an effect, and a socket cannot be opened.
+    assertRegular(statSync(path));
+    fd = openSync(path, WITHOUT_WAITING);
+    assertRegular(fstatSync(fd));
     const bytes = readWhole(fd, maxBytes) ?? refuseLength();
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {

@@ -1,5 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +17,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { TestBed } from '../support/beds/test-bed.ts';
 import type { BuiltImage } from '../support/builders/image-builder.ts';
 import { buildSmallImage } from '../support/builders/small-image.ts';
+import { mustRun } from '../support/machine/commands.ts';
 import { memoryFolder } from '../support/machine/memory-folder.ts';
 import { unmountBelow } from '../support/machine/mounts.ts';
 import { describeWith } from '../support/machine/needs.ts';
@@ -142,6 +153,28 @@ ${image_}
     daemon?.kill('SIGHUP');
     await expect.poll(() => said('configuration refused, the previous one stays')).toBe(true);
     expect((await ask('c2')).error?.code).toBe('POLICY_DENIED');
+  });
+
+  it('keeps the old configuration and its service when the new file is a pipe, a directory or a socket', async () => {
+    writeConfig(REJECT_ALL);
+    await start();
+    const refusal = (what: string) => lines.some((line) => line.includes(`expected a regular file, got ${what}`));
+    rmSync(inMemory('cdh.toml'));
+    await mustRun('mkfifo', [inMemory('cdh.toml')]);
+    daemon?.kill('SIGHUP');
+    await expect.poll(() => refusal('a pipe')).toBe(true);
+    expect(lines.at(-1)).toContain('"code":"CONFIG_FILE_INVALID"');
+    rmSync(inMemory('cdh.toml'));
+    mkdirSync(inMemory('cdh.toml'));
+    daemon?.kill('SIGHUP');
+    await expect.poll(() => refusal('a directory')).toBe(true);
+    rmdirSync(inMemory('cdh.toml'));
+    symlinkSync(socket(), inMemory('cdh.toml'));
+    daemon?.kill('SIGHUP');
+    await expect.poll(() => refusal('a socket')).toBe(true);
+    expect((await ask('c1')).error?.message).toContain('[POLICY_DENIED]');
+    daemon?.kill('SIGTERM');
+    expect(await ended()).toBe(0);
   });
 
   it('answers every pull with what keeps its configuration from being honoured', async () => {

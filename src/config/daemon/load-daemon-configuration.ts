@@ -9,7 +9,7 @@ import type { DaemonConfiguration } from './types.ts';
 const DEFAULT_IMAGEPULLER_FILE = '/run/insecure-cfg/imagepuller.toml';
 
 export interface DaemonInputs {
-  /** The file given with -c, which is measured. A path is read here, which a pipe may hold up: see `loadNamedFile`. */
+  /** The file given with -c, which is measured. A path must name a regular file; see `loadNamedFile` for any other. */
   readonly file: string | NamedFile | undefined;
   readonly environment: Environment;
   /** The text of /proc/cmdline. */
