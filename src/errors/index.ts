@@ -7,6 +7,7 @@ export {
   asSealiftError,
   assertNever,
   type ErrorContext,
+  type ErrorOptions,
   fromPlainError,
   type PlainError,
   prefixError,

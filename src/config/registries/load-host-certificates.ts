@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SealiftError } from '../../errors/index.ts';
+import { type ErrorOptions, SealiftError } from '../../errors/index.ts';
 import type { ClientCertificate } from '../../http/index.ts';
 import { type LoadOptions, loadText } from '../../resources/index.ts';
 import type { Environment } from '../parse-environment.ts';
@@ -24,8 +24,14 @@ export function certsDirectories({ HOME }: Environment, system: readonly string[
   return [...(HOME?.startsWith('/') ? [join(HOME, '.config/containers/certs.d')] : []), ...system];
 }
 
-function refuse(path: string, problem: string, cause?: unknown): never {
-  throw new SealiftError('CERTIFICATES_INVALID', `certificates ${path}: ${problem}`, { context: { path }, cause });
+const CHECK_PATH = 'name a directory that exists and that this user may read, not a file in it';
+const CHECK_NAMES =
+  'only files whose names end with .crt are read as authorities: rename ca.pem, for example, to ca.crt';
+/** The ends of the names that count. */
+const SUFFIX = /\.(?:crt|cert|key)$/;
+
+function refuse(path: string, problem: string, more: Pick<ErrorOptions, 'cause' | 'hint'> = {}): never {
+  throw new SealiftError('CERTIFICATES_INVALID', `certificates ${path}: ${problem}`, { ...more, context: { path } });
 }
 
 /** Returns the sorted names in a folder; undefined when it does not exist or this user may not read it. */
@@ -34,7 +40,7 @@ async function namesIn(directory: string): Promise<readonly string[] | undefined
     return (await readdir(directory)).sort();
   } catch (error) {
     if (error instanceof Error && 'code' in error && ABSENT.has(error.code)) return undefined;
-    return refuse(directory, 'expected a directory that can be read', error);
+    return refuse(directory, 'expected a directory that can be read', { cause: error, hint: CHECK_PATH });
   }
 }
 
@@ -106,11 +112,15 @@ class Folder {
 }
 
 /**
- * Loads a folder that must exist. `*.crt` are additional authorities, `NAME.cert` with `NAME.key` is a certificate of
+ * Loads a folder that was named itself, so that it must exist and have certificates in it. `*.crt` are additional authorities, `NAME.cert` with `NAME.key` is a certificate of
  * the client. Throws `CERTIFICATES_INVALID`. containers-certs.d(5)
  */
 export async function loadCertificates(directory: string, options: LoadOptions): Promise<HostCertificates> {
-  const names = (await namesIn(directory)) ?? refuse(directory, 'expected a directory that can be read');
+  const names =
+    (await namesIn(directory)) ?? refuse(directory, 'expected a directory that can be read', { hint: CHECK_PATH });
+  if (!names.some((name) => SUFFIX.test(name))) {
+    refuse(directory, 'no *.crt was found in it, and no NAME.cert with NAME.key', { hint: CHECK_NAMES });
+  }
   return new Folder(directory, names, options).load();
 }
 

@@ -76,7 +76,31 @@ describe('certificates for a registry', () => {
   });
 
   it('have to be there where somebody named the folder', async () => {
-    await expectFailure('CERTIFICATES_INVALID', () => loadCertificates(scratch.join('absent'), LOAD));
+    writeFileSync(scratch.join('ca.crt'), certificates.authority);
+    for (const name of ['absent', 'ca.crt']) {
+      const path = scratch.join(name);
+      const error = await expectFailure('CERTIFICATES_INVALID', () => loadCertificates(path, LOAD));
+      expect(error.message).toBe(`certificates ${path}: expected a directory that can be read`);
+      expect(error.hint).toBe('name a directory that exists and that this user may read, not a file in it');
+    }
     expect(await load(scratch.join('absent'))).toBeUndefined();
+  });
+
+  it.each([
+    ['nothing', {}],
+    ['files under other names', { 'ca.pem': 'nonsense', 'README.crt.md': 'nothing' }],
+  ])('have to be in the folder that somebody named, and not %s', async (_, files) => {
+    const parent = write('certs.d', files);
+    const path = `${parent}/${HOST}`;
+    const error = await expectFailure('CERTIFICATES_INVALID', () => loadCertificates(path, LOAD));
+    const message = `certificates ${path}: no *.crt was found in it, and no NAME.cert with NAME.key`;
+    expect([error.message, error.context]).toEqual([message, { path }]);
+    expect(error.hint).toContain('end with .crt');
+    expect(await load(parent)).toEqual({ extraRoots: [], clientCertificates: [] });
+  });
+
+  it('are enough where somebody named the folder if only the client has one', async () => {
+    const parent = write('certs.d', { 'me.cert': certificates.named.cert, 'me.key': certificates.named.key });
+    expect((await loadCertificates(`${parent}/${HOST}`, LOAD)).clientCertificates).toHaveLength(1);
   });
 });
