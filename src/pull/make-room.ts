@@ -1,6 +1,7 @@
 import { SealiftError } from '../errors/index.ts';
 import type { Descriptor } from '../oci/index.ts';
-import type { EvictionNeed, Lease, Removal, SpaceFacts, StoreSpace } from '../store/index.ts';
+import type { Eviction, EvictionNeed, Lease, Removal, SpaceFacts, StoreSpace } from '../store/index.ts';
+import { LARGER_STORE_HINT } from '../store/index.ts';
 import { diffIdKey } from './layer-format.ts';
 import type { LayerPlan } from './plan-layers.ts';
 import type { PullStorage, StoringContext } from './pull-context.ts';
@@ -11,6 +12,12 @@ const TYPICAL_EXPANSION = 3;
 
 /** An estimate may be too small. */
 const MARGIN = 9 / 8;
+
+/** From this share of a blob on, the rest is known well enough to refuse a layer for it. */
+const LEAST_SHARE = 1 / 4;
+
+/** The part of an estimate that counts as certain. */
+const CERTAINTY = 3 / 4;
 
 /** A staged layer has a directory and an image, its record a file and some locks. */
 const LEAST_INODES = 8;
@@ -118,7 +125,8 @@ async function makeRoom(
   // Also deletes the part of a layer that was written, so that the space is measured without it.
   const garbage = await store.evictFor({ resource, amount: 0 }, signal);
   const amount = roomFor(making, resource, garbage);
-  const eviction = await store.evictFor({ resource, amount }, signal);
+  const certain = resource === 'bytes' ? { certainBytes: certainNeed(making, garbage) } : {};
+  const eviction = await store.evictFor({ resource, amount, ...certain }, signal);
   const warning = evictionWarning(garbage.removal, eviction.removal);
   const removed = [garbage, eviction].flatMap(({ removal }) => [...removal.images, ...removal.layers]);
   if (removed.length > 0) return { warning };
@@ -139,12 +147,18 @@ function roomFor({ descriptor: { size }, fetchedBytes }: Making, resource: Resou
   return resource === 'bytes' ? Math.max(size * TYPICAL_EXPANSION, 2 * filled) : Math.max(least, 2 * filled);
 }
 
+/** Returns a number of bytes that is surely too small: what there was, or most of what the part that came needed. */
+function certainNeed({ descriptor: { size }, fetchedBytes }: Making, { availableBytes }: SpaceFacts): number {
+  const share = Math.min(1, fetchedBytes() / size);
+  return share < LEAST_SHARE ? availableBytes : Math.max(availableBytes, (availableBytes / share) * CERTAINTY);
+}
+
 interface Refusal extends Omit<Shortage, 'signal'>, Pick<Making, 'what'> {
   readonly amount: number;
 }
 
 function spaceExhausted(
-  { availableBytes: actual, sizeBytes: size, freeInodes }: SpaceFacts,
+  { availableBytes: actual, sizeBytes: size, freeInodes, attainableBytes }: Eviction,
   { what, store: { dataDir: path }, resource, amount, cause }: Refusal,
 ): SealiftError {
   const had = { bytes: `${actual} bytes`, inodes: `${freeInodes} inodes`, quota: 'quota' }[resource];
@@ -153,10 +167,16 @@ function spaceExhausted(
     resource === 'bytes'
       ? { expected: actual, actual, size, likely: amount }
       : { actual, freeInodes: freeInodes ?? 'unknown' };
+  const attainable = Math.min(size, Math.max(actual, attainableBytes));
+  const isHopeless = resource === 'bytes' && attainable > actual;
+  const why = isHopeless
+    ? `about ${amount} bytes, and without unused images it has at most ${attainable}`
+    : `more than the ${had} that it had, and no unused image is left to remove`;
+  const wanted = `; it has ${size} bytes and would have to have about ${size - attainable + amount}`;
   return new SealiftError(
     'STORE_SPACE_EXHAUSTED',
-    `store ${path} is full: the ${what} needs more than the ${had} that it had, and no unused image is left to remove`,
-    { context: { path, fileSystem: 'data', resource, ...figures }, cause },
+    `store ${path} is full: the ${what} needs ${why}${resource === 'bytes' ? wanted : ''}`,
+    { hint: LARGER_STORE_HINT, context: { path, fileSystem: 'data', resource, ...figures }, cause },
   );
 }
 
@@ -191,6 +211,7 @@ export async function giveBackRoom(error: unknown, { store, lease, onProgress }:
   const [removed] = await Promise.allSettled([store.removeUnused(held)]);
   if (removed.status === 'rejected' || removed.value.layers.length === 0) return;
   const { layers, freedBytes } = removed.value;
-  const message = `removed ${layers.length} layers of the pull that had no room, ${freedBytes} bytes`;
+  const count = layers.length === 1 ? '1 layer' : `${layers.length} layers`;
+  const message = `removed ${count} of the pull that had no room, ${freedBytes} bytes`;
   onProgress({ type: 'warning', message });
 }

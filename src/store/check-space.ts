@@ -7,6 +7,10 @@ import type { SpaceFacts, SpaceNeed, SpaceReport, Store } from './types.ts';
 /** The reserve is at most this share of the backing, because a fixed number of bytes could be all of a small one. */
 const MAX_RESERVE_SHARE = 1 / 8;
 
+/** What to do when removing images was tried, or cannot help. */
+export const LARGER_STORE_HINT =
+  'make the store larger, or unmount bundles that are no longer used with sealift umount DIR';
+
 /** See {@link StoreSpace.checkSpace}. A pull that fetches nothing needs no reserve. */
 export async function checkSpace(
   context: StoreContext,
@@ -20,14 +24,20 @@ export async function checkSpace(
   const first = judgeSpace(need, reserve, space);
   if (first !== 'exhausted') return { ...space, verdict: first, removal: undefined };
   const expected = need.compressedBytes + reserve;
-  const { removal, ...after } = await evictFor(context, { resource: 'bytes', amount: expected }, signal);
+  const eviction = await evictFor(context, { resource: 'bytes', amount: expected, certainBytes: expected }, signal);
+  const { removal, attainableBytes, ...after } = eviction;
   const second = judgeSpace(need, reserve, after);
   if (second !== 'exhausted') return { ...after, verdict: second, removal };
   const { availableBytes: actual, sizeBytes: size } = after;
+  const count = removal.images.length;
+  const attainable = Math.min(size, Math.max(actual, attainableBytes));
+  const without = attainable > actual ? `, at most ${attainable} without all others` : '';
+  const had = `${actual} free after removing ${count} unused ${count === 1 ? 'image' : 'images'}${without}`;
   throw new SealiftError(
     'STORE_SPACE_EXHAUSTED',
-    `store ${dataDir} is full: needs ${expected} bytes, ${actual} free after removing ${removal.images.length} unused images`,
+    `store ${dataDir} is full: needs ${expected} bytes, ${had}; it has ${size} bytes and would have to have ${size - attainable + expected}`,
     {
+      hint: LARGER_STORE_HINT,
       context: {
         path: dataDir,
         fileSystem: 'data',

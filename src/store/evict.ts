@@ -9,6 +9,9 @@ import { type StoreContext, tryUseLock } from './store-context.ts';
 import { readIndex, type StoreIndex } from './store-index.ts';
 import type { Eviction, EvictionNeed, ImageRecord, Removal, SpaceFacts } from './types.ts';
 
+/** A file system frees a little more than the blocks of a layer. */
+const MARGIN = 9 / 8;
+
 /** See {@link StoreSpace.evictFor}. Layers of running pulls are held by their leases, those of the caller included. */
 export function evictFor(context: StoreContext, need: EvictionNeed, signal?: AbortSignal): Promise<Eviction> {
   const work = async (quiet: StoreContext): Promise<Eviction> => {
@@ -16,7 +19,9 @@ export function evictFor(context: StoreContext, need: EvictionNeed, signal?: Abo
     await removeGarbage(quiet, tally);
     let space = await measure(quiet);
     const index = readIndex(context.options.stateDir);
-    for (const image of oldestUnmounted(index)) {
+    const attainableBytes = space.availableBytes + Math.ceil((await removableBytes(quiet, index)) * MARGIN);
+    const isHopeless = (need.certainBytes ?? 0) > attainableBytes;
+    for (const image of isHopeless ? [] : oldestUnmounted(index)) {
       if (isMet(need, space, tally)) break;
       if (!(await givesRoom(quiet, image, index))) continue;
       removeImages(quiet, { digests: [image.manifestDigest], mayGo: isUnmounted }, tally);
@@ -24,7 +29,7 @@ export function evictFor(context: StoreContext, need: EvictionNeed, signal?: Abo
       await emptyTrash(quiet, tally);
       space = await measure(quiet);
     }
-    return { removal: tally, ...space };
+    return { removal: tally, ...space, attainableBytes: isHopeless ? attainableBytes : space.availableBytes };
   };
   return underPruneLock(context, work, signal);
 }
@@ -71,13 +76,28 @@ function measure({ dataDir, options: { runOperation } }: StoreContext): Promise<
  * may have to go.
  */
 async function givesRoom(context: StoreContext, image: ImageRecord, index: StoreIndex): Promise<boolean> {
-  const { stateDir } = context.options;
+  return (await removableKeys(context, image.layerKeys, index)).length > 0;
+}
+
+/** Returns about how many bytes the layers use that neither a mount nor a pull holds. */
+async function removableBytes(context: StoreContext, index: StoreIndex): Promise<number> {
+  const keys = index.layers.map(({ key }) => key);
+  const removable = new Set(await removableKeys(context, keys, index));
+  return index.layers.reduce((total, { key, diskBytes }) => total + (removable.has(key) ? diskBytes : 0), 0);
+}
+
+/** Returns those of the layers in the writable backing that neither a mount nor a pull holds. */
+async function removableKeys(
+  context: StoreContext,
+  keys: readonly LayerKey[],
+  index: StoreIndex,
+): Promise<readonly LayerKey[]> {
   const mounted = new Set(index.mounts.map(({ imageDigest }) => imageDigest));
   const images = index.images.filter(({ manifestDigest }) => mounted.has(manifestDigest));
   const { layers } = findNeeded({ ...index, images });
-  const unused = image.layerKeys.filter((key) => !layers.has(key) && isUnused(stateDir, key));
+  const unused = keys.filter((key) => !layers.has(key) && isUnused(context.options.stateDir, key));
   const readOnly = await Promise.all(unused.map((key) => isReadOnly(context, key)));
-  return readOnly.includes(false);
+  return unused.filter((_, position) => readOnly[position] === false);
 }
 
 function isUnused(stateDir: string, key: LayerKey): boolean {

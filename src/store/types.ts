@@ -158,6 +158,8 @@ export interface SpaceFacts {
 export interface EvictionNeed {
   readonly resource: Resource;
   readonly amount: number;
+  /** The part of an amount of bytes that is no estimate. When even all images that may go do not free it, all stay. */
+  readonly certainBytes?: number;
 }
 
 export interface PruneOptions {
@@ -173,6 +175,8 @@ export interface SpaceReport extends SpaceFacts {
 
 /** What was removed to free space, and the space afterwards. */
 export interface Eviction extends SpaceFacts {
+  /** The bytes that are available; where all images stayed, those that would be without every image that may go. */
+  readonly attainableBytes: number;
   readonly removal: Removal;
 }
 
@@ -336,8 +340,8 @@ export interface StoreSpace {
   /** Evicts when even the compressed bytes do not fit, and throws `STORE_SPACE_EXHAUSTED` when that does not help. */
   checkSpace(need: SpaceNeed, signal?: AbortSignal): Promise<SpaceReport & { readonly removal: Removal | undefined }>;
   /**
-   * Prunes, and removes images that are not in use, oldest first, until the need is met or nothing is left to remove. The
-   * signal ends the wait for another removal.
+   * Prunes, and removes images that are not in use, oldest first, until the need is met or nothing is left to remove. It
+   * removes no image when that cannot free the bytes that are certain. The signal ends the wait for another removal.
    */
   evictFor(need: EvictionNeed, signal?: AbortSignal): Promise<Eviction>;
   /** True if records lie on the file system of the data, so that removing images makes room for them as well. */

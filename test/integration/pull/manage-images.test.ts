@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProgressEvent, PullResult } from '../../../src/pull/index.ts';
 import { PullBed } from '../../support/beds/pull-bed.ts';
 import { composeTestCli } from '../../support/beds/test-cli.ts';
+import { pseudoRandom } from '../../support/builders/small-image.ts';
 import { dir, file, hardlink, type TarMember } from '../../support/builders/tar-builder.ts';
 import { mustRun } from '../../support/machine/commands.ts';
 import { unmountBelow } from '../../support/machine/mounts.ts';
@@ -164,7 +165,8 @@ describe(`a store that runs full${WITHOUT_ROOT}`, () => {
     expect(freeBytes()).toBe(before);
     expect(error.message).toMatch(/is full: the layer needs more than the [0-9]+ bytes that it had/);
     expect(error.context).toMatchObject({ path: bed.path('small/data'), actual: expect.any(Number) });
-    expect(error.hint).toContain('remove unused images');
+    expect(error.hint).toContain('make the store larger');
+    expect(error.hint).not.toContain('remove');
     expect([names('small/data/layers'), names('small/data/staging'), names('small/data/trash')]).toEqual([[], [], []]);
   });
 
@@ -179,6 +181,18 @@ describe(`a store that runs full${WITHOUT_ROOT}`, () => {
     expect(layers.map(({ fetches }) => fetches)).toEqual([2]);
     expect(warnings).toEqual([expect.stringContaining(`removed to make room: ${bed.reference('a')}, sha256:`)]);
     expect((await images()).flatMap((image) => image.names)).toEqual([bed.reference('c'), bed.reference('b')]);
+  });
+
+  rootIt('keeps its images when a layer turns out to be larger than all of it', async () => {
+    bed.serveImage([large('a', 3)], { tag: 'a' });
+    await pull('a');
+    // The blob is as large as the layer, so the part that arrived says how large the layer is.
+    bed.serveImage([[dir('./'), file('x', pseudoRandom(10 * MIB, 'x'))], [file('y', pseudoRandom(12 * MIB, 'y'))]], {
+      tag: 'b',
+    });
+    const error = await expectFailure('STORE_SPACE_EXHAUSTED', () => pull('b'));
+    expect(error.message).toContain('would have to have');
+    expect((await images()).flatMap((image) => image.names)).toEqual([bed.reference('a')]);
   });
 
   /** A store whose records share the file system of its layers, with nothing left. */

@@ -510,7 +510,25 @@ describe('running out of space', () => {
     const error = await expectFailure('STORE_SPACE_EXHAUSTED', () =>
       store.checkSpace({ compressedBytes: 4 * LAYER_BYTES, estimatedBytes: 4 * LAYER_BYTES }),
     );
+    expect(error.message).toContain('would have to have');
     expect(error.context).toMatchObject({ expected: 4 * LAYER_BYTES, actual: 3.5 * LAYER_BYTES, size: sizeBytes });
+  });
+
+  it('refuses what cannot fit without any image before it removes one, and says how large the store must be', async () => {
+    await pullImage('app', [A, B]);
+    await pullImage('mounted', [C]);
+    await mountImage('mounted', [C]);
+    sizeBytes = 3.5 * LAYER_BYTES;
+    threeLayers();
+    const need = { compressedBytes: 3.5 * LAYER_BYTES, estimatedBytes: 4 * LAYER_BYTES };
+    const error = await expectFailure('STORE_SPACE_EXHAUSTED', () => store.checkSpace(need));
+    expect(names('data/layers')).toEqual([A, B, C]);
+    expect(store.listImages()).toHaveLength(2);
+    expect(error.message).toMatch(/free after removing 0 unused images, at most [0-9]+ without all others/);
+    const wanted = Number(/would have to have ([0-9]+)$/.exec(error.message)?.[1]);
+    expect(wanted).toBeGreaterThan(sizeBytes);
+    expect(wanted).toBeLessThanOrEqual(4.5 * LAYER_BYTES);
+    expect(error.hint).not.toContain('remove unused images');
   });
 
   it('keeps the room that is to stay free, an eighth at most, but not from a pull that fetches nothing', async () => {

@@ -27,7 +27,7 @@ function setUp(images: number, { shares = false, ...space }: TestSpace) {
     const isMore = need.amount > 0 && left > 0;
     if (isMore) left -= 1;
     const removal = isMore ? { ...NOTHING, images: [IMAGE] } : NOTHING;
-    return { removal, sizeBytes: 100_000, freeInodes: undefined, ...space };
+    return { removal, sizeBytes: 100_000, freeInodes: undefined, attainableBytes: space.availableBytes, ...space };
   };
   const context: RoomContext = {
     store: { dataDir: '/data', evictFor, sharesFileSystem: async () => shares },
@@ -69,7 +69,7 @@ describe('makeWithRoom', () => {
     expect(calls()).toBe(2);
     expect(needs).toEqual([
       { resource: 'bytes', amount: 0 },
-      { resource: 'bytes', amount: 11_250 },
+      { resource: 'bytes', amount: 11_250, certainBytes: 8000 },
     ]);
     expect(warnings).toEqual([`removed to make room: ${IMAGE}`]);
   });
@@ -77,7 +77,7 @@ describe('makeWithRoom', () => {
   it('doubles the room when it is not known how far the blob had arrived', async () => {
     const { context, needs } = setUp(1, { availableBytes: 8000 });
     await makeWithRoom(making(0), context, failing(full(), 1).make);
-    expect(needs.at(-1)).toEqual({ resource: 'bytes', amount: 16_000 });
+    expect(needs.at(-1)).toMatchObject({ resource: 'bytes', amount: 16_000 });
   });
 
   it('counts inodes where they are used up, and freed bytes where a quota is', async () => {
@@ -104,13 +104,22 @@ describe('makeWithRoom', () => {
     const { context, needs } = setUp(1, { availableBytes: 0, shares: true });
     const error = new SealiftError('STORE_SPACE_EXHAUSTED', 'x', { context: state('ENOSPC') });
     expect(await makeWithRoom(making(0), context, failing(error, 1).make)).toBe('made');
-    expect(needs.at(-1)).toEqual({ resource: 'bytes', amount: 3 * SIZE });
+    expect(needs.at(-1)).toMatchObject({ resource: 'bytes', amount: 3 * SIZE });
+  });
+
+  it('says which part of the need is certain: little of a blob says nothing, and most of it nearly all', async () => {
+    const little = setUp(1, { availableBytes: 8000 });
+    await makeWithRoom(making(200), little.context, failing(full(), 1).make);
+    expect(little.needs.at(-1)).toMatchObject({ certainBytes: 8000 });
+    const most = setUp(1, { availableBytes: 8000 });
+    await makeWithRoom(making(500), most.context, failing(full(), 1).make);
+    expect(most.needs.at(-1)).toMatchObject({ certainBytes: 12_000 });
   });
 
   it('evicts for what had nothing left at all', async () => {
     const bytes = setUp(1, { availableBytes: 0 });
     expect(await makeWithRoom(making(900), bytes.context, failing(full(), 1).make)).toBe('made');
-    expect(bytes.needs.at(-1)).toEqual({ resource: 'bytes', amount: SIZE });
+    expect(bytes.needs.at(-1)).toMatchObject({ resource: 'bytes', amount: SIZE });
     const inodes = setUp(1, { availableBytes: 1e9, freeInodes: 0 });
     await makeWithRoom(making(0), inodes.context, failing(full({ resource: 'inodes' }), 1).make);
     expect(inodes.needs.at(-1)).toEqual({ resource: 'inodes', amount: 8 });
@@ -122,7 +131,7 @@ describe('makeWithRoom', () => {
       context: { ...state('ENOSPC'), fileSystem: 'data' },
     });
     expect(await makeWithRoom(making(1000), context, failing(error, 1).make)).toBe('made');
-    expect(needs.at(-1)).toEqual({ resource: 'bytes', amount: 9000 });
+    expect(needs.at(-1)).toMatchObject({ resource: 'bytes', amount: 9000 });
   });
 
   it('says what there was when nothing is left to remove', async () => {
@@ -132,8 +141,10 @@ describe('makeWithRoom', () => {
     expect(calls()).toBe(2);
     expect(warnings).toHaveLength(1);
     expect(error.message).toBe(
-      'store /data is full: the layer needs more than the 8000 bytes that it had, and no unused image is left to remove',
+      'store /data is full: the layer needs more than the 8000 bytes that it had, and no unused image is left to remove; ' +
+        'it has 100000 bytes and would have to have about 103250',
     );
+    expect(error.hint).not.toContain('remove');
     expect(error.context).toEqual({
       ...{ path: '/data', fileSystem: 'data', resource: 'bytes' },
       ...{ expected: 8000, actual: 8000, size: 100_000, likely: 11_250 },
@@ -167,7 +178,7 @@ describe('giveBackRoom', () => {
   it('removes what only the failed pull held, and reports it', async () => {
     const { calls, warnings } = await giveBack(fullData);
     expect(calls).toEqual(['release', `remove ${KEY}`]);
-    expect(warnings).toEqual(['removed 1 layers of the pull that had no room, 4096 bytes']);
+    expect(warnings).toEqual(['removed 1 layer of the pull that had no room, 4096 bytes']);
   });
 
   it('reports nothing where there was nothing to remove', async () => {
