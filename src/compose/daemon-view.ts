@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { StoreStatusResult } from '../cli/index.ts';
 import { type DaemonConfiguration, type Environment, loadDaemonConfiguration, loadNamedFile } from '../config/index.ts';
 import { daemonStateDir, recordedBacking, volumesSettings } from '../daemon/index.ts';
-import { readBootId } from '../platform/index.ts';
+import { readBootId, readKernelCommandLine } from '../platform/index.ts';
 import type { StoreBacking } from '../pull/index.ts';
 import { mountedUppers } from '../snapshot/index.ts';
 import { countRecords } from '../store/index.ts';
@@ -29,7 +28,7 @@ export interface ViewOptions extends PartsOptions {
 export async function withDaemon<T>(options: ViewOptions, run: (daemon: DaemonView) => Promise<T>): Promise<T> {
   const { configFile, environment, signal } = options;
   const file = await loadNamedFile(configFile, signal);
-  const kernelCommandLine = readFileSync('/proc/cmdline').toString('utf8');
+  const kernelCommandLine = readKernelCommandLine();
   const parts = openParts(loadDaemonConfiguration({ file, environment, kernelCommandLine }), options);
   const { configuration, limits, pool } = parts;
   try {

@@ -1,19 +1,20 @@
-import { readFileSync } from 'node:fs';
 import { createPassThrough, extendRuntimeMeasurement, openApiServer, pulledImageEvent } from '../api/index.ts';
 import { type DaemonConfiguration, type Environment, limitsOf, loadDaemonConfiguration } from '../config/index.ts';
 import {
   createMeasurement,
   type HealthSources,
+  openDaemonLog,
   ReloadableConfiguration,
   runDaemon,
   volumesSettings,
 } from '../daemon/index.ts';
-import { type Logger, openLogger } from '../log/index.ts';
+import type { Logger } from '../log/index.ts';
 import {
   type Checkpoint,
   createCommandRunner,
   notifySupervisor,
   readBootId,
+  readKernelCommandLine,
   readResidentMemory,
   releaseMemory,
   SYSTEM_CLOCK,
@@ -33,12 +34,11 @@ export interface DaemonSurroundings {
 /** Serves until a signal stops the daemon; returns the exit code. */
 export async function runSealiftd(surroundings: DaemonSurroundings): Promise<number> {
   const { configFile: file, environment, version, onSignal, checkpoint } = surroundings;
-  const loaded = new ReloadableConfiguration(() => {
-    const kernelCommandLine = readFileSync('/proc/cmdline').toString('utf8');
-    return loadDaemonConfiguration({ file, environment, kernelCommandLine });
-  });
+  const loaded = new ReloadableConfiguration(() =>
+    loadDaemonConfiguration({ file, environment, kernelCommandLine: readKernelCommandLine() }),
+  );
   const { configuration } = loaded;
-  const log = await openLogger({ level: configuration.log.level.value });
+  const log = await openDaemonLog(loaded);
   const parts = openDaemonParts(configuration, { version, checkpoint });
   const { pool, limits } = parts;
   const volumes = openVolumes(volumesSettings(configuration, limits, readBootId()), {

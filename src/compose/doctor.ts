@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { identifyServer } from '../api/index.ts';
 import {
@@ -21,6 +20,7 @@ import { daemonEndpoints, endpointUrl, findHelpers, locateCredentials } from '..
 import { SealiftError } from '../errors/index.ts';
 import { canUseSyncHandle } from '../layer/index.ts';
 import type { Run } from '../operations/index.ts';
+import { readKernelCommandLine } from '../platform/index.ts';
 import { wantedLayerFormat } from '../pull/index.ts';
 import { chooseLayerFormat } from '../snapshot/index.ts';
 import type { DaemonView } from './daemon-view.ts';
@@ -124,7 +124,7 @@ function daemonSources({ parts, configuration }: DaemonView, question: DaemonQue
 }
 
 async function readTimeouts(runOperation: Run<DoctorOperations>) {
-  const kernelCommandLine = readFileSync('/proc/cmdline').toString('utf8');
+  const kernelCommandLine = readKernelCommandLine();
   const path = locateAgentFile(kernelCommandLine);
   const agentFile = path === undefined ? undefined : { path, text: await runOperation('readAgentFile', { path }) };
   return resolveAgentTimeouts({ kernelCommandLine, agentFile });

@@ -84,9 +84,7 @@ class RunningDaemon {
 
   async serve(): Promise<void> {
     const { version, loaded, volumes, onSignal } = this.#ports;
-    const { configuration, failure } = loaded;
-    if (failure !== undefined) this.#log.error({ code: failure.code, error: failure.message }, 'configuration refused');
-    for (const warning of configuration.warnings) this.#log.warn({ warning }, 'configuration');
+    const { configuration } = loaded;
     // Before the sockets exist: a client that sees one may send a signal, which would end the process unheard.
     onSignal('SIGTERM', () => void this.#end('SIGTERM'));
     onSignal('SIGINT', () => void this.#end('SIGINT'));

@@ -477,7 +477,7 @@ export const CODES = {
   VOLUME_STATE_INVALID: {
     kind: 'invalid',
     summary: 'The state directory is not in the memory of the guest, so the host can read or change it.',
-    hint: 'name a directory on a tmpfs, such as one below /run',
+    hint: 'set store.state to a directory on a tmpfs, such as one below /run',
   },
 
   // ttrpc and api

@@ -172,7 +172,7 @@ ${image_}
     symlinkSync(socket(), inMemory('cdh.toml'));
     daemon?.kill('SIGHUP');
     await expect.poll(() => refusal('a socket')).toBe(true);
-    expect((await ask('c1')).error?.message).toContain('[POLICY_DENIED]');
+    expect((await ask('c1')).error?.code).toBe('POLICY_DENIED');
     daemon?.kill('SIGTERM');
     expect(await ended()).toBe(0);
   });
@@ -199,16 +199,40 @@ ${image_}
     expect(await ended()).toBe(0);
   });
 
-  it('says why it cannot serve, and ends with the code of that', async () => {
-    writeConfig();
-    writeFileSync(socket(), 'a file in the place of the socket');
-    const child = spawn(SEALIFTD, ['-c', inMemory('cdh.toml')], { stdio: ['ignore', 'ignore', 'pipe'] });
+  /** Runs a daemon that is expected to end by itself. */
+  async function failToStart(program: string, parameters: readonly string[]) {
+    const child = spawn(program, parameters, { stdio: ['ignore', 'ignore', 'pipe'] });
     daemon = child;
     let text = '';
     child.stderr.on('data', (chunk: Buffer) => {
       text += chunk.toString();
     });
-    expect(await ended()).toBe(2);
+    return { code: await ended(), text };
+  }
+
+  it('says what is wrong with its configuration, even if it cannot start with the default one', async () => {
+    writeFileSync(inMemory('cdh.toml'), `[store]\nstate = "${inMemory('state')}"\nunknown = 1\n`);
+    // The default state directory is on a disk, and nothing outside of this mount namespace changes.
+    const script = 'mount --bind "$1" /run; exec "$2" -c "$3"';
+    const folder = bed.scratch.path;
+    const parameters = ['-m', 'sh', '-ec', script, 'sh', folder, SEALIFTD, inMemory('cdh.toml')];
+    const { code, text } = await failToStart('unshare', parameters);
+    expect(code).toBe(2);
+    expect(JSON.parse(text.split('\n')[0] ?? '')).toMatchObject({
+      msg: 'configuration refused',
+      code: 'CONFIG_FILE_INVALID',
+      error: expect.stringContaining('store.unknown: unknown setting'),
+      hint: expect.any(String),
+    });
+    expect(text).toContain('code: VOLUME_STATE_INVALID');
+    expect(text).toContain('hint: set store.state to a directory on a tmpfs');
+  });
+
+  it('says why it cannot serve, and ends with the code of that', async () => {
+    writeConfig();
+    writeFileSync(socket(), 'a file in the place of the socket');
+    const { code, text } = await failToStart(SEALIFTD, ['-c', inMemory('cdh.toml')]);
+    expect(code).toBe(2);
     expect(text).toContain('code: TTRPC_SOCKET_INVALID');
     expect(readFileSync(socket(), 'utf8')).toBe('a file in the place of the socket');
   });
