@@ -1,6 +1,6 @@
 import type { EndpointAccess } from '../endpoints/index.ts';
 import { asSealiftError } from '../errors/index.ts';
-import { createProxyChoice, type DocumentResponse } from '../http/index.ts';
+import { createProxyChoice, type DocumentResponse, describePage } from '../http/index.ts';
 import type { NetworkSources, RegistryAnswer } from './network-types.ts';
 
 /** Shorter than the time-outs of a pull: a person waits in front of a terminal. */
@@ -45,10 +45,11 @@ async function askBy(
   }
 }
 
-function describeAnswer({ status, headers }: DocumentResponse) {
+function describeAnswer({ status, headers, body, decodedBody }: DocumentResponse) {
   const theirsMs = Date.parse(headers['date']?.[0] ?? '');
   const dates = Number.isNaN(theirsMs) ? undefined : { theirsMs, oursMs: Date.now() };
-  return { kind: 'answered', status, dates } as const;
+  const page = describePage({ headers, excerpt: decodedBody ?? body }, []);
+  return { kind: 'answered', status, page, dates } as const;
 }
 
 function describeSilence(url: string) {
@@ -62,6 +63,8 @@ function describeFailure(error: unknown, scheme: 'https' | 'http') {
   if (code === 'INTERNAL') throw error;
   const { status, fault = '' } = context;
   // A status after which pulls try again is an answer all the same.
-  if (typeof status === 'number') return { kind: 'answered', scheme, status, tookMs: 0, dates: undefined } as const;
+  if (typeof status === 'number') {
+    return { kind: 'answered', scheme, status, page: undefined, tookMs: 0, dates: undefined } as const;
+  }
   return { kind: 'failed', fault: String(fault), message, hint } as const;
 }

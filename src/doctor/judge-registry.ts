@@ -33,9 +33,13 @@ function judgeEndpoints(endpoints: readonly EndpointFinding[]): readonly Check[]
   });
 }
 
-/** A registry may require authentication (401): https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#determining-support */
+/**
+ * True for a registry, which may require authentication (401), also with a page of a proxy in front of it. A web server
+ * answers with a page and 200. https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#determining-support
+ */
 function isRegistry(answer: RegistryAnswer): boolean {
-  return answer.kind === 'answered' && (answer.status === 200 || answer.status === 401);
+  if (answer.kind === 'failed') return false;
+  return answer.status === 401 || (answer.status === 200 && answer.page === undefined);
 }
 
 function judgeAnswer(endpoint: EndpointFinding, orElse: CheckStatus): Check {
@@ -52,12 +56,14 @@ function judgeAnswer(endpoint: EndpointFinding, orElse: CheckStatus): Check {
   return { ...ok(name, `${scheme}${way}, status ${status} after ${tookMs} ms; ${secrets}`), subject };
 }
 
-function describeStranger({ scheme, status }: OtherAnswer, way: string): Pick<Check, 'detail' | 'remedy'> {
+function describeStranger({ scheme, status, page }: OtherAnswer, way: string): Pick<Check, 'detail' | 'remedy'> {
   const remedy =
     status === 403
       ? 'it refuses this machine: check its access rules, and those of the proxy'
       : 'check the name and the port; a portal or a proxy may answer instead of the registry';
-  return { detail: `${scheme}${way}: expected status 200 or 401 at /v2/, got ${status}`, remedy };
+  if (status === 200) return { detail: `${scheme}${way}: a web page and no registry is at /v2/: ${page}`, remedy };
+  const shown = page === undefined ? '' : `: ${page}`;
+  return { detail: `${scheme}${way}: expected status 200 or 401 at /v2/, got ${status}${shown}`, remedy };
 }
 
 const AUTHORITY =

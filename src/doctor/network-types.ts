@@ -98,6 +98,8 @@ export type RegistryAnswer =
       /** Host and port of the proxy that the request went through. */
       readonly proxy: string | undefined;
       readonly status: number;
+      /** The media type and title of the answer if it is a web page. */
+      readonly page: string | undefined;
       readonly tookMs: number;
       /** The time of the machine that answered, by its Date header, and of this one at that moment. */
       readonly dates: { readonly theirsMs: number; readonly oursMs: number } | undefined;

@@ -125,11 +125,17 @@ function clean(text: string, secrets: readonly string[]): string {
   return words.length > MAX_TEXT_LENGTH ? `${words.slice(0, MAX_TEXT_LENGTH).toWellFormed()}…` : words;
 }
 
+/** Names a response that is a web page, with its title; undefined for any other. The secrets are removed. */
+export function describePage(response: ExcerptedResponse, secrets: readonly string[]): string | undefined {
+  if (!isHtml(response)) return undefined;
+  const title = clean(titleOf(decodeText(response) ?? ''), secrets);
+  return title === '' ? 'text/html' : `text/html with the title "${title}"`;
+}
+
 /** Throws `HTTP_STATUS_UNEXPECTED` if a successful response is a web page where `subject` was asked for. */
 export function refuseHtml(subject: string, response: ExcerptedResponse, secrets: readonly string[]): void {
-  if (!isHtml(response)) return;
-  const title = clean(titleOf(decodeText(response) ?? ''), secrets);
-  const shown = title === '' ? 'text/html' : `text/html with the title "${title}"`;
+  const shown = describePage(response, secrets);
+  if (shown === undefined) return;
   throw new SealiftError('HTTP_STATUS_UNEXPECTED', `${subject}: got ${shown}`, {
     context: { contentType: 'text/html' },
     hint: 'a web page was served instead of the image: check the host and port, and whether a proxy or a log-in page answers',

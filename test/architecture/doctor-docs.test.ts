@@ -22,7 +22,7 @@ const EVERYTHING: Findings = {
           {
             ...{ name: 'app.io/x', host: 'app.io', use: 'registry', credentials: undefined },
             answer: {
-              ...{ kind: 'answered', scheme: 'https', proxy: undefined, status: 200, tookMs: 1 },
+              ...{ kind: 'answered', scheme: 'https', proxy: undefined, status: 200, page: undefined, tookMs: 1 },
               dates: { theirsMs: 0, oursMs: 0 },
             },
           },

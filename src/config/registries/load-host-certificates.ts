@@ -112,8 +112,9 @@ class Folder {
 }
 
 /**
- * Loads a folder that was named itself, so that it must exist and have certificates in it. `*.crt` are additional authorities, `NAME.cert` with `NAME.key` is a certificate of
- * the client. Throws `CERTIFICATES_INVALID`. containers-certs.d(5)
+ * Loads a folder that was named itself, so that it must exist and have certificates in it. `*.crt` are additional
+ * authorities, `NAME.cert` with `NAME.key` is a certificate of the client. Throws `CERTIFICATES_INVALID`.
+ * containers-certs.d(5)
  */
 export async function loadCertificates(directory: string, options: LoadOptions): Promise<HostCertificates> {
   const names =

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SettingValues } from '../../../src/config/index.ts';
 import { DOCTOR_OPERATIONS, type ReportedCheck } from '../../../src/doctor/index.ts';
@@ -60,10 +61,14 @@ describe('doctor IMAGE', () => {
     return started;
   }
 
-  async function serve(status: number, headers: Record<string, string>): Promise<string> {
+  async function serve(
+    status: number,
+    headers: Record<string, string>,
+    body: string | Uint8Array = '',
+  ): Promise<string> {
     const server: Server = createServer((_, response) => {
       response.sendDate = headers['date'] === undefined;
-      response.writeHead(status, headers).end();
+      response.writeHead(status, headers).end(body);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     open.push({ [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())) });
@@ -131,6 +136,39 @@ describe('doctor IMAGE', () => {
     });
     const allowed = await doctor([`${registry.host}/app:1`], { 'pull.tls_verify': false });
     expect(find(allowed, 'registry')).toMatchObject({ status: 'ok', detail: expect.stringMatching(/^http, /) });
+  });
+
+  it('takes a web server for no registry, and names its page', async () => {
+    const html = { 'content-type': 'text/html; charset=utf-8' };
+    const page = '<!DOCTYPE html><html><head><title>Welcome to nginx!</title></head></html>';
+    const hosts = [
+      await serve(200, html, page),
+      await serve(404, html, page),
+      await serve(200, html, '<html></html>'),
+      await serve(200, { ...html, 'content-encoding': 'gzip' }, gzipSync(page)),
+      // Some registries label their answer so, and some proxies ask for the password with a page.
+      await serve(200, html, 'true'),
+      await serve(401, html, page),
+    ];
+    const checks = await doctor(
+      hosts.map((host) => `${host}/app:1`),
+      { 'pull.tls_verify': false },
+    );
+    const title = 'text/html with the title "Welcome to nginx!"';
+    expect(
+      hosts.map((host) => {
+        const { status, detail = '' } = find(checks, 'registry', host) ?? {};
+        return [status, detail.replace(/ after .*/, '')];
+      }),
+    ).toEqual([
+      ['fail', `http: a web page and no registry is at /v2/: ${title}`],
+      ['fail', `http: expected status 200 or 401 at /v2/, got 404: ${title}`],
+      ['fail', 'http: a web page and no registry is at /v2/: text/html'],
+      ['fail', `http: a web page and no registry is at /v2/: ${title}`],
+      ['ok', 'http, status 200'],
+      ['ok', 'http, status 401'],
+    ]);
+    expect(find(checks, 'registry', hosts[0])?.remedy).toContain('check the name and the port');
   });
 
   it('takes other statuses for no registry, and compares clocks', async () => {

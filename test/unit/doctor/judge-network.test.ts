@@ -15,6 +15,7 @@ const ANSWER: Extract<RegistryAnswer, { kind: 'answered' }> = {
   scheme: 'https',
   proxy: undefined,
   status: 401,
+  page: undefined,
   tookMs: 34,
   dates: undefined,
 };
@@ -68,6 +69,7 @@ describe('judgeNetwork', () => {
     ['registry', 'fail', image(endpoint({ answer: failed('ECONNREFUSED') }))],
     ['registry', 'fail', image(endpoint({ answer: { ...ANSWER, status: 404 } }))],
     ['registry', 'fail', image(endpoint({ answer: { ...ANSWER, status: 403 } }))],
+    ['registry', 'fail', image(endpoint({ answer: { ...ANSWER, status: 200, page: 'text/html' } }))],
     ['registry', 'fail', image(endpoint({ answer: { ...ANSWER, status: 503 } }))],
   ])('%s: %s, with what to do about it', (name, status, change) => {
     expect(check(name, change)).toMatchObject({ status, detail: expect.any(String), remedy: expect.any(String) });
