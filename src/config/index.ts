@@ -12,7 +12,7 @@ export {
 } from './daemon/resolve-agent-timeouts.ts';
 export { resolveDaemonConfiguration } from './daemon/resolve-daemon-configuration.ts';
 export type { DaemonConfiguration, IntegrityAlgorithm, MemorySize } from './daemon/types.ts';
-export { findAuthfiles } from './find-authfiles.ts';
+export { authfileCandidates, findAuthfiles } from './find-authfiles.ts';
 export { loadConfiguration } from './load-configuration.ts';
 export { loadNamedFile } from './load-named-file.ts';
 export type { Environment } from './parse-environment.ts';

@@ -1,4 +1,5 @@
 import {
+  authfileCandidates,
   certsDirectories,
   type Endpoint,
   type Environment,
@@ -80,7 +81,17 @@ async function cliEndpoint(
     insecure: endpoint.insecure && !isVerified,
   };
   const credentials = await credentialsOf(endpoint, search, options);
-  return { ...accessEndpoint(endpoint, transport), credentials, configuration };
+  const missingCredentialsHint = hintAt(endpoint, options);
+  return { ...accessEndpoint(endpoint, transport), credentials, missingCredentialsHint, configuration };
+}
+
+function hintAt({ reference }: Endpoint, options: EndpointContext & CliEndpointOptions): string {
+  const { value } = options.configuration.pull.authfile;
+  const paths = value === undefined ? authfileCandidates(options.environment, options.uid) : [value];
+  return (
+    `no credentials for ${reference.domain} were found in ${paths.join(', ')}: ` +
+    'log in to it with podman or skopeo, or give --authfile or --creds'
+  );
 }
 
 function certificatesOf(

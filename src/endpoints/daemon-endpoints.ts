@@ -61,12 +61,23 @@ async function daemonEndpoint(
     ...accessEndpoint(endpoint, { base, certificates: measured.certificates, insecure }),
     // What the host says may help the bytes of a pinned image arrive, and no others.
     credentials: measured.credentials ?? (reference.digest === undefined ? undefined : override?.credentials),
+    missingCredentialsHint: hintAt(endpoint, configuration),
     remark: measured.remark,
     anonymousFallback: daemonConfiguration.anonymousFallback.value,
     configuration,
     waitForName,
     deadlineMs,
   };
+}
+
+/** Undefined for an endpoint of the host, for which no measured credentials are looked for. */
+function hintAt({ reference, class: origin }: Endpoint, { pull }: Configuration): string | undefined {
+  if (origin !== 'measured') return undefined;
+  const { value: path } = pull.authfile;
+  const setting = 'image.authenticated_registry_credentials_uri (pull.authfile)';
+  return path === undefined
+    ? `no credentials for ${reference.domain} are configured: name a file that has them in ${setting}`
+    : `no credentials for ${reference.domain} were found in ${path}, the file of ${setting}`;
 }
 
 /** What measured files hold for one endpoint. */

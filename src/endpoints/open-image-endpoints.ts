@@ -50,7 +50,11 @@ function openEndpoint(
   const http = endpoint.waitForName === undefined ? client : waitForNames(client, transport, endpoint.waitForName);
   const name = formatRepositoryName(reference);
   const common = { reference, http, allowHttp, hasAlternative, mirrorApi, limits, clock, deadlineMs };
-  const source = createRegistrySource({ ...common, credentials });
+  const source = createRegistrySource({
+    ...common,
+    credentials,
+    missingCredentialsHint: endpoint.missingCredentialsHint,
+  });
   if (!anonymousFallback || credentials === undefined) return { name, source, transport };
   const anonymous = createRegistrySource({ ...common, credentials: undefined });
   const remark = `${name}: the credentials for it were refused, asked without any`;

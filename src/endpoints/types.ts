@@ -23,6 +23,8 @@ export interface EndpointAccess {
   readonly transport: TransportSettings;
   readonly allowHttp: boolean;
   readonly credentials: Credentials | LookUpCredentials | undefined;
+  /** Where credentials were looked for, as the hint of a refusal; undefined: they were not looked for. */
+  readonly missingCredentialsHint?: string | undefined;
   /** True: an endpoint that refuses the credentials is asked once more without any. */
   readonly anonymousFallback?: boolean;
   /** A sentence for the user. */

@@ -33,7 +33,8 @@ function withWords({ code, message, context, hint }: SealiftError, words = ''): 
 
 function refusedCredentials({ host }: URL, credentials: Credentials | undefined): SealiftError {
   if (credentials?.kind !== 'registry-token') {
-    return new SealiftError('REGISTRY_AUTH_REJECTED', `${host} refused the credentials`);
+    const what = credentials === undefined ? 'a request without credentials' : 'the credentials';
+    return new SealiftError('REGISTRY_AUTH_REJECTED', `${host} refused ${what}`);
   }
   return new SealiftError('REGISTRY_AUTH_REJECTED', `${host} refused the registry token`, {
     hint: 'registry tokens are short-lived and for few repositories: get a new one, or give a user and password',

@@ -15,6 +15,8 @@ export interface ConnectionOptions {
   readonly reference: RepositoryName;
   readonly http: HttpClient;
   readonly credentials: Credentials | LookUpCredentials | undefined;
+  /** The hint of a refusal if there are no credentials: where they were looked for. */
+  readonly missingCredentialsHint?: string | undefined;
   /** Plain http is tried when https does not work. */
   readonly allowHttp: boolean;
   /** Another endpoint is asked if this one fails, so a server that does not answer is not tried again. */

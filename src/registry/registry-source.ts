@@ -21,6 +21,7 @@ import {
 } from '../oci/index.ts';
 import { apiUrl, type Connection, type ConnectionOptions, openConnection } from './connection.ts';
 import { describeRefusal, describeWords, refuseWebPage, type SentSecrets } from './error-body.ts';
+import { hintMissingCredentials } from './hint-missing-credentials.ts';
 import { SharedCall } from './shared-call.ts';
 import type { FetchedDocument, ImageSource } from './types.ts';
 
@@ -149,7 +150,7 @@ class RegistrySource implements ImageSource {
 
   async blobRequest(descriptor: Descriptor, signal?: AbortSignal): Promise<HttpRequest> {
     const connection = await this.#connect(signal);
-    const authorization = await connection.authenticator.authorization(signal);
+    const authorization = await this.#hinted(connection.authenticator.authorization(signal));
     return this.#request(connection, { path: `blobs/${descriptor.digest}`, accept: '*/*', authorization });
   }
 
@@ -160,8 +161,13 @@ class RegistrySource implements ImageSource {
     const authorization =
       status === 400 && refusedAuthorization !== undefined
         ? ((await authenticator.replaceToken(refusedAuthorization, signal)) ?? refusedAuthorization)
-        : await authenticator.renew(challenge, signal);
+        : await this.#hinted(authenticator.renew(challenge, signal));
     return this.#request(connection, { path: `blobs/${descriptor.digest}`, accept: '*/*', authorization });
+  }
+
+  #hinted<T>(answer: Promise<T>): Promise<T> {
+    const hint = () => (this.#opened?.credentials === undefined ? this.#options.missingCredentialsHint : undefined);
+    return hintMissingCredentials(answer, hint);
   }
 
   #name(): string {
@@ -190,8 +196,12 @@ class RegistrySource implements ImageSource {
     return deadlineMs === undefined ? {} : { leftMs: Math.max(0, deadlineMs - clock.now()) };
   }
 
+  #get(question: Question, signal: AbortSignal | undefined): Promise<DocumentResponse> {
+    return this.#hinted(this.#fetch(question, signal));
+  }
+
   /** Fetches a document and expects status 200; the authorization is renewed once at most. */
-  async #get(question: Question, signal: AbortSignal | undefined): Promise<DocumentResponse> {
+  async #fetch(question: Question, signal: AbortSignal | undefined): Promise<DocumentResponse> {
     const connection = await this.#connect(signal);
     const { authenticator } = connection;
     const ask = (authorization: string | undefined) => {

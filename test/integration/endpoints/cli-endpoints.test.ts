@@ -93,6 +93,21 @@ describe('the places that the command line asks', () => {
     await expectFailure('CERTIFICATES_INVALID', () => endpointsOf('app.io/x', {}, scratch.join('absent')));
   });
 
+  it('say where the credentials are looked for that are missing', async () => {
+    const hintsOf = async (...parameters: Parameters<typeof endpointsOf>) =>
+      (await endpointsOf(...parameters)).map(({ missingCredentialsHint }) => missingCredentialsHint);
+    const remedy = 'log in to it with podman or skopeo, or give --authfile or --creds';
+    expect(await hintsOf('app.io/x')).toEqual([
+      `no credentials for mirror.io:5000 were found in /run/containers/0/auth.json: ${remedy}`,
+      `no credentials for app.io were found in /run/containers/0/auth.json: ${remedy}`,
+    ]);
+    const authfile = scratch.join('mine.json');
+    writeFileSync(authfile, '{}');
+    expect(await hintsOf('moved.io/x', { 'pull.authfile': authfile })).toEqual([
+      `no credentials for app.io were found in ${authfile}: ${remedy}`,
+    ]);
+  });
+
   it('are the API of Docker Hub under its own name', async () => {
     const certs = scratch.join('hub.d');
     mkdirSync(`${certs}/docker.io`, { recursive: true });

@@ -72,6 +72,19 @@ describe('the places that the daemon asks', () => {
 
   const withAuthfile = (toml: string) => `[pull]\nauthfile = "${scratch.join('auth.json')}"\n${toml}`;
 
+  it('say where the credentials are looked for that are missing', async () => {
+    const hintsOf = async (sample: DaemonSample) =>
+      (await endpointsOf(PINNED, sample)).map(({ missingCredentialsHint }) => missingCredentialsHint);
+    const setting = 'image.authenticated_registry_credentials_uri (pull.authfile)';
+    expect(await hintsOf({})).toEqual([
+      `no credentials for app.io are configured: name a file that has them in ${setting}`,
+    ]);
+    const authfile = scratch.join('auth.json');
+    expect(await hintsOf({ toml: `[pull]\nauthfile = "${authfile}"` })).toEqual([
+      `no credentials for app.io were found in ${authfile}, the file of ${setting}`,
+    ]);
+  });
+
   it('are the measured mirrors for every image, each with the credentials of its own host', async () => {
     for (const name of [PINNED, TAG]) {
       expect(await usersOf(name, { toml: withAuthfile(MEASURED_MIRROR) })).toEqual([

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
-import { SealiftError } from '../../../src/errors/index.ts';
+import { CODES, SealiftError } from '../../../src/errors/index.ts';
 import { type Descriptor, parseDigest } from '../../../src/oci/index.ts';
 import type { Credentials } from '../../../src/registry/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -12,6 +12,7 @@ const MANIFEST = Buffer.from('{"schemaVersion":2}');
 const LAYER = Buffer.from('layer bytes');
 const USER: Credentials = { kind: 'basic', username: 'user', password: 'pass' };
 const BASIC = `Basic ${Buffer.from('user:pass').toString('base64')}`;
+const NONE_FOUND = 'none were found in /auth.json';
 const TOKEN = /^\/token/;
 const MANIFESTS = /\/manifests\//;
 const BLOBS = /\/blobs\//;
@@ -28,6 +29,7 @@ async function setUp(auth: FakeAuth, credentials?: Credentials) {
   const clock = handClock();
   const { source, http, close } = openSource(registry, {
     clock,
+    missingCredentialsHint: NONE_FOUND,
     ...(credentials === undefined ? {} : { credentials }),
   });
   closers.push(close, () => registry.close());
@@ -50,7 +52,8 @@ describe('Basic', () => {
 
   it('with a wrong password is refused, without another try', async () => {
     const { registry, source } = await setUp({ kind: 'basic', username: 'user', password: 'other' }, USER);
-    await expectFailure('REGISTRY_AUTH_REJECTED', () => source.fetchManifest('latest'));
+    const error = await expectFailure('REGISTRY_AUTH_REJECTED', () => source.fetchManifest('latest'));
+    expect(error.hint).toBe(CODES.REGISTRY_AUTH_REJECTED.hint);
     expect(registry.requestsTo(MANIFESTS)).toHaveLength(1);
   });
 
@@ -58,6 +61,7 @@ describe('Basic', () => {
     const { source } = await setUp({ kind: 'basic', username: 'user', password: 'pass' });
     const error = await expectFailure('REGISTRY_AUTH_REJECTED', () => source.fetchManifest('latest'));
     expect(error.message).toContain('expected a user name and password, got none (UNAUTHORIZED: unauthorized)');
+    expect(error.hint).toBe(NONE_FOUND);
   });
 
   it('is not volunteered to a registry that does not ask', async () => {
@@ -70,6 +74,30 @@ describe('Basic', () => {
     const { registry, source } = await setUp({ kind: 'none' });
     registry.inject({ match: PING, action: challenge('Basic realm="x"') });
     expect((await source.fetchManifest('latest')).contentType).toBe('text/x');
+  });
+});
+
+describe('a refusal of a request without credentials', () => {
+  const DENIED: FaultAction = { kind: 'answer', status: 403 };
+
+  it.each<[string, FakeAuth, RegExp, FaultAction]>([
+    ['of a manifest', { kind: 'none' }, MANIFESTS, DENIED],
+    ['of a manifest for an anonymous token', { kind: 'bearer' }, MANIFESTS, DENIED],
+    ['of every token', { kind: 'bearer' }, MANIFESTS, { kind: 'answer', status: 401 }],
+    ['by the token service', { kind: 'bearer' }, TOKEN, DENIED],
+  ])('%s says that none were found, and where', async (_, auth, match, action) => {
+    const { registry, source } = await setUp(auth);
+    for (let count = 0; count < 4; count += 1) registry.inject({ match, action });
+    const error = await expectFailure('REGISTRY_AUTH_REJECTED', () => source.fetchManifest('latest'));
+    expect(error.hint).toBe(NONE_FOUND);
+    expect(error.message).not.toContain('refused the credentials');
+  });
+
+  it('of a layer says so as well', async () => {
+    const { source, layer } = await setUp({ kind: 'none' });
+    const basic = { headers: ['Basic realm="x"'] };
+    const error = await expectFailure('REGISTRY_AUTH_REJECTED', () => source.renewBlobRequest(layer, basic));
+    expect(error.hint).toBe(NONE_FOUND);
   });
 });
 

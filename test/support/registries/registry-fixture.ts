@@ -24,6 +24,7 @@ export interface SourceFixtureOptions {
   readonly domain?: string;
   readonly path?: string;
   readonly credentials?: Credentials;
+  readonly missingCredentialsHint?: string;
   readonly allowHttp?: boolean;
   readonly clock?: HandClock;
   readonly transport?: QuickTransportOptions;
@@ -35,6 +36,7 @@ export function openSource(registry: FakeRegistry, options: SourceFixtureOptions
     domain = registry.host,
     path = 'team/app',
     credentials,
+    missingCredentialsHint,
     allowHttp = true,
     clock = handClock(),
     transport = {},
@@ -42,6 +44,7 @@ export function openSource(registry: FakeRegistry, options: SourceFixtureOptions
   const http = quickTransport({ tlsVerify: !allowHttp, ...transport });
   const reference = { domain, path };
   const limits = DEFAULT_LIMITS;
-  const source: ImageSource = createRegistrySource({ reference, http, credentials, allowHttp, limits, clock });
+  const common = { reference, http, allowHttp, limits, clock };
+  const source: ImageSource = createRegistrySource({ ...common, credentials, missingCredentialsHint });
   return { source, http, close: () => http.close() };
 }
