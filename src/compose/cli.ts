@@ -42,7 +42,7 @@ import {
   removeImages,
   unmountBundle,
 } from '../pull/index.ts';
-import type { DaemonView } from './daemon-view.ts';
+import type { DaemonView, ViewOptions } from './daemon-view.ts';
 import type { ConfiguredSources } from './doctor.ts';
 import { loadOptions, type OpenPool, openParts, type Parts } from './parts.ts';
 import { imagePorts, loadPolicy, pullPorts } from './pull.ts';
@@ -128,7 +128,7 @@ export function composeCli(surroundings: CliSurroundings): Commands {
       const { daemonDoctorPorts, doctorPorts } = await import('./doctor.ts');
       const { images, ofDaemon } = options;
       if (ofDaemon)
-        return viewDaemon(options, within(signal), async (daemon) =>
+        return viewDaemon({ ...options, allowsDefaults: true }, within(signal), async (daemon) =>
           runDoctor(await daemonDoctorPorts(daemon, { images, signal })),
         );
       return withParts(options, within(signal), async (parts) =>
@@ -164,12 +164,13 @@ function withStore<T>(
 }
 
 async function viewDaemon<T>(
-  { configFile }: CommonOptions,
+  { configFile, allowsDefaults }: Pick<ViewOptions, 'configFile' | 'allowsDefaults'>,
   surroundings: CommandSurroundings,
   run: (daemon: DaemonView) => Promise<T>,
 ): Promise<T> {
   const { withDaemon } = await import('./daemon-view.ts');
-  return withDaemon({ ...surroundings, configFile, checkpoint: undefined, idleMs: WORKER_IDLE_MS }, run);
+  const viewed = { ...surroundings, configFile, allowsDefaults };
+  return withDaemon({ ...viewed, checkpoint: undefined, idleMs: WORKER_IDLE_MS }, run);
 }
 
 interface CliParts extends Parts {

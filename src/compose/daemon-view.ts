@@ -1,6 +1,12 @@
 import type { StoreStatusResult } from '../cli/index.ts';
-import { type DaemonConfiguration, type Environment, loadDaemonConfiguration, loadNamedFile } from '../config/index.ts';
-import { daemonStateDir, recordedBacking, volumesSettings } from '../daemon/index.ts';
+import {
+  daemonStateDir,
+  type LoadedConfiguration,
+  loadViewedConfiguration,
+  recordedBacking,
+  type ViewedFiles,
+  volumesSettings,
+} from '../daemon/index.ts';
 import { readBootId, readKernelCommandLine } from '../platform/index.ts';
 import type { StoreBacking } from '../pull/index.ts';
 import { mountedUppers } from '../snapshot/index.ts';
@@ -9,35 +15,28 @@ import { readContainerVolumes, readVolumeStatus, type VolumeStatus } from '../vo
 import { openParts, type Parts, type PartsOptions } from './parts.ts';
 
 /** The daemon as another process sees it: its configuration, and what it has recorded of its volume. */
-export interface DaemonView {
+export interface DaemonView extends LoadedConfiguration {
   readonly parts: Parts;
-  readonly configuration: DaemonConfiguration;
   readonly status: VolumeStatus;
   /** The store that the daemon pulls into; see {@link recordedBacking}. */
   readonly backing: () => StoreBacking;
   readonly readVolumes: () => Promise<readonly VolumeStatus[]>;
 }
 
-export interface ViewOptions extends PartsOptions {
-  readonly configFile: string | undefined;
-  readonly environment: Environment;
-  readonly signal: AbortSignal;
-}
+export type ViewOptions = PartsOptions & ViewedFiles;
 
 /** Runs with a view of the daemon, and ends its threads afterwards. */
 export async function withDaemon<T>(options: ViewOptions, run: (daemon: DaemonView) => Promise<T>): Promise<T> {
-  const { configFile, environment, signal } = options;
-  const file = await loadNamedFile(configFile, signal);
-  const kernelCommandLine = readKernelCommandLine();
-  const parts = openParts(loadDaemonConfiguration({ file, environment, kernelCommandLine }), options);
-  const { configuration, limits, pool } = parts;
+  const { configuration, failure } = await loadViewedConfiguration(options, readKernelCommandLine());
+  const parts = openParts(configuration, options);
+  const { limits, pool } = parts;
   try {
     const settings = volumesSettings(configuration, limits, readBootId());
     const ports = { runOperation: pool.runner('volume') };
     const status = await readVolumeStatus(settings.imageStore, ports);
     const backing = () => recordedBacking(configuration, status);
     const readVolumes = () => readContainerVolumes(settings, ports);
-    return await run({ parts, configuration, status, backing, readVolumes });
+    return await run({ parts, configuration, failure, status, backing, readVolumes });
   } finally {
     pool.close();
   }
@@ -47,12 +46,6 @@ export async function withDaemon<T>(options: ViewOptions, run: (daemon: DaemonVi
 export async function describeStore({ configuration, status, readVolumes }: DaemonView): Promise<StoreStatusResult> {
   const { backing, ...rest } = status;
   const { images, layers, mountIds } = countRecords(daemonStateDir(configuration, backing));
-  return {
-    ...rest,
-    place: backing,
-    images,
-    layers,
-    mounts: mountedUppers(mountIds).size,
-    volumes: await readVolumes(),
-  };
+  const mounts = mountedUppers(mountIds).size;
+  return { ...rest, place: backing, images, layers, mounts, volumes: await readVolumes() };
 }

@@ -79,7 +79,7 @@ interface DaemonQuestion {
 
 /** What the doctor looks at for the daemon: its store, its network, its sockets and time-outs. Throws `PRIVILEGE_REQUIRED`. */
 export async function daemonDoctorPorts(daemon: DaemonView, question: DaemonQuestion): Promise<DoctorPorts> {
-  const { parts, configuration, status } = daemon;
+  const { parts, configuration, failure, status } = daemon;
   if (!isRoot()) {
     const hint = 'run it as root, as sealiftd runs';
     throw new SealiftError('PRIVILEGE_REQUIRED', 'doctor --daemon: expected root, got an ordinary user', { hint });
@@ -91,7 +91,8 @@ export async function daemonDoctorPorts(daemon: DaemonView, question: DaemonQues
       ? memoryBacking(configuration, 'none is usable')
       : daemonBacking(configuration, status.backing);
   const view = {
-    obstacle: obstacleError(configuration),
+    obstacle: failure ?? obstacleError(configuration),
+    usesDefaults: failure !== undefined,
     warnings,
     integrity: volume.integrity.value,
     socketPaths: api.sockets.value.map(({ path }) => path),

@@ -10,6 +10,12 @@ export interface LoadedConfiguration {
   readonly failure: SealiftError | undefined;
 }
 
+/** Returns the default configuration, which stands in for one that cannot be loaded. */
+export function defaultsBecause(error: unknown): LoadedConfiguration {
+  const texts = { file: undefined, environment: {}, kernelCommandLine: '', imagepuller: undefined };
+  return { configuration: resolveDaemonConfiguration(texts), failure: asSealiftError(error) };
+}
+
 /** A configuration that a signal loads again. Loading for the first time never throws. */
 export class ReloadableConfiguration implements LoadedConfiguration {
   readonly #load: () => DaemonConfiguration;
@@ -39,8 +45,7 @@ export class ReloadableConfiguration implements LoadedConfiguration {
     try {
       return { configuration: this.#load(), failure: undefined };
     } catch (error) {
-      const texts = { file: undefined, environment: {}, kernelCommandLine: '', imagepuller: undefined };
-      return { configuration: resolveDaemonConfiguration(texts), failure: asSealiftError(error) };
+      return defaultsBecause(error);
     }
   }
 }

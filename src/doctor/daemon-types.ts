@@ -8,6 +8,8 @@ import type { Programs } from './machine-types.ts';
 export interface DaemonSituation {
   /** Why the daemon refuses every pull with this configuration. */
   readonly obstacle: Pick<PlainError, 'code' | 'message' | 'hint'> | undefined;
+  /** True when the files cannot be used, so that the default settings hold in their place. */
+  readonly usesDefaults: boolean;
   /** Its settings without effect. */
   readonly warnings: readonly string[];
   readonly integrity: IntegrityAlgorithm;

@@ -22,10 +22,12 @@ export function judgeDaemon(findings: DaemonFindings): readonly Check[] {
   ];
 }
 
-function judgeConfiguration({ obstacle, warnings }: DaemonFindings): Check {
+function judgeConfiguration({ obstacle, usesDefaults, warnings }: DaemonFindings): Check {
   const name = 'daemon-configuration';
   if (obstacle !== undefined) {
-    return { name, status: 'fail', detail: `pulls are refused: ${obstacle.message}`, remedy: daemonHint(obstacle) };
+    const others = usesDefaults ? '; the other checks are those of the default settings' : '';
+    const detail = `pulls are refused: ${obstacle.message} [${obstacle.code}]${others}`;
+    return { name, status: 'fail', detail, remedy: daemonHint(obstacle) };
   }
   if (warnings.length === 0) return ok(name, 'every setting has an effect');
   const remedy = 'correct these settings, or remove them from the configuration';

@@ -92,6 +92,25 @@ ${more}`,
     expect(checks['data-space']?.detail).toContain(inMemory('image-memory/store'));
   });
 
+  it.each([
+    ['has an unknown setting', '[store]\nunknown = 1\n', 'store.unknown: unknown setting', 'config/sealiftd.toml'],
+    ['is absent', undefined, 'cannot be read', 'config/sealiftd.toml'],
+  ])('says that the file %s, and goes on with the default settings', async (_, text, reason, remedy) => {
+    if (text !== undefined) writeFileSync(inMemory('cdh.toml'), text);
+    const checks = await doctor();
+    expect(checks['daemon-configuration']).toMatchObject({
+      status: 'fail',
+      detail: expect.stringMatching(
+        new RegExp(
+          `^pulls are refused: .*${reason} \\[CONFIG_FILE_INVALID\\]; the other checks are those of the default`,
+        ),
+      ),
+      remedy: expect.stringContaining(remedy),
+    });
+    expect(checks['daemon-sockets']?.detail).toContain('/run/');
+    expect(checks['dm-crypt']?.status).toMatch(/^(ok|warn)$/);
+  });
+
   it('tells of a daemon that does not run without calling that a failure', async () => {
     writeConfig();
     expect((await doctor())['daemon-sockets']).toMatchObject({
@@ -156,9 +175,12 @@ https_proxy = "http://proxy.invalid:3128"
     }
   });
 
-  it('ends with the error of a configuration that cannot be read', async () => {
+  it('goes on with the default settings, where store status ends with the error of the file', async () => {
     writeConfig('[api\n');
-    await expectFailure('CONFIG_FILE_INVALID', doctor);
+    expect((await doctor())['daemon-configuration']?.detail).toContain('[CONFIG_FILE_INVALID]');
+    const configured = { settings: {}, configFile: inMemory('cdh.toml'), debug: false } as const;
+    const io = { signal: new AbortController().signal, onProgress: () => undefined };
+    await expectFailure('CONFIG_FILE_INVALID', () => composeTestCli().storeStatus(configured, io));
   });
 
   it('tells what the daemon has remembered of a device that failed', async () => {

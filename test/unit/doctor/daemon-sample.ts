@@ -11,6 +11,7 @@ export const SOCKET = '/run/confidential-containers/cdh.sock';
 /** A daemon in a pod VM that lacks nothing. */
 export const HEALTHY_DAEMON: DaemonFindings = {
   obstacle: undefined,
+  usesDefaults: false,
   warnings: [],
   integrity: 'hmac-sha256',
   socketPaths: [SOCKET],
