@@ -14,7 +14,14 @@ export {
 export { SlicePool, slicesFor } from './range-segment.ts';
 export { hintAfterRedirect } from './refusal.ts';
 export { encodingOf, formatEncoding } from './response-head.ts';
-export { describePage, formatServerWords, mediaTypeOf, refuseHtml, secretsOfAuthorization } from './server-words.ts';
+export {
+  describePage,
+  formatServerWords,
+  hintForMissing,
+  mediaTypeOf,
+  refuseHtml,
+  secretsOfAuthorization,
+} from './server-words.ts';
 export type {
   AuthChallenge,
   BlobDelivery,

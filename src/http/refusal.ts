@@ -1,7 +1,7 @@
 import { SealiftError } from '../errors/index.ts';
 import { sameOrigin } from './origin.ts';
 import { type FailedAttempt, formatWait, parseRetryAfter } from './retry.ts';
-import { formatServerWords, secretsOfRequest } from './server-words.ts';
+import { formatServerWords, hintForMissing, secretsOfRequest } from './server-words.ts';
 import type { HttpRequest, ResponseHead, TransportClock } from './types.ts';
 
 /** A response that is not what was asked for. */
@@ -60,7 +60,7 @@ export function retryableStatus(refusal: Refusal, clock: TransportClock): Failed
 
 /** Throws the error for a status that is neither the blob nor worth another try. */
 export function refuseStatus(refusal: Refusal): never {
-  const { request, url, head } = refusal;
+  const { request, url, head, excerpt } = refusal;
   const { status } = head;
   const message = describe(refusal);
   const context = { status };
@@ -69,7 +69,11 @@ export function refuseStatus(refusal: Refusal): never {
     const hint = host === undefined ? {} : { hint: hintAfterRedirect(host) };
     throw new SealiftError('REGISTRY_AUTH_REJECTED', message, { ...hint, context });
   }
-  if (status === 404) throw new SealiftError('REGISTRY_BLOB_UNKNOWN', message, { context });
+  if (status === 404) {
+    const isRedirected = redirectedTo(request, url) !== undefined;
+    const hint = isRedirected ? {} : hintForMissing({ headers: head.headers, excerpt });
+    throw new SealiftError('REGISTRY_BLOB_UNKNOWN', message, { ...hint, context });
+  }
   if ((status === 416 || status === 206) && refusal.isRepeated !== true) {
     throw new SealiftError('HTTP_RESPONSE_INVALID', `${message} does not fit the request`, { context });
   }

@@ -14,6 +14,9 @@ const BINARY = /[\u0000-\u0008\u000e-\u001a\ufffd]/;
 
 const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", '#39': "'" };
 
+const LOOKS_LIKE_WEB_SERVER =
+  'this looks like a web server and not like a registry, because the answer is a web page: check the host and the port';
+
 /** A response of which only the start of the body was kept. */
 export interface ExcerptedResponse {
   readonly headers: ResponseHeaders;
@@ -130,6 +133,11 @@ export function describePage(response: ExcerptedResponse, secrets: readonly stri
   if (!isHtml(response)) return undefined;
   const title = clean(titleOf(decodeText(response) ?? ''), secrets);
   return title === '' ? 'text/html' : `text/html with the title "${title}"`;
+}
+
+/** Returns the hint of a response that says that something is missing, if it is a web page; else nothing. */
+export function hintForMissing(response: ExcerptedResponse): { readonly hint?: string } {
+  return isHtml(response) ? { hint: LOOKS_LIKE_WEB_SERVER } : {};
 }
 
 /** Throws `HTTP_STATUS_UNEXPECTED` if a successful response is a web page where `subject` was asked for. */

@@ -7,6 +7,7 @@ import {
   type HttpClient,
   type HttpRequest,
   hintAfterRedirect,
+  hintForMissing,
   mediaTypeOf,
 } from '../http/index.ts';
 import { type Limits, limitExceeded, type RefusingLimit, type SizeBound } from '../limits/index.ts';
@@ -245,7 +246,11 @@ class RegistrySource implements ImageSource {
       const hint = redirectedTo === undefined ? {} : { hint: hintAfterRedirect(redirectedTo) };
       throw new SealiftError('REGISTRY_AUTH_REJECTED', message, { ...hint, context });
     }
-    if (status === 404) throw new SealiftError(question.missing, message, { context });
+    if (status === 404) {
+      const page = { headers: response.headers, excerpt: response.body };
+      const hint = redirectedTo === undefined ? hintForMissing(page) : {};
+      throw new SealiftError(question.missing, message, { ...hint, context });
+    }
     throw new SealiftError('HTTP_STATUS_UNEXPECTED', message, { context });
   }
 

@@ -528,6 +528,12 @@ describe('what the server says', () => {
     expect(error.message).toContain(`GET ${url}: status ${status} (${words})`);
   });
 
+  it('with status 404 and a page hints that it looks like a web server', async () => {
+    const page = { kind: 'answer', status: 404, body: '<html><title>Not Found</title></html>' } as const;
+    const error = await expectFailure('REGISTRY_BLOB_UNKNOWN', () => failDownload(page, 99));
+    expect(error.hint).toContain('this looks like a web server and not like a registry');
+  });
+
   it.each([
     [{}, 'later'],
     [{ 'retry-after': '7' }, 'in 7 s'],

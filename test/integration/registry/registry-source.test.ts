@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { CODES } from '../../../src/errors/index.ts';
 import { type Descriptor, parseDigest } from '../../../src/oci/index.ts';
 import { configBound } from '../../support/builders/config-bound.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -248,6 +249,19 @@ describe('fetchManifest', () => {
     corrupt(registry, MANIFESTS, { kind: 'answer', status: 403, body });
     const denied = await expectFailure('REGISTRY_AUTH_REJECTED', () => source.fetchManifest('latest'));
     expect(denied.message).toContain('status 403 (REDACTED; NOT_MY_DAY)');
+  });
+
+  it('hints that a page in the place of a missing manifest looks like a web server', async () => {
+    const { registry, source } = await setUp();
+    const body = '<html><head><title>404 Not Found</title></head></html>';
+    corrupt(registry, MANIFESTS, { kind: 'answer', status: 404, headers: { 'content-type': 'text/html' }, body });
+    const missing = await expectFailure('REGISTRY_MANIFEST_UNKNOWN', () => source.fetchManifest('latest'));
+    expect(missing.message).toContain('status 404 (text/html: 404 Not Found)');
+    expect(missing.hint).toBe(
+      'this looks like a web server and not like a registry, because the answer is a web page: check the host and the port',
+    );
+    const known = await expectFailure('REGISTRY_MANIFEST_UNKNOWN', () => source.fetchManifest('none'));
+    expect(known.hint).toBe(CODES.REGISTRY_MANIFEST_UNKNOWN.hint);
   });
 
   it.each([
