@@ -1,5 +1,6 @@
 import { LIMITS } from '../limits/index.ts';
-import { loadTextFile } from './load-text-file.ts';
+import { CHECK_PATH } from './load-named-file.ts';
+import { loadTextFile, REPLACE_FILE } from './load-text-file.ts';
 import { parseConfiguration } from './parse-configuration.ts';
 import { type Environment, parseCommonEnvironment, parseEnvironment } from './parse-environment.ts';
 import { resolveConfiguration } from './resolve-configuration.ts';
@@ -57,6 +58,7 @@ function fileSource(given: string | NamedFile, named: boolean): ConfigurationSou
     what: 'configuration',
     maxBytes: LIMITS.maxConfigurationBytes.default,
     code: 'CONFIG_FILE_INVALID',
+    hint: named ? CHECK_PATH : REPLACE_FILE,
   } as const;
   const text =
     typeof given !== 'string' ? given.text : named ? loadTextFile(file) : loadTextFile({ ...file, optional: true });

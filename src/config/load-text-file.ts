@@ -8,7 +8,12 @@ interface TextFile {
   readonly what: string;
   readonly maxBytes: number;
   readonly code: ErrorCode;
+  /** What to do when the file cannot be read; by default the hint of `code`. */
+  readonly hint?: string;
 }
+
+/** What to do about a file at a path that programs read by themselves. */
+export const REPLACE_FILE = 'replace it by a regular file that can be read, or remove it';
 
 /** Opening a pipe without a writer does not block. */
 const WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
@@ -53,13 +58,17 @@ function readWhole(fd: number, maxBytes: number): Buffer | undefined {
 export function loadTextFile(file: TextFile & { readonly optional: true }): string | undefined;
 export function loadTextFile(file: TextFile): string;
 export function loadTextFile(file: TextFile & { readonly optional?: boolean }): string | undefined {
-  const { path, what, maxBytes, code, optional = false } = file;
+  const { path, what, maxBytes, code, hint, optional = false } = file;
+  const advice = hint === undefined ? {} : { hint };
   const refuse = (detail: string, cause?: unknown): never => {
-    throw new SealiftError(code, `load ${what} ${path}: ${detail}`, { context: { path }, cause });
+    throw new SealiftError(code, `load ${what} ${path}: ${detail}`, { context: { path }, cause, ...advice });
   };
   const refuseLength = (): never => {
     const context = { path, limit: 'maxConfigurationBytes', expected: maxBytes, actual: 'more' };
-    throw new SealiftError(code, `load ${what} ${path}: expected at most ${maxBytes} bytes, got more`, { context });
+    throw new SealiftError(code, `load ${what} ${path}: expected at most ${maxBytes} bytes, got more`, {
+      context,
+      ...advice,
+    });
   };
   const assertRegular = (stat: Stats): void => {
     const got = describeIrregular(stat);

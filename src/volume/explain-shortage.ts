@@ -29,7 +29,7 @@ export function explainShortage({ kind, needBytes, likelyBytes, sizeBytes, avail
   if (kind === 'device') {
     return `${figures}; raise the annotation contrast.edgeless.systems/image-store-size, or the volume, to ${wanted}`;
   }
-  return `${figures}; raise the memory limit of the pod so that images, which get half of it by default, have ${wanted}, or give the pod an image store (annotation contrast.edgeless.systems/image-store-size: ${wanted})`;
+  return `${figures}; raise the memory limit of the pod or volume.memory_size, which is half of it by default, so that images have ${wanted}, or give the pod an image store (annotation contrast.edgeless.systems/image-store-size: ${wanted})`;
 }
 
 function formatSize(bytes: number): string {

@@ -1,5 +1,7 @@
+import { daemonHint, SealiftError } from '../../errors/index.ts';
 import { LIMITS } from '../../limits/index.ts';
-import { loadTextFile } from '../load-text-file.ts';
+import { CHECK_PATH } from '../load-named-file.ts';
+import { loadTextFile, REPLACE_FILE } from '../load-text-file.ts';
 import type { Environment } from '../parse-environment.ts';
 import type { NamedFile } from '../types.ts';
 import { resolveDaemonConfiguration } from './resolve-daemon-configuration.ts';
@@ -23,15 +25,27 @@ export interface DaemonInputs {
  * prevent pulls are in `pullObstacles`.
  */
 export function loadDaemonConfiguration(inputs: DaemonInputs): DaemonConfiguration {
+  try {
+    return loadFiles(inputs);
+  } catch (error) {
+    if (!(error instanceof SealiftError)) throw error;
+    // The rooms below serve both programs, and their hints are those of the command line.
+    const { code, message, context, cause } = error;
+    throw new SealiftError(code, message, { context, cause, hint: daemonHint(error) });
+  }
+}
+
+function loadFiles(inputs: DaemonInputs): DaemonConfiguration {
   const { file, environment, kernelCommandLine, imagepullerFile = DEFAULT_IMAGEPULLER_FILE } = inputs;
   const common = {
     what: 'configuration',
     maxBytes: LIMITS.maxConfigurationBytes.default,
     code: 'CONFIG_FILE_INVALID',
   } as const;
-  const imagepuller = loadTextFile({ ...common, path: imagepullerFile, optional: true });
+  const imagepuller = loadTextFile({ ...common, path: imagepullerFile, hint: REPLACE_FILE, optional: true });
   return resolveDaemonConfiguration({
-    file: typeof file === 'string' ? { path: file, text: loadTextFile({ ...common, path: file }) } : file,
+    file:
+      typeof file === 'string' ? { path: file, text: loadTextFile({ ...common, path: file, hint: CHECK_PATH }) } : file,
     environment,
     kernelCommandLine,
     imagepuller: imagepuller === undefined ? undefined : { path: imagepullerFile, text: imagepuller },

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DAEMON_DEFAULTS } from '../../../src/config/daemon/defaults.ts';
 import type { DaemonInputs } from '../../../src/config/daemon/load-daemon-configuration.ts';
 import { daemonJsonSchema } from '../../../src/config/daemon/schema.ts';
-import { loadDaemonConfiguration, resolveDaemonConfiguration } from '../../../src/config/index.ts';
+import { loadDaemonConfiguration, loadNamedFile, resolveDaemonConfiguration } from '../../../src/config/index.ts';
 import { LIMITS } from '../../../src/limits/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -38,6 +38,31 @@ describe('loadDaemonConfiguration', () => {
   it('starts without any file', () => {
     const { registryOverrides, pullObstacles } = loadDaemonConfiguration(inputs);
     expect([registryOverrides.size, pullObstacles]).toEqual([0, []]);
+  });
+
+  it.each([
+    ['an unknown setting', '[store]\nunknown = 1\n'],
+    ['no TOML', '[store\n'],
+    ['two values for one directory', '[volume]\nmount_point = "/a"\n[store]\ndata = "/b"\n'],
+    ['a policy twice', '[pull]\npolicy = "/p"\ninsecure_policy = true\n'],
+    ['a directory in another', '[volume]\nmount_point = "/a"\n[store]\nstate = "/a/b"\n'],
+    ['a socket twice', '[api]\nsockets = [{ path = "/s" }, { path = "/s" }]\n'],
+  ])('sends the owner of a file with %s to the example of the daemon', async (_, text) => {
+    const load = () => loadDaemonConfiguration({ ...inputs, file: file('cdh.toml', text) });
+    const { hint } = await expectFailure('CONFIG_FILE_INVALID', load);
+    expect(hint).toBe('compare with config/sealiftd.toml');
+  });
+
+  it('sends the owner of a file that cannot be read to its path, and not to an example', async () => {
+    const path = scratch.join('absent.toml');
+    const signal = new AbortController().signal;
+    const hint = 'check the path given with -c';
+    const byDaemon = () => loadDaemonConfiguration({ ...inputs, file: path });
+    expect(await expectFailure('CONFIG_FILE_INVALID', byDaemon)).toMatchObject({ hint });
+    expect(await expectFailure('CONFIG_FILE_INVALID', () => loadNamedFile(path, signal))).toMatchObject({ hint });
+    const imagepuller = { ...inputs, imagepullerFile: scratch.path };
+    const error = await expectFailure('CONFIG_FILE_INVALID', () => loadDaemonConfiguration(imagepuller));
+    expect(error.hint).toBe('replace it by a regular file that can be read, or remove it');
   });
 
   it('refuses a file given with -c that is absent or too large', async () => {

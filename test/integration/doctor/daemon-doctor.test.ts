@@ -94,7 +94,7 @@ ${more}`,
 
   it.each([
     ['has an unknown setting', '[store]\nunknown = 1\n', 'store.unknown: unknown setting', 'config/sealiftd.toml'],
-    ['is absent', undefined, 'cannot be read', 'config/sealiftd.toml'],
+    ['is absent', undefined, 'cannot be read', 'check the path given with -c'],
   ])('says that the file %s, and goes on with the default settings', async (_, text, reason, remedy) => {
     if (text !== undefined) writeFileSync(inMemory('cdh.toml'), text);
     const checks = await doctor();

@@ -12,11 +12,11 @@ describe('explainShortage', () => {
     );
   });
 
-  it('names the memory limit, and the image store as the alternative', () => {
+  it('names the memory limit and its setting, and the image store as the alternative', () => {
     const text = explainShortage({ kind: 'memory', ...figures });
     expect(text).toContain('needs at least 6.0 GiB, has 2.0 GiB of 10.0 GiB free');
     expect(text).toContain(
-      'raise the memory limit of the pod so that images, which get half of it by default, have 18Gi',
+      'raise the memory limit of the pod or volume.memory_size, which is half of it by default, so that images have 18Gi',
     );
     expect(text).toContain('contrast.edgeless.systems/image-store-size: 18Gi');
   });
