@@ -58,7 +58,7 @@ type Fact = readonly [label: string, text: string];
 function backingFacts({ state, place, error }: StoreStatusResult): Fact[] {
   const where = place === undefined ? 'none: pulls are refused' : `${place.kind}, ${place.directory}`;
   return [
-    ['state', state],
+    ['state', describeState(state, place)],
     ['store', where],
     ...(place === undefined ? [] : [['reason', place.reason] as const]),
     ...(error === undefined
@@ -68,6 +68,11 @@ function backingFacts({ state, place, error }: StoreStatusResult): Fact[] {
           ['what to do', error.hint],
         ] as const)),
   ];
+}
+
+/** The state is that of the disk. Without a disk it says nothing about the store, which is in memory then. */
+function describeState(state: VolumeStatus['state'], place: StoreStatusResult['place']): string {
+  return state === 'absent' && place?.kind === 'memory' ? 'memory is used; there is no disk' : state;
 }
 
 function deviceFacts({ device, mapping, cipher, integrity }: StoreStatusResult): Fact[] {

@@ -56,4 +56,16 @@ describe('sealift store status', () => {
     expect(stdout.toString()).toContain('store      memory, /run/kata-containers/image-memory');
     expect(stdout.toString()).toContain('VOLUME_DEVICE_FAILED');
   });
+
+  it('says that memory is used where the pod has no disk, and keeps the state of the disk in --json', async () => {
+    const place = { kind: 'memory', directory: '/run/image-memory', reason: 'no device for the image store' } as const;
+    const storeStatus = { ...STORE_STATUS, state: 'absent', place, device: undefined, mapping: undefined } as const;
+    const { exitCode, stdout } = await runBench(['store', 'status'], { storeStatus });
+    expect(exitCode).toBe(0);
+    expect(stdout.toString()).toMatch(
+      /^state {6}memory is used; there is no disk\nstore {6}memory, \/run\/image-memory\n/,
+    );
+    const asJson = await runBench(['store', 'status', '--json'], { storeStatus });
+    expect(JSON.parse(asJson.stdout.toString())).toMatchObject({ result: { state: 'absent' } });
+  });
 });
