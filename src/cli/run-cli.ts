@@ -1,4 +1,4 @@
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { KINDS, type PlainError, redact, SealiftError, toPlainError } from '../errors/index.ts';
 import { type Commands, createProgram } from './create-program.ts';
 import type { CommonFlags } from './flags/common-flags.ts';
@@ -23,9 +23,11 @@ function askedFor(error: unknown): 'help' | 'version' | undefined {
  * Turns a message of commander into an error with a code. Values are cut off: the text after `=` of an unknown option,
  * or an unexpected argument, may be a password that was typed at the wrong position.
  */
-function usageError(error: CommanderError, commands: readonly string[]): SealiftError {
+function usageError(error: CommanderError, named: Command): SealiftError {
   if (error.code === 'commander.help') {
-    return new SealiftError('USAGE', `expected a command: ${commands.join(', ')}`);
+    const group = named.parent === null ? '' : `${named.name()}: `;
+    const names = named.commands.map((command) => command.name());
+    return new SealiftError('USAGE', `${group}expected a command: ${names.join(', ')}`);
   }
   const message = error.message
     .replace(/^error: /, '')
@@ -35,8 +37,11 @@ function usageError(error: CommanderError, commands: readonly string[]): Sealift
   return new SealiftError('USAGE', message.charAt(0).toLowerCase() + message.slice(1));
 }
 
-function namesOf(program: ReturnType<typeof createProgram>): readonly string[] {
-  return program.commands.map((command) => command.name());
+/** Returns the command that the first words name: the program itself, one of its commands, or one of a group. */
+function namedCommand(program: Command, argv: readonly string[]): Command {
+  const [word, ...rest] = argv;
+  const next = program.commands.find((command) => command.name() === word);
+  return next === undefined ? program : namedCommand(next, rest);
 }
 
 function wantsJson(argv: readonly string[]): boolean {
@@ -140,7 +145,9 @@ export async function runCli(options: {
       run.finish({ result: { [asked]: asked === 'version' ? version : written }, output: () => written }, {});
       return 0;
     }
-    const plain = toPlainError(error instanceof CommanderError ? usageError(error, namesOf(program)) : error);
+    const plain = toPlainError(
+      error instanceof CommanderError ? usageError(error, namedCommand(program, argv)) : error,
+    );
     run.fail(plain);
     return run.failureCode(plain);
   } finally {

@@ -68,4 +68,11 @@ describe('sealift store status', () => {
     const asJson = await runBench(['store', 'status', '--json'], { storeStatus });
     expect(JSON.parse(asJson.stdout.toString())).toMatchObject({ result: { state: 'absent' } });
   });
+
+  it('names its only subcommand when there is none', async () => {
+    const { exitCode, stderr } = await runBench(['store']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('store: expected a command: status\n');
+    expect(stderr).toContain('code: USAGE\n');
+  });
 });
