@@ -1,5 +1,5 @@
 import { type Command, CommanderError } from 'commander';
-import { KINDS, type PlainError, redact, SealiftError, toPlainError } from '../errors/index.ts';
+import { CODES, KINDS, type PlainError, redact, SealiftError, toPlainError } from '../errors/index.ts';
 import { type Commands, createProgram } from './create-program.ts';
 import type { CommonFlags } from './flags/common-flags.ts';
 import { bindTlsVerify } from './flags/parse-settings.ts';
@@ -35,6 +35,12 @@ function usageError(error: CommanderError, named: Command): SealiftError {
     .replace(/^(too many arguments.*? but got [0-9]+).*$/s, '$1')
     .replace(/\.$/, '');
   return new SealiftError('USAGE', message.charAt(0).toLowerCase() + message.slice(1));
+}
+
+/** Returns the error with a hint for the command, because only a pull that is cancelled keeps something. */
+function forCommand(error: PlainError, command: Command): PlainError {
+  const isAboutPulls = error.code === 'PULL_CANCELLED' && error.hint === CODES.PULL_CANCELLED.hint;
+  return isAboutPulls && command.name() !== 'pull' ? { ...error, hint: 'run the command again' } : error;
 }
 
 /** Returns the command that the first words name: the program itself, one of its commands, or one of a group. */
@@ -145,8 +151,10 @@ export async function runCli(options: {
       run.finish({ result: { [asked]: asked === 'version' ? version : written }, output: () => written }, {});
       return 0;
     }
-    const plain = toPlainError(
-      error instanceof CommanderError ? usageError(error, namedCommand(program, argv)) : error,
+    const command = namedCommand(program, argv);
+    const plain = forCommand(
+      toPlainError(error instanceof CommanderError ? usageError(error, command) : error),
+      command,
     );
     run.fail(plain);
     return run.failureCode(plain);

@@ -130,6 +130,8 @@ export interface BenchOptions {
   readonly terminal?: boolean;
   /** Replaces what a command does, after its call is recorded. */
   readonly command?: (io: CommandIo) => Promise<PullResult>;
+  /** Called while a command other than `pull` runs, which then obeys its signal. */
+  readonly during?: () => void;
   readonly report?: DoctorReport;
   readonly storeStatus?: StoreStatusResult;
   readonly askPassword?: (prompt: string, signal: AbortSignal) => Promise<string | undefined>;
@@ -142,6 +144,11 @@ export async function runBench(argv: readonly string[], options: BenchOptions = 
   const calls: CliBench['calls'] = [];
   const stdout: Buffer[] = [];
   let stderr = '';
+  const unlessAborted = <T>({ signal }: CommandIo, result: T): T => {
+    options.during?.();
+    signal.throwIfAborted();
+    return result;
+  };
   const commands: Commands = {
     pull: async (given, io) => {
       calls.push({ command: 'pull', options: given });
@@ -159,9 +166,9 @@ export async function runBench(argv: readonly string[], options: BenchOptions = 
       calls.push({ command: 'umount', options: given });
       return { directory: given.directory, wasMounted: true };
     },
-    images: async (given) => {
+    images: async (given, io) => {
       calls.push({ command: 'images', options: given });
-      return { images: [IMAGE] };
+      return unlessAborted(io, { images: [IMAGE] });
     },
     rm: async (given) => {
       calls.push({ command: 'rm', options: given });
@@ -171,13 +178,13 @@ export async function runBench(argv: readonly string[], options: BenchOptions = 
       calls.push({ command: 'prune', options: given });
       return REMOVAL;
     },
-    storeStatus: async (given) => {
+    storeStatus: async (given, io) => {
       calls.push({ command: 'store status', options: given });
-      return options.storeStatus ?? STORE_STATUS;
+      return unlessAborted(io, options.storeStatus ?? STORE_STATUS);
     },
-    doctor: async (given) => {
+    doctor: async (given, io) => {
       calls.push({ command: 'doctor', options: given });
-      return options.report ?? DOCTOR_REPORT;
+      return unlessAborted(io, options.report ?? DOCTOR_REPORT);
     },
   };
   const io: CliIo = {

@@ -424,8 +424,27 @@ describe('signals', () => {
     });
     expect(cleanedUp).toBe(true);
     expect(bench.exitCode).toBe(exitCode);
-    expect(documentOf(bench).error).toMatchObject({ code: 'PULL_CANCELLED', message: `cancelled by ${signal}` });
+    const { hint } = CODES.PULL_CANCELLED;
+    expect(documentOf(bench).error).toMatchObject({ code: 'PULL_CANCELLED', message: `cancelled by ${signal}`, hint });
   });
+
+  it.each([['images'], ['doctor', REF], ['store', 'status']])(
+    '%s says to run it again, and not to pull',
+    async (...argv) => {
+      let deliver: (signal: 'SIGINT' | 'SIGTERM') => void = () => undefined;
+      const run = (...flags: string[]) =>
+        runBench([...argv, ...flags], {
+          signal: (listener) => {
+            deliver = listener;
+          },
+          during: () => deliver('SIGINT'),
+        });
+      const bench = await run();
+      expect(bench.exitCode).toBe(130);
+      expect(bench.stderr).toBe('error: cancelled by SIGINT\n  hint: run the command again\n  code: PULL_CANCELLED\n');
+      expect(documentOf(await run('--json')).error).toMatchObject({ hint: 'run the command again' });
+    },
+  );
 
   it('a command that was done in spite of it has succeeded', async () => {
     let deliver: (signal: 'SIGINT' | 'SIGTERM') => void = () => undefined;
