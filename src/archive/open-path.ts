@@ -12,27 +12,39 @@ const LEAVES: ReadonlySet<string | undefined> = new Set(['EXDEV', 'ELOOP']);
 
 type Open = (flags: number) => number;
 
-/** Opens for reading only what `fits`, which is checked before, so that no device or FIFO is opened. Else undefined. */
-function openFitting(open: Open, fits: (stats: Stats) => boolean): number | undefined {
+/** A descriptor, or in words what is there instead of what was expected. */
+type Opened = { readonly fd: number } | { readonly got: string };
+
+function describeKind(stats: Stats): string {
+  if (stats.isFile()) return 'a regular file';
+  if (stats.isDirectory()) return 'a directory';
+  if (stats.isFIFO()) return 'a named pipe';
+  return stats.isSocket() ? 'a socket' : 'a device';
+}
+
+/** Opens for reading only what `fits`, which is checked before, so that no device or FIFO is opened. */
+function openFitting(open: Open, fits: (stats: Stats) => boolean): Opened {
   const pathFd = open(O_PATH);
   try {
-    if (!fits(fstatSync(pathFd))) return undefined;
+    const stats = fstatSync(pathFd);
+    if (!fits(stats)) return { got: describeKind(stats) };
   } finally {
     closeFd(pathFd);
   }
   const fd = open(READ);
-  if (fits(fstatSync(fd))) return fd;
+  const stats = fstatSync(fd);
+  if (fits(stats)) return { fd };
   closeFd(fd);
-  return undefined;
+  return { got: describeKind(stats) };
 }
 
-function openAbsolute(path: string, kind: 'directory' | 'file'): number | undefined {
+function openAbsolute(path: string, kind: 'directory' | 'file'): Opened {
   const rootFd = openSync('/', constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     const open: Open = (flags) => openInRoot(rootFd, path, flags);
     return openFitting(open, (stats) => (kind === 'directory' ? stats.isDirectory() : stats.isFile()));
   } catch (error) {
-    if (ABSENT.has(errnoOf(error))) return undefined;
+    if (ABSENT.has(errnoOf(error))) return { got: 'none' };
     throw archiveFailed(`open ${path}`, error);
   } finally {
     closeSync(rootFd);
@@ -41,22 +53,24 @@ function openAbsolute(path: string, kind: 'directory' | 'file'): number | undefi
 
 /** See `ArchiveOperations`. The path is read from the open descriptor, so that no link can be swapped in between. */
 export const openPath: ArchiveOperations['openPath'] = ({ path, kind }) => {
-  const fd = openAbsolute(path, kind);
-  if (fd !== undefined) return { fd, path: readlinkSync(`/proc/self/fd/${fd}`) };
+  const opened = openAbsolute(path, kind);
+  if ('fd' in opened) return { fd: opened.fd, path: readlinkSync(`/proc/self/fd/${opened.fd}`) };
   const expected = kind === 'directory' ? 'a directory' : 'a regular file';
-  throw new SealiftError('ARCHIVE_NOT_FOUND', `open ${path}: expected ${expected}, got none`, {
-    context: { path, expected },
+  const { got: actual } = opened;
+  throw new SealiftError('ARCHIVE_NOT_FOUND', `open ${path}: expected ${expected}, got ${actual}`, {
+    context: { path, expected, actual },
   });
 };
 
 /** See `ArchiveOperations`. Links are followed as long as they stay below the directory. */
 export const openInside: ArchiveOperations['openInside'] = ({ fd: directoryFd, path }) => {
   try {
-    const fd = openFitting(
+    const opened = openFitting(
       (flags) => openBeneath(directoryFd, path, flags),
       (stats) => stats.isFile(),
     );
-    if (fd === undefined) throw invalid(path, 'a regular file');
+    if ('got' in opened) throw invalid(path, `a regular file, got ${opened.got}`);
+    const { fd } = opened;
     return { fd, offset: 0, length: fstatSync(fd).size };
   } catch (error) {
     if (ABSENT.has(errnoOf(error))) return undefined;

@@ -44,22 +44,25 @@ describe('openPath', () => {
   });
 
   it.each([
-    ['nothing', 'absent', 'file'],
-    ['nothing below a file', 'file/below', 'file'],
-    ['a directory for a file', 'folder', 'file'],
-    ['a file for a directory', 'file', 'directory'],
-    ['a FIFO, without waiting for a writer', 'fifo', 'file'],
-    ['a dangling link', 'dangling', 'file'],
-  ] as const)('refuses %s', async (_, name, kind) => {
+    ['nothing', 'absent', 'file', 'a regular file, got none'],
+    ['nothing below a file', 'file/below', 'file', 'a regular file, got none'],
+    ['a directory for a file', 'folder', 'file', 'a regular file, got a directory'],
+    ['a file for a directory', 'file', 'directory', 'a directory, got a regular file'],
+    ['a FIFO, without waiting for a writer', 'fifo', 'file', 'a regular file, got a named pipe'],
+    ['a dangling link', 'dangling', 'file', 'a regular file, got none'],
+  ] as const)('refuses %s', async (_, name, kind, words) => {
     writeFileSync(scratch.join('file'), '');
     mkdirSync(scratch.join('folder'));
     await mustRun('mkfifo', [scratch.join('fifo')]);
     symlinkSync('absent', scratch.join('dangling'));
-    await expectFailure('ARCHIVE_NOT_FOUND', () => openPath({ path: scratch.join(name), kind }));
+    const path = scratch.join(name);
+    const error = await expectFailure('ARCHIVE_NOT_FOUND', () => openPath({ path, kind }));
+    expect(error.message).toBe(`open ${path}: expected ${words}`);
   });
 
   it('refuses a device', async () => {
-    await expectFailure('ARCHIVE_NOT_FOUND', () => openPath({ path: '/dev/null', kind: 'file' }));
+    const error = await expectFailure('ARCHIVE_NOT_FOUND', () => openPath({ path: '/dev/null', kind: 'file' }));
+    expect(error.message).toBe('open /dev/null: expected a regular file, got a device');
   });
 
   it('says why it cannot be opened', async () => {
