@@ -22,7 +22,7 @@ export function settlePlatform(config: ImageConfig, wanted: Platform, listed: Pl
   const effect = listed === undefined ? '' : ', and the index counts';
   return {
     config: { ...config, os, architecture, variant },
-    warning: `${which} ${formatPlatform(expected)}, but its config ${describe(said)}${effect}`,
+    warning: `${which} ${formatPlatform(expected)}, but its config ${describe(config)}${effect}`,
   };
 }
 
@@ -32,9 +32,10 @@ function completed(said: Platform, { os, architecture, variant }: Platform): Pla
   return { ...said, os: said.os || os };
 }
 
-function describe(said: Platform): string {
-  const { os, architecture } = said;
-  if (os !== '' && architecture !== '') return `says ${formatPlatform(said)}`;
+/** Returns what the config itself says, without a variant that it leaves out. */
+function describe(written: Platform): string {
+  const { os, architecture } = written;
+  if (os !== '' && architecture !== '') return `says ${formatPlatform(written)}`;
   if (os === '' && architecture === '') return 'names no platform';
   return os === '' ? `says ${architecture} and names no operating system` : `says ${os} and names no architecture`;
 }

@@ -21,6 +21,8 @@ interface Row {
 
 const CONFIGS: readonly Row[] = [
   { title: 'another architecture', config: { architecture: 's390x' }, says: 'says linux/s390x' },
+  { title: 'an architecture of several variants', config: { architecture: 'arm' }, says: 'says linux/arm' },
+  { title: 'a variant', config: { architecture: 'arm', variant: 'v6' }, says: 'says linux/arm/v6' },
   { title: 'another system', config: { os: 'plan9' }, says: `says plan9/${PLATFORM.architecture}` },
   { title: 'empty values', config: { os: '', architecture: '' }, says: 'names no platform' },
   { title: 'neither', config: { os: undefined, architecture: undefined }, says: 'names no platform' },
