@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { constants, readFileSync, statSync } from 'node:fs';
 
 export interface ResolverPorts {
   /** Returns the text of a file; undefined: there is none. */
@@ -53,10 +53,16 @@ export function hasHost(hosts: string, name: string): boolean {
   });
 }
 
-/** Returns the text of a file; undefined when it cannot be read, as before the kata agent has mounted resolv.conf. */
+/** Opening a pipe without a writer does not block, should one take the place of a regular file. */
+const WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+
+/**
+ * Returns the text of a regular file; undefined when it cannot be read, as before the kata agent has mounted resolv.conf.
+ * The read is synchronous, so that anything else could hold up the whole daemon.
+ */
 export function readTextIfAny(path: string): string | undefined {
   try {
-    return readFileSync(path).toString('utf8');
+    return statSync(path).isFile() ? readFileSync(path, { flag: WITHOUT_WAITING }).toString('utf8') : undefined;
   } catch {
     return undefined;
   }
