@@ -1,7 +1,15 @@
-import { chmodSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SealiftError } from '../errors/index.ts';
+import { errnoOf } from '../platform/index.ts';
 import { storeFailed } from './store-failed.ts';
+
+/** Errnos of a path at which no directory can be, and what they mean. */
+const UNUSABLE: ReadonlyMap<string, string> = new Map([
+  ['ENOTDIR', 'a path that leads through a file'],
+  ['ELOOP', 'symlinks that lead in a circle'],
+  ['ENAMETOOLONG', 'a name that is too long'],
+]);
 
 const OTHERS_WRITE = 0o022;
 
@@ -10,16 +18,36 @@ const OTHERS_WRITE = 0o022;
  * {@link assertPrivate} does.
  */
 export function claimDirectory(directory: string): void {
+  const at = { fileSystem: 'state', directory: dirname(directory) } as const;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
   } catch (error) {
-    throw storeFailed(`make store directory ${directory}`, error, {
-      fileSystem: 'state',
-      directory: dirname(directory),
-    });
+    const actual = UNUSABLE.get(errnoOf(error) ?? '');
+    if (actual !== undefined) throw directoryInvalid(directory, 'a path that can be a directory', actual);
+    throw storeFailed(`make store directory ${directory}`, error, at);
   }
   const mode = assertPrivate(directory);
-  if (mode !== 0o700) chmodSync(directory, 0o700);
+  if (mode === 0o700) return;
+  try {
+    chmodSync(directory, 0o700);
+  } catch (error) {
+    throw storeFailed(`close store directory ${directory}`, error, at);
+  }
+}
+
+/**
+ * Makes a directory and those above it. The recursive form of node:fs answers ENOENT for a read-only file system, and
+ * does not return for one such as procfs, in which nothing can be made.
+ */
+function makeDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return;
+    if (errnoOf(error) !== 'ENOENT' || existsSync(dirname(directory))) throw error;
+    makeDirectory(dirname(directory));
+    mkdirSync(directory, { mode: 0o700 });
+  }
 }
 
 /**

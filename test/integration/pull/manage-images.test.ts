@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProgressEvent, PullResult } from '../../../src/pull/index.ts';
 import { PullBed } from '../../support/beds/pull-bed.ts';
@@ -141,6 +141,29 @@ describe(`images of a store${WITHOUT_ROOT}`, () => {
     expect(names('data/uppers')).toHaveLength(1);
     await pull('app');
     expect([names('data/uppers'), names('data/trash'), names('state/mounts')]).toEqual([[], [], []]);
+  });
+});
+
+describe(`a path at which no store can be${WITHOUT_ROOT}`, () => {
+  rootIt.each([
+    ['a file', 'file'],
+    ['a path below a file', 'file/below'],
+    ['a circle of symlinks', 'circle'],
+    ['a name that is too long', 'x'.repeat(300)],
+  ])('is refused as such: %s', async (_, name) => {
+    writeFileSync(bed.path('file'), '');
+    symlinkSync('circle', bed.path('circle'));
+    settings = { 'store.root': bed.path(name) };
+    for (const command of [images, () => prune(), () => pull('app')]) await expectFailure('STORE_INVALID', command);
+  });
+
+  rootIt('is said to be read-only', async () => {
+    mkdirSync(bed.path('fixed'));
+    await mustRun('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', bed.path('fixed')]);
+    settings = { 'store.root': bed.path('fixed/store') };
+    const error = await expectFailure('STORE_IO_FAILED', images);
+    expect(error.context).toMatchObject({ errno: 'EROFS' });
+    expect(error.message).toContain('EROFS');
   });
 });
 

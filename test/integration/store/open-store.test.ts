@@ -114,11 +114,16 @@ describe('openStore', () => {
     expect(readFileSync(scratch.join('state/store.json'), 'utf8')).toBe(content);
   });
 
-  it('names the failing disk', async () => {
+  it('refuses data below a file', async () => {
     writeFileSync(scratch.join('file'), '');
-    await expectFailure('STORE_IO_FAILED', () =>
+    await expectFailure('STORE_INVALID', () =>
       open({ backings: [{ dir: scratch.join('file/data'), writable: true }] }),
     );
+  });
+
+  it('names the failing file system, also one in which nothing can be made', async () => {
+    const error = await expectFailure('STORE_IO_FAILED', () => open({ stateDir: '/proc/sealift/state' }));
+    expect(error.context).toMatchObject({ errno: 'ENOENT' });
   });
 });
 
