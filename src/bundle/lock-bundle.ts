@@ -100,6 +100,6 @@ function openDirectory(path: string): number | undefined {
     return openSync(path, DIRECTORY);
   } catch (error) {
     if (ABSENT.has(errnoOf(error))) return undefined;
-    return refuseBundle(path, 'expected to open it, got an error', error);
+    return refuseBundle(path, 'expected to open it, got an error', { cause: error });
   }
 }

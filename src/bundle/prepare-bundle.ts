@@ -8,6 +8,7 @@ import {
   isHalfWritten,
   lstatIfAny,
   mountedAt,
+  NEW_BUNDLE_HINT,
   ROOTFS_NAME,
   refuseBundle,
 } from './bundle-directory.ts';
@@ -29,8 +30,13 @@ export function claimBundle(unsafePath: string, given?: GivenBundle): ClaimedBun
   const requested = resolve(unsafePath);
   const created = given === undefined && makeDirectory(requested);
   const stat = lstatIfAny(requested);
+  if (stat === undefined && given === undefined) {
+    refuseBundle(requested, 'expected a path that can be a directory', { hint: NEW_BUNDLE_HINT });
+  }
   if (stat === undefined) refuseBundle(requested, 'expected a directory that its runtime has created, got nothing');
-  if (!stat.isDirectory()) refuseBundle(requested, 'expected a directory, got a link or another file');
+  if (!stat.isDirectory()) {
+    refuseBundle(requested, 'expected a directory, got a link or another file', { hint: NEW_BUNDLE_HINT });
+  }
   if (stat.uid !== BigInt(process.geteuid?.() ?? 0) || (stat.mode & 0o022n) !== 0n) {
     const mode = (stat.mode & 0o7777n).toString(8);
     refuseBundle(requested, `expected a directory that only its owner writes to, got uid ${stat.uid}, mode ${mode}`);
@@ -68,7 +74,7 @@ function makeDirectory(directory: string): boolean {
     return true;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
-    return refuseBundle(directory, 'expected to create it, got an error', error);
+    return refuseBundle(directory, 'expected to create it, got an error', { cause: error, hint: NEW_BUNDLE_HINT });
   }
 }
 
@@ -79,7 +85,7 @@ function claimRootfs(directory: string, rootfs: string): string | undefined {
     try {
       mkdirSync(rootfs, { mode: 0o700 });
     } catch (error) {
-      refuseBundle(directory, 'rootfs: expected to create it, got an error', error);
+      refuseBundle(directory, 'rootfs: expected to create it, got an error', { cause: error });
     }
     return identityAt(rootfs);
   }

@@ -6,6 +6,7 @@ import {
   isHalfWritten,
   lstatIfAny,
   mountedAt,
+  NO_BUNDLE_HINT,
   ROOTFS_NAME,
   refuseBundle,
 } from './bundle-directory.ts';
@@ -14,11 +15,11 @@ import type { ExaminedBundle, PreparedBundle } from './types.ts';
 /** Finds a bundle that is to be undone, and its mounts. Throws `BUNDLE_INVALID` when DIR is not a bundle. */
 export function examineBundle(requested: string): ExaminedBundle {
   const path = resolve(requested);
-  if (!lstatIfAny(path)?.isDirectory()) refuseBundle(path, 'expected a directory');
+  if (!lstatIfAny(path)?.isDirectory()) refuseBundle(path, 'expected a directory', { hint: NO_BUNDLE_HINT });
   const directory = realpathSync(path);
   const rootfs = join(directory, ROOTFS_NAME);
   if (!lstatIfAny(rootfs)?.isDirectory()) {
-    refuseBundle(directory, 'expected a bundle, got a directory without a directory rootfs');
+    refuseBundle(directory, 'expected a bundle, got a directory without a directory rootfs', { hint: NO_BUNDLE_HINT });
   }
   return { directory, rootfs, mountPoints: mountedAt(rootfs) };
 }
@@ -31,7 +32,9 @@ export function removeBundle(requested: string, { keepConfig = false }: { readon
   const { directory, rootfs, mountPoints } = examineBundle(requested);
   if (mountPoints.length > 0) refuseBundle(directory, 'rootfs: expected nothing mounted on it, got a mount');
   if (readdirSync(rootfs).length > 0) {
-    refuseBundle(directory, 'rootfs: expected an empty directory, got one with files; nothing was removed');
+    refuseBundle(directory, 'rootfs: expected an empty directory, got one with files; nothing was removed', {
+      hint: `nothing is mounted there, so the files are not of an image: move them away, or ${NO_BUNDLE_HINT}`,
+    });
   }
   for (const name of readdirSync(directory)) {
     if ((name === CONFIG_NAME && !keepConfig) || isHalfWritten(name)) unlinkSync(join(directory, name));

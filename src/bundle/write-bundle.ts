@@ -45,7 +45,7 @@ function publishConfig(directory: string, spec: RuntimeSpec, checkpoint: (name: 
     linkSync(temporary, join(directory, CONFIG_NAME));
     return identityAt(temporary);
   } catch (error) {
-    return refuseBundle(directory, 'expected to write config.json, got an error', error);
+    return refuseBundle(directory, 'expected to write config.json, got an error', { cause: error });
   } finally {
     if (lstatIfAny(temporary)) unlinkSync(temporary);
   }

@@ -301,7 +301,9 @@ describe('examine and remove', () => {
     mkdirSync(scratch.join('parent'));
     arrange();
     const before = readdirSync(scratch.path, { recursive: true });
-    await expectFailure('BUNDLE_INVALID', () => operations.remove({ directory }));
+    const { hint } = await expectFailure('BUNDLE_INVALID', () => operations.remove({ directory }));
+    expect(hint).toContain('name the directory of a bundle');
+    expect(hint).not.toContain('wait for');
     expect(readdirSync(scratch.path, { recursive: true })).toEqual(before);
   });
 });
@@ -365,6 +367,16 @@ describe('abandon', () => {
     writeFileSync(`${bundle.rootfs}/file`, '');
     await expectFailure('BUNDLE_INVALID', () => operations.abandon({ bundle }));
     expect(readdirSync(bundle.rootfs)).toEqual(['file']);
+  });
+});
+
+describe('a path at which no bundle can be', () => {
+  it.each(['file', 'file/below', 'x'.repeat(300)])('is refused with a hint of its own: %s', async (name) => {
+    writeFileSync(scratch.join('file'), '');
+    const made = await expectFailure('BUNDLE_INVALID', () => operations.claim({ directory: scratch.join(name) }));
+    expect(made.hint).toContain('name a directory that does not exist yet');
+    const examined = await expectFailure('BUNDLE_INVALID', () => operations.examine({ directory: scratch.join(name) }));
+    expect(examined.hint).toContain('name the directory of a bundle');
   });
 });
 
