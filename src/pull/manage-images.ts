@@ -1,4 +1,4 @@
-import { prefixError } from '../errors/index.ts';
+import { prefixError, SealiftError } from '../errors/index.ts';
 import { formatReference, isDigest, parseReference, withDefaultTag } from '../oci/index.ts';
 import type { ImageIndex, Removal, RemovalTarget } from '../store/index.ts';
 import type { PullPorts } from './ports.ts';
@@ -33,6 +33,16 @@ export function pruneStore(all: boolean, ports: StorePorts, signal?: AbortSignal
 
 function parseTarget(unsafeTarget: string): RemovalTarget {
   if (isDigest(unsafeTarget)) return { kind: 'image', digest: unsafeTarget };
+  const [, algorithm, rest = ''] = /^(sha256|sha512):([^/]*)$/.exec(unsafeTarget) ?? [];
+  if (algorithm !== undefined) {
+    // A tag of a repository on Docker Hub could be written like this, and a digest is what is meant.
+    const expected = algorithm === 'sha256' ? 64 : 128;
+    throw new SealiftError(
+      'STORE_IMAGE_UNKNOWN',
+      `remove image ${algorithm}:${rest}: expected a digest of ${expected} hex digits, got ${rest.length} characters`,
+      { context: { expected, actual: rest.length } },
+    );
+  }
   return { kind: 'name', reference: formatReference(withDefaultTag(parseReference(unsafeTarget))) };
 }
 

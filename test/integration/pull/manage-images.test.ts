@@ -70,6 +70,15 @@ describe(`images of a store${WITHOUT_ROOT}`, () => {
     expect(listed[0]).toMatchObject({ manifestDigest: one.digest, mounts: [] });
   });
 
+  rootIt('are not named by a part of their digest', async () => {
+    const image = bed.serveImage([tree('a')], { tag: 'one' });
+    await pull('one');
+    const error = await expectFailure('STORE_IMAGE_UNKNOWN', () => rm(image.digest.slice(0, 19)));
+    expect(error.message).toContain('expected a digest of 64 hex digits, got 12 characters');
+    expect(error.message).not.toContain('docker.io');
+    expect(await images()).toHaveLength(1);
+  });
+
   rootIt('are not there after a pull that failed', async () => {
     const image = bed.serveImage([tree('a'), [hardlink('also', 'nothing')]], { tag: 'broken' });
     await expectFailure('UNPACK_ENTRY_INVALID', () => pull('broken'));
