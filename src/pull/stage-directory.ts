@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, type Stats } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { SealiftError } from '../errors/index.ts';
 
@@ -26,7 +26,7 @@ export function stageDirectory(target: string): StagedDirectory {
     chmodSync(parent, 0o700);
     mkdirSync(directory, { mode: 0o755 });
   } catch (error) {
-    throw refuse(path, 'its parent directory cannot be written to', error);
+    throw refuse(path, `its parent directory cannot be written to${errnoText(error)}`, error);
   }
   return {
     directory,
@@ -42,10 +42,22 @@ export function stageDirectory(target: string): StagedDirectory {
 }
 
 function assertFree(path: string): void {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
+  const stat = lstatTarget(path);
   if (stat === undefined) return;
   if (!stat.isDirectory()) throw refuse(path, 'expected a directory or nothing, got a file');
   if (readdirSync(path).length > 0) throw refuse(path, 'expected an empty directory, got one with entries');
+}
+
+function lstatTarget(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw refuse(path, `expected a path that can be a directory${errnoText(error)}`, error);
+  }
+}
+
+function errnoText(error: unknown): string {
+  return error instanceof Error && 'code' in error ? `, got ${error.code}` : '';
 }
 
 function refuse(path: string, detail: string, cause?: unknown): SealiftError {

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { asSealiftError, prefixError } from '../errors/index.ts';
+import { asSealiftError, prefixError, SealiftError } from '../errors/index.ts';
 import type { LayerLine, LayerTarget, StagedLayer } from '../layer/index.ts';
 import type { Digest } from '../oci/index.ts';
 import { assertAuthorized } from '../signature/index.ts';
@@ -84,7 +84,7 @@ async function applyLayers(
 
 interface Writing extends Pick<PreparedImage, 'source'> {
   readonly line: LayerLine;
-  readonly target: LayerTarget;
+  readonly target: Extract<LayerTarget, { kind: 'merged' }>;
 }
 
 async function applyLayer(
@@ -102,6 +102,16 @@ async function applyLayer(
     const failure = asSealiftError(error);
     if (skip(failure)) return undefined;
     report('failed', 0);
-    throw prefixError(`layer ${layer.descriptor.digest}`, failure);
+    throw prefixError(`layer ${layer.descriptor.digest}`, namingTarget(failure, target.directory));
   }
+}
+
+/** There is no store: what is full is the file system that the tree is on. */
+function namingTarget(failure: SealiftError, staged: string): SealiftError {
+  const { code, message, context } = failure;
+  if (code !== 'UNPACK_WRITE_FAILED') return failure;
+  const around = dirname(dirname(staged));
+  const lacks = context['resource'] === undefined ? 'returned an error' : 'is full';
+  const hint = `free space on the file system of ${around}, check its disk, or name a directory on another one`;
+  return new SealiftError(code, `the file system of ${around} ${lacks}: ${message}`, { context, hint, cause: failure });
 }

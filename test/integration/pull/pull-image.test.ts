@@ -1,4 +1,15 @@
-import { existsSync, linkSync, lstatSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PLATFORM, PullBed } from '../../support/beds/pull-bed.ts';
 import { dir, file, hardlink, symlink, whiteout } from '../../support/builders/tar-builder.ts';
@@ -298,6 +309,23 @@ describe('pulling into a directory', () => {
     await expectFailure('UNPACK_TARGET_INVALID', () =>
       bed.pull('latest', { kind: 'unpack', directory: bed.path('file') }, { settings }),
     );
+  });
+
+  it.each(['file/tree', 'x'.repeat(300)])('refuses a path at which no directory can be: %s', async (name) => {
+    writeFileSync(bed.path('file'), '');
+    const pulling = () => bed.pull('latest', { kind: 'unpack', directory: bed.path(name) }, { settings });
+    await expectFailure('UNPACK_TARGET_INVALID', pulling);
+  });
+
+  rootIt('says which file system is full, and not that a store is', async () => {
+    bed.serveImage([[...base, file('large', 'x'.repeat(2_000_000))]], { tag: 'latest' });
+    mkdirSync(bed.path('small'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', bed.path('small')]);
+    const pulling = () => bed.pull('latest', { kind: 'unpack', directory: bed.path('small/tree') }, { settings });
+    const error = await expectFailure('UNPACK_WRITE_FAILED', pulling);
+    execFileSync('umount', [bed.path('small')]);
+    expect(error.message).toContain(`the file system of ${bed.path('small')} is full`);
+    expect(error.hint).not.toContain('store');
   });
 
   it('leaves neither tree nor staging when a layer is refused', async () => {
