@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, realpathSync, unlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { SealiftError } from '../errors/index.ts';
+import { makeDirectories } from '../platform/index.ts';
 import {
   CONFIG_NAME,
   identityAt,
@@ -69,7 +70,7 @@ function realpathIfAny(path: string): string {
 /** Creates the directory; returns false when something of that name exists. */
 function makeDirectory(directory: string): boolean {
   try {
-    mkdirSync(resolve(directory, '..'), { recursive: true, mode: 0o755 });
+    makeDirectories(resolve(directory, '..'), 0o755);
     mkdirSync(directory, { mode: 0o700 });
     return true;
   } catch (error) {

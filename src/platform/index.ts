@@ -33,6 +33,7 @@ export {
   LoopIndex,
   openLoopOf,
 } from './loop.ts';
+export { makeDirectories } from './make-directories.ts';
 export { type FileSystemSpace, measureFreeInodes, measureSpace } from './measure-space.ts';
 export { readMemoryInfo } from './memory-info.ts';
 export { mountAt, mountPointsUnder, readMounts } from './mountinfo.ts';

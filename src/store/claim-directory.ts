@@ -1,7 +1,7 @@
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, lstatSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SealiftError } from '../errors/index.ts';
-import { errnoOf } from '../platform/index.ts';
+import { errnoOf, makeDirectories } from '../platform/index.ts';
 import { storeFailed } from './store-failed.ts';
 
 /** Errnos of a path at which no directory can be, and what they mean. */
@@ -20,7 +20,7 @@ const OTHERS_WRITE = 0o022;
 export function claimDirectory(directory: string): void {
   const at = { fileSystem: 'state', directory: dirname(directory) } as const;
   try {
-    makeDirectory(directory);
+    makeDirectories(directory, 0o700);
   } catch (error) {
     const actual = UNUSABLE.get(errnoOf(error) ?? '');
     if (actual !== undefined) throw directoryInvalid(directory, 'a path that can be a directory', actual);
@@ -32,21 +32,6 @@ export function claimDirectory(directory: string): void {
     chmodSync(directory, 0o700);
   } catch (error) {
     throw storeFailed(`close store directory ${directory}`, error, at);
-  }
-}
-
-/**
- * Makes a directory and those above it. The recursive form of node:fs answers ENOENT for a read-only file system, and
- * does not return for one such as procfs, in which nothing can be made.
- */
-function makeDirectory(directory: string): void {
-  try {
-    mkdirSync(directory, { mode: 0o700 });
-  } catch (error) {
-    if (errnoOf(error) === 'EEXIST') return;
-    if (errnoOf(error) !== 'ENOENT' || existsSync(dirname(directory))) throw error;
-    makeDirectory(dirname(directory));
-    mkdirSync(directory, { mode: 0o700 });
   }
 }
 

@@ -380,6 +380,19 @@ describe('a path at which no bundle can be', () => {
   });
 });
 
+describeWith(['root'], 'a file system in which nothing can be made', () => {
+  it.each([
+    ['procfs', '/proc/sealift/bundle', 'ENOENT'],
+    ['one that is read-only', 'fixed/above/bundle', 'EROFS'],
+  ])('is named by its errno: %s', async (_, name, errno) => {
+    mkdirSync(scratch.join('fixed'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', scratch.join('fixed')]);
+    const path = name.startsWith('/') ? name : scratch.join(name);
+    const error = await expectFailure('BUNDLE_INVALID', () => operations.claim({ directory: path }));
+    expect(error.message).toContain(errno);
+  });
+});
+
 describeWith(['root'], 'a bundle with a mounted rootfs', () => {
   it('is refused by prepare and remove, and examined with its mounts', async () => {
     const path = scratch.join('with space\\and\ttab');
