@@ -110,7 +110,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'a pod VM with too little roo
     it('refuses what cannot fit before it fetches a layer, with need, have and remedy', async () => {
       const message = await refuse('large');
       expect(message).toContain('[STORE_SPACE_EXHAUSTED]');
-      expect(message).toMatch(/is full: needs \d+ bytes, \d+ free after removing \d+ unused images/);
+      expect(message).toMatch(/is full: needs \d+ bytes, \d+ free after removing \d+ unused images?/);
       expect(message).toMatch(
         /needs at least 1\d\d\.\d MiB and probably \d+\.\d MiB, has \d+\.\d MiB of \d+\.\d MiB free/,
       );
@@ -120,7 +120,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'a pod VM with too little roo
     it('refuses what turns out too large while it is unpacked, and has all the room back', async () => {
       const message = await refuse('swelling');
       expect(message).toContain('[STORE_SPACE_EXHAUSTED]');
-      expect(message).toMatch(/is full: the layer needs more than the \d+ bytes that it had/);
+      expect(message).toMatch(/is full: the layer needs (?:more than the \d+ bytes that it had|about \d+ bytes)/);
       expect(message).toMatch(
         /needs at least \d+\.\d MiB and probably \d+\.\d MiB, has \d+\.\d MiB of \d+\.\d MiB free/,
       );
