@@ -1,4 +1,4 @@
-import { SealiftError } from '../errors/index.ts';
+import { SealiftError, withHint } from '../errors/index.ts';
 import { LIMITS } from '../limits/index.ts';
 import { createResourceLoader, loadText } from '../resources/index.ts';
 import type { NamedFile } from './types.ts';
@@ -18,7 +18,6 @@ export async function loadNamedFile(path: string | undefined, signal: AbortSigna
     return { path, text: await loadText(createResourceLoader(), path, request) };
   } catch (error) {
     if (!(error instanceof SealiftError) || error.code !== 'CONFIG_FILE_INVALID') throw error;
-    const { code, message, context, cause } = error;
-    throw new SealiftError(code, message, { context, cause, hint: CHECK_PATH });
+    throw withHint(error, CHECK_PATH);
   }
 }

@@ -1,4 +1,4 @@
-import { SealiftError } from '../errors/index.ts';
+import { SealiftError, withHint } from '../errors/index.ts';
 import type { StoreBacking } from '../pull/index.ts';
 import { explainShortage } from '../volume/index.ts';
 
@@ -8,8 +8,7 @@ import { explainShortage } from '../volume/index.ts';
  */
 export function explainSpace(error: unknown, { trees }: Pick<StoreBacking, 'trees'>): unknown {
   if (!(error instanceof SealiftError) || error.code !== 'STORE_SPACE_EXHAUSTED') return error;
-  const { code, message, context, cause } = error;
-  const { expected, likely = expected, actual, size } = context;
+  const { expected, likely = expected, actual, size } = error.context;
   // Without the size of the store it is the state directory that is full.
   if (size === undefined) return error;
   const hint = explainShortage({
@@ -19,5 +18,5 @@ export function explainSpace(error: unknown, { trees }: Pick<StoreBacking, 'tree
     sizeBytes: Number(size),
     availableBytes: Number(actual),
   });
-  return new SealiftError(code, message, { context, hint, cause });
+  return withHint(error, hint);
 }

@@ -13,4 +13,5 @@ export {
   prefixError,
   SealiftError,
   toPlainError,
+  withHint,
 } from './sealift-error.ts';

@@ -95,6 +95,11 @@ export function prefixError(action: string, error: unknown): SealiftError {
   return new SealiftError(code, `${action}: ${inner.message}`, { context, hint, cause: inner.cause });
 }
 
+/** Gives an error another hint and keeps the rest. */
+export function withHint({ code, message, context, cause }: SealiftError, hint: string): SealiftError {
+  return new SealiftError(code, message, { context, cause, hint });
+}
+
 /** Makes an unhandled member of a closed union a compile error, and a coded failure if a value contradicts its type. */
 export function assertNever(value: never, what: string): never {
   throw new SealiftError('INTERNAL', `${what}: unexpected value ${String(value)}`);

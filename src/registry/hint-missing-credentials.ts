@@ -1,4 +1,4 @@
-import { CODES, SealiftError } from '../errors/index.ts';
+import { CODES, SealiftError, withHint } from '../errors/index.ts';
 
 /**
  * Waits for an answer to a request that was sent without credentials, and gives a refusal the hint to add some. A hint
@@ -10,8 +10,6 @@ export async function hintMissingCredentials<T>(answer: Promise<T>, hint: () => 
   } catch (error) {
     if (!(error instanceof SealiftError) || error.code !== 'REGISTRY_AUTH_REJECTED') throw error;
     const better = error.hint === CODES[error.code].hint ? hint() : undefined;
-    if (better === undefined) throw error;
-    const { code, message, context, cause } = error;
-    throw new SealiftError(code, message, { context, cause, hint: better });
+    throw better === undefined ? error : withHint(error, better);
   }
 }

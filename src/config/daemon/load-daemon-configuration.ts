@@ -1,4 +1,4 @@
-import { daemonHint, SealiftError } from '../../errors/index.ts';
+import { daemonHint, SealiftError, withHint } from '../../errors/index.ts';
 import { LIMITS } from '../../limits/index.ts';
 import { CHECK_PATH } from '../load-named-file.ts';
 import { loadTextFile, REPLACE_FILE } from '../load-text-file.ts';
@@ -30,8 +30,7 @@ export function loadDaemonConfiguration(inputs: DaemonInputs): DaemonConfigurati
   } catch (error) {
     if (!(error instanceof SealiftError)) throw error;
     // The rooms below serve both programs, and their hints are those of the command line.
-    const { code, message, context, cause } = error;
-    throw new SealiftError(code, message, { context, cause, hint: daemonHint(error) });
+    throw withHint(error, daemonHint(error));
   }
 }
 
