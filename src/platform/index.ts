@@ -35,12 +35,11 @@ export {
 } from './loop.ts';
 export { makeDirectories } from './make-directories.ts';
 export { type FileSystemSpace, measureFreeInodes, measureSpace } from './measure-space.ts';
-export { readMemoryInfo } from './memory-info.ts';
+export { type ResidentMemory, readMemoryInfo, readResidentMemory } from './memory-info.ts';
 export { mountAt, mountPointsUnder, readMounts } from './mountinfo.ts';
 export { notifySupervisor } from './notify-supervisor.ts';
 export { openUnnamed, openUnnamedShared } from './open-unnamed.ts';
 export { releaseMemory } from './release-memory.ts';
-export { type ResidentMemory, readResidentMemory } from './resident-memory.ts';
 export { hasShaInstructions } from './sha-instructions.ts';
 export {
   closeFd,
