@@ -3,16 +3,13 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { build, type Metafile } from 'esbuild';
 import { formatLauncher } from './build-launcher.ts';
-import { BUNDLE_DEFINES, BUNDLE_PLUGINS } from './bundle-plugins.ts';
+import { BUNDLE_OPTIONS } from './bundle-plugins.ts';
 
 const PROGRAMS = [
   { name: 'sealift', source: 'src/bin/sealift.ts', environment: 'measured' },
   { name: 'sealiftd', source: 'src/bin/sealiftd.ts', environment: 'unmeasured' },
 ] as const;
 const WORKER = { name: 'worker', source: 'src/compose/worker.ts' };
-
-// Packages in CommonJS call `require` for Node's own modules, which an ES module lacks unless it is created.
-const BANNER = `const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);`;
 
 export interface BuiltProgram {
   /** Folders of the npm packages in the output: the bundled ones, and Node's. */
@@ -32,24 +29,13 @@ export async function buildProgram(root: string, output: string): Promise<BuiltP
   // Each is bundled for itself: what two of them share is loaded twice anyway, and in fewer and larger pieces.
   for (const { name, source } of [...PROGRAMS, WORKER]) {
     const { metafile } = await build({
+      ...BUNDLE_OPTIONS,
       absWorkingDir: root,
       entryPoints: { [name]: source },
       outdir: lib,
-      outExtension: { '.js': '.mjs' },
       chunkNames: `${name}-[name]-[hash]`,
-      bundle: true,
-      // A thread loads the chunks that it needs and no others.
-      splitting: true,
-      minifyWhitespace: true,
       minifySyntax: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node26',
-      banner: { js: BANNER },
       legalComments: 'eof',
-      define: BUNDLE_DEFINES,
-      plugins: BUNDLE_PLUGINS,
-      logLevel: 'warning',
       metafile: true,
     });
     packages.push(...listPackages(metafile));

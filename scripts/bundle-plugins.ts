@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
-import type { Plugin } from 'esbuild';
+import type { BuildOptions, Plugin } from 'esbuild';
 
 const NAMED_IMPORT = /^import \{([^}]*)\} from '([^']+\/index\.ts)';$/gm;
 const BUILTIN_IMPORT = /^import (\{[^}]*\}|\w+) from '(node:[^']+)';$/gm;
@@ -107,8 +107,20 @@ const slimUndici: Plugin = {
   },
 };
 
-/** The plugins with which the sources are bundled. */
-export const BUNDLE_PLUGINS: Plugin[] = [leanImports, slimUndici];
-
-/** Without its second HTTP parser, which is an experiment, undici is a quarter smaller. */
-export const BUNDLE_DEFINES = { esbuildDetection: 'true' };
+/** How the sources are bundled, for the programs and for those of the tests. */
+export const BUNDLE_OPTIONS = {
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  // A thread loads the chunks that it needs and no others.
+  splitting: true,
+  minifyWhitespace: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node26',
+  // Packages in CommonJS call `require` for Node's own modules, which an ES module lacks unless it is created.
+  banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
+  // Without its second HTTP parser, which is an experiment, undici is a quarter smaller.
+  define: { esbuildDetection: 'true' },
+  plugins: [leanImports, slimUndici],
+  logLevel: 'warning',
+} satisfies BuildOptions;
