@@ -167,12 +167,11 @@ function spaceExhausted(
     resource === 'bytes'
       ? { expected: actual, actual, size, likely: amount }
       : { actual, freeInodes: freeInodes ?? 'unknown' };
-  const attainable = Math.min(size, Math.max(actual, attainableBytes));
-  const isHopeless = resource === 'bytes' && attainable > actual;
+  const isHopeless = resource === 'bytes' && attainableBytes > actual;
   const why = isHopeless
-    ? `about ${amount} bytes, and without unused images it has at most ${attainable}`
+    ? `about ${amount} bytes, and without unused images it has at most ${attainableBytes}`
     : `more than the ${had} that it had, and no unused image is left to remove`;
-  const wanted = `; it has ${size} bytes and would have to have about ${size - attainable + amount}`;
+  const wanted = `; it has ${size} bytes and would have to have about ${size - attainableBytes + amount}`;
   return new SealiftError(
     'STORE_SPACE_EXHAUSTED',
     `store ${path} is full: the ${what} needs ${why}${resource === 'bytes' ? wanted : ''}`,

@@ -30,12 +30,11 @@ export async function checkSpace(
   if (second !== 'exhausted') return { ...after, verdict: second, removal };
   const { availableBytes: actual, sizeBytes: size } = after;
   const count = removal.images.length;
-  const attainable = Math.min(size, Math.max(actual, attainableBytes));
-  const without = attainable > actual ? `, at most ${attainable} without all others` : '';
+  const without = attainableBytes > actual ? `, at most ${attainableBytes} without all others` : '';
   const had = `${actual} free after removing ${count} unused ${count === 1 ? 'image' : 'images'}${without}`;
   throw new SealiftError(
     'STORE_SPACE_EXHAUSTED',
-    `store ${dataDir} is full: needs ${expected} bytes, ${had}; it has ${size} bytes and would have to have ${size - attainable + expected}`,
+    `store ${dataDir} is full: needs ${expected} bytes, ${had}; it has ${size} bytes and would have to have ${size - attainableBytes + expected}`,
     {
       hint: LARGER_STORE_HINT,
       context: {

@@ -19,9 +19,13 @@ export function evictFor(context: StoreContext, need: EvictionNeed, signal?: Abo
     await removeGarbage(quiet, tally);
     let space = await measure(quiet);
     const index = readIndex(context.options.stateDir);
-    const attainableBytes = space.availableBytes + Math.ceil((await removableBytes(quiet, index)) * MARGIN);
-    const isHopeless = (need.certainBytes ?? 0) > attainableBytes;
-    for (const image of isHopeless ? [] : oldestUnmounted(index)) {
+    const { certainBytes = 0 } = need;
+    if (certainBytes > space.availableBytes) {
+      const attainableBytes = await attainable(quiet, index, space);
+      const isHopeless = certainBytes > attainableBytes;
+      if (isHopeless) return { removal: tally, ...space, attainableBytes: Math.min(space.sizeBytes, attainableBytes) };
+    }
+    for (const image of oldestUnmounted(index)) {
       if (isMet(need, space, tally)) break;
       if (!(await givesRoom(quiet, image, index))) continue;
       removeImages(quiet, { digests: [image.manifestDigest], mayGo: isUnmounted }, tally);
@@ -29,7 +33,7 @@ export function evictFor(context: StoreContext, need: EvictionNeed, signal?: Abo
       await emptyTrash(quiet, tally);
       space = await measure(quiet);
     }
-    return { removal: tally, ...space, attainableBytes: isHopeless ? attainableBytes : space.availableBytes };
+    return { removal: tally, ...space, attainableBytes: space.availableBytes };
   };
   return underPruneLock(context, work, signal);
 }
@@ -79,11 +83,12 @@ async function givesRoom(context: StoreContext, image: ImageRecord, index: Store
   return (await removableKeys(context, image.layerKeys, index)).length > 0;
 }
 
-/** Returns about how many bytes the layers use that neither a mount nor a pull holds. */
-async function removableBytes(context: StoreContext, index: StoreIndex): Promise<number> {
+/** Returns about how many bytes would be free without the layers that neither a mount nor a pull holds. */
+async function attainable(context: StoreContext, index: StoreIndex, { availableBytes }: SpaceFacts): Promise<number> {
   const keys = index.layers.map(({ key }) => key);
   const removable = new Set(await removableKeys(context, keys, index));
-  return index.layers.reduce((total, { key, diskBytes }) => total + (removable.has(key) ? diskBytes : 0), 0);
+  const bytes = index.layers.reduce((total, { key, diskBytes }) => total + (removable.has(key) ? diskBytes : 0), 0);
+  return availableBytes + Math.ceil(bytes * MARGIN);
 }
 
 /** Returns those of the layers in the writable backing that neither a mount nor a pull holds. */
