@@ -75,7 +75,7 @@ describe('certificates for a registry', () => {
     expect(JSON.stringify([error.message, error.context, String(error.cause)])).not.toContain('nonsense');
   });
 
-  it('have to be there where somebody named the folder', async () => {
+  it('have to be there where the folder is named by itself', async () => {
     writeFileSync(scratch.join('ca.crt'), certificates.authority);
     for (const name of ['absent', 'ca.crt']) {
       const path = scratch.join(name);
@@ -89,7 +89,7 @@ describe('certificates for a registry', () => {
   it.each([
     ['nothing', {}],
     ['files under other names', { 'ca.pem': 'nonsense', 'README.crt.md': 'nothing' }],
-  ])('have to be in the folder that somebody named, and not %s', async (_, files) => {
+  ])('have to be in a folder that is named by itself, and not %s', async (_, files) => {
     const parent = write('certs.d', files);
     const path = `${parent}/${HOST}`;
     const error = await expectFailure('CERTIFICATES_INVALID', () => loadCertificates(path, LOAD));
@@ -99,7 +99,7 @@ describe('certificates for a registry', () => {
     expect(await load(parent)).toEqual({ extraRoots: [], clientCertificates: [] });
   });
 
-  it('are enough where somebody named the folder if only the client has one', async () => {
+  it('are enough in a folder that is named by itself if only the client has one', async () => {
     const parent = write('certs.d', { 'me.cert': certificates.named.cert, 'me.key': certificates.named.key });
     expect((await loadCertificates(`${parent}/${HOST}`, LOAD)).clientCertificates).toHaveLength(1);
   });

@@ -221,7 +221,7 @@ describeWith(NEEDS, 'unmounting layer images', () => {
     expect(sweep('key')).toEqual({ unmounted: [], busy: [] });
   });
 
-  it('leaves what somebody works in, and says so', async () => {
+  it('leaves what a process works in, and says so', async () => {
     mount(image('a'));
     mount(image('b'), 'other');
     const busy = openSync(mountPoint('key', 'who'), 'r');

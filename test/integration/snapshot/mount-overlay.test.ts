@@ -268,7 +268,7 @@ describeWith(['root'], 'unmountSnapshot', () => {
     expect(mountsBelow(scratch.path)).toEqual([scratch.join('rootfs')]);
   });
 
-  it('fails while somebody works in it, and says so', async () => {
+  it('fails while a process works in it, and says so', async () => {
     mountSnapshot(request({ lowers: lowers('one') }));
     const busy = openSync(scratch.join('rootfs/all'), 'r');
     try {

@@ -283,7 +283,7 @@ describe('a symlink in the place of a directory', () => {
   });
 
   it.each(STATE.filter((name) => name !== 'lock'))(
-    'state/%s: also while somebody else uses the store',
+    'state/%s: also while another process uses the store',
     async (name) => {
       const elsewhere = scratch.join('elsewhere');
       renameSync(inState(name), elsewhere);

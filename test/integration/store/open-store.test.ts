@@ -173,7 +173,7 @@ describe('a store of another boot', () => {
     expect(await (await open()).findLayer(KEY)).toBeUndefined();
   });
 
-  it('stays while somebody uses it', async () => {
+  it('stays while a process uses it', async () => {
     const user = await open();
     await publish(user);
     await expectFailure('STORE_LOCK_TIMEOUT', () => open({ bootId: OTHER_BOOT, lockTimeoutMs: 500 }));

@@ -112,7 +112,7 @@ describe('the socket of a server', () => {
     await expectFailure('TTRPC_SOCKET_INVALID', () => open(pathIn(scratch)));
   });
 
-  it("stays when it is somebody else's by the time the server stops", async () => {
+  it("stays when it is another program's by the time the server stops", async () => {
     using scratch = new Scratch('socket');
     const path = scratch.join('test.sock');
     const server = await open(path);
