@@ -3,6 +3,7 @@ import { type DaemonConfiguration, type Environment, limitsOf, loadDaemonConfigu
 import {
   createMeasurement,
   type HealthSources,
+  IdleMemory,
   openDaemonLog,
   ReloadableConfiguration,
   runDaemon,
@@ -16,11 +17,12 @@ import {
   readBootId,
   readKernelCommandLine,
   readResidentMemory,
+  releaseIdleMemory,
   releaseMemory,
   SYSTEM_CLOCK,
 } from '../platform/index.ts';
 import { openVolumes } from '../volume/index.ts';
-import { openParts, type Parts, type PartsOptions } from './parts.ts';
+import { openParts } from './parts.ts';
 
 export interface DaemonSurroundings {
   /** Given with -c. */
@@ -39,8 +41,16 @@ export async function runSealiftd(surroundings: DaemonSurroundings): Promise<num
   );
   const { configuration } = loaded;
   const log = await openDaemonLog(loaded);
-  const parts = openDaemonParts(configuration, { version, checkpoint });
+  const parts = openParts(configuration, { version, checkpoint, onIdle: () => void idleMemory.noteIdle() });
   const { pool, limits } = parts;
+  const idleMemory = new IdleMemory({
+    workerIdleMs: limits.workerIdleMs,
+    hasThreads: () => pool.hasThreads,
+    releaseMemory,
+    releaseIdleMemory,
+    clock: SYSTEM_CLOCK,
+    log,
+  });
   const volumes = openVolumes(volumesSettings(configuration, limits, readBootId()), {
     commands: createCommandRunner({ maxOutputBytes: limits.maxProgramOutputBytes }),
     runOperation: pool.runner('volume'),
@@ -71,17 +81,9 @@ export async function runSealiftd(surroundings: DaemonSurroundings): Promise<num
     notify: (assignment) => notifySupervisor(environment['NOTIFY_SOCKET'], assignment),
     stuckThreads: () => pool.stuckThreads,
     closeThreads: () => pool.close(),
-    releaseMemory,
+    onStarted: () => void idleMemory.noteIdle(),
     clock: SYSTEM_CLOCK,
   });
-}
-
-/** Opens the worker threads of the daemon, which the caller closes. */
-export function openDaemonParts(
-  configuration: DaemonConfiguration,
-  options: Pick<PartsOptions, 'version' | 'checkpoint' | 'openPool'>,
-): Parts {
-  return openParts(configuration, { ...options, onIdle: releaseMemory });
 }
 
 async function openHealth(sources: HealthSources, configuration: DaemonConfiguration, log: Logger) {

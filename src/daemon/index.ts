@@ -1,6 +1,7 @@
 export { createDaemonService, type DaemonService, type StorePull } from './create-daemon-service.ts';
 export { daemonBacking, daemonStateDir, memoryBacking, recordedBacking } from './daemon-backing.ts';
 export { DaemonStores } from './daemon-stores.ts';
+export { IdleMemory } from './idle-memory.ts';
 export { loadViewedConfiguration, type ViewedFiles } from './load-viewed-configuration.ts';
 export { logProgress } from './log-progress.ts';
 export { createMeasurement } from './measure-image.ts';

@@ -52,8 +52,8 @@ export interface RunDaemonPorts {
   readonly stuckThreads: () => number;
   /** Ends the worker threads. */
   readonly closeThreads: () => void;
-  /** Gives memory back to the kernel. */
-  readonly releaseMemory: () => void;
+  /** Called once the start is over, so that what only the start needed is freed. */
+  readonly onStarted: () => void;
   readonly clock: Clock;
 }
 
@@ -108,7 +108,7 @@ class RunningDaemon {
     if (this.#isStopping) return;
     this.#service = service;
     service.watch();
-    setTimeout(this.#ports.releaseMemory, START_GARBAGE_MS).unref();
+    setTimeout(this.#ports.onStarted, START_GARBAGE_MS).unref();
     requests.findDevice();
     await this.#openHealth(service);
   }

@@ -403,7 +403,7 @@ export const LIMITS = {
     default: 15_000,
     unit: 'ms',
     reason:
-      'layers come in bursts, when a pod starts; afterwards the worker threads of the daemon, and what they have left behind, only hold memory',
+      'layers come in bursts, when a pod starts; afterwards the worker threads of the daemon, and what they have left behind, only hold memory; after three times as long without a thread, code is given back too',
     effect: 'paces',
     // The longest time that a timer of Node can wait.
     greatest: 2 ** 31 - 1,

@@ -39,7 +39,8 @@ export { type ResidentMemory, readMemoryInfo, readResidentMemory } from './memor
 export { mountAt, mountPointsUnder, readMounts } from './mountinfo.ts';
 export { notifySupervisor } from './notify-supervisor.ts';
 export { openUnnamed, openUnnamedShared } from './open-unnamed.ts';
-export { releaseMemory } from './release-memory.ts';
+export type { PageOutResult } from './page-out-code.ts';
+export { releaseIdleMemory, releaseMemory } from './release-memory.ts';
 export { hasShaInstructions } from './sha-instructions.ts';
 export {
   closeFd,

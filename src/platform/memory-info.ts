@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 
 /** Reads a line such as `MemTotal: 1024 kB` of a text below /proc, in bytes; undefined when the line is absent. */
-function findBytes(text: string, name: string): number | undefined {
+export function findBytes(text: string, name: string): number | undefined {
   const [, kilobytes] = new RegExp(`^${name}:\\s+([0-9]+) kB$`, 'm').exec(text) ?? [];
   return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
 }

@@ -1,5 +1,9 @@
-import { collectLastGarbage } from './collect-garbage.ts';
+import { collectAllGarbage, collectLastGarbage } from './collect-garbage.ts';
+import { type PageOutResult, pageOutCode } from './page-out-code.ts';
 import { trimHeap } from './syscalls.ts';
+
+/** As many elements make an array of 800 kB, which V8 gives a page of its own. */
+const LARGE_ARRAY = 100_000;
 
 /**
  * Returns memory that V8 and malloc keep for later to the system. Takes about 50 ms: call it when the process is idle.
@@ -7,4 +11,20 @@ import { trimHeap } from './syscalls.ts';
 export function releaseMemory(): void {
   collectLastGarbage();
   trimHeap();
+}
+
+/**
+ * Returns also what is used again by the next work: code, and the pages of ended threads that V8 keeps in a pool. V8
+ * starts the task that empties the pool only when a page is added to it, and only if the last such task is more than 12 s
+ * ago: call this when no thread has ended for longer. The task runs in another thread and takes up to 8 s.
+ */
+export function releaseIdleMemory(): PageOutResult {
+  dropLargeArray();
+  collectAllGarbage();
+  return pageOutCode();
+}
+
+/** The array is garbage when this function has returned. */
+function dropLargeArray(): void {
+  new Array<number>(LARGE_ARRAY).fill(0);
 }

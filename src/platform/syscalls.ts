@@ -4,23 +4,19 @@ import { getSystemErrorName } from 'node:util';
 import { SealiftError } from '../errors/index.ts';
 import { errnoOf } from './errno-of.ts';
 import { readKernelLog } from './read-kernel-log.ts';
-import { LOCK } from './syscall-flags.ts';
+import { LOCK, NR, SUN_PATH, TIME_ERROR, TIMEX_BYTES } from './syscall-flags.ts';
 
 export { errnoOf } from './errno-of.ts';
 export { LOCK, MNT, MOUNT_ATTR, MS, O_PATH, S_IFMT } from './syscall-flags.ts';
 
 const MFD_CLOEXEC = 1;
+const MADV_PAGEOUT = 21;
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const MSG_NOSIGNAL = 0x4000;
-/** https://man7.org/linux/man-pages/man7/unix.7.html: two bytes of family, then at most 108 bytes of path. */
-const SUN_PATH = { offset: 2, maxBytes: 108 } as const;
 
 /** A path without its NUL: text, or bytes where the path may not be UTF-8. */
 export type SystemPath = string | Buffer;
-
-/** System call numbers added since Linux 5.2 are equal on every architecture (asm-generic/unistd.h). */
-const NR = { move_mount: 429n, fsopen: 430n, fsconfig: 431n, fsmount: 432n, openat2: 437n } as const;
 
 const CLONE_FS = 0x200;
 const AT_FDCWD = -100;
@@ -33,10 +29,6 @@ const FSOPEN_CLOEXEC = 1n;
 const FSMOUNT_CLOEXEC = 1n;
 const FSCONFIG = { SET_FLAG: 0n, SET_STRING: 1n, CMD_CREATE: 6n } as const;
 const MOVE_MOUNT_F_EMPTY_PATH = 4n;
-
-/** The size of struct timex on 64-bit machines, and the result for a clock that is not synchronised. */
-const TIMEX_BYTES = 208;
-const TIME_ERROR = 5;
 
 // ADR 0006 says why system calls go through node:ffi and why all are in this file,
 // docs/adr/0006-system-calls-through-ffi.md.
@@ -55,6 +47,7 @@ const { functions: libc } = ffi.dlopen(null, {
   futimens: { return: 'i32', arguments: ['i32', POINTER] },
   syncfs: { return: 'i32', arguments: ['i32'] },
   lseek: { return: 'i64', arguments: ['i32', 'i64', 'i32'] },
+  madvise: { return: 'i32', arguments: [POINTER, 'u64', 'i32'] },
   unshare: { return: 'i32', arguments: ['i32'] },
   chdir: { return: 'i32', arguments: [POINTER] },
   fchdir: { return: 'i32', arguments: ['i32'] },
@@ -258,6 +251,11 @@ export function ioctl(fd: number, { name, number }: IoctlRequest, argument: Buff
 /** syncfs(2): writes everything in the file system of `fd` to the disk. */
 export function syncfs(fd: number): void {
   check(libc.syncfs(fd), 'syncfs');
+}
+
+/** madvise(2) MADV_PAGEOUT, since Linux 5.4: clean pages of files are dropped; anonymous ones go to swap. */
+export function pageOut(address: bigint, bytes: bigint): void {
+  check(libc.madvise(address, bytes, MADV_PAGEOUT), 'madvise');
 }
 
 let trim: ((keptBytes: bigint) => number) | undefined;

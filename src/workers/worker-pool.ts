@@ -93,6 +93,11 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
     return createRun<Rooms[Room]>((operation, options) => this.#call({ room, operation }, options));
   }
 
+  /** True while a thread exists, also one that gets no more work. */
+  get hasThreads(): boolean {
+    return this.#living > 0;
+  }
+
   /** How many threads the kernel does not let go. While there are any, no work that needs the disk should begin. */
   get stuckThreads(): number {
     return this.#stuck.size;

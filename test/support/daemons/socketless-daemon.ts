@@ -1,6 +1,5 @@
-import { openDaemonParts } from '../../../src/compose/daemon.ts';
 import { composeDaemonService } from '../../../src/compose/daemon-service.ts';
-import type { Parts } from '../../../src/compose/parts.ts';
+import { openParts, type Parts } from '../../../src/compose/parts.ts';
 import type { DaemonService, LoadedConfiguration, PullServicePorts } from '../../../src/daemon/index.ts';
 import { openBundledPool } from '../pools/pools.ts';
 import { SILENT_LOGGER } from './silent-logger.ts';
@@ -22,7 +21,7 @@ export function openSocketlessDaemon({
   memory,
   measure = async () => {},
 }: SocketlessOptions): SocketlessDaemon {
-  const parts = openDaemonParts(loaded.configuration, {
+  const parts = openParts(loaded.configuration, {
     version: 'test',
     checkpoint: () => {},
     openPool: openBundledPool,

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 export class Scratch implements Disposable {
   readonly path: string;
 
-  constructor(name = 'test') {
-    this.path = mkdtempSync(join(tmpdir(), `sealift-${name}-`));
+  constructor(name = 'test', folder = tmpdir()) {
+    this.path = mkdtempSync(join(folder, `sealift-${name}-`));
   }
 
   join(...parts: string[]): string {
