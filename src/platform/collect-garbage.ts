@@ -5,10 +5,15 @@ type CollectGarbage = (options: { readonly type: 'minor' | 'major'; readonly fla
 
 let collect: CollectGarbage | undefined;
 
+/**
+ * The flag is one of the process, and V8 refuses code caches while it is set. Another thread may take it back before this
+ * one has made its context, which then lacks the function.
+ */
 function collector(): CollectGarbage {
-  if (collect === undefined) {
+  while (collect === undefined) {
     setFlagsFromString('--expose-gc');
-    collect = runInNewContext('gc') as CollectGarbage;
+    collect = runInNewContext('globalThis.gc') as CollectGarbage | undefined;
+    setFlagsFromString('--no-expose-gc');
   }
   return collect;
 }
