@@ -33,9 +33,10 @@ zsh:/usr/bin/zsh
 fish:/usr/bin/fish
 '
 
-# The pod VM is an x86-64 machine with the Node of the host in it.
+# The pod VM is an x86-64 machine with the Node of the host in it, and libisal is used on x86-64 only.
 if [ "$(uname -m)" = x86_64 ]; then
   NEEDED="$NEEDED
+libisal2:/usr/lib/*-linux-gnu/libisal.so.2
 qemu-system-x86:/usr/bin/qemu-system-x86_64
 qemu-utils:/usr/bin/qemu-nbd
 "

@@ -23,6 +23,7 @@ export {
   removeMapping,
 } from './dm-control.ts';
 export { isInMemory } from './in-memory.ts';
+export { addressOf, type InflateLibrary, openInflateLibrary } from './inflate-library.ts';
 export { readKernelCommandLine } from './kernel-command-line.ts';
 export { FULL_STATE_HINT, formatShortage, lackingResource, type Resource } from './lacking-resource.ts';
 export {

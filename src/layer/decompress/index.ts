@@ -1,3 +1,4 @@
+import { SealiftError } from '../../errors/index.ts';
 import type { Limits } from '../../limits/index.ts';
 import type { LayerCompression } from '../../oci/index.ts';
 import { fillSlots } from '../fill-slots.ts';
@@ -6,19 +7,24 @@ import type { SlotWriter } from '../ring.ts';
 import type { WindowGate } from '../window-token.ts';
 import { checkZstdFrames } from './check-zstd-frames.ts';
 import { chooseFormat } from './choose-format.ts';
+import { chooseInflate, type InflateMode } from './choose-inflate.ts';
+import { createIsalDecompressor } from './isal.ts';
 import { createStreamDecompressor } from './stream-fallback.ts';
 import { canUseSyncHandle, createSyncDecompressor } from './sync-handle.ts';
 import type { CompressedFormat, Decompressor } from './types.ts';
 
 export { describeMislabelled } from './choose-format.ts';
+export { chooseInflate, type InflateMode } from './choose-inflate.ts';
 export { canUseSyncHandle } from './sync-handle.ts';
 
 export interface DecompressOptions {
   readonly compression: LayerCompression;
   readonly limits: Limits;
   readonly windowGate: WindowGate;
-  /** Set by tests only. When absent, the self-test of this thread decides. */
-  readonly engine?: 'sync-handle' | 'stream';
+  /** What gzip is inflated with; `auto` when absent. */
+  readonly inflate?: InflateMode;
+  /** Set by tests only. When absent, the self-tests of this thread decide. */
+  readonly engine?: 'isal' | 'sync-handle' | 'stream';
 }
 
 /** A decompressor that chooses its format by the first bytes. */
@@ -55,7 +61,13 @@ export function decompress(options: DecompressOptions, slots: SlotWriter): Layer
 }
 
 function openDecoder(format: CompressedFormat, options: DecompressOptions, slots: SlotWriter): Decompressor {
-  const engine = options.engine ?? (canUseSyncHandle() ? 'sync-handle' : 'stream');
-  const create = engine === 'sync-handle' ? createSyncDecompressor : createStreamDecompressor;
+  const { engine, inflate = 'auto' } = options;
+  if (format === 'gzip' && (engine === undefined || engine === 'isal')) {
+    const choice = chooseInflate(engine === 'isal' ? 'auto' : inflate);
+    if (choice.engine === 'isal') return createIsalDecompressor(choice.library, slots);
+    if (engine === 'isal') throw new SealiftError('INTERNAL', `expected a usable libisal: ${choice.reason}`);
+  }
+  const usesHandle = engine === undefined || engine === 'isal' ? canUseSyncHandle() : engine === 'sync-handle';
+  const create = usesHandle ? createSyncDecompressor : createStreamDecompressor;
   return create(format, options.limits.maxZstdWindowLog, slots);
 }

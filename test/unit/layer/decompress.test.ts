@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto';
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { type DecompressOptions, decompress } from '../../../src/layer/decompress/index.ts';
+import { type DecompressOptions, decompress, type InflateMode } from '../../../src/layer/decompress/index.ts';
 import { SLOT_BYTES, type SlotWriter } from '../../../src/layer/ring.ts';
 import { createWindowGate, createWindowTokenMemory } from '../../../src/layer/window-token.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../../src/limits/index.ts';
 import type { LayerCompression } from '../../../src/oci/index.ts';
 import { file, tar, zeroBlocks } from '../../support/builders/tar-builder.ts';
+import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
-const ENGINES = ['sync-handle', 'stream'] as const;
+const ENGINES = ['isal', 'sync-handle', 'stream'] as const;
 
 function pseudoRandom(length: number): Buffer {
   const blocks: Buffer[] = [];
@@ -34,6 +35,7 @@ function collectSlots(): SlotWriter & { bytes(): Buffer; ended: boolean } {
 interface Run {
   readonly compression: LayerCompression;
   readonly engine?: DecompressOptions['engine'];
+  readonly inflate?: InflateMode;
   readonly limits?: Partial<Limits>;
   readonly chunkBytes?: number;
 }
@@ -54,7 +56,8 @@ async function runLabelled(blob: Buffer, options: Run) {
   });
   const { compression } = options;
   const engine = options.engine === undefined ? {} : { engine: options.engine };
-  const line = decompress({ compression, limits, windowGate, ...engine }, slots);
+  const inflate = options.inflate === undefined ? {} : { inflate: options.inflate };
+  const line = decompress({ compression, limits, windowGate, ...engine, ...inflate }, slots);
   try {
     const step = options.chunkBytes ?? 65_536;
     for (let offset = 0; offset < blob.length; offset += step) await line.write(blob.subarray(offset, offset + step));
@@ -72,7 +75,13 @@ const gzip = (part: Buffer) => gzipSync(part);
 const zstd = (part: Buffer) => zstdCompressSync(part);
 const half = text.length >> 1;
 
-describe.each(ENGINES)('decompress with the engine %s', (engine) => {
+function describeEngines(body: (engine: (typeof ENGINES)[number]) => void): void {
+  for (const engine of ENGINES) {
+    describeWith(engine === 'isal' ? ['libisal'] : [], `decompress with the engine ${engine}`, () => body(engine));
+  }
+}
+
+describeEngines((engine) => {
   it.each([
     ['one gzip member', 'gzip', gzip(text)],
     ['two gzip members', 'gzip', Buffer.concat([gzip(text.subarray(0, half)), gzip(text.subarray(half))])],
@@ -150,29 +159,29 @@ describe.each(ENGINES)('decompress with the engine %s', (engine) => {
   });
 });
 
-describe('decompress', () => {
+describe.each(['auto', 'zlib'] as const)('decompress with inflate = %s', (inflate) => {
   it('refuses zeros behind the last gzip member, which other readers take for an error too', async () => {
     const blob = Buffer.concat([gzip(text), Buffer.alloc(512)]);
-    await expectFailure('LAYER_DECOMPRESS_FAILED', () => run(blob, { compression: 'gzip' }));
+    await expectFailure('LAYER_DECOMPRESS_FAILED', () => run(blob, { compression: 'gzip', inflate }));
   });
 
   it('reads zstd and gzip in chunks of one byte', async () => {
     const small = text.subarray(690_000, 710_000);
-    expect((await run(zstd(small), { compression: 'zstd', chunkBytes: 1 })).equals(small)).toBe(true);
-    expect((await run(gzip(small), { compression: 'gzip', chunkBytes: 1 })).equals(small)).toBe(true);
+    expect((await run(zstd(small), { compression: 'zstd', inflate, chunkBytes: 1 })).equals(small)).toBe(true);
+    expect((await run(gzip(small), { compression: 'gzip', inflate, chunkBytes: 1 })).equals(small)).toBe(true);
   });
 
   it('stops a layer that is larger than allowed', async () => {
     const blob = gzip(Buffer.alloc(4 << 20));
     const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () =>
-      run(blob, { compression: 'gzip', limits: { maxLayerBytes: 1 << 20 } }),
+      run(blob, { compression: 'gzip', inflate, limits: { maxLayerBytes: 1 << 20 } }),
     );
     expect(error.context).toMatchObject({ limit: 'maxLayerBytes', expected: 1 << 20 });
   });
 
   it('stops a bomb at the expansion limit once it is past the free part', async () => {
     const blob = zstd(Buffer.alloc(128 << 20));
-    const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => run(blob, { compression: 'zstd' }));
+    const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => run(blob, { compression: 'zstd', inflate }));
     expect(error.context['limit']).toBe('maxExpansionRatio');
   });
 
@@ -181,13 +190,13 @@ describe('decompress', () => {
     // Streams of unknown length carry a window descriptor: magic, descriptor without single segment, window 2^28.
     const huge = Buffer.concat([Buffer.from('28b52ffd00', 'hex'), Buffer.from([(28 - 10) << 3]), blob.subarray(9)]);
     for (const compression of ['zstd', 'gzip'] as const) {
-      const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => run(huge, { compression }));
+      const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => run(huge, { compression, inflate }));
       expect(error.context['limit']).toBe('maxZstdWindowLog');
     }
   });
 
   it('refuses a zstd frame that needs a dictionary', async () => {
     const blob = Buffer.from('28b52ffd2107000000', 'hex');
-    await expectFailure('LAYER_DECOMPRESS_FAILED', () => run(blob, { compression: 'zstd' }));
+    await expectFailure('LAYER_DECOMPRESS_FAILED', () => run(blob, { compression: 'zstd', inflate }));
   });
 });
