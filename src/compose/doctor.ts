@@ -18,7 +18,7 @@ import {
 } from '../doctor/index.ts';
 import { daemonEndpoints, endpointUrl, findHelpers, locateCredentials } from '../endpoints/index.ts';
 import { SealiftError } from '../errors/index.ts';
-import { canUseSyncHandle } from '../layer/index.ts';
+import { canUseSyncHandle, chooseInflate } from '../layer/index.ts';
 import type { Run } from '../operations/index.ts';
 import { readKernelCommandLine } from '../platform/index.ts';
 import { wantedLayerFormat } from '../pull/index.ts';
@@ -65,6 +65,7 @@ export async function doctorPorts(parts: Parts, configured: ConfiguredSources): 
     probeLayerFormats: (directory) => runInStore(parts, 'snapshot')('probeLayerFormats', { directory }),
     chooseLayerFormat: (probe) => chooseLayerFormat(probe, layerFormat.value),
     canInflateSynchronously: canUseSyncHandle,
+    chooseInflate: () => chooseInflate(parts.configuration.pull.inflate.value),
     wallNowMs: () => Date.now(),
     network: await viewNetwork(sources),
     credentialHelpers: await viewHelpers(sources),

@@ -3,7 +3,7 @@ import { type Configuration, limitsOf } from '../config/index.ts';
 import type { Limits } from '../limits/index.ts';
 import { type Checkpoint, hasShaInstructions } from '../platform/index.ts';
 import { createResourceLoader, type LoadOptions, type ResourceLoader } from '../resources/index.ts';
-import { WorkerPool } from '../workers/index.ts';
+import { WorkerPool, type WorkerPoolOptions } from '../workers/index.ts';
 import type { WorkerOperations } from './operations.ts';
 
 /** The worker is a module of this tree when it runs from source; in a build its bundle is in the same folder. */
@@ -24,11 +24,14 @@ export interface Parts {
   readonly checkpoint: Checkpoint;
 }
 
-/** Opens the worker threads of a program. `onIdle` is called when the last of them has ended. */
-export type OpenPool = (limits: Limits, idleMs: number, onIdle?: () => void) => ProgramPool;
+/** The settings that threads are started with. */
+export type PoolSettings = Pick<WorkerPoolOptions, 'limits' | 'inflate'>;
 
-export const openPool: OpenPool = (limits, idleMs, onIdle = () => {}) =>
-  new WorkerPool({ entry: WORKER_ENTRY, idleMs, limits, onIdle, ...threadsOfMachine() });
+/** Opens the worker threads of a program. `onIdle` is called when the last of them has ended. */
+export type OpenPool = (settings: PoolSettings, idleMs: number, onIdle?: () => void) => ProgramPool;
+
+export const openPool: OpenPool = (settings, idleMs, onIdle = () => {}) =>
+  new WorkerPool({ ...settings, entry: WORKER_ENTRY, idleMs, onIdle, ...threadsOfMachine() });
 
 /** With two cores and SHA instructions a third thread for hash trees gains nothing, and costs 17 MB. */
 export function threadsOfMachine(): { readonly cores: number; readonly treeThread: boolean } {
@@ -45,13 +48,13 @@ export interface PartsOptions {
   readonly onIdle?: () => void;
 }
 
-/** Opens the worker threads of a program, which the caller closes. Limits are those of the start. */
+/** Opens the worker threads of a program, which the caller closes. Limits and the inflater are those of the start. */
 export function openParts<Settings extends Configuration>(
   configuration: Settings,
   { version, idleMs, checkpoint = () => {}, openPool: open = openPool, onIdle }: PartsOptions,
 ): Parts & { readonly configuration: Settings } {
   const limits = limitsOf(configuration);
-  const pool = open(limits, idleMs ?? limits.workerIdleMs, onIdle);
+  const pool = open({ limits, inflate: configuration.pull.inflate.value }, idleMs ?? limits.workerIdleMs, onIdle);
   return {
     configuration,
     limits,

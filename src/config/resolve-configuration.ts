@@ -83,6 +83,7 @@ export function resolveConfiguration(sources: readonly ConfigurationSource[]): C
       certsD: pick<string | undefined>(settled, 'pull.certs_d', undefined),
       platform: pick<string | undefined>(settled, 'pull.platform', undefined),
       foreignLayerUrls: pick<boolean>(settled, 'pull.foreign_layer_urls', DEFAULTS['pull.foreign_layer_urls']),
+      inflate: pick(settled, 'pull.inflate', DEFAULTS['pull.inflate']),
       proxy: {
         https: pick<string | undefined>(settled, 'pull.proxy.https', undefined),
         http: pick<string | undefined>(settled, 'pull.proxy.http', undefined),

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { boundsOf, LIMITS, type LimitName } from '../limits/index.ts';
 import { LIMIT_NAMES, snakeCase } from './settings.ts';
-import { LAYER_FORMATS, VERITY_MODES } from './types.ts';
+import { INFLATE_MODES, LAYER_FORMATS, VERITY_MODES } from './types.ts';
 
 export const absolutePath = z.string().regex(/^\/[^\u0000]*$/, 'expected an absolute path');
 export const certificate = z.string().regex(/-----BEGIN CERTIFICATE-----/, 'expected a PEM certificate');
@@ -74,6 +74,10 @@ const pull = z.strictObject({
     .boolean()
     .optional()
     .describe('True: foreign layers that a registry lacks are fetched from the https addresses in their manifest.'),
+  inflate: z
+    .enum(INFLATE_MODES)
+    .optional()
+    .describe('What inflates gzip: auto is ISA-L if a usable libisal is there, else zlib.'),
   proxy: proxy.optional().describe('Proxies between this machine and the registries.'),
   limits: limits.optional().describe('Limits on untrusted input.'),
 });

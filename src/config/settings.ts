@@ -1,5 +1,5 @@
 import { DEFAULT_LIMITS, LIMITS, type LimitName } from '../limits/index.ts';
-import type { LayerFormatSetting, LogLevel, SettingName, VerityMode } from './types.ts';
+import type { InflateMode, LayerFormatSetting, LogLevel, SettingName, VerityMode } from './types.ts';
 
 /**
  * The sources that may set a setting.
@@ -36,6 +36,7 @@ const BASE = {
   'pull.certs_d': { settableBy: 'measured', reason: 'it would choose the client certificates that are sent' },
   'pull.platform': { settableBy: 'measured', reason: 'it decides which image of an index runs' },
   'pull.foreign_layer_urls': { settableBy: 'measured', reason: 'the guest would ask any address that an image names' },
+  'pull.inflate': { settableBy: 'measured', reason: 'it chooses the code that reads untrusted layers' },
   'log.level': { settableBy: 'measured', reason: 'logs are read by the host' },
 } as const satisfies Partial<Record<SettingName, Setting>>;
 
@@ -62,6 +63,7 @@ export const DEFAULTS = {
   'pull.insecure_policy': false,
   'pull.tls_verify': true,
   'pull.foreign_layer_urls': false,
+  'pull.inflate': 'auto' as InflateMode,
   'pull.extra_root_certificates': [] as readonly string[],
   'log.level': 'info' as LogLevel,
   limits: DEFAULT_LIMITS,

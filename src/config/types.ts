@@ -22,6 +22,10 @@ export type LayerFormatSetting = (typeof LAYER_FORMATS)[number];
 export const VERITY_MODES = ['auto', 'always', 'never'] as const;
 export type VerityMode = (typeof VERITY_MODES)[number];
 
+/** `auto`: gzip is inflated by ISA-L if a usable libisal is there, else by zlib. */
+export const INFLATE_MODES = ['auto', 'zlib'] as const;
+export type InflateMode = (typeof INFLATE_MODES)[number];
+
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 /** The values of settings by their paths in the file; limits are `pull.limits.<name>`. */
@@ -43,6 +47,7 @@ export interface SettingValues extends Partial<Record<`pull.limits.${LimitName}`
   readonly 'pull.certs_d'?: string;
   readonly 'pull.platform'?: string;
   readonly 'pull.foreign_layer_urls'?: boolean;
+  readonly 'pull.inflate'?: InflateMode;
   readonly 'pull.proxy.https'?: string;
   readonly 'pull.proxy.http'?: string;
   readonly 'pull.proxy.no_proxy'?: string;
@@ -90,6 +95,7 @@ export interface Configuration {
     readonly platform: Classified<string | undefined>;
     /** Whether foreign layers are fetched from the addresses that the image names for them. */
     readonly foreignLayerUrls: Classified<boolean>;
+    readonly inflate: Classified<InflateMode>;
     readonly proxy: {
       readonly https: Classified<string | undefined>;
       readonly http: Classified<string | undefined>;

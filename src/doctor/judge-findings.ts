@@ -81,7 +81,7 @@ function judgeRoot(isRoot: boolean): Check {
   return { name: 'root', status: 'warn', detail, remedy: 'run as root to store layers and mount bundles' };
 }
 
-function judgeRuntime({ machine, inflatesSynchronously }: Findings): readonly Check[] {
+function judgeRuntime({ machine, inflatesSynchronously, inflate }: Findings): readonly Check[] {
   const zlib: Check = inflatesSynchronously
     ? ok('zlib', 'inflates synchronously')
     : {
@@ -95,7 +95,20 @@ function judgeRuntime({ machine, inflatesSynchronously }: Findings): readonly Ch
     usable: 'node:ffi reaches the kernel',
     remedy: 'run the Node that Sealift was built for, on a machine that allows these system calls',
   });
-  return [calls, zlib];
+  return [calls, zlib, judgeInflate(inflate)];
+}
+
+function judgeInflate(inflate: Findings['inflate']): Check {
+  const name = 'inflate';
+  if (inflate.engine === 'isal') return ok(name, `gzip is inflated by ISA-L, ${inflate.path}`);
+  const detail = `gzip is inflated by zlib: ${inflate.reason}`;
+  if (!inflate.isRefused) return ok(name, detail);
+  return {
+    name,
+    status: 'warn',
+    detail,
+    remedy: 'install libisal 2.30 (Debian: libisal2), or set pull.inflate to zlib',
+  };
 }
 
 function judgeMounts({ isRoot, machine }: Findings): readonly Check[] {

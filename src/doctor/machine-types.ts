@@ -32,6 +32,11 @@ export interface LoopFacts {
   readonly isManaged: boolean;
 }
 
+/** What inflates gzip layers. `isRefused`: a libisal was found and not accepted. */
+export type InflateFinding =
+  | { readonly engine: 'isal'; readonly path: string }
+  | { readonly engine: 'zlib'; readonly reason: string; readonly isRefused: boolean };
+
 export interface ClockFacts {
   /** Undefined: the kernel does not report it. */
   readonly isSynchronized: boolean | undefined;

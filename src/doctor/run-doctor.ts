@@ -37,6 +37,7 @@ async function gatherFindings(ports: DoctorPorts): Promise<Findings> {
     layerFormats,
     choice: layerFormats && choose(ports, layerFormats),
     inflatesSynchronously: ports.canInflateSynchronously(),
+    inflate: ports.chooseInflate(),
     resources: await runOperation('examineResources', { socketPath }),
     clock: { ...(await runOperation('examineClock', {})), nowMs: ports.wallNowMs() },
     runtimes: await runOperation('examinePrograms', { names: RUNTIMES }),

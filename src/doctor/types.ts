@@ -3,7 +3,7 @@ import type { Run } from '../operations/index.ts';
 import type { Resource, Usability } from '../platform/index.ts';
 import type { ChosenLayerFormat, LayerFormatProbe } from '../snapshot/index.ts';
 import type { Abilities, DaemonFindings, DaemonSituation, SocketFacts } from './daemon-types.ts';
-import type { ClockFacts, Programs, ResourceFacts } from './machine-types.ts';
+import type { ClockFacts, InflateFinding, Programs, ResourceFacts } from './machine-types.ts';
 import type { NameOutcome, NetworkFindings, NetworkPorts, ResolverFacts } from './network-types.ts';
 
 export type CheckStatus = 'ok' | 'warn' | 'fail' | 'skipped';
@@ -98,6 +98,8 @@ export interface DoctorPorts {
   readonly chooseLayerFormat: (probe: LayerFormatProbe) => ChosenLayerFormat;
   /** True when this Node inflates synchronously. */
   readonly canInflateSynchronously: () => boolean;
+  /** Returns what inflates gzip layers, and why. */
+  readonly chooseInflate: () => InflateFinding;
   /** Returns the time of this machine in milliseconds since 1970. */
   readonly wallNowMs: () => number;
   readonly network: NetworkPorts;
@@ -121,6 +123,7 @@ export interface Findings extends Pick<DoctorPorts, 'kernelRelease' | 'isRoot' |
   readonly layerFormats: LayerFormatProbe | undefined;
   readonly choice: ChosenLayerFormat | { readonly refused: string } | undefined;
   readonly inflatesSynchronously: boolean;
+  readonly inflate: InflateFinding;
   readonly resources: ResourceFacts;
   readonly clock: ClockFacts & { readonly nowMs: number };
   readonly runtimes: Programs;

@@ -1,6 +1,6 @@
 import type { BlobSource } from '../http/index.ts';
 import type { Limits } from '../limits/index.ts';
-import { decompress } from './decompress/index.ts';
+import { decompress, type InflateMode } from './decompress/index.ts';
 import { deferFailure } from './defer-failure.ts';
 import type { FetchSlot } from './fetch-queue.ts';
 import type { HeldBytes } from './held-bytes.ts';
@@ -18,6 +18,7 @@ export interface FetchLinePorts {
   readonly blockedMs: () => number;
   readonly windowGate: WindowGate;
   readonly limits: Limits;
+  readonly inflate: InflateMode;
   readonly signal: AbortSignal;
   /** Begins when the blobs before this one have been fetched. */
   readonly queueSlot: FetchSlot;
@@ -31,8 +32,8 @@ export interface FetchLinePorts {
  */
 export async function runFetchLine(job: LayerJob, slots: SlotWriter, ports: FetchLinePorts): Promise<FetchedBlob> {
   const { blobDigest: digest, blobSize: size, compression } = job;
-  const { limits, windowGate, queueSlot, held } = ports;
-  const decompressor = decompress({ compression, limits, windowGate }, slots);
+  const { limits, inflate, windowGate, queueSlot, held } = ports;
+  const decompressor = decompress({ compression, limits, windowGate, inflate }, slots);
   const line = limitBytes(
     { digest, size },
     verifyDigest({ digest, what: 'blob', code: 'BLOB_DIGEST_MISMATCH' }, deferFailure(decompressor)),

@@ -1,4 +1,4 @@
-export { canUseSyncHandle } from './decompress/index.ts';
+export { canUseSyncHandle, chooseInflate, type InflateMode } from './decompress/index.ts';
 export { type CancellableWork, LayerLines, pullCancelled } from './layer-lines.ts';
 export { PeerFailure } from './peer-failure.ts';
 export type {

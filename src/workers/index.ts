@@ -1,2 +1,2 @@
 export type { WorkerStart } from './messages.ts';
-export { WorkerPool } from './worker-pool.ts';
+export { WorkerPool, type WorkerPoolOptions } from './worker-pool.ts';

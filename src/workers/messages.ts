@@ -1,6 +1,6 @@
 import type { PlainError } from '../errors/index.ts';
 import type { AuthChallenge, DocumentResponse, HttpRequest, TransportSettings } from '../http/index.ts';
-import type { AppliedLayer, ApplyTask, FetchedBlob, FetchTask, TreeTask } from '../layer/index.ts';
+import type { AppliedLayer, ApplyTask, FetchedBlob, FetchTask, InflateMode, TreeTask } from '../layer/index.ts';
 import type { LayerImage } from '../layer-formats/index.ts';
 import type { Limits } from '../limits/index.ts';
 
@@ -61,4 +61,5 @@ export interface WorkerStart {
   /** Positive, and unique in the process. */
   readonly workerId: number;
   readonly limits: Limits;
+  readonly inflate: InflateMode;
 }

@@ -52,12 +52,13 @@ class ServingWorker<Called> {
     this.#port = port;
     this.#start = start;
     this.#entry = entry;
-    const { limits, windowToken, workerId, rangesTaken: taken, rangesShare: share } = start;
+    const { limits, inflate, windowToken, workerId, rangesTaken: taken, rangesShare: share } = start;
     const { checkpoint } = entry;
     this.#rangeBudget = createRangeBudget({ taken, share, maxBytes: limits.maxRangedInFlightBytes });
     this.#applyRole = new ApplyRole({ limits, checkpoint });
     this.#fetchRole = new FetchRole({
       limits,
+      inflate,
       windowToken,
       workerId,
       rangeBudget: this.#rangeBudget,

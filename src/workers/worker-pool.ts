@@ -7,6 +7,7 @@ import {
 import {
   type CancellableWork,
   createWindowTokenMemory,
+  type InflateMode,
   type LayerJob,
   type LayerLine,
   LayerLines,
@@ -29,6 +30,8 @@ export interface WorkerPoolOptions {
   /** How long a worker without work is kept. Its memory is freed when it ends. */
   readonly idleMs: number;
   readonly limits: Limits;
+  /** What gzip is inflated with; `auto` when absent. */
+  readonly inflate?: InflateMode;
   /** Hash trees are made in a thread of their own, which costs its memory, and not by the one that writes the image. */
   readonly treeThread: boolean;
   /** Called when the last thread is gone. */
@@ -210,13 +213,14 @@ export class WorkerPool<Rooms = unknown> implements LayerStager {
   }
 
   #spawn(): WorkerHandle {
-    const { entry, limits } = this.#options;
+    const { entry, limits, inflate = 'auto' } = this.#options;
     const worker = new WorkerHandle(entry, {
       windowToken: this.#windowToken,
       rangesTaken: this.#rangesTaken,
       rangesShare: createRangeBudgetMemory(),
       workerId: this.#nextWorkerId++,
       limits,
+      inflate,
     });
     this.#workers.add(worker);
     this.#living += 1;

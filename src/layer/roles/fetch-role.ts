@@ -8,6 +8,7 @@ import type {
 } from '../../http/index.ts';
 import type { Limits } from '../../limits/index.ts';
 import { collectYoungGarbage } from '../../platform/index.ts';
+import type { InflateMode } from '../decompress/index.ts';
 import { runFetchLine } from '../fetch-line.ts';
 import { FetchQueue } from '../fetch-queue.ts';
 import { createFileSource } from '../file-source.ts';
@@ -22,6 +23,7 @@ const STEP_BYTES = 1024 * 1024;
 
 export interface FetchRoleOptions {
   readonly limits: Limits;
+  readonly inflate: InflateMode;
   readonly windowToken: SharedArrayBuffer;
   readonly workerId: number;
   readonly rangeBudget: RangeBudget;
@@ -55,7 +57,7 @@ export class FetchRole {
     { job, ring: ringMemory }: FetchTask,
     { onUnauthorized, onProgress, signal }: FetchPorts,
   ): Promise<FetchedBlob> {
-    const { limits, windowToken: memory, workerId, rangeBudget: budget, checkpoint } = this.#options;
+    const { limits, inflate, windowToken: memory, workerId, rangeBudget: budget, checkpoint } = this.#options;
     const ring = new Ring(ringMemory);
     const slot = this.#queue.join();
     const maxWindowLog = limits.maxZstdWindowLog;
@@ -78,6 +80,7 @@ export class FetchRole {
         blockedMs: () => ring.blockedMs,
         windowGate,
         limits,
+        inflate,
         signal,
         queueSlot: slot,
         held: new HeldBytes({ budget, isWireBound: this.#isWireBound }),

@@ -46,6 +46,7 @@ function ports(change: Partial<DoctorPorts> = {}): DoctorPorts {
     probeLayerFormats: (directory) => inlineSnapshotRunner()('probeLayerFormats', { directory }),
     chooseLayerFormat: (probe) => chooseLayerFormat(probe),
     canInflateSynchronously: () => true,
+    chooseInflate: () => ({ engine: 'isal', path: '/usr/lib/libisal.so.2' }),
     wallNowMs: () => Date.now(),
     network: QUIET_PORTS,
     credentialHelpers: { names: [], path: '' },

@@ -69,7 +69,7 @@ export class FaultBed implements AsyncDisposable {
     this.#settings = { 'pull.insecure_policy': true, ...settings };
     const configuration = configured(this.#settings);
     const limits = limitsOf(configuration);
-    const pool = openBundledPool(limits, 60_000, () => this.#idle.resolve());
+    const pool = openBundledPool({ limits }, 60_000, () => this.#idle.resolve());
     const resources = createResourceLoader();
     this.#parts = { configuration, limits, pool, userAgent: 'sealift/test', resources, checkpoint: () => {} };
   }

@@ -17,14 +17,14 @@ const KEPT_IDLE_MS = 60_000;
 const kept = new Map<string, KeptPool>();
 
 /** Threads of their own, started from the bundle. */
-export const openBundledPool: OpenPool = (limits, idleMs, onIdle = () => {}) =>
-  new WorkerPool({ entry: WORKER_BUNDLE, idleMs, limits, onIdle, ...threadsOfMachine() });
+export const openBundledPool: OpenPool = (settings, idleMs, onIdle = () => {}) =>
+  new WorkerPool({ ...settings, entry: WORKER_BUNDLE, idleMs, onIdle, ...threadsOfMachine() });
 
-/** Lends the same threads to all commands of this test file that have these limits. They end with the file. */
-export const lendPool: OpenPool = (limits) => {
-  const key = JSON.stringify(limits);
+/** Lends the same threads to all commands of this test file that have these settings. They end with the file. */
+export const lendPool: OpenPool = (settings) => {
+  const key = JSON.stringify(settings);
   const pool =
-    kept.get(key) ?? new KeptPool({ entry: WORKER_BUNDLE, idleMs: KEPT_IDLE_MS, limits, ...threadsOfMachine() });
+    kept.get(key) ?? new KeptPool({ ...settings, entry: WORKER_BUNDLE, idleMs: KEPT_IDLE_MS, ...threadsOfMachine() });
   kept.set(key, pool);
   return pool;
 };

@@ -36,6 +36,7 @@ const SAMPLES: Required<Omit<SettingValues, `pull.limits.${string}`>> = {
   'pull.certs_d': '/certs.d',
   'pull.platform': 'linux/arm64',
   'pull.foreign_layer_urls': true,
+  'pull.inflate': 'zlib',
   'pull.proxy.https': 'http://proxy',
   'pull.proxy.http': 'http://proxy',
   'pull.proxy.no_proxy': 'internal.example',

@@ -20,7 +20,7 @@ describe('judgeFindings', () => {
   it('has a stable list of names, and no complaint about a healthy machine', () => {
     const checks = judgeFindings(HEALTHY);
     expect(checks.map(({ name }) => name)).toEqual([
-      ...['kernel', 'root', 'system-calls', 'zlib', 'overlayfs', 'mount-api'],
+      ...['kernel', 'root', 'system-calls', 'zlib', 'inflate', 'overlayfs', 'mount-api'],
       ...['memory', 'open-files', 'threads', 'loop-nodes', 'clock', 'runtimes'],
       ...['loop-devices', 'erofs', 'direct-io', 'layer-format', 'user-xattrs', 'trusted-xattrs', 'overlay-upper'],
       ...['data-space', 'data-inodes', 'data-memory', 'state-space'],
@@ -47,6 +47,7 @@ describe('judgeFindings', () => {
     ['root', 'warn', { isRoot: false }],
     ['system-calls', 'fail', { machine: { ...HEALTHY.machine, systemCalls: BROKEN } }],
     ['zlib', 'warn', { inflatesSynchronously: false }],
+    ['inflate', 'warn', { inflate: { engine: 'zlib', reason: 'of another version', isRefused: true } }],
     ['overlayfs', 'fail', { machine: { ...HEALTHY.machine, overlay: BROKEN } }],
     ['mount-api', 'warn', { machine: { ...HEALTHY.machine, appendedLowers: BROKEN } }],
     ['loop-devices', 'warn', { layerFormats: { loop: BROKEN, erofs: BROKEN, directIo: false } }],
@@ -95,6 +96,8 @@ describe('judgeFindings', () => {
     ['data-memory', {}, 'is not in memory'],
     ['clock', { clock: { nowMs: EARLIEST_MS, isSynchronized: false } }, 'the host sets the clock'],
     ['clock', { clock: { nowMs: EARLIEST_MS, isSynchronized: undefined } }, 'Z; in a guest'],
+    ['inflate', {}, 'by ISA-L, /usr/lib/libisal.so.2'],
+    ['inflate', { inflate: { engine: 'zlib', reason: 'there is none', isRefused: false } }, 'by zlib: there is none'],
     ['runtimes', {}, '/usr/bin/crun 1.8.1'],
     ['runtimes', { runtimes: { crun: undefined, runc: undefined } }, 'no crun, no runc; pulls need none'],
     ['credential-helpers', { credentialHelpers: { h: { path: '/usr/bin/h', version: undefined } } }, '/usr/bin/h'],

@@ -31,6 +31,7 @@ export const HEALTHY: Findings = {
   layerFormats: { loop: 'usable', erofs: 'usable', directIo: true },
   choice: { format: 'erofs', reason: 'because' },
   inflatesSynchronously: true,
+  inflate: { engine: 'isal', path: '/usr/lib/libisal.so.2' },
   resources: {
     of: 'doctor',
     availableMemoryBytes: 2048 * MIB,

@@ -66,6 +66,7 @@ function fetchInto(slots: SlotWriter, { served = BLOB, queueSlot = new FetchQueu
       maxWindowLog: DEFAULT_LIMITS.maxZstdWindowLog,
       throwIfCancelled: () => {},
     }),
+    inflate: 'auto',
     limits: DEFAULT_LIMITS,
     signal: abort?.signal ?? new AbortController().signal,
     queueSlot,

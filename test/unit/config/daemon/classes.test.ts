@@ -73,6 +73,7 @@ describe('settings that decide which images run, and how much they may take', ()
     'store.verity': 'never',
     'pull.insecure_policy': 'true',
     'pull.foreign_layer_urls': 'true',
+    'pull.inflate': 'zlib',
     'log.level': 'debug',
   };
   const measuredOnly = [...SETTINGS].filter(([, { settableBy }]) => settableBy !== 'any').map(([setting]) => setting);
