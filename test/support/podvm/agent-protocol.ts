@@ -11,6 +11,15 @@ export const AGENT_ROUTES = {
   connect: '/connect',
 } as const;
 
+/**
+ * Where the agent dials: QEMU forwards it to the test's listener. It is the same for each machine, so that one that was
+ * saved finds the test that restored it.
+ */
+export const AGENT_HOST = '10.0.2.100';
+export const AGENT_PORT = 1;
+/** The agent writes this line to the console before it dials for the first time. */
+export const AGENT_READY = 'agent: ready';
+
 /** JSON in base64url. */
 export const PARAMETERS_HEADER = 'x-parameters';
 /** A code such as ENOENT, with any status but 200. */

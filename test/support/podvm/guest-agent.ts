@@ -3,7 +3,7 @@
  * other processes only.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import {
   constants as http2,
   type IncomingHttpHeaders,
@@ -12,7 +12,11 @@ import {
 } from 'node:http2';
 import { connect } from 'node:net';
 import { constants } from 'node:os';
+import { ioctl } from '../../../src/platform/syscalls.ts';
 import {
+  AGENT_HOST,
+  AGENT_PORT,
+  AGENT_READY,
   AGENT_ROUTES,
   type ConnectParameters,
   decodeParameters,
@@ -27,19 +31,16 @@ import {
   type SignalParameters,
 } from './agent-protocol.ts';
 
-const HOST = '10.0.2.2';
+/** How long the agent waits before it dials again: a machine that is to be saved reaches no test. */
+const REDIAL_MS = 50;
+/** linux/random.h */
+const RNDRESEEDCRNG = { name: 'RNDRESEEDCRNG', number: 0x5207 };
 
 /**
  * The fork waits until the child has its program; a shell from memory has it at once, whatever disk the real one lies on.
  * What the agent starts may be ended when memory runs out, the agent may not.
  */
 const START = 'echo 0 > /proc/self/oom_score_adj; exec "$@"';
-
-function portOfHost(): number {
-  const found = /\bpodvm\.agent=(\d+)/.exec(readFileSync('/proc/cmdline', 'utf8'))?.[1];
-  if (found === undefined) throw new Error('podvm.agent=PORT is not on the kernel command line');
-  return Number(found);
-}
 
 function serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
   const parameters = headers[PARAMETERS_HEADER];
@@ -138,15 +139,33 @@ function refuse(stream: ServerHttp2Stream, code: string): void {
   stream.respond({ ':status': 500, [ERROR_HEADER]: code }, { endStream: true });
 }
 
+/** All machines restored from one state have the same random numbers ahead of them until each takes new entropy. */
+function reseed(): void {
+  const random = openSync('/dev/urandom', 'r+');
+  ioctl(random, RNDRESEEDCRNG, null);
+  closeSync(random);
+}
+
+function dial(): void {
+  const socket = connect(AGENT_PORT, AGENT_HOST);
+  let isConnected = false;
+  socket.setNoDelay(true);
+  socket.on('error', (error) => isConnected && process.stderr.write(`agent: ${error.message}\n`));
+  socket.once('close', () => {
+    // Init starts the agent again; the test has its error by then.
+    if (isConnected) process.exit(1);
+    setTimeout(dial, REDIAL_MS);
+  });
+  socket.once('connect', () => {
+    isConnected = true;
+    reseed();
+    const session = performServerHandshake(socket, SESSION_SETTINGS);
+    session.setLocalWindowSize(SESSION_WINDOW);
+    session.on('stream', serve);
+    session.on('error', (error) => process.stderr.write(`agent: ${error.message}\n`));
+  });
+}
+
 writeFileSync('/proc/self/oom_score_adj', '-1000');
-const socket = connect(portOfHost(), HOST);
-socket.setNoDelay(true);
-// Init starts the agent again; the test has its error by then.
-socket.once('close', () => process.exit(1));
-socket.on('error', (error) => process.stderr.write(`agent: ${error.message}\n`));
-socket.once('connect', () => {
-  const session = performServerHandshake(socket, SESSION_SETTINGS);
-  session.setLocalWindowSize(SESSION_WINDOW);
-  session.on('stream', serve);
-  session.on('error', (error) => process.stderr.write(`agent: ${error.message}\n`));
-});
+writeFileSync('/dev/console', `${AGENT_READY}\n`);
+dial();

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { CACHE_FOLDER } from './cache-folder.ts';
 import { type CpioEntry, readContent, writeCpio } from './cpio-archive.ts';
 import { listChangingFiles, listConstantFiles } from './guest-files.ts';
@@ -9,10 +9,23 @@ import { ReapedFolder } from './supervised-process.ts';
 
 const PREFIX = 'constant-';
 
-/** Puts the initramfs for `dist` at `target`: a cached constant part, then one with what the last build and edit left. */
-export async function buildInitramfs(kernel: GuestKernel, dist: string, target: string): Promise<void> {
-  copyFileSync(await buildConstantPart(listConstantFiles(kernel, dist)), target);
-  writeCpio(target, await listChangingFiles(dist));
+export interface Initramfs {
+  /** Differs when the content does. */
+  readonly key: string;
+  write(target: string): void;
+}
+
+/** Collects the initramfs for `dist`: a cached constant part, then one with what the last build and edit left. */
+export async function buildInitramfs(kernel: GuestKernel, dist: string): Promise<Initramfs> {
+  const constant = await buildConstantPart(listConstantFiles(kernel, dist));
+  const changing = await listChangingFiles(dist);
+  return {
+    key: `${basename(constant)}-${hashEntries(changing)}`,
+    write: (target) => {
+      copyFileSync(constant, target);
+      writeCpio(target, changing);
+    },
+  };
 }
 
 /** Not compressed: unpacking zstd under emulation takes 2.5 s longer than copying 180 MB. */

@@ -1,4 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
+import { setTimeout } from 'node:timers/promises';
+import { AGENT_HOST, AGENT_PORT } from './agent-protocol.ts';
 import { QmpClient } from './qmp-client.ts';
 import { killAndWait, spawnSupervised } from './supervised-process.ts';
 import type { PodVmOptions } from './types.ts';
@@ -9,12 +11,17 @@ export interface QemuOptions {
   readonly kernelPath: string;
   readonly initramfsPath: string;
   readonly serialPath: string;
-  /** On the host's loopback; the agent dials it. */
-  readonly agentPort: number;
-  readonly disks: readonly VmDisk[];
+  /** On the host's loopback; the agent reaches it, or nothing when absent. */
+  readonly agentPort?: number;
+  /** Plugged in from the start, or after a restored machine has begun to run. */
+  readonly disks?: readonly VmDisk[];
+  /** What `saveState` left, to go on with instead of booting. */
+  readonly statePath?: string;
 }
 
 const NETWORK = 'net0';
+const STATE_BYTES_PER_SECOND = 1e12;
+const STATE_POLL_MS = 20;
 
 /**
  * A processor with AES instructions and without AVX, which QEMU emulates by a call for each instruction: the guest needs
@@ -55,27 +62,60 @@ export class QemuProcess {
     return new Map([...rows].map(([, host, guest]) => [Number(guest), Number(host)]));
   }
 
+  /** Stops the machine and writes its memory and devices to a file. */
+  async saveState(path: string): Promise<void> {
+    await this.qmp.execute('stop');
+    await this.qmp.execute('migrate-set-parameters', { 'max-bandwidth': STATE_BYTES_PER_SECOND });
+    await this.qmp.execute('migrate', { uri: `exec:cat > '${path}'` });
+    for (;;) {
+      const { status, 'error-desc': reason } = await this.#migration();
+      if (status === 'completed') return;
+      if (status === 'failed') throw new Error(`QEMU did not save its state to ${path}: ${reason}`);
+      await setTimeout(STATE_POLL_MS);
+    }
+  }
+
+  /** Lets a restored machine go on once its state is read. */
+  async resumeRestored(): Promise<void> {
+    for (;;) {
+      const { status } = (await this.qmp.execute('query-status')) as { readonly status: string };
+      if (status !== 'inmigrate') break;
+      await setTimeout(STATE_POLL_MS);
+    }
+    await this.qmp.execute('cont');
+  }
+
+  async #migration(): Promise<{ readonly status?: string; readonly 'error-desc'?: string }> {
+    return (await this.qmp.execute('query-migrate')) as { readonly status?: string };
+  }
+
   kill(): Promise<void> {
     return killAndWait(this.#child);
   }
 }
 
-function listParameters({ vm, disks, ...paths }: QemuOptions): string[] {
+function listParameters({ vm, agentPort, disks = [], statePath, ...paths }: QemuOptions): string[] {
   const { memoryMb = 3072, cpus = 1, forwardPorts = [], kernelParameters = '' } = vm;
   const forwards = forwardPorts.map((port) => `,hostfwd=tcp:127.0.0.1:0-10.0.2.15:${port}`);
+  // QEMU starts the command when the agent dials.
+  const agent =
+    agentPort === undefined ? '' : `,guestfwd=tcp:${AGENT_HOST}:${AGENT_PORT}-cmd:busybox nc 127.0.0.1 ${agentPort}`;
   const kernel = [
     'console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests tsc=reliable no_timer_check init_on_alloc=0',
     // A processor that the emulator lets spin for good ends the machine, so that the tests say so and do not wait.
     'softlockup_panic=1 watchdog_thresh=60',
-    `podvm.agent=${paths.agentPort}`,
     kernelParameters,
   ];
   return [
     ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
     ['-accel', 'tcg,thread=multi', '-cpu', CPU, '-smp', String(cpus), '-m', String(memoryMb)],
-    ['-kernel', paths.kernelPath, '-initrd', paths.initramfsPath, '-append', kernel.join(' ').trim()],
+    ['-kernel', paths.kernelPath],
+    statePath === undefined
+      ? ['-initrd', paths.initramfsPath, '-append', kernel.join(' ').trim()]
+      : ['-incoming', `exec:cat '${statePath}'`],
     ['-serial', `file:${paths.serialPath}`, '-qmp', 'stdio'],
-    ['-netdev', `user,id=${NETWORK}${forwards.join('')}`, '-device', `virtio-net-pci,netdev=${NETWORK},romfile=`],
+    ['-netdev', `user,id=${NETWORK}${forwards.join('')}${agent}`],
+    ['-device', `virtio-net-pci,netdev=${NETWORK},romfile=`],
     ...disks.map(({ blockdev, device }) => ['-blockdev', JSON.stringify(blockdev), '-device', JSON.stringify(device)]),
   ].flat();
 }

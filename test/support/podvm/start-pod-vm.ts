@@ -8,6 +8,7 @@ import { buildInitramfs } from './initramfs.ts';
 import { loadGuestKernel } from './kernel-package.ts';
 import { QemuProcess } from './qemu-process.ts';
 import { RunningPodVm } from './running-pod-vm.ts';
+import { loadSavedState } from './saved-state.ts';
 import { ReapedFolder } from './supervised-process.ts';
 import type { PodVm, PodVmOptions } from './types.ts';
 import { VmDisk } from './vm-disk.ts';
@@ -22,8 +23,10 @@ export async function startPodVm(options: PodVmOptions): Promise<PodVm> {
   const kernel = await loadGuestKernel();
   await using undo = new AsyncDisposableStack();
   const folder = undo.use(new ReapedFolder('podvm'));
+  const initramfs = await buildInitramfs(kernel, DIST);
+  const statePath = isRestorable(options) ? await loadSavedState(kernel, initramfs) : undefined;
   const initramfsPath = folder.join('initramfs');
-  await buildInitramfs(kernel, DIST, initramfsPath);
+  if (statePath === undefined) initramfs.write(initramfsPath);
   const disks = new Map<string, VmDisk>();
   undo.defer(async () => {
     for (const disk of disks.values()) await disk.close();
@@ -39,16 +42,39 @@ export async function startPodVm(options: PodVmOptions): Promise<PodVm> {
     initramfsPath,
     serialPath,
     agentPort: portOf(server),
-    disks: [...disks.values()],
+    ...(statePath === undefined ? { disks: [...disks.values()] } : { statePath }),
   });
   undo.defer(() => qemu.kill());
   await qemu.negotiate().catch(() => qemu.ended);
+  if (statePath !== undefined) await qemu.resumeRestored();
   const socket = await awaitAgent({ server, qemu, serialPath, timeoutMs: options.bootTimeoutMs ?? BOOT_TIMEOUT_MS });
   const bootSeconds = (performance.now() - startedAt) / 1000;
   const agent = new AgentClient(socket);
   undo.defer(() => agent.close());
   const ports = await qemu.listForwardedPorts();
-  return new RunningPodVm({ agent, qemu, disks, folder, ports, serialPath, bootSeconds, resources: undo.move() });
+  const vm = new RunningPodVm({ agent, qemu, disks, folder, ports, serialPath, bootSeconds, resources: undo.move() });
+  try {
+    if (statePath !== undefined) await catchUp(vm, [...disks.values()]);
+    return vm;
+  } catch (error) {
+    await vm.stop();
+    throw error;
+  }
+}
+
+/** A saved machine has the memory, processors and kernel parameters of the defaults. */
+function isRestorable({ fromState = false, memoryMb, cpus, kernelParameters }: PodVmOptions): boolean {
+  return fromState && memoryMb === undefined && cpus === undefined && kernelParameters === undefined;
+}
+
+/** Gives a restored machine what it has missed: the time, and its disks. */
+async function catchUp(vm: RunningPodVm, disks: readonly VmDisk[]): Promise<void> {
+  await vm.mustRun(['date', '-u', '-s', `@${Math.floor(Date.now() / 1000)}`]);
+  for (const { blockdev, device } of disks) {
+    await vm.monitor('blockdev-add', blockdev);
+    await vm.monitor('device_add', device);
+  }
+  for (const { serial } of disks) await vm.disk(serial);
 }
 
 function prepareSerialPath(name: string): string {

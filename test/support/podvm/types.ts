@@ -33,6 +33,8 @@ export interface PodVmOptions {
   readonly forwardPorts?: readonly number[];
   /** Added to the kernel's command line. */
   readonly kernelParameters?: string;
+  /** Restores a booted machine instead of booting one, where the options above are the defaults. */
+  readonly fromState?: boolean;
   /** How long the agent in the guest may take to answer; 120 s. */
   readonly bootTimeoutMs?: number;
 }

@@ -20,7 +20,7 @@ export function usePodVm(options: PodVmOptions): () => PodVm {
   let vm: PodVm | undefined;
 
   beforeAll(async () => {
-    vm = await startPodVm(options);
+    vm = await startPodVm({ ...options, fromState: true });
     process.stdout.write(`pod VM ${options.name}: up in ${vm.bootSeconds.toFixed(1)} s\n`);
   });
 
