@@ -10,6 +10,8 @@ const MEASURED = [
   ...(IS_SOAK ? ['test/podvm/volume-size.test.ts'] : []),
 ];
 const POD_VM = 'test/podvm/**/*.test.ts';
+/** The short run has what they show without a machine: `test/integration/daemon/mirrors`. */
+const LONG_RUN = IS_SOAK ? [] : ['test/podvm/daemon-mirrors.test.ts'];
 /** Tests without side effects: one process runs many of their files, and loads the sources once. */
 const PURE = [
   'test/unit/**/*.test.ts',
@@ -85,7 +87,7 @@ export default defineConfig({
         test: {
           name: 'podvm',
           include: [POD_VM],
-          exclude: MEASURED,
+          exclude: [...MEASURED, ...LONG_RUN],
           pool: 'forks',
           // An emulated machine keeps little more than one core busy, and not while its tests wait for a time limit.
           maxWorkers: 3,

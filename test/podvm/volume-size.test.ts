@@ -9,7 +9,7 @@ const MIB = 1 << 20;
 const GIB = 1 << 30;
 /** The share of the time of confidential-data-hub's recipe; compared in the long run, which has the machine for itself. */
 const MAX_SHARE = 0.9;
-const FILES = IS_SOAK ? 100_000 : 20_000;
+const FILES = IS_SOAK ? 100_000 : 2_000;
 
 /**
  * The commands of confidential-data-hub (confidential-data-hub/hub/src/storage/volume_type/blockdevice), with the same

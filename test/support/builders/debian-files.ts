@@ -22,16 +22,19 @@ export interface DebianPackageFiles {
 }
 
 /**
- * The files of some Debian packages as tar members, names without a leading `./` and with /usr merged, in package
- * order. Packages are downloaded once; without a network the files of those that are installed take their place.
+ * The files of some Debian packages, without those named, as tar members, names without a leading `./` and with /usr
+ * merged, in package order. Packages are downloaded once; without a network the files of those that are installed take
+ * their place.
  */
-export async function loadDebianFiles(): Promise<DebianPackageFiles[]> {
+export async function loadDebianFiles(without: readonly string[] = []): Promise<DebianPackageFiles[]> {
   const archives = await downloadPackages();
   if (archives === undefined) return [await loadInstalledFiles()];
   const packages: DebianPackageFiles[] = [];
   for (const archive of archives) {
+    const [name = archive] = archive.split('_');
+    if (without.includes(name)) continue;
     const tar = await mustRun('dpkg-deb', ['--fsys-tarfile', join(CACHE, archive)]);
-    packages.push({ name: archive.split('_')[0] ?? archive, members: await readMembers(tar) });
+    packages.push({ name, members: await readMembers(tar) });
   }
   return packages;
 }

@@ -57,7 +57,7 @@ export const MANY_FILES: readonly string[] = ['adwaita-icon-theme', 'perl-module
 
 /** Builds the members of the four layers out of real Debian packages, all but those `without`. */
 export async function loadRichImage(without: readonly string[] = []): Promise<RichImage> {
-  const packages = (await loadDebianFiles()).filter(({ name }) => !without.includes(name));
+  const packages = await loadDebianFiles(without);
   const [base, plenty] = splitPackages(packages);
   const layers = [baseLayer(base), plentyLayer(base, plenty), oddLayer(base), topLayer(base, plenty)];
   return {
