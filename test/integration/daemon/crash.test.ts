@@ -8,12 +8,14 @@ import { type DaemonRemains, NativeDaemon, remainsOf } from '../../support/daemo
 import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { compareTrees, readTree, type Tree } from '../../support/oracles/tree.ts';
-import { daemonSteps, isMountedAt, type LayerForm } from '../../support/programs/pull-steps.ts';
+import { daemonSteps, groupSteps, isMountedAt, type LayerForm } from '../../support/programs/pull-steps.ts';
 import { countFetches } from '../../support/proxies/tamper-proxy.ts';
 import { IS_SOAK } from '../../support/soak.ts';
 import { emptyContents, listContents } from '../../support/stores/store-contents.ts';
 
 const ROUNDS = IS_SOAK ? 3 : 1;
+/** The short run kills two daemons, one after the other, before a pull may end. */
+const KILLS = IS_SOAK ? 1 : 2;
 /** The short run kills the daemon with this form and the command line with the other. */
 const FORMS: readonly LayerForm[] = IS_SOAK ? ['erofs', 'directory'] : ['erofs'];
 /** The layers of the container that runs all the time, and the own layer of the new image. */
@@ -21,10 +23,10 @@ const LAYERS = 3;
 
 /** Each step runs with different images in different rounds, and every round covers all images. */
 function rowsOf(form: LayerForm) {
-  return daemonSteps(form).flatMap((step, at) =>
+  return groupSteps(daemonSteps(form), KILLS).flatMap((steps, at) =>
     Array.from({ length: ROUNDS }, (_, round) => {
       const kind = IMAGE_KINDS[(at + round) % IMAGE_KINDS.length] ?? 'gzip';
-      return { step, kind, round: round + 1 };
+      return { steps, kind, round: round + 1 };
     }),
   );
 }
@@ -58,6 +60,7 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'sealiftd killed while it 
       for (const container of daemon.remains().containers) if (container !== 'running') daemon.remove(container);
     });
 
+    const isKeptAt = (step: string) => daemonSteps(form).indexOf(step) >= daemonSteps(form).indexOf('published');
     const reference = (image: BuiltImage) => bed.reference(`crash@${image.top.digest}`);
     const expectRemains = (containers: readonly string[], layers: number, others: Partial<DaemonRemains> = {}) =>
       expect.poll(() => daemon.remains()).toEqual({ ...remainsOf(containers, layers, form), ...others });
@@ -94,30 +97,36 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'sealiftd killed while it 
     });
 
     it.each(rowsOf(form))(
-      'killed at $step, image $kind, round $round: the next start pulls, and leaves nothing of the last',
-      async ({ step, kind, round }) => {
-        const name = `${step}-${round}`;
+      'killed at $steps, image $kind, round $round: the next start pulls, and leaves nothing of the last',
+      async ({ steps, kind, round }) => {
+        const name = `${steps.join('-')}-${round}`;
         const image = await serve(kind, name);
-        daemon.dieAt(step);
-        await expectFailure('TTRPC_CLOSED', () => pull(image, 'dying'));
-        expect(await daemon.exited).toBe('SIGKILL');
-        daemon.dieAt(undefined);
-        await daemon.start();
-        const containers = ['dying'];
-        if (isMountedAt(step)) {
+        const mounted: string[] = [];
+        let container = 'dying';
+        for (const step of steps) {
+          daemon.dieAt(step);
+          await expectFailure('TTRPC_CLOSED', () => pull(image, container));
+          expect(await daemon.exited).toBe('SIGKILL');
+          daemon.dieAt(undefined);
+          await daemon.start();
+          if (!isMountedAt(step)) continue;
           // The bundle is complete and may be in use by a container, so the pull mounts nothing over it.
-          await expectFailure('BUNDLE_INVALID', () => pull(image, 'dying'));
-          await pull(image, 'again');
-          containers.push('again');
-        } else await pull(image, 'dying');
-        for (const container of containers) await expectContainer(container, kind, name);
+          await expectFailure('BUNDLE_INVALID', () => pull(image, container));
+          mounted.push(container);
+          container = `again-${mounted.length}`;
+        }
+        await pull(image, container);
+        const containers = [...mounted, container];
+        for (const each of containers) await expectContainer(each, kind, name);
         await expectContainer('running', 'gzip', 'running');
         // The only directory that cannot be inspected while a rootfs is mounted over it; it is removed with the bundle.
-        const halfWritten = step === 'config-staged' ? [expect.stringContaining('/bundles/dying/.config.json.')] : [];
+        const staged = steps.includes('config-staged')
+          ? mounted[steps.filter(isMountedAt).indexOf('config-staged')]
+          : '';
+        const halfWritten = staged ? [expect.stringContaining(`/bundles/${staged}/.config.json.`)] : [];
         await expectRemains(['running', ...containers], LAYERS, { halfWritten });
         const [, own] = image.layers;
-        const isKept = daemonSteps(form).indexOf(step) >= daemonSteps(form).indexOf('published');
-        if (isKept) expect(countFetches(bed.proxy, own?.digest ?? '')).toBe(KEPT[kind].needingChain + 1);
+        if (steps.every(isKeptAt)) expect(countFetches(bed.proxy, own?.digest ?? '')).toBe(KEPT[kind].needingChain + 1);
       },
     );
 

@@ -60,3 +60,11 @@ const MOUNTED_FROM = PULL_STEPS.indexOf('mounted');
 export function isMountedAt(step: string): boolean {
   return (PULL_STEPS as readonly string[]).indexOf(step) >= MOUNTED_FROM;
 }
+
+/**
+ * Returns the steps in groups of `size`, in order: a program is killed at each of a group before one pull may end. It
+ * passes a later step although it was killed at an earlier one.
+ */
+export function groupSteps(steps: readonly string[], size: number): readonly (readonly string[])[] {
+  return Array.from({ length: Math.ceil(steps.length / size) }, (_, at) => steps.slice(at * size, (at + 1) * size));
+}
