@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { build, type Metafile } from 'esbuild';
 import { formatLauncher } from './build-launcher.ts';
 import { BUNDLE_OPTIONS } from './bundle-plugins.ts';
+import { copyIsal } from './distribution/isal.ts';
 
 const PROGRAMS = [
   { name: 'sealift', source: 'src/bin/sealift.ts', environment: 'measured' },
@@ -14,10 +15,12 @@ const WORKER = { name: 'worker', source: 'src/compose/worker.ts' };
 export interface BuiltProgram {
   /** Folders of the npm packages in the output: the bundled ones, and Node's. */
   readonly packages: readonly string[];
+  /** Why there is no libisal in the output, if there should be one; zlib inflates then. */
+  readonly lacksIsal: string | undefined;
 }
 
 /**
- * Makes the launchers in `output`, with their bundles, the worker and Node in `output/lib`; the same sources give the
+ * Makes the launchers in `output`, with their bundles, the worker, Node and libisal in `output/lib`; the same sources give the
  * same bytes. That is why no compile cache comes along, which would save a fifth of the start: V8 never writes one twice
  * alike (docs/adr/0018-launchers.md).
  */
@@ -48,7 +51,8 @@ export async function buildProgram(root: string, output: string): Promise<BuiltP
     writeFileSync(join(output, program.name), formatLauncher(program));
     chmodSync(join(output, program.name), 0o755);
   }
-  return { packages: [...[...new Set(packages)].sort().map((folder) => join(root, folder)), nodePackage] };
+  const lacksIsal = copyIsal(lib);
+  return { packages: [...[...new Set(packages)].sort().map((folder) => join(root, folder)), nodePackage], lacksIsal };
 }
 
 function listPackages({ inputs }: Metafile): string[] {

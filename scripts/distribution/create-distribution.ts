@@ -1,10 +1,21 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { buildProgram } from '../build-program.ts';
 import { formatLicences } from './format-licences.ts';
+import { ISAL_FILE, isalLicence } from './isal.ts';
 import { writeArchive } from './write-archive.ts';
 
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE'];
@@ -58,7 +69,8 @@ export async function createDistribution(options: DistributionOptions): Promise<
 }
 
 async function fillFolder(root: string, folder: string): Promise<void> {
-  const { packages } = await buildProgram(root, folder);
+  const { packages, lacksIsal } = await buildProgram(root, folder);
+  if (lacksIsal !== undefined) throw new Error(`${lacksIsal}; run sh scripts/with-debian-packages.sh true`);
   for (const document of DOCUMENTS) copyFileSync(join(root, document), join(folder, document));
   cpSync(join(root, 'docs'), join(folder, 'docs'), { recursive: true });
   const development = join(root, 'config/dev');
@@ -66,7 +78,10 @@ async function fillFolder(root: string, folder: string): Promise<void> {
     recursive: true,
     filter: (source) => source !== development,
   });
-  writeFileSync(join(folder, 'LICENSES.md'), formatLicences(packages));
+  writeFileSync(
+    join(folder, 'LICENSES.md'),
+    formatLicences(packages, existsSync(join(folder, 'lib', ISAL_FILE)) ? [isalLicence()] : []),
+  );
   for (const [shell, path] of Object.entries(COMPLETIONS)) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), execFileSync(join(folder, 'sealift'), ['completion', shell]));

@@ -11,15 +11,18 @@ const TEXTS_ELSEWHERE: Readonly<Record<string, (folder: string) => readonly stri
   ],
 };
 
-interface Licence {
+export interface Licence {
   readonly title: string;
   readonly identifier: string;
   readonly texts: readonly string[];
 }
 
-/** The licences of what the archive holds beside Sealift's own code. A package without a text of its own is an error. */
-export function formatLicences(packages: readonly string[]): string {
-  const licences = packages.map(readLicence).sort((a, b) => (a.title < b.title ? -1 : 1));
+/**
+ * The licences of what the archive holds beside Sealift's own code: npm packages, and others. A package without a text
+ * of its own is an error.
+ */
+export function formatLicences(packages: readonly string[], others: readonly Licence[] = []): string {
+  const licences = [...packages.map(readLicence), ...others].sort((a, b) => (a.title < b.title ? -1 : 1));
   const rows = licences.map(({ title, identifier }) => `| ${title} | ${identifier} |`);
   return [
     '# Licences',

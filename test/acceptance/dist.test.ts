@@ -50,6 +50,29 @@ describeWith(['tar', 'zstd'], 'the archive of make dist', () => {
     for (const file of ['sealift', 'sealiftd', 'lib/node']) accessSync(join(place, made.name, file), constants.X_OK);
   });
 
+  it('brings libisal where it is used, and its licence', async () => {
+    const lib = join(place, made.name, 'lib');
+    const isX64 = process.arch === 'x64';
+    expect(readdirSync(lib).includes('libisal.so.2')).toBe(isX64);
+    const licences = readFileSync(join(place, made.name, 'LICENSES.md'), 'utf8');
+    expect(/^## libisal2 .*\n\n.*Intel Corporation/m.test(licences)).toBe(isX64);
+    const { stdout } = await runCommand(program, ['doctor', '--json'], BARE);
+    const check = JSON.parse(stdout.toString()).result.checks.find(({ name }: { name: string }) => name === 'inflate');
+    expect(check.detail).toBe(
+      isX64 ? `gzip is inflated by ISA-L, ${lib}/libisal.so.2` : expect.stringContaining('inflated by zlib: '),
+    );
+  });
+
+  it('inflates with zlib if its user says so', async () => {
+    const { stdout } = await runCommand(program, ['doctor', '--json'], {
+      ...BARE,
+      env: { SEALIFT_PULL_INFLATE: 'zlib' },
+    });
+    const { checks } = JSON.parse(stdout.toString()).result;
+    const detail = 'gzip is inflated by zlib: the setting pull.inflate says so';
+    expect(checks).toContainEqual(expect.objectContaining({ name: 'inflate', status: 'ok', detail }));
+  });
+
   it('completes its own command line', async () => {
     const script = join(place, made.name, 'share/bash-completion/completions/sealift');
     const { stdout } = await runCommand(program, ['completion', 'bash'], BARE);
