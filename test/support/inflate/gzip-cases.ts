@@ -12,8 +12,8 @@ export interface GzipCase {
 /** What the bytes of a member are made of. Sizes go past a slot of the ring and past the window of deflate. */
 const CONTENTS: readonly ((bytes: number, random: Random) => Buffer)[] = [
   (bytes) => Buffer.alloc(bytes),
-  (bytes, random) => Buffer.from(Array.from({ length: bytes }, () => random() * 256)),
-  (bytes, random) => Buffer.from(Array.from({ length: bytes }, () => 97 + random() ** 3 * 20)),
+  (bytes, random) => fillWith(bytes, () => random() * 256),
+  (bytes, random) => fillWith(bytes, () => 97 + random() ** 3 * 20),
   (bytes, random) => repeatParts(bytes, random),
   (bytes, random) => Buffer.alloc(bytes, String.fromCharCode(...Array.from({ length: 5 }, () => random() * 128))),
 ];
@@ -25,6 +25,12 @@ const STRATEGIES = [
   constants.Z_RLE,
   constants.Z_FIXED,
 ] as const;
+
+function fillWith(bytes: number, next: () => number): Buffer {
+  const content = Buffer.alloc(bytes);
+  for (let index = 0; index < bytes; index++) content[index] = next();
+  return content;
+}
 
 function pick<T>(items: readonly T[], random: Random): T {
   const item = items[Math.floor(random() * items.length)];
@@ -110,14 +116,20 @@ const CHANGES: Readonly<Record<string, (blob: Buffer, random: Random) => Buffer>
   },
   'with zeros behind it': (blob, random) => Buffer.concat([blob, Buffer.alloc(1 + Math.floor(random() * 20))]),
   'with bytes behind it': (blob, random) =>
-    Buffer.concat([blob, Buffer.from(Array.from({ length: 1 + random() * 20 }, () => random() * 256))]),
+    Buffer.concat([blob, fillWith(1 + Math.floor(random() * 20), () => random() * 256)]),
+  // Its first block has codes of its own.
+  'of random data': (_, random) => {
+    const data = fillWith(300, () => random() * 256);
+    data[0] = ((random() * 256) & ~0b010) | 0b100;
+    return frameMember(makeHeader(random), data, Buffer.alloc(0));
+  },
   'with half a header behind it': (blob, random) =>
     Buffer.concat([blob, makeHeader(random).subarray(0, 1 + Math.floor(random() * 12))]),
   'with other bytes in its middle': (blob, random) => {
     const changed = Buffer.from(blob);
     const at = Math.floor(random() * changed.length);
     changed.fill(
-      Buffer.from(Array.from({ length: 64 }, () => random() * 256)),
+      fillWith(64, () => random() * 256),
       at,
       Math.min(changed.length, at + Math.floor(random() * 400)),
     );
