@@ -35,6 +35,7 @@ export {
   type Reference,
   withDefaultTag,
 } from './reference.ts';
+export { referenceScopes } from './reference-scopes.ts';
 export { refuseKeyVariants } from './schema.ts';
 export { selectPlatform } from './select-platform.ts';
 export { settlePlatform } from './settle-platform.ts';

@@ -1,11 +1,9 @@
 import {
   type FileReference,
   formatReference,
-  formatRepositoryName,
   type ImageReference,
   isFileReference,
-  type Reference,
-  withDefaultTag,
+  referenceScopes,
 } from '../../oci/index.ts';
 import type { Policy, Requirements } from './types.ts';
 
@@ -20,28 +18,6 @@ const REGISTRY_TRANSPORT = 'docker';
 
 function scopesFor(policy: Policy, reference: ImageReference): ReadonlyMap<string, Requirements> | undefined {
   return policy.transports.get(isFileReference(reference) ? reference.transport : REGISTRY_TRANSPORT);
-}
-
-/** `a/b/c` → `a/b/c`, `a/b`, `a`. */
-function withParents(repository: string): string[] {
-  const names = [repository];
-  for (let cut = repository.lastIndexOf('/'); cut >= 0; cut = repository.lastIndexOf('/', cut - 1)) {
-    names.push(repository.slice(0, cut));
-  }
-  return names;
-}
-
-/** `x.example.com:5000` → `*.example.com`, `*.com`; never the host itself, never a port. */
-function wildcards(domain: string): string[] {
-  const [host = ''] = domain.split(':', 1);
-  const labels = host.split('.');
-  return labels.slice(1).map((_, position) => `*.${labels.slice(position + 1).join('.')}`);
-}
-
-/** In a reference with tag and digest, the digest names the image and the tag is only a remark. */
-function identityOf(reference: Reference): string {
-  const named = withDefaultTag(reference);
-  return formatReference(named.digest === undefined ? named : { ...named, tag: undefined });
 }
 
 /** `/a/b/c` → `/a/b/c`, `/a/b`, `/a`; the root stands for all, as `""` does. */
@@ -70,7 +46,7 @@ function fileScopes(reference: FileReference): readonly string[] {
  */
 export function scopeCandidates(reference: ImageReference): readonly string[] {
   if (isFileReference(reference)) return fileScopes(reference);
-  return [identityOf(reference), ...withParents(formatRepositoryName(reference)), ...wildcards(reference.domain), ''];
+  return [...referenceScopes(reference), ''];
 }
 
 /** Returns the one list that applies: that of the most specific scope, or the default of the policy. */
