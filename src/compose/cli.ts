@@ -42,10 +42,11 @@ import {
   removeImages,
   unmountBundle,
 } from '../pull/index.ts';
+import { loadPolicy } from '../signature/index.ts';
 import type { DaemonView, ViewOptions } from './daemon-view.ts';
 import type { ConfiguredSources } from './doctor.ts';
 import { loadOptions, type OpenPool, openParts, type Parts } from './parts.ts';
-import { imagePorts, loadPolicy, pullPorts } from './pull.ts';
+import { imagePorts, pullPorts } from './pull.ts';
 import { type BackingPorts, storePorts } from './store.ts';
 
 /** A command is short; threads that idle longer only hold memory. */
@@ -80,7 +81,7 @@ export function composeCli(surroundings: CliSurroundings): Commands {
         const registries = await cliRegistries(parts, signal);
         const registryPorts = pullPorts(parts, {
           backing: cliBacking(parts.configuration),
-          policy: await loadPolicy(parts, { signal }),
+          policy: await loadPolicy(parts.configuration.pull, loadOptions(parts, signal)),
           findEndpoints: cliEndpoints(parts, endpointOptions(parts, options, registries)),
           onProgress: progress,
           sweepsStore: true,

@@ -17,9 +17,10 @@ import { daemonEndpoints } from '../endpoints/index.ts';
 import type { Logger } from '../log/index.ts';
 import { SYSTEM_CLOCK } from '../platform/index.ts';
 import type { ProgressEvent, PullPorts } from '../pull/index.ts';
+import { loadPolicy } from '../signature/index.ts';
 import type { Volumes } from '../volume/index.ts';
 import { loadOptions, type Parts } from './parts.ts';
-import { loadPolicy, pullPorts } from './pull.ts';
+import { pullPorts } from './pull.ts';
 import { storePorts } from './store.ts';
 
 export interface DaemonServiceParts {
@@ -68,11 +69,12 @@ export function composeDaemonService({ loaded, parts, volumes, measure, log }: D
 async function daemonPullPorts(pull: StorePull, daemonParts: Parts): Promise<PullPorts> {
   const { configuration, reference, backing, onProgress, waitForName, deadlineMs, signal } = pull;
   const parts = { ...daemonParts, configuration };
-  const registries = await loadDaemonRegistries(configuration, loadOptions(parts, signal));
+  const load = loadOptions(parts, signal);
+  const registries = await loadDaemonRegistries(configuration, load);
   assertQualified(registries, reference);
   return pullPorts(parts, {
     backing,
-    policy: await loadPolicy(parts, { inline: configuration.inlinePolicy.value, signal }),
+    policy: await loadPolicy(configuration.pull, load, configuration.inlinePolicy.value),
     findEndpoints: daemonEndpoints({ ...parts, waitForName, deadlineMs }, registries),
     onProgress,
     // The watch over mounts sweeps within a second.

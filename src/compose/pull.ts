@@ -1,9 +1,8 @@
 import { type FindEndpoints, openImageEndpoints, transportSettings } from '../endpoints/index.ts';
 import { hostPlatform, parsePlatform } from '../oci/index.ts';
 import type { ImagePorts, ProgressEvent, PullPorts, StoreBacking } from '../pull/index.ts';
-import { inlineUri, loadText } from '../resources/index.ts';
-import { createKeyLoader, type PolicyChoice, parsePolicy } from '../signature/index.ts';
-import { isRoot, loadOptions, type Parts } from './parts.ts';
+import { createKeyLoader, type PolicyChoice } from '../signature/index.ts';
+import { isRoot, type Parts } from './parts.ts';
 import { storePorts } from './store.ts';
 
 export function imagePorts(parts: Parts, findEndpoints: FindEndpoints, onRemark: (remark: string) => void): ImagePorts {
@@ -40,22 +39,10 @@ export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
     onProgress,
     sweepsStore,
     keys: createKeyLoader({ resources: parts.resources, maxBytes: parts.limits.maxConfigurationBytes }),
+    openLookaside: async () => undefined,
     pool: parts.pool,
     checkpoint: parts.checkpoint,
     nowMs: () => performance.now(),
     isPrivileged: isRoot(),
   };
-}
-
-/** Loads the policy that decides on images; undefined: the configuration has none. Throws `POLICY_INVALID`. */
-export async function loadPolicy(
-  parts: Pick<Parts, 'configuration' | 'resources' | 'limits'>,
-  { inline, signal }: { readonly inline?: string | undefined; readonly signal: AbortSignal },
-): Promise<PolicyChoice> {
-  const { insecurePolicy, policy } = parts.configuration.pull;
-  if (inline === undefined && insecurePolicy.value) return 'insecure-accept-anything';
-  const uri = inline === undefined ? policy.value : inlineUri(inline);
-  if (uri === undefined) return undefined;
-  const { resources, ...load } = loadOptions(parts, signal);
-  return parsePolicy(await loadText(resources, uri, { ...load, what: 'policy', code: 'POLICY_INVALID' }));
 }

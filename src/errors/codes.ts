@@ -234,6 +234,19 @@ export const CODES = {
     summary: 'The policy requires a kind of verification that this version does not support.',
     hint: 'the image is refused rather than run unverified; use another requirement type',
   },
+  SIGNATURE_UNAVAILABLE: {
+    kind: 'unavailable',
+    summary:
+      'The policy requires a signature, none that was found is good, and at least one location of signatures could not be read.',
+    hint: 'repair the named lookaside store or registry, or correct its address in registries.d, then pull again',
+    daemonHint:
+      'repair the named lookaside store or registry, or correct its address in image.sigstore_config or in the file of image.sigstore_config_uri (pull.registries_d), then pull again',
+  },
+  SIGNATURE_LIMIT_EXCEEDED: {
+    kind: 'exhausted',
+    summary: 'An image has more signatures, or larger ones, than the limits allow, and none that was read is good.',
+    hint: 'remove signatures that are not needed, or raise the named limit if their store is trusted to need it',
+  },
 
   // layer
   DIFFID_MISMATCH: {

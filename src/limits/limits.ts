@@ -293,6 +293,25 @@ export const LIMITS = {
     reason: 'a configuration file is held in memory and parsed as a whole',
     code: 'CONFIG_FILE_INVALID',
   },
+  maxSignatureBytes: {
+    default: 4 * MIB,
+    unit: 'bytes',
+    reason: 'one signature, or the list of those that a registry keeps, is held in memory; real ones have a few KiB',
+    code: 'SIGNATURE_LIMIT_EXCEEDED',
+    greatest: 256 * MIB,
+  },
+  maxImageSignatures: {
+    default: 128,
+    unit: 'count',
+    reason: 'signatures that are fetched for one image; any user who may write to a store can add some',
+    code: 'SIGNATURE_LIMIT_EXCEEDED',
+  },
+  maxImageSignatureBytes: {
+    default: 32 * MIB,
+    unit: 'bytes',
+    reason: 'all signatures of one image are held in memory until the policy has judged them',
+    code: 'SIGNATURE_LIMIT_EXCEEDED',
+  },
   maxTreeBytes: {
     default: 256 * MIB,
     unit: 'bytes',

@@ -1,8 +1,14 @@
 import type { FileSupply } from '../archive/index.ts';
 import { raceCancellation, SealiftError } from '../errors/index.ts';
-import { type ImageReference, parseFileReference, parseReference, withDefaultTag } from '../oci/index.ts';
+import {
+  formatImageReference,
+  type ImageReference,
+  parseFileReference,
+  parseReference,
+  withDefaultTag,
+} from '../oci/index.ts';
 import type { ImageSupply } from '../registry/index.ts';
-import type { AuthorizedImage } from '../signature/index.ts';
+import type { AuthorizedImage, SignatureSource } from '../signature/index.ts';
 import type { ImagePorts } from './ports.ts';
 
 /** Where an image's bytes come from: all endpoints of a name, or files of this machine. */
@@ -12,6 +18,8 @@ export type ImageBytes = ImageSupply | FileSupply;
 export interface NamedImage {
   readonly reference: ImageReference;
   readonly source: ImageBytes;
+  /** Where signatures may be attached to it: the endpoint that gave the manifest, then the others. */
+  readonly signatureSources: () => readonly SignatureSource[];
   /** Throws `CONFIG_CLASS_REFUSED` when the image's proof is too weak for the transport that was configured. */
   readonly assertTransport: (image: AuthorizedImage) => void;
 }
@@ -30,16 +38,29 @@ export async function openNamedImage(request: NamedImageRequest): Promise<NamedI
   if (ports.openArchive === undefined) {
     const reference = withDefaultTag(parseReference(unsafeReference));
     const { supply: source, assertTransport } = await ports.openEndpoints(reference, signal);
-    return { reference, source, assertTransport, [Symbol.asyncDispose]: async () => {} };
+    const signatureSources = () => source.signatureSources();
+    return { reference, source, signatureSources, assertTransport, [Symbol.asyncDispose]: async () => {} };
   }
   const archive = await ports.openArchive(parseFileReference(unsafeReference), { scratchDir, signal });
+  const { reference, supply } = archive;
   return {
-    reference: archive.reference,
-    source: archive.supply,
+    reference,
+    source: supply,
+    signatureSources: () => [sourceOfFiles(reference, supply)],
     // No byte of an image in files comes over a network.
     assertTransport: () => {},
     // The caller's own failure is the one to report, and a disk that does not answer must not delay a cancel.
     [Symbol.asyncDispose]: async () => void (await Promise.allSettled([raceCancellation(archive.close(), signal)])),
+  };
+}
+
+/** Files keep no lists of signatures beside the image. */
+function sourceOfFiles(reference: ImageReference, supply: FileSupply): SignatureSource {
+  return {
+    name: formatImageReference(reference),
+    fetchManifest: (tagOrDigest, signal) => supply.fetchManifest(tagOrDigest, signal),
+    fetchSmallBlob: (descriptor, bound, signal) => supply.fetchSmallBlob(descriptor, bound, signal),
+    fetchSignatureList: async () => undefined,
   };
 }
 

@@ -7,8 +7,7 @@ import {
   parseImageConfig,
   settlePlatform,
 } from '../oci/index.ts';
-import { type AuthorizedImage, authoriseImage, signatureFinders } from '../signature/index.ts';
-import { collectEvidence } from './collect-evidence.ts';
+import { type AuthorizedImage, authoriseImage, gatherEvidence } from '../signature/index.ts';
 import { recordWithRoom } from './make-room.ts';
 import type { ImageBytes, NamedImage } from './named-image.ts';
 import { type LayerPlan, planLayers } from './plan-layers.ts';
@@ -33,17 +32,15 @@ export interface PreparedImage {
  * Goes from the name that the user wrote to an authorised manifest and its verified config. No layer byte has been asked
  * for when this returns, and nothing is written to the store before the policy has accepted the image.
  */
-export async function prepareImage(
-  { reference, source, assertTransport }: NamedImage,
-  context: PullContext,
-): Promise<PreparedImage> {
+export async function prepareImage(named: NamedImage, context: PullContext): Promise<PreparedImage> {
+  const { reference, source, assertTransport } = named;
   const { ports, storage, signal } = context;
   const { limits, platform, onProgress, checkpoint } = ports;
   onProgress({ type: 'stage', stage: 'resolve' });
   const resolved = await resolveImage({ source, reference, platform, limits, documents: storage?.store, signal });
   checkpoint('image-resolved');
   onProgress({ type: 'stage', stage: 'authorize' });
-  const image = await authorise(resolved, { reference, source }, context);
+  const image = await authorise(resolved, named, context);
   assertTransport(image);
   checkpoint('image-authorised');
   // Checked before the config is read, since a signature or another artifact need not have an image config.
@@ -58,14 +55,20 @@ export async function prepareImage(
 }
 
 /** Asks the policy about the logical name, the documents and the signatures that it looks at. */
-async function authorise(
+function authorise(
   { indexes, manifest }: ResolvedImage,
-  { reference, source }: Pick<NamedImage, 'reference' | 'source'>,
-  { ports: { policy, keys, limits }, signal }: PullContext,
+  { reference, signatureSources }: NamedImage,
+  { ports: { policy, keys, limits, openLookaside }, signal }: PullContext,
 ): Promise<AuthorizedImage> {
   const digests = [manifest, ...indexes].map(({ digest }) => digest);
-  const finders = signatureFinders(policy, reference);
-  const evidence = await collectEvidence(finders, { reference, digests, source, signal });
+  const search = {
+    reference,
+    digests,
+    sources: signatureSources(),
+    openLookaside: () => openLookaside(reference, signal),
+    signal,
+  };
+  const evidence = gatherEvidence(search, { policy, limits });
   return authoriseImage(policy, { reference, indexes, manifest }, { evidence, keys, limits, signal });
 }
 

@@ -32,9 +32,14 @@ export interface Connection {
   readonly authenticator: Authenticator;
   /** A registry answers the ping with 200 or 401; another status may come from another kind of server. */
   readonly pingStatus: number;
+  /** The registry keeps simple signatures itself, and says so in its answer to the ping. */
+  readonly keepsSignatures: boolean;
   /** Removed from the registry's own words before these are shown. */
   readonly credentials: Credentials | undefined;
 }
+
+/** https://github.com/containers/image/blob/v5.36.2/docs/signature-protocols.md#openshift-dockerdistribution-api-extension */
+const KEEPS_SIGNATURES = 'x-registry-supports-signatures';
 
 /** Docker Hub serves its API under another name than the one in references. */
 export function registryHost(domain: string): string {
@@ -114,5 +119,12 @@ export async function openConnection(options: ConnectionOptions, signal: AbortSi
   const credentials = await lookUp(options.credentials, signal);
   const authenticator = new Authenticator({ registry, path: reference.path, credentials, http, maxTokenBytes, clock });
   if (status >= 400) authenticator.prepare({ headers: headers['www-authenticate'] ?? [] });
-  return { origin: registry.origin, authenticator, credentials, pingStatus: status };
+  return {
+    origin: registry.origin,
+    authenticator,
+    credentials,
+    pingStatus: status,
+    // A mirror of several registries has no such lists of its own.
+    keepsSignatures: options.mirrorApi === undefined && headers[KEEPS_SIGNATURES]?.[0] === '1',
+  };
 }

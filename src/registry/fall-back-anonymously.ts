@@ -28,6 +28,7 @@ export function fallBackAnonymously(
   return {
     fetchManifest: (tagOrDigest, signal) => ask((source) => source.fetchManifest(tagOrDigest, signal)),
     fetchSmallBlob: (descriptor, bound, signal) => ask((source) => source.fetchSmallBlob(descriptor, bound, signal)),
+    fetchSignatureList: (digest, signal) => ask((source) => source.fetchSignatureList(digest, signal)),
     blobRequest: (descriptor, signal) => ask((source) => source.blobRequest(descriptor, signal)),
     renewBlobRequest: (descriptor, challenge, signal) =>
       ask(

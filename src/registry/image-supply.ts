@@ -5,7 +5,7 @@ import { type Descriptor, type Digest, type ManifestLimits, parseManifestDocumen
 import { type BlobEndpoint, explainForeignLayer, foreignEndpoints } from './foreign-endpoints.ts';
 import { SkippedEndpoints } from './skipped-endpoints.ts';
 import { isSourceFailure } from './source-failure.ts';
-import type { BlobOffer, FetchedDocument, ImageSource, ImageSupply } from './types.ts';
+import type { AttachmentSource, BlobOffer, FetchedDocument, ImageSource, ImageSupply } from './types.ts';
 
 export interface SupplyEndpoint extends BlobEndpoint {
   readonly source: ImageSource;
@@ -80,6 +80,15 @@ class EndpointSupply implements ImageSupply {
       renew: (challenge, renewSignal) => source.renewBlobRequest(descriptor, challenge, renewSignal),
       skip: (failure) => this.#skip({ descriptor, endpoint, endpoints }, failure),
     };
+  }
+
+  signatureSources(): readonly AttachmentSource[] {
+    return this.#order().map(({ name, source }) => ({
+      name,
+      fetchManifest: (tagOrDigest, signal) => source.fetchManifest(tagOrDigest, signal),
+      fetchSmallBlob: (descriptor, bound, signal) => source.fetchSmallBlob(descriptor, bound, signal),
+      fetchSignatureList: (digest, signal) => source.fetchSignatureList(digest, signal),
+    }));
   }
 
   remarks(): readonly string[] {

@@ -27,7 +27,7 @@ import { SharedCall } from './shared-call.ts';
 import type { FetchedDocument, ImageSource } from './types.ts';
 
 export interface RegistrySourceOptions extends ConnectionOptions {
-  readonly limits: Pick<Limits, 'maxManifestBytes' | 'maxTokenBytes'>;
+  readonly limits: Pick<Limits, 'maxManifestBytes' | 'maxTokenBytes' | 'maxSignatureBytes'>;
   /** When the caller gives up, on the clock of the options; absent if it waits for ever. */
   readonly deadlineMs?: number | undefined;
 }
@@ -37,6 +37,8 @@ type MissingCode = 'REGISTRY_MANIFEST_UNKNOWN' | 'REGISTRY_BLOB_UNKNOWN';
 /** Something below the repository, and the authorization to send for it. */
 interface Asked {
   readonly path: string;
+  /** True for the API of OpenShift beside `/v2/`. */
+  readonly isExtension?: true;
   readonly accept: string;
   readonly authorization: string | undefined;
 }
@@ -149,6 +151,28 @@ class RegistrySource implements ImageSource {
     throw new SealiftError('BLOB_DIGEST_MISMATCH', `${subject}: got bytes with digest ${actual}`);
   }
 
+  async fetchSignatureList(digest: Digest, signal?: AbortSignal): Promise<Uint8Array | undefined> {
+    const connection = await this.#connect(signal);
+    if (!connection.keepsSignatures) return undefined;
+    const { maxSignatureBytes } = this.#options.limits;
+    const subject = `signatures of ${digest} of ${this.#name()}`;
+    try {
+      const { body, decodedBody = body } = await this.#get(
+        {
+          ...{ subject, path: `signatures/${digest}`, isExtension: true, accept: 'application/json' },
+          ...{ limit: 'maxSignatureBytes', maxBytes: maxSignatureBytes, missing: 'REGISTRY_MANIFEST_UNKNOWN' },
+        },
+        signal,
+      );
+      return decodedBody;
+    } catch (error) {
+      if (!(error instanceof SealiftError)) throw error;
+      if (error.code === 'REGISTRY_MANIFEST_UNKNOWN') return undefined;
+      if (error.context['limit'] !== 'maxSignatureBytes') throw error;
+      throw limitExceeded(subject, { limit: 'maxSignatureBytes', expected: maxSignatureBytes, actual: 'more' });
+    }
+  }
+
   async blobRequest(descriptor: Descriptor, signal?: AbortSignal): Promise<HttpRequest> {
     const connection = await this.#connect(signal);
     const authorization = await this.#hinted(connection.authenticator.authorization(signal));
@@ -180,10 +204,11 @@ class RegistrySource implements ImageSource {
     return this.#opened;
   }
 
-  #request(connection: Connection, { path, accept, authorization }: Asked): HttpRequest {
+  #request(connection: Connection, { path, isExtension, accept, authorization }: Asked): HttpRequest {
     const { reference, mirrorApi, hasAlternative = false } = this.#options;
+    const below = `${reference.path}/${path}`;
     return {
-      url: apiUrl(connection.origin, `${reference.path}/${path}`, mirrorApi),
+      url: isExtension ? `${connection.origin}/extensions/v2/${below}` : apiUrl(connection.origin, below, mirrorApi),
       method: 'GET',
       headers: { accept, ...(authorization === undefined ? {} : { authorization }) },
       allowHttp: connection.origin.startsWith('http:'),

@@ -20,6 +20,11 @@ export interface ImageSource {
    * one fails with the code of the bound's limit, before it is asked for.
    */
   fetchSmallBlob(descriptor: Descriptor, bound: SizeBound, signal?: AbortSignal): Promise<Uint8Array>;
+  /**
+   * Fetches the simple signatures that the registry itself keeps for a manifest, as a list in JSON that is not parsed;
+   * undefined when the registry does not offer such lists, or does not have the manifest.
+   */
+  fetchSignatureList(digest: Digest, signal?: AbortSignal): Promise<Uint8Array | undefined>;
   /** The request that yields a layer blob, with the authorization known now; a worker sends it. */
   blobRequest(descriptor: Descriptor, signal?: AbortSignal): Promise<HttpRequest>;
   /** The request to send after a worker got a 401. Throws `REGISTRY_AUTH_REJECTED` when it would be refused again. */
@@ -39,12 +44,20 @@ export interface BlobOffer {
   skip(failure: SealiftError): boolean;
 }
 
+/** One endpoint of an image, for documents that are attached to it there. */
+export interface AttachmentSource extends Pick<ImageSource, 'fetchManifest' | 'fetchSmallBlob' | 'fetchSignatureList'> {
+  /** Shown in messages: host and repository. */
+  readonly name: string;
+}
+
 /** Where a pull takes an image's bytes from: all endpoints of its name, one after the other. */
 export interface ImageSupply {
   /** As `ImageSource` does; later requests go first to the endpoint that gave the manifest. */
   fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<FetchedDocument>;
   fetchSmallBlob(descriptor: Descriptor, bound: SizeBound, signal?: AbortSignal): Promise<Uint8Array>;
   offerBlob(descriptor: Descriptor, signal?: AbortSignal): Promise<BlobOffer>;
+  /** All endpoints by themselves, the one that gave the manifest first. Asking one of them does not change this order. */
+  signatureSources(): readonly AttachmentSource[];
   /** Sentences that say which endpoints were skipped so far, how often and why. */
   remarks(): readonly string[];
 }

@@ -8,14 +8,16 @@ import {
 } from '../oci/index.ts';
 import { evaluateRequirements } from './evaluate-requirements.ts';
 import { imageProof } from './image-proof.ts';
-import { matchScope, matchTagScope, type Policy, type ScopeMatch } from './policy/index.ts';
+import { matchScope, matchTagScope, type Policy, type Requirements, type ScopeMatch } from './policy/index.ts';
 import { REQUIREMENT_KINDS, type RequirementKinds } from './requirement-kinds.ts';
 import type {
   AuthorizationBasis,
   EvaluationContext,
+  Evidence,
   ImageCandidate,
   ImageProof,
   PolicyChoice,
+  PolicyVerdict,
   VerifiedImage,
 } from './types.ts';
 import { verifyDocuments } from './verify-documents.ts';
@@ -23,7 +25,9 @@ import { verifyDocuments } from './verify-documents.ts';
 const PERMIT: unique symbol = Symbol('permit');
 
 /** What the gate judges with, apart from policy and image. */
-export interface GateOptions extends Omit<EvaluationContext, 'image'> {
+export interface GateOptions extends Omit<EvaluationContext, 'image' | 'evidence'> {
+  /** All that is known of the image's signatures, more of it each time. It is read until the image is accepted. */
+  readonly evidence: AsyncIterable<Evidence> | Iterable<Evidence>;
   readonly limits?: ManifestLimits | undefined;
   /** Another table of requirements, for tests. */
   readonly kinds?: RequirementKinds;
@@ -89,24 +93,81 @@ function deny(reference: ImageReference, scope: string, reason: string): never {
 }
 
 /** What a policy judges: the image with its evidence, by a table of requirements. */
-interface Judged extends EvaluationContext {
+interface Judged extends Omit<GateOptions, 'limits'> {
+  readonly image: VerifiedImage;
   readonly kinds: RequirementKinds;
 }
 
 async function judge(judged: Judged, { requirements, scope }: ScopeMatch): Promise<AuthorizationBasis> {
   const { reference } = judged.image;
-  const verdict = await evaluateRequirements(requirements, judged, judged.kinds);
+  const { verdict, evidence } = await evaluateUntilAccepted(requirements, judged);
   switch (verdict.kind) {
     case 'accept':
       return verdict.basis;
     case 'deny':
-      return deny(reference, scope, verdict.reason);
+      assertSearched(evidence, { reference, scope, reason: verdict.reason });
+      return deny(reference, scope, [verdict.reason, ...remarksOf(evidence)].join('; '));
     case 'unsupported': {
       const name = formatImageReference(reference);
       const message = `authorise ${name}: policy, ${scope}: ${verdict.reason}`;
       throw new SealiftError('POLICY_REQUIREMENT_UNSUPPORTED', message, { context: { reference: name, scope } });
     }
   }
+}
+
+interface Judgement {
+  readonly verdict: PolicyVerdict;
+  /** All that was known when the verdict was given. */
+  readonly evidence: Evidence;
+}
+
+/** Judges whenever there are new signatures, until the image is accepted or there is nothing more to find. */
+async function evaluateUntilAccepted(requirements: Requirements, judged: Judged): Promise<Judgement> {
+  const { kinds } = judged;
+  let last: Judgement | undefined;
+  for await (const evidence of judged.evidence) {
+    const isNew = last === undefined || evidence.signatures.length > last.evidence.signatures.length;
+    const verdict =
+      last === undefined || isNew
+        ? await evaluateRequirements(requirements, { ...judged, evidence }, kinds)
+        : last.verdict;
+    last = { verdict, evidence };
+    if (verdict.kind !== 'deny') return last;
+  }
+  if (last === undefined) throw new SealiftError('INTERNAL', 'authorise image: expected evidence, got none');
+  return last;
+}
+
+/** What to say of the search when it found nothing; the reason of the verdict names each signature that there is. */
+function remarksOf({ signatures, remarks }: Evidence): readonly string[] {
+  return signatures.length === 0 ? remarks : [];
+}
+
+interface Doubt {
+  readonly reference: ImageReference;
+  readonly scope: string;
+  /** Why the signatures that were found do not satisfy the policy. */
+  readonly reason: string;
+}
+
+/**
+ * A location that could not be read may have the good signature, so an image that is denied without it is not known to
+ * be unsigned. Throws `SIGNATURE_UNAVAILABLE`, or `SIGNATURE_LIMIT_EXCEEDED` when limits alone ended the search.
+ */
+function assertSearched({ failures }: Evidence, { reference, scope, reason }: Doubt): void {
+  const [first] = failures;
+  if (first === undefined) return;
+  const name = formatImageReference(reference);
+  const isLimit = failures.every(({ error }) => error.code === 'SIGNATURE_LIMIT_EXCEEDED');
+  const listed = failures.map(({ origin, error }) => `${origin}: ${error.code}: ${error.message}`).join('; ');
+  const message = `authorise ${name}: policy, ${scope}: ${reason}; signatures could not be looked for everywhere: ${listed}`;
+  throw new SealiftError(isLimit ? 'SIGNATURE_LIMIT_EXCEEDED' : 'SIGNATURE_UNAVAILABLE', message, {
+    context: { reference: name, scope, origin: first.origin, ...(isLimit ? first.error.context : {}) },
+    cause: new AggregateError(
+      failures.map(({ error }) => error),
+      'every failed search for signatures',
+    ),
+  });
 }
 
 async function judgeByPolicy(policy: Policy, judged: Judged): Promise<AuthorizationBasis> {
@@ -133,7 +194,8 @@ async function findBasis(policy: PolicyChoice, judged: Judged): Promise<Authoriz
 
 /**
  * The gate: may this image run? Hashes and links the documents itself, then asks the policy under the logical name.
- * Throws `MANIFEST_*`, `POLICY_DENIED`, `POLICY_TAG_UNPINNED`, `POLICY_REQUIREMENT_UNSUPPORTED`; a denial is final.
+ * Throws `MANIFEST_*`, `POLICY_DENIED`, `POLICY_TAG_UNPINNED`, `POLICY_REQUIREMENT_UNSUPPORTED`, `SIGNATURE_*`; a denial
+ * is final.
  */
 export async function authoriseImage(
   policy: PolicyChoice,

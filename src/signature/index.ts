@@ -1,5 +1,5 @@
 export { type AuthorizedImage, assertAuthorized, authoriseImage } from './authorise-image.ts';
 export { createKeyLoader } from './create-key-loader.ts';
-export { parsePolicy } from './policy/index.ts';
-export { signatureFinders } from './signature-finders.ts';
-export type { Evidence, FindSignatures, ImageProof, KeyLoader, PolicyChoice, SignatureSearch } from './types.ts';
+export { gatherEvidence } from './gather-evidence.ts';
+export { loadPolicy } from './load-policy.ts';
+export type { ImageProof, KeyLoader, LookasideStore, PolicyChoice, SignatureSource } from './types.ts';

@@ -1,6 +1,8 @@
+import type { SealiftError } from '../errors/index.ts';
 import type { SizeBound } from '../limits/index.ts';
 import type { Descriptor, Digest, ImageManifest, ImageReference } from '../oci/index.ts';
 import type { KeySource, Policy } from './policy/index.ts';
+import type { SignatureBudget } from './search/signature-budget.ts';
 
 /** A manifest or index as it came. `digest` is what the fetcher computed; it is computed again here. */
 export interface RawDocument {
@@ -50,30 +52,69 @@ export interface RawSignature {
   readonly origin: string;
 }
 
-/** What was fetched for the requirements of a policy before they are judged. Plain data, so that judging needs no network. */
+/** A search that failed, so that a good signature may exist that was not found. */
+export interface SearchFailure {
+  /** Where the signatures were looked for, for messages. */
+  readonly origin: string;
+  readonly error: SealiftError;
+}
+
+/** What was fetched for the requirements of a policy before they are judged, so that judging needs no network. */
 export interface Evidence {
   readonly signatures: readonly RawSignature[];
+  /** Without a good signature, each of these makes the verdict uncertain: the image may be signed all the same. */
+  readonly failures: readonly SearchFailure[];
+  /** Fragments of a sentence that say where no signature was found, for a denial. */
+  readonly remarks: readonly string[];
 }
 
 /**
- * Where attached signatures are fetched from: the source of the image. A source of files has no tags and answers each
+ * One endpoint of the image, at which attached signatures are looked for. A source of files has no tags and answers each
  * with the image itself, as some registries do, so the subject of what comes has to be compared.
  */
 export interface SignatureSource {
+  /** Shown in messages: host and repository, or a path. */
+  readonly name: string;
   fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<RawDocument>;
   fetchSmallBlob(descriptor: Descriptor, bound: SizeBound, signal?: AbortSignal): Promise<Uint8Array>;
+  /**
+   * Returns the list of simple signatures that the registry itself keeps for a manifest; undefined when it does not offer
+   * such lists, or does not have the manifest.
+   */
+  fetchSignatureList(digest: Digest, signal?: AbortSignal): Promise<Uint8Array | undefined>;
+}
+
+/** A store of signatures apart from the registry, for one repository. */
+export interface LookasideStore {
+  /** Its address, for messages. */
+  readonly base: string;
+  /** False for a store that is only looked at by default. */
+  readonly isConfigured: boolean;
+  /** Returns the address of a signature of the manifest; positions are counted from 1. */
+  locate(digest: Digest, position: number): URL;
+  /** Returns the bytes at an address of `locate`; undefined only when nothing is there. Bounded by `maxSignatureBytes`. */
+  fetchSignature(location: URL, signal: AbortSignal): Promise<Uint8Array | undefined>;
 }
 
 export interface SignatureSearch {
   readonly reference: ImageReference;
   /** What a signature may be for: the manifest, then the indexes that led to it, outermost first. */
   readonly digests: readonly Digest[];
-  readonly source: SignatureSource;
+  /** The endpoint that gave the manifest first, then the others. */
+  readonly sources: readonly SignatureSource[];
+  /** Opens the lookaside store of the image's name; undefined: there is none. Throws `REGISTRIES_D_INVALID`. */
+  readonly openLookaside: () => Promise<LookasideStore | undefined>;
+  /** Bounds what all searches for one image may find together. */
+  readonly budget: SignatureBudget;
   readonly signal: AbortSignal;
 }
 
-/** Fetches the signatures that one kind of requirement looks at. Finding none is no error. */
-export type FindSignatures = (search: SignatureSearch) => Promise<readonly RawSignature[]>;
+/**
+ * Looks for the signatures that one kind of requirement looks at, at one location after the other, and yields what each of
+ * them has. The caller stops asking when it has enough. Finding none is no error, and a search that fails is a part of
+ * the evidence; only a cancellation, a bug and a faulty configuration are thrown.
+ */
+export type FindSignatures = (search: SignatureSearch) => AsyncIterable<Evidence>;
 
 /** Loads keys and certificates that a policy names. */
 export interface KeyLoader {

@@ -25,7 +25,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   archive: ['errors', 'limits', 'oci', 'platform'],
   // Where an image may be fetched, with which transport and credentials.
   endpoints: ['limits', 'oci', 'platform', 'http', 'config', 'registry', 'resources'],
-  signature: ['errors', 'limits', 'oci'],
+  signature: ['errors', 'limits', 'oci', 'resources'],
   store: ['bytes', 'errors', 'limits', 'oci', 'platform', 'layer-formats'],
   snapshot: ['bytes', 'errors', 'limits', 'platform', 'layer-facts', 'layer-formats'],
   bundle: ['errors', 'limits', 'oci', 'platform'],
@@ -66,7 +66,6 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   cli: ['doctor', 'volume'],
   health: ['daemon', 'platform', 'volume'],
   endpoints: ['signature'],
-  signature: ['resources'],
   pull: ['config', 'endpoints', 'layer-facts', 'operations'],
   daemon: ['api', 'platform'],
 };

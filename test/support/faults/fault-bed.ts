@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Parts } from '../../../src/compose/parts.ts';
-import { loadPolicy, pullPorts } from '../../../src/compose/pull.ts';
+import { loadOptions } from '../../../src/compose/parts.ts';
+import { pullPorts } from '../../../src/compose/pull.ts';
 import {
   type Configuration,
   limitsOf,
@@ -15,6 +16,7 @@ import { cliEndpoints } from '../../../src/endpoints/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { type PullResult, pullImage, type StoreBacking } from '../../../src/pull/index.ts';
 import { createResourceLoader } from '../../../src/resources/index.ts';
+import { loadPolicy } from '../../../src/signature/index.ts';
 import { openBundledPool } from '../pools/pools.ts';
 
 /** An endpoint that a pull asks for an image; the last of several is the image's own registry. */
@@ -83,7 +85,7 @@ export class FaultBed implements AsyncDisposable {
     const { signal } = new AbortController();
     const ports = pullPorts(parts, {
       backing,
-      policy: await loadPolicy(parts, { signal }),
+      policy: await loadPolicy(parts.configuration.pull, loadOptions(parts, signal)),
       findEndpoints: cliEndpoints(parts, {
         ...{ environment: {}, uid: 0, credentials: undefined, certDir: undefined },
         registries: registriesOf(endpoints),

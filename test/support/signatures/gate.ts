@@ -4,11 +4,12 @@ import {
   createKeyLoader,
   type PolicyChoice,
 } from '../../../src/signature/index.ts';
+import { NO_EVIDENCE } from '../../../src/signature/search/evidence.ts';
 import type { ImageCandidate } from '../../../src/signature/types.ts';
 import { memoryLoader } from '../resources/memory-loader.ts';
 
 /** Asks the gate about an image of which no signature was found, with a policy whose key files do not exist. */
 export function authoriseUnsigned(policy: PolicyChoice, candidate: ImageCandidate): Promise<AuthorizedImage> {
   const keys = createKeyLoader({ resources: memoryLoader({}), maxBytes: 0 });
-  return authoriseImage(policy, candidate, { evidence: { signatures: [] }, keys });
+  return authoriseImage(policy, candidate, { evidence: [NO_EVIDENCE], keys });
 }

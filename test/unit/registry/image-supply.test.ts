@@ -48,6 +48,7 @@ function supplyOf(described: Readonly<Record<string, AnsweringEndpoint>>) {
     const source: ImageSource = {
       fetchManifest: () => answer(name, 'manifest', manifest, document),
       fetchSmallBlob: () => answer(name, 'blob', blob, Buffer.from('{}')),
+      fetchSignatureList: () => answer(name, 'signatures', 'yes', undefined),
       blobRequest: () => answer(name, 'layer', blob, request),
       renewBlobRequest: () => answer(name, 'renewal', 'yes', request),
     };
@@ -67,6 +68,21 @@ describe('an image supply', () => {
     const { request, transport } = await supply.offerBlob(BLOB);
     expect([request.url, transport.userAgent]).toEqual(['https://two/', 'two']);
     expect(asked).toEqual(['one manifest', 'two manifest', 'two blob', 'two layer']);
+  });
+
+  it('has every endpoint for attached signatures, the one that gave the manifest first', async () => {
+    const { supply, asked } = supplyOf({ one: { manifest: 'REGISTRY_MANIFEST_UNKNOWN' }, two: {}, own: {} });
+    await supply.fetchManifest('latest');
+    const sources = supply.signatureSources();
+    expect(sources.map(({ name }) => name)).toEqual(['two', 'own', 'one']);
+    asked.length = 0;
+    for (const source of sources) await source.fetchSignatureList(EMPTY);
+    await sources[1]?.fetchManifest('other');
+    await sources[1]?.fetchSmallBlob(BLOB, configBound(100));
+    // What is asked of one endpoint changes nothing for the image.
+    await supply.fetchSmallBlob(BLOB, configBound(100));
+    const lists = ['two signatures', 'own signatures', 'one signatures'];
+    expect(asked).toEqual([...lists, 'own manifest', 'own blob', 'two blob']);
   });
 
   it('asks those before the preferred one last', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Digest, formatImageReference, hashBytes, parseReference } from '../../../src/oci/index.ts';
-import { type AuthorizedImage, assertAuthorized, parsePolicy } from '../../../src/signature/index.ts';
+import { type AuthorizedImage, assertAuthorized } from '../../../src/signature/index.ts';
+import { parsePolicy } from '../../../src/signature/policy/index.ts';
 import type { ImageCandidate, RawDocument } from '../../../src/signature/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { authoriseUnsigned } from '../../support/signatures/gate.ts';

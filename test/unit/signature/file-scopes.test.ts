@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { hashBytes, parseFileReference } from '../../../src/oci/index.ts';
-import { parsePolicy } from '../../../src/signature/index.ts';
-import { matchScope } from '../../../src/signature/policy/index.ts';
+import { matchScope, parsePolicy } from '../../../src/signature/policy/index.ts';
 import { scopeCandidates } from '../../../src/signature/policy/match-scope.ts';
 import type { ImageCandidate, RawDocument } from '../../../src/signature/types.ts';
 import { expectFailure } from '../../support/matchers.ts';

@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { parsePolicy } from '../../../src/signature/index.ts';
-import type { Requirement } from '../../../src/signature/policy/index.ts';
+import { parsePolicy, type Requirement } from '../../../src/signature/policy/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
 const root = new URL('../../../', import.meta.url);

@@ -1,17 +1,19 @@
 import { generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { type Descriptor, hashBytes, parseReference } from '../../../src/oci/index.ts';
-import { collectEvidence } from '../../../src/pull/collect-evidence.ts';
-import {
-  type AuthorizedImage,
-  authoriseImage,
-  createKeyLoader,
-  parsePolicy,
-  signatureFinders,
-} from '../../../src/signature/index.ts';
-import type { Requirement } from '../../../src/signature/policy/index.ts';
+import { type AuthorizedImage, authoriseImage, createKeyLoader, gatherEvidence } from '../../../src/signature/index.ts';
+import { parsePolicy, type Requirement } from '../../../src/signature/policy/index.ts';
 import { REQUIREMENT_KINDS, type RequirementKinds } from '../../../src/signature/requirement-kinds.ts';
-import type { EvaluationContext, PolicyVerdict, RawDocument, SignatureSearch } from '../../../src/signature/types.ts';
+import { NO_EVIDENCE } from '../../../src/signature/search/evidence.ts';
+import type {
+  EvaluationContext,
+  Evidence,
+  PolicyVerdict,
+  RawDocument,
+  SignatureSearch,
+  SignatureSource,
+} from '../../../src/signature/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { memoryLoader } from '../../support/resources/memory-loader.ts';
 
@@ -32,13 +34,15 @@ const { publicKey, privateKey } = generateKeyPairSync('ed25519');
 const TRUSTED_KEY = publicKey.export({ type: 'spki', format: 'pem' }).toString();
 
 /** A scheme of its own, which signs the bytes of the manifest: the signature is the blob under the tag `HEX.sig`. */
-async function find({ digests, source, signal }: SignatureSearch) {
+async function* find({ digests, sources: [source], signal }: SignatureSearch): AsyncGenerator<Evidence> {
+  if (source === undefined) return;
   const [digest = ''] = digests;
   const { rawBytes } = await source.fetchManifest(`${digest.replace(':', '-')}.sig`, signal);
   const entry = descriptor('application/x-signature', rawBytes);
   const bound = { maxBytes: 100, limit: 'maxManifestBytes', what: 'signature' } as const;
   const signature = await source.fetchSmallBlob(entry, bound, signal);
-  return [{ rawBytes: signature, mediaType: entry.mediaType, annotations: {}, origin: 'tag' }];
+  const signatures = [{ rawBytes: signature, mediaType: entry.mediaType, annotations: {}, origin: 'tag' }];
+  yield { ...NO_EVIDENCE, signatures };
 }
 
 async function evaluate(
@@ -65,7 +69,9 @@ async function authorise(
   { key = privateKey, kinds = KINDS, reference = 'r.io/app:t', asked = [] }: GateOfTest = {},
 ): Promise<AuthorizedImage> {
   const signature = sign(null, MANIFEST.rawBytes, key);
-  const source: SignatureSearch['source'] = {
+  const source: SignatureSource = {
+    name: 'r.io/app',
+    fetchSignatureList: async () => undefined,
     fetchManifest: async (tag) => {
       asked.push(tag);
       return { rawBytes: signature, digest: hashBytes(signature), contentType: '' };
@@ -78,8 +84,10 @@ async function authorise(
   const policy = parsePolicy(JSON.stringify({ default: requirements }));
   const candidate = { reference: parseReference(reference), indexes: [], manifest: MANIFEST };
   const { signal } = new AbortController();
-  const search = { reference: candidate.reference, digests: [MANIFEST.digest], source, signal };
-  const evidence = await collectEvidence(signatureFinders(policy, candidate.reference, kinds), search);
+  const { reference: logical } = candidate;
+  const openLookaside = async () => undefined;
+  const search = { reference: logical, digests: [MANIFEST.digest], sources: [source], openLookaside, signal };
+  const evidence = gatherEvidence(search, { policy, limits: DEFAULT_LIMITS, kinds });
   const keys = createKeyLoader({ resources: memoryLoader({ '/trusted.pem': TRUSTED_KEY }), maxBytes: 1000 });
   return authoriseImage(policy, candidate, { evidence, keys, kinds, signal });
 }

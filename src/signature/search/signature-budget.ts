@@ -1,0 +1,29 @@
+import { type Limits, limitExceeded } from '../../limits/index.ts';
+
+export type SignatureLimits = Pick<Limits, 'maxImageSignatures' | 'maxImageSignatureBytes'>;
+
+/** Counts the signatures that were fetched for one image, wherever they come from. */
+export class SignatureBudget {
+  readonly #limits: SignatureLimits;
+  #count = 0;
+  #bytes = 0;
+
+  constructor(limits: SignatureLimits) {
+    this.#limits = limits;
+  }
+
+  /** Counts one more signature. Throws `SIGNATURE_LIMIT_EXCEEDED` when the image has too many or too large ones. */
+  take({ length }: Uint8Array, origin: string): void {
+    const { maxImageSignatures, maxImageSignatureBytes } = this.#limits;
+    if (this.#count + 1 > maxImageSignatures) {
+      const excess = { limit: 'maxImageSignatures', expected: maxImageSignatures, actual: 'more' } as const;
+      throw limitExceeded(`signatures of the image, up to ${origin}`, excess);
+    }
+    if (this.#bytes + length > maxImageSignatureBytes) {
+      const excess = { limit: 'maxImageSignatureBytes', expected: maxImageSignatureBytes, actual: 'more' } as const;
+      throw limitExceeded(`bytes of the image's signatures, up to ${origin}`, excess);
+    }
+    this.#count += 1;
+    this.#bytes += length;
+  }
+}
