@@ -1,6 +1,5 @@
-import { hash } from 'node:crypto';
 import { SealiftError } from '../../errors/index.ts';
-import { DigestLevel } from './digest-level.ts';
+import { type BlockDigest, DigestLevel, hashBlock } from './digest-level.ts';
 import { BLOCK_BYTES } from './layout-format.ts';
 
 /** The tree of an image, which is built while the image is written. */
@@ -24,12 +23,12 @@ export interface VerityTree {
  */
 export function createVerityTree(spillPath: string): VerityTree {
   const leaves = new DigestLevel(spillPath);
-  let last: Uint8Array | undefined;
+  let last: BlockDigest | undefined;
   return {
     update(blocks) {
       for (let at = 0; at < blocks.length; at += BLOCK_BYTES) {
         if (last !== undefined) leaves.append(last);
-        last = hash('sha256', blocks.subarray(at, at + BLOCK_BYTES), 'buffer');
+        last = hashBlock(blocks.subarray(at, at + BLOCK_BYTES));
       }
     },
     finish() {
