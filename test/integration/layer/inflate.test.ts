@@ -8,7 +8,7 @@ import { Scratch } from '../../support/machine/scratch.ts';
 import { IS_SOAK } from '../../support/soak.ts';
 
 const FUZZ = new URL('../../support/inflate/fuzz-inflate.ts', import.meta.url).pathname;
-const CASES = IS_SOAK ? 5_000 : 80;
+const CASES = IS_SOAK ? 3_000 : 80;
 
 function runFuzz(...parameters: string[]) {
   return runCommand(process.execPath, ['--disable-warning=ExperimentalWarning', FUZZ, ...parameters]);
