@@ -71,6 +71,9 @@ describeWith(POD_VM_NEEDS, 'doctor and health in the pod VM', () => {
     expect(checks['programs']?.detail).toMatch(/\/cryptsetup [0-9.]+, \S*\/mkfs\.ext4 [0-9.]+$/);
     expect(checks['daemon-sockets']).toMatchObject({ status: 'ok', detail: `sealiftd answers on ${SOCKET}` });
     expect(checks['daemon-store']).toMatchObject({ status: 'ok', detail: expect.stringContaining('memory at') });
+    // The guest has no package of it.
+    const isal = '/usr/lib/sealift/lib/libisal.so.2';
+    expect(checks['inflate']).toMatchObject({ status: 'ok', detail: `gzip is inflated by ISA-L, ${isal}` });
     // The bounds are those of the daemon, for every program that asks.
     expect(checks['open-files']).toMatchObject({
       status: 'ok',
