@@ -5,7 +5,7 @@ import type { Licence } from './format-licences.ts';
 
 /**
  * The library of Debian 12's package libisal2 2.30.0-5 for amd64, which scripts/with-debian-packages.sh installs. The
- * digest pins it, as the lockfile pins Node. docs/adr/0023-inflate-by-isa-l.md says why there is none for arm64.
+ * digest pins it, as the lockfile pins Node. docs/adr/0024-inflate-by-isa-l.md says why there is none for arm64.
  */
 const PACKAGE = 'libisal2 2.30.0-5';
 const INSTALLED = '/usr/lib/x86_64-linux-gnu/libisal.so.2';
