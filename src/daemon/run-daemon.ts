@@ -98,7 +98,7 @@ class RunningDaemon {
     if (this.#isStopping) return await api.stop(STOP_GRACE_MS);
     this.#api = api;
     const sockets = configuration.api.sockets.value.map(({ path }) => path);
-    this.#log.info({ version, sockets, uptimeMs: Math.round(performance.now()) }, 'daemon ready');
+    this.#log.info({ version, sockets, uptimeMs: Math.round(process.uptime() * 1000) }, 'daemon ready');
     this.#notify('READY=1');
     const readyFile = configuration.api.readyFile.value;
     if (readyFile !== undefined) writeFileSync(readyFile, `${process.pid}\n`);
@@ -135,7 +135,7 @@ class RunningDaemon {
     const { version, volumes, stuckThreads } = this.#ports;
     return {
       version,
-      uptimeSeconds: performance.now() / 1000,
+      uptimeSeconds: process.uptime(),
       pulls: service.counts,
       volume: volumes.imageStore.summary(),
       stuckThreads: stuckThreads(),

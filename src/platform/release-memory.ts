@@ -1,6 +1,6 @@
 import { collectAllGarbage, collectLastGarbage } from './collect-garbage.ts';
 import { type PageOutResult, pageOutCode } from './page-out-code.ts';
-import { trimHeap } from './syscalls.ts';
+import { trimHeap } from './trim-heap.ts';
 
 /** As many elements make an array of 800 kB, which V8 gives a page of its own. */
 const LARGE_ARRAY = 100_000;

@@ -33,36 +33,45 @@ const MOVE_MOUNT_F_EMPTY_PATH = 4n;
 // ADR 0006 says why system calls go through node:ffi and why all are in this file,
 // docs/adr/0006-system-calls-through-ffi.md.
 const POINTER = 'pointer';
-const { functions: libc } = ffi.dlopen(null, {
-  __errno_location: { return: POINTER, arguments: [] },
-  mount: { return: 'i32', arguments: [POINTER, POINTER, POINTER, 'u64', POINTER] },
-  umount2: { return: 'i32', arguments: [POINTER, 'i32'] },
-  mknod: { return: 'i32', arguments: [POINTER, 'u32', 'u64'] },
-  lsetxattr: { return: 'i32', arguments: [POINTER, POINTER, POINTER, 'u64', 'i32'] },
-  lgetxattr: { return: 'i64', arguments: [POINTER, POINTER, POINTER, 'u64'] },
-  llistxattr: { return: 'i64', arguments: [POINTER, POINTER, 'u64'] },
-  lremovexattr: { return: 'i32', arguments: [POINTER, POINTER] },
-  flock: { return: 'i32', arguments: ['i32', 'i32'] },
-  utimensat: { return: 'i32', arguments: ['i32', POINTER, POINTER, 'i32'] },
-  futimens: { return: 'i32', arguments: ['i32', POINTER] },
-  syncfs: { return: 'i32', arguments: ['i32'] },
-  lseek: { return: 'i64', arguments: ['i32', 'i64', 'i32'] },
-  madvise: { return: 'i32', arguments: [POINTER, 'u64', 'i32'] },
-  unshare: { return: 'i32', arguments: ['i32'] },
-  chdir: { return: 'i32', arguments: [POINTER] },
-  fchdir: { return: 'i32', arguments: ['i32'] },
-  close: { return: 'i32', arguments: ['i32'] },
-  ioctl: { return: 'i32', arguments: ['i32', 'u64', POINTER] },
-  fsetxattr: { return: 'i32', arguments: ['i32', POINTER, POINTER, 'u64', 'i32'] },
-  memfd_create: { return: 'i32', arguments: [POINTER, 'u32'] },
-  adjtimex: { return: 'i32', arguments: [POINTER] },
-  socket: { return: 'i32', arguments: ['i32', 'i32', 'i32'] },
-  sendto: { return: 'i64', arguments: ['i32', POINTER, 'u64', 'i32', POINTER, 'u32'] },
-  syscall: { return: 'i64', arguments: ['i64', POINTER, POINTER, POINTER, POINTER, POINTER] },
-});
-
+const openLibc = () =>
+  ffi.dlopen(null, {
+    __errno_location: { return: POINTER, arguments: [] },
+    mount: { return: 'i32', arguments: [POINTER, POINTER, POINTER, 'u64', POINTER] },
+    umount2: { return: 'i32', arguments: [POINTER, 'i32'] },
+    mknod: { return: 'i32', arguments: [POINTER, 'u32', 'u64'] },
+    lsetxattr: { return: 'i32', arguments: [POINTER, POINTER, POINTER, 'u64', 'i32'] },
+    lgetxattr: { return: 'i64', arguments: [POINTER, POINTER, POINTER, 'u64'] },
+    llistxattr: { return: 'i64', arguments: [POINTER, POINTER, 'u64'] },
+    lremovexattr: { return: 'i32', arguments: [POINTER, POINTER] },
+    flock: { return: 'i32', arguments: ['i32', 'i32'] },
+    utimensat: { return: 'i32', arguments: ['i32', POINTER, POINTER, 'i32'] },
+    futimens: { return: 'i32', arguments: ['i32', POINTER] },
+    syncfs: { return: 'i32', arguments: ['i32'] },
+    lseek: { return: 'i64', arguments: ['i32', 'i64', 'i32'] },
+    madvise: { return: 'i32', arguments: [POINTER, 'u64', 'i32'] },
+    unshare: { return: 'i32', arguments: ['i32'] },
+    chdir: { return: 'i32', arguments: [POINTER] },
+    fchdir: { return: 'i32', arguments: ['i32'] },
+    close: { return: 'i32', arguments: ['i32'] },
+    ioctl: { return: 'i32', arguments: ['i32', 'u64', POINTER] },
+    fsetxattr: { return: 'i32', arguments: ['i32', POINTER, POINTER, 'u64', 'i32'] },
+    memfd_create: { return: 'i32', arguments: [POINTER, 'u32'] },
+    adjtimex: { return: 'i32', arguments: [POINTER] },
+    socket: { return: 'i32', arguments: ['i32', 'i32', 'i32'] },
+    sendto: { return: 'i64', arguments: ['i32', POINTER, 'u64', 'i32', POINTER, 'u32'] },
+    syscall: { return: 'i64', arguments: ['i64', POINTER, POINTER, POINTER, POINTER, POINTER] },
+  }).functions;
+let openedLibc: ReturnType<typeof openLibc> | undefined;
 /** Fetched once per thread: asking for the address after a failed call could overwrite errno. */
-const errnoPointer = libc.__errno_location();
+let errnoPointer = 0n;
+
+/** Opened by a thread's first system call, because the daemon opens its socket without one. */
+function libc(): ReturnType<typeof openLibc> {
+  if (openedLibc !== undefined) return openedLibc;
+  openedLibc = openLibc();
+  errnoPointer = openedLibc.__errno_location();
+  return openedLibc;
+}
 
 function cString(path: SystemPath): Buffer {
   const bytes = typeof path === 'string' ? Buffer.byteLength(path) : path.length;
@@ -102,12 +111,12 @@ export function mount(options: {
 }): void {
   const { source, target, type, flags = 0, data } = options;
   const optionText = data === undefined ? null : cString(data);
-  check(libc.mount(cString(source), cString(target), cString(type), BigInt(flags), optionText), 'mount', target);
+  check(libc().mount(cString(source), cString(target), cString(type), BigInt(flags), optionText), 'mount', target);
 }
 
 /** umount2(2) with flags of {@link MNT}. */
 export function umount(target: SystemPath, flags = 0): void {
-  check(libc.umount2(cString(target), flags), 'umount2', target);
+  check(libc().umount2(cString(target), flags), 'umount2', target);
 }
 
 /**
@@ -121,29 +130,29 @@ export function mknod(
   const { major, minor } = device;
   const [maj, min] = [BigInt(major), BigInt(minor)];
   const number = ((maj & 0xfffff000n) << 32n) | ((maj & 0xfffn) << 8n) | ((min & 0xffffff00n) << 12n) | (min & 0xffn);
-  check(libc.mknod(cString(path), mode, number), 'mknod', path);
+  check(libc().mknod(cString(path), mode, number), 'mknod', path);
 }
 
 /** lsetxattr(2): creates or replaces; a symlink is not followed. */
 export function lsetxattr(path: SystemPath, name: SystemPath, value: Uint8Array): void {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   const length = BigInt(bytes.length);
-  check(libc.lsetxattr(cString(path), cString(name), length === 0n ? null : bytes, length, 0), 'lsetxattr', path);
+  check(libc().lsetxattr(cString(path), cString(name), length === 0n ? null : bytes, length, 0), 'lsetxattr', path);
 }
 
 /** fsetxattr(2) on an open file, which may have no name. */
 export function fsetxattr(fd: number, name: SystemPath, value: Buffer): void {
-  check(libc.fsetxattr(fd, cString(name), value, sizeOf(value), 0), 'fsetxattr', name);
+  check(libc().fsetxattr(fd, cString(name), value, sizeOf(value), 0), 'fsetxattr', name);
 }
 
 /** lgetxattr(2): undefined when the file has no such attribute, or the file system has no attributes. */
 export function lgetxattr(path: SystemPath, name: SystemPath): Buffer | undefined {
-  return readSized('lgetxattr', path, (room) => libc.lgetxattr(cString(path), cString(name), room, sizeOf(room)));
+  return readSized('lgetxattr', path, (room) => libc().lgetxattr(cString(path), cString(name), room, sizeOf(room)));
 }
 
 /** llistxattr(2): attribute names as bytes; an empty list when the file system has no attributes. */
 export function llistxattr(path: SystemPath): Buffer[] {
-  const list = readSized('llistxattr', path, (room) => libc.llistxattr(cString(path), room, sizeOf(room)));
+  const list = readSized('llistxattr', path, (room) => libc().llistxattr(cString(path), room, sizeOf(room)));
   if (list === undefined) return [];
   const names: Buffer[] = [];
   for (let start = 0; start < list.length; ) {
@@ -156,7 +165,7 @@ export function llistxattr(path: SystemPath): Buffer[] {
 
 /** lremovexattr(2). */
 export function lremovexattr(path: SystemPath, name: SystemPath): void {
-  check(libc.lremovexattr(cString(path), cString(name)), 'lremovexattr', path);
+  check(libc().lremovexattr(cString(path), cString(name)), 'lremovexattr', path);
 }
 
 const XATTR_ROOM = 256;
@@ -182,7 +191,7 @@ function readSized(call: string, path: SystemPath, read: (room: Buffer) => bigin
 
 /** flock(2) with operations of {@link LOCK}. Without `LOCK.NB` it blocks the thread. */
 export function flock(fd: number, operation: number): void {
-  check(libc.flock(fd, operation), 'flock');
+  check(libc().flock(fd, operation), 'flock');
 }
 
 /** Takes a lock without waiting; returns false when another open file holds it. */
@@ -211,12 +220,12 @@ function fillTimes(seconds: number, nanoseconds: number): Buffer {
 /** utimensat(2): sets atime and mtime to the nanosecond; a symlink is not followed. */
 export function lutimes(path: SystemPath, seconds: number, nanoseconds: number): void {
   const times = fillTimes(seconds, nanoseconds);
-  check(libc.utimensat(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW), 'utimensat', path);
+  check(libc().utimensat(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW), 'utimensat', path);
 }
 
 /** futimens(3): sets atime and mtime of an open file to the nanosecond. */
 export function futimes(fd: number, seconds: number, nanoseconds: number): void {
-  check(libc.futimens(fd, fillTimes(seconds, nanoseconds)), 'futimens');
+  check(libc().futimens(fd, fillTimes(seconds, nanoseconds)), 'futimens');
 }
 
 /**
@@ -224,17 +233,17 @@ export function futimes(fd: number, seconds: number, nanoseconds: number): void 
  * worker.
  */
 export function closeFd(fd: number): void {
-  check(libc.close(fd), 'close');
+  check(libc().close(fd), 'close');
 }
 
 /** memfd_create(2): opens an unnamed file that lies in memory. The caller closes it with {@link closeFd}. */
 export function openMemoryFile(name: string): number {
-  return check(libc.memfd_create(cString(name), MFD_CLOEXEC), 'memfd_create');
+  return check(libc().memfd_create(cString(name), MFD_CLOEXEC), 'memfd_create');
 }
 
 /** lseek(2); returns the new position. */
 export function seek(fd: number, offset: number, whence: number): number {
-  return check(Number(libc.lseek(fd, BigInt(offset), whence)), 'lseek');
+  return check(Number(libc().lseek(fd, BigInt(offset), whence)), 'lseek');
 }
 
 /** An ioctl request; the name is for messages. */
@@ -245,54 +254,35 @@ export interface IoctlRequest {
 
 /** ioctl(2); returns the result of the call. */
 export function ioctl(fd: number, { name, number }: IoctlRequest, argument: Buffer | null): number {
-  return check(libc.ioctl(fd, BigInt(number), argument), name);
+  return check(libc().ioctl(fd, BigInt(number), argument), name);
 }
 
 /** syncfs(2): writes everything in the file system of `fd` to the disk. */
 export function syncfs(fd: number): void {
-  check(libc.syncfs(fd), 'syncfs');
+  check(libc().syncfs(fd), 'syncfs');
 }
 
 /** madvise(2) MADV_PAGEOUT, since Linux 5.4: clean pages of files are dropped; anonymous ones go to swap. */
 export function pageOut(address: bigint, bytes: bigint): void {
-  check(libc.madvise(address, bytes, MADV_PAGEOUT), 'madvise');
-}
-
-let trim: ((keptBytes: bigint) => number) | undefined;
-
-/**
- * malloc_trim(3): returns memory that threads have freed to the system. It lies between memory in use, and glibc alone
- * returns hardly any of it (https://man7.org/linux/man-pages/man3/malloc_trim.3.html). Other C libraries lack the call.
- */
-export function trimHeap(): void {
-  trim ??= findTrim();
-  trim(0n);
-}
-
-function findTrim(): (keptBytes: bigint) => number {
-  try {
-    return ffi.dlopen(null, { malloc_trim: { return: 'i32', arguments: ['u64'] } }).functions.malloc_trim;
-  } catch {
-    return () => 0;
-  }
+  check(libc().madvise(address, bytes, MADV_PAGEOUT), 'madvise');
 }
 
 /** unshare(2) CLONE_FS: from now on this thread has a root, working directory and umask of its own. */
 export function leaveSharedFileSystem(): void {
-  check(libc.unshare(CLONE_FS), 'unshare');
+  check(libc().unshare(CLONE_FS), 'unshare');
 }
 
 /** chdir(2) or fchdir(2); applies to every thread that shares its working directory with this one. */
 export function changeDirectory(to: string | number): void {
-  if (typeof to === 'number') check(libc.fchdir(to), 'fchdir');
-  else check(libc.chdir(cString(to)), 'chdir', to);
+  if (typeof to === 'number') check(libc().fchdir(to), 'fchdir');
+  else check(libc().chdir(cString(to)), 'chdir', to);
 }
 
 type Word = bigint | Buffer | null;
 
 function kernelCall(call: keyof typeof NR, words: readonly Word[], path?: SystemPath): number {
   const [first = null, second = null, third = null, fourth = null, fifth = null] = words;
-  return check(Number(libc.syscall(NR[call], first, second, third, fourth, fifth)), call, path);
+  return check(Number(libc().syscall(NR[call], first, second, third, fourth, fifth)), call, path);
 }
 
 function word(value: number): bigint {
@@ -379,9 +369,9 @@ export function sendDatagram(address: Buffer, message: Buffer): void {
   const socketAddress = Buffer.alloc(SUN_PATH.offset + address.length);
   socketAddress.writeUInt16LE(AF_UNIX);
   address.copy(socketAddress, SUN_PATH.offset);
-  const fd = check(libc.socket(AF_UNIX, SOCK_DGRAM | O_CLOEXEC, 0), 'socket', shown);
+  const fd = check(libc().socket(AF_UNIX, SOCK_DGRAM | O_CLOEXEC, 0), 'socket', shown);
   try {
-    const sent = libc.sendto(fd, message, BigInt(message.length), MSG_NOSIGNAL, socketAddress, socketAddress.length);
+    const sent = libc().sendto(fd, message, BigInt(message.length), MSG_NOSIGNAL, socketAddress, socketAddress.length);
     check(Number(sent), 'sendto', shown);
   } finally {
     closeSync(fd);
@@ -390,5 +380,5 @@ export function sendDatagram(address: Buffer, message: Buffer): void {
 
 /** adjtimex(2) without changes: true if a program such as an NTP client has declared the clock synchronised. */
 export function isClockSynchronized(): boolean {
-  return check(libc.adjtimex(Buffer.alloc(TIMEX_BYTES)), 'adjtimex') !== TIME_ERROR;
+  return check(libc().adjtimex(Buffer.alloc(TIMEX_BYTES)), 'adjtimex') !== TIME_ERROR;
 }

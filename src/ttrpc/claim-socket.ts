@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { chmodSync, linkSync, lstatSync, mkdirSync, rmSync, type Stats } from 'node:fs';
 import { createConnection, type Server } from 'node:net';
 import { dirname, isAbsolute, join } from 'node:path';
@@ -20,7 +19,8 @@ export interface SocketClaim {
  * `TTRPC_SOCKET_INVALID`.
  */
 export async function claimSocket(server: Server, path: string): Promise<SocketClaim> {
-  const temporary = join(dirname(path), `.${randomBytes(3).toString('hex')}`);
+  // It only has to be new: listen(2) refuses a path that is taken.
+  const temporary = join(dirname(path), `.${Math.random().toString(16).slice(2, 8)}`);
   assertUsable(path, temporary);
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
