@@ -45,6 +45,13 @@ export const NODE_VARIABLES = [
   'UV_USE_IO_URING',
 ] as const;
 
+/**
+ * How the launcher starts Node. The young generation of 1 MB for each thread's heap saves 20 MB at the peak of a pull
+ * without measurable cost in time. V8 accepts the code cache, and its own for Node's modules, only under the flags under
+ * which it was made: most flags make each start slower.
+ */
+export const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1'] as const;
+
 /** A /bin/sh that is bash takes functions from the environment and prefers them to all but special built-ins. */
 const CLEANING = `unset -f test readlink
 unset ${NODE_VARIABLES.join(' ')}
@@ -52,10 +59,7 @@ unset ${NODE_VARIABLES.join(' ')}
 
 /**
  * The launcher starts no process before Node: a kata agent executes it by its full path, and `readlink` runs only when
- * that path is a link.
- *
- * Two settings save memory without measurable cost in time: one malloc arena instead of one a thread (−10 MB), and a
- * young generation of 1 MB for each thread's heap (−20 MB at the peak of a pull).
+ * that path is a link. One malloc arena instead of one a thread saves 10 MB without measurable cost in time.
  */
 export function formatLauncher({ name, environment }: Program): string {
   return `#!/bin/sh
@@ -69,6 +73,6 @@ if ! test -f "$here/lib/${name}.mjs"; then
 fi
 MALLOC_ARENA_MAX=\${MALLOC_ARENA_MAX:-1}
 export MALLOC_ARENA_MAX
-exec "$here/lib/node" --disable-warning=ExperimentalWarning --max-semi-space-size=1 "$here/lib/${name}.mjs" "$@"
+exec "$here/lib/node" ${NODE_FLAGS.join(' ')} "$here/lib/${name}.mjs" "$@"
 `;
 }

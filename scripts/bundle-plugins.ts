@@ -9,17 +9,61 @@ const NAMED_EXPORT = /^export (type )?\{([^}]*)\} from '([^']+)';$/gm;
 /** Rewrites imports of the sources so that a thread loads what it uses, and nothing beside. */
 const leanImports: Plugin = {
   name: 'lean-imports',
-  setup({ onLoad }) {
+  setup({ onLoad, initialOptions }) {
+    const take = initialOptions.define?.['loadsBuiltinsLater'] === 'true' ? takeBuiltinsLater : takeBuiltins;
     onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => ({
-      contents: takeBuiltins(importDirectly(path, readFileSync(path, 'utf8'))),
+      contents: take(importDirectly(path, readFileSync(path, 'utf8'))),
       loader: 'ts',
     }));
     onLoad({ filter: /\/node_modules\/commander\/.*\.js$/ }, ({ path }) => ({
-      contents: takeBuiltins(readFileSync(path, 'utf8')),
+      contents: take(readFileSync(path, 'utf8')),
       loader: 'js',
     }));
   },
 };
+
+/**
+ * Functions and classes of Node's modules that a main thread may not need at all, or only when its socket is there. To
+ * load `node:crypto` costs a third of a start of Node.
+ */
+const LATER_BUILTINS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['node:child_process', ['spawn', 'spawnSync']],
+  ['node:crypto', ['createHash', 'createPrivateKey', 'hash', 'randomBytes', 'X509Certificate']],
+  ['node:ffi', ['dlopen', 'getInt32', 'getRawPointer']],
+  ['node:timers/promises', ['setImmediate', 'setTimeout']],
+  ['node:tty', ['isatty', 'ReadStream']],
+  ['node:v8', ['setFlagsFromString']],
+  ['node:worker_threads', ['Worker']],
+]);
+
+/** Defines functions that load a module of Node when they are called, for names in the table; takes the others now. */
+function takeBuiltinsLater(source: string): string {
+  const later = source.replaceAll(BUILTIN_IMPORT, (all, bound: string, module: string) => {
+    const known = LATER_BUILTINS.get(module);
+    if (known === undefined) return all;
+    const isWhole = !bound.startsWith('{');
+    const names = isWhole ? listUses(source, bound) : listNames(bound.slice(1, -1));
+    const unknown = names.find(({ name }) => !known.includes(name));
+    if (unknown !== undefined) throw new Error(`${module}: ${unknown.name} is not in the table of later names`);
+    if (isWhole) return `const ${bound} = { ${names.map(({ name }) => formatLater(module, name)).join()} };`;
+    return names.map(({ name, alias }) => `const { ${name}: ${alias} } = { ${formatLater(module, name)} };`).join(' ');
+  });
+  return takeBuiltins(later);
+}
+
+/** Returns the members of a module that is imported as a whole. */
+function listUses(source: string, bound: string): ImportedName[] {
+  const uses = source.matchAll(new RegExp(`(?<![\\w$.:/-])${bound}\\.(\\w+)`, 'g'));
+  return [...new Set(Array.from(uses, ([, name = '']) => name))].map((name) => ({ name, alias: name }));
+}
+
+/** Returns a method for an object literal. */
+function formatLater(module: string, name: string): string {
+  const taken = `globalThis.process.getBuiltinModule('${module}').${name}`;
+  return /^[A-Z]/.test(name)
+    ? `${name}: function (...args) { return new (${taken})(...args); }`
+    : `${name}: (...args) => ${taken}(...args)`;
+}
 
 /**
  * Replaces imports of Node's modules by reads of the names that they bind. An import reads every name that the module
@@ -120,7 +164,7 @@ export const BUNDLE_OPTIONS = {
   // Packages in CommonJS call `require` for Node's own modules, which an ES module lacks unless it is created.
   banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
   // Without its second HTTP parser, which is an experiment, undici is a quarter smaller.
-  define: { esbuildDetection: 'true' },
+  define: { esbuildDetection: 'true', loadsBuiltinsLater: 'false' },
   plugins: [leanImports, slimUndici],
   logLevel: 'warning',
 } satisfies BuildOptions;

@@ -90,7 +90,7 @@ function explain({ node, daemon, withHealth, idleRssBytes, unpackedBytes, nodeBy
   const healthBytes = withHealth.rssBytes - daemon.rssBytes;
   return (
     `Of ${Math.round(daemon.socketMs)} ms to the socket, Node takes ${Math.round(node.socketMs)} and Sealift’s code ${ownMs}: ` +
-    `it is compiled at each start, and the schemas of the configuration are built. Of ${megabytes(daemon.rssBytes)} ` +
+    `its bytecode is read, its modules run, and the schemas of the configuration are built. Of ${megabytes(daemon.rssBytes)} ` +
     `at start, ${megabytes(node.rssBytes)} are Node’s own; ${megabytes(daemon.fileBytes)} are pages of its binary and ` +
     `libraries, which the kernel can drop and read again; Sealift’s code and data are ${megabytes(ownBytes)}. After pulls, ` +
     `${megabytes(idleRssBytes - daemon.rssBytes)} more stay resident although the heap is small by then: pages that V8 and ` +

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { askPassword, type CliIo, loadCommands, runCli } from '../cli/index.ts';
+import { KINDS } from '../errors/index.ts';
 import { VERSION } from './version.ts';
 
 /** Listens once, so that a second signal ends a process whose cleaning up hangs. */
@@ -31,7 +32,9 @@ const io: CliIo = {
     : {}),
 };
 
-process.exitCode = await runCli({
+// Node exits by itself when nothing is left to wait for; only an answer is a success.
+process.exitCode = KINDS.internal.exitCode;
+void runCli({
   argv: process.argv.slice(2),
   commands: loadCommands(async () => {
     const { composeCli } = await import('../compose/cli.ts');
@@ -39,4 +42,6 @@ process.exitCode = await runCli({
   }),
   version: VERSION,
   io,
+}).then((code) => {
+  process.exitCode = code;
 });

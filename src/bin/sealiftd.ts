@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { runSealiftd } from '../compose/daemon.ts';
 import { asSealiftError, KINDS } from '../errors/index.ts';
@@ -29,14 +30,23 @@ function readArguments(argv: readonly string[]): { readonly configFile: string |
     else return { configFile: values.config };
     return 0;
   } catch (error) {
-    process.stderr.write(`sealiftd: ${error instanceof Error ? error.message : error}\n${USAGE}`);
+    print(`sealiftd: ${error instanceof Error ? error.message : error}\n${USAGE}`);
     return 2;
+  }
+}
+
+/** Writes to standard error without the stream that Node would load for it. Returns false when its reader has gone. */
+function print(text: string): boolean {
+  try {
+    return writeSync(2, text) > 0;
+  } catch {
+    return false;
   }
 }
 
 /** A bug in one pull must not end the process: the kata agent neither restarts the daemon nor reconnects to it. */
 function survive(error: unknown): void {
-  process.stderr.write(`${JSON.stringify({ level: 'error', error: String(error), msg: 'unforeseen error' })}\n`);
+  print(`${JSON.stringify({ level: 'error', error: String(error), msg: 'unforeseen error' })}\n`);
 }
 
 /** Serves until it is stopped and returns the exit code. An error that prevents serving is printed last. */
@@ -51,7 +61,7 @@ async function run(configFile: string | undefined): Promise<number> {
     });
   } catch (error) {
     const { code, kind, message, hint } = asSealiftError(error);
-    process.stderr.write(`sealiftd: ${message}\n  hint: ${hint}\n  code: ${code}\n`);
+    print(`sealiftd: ${message}\n  hint: ${hint}\n  code: ${code}\n`);
     return KINDS[kind].exitCode;
   }
 }
@@ -59,10 +69,11 @@ async function run(configFile: string | undefined): Promise<number> {
 const read = readArguments(process.argv.slice(2));
 if (typeof read === 'number') process.exitCode = read;
 else {
-  process.stderr.on('error', () => undefined);
   process.on('uncaughtException', survive);
   process.on('unhandledRejection', survive);
   // The parent's umask does not count: directories and sockets are for the owner.
   process.umask(0o022);
-  process.exit(await run(read.configFile));
+  // Only an answer of the daemon is a success.
+  process.exitCode = KINDS.internal.exitCode;
+  void run(read.configFile).then((code) => process.exit(code));
 }

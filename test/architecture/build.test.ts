@@ -16,8 +16,8 @@ afterAll(() => scratch[Symbol.dispose]());
 async function build(folder: string): Promise<Map<string, string>> {
   await buildProgram(PROJECT_ROOT, folder);
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  const files = names.filter((name) => name.endsWith('.mjs') || (!name.includes('/') && name !== 'lib'));
-  return new Map(files.sort().map((name) => [name, readFileSync(join(folder, name), 'utf8')]));
+  const files = names.filter((name) => /\.(mjs|js|cache)$/.test(name) || (!name.includes('/') && name !== 'lib'));
+  return new Map(files.sort().map((name) => [name, readFileSync(join(folder, name), 'latin1')]));
 }
 
 describe('make build', () => {
@@ -30,7 +30,14 @@ describe('make build', () => {
   it('gives the same bytes twice, wherever it builds', async () => {
     const [first, second] = [files, await build(scratch.join('second'))];
     expect([...first.keys()]).toEqual(
-      expect.arrayContaining(['lib/sealift.mjs', 'lib/sealiftd.mjs', 'lib/worker.mjs', 'sealift', 'sealiftd']),
+      expect.arrayContaining([
+        ...['sealift', 'sealiftd'],
+        ...['sealift', 'sealiftd', 'worker'].flatMap((name) => [
+          `lib/${name}.mjs`,
+          `lib/${name}.js`,
+          `lib/${name}.cache`,
+        ]),
+      ]),
     );
     expect([...second.keys()]).toEqual([...first.keys()]);
     for (const [name, text] of first) {
@@ -45,7 +52,7 @@ describe('make build', () => {
     );
     expect(imports).toEqual([]);
     // Control: the modules are read.
-    expect(files.get('lib/worker.mjs')?.includes('getBuiltinModule("node:fs")')).toBe(true);
+    expect(files.get('lib/worker.js')?.includes('getBuiltinModule("node:fs")')).toBe(true);
   });
 
   it('keeps what a thread or a command does not need out of what it loads first', () => {
@@ -55,7 +62,7 @@ describe('make build', () => {
         const text = files.get(`lib/${name}`) ?? '';
         if (seen.has(name)) return;
         seen.set(name, text);
-        for (const [, next = ''] of text.matchAll(/\b(?:from|import) ?"\.\/([^"]+)"/g)) load(next);
+        for (const [, next = ''] of text.matchAll(/\b__load\("([^"]+)"/g)) load(next);
       };
       load(entry);
       return [...seen.values()].join('');
@@ -63,17 +70,31 @@ describe('make build', () => {
     const one = (pattern: RegExp) => [...files.keys()].find((name) => pattern.test(name))?.slice('lib/'.length) ?? '';
     const zod = /ZodError/;
     const [operations, transport] = [one(/worker-operations-/), one(/worker-transport-/)];
-    for (const entry of ['sealift.mjs', 'worker.mjs', operations, transport]) {
+    for (const entry of ['sealift.js', 'worker.js', operations, transport]) {
       expect(loaded(entry).length, entry).toBeGreaterThan(100_000);
       expect(zod.test(loaded(entry)), entry).toBe(false);
     }
     // Control: a pull reads documents.
     expect(zod.test(loaded(one(/sealift-cli-/)))).toBe(true);
     // The daemon opens its socket before it loads what pulls need.
-    expect(loaded('sealiftd.mjs').includes('pull stage')).toBe(false);
+    expect(loaded('sealiftd.js').includes('pull stage')).toBe(false);
     expect(loaded(one(/sealiftd-daemon-service-/)).includes('pull stage')).toBe(true);
     // undici's second HTTP parser.
     expect(loaded(transport).includes('milo/simd.js')).toBe(false);
+  });
+
+  it('loads what only some starts need later: encryption, programs, threads, system calls', () => {
+    for (const module of ['crypto', 'child_process', 'ffi', 'v8', 'worker_threads']) {
+      for (const [name, text] of files) {
+        if (!/^lib\/sealiftd?.*\.js$/.test(name)) continue;
+        expect(text.includes(`}=globalThis.process.getBuiltinModule("node:${module}");`), `${name} ${module}`).toBe(
+          false,
+        );
+      }
+    }
+    // Control: a worker loads them at once.
+    const worker = [...files].filter(([name]) => /^lib\/worker.*\.js$/.test(name)).map(([, text]) => text);
+    expect(worker.join().includes('}=globalThis.process.getBuiltinModule("node:crypto");')).toBe(true);
   });
 
   it('names every package that it bundles, and Node', async () => {
