@@ -2,7 +2,7 @@ import { SealiftError } from '../../errors/index.ts';
 import { addressOf, type InflateLibrary } from '../../platform/index.ts';
 
 /**
- * Where the fields of `struct inflate_state` are. They are the same in ISA-L 2.28 to 2.31 on 64-bit machines, and
+ * Where the fields of `struct inflate_state` are. They are the same in ISA-L 2.30 and 2.31 on 64-bit machines, and
  * `hasExpectedLayout` tests them.
  * https://github.com/intel/isa-l/blob/v2.30.0/include/igzip_lib.h
  */
