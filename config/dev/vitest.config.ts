@@ -88,6 +88,8 @@ export default defineConfig({
           name: 'podvm',
           include: [POD_VM],
           exclude: [...MEASURED, ...LONG_RUN],
+          // To ask again costs the emulated machine a command.
+          expect: { poll: { timeout: 300_000, interval: 250 } },
           pool: 'forks',
           // An emulated machine keeps little more than one core busy, and not while its tests wait for a time limit.
           maxWorkers: 3,
