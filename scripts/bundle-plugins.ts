@@ -45,15 +45,15 @@ function takeBuiltinsLater(source: string): string {
     const names = isWhole ? listUses(source, bound) : listNames(bound.slice(1, -1));
     const unknown = names.find(({ name }) => !known.includes(name));
     if (unknown !== undefined) throw new Error(`${module}: ${unknown.name} is not in the table of later names`);
-    if (isWhole) return `const ${bound} = { ${names.map(({ name }) => formatLater(module, name)).join()} };`;
+    if (isWhole) return `const ${bound} = { ${known.map((name) => formatLater(module, name)).join()} };`;
     return names.map(({ name, alias }) => `const { ${name}: ${alias} } = { ${formatLater(module, name)} };`).join(' ');
   });
   return takeBuiltins(later);
 }
 
-/** Returns the members of a module that is imported as a whole. */
+/** Returns the functions that are called of a module that is imported as a whole. */
 function listUses(source: string, bound: string): ImportedName[] {
-  const uses = source.matchAll(new RegExp(`(?<![\\w$.:/-])${bound}\\.(\\w+)`, 'g'));
+  const uses = source.matchAll(new RegExp(`(?<![\\w$.])${bound}\\.(\\w+)\\(`, 'g'));
   return [...new Set(Array.from(uses, ([, name = '']) => name))].map((name) => ({ name, alias: name }));
 }
 

@@ -92,6 +92,12 @@ describe('make build', () => {
         );
       }
     }
+    // What a module that is imported as a whole is used for is there.
+    const ffi = [...files].filter(
+      ([name, text]) => /^lib\/sealiftd?[.-].*js$/.test(name) && text.includes('ffi.getInt32('),
+    );
+    expect(ffi.length).toBeGreaterThan(0);
+    for (const [name, text] of ffi) expect(text.includes('getInt32:(...args)=>'), name).toBe(true);
     // Control: a worker loads them at once.
     const worker = [...files].filter(([name]) => /^lib\/worker.*\.js$/.test(name)).map(([, text]) => text);
     expect(worker.join().includes('}=globalThis.process.getBuiltinModule("node:crypto");')).toBe(true);
