@@ -1,4 +1,4 @@
-import { close, constants, fstat, open, read, type Stats } from 'node:fs';
+import { close, constants, fstat, open, read, type Stats, stat } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { isatty, ReadStream } from 'node:tty';
@@ -14,37 +14,49 @@ const READ_AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOC
 const openFile = promisify(open);
 const closeFile = promisify(close);
 const statFile = promisify(fstat);
+const statPath = promisify(stat);
 const readFile = promisify(read);
 
 /** Returns the content of a file. A pipe is read to its end, so that `--policy <(…)` works. */
 export async function loadFile(path: string, request: ResourceRequest): Promise<Uint8Array> {
-  const { what, maxBytes, code, signal } = request;
+  const { what, maxBytes, code, limit = 'maxConfigurationBytes', signal } = request;
   const context = { path };
   try {
     // A read that the kernel does not end goes on by itself.
-    const bytes = await raceCancellation(readWhole(path, maxBytes, signal), signal);
+    const bytes = await raceCancellation(readWhole(path, request), signal);
     if (bytes !== undefined) return bytes;
   } catch (cause) {
     if (signal?.aborted) throw cancellation(signal, `load ${what} ${path}: cancelled`);
+    if (cause instanceof SealiftError) throw cause;
     throw new SealiftError(code, `load ${what} ${path}: cannot be read`, { context, cause });
   }
   throw new SealiftError(code, `load ${what} ${path}: expected at most ${maxBytes} bytes, got more`, {
-    context: { ...context, limit: 'maxConfigurationBytes', expected: maxBytes, actual: 'more' },
+    context: { ...context, limit, expected: maxBytes, actual: 'more' },
   });
 }
 
 /** Undefined: the file has more bytes. */
-async function readWhole(path: string, maxBytes: number, signal: AbortSignal | undefined): Promise<Buffer | undefined> {
+async function readWhole(path: string, request: ResourceRequest): Promise<Buffer | undefined> {
+  const { maxBytes, regularOnly = false, signal } = request;
+  // Opening a device may have an effect.
+  if (regularOnly) assertRegular(await statPath(path), path, request);
   const fd = await openFile(path, READ_AT_ONCE);
   let stream: Readable | undefined;
   try {
-    stream = streamOf(fd, await statFile(fd));
+    const stats = await statFile(fd);
+    if (regularOnly) assertRegular(stats, path, request);
+    stream = streamOf(fd, stats);
     return await collect(stream ?? readChunks(fd), maxBytes, signal);
   } finally {
     // A stream closes its descriptor.
     if (stream === undefined) await closeFile(fd);
     else stream.destroy();
   }
+}
+
+function assertRegular(stats: Stats, path: string, { what, code }: ResourceRequest): void {
+  if (stats.isFile()) return;
+  throw new SealiftError(code, `load ${what} ${path}: expected a regular file`, { context: { path } });
 }
 
 /** Returns a stream for what may have no bytes yet; undefined for anything that can be read at once. */

@@ -16,13 +16,26 @@ export async function loadText(resources: ResourceLoader, uri: string, request: 
 }
 
 /** The same for a document that need not be there; undefined: it is absent. */
-export async function loadTextIfPresent(
+export function loadTextIfPresent(
   resources: ResourceLoader,
   uri: string,
   request: ResourceRequest,
 ): Promise<string | undefined> {
+  return orAbsent(loadText(resources, uri, request));
+}
+
+/** The same for the bytes of a document. */
+export function loadIfPresent(
+  resources: ResourceLoader,
+  uri: string,
+  request: ResourceRequest,
+): Promise<Uint8Array | undefined> {
+  return orAbsent(resources.load(uri, request));
+}
+
+async function orAbsent<T>(loading: Promise<T>): Promise<T | undefined> {
   try {
-    return await loadText(resources, uri, request);
+    return await loading;
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw error;

@@ -7,6 +7,10 @@ export interface ResourceRequest {
   /** A larger document is refused with `code`. */
   readonly maxBytes: number;
   readonly code: ErrorCode;
+  /** The limit that `maxBytes` is, for the error context; `maxConfigurationBytes` when absent. */
+  readonly limit?: string;
+  /** True: a pipe, a terminal, a socket or a device is refused with `code`. */
+  readonly regularOnly?: boolean;
   /** Ends the wait with `PULL_CANCELLED`. */
   readonly signal?: AbortSignal | undefined;
 }
