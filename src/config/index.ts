@@ -15,6 +15,13 @@ export type { DaemonConfiguration, IntegrityAlgorithm, MemorySize } from './daem
 export { authfileCandidates, findAuthfiles } from './find-authfiles.ts';
 export { loadConfiguration } from './load-configuration.ts';
 export { loadNamedFile } from './load-named-file.ts';
+export {
+  findLookasideDirectory,
+  loadDaemonLookasideRules,
+  loadLookasideRules,
+} from './lookaside/load-lookaside-rules.ts';
+export { matchLookaside } from './lookaside/match-lookaside.ts';
+export type { LookasideRules } from './lookaside/types.ts';
 export type { Environment } from './parse-environment.ts';
 export { assertQualified } from './registries/assert-qualified.ts';
 export {

@@ -16,6 +16,7 @@ const FLAGS: ReadonlyMap<SettingName, string> = new Map([
   ['pull.authfile', '--authfile'],
   ['pull.registries_conf', '--registries-conf'],
   ['pull.registries_conf_d', '--registries-conf-d'],
+  ['pull.registries_d', '--registries.d'],
   ['pull.tls_verify', '--tls-verify'],
   ['pull.platform', '--platform'],
   ['log.level', '--debug'],

@@ -80,6 +80,7 @@ export function resolveConfiguration(sources: readonly ConfigurationSource[]): C
       extraRootCertificates: pick(settled, 'pull.extra_root_certificates', DEFAULTS['pull.extra_root_certificates']),
       registriesConf: pick<string | undefined>(settled, 'pull.registries_conf', undefined),
       registriesConfD: pick<string | undefined>(settled, 'pull.registries_conf_d', undefined),
+      registriesD: pick<string | undefined>(settled, 'pull.registries_d', undefined),
       certsD: pick<string | undefined>(settled, 'pull.certs_d', undefined),
       platform: pick<string | undefined>(settled, 'pull.platform', undefined),
       foreignLayerUrls: pick<boolean>(settled, 'pull.foreign_layer_urls', DEFAULTS['pull.foreign_layer_urls']),

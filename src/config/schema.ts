@@ -68,6 +68,9 @@ const pull = z.strictObject({
     .describe('PEM certificates that are trusted in addition to the roots of the system.'),
   registries_conf: absolutePath.optional().describe('A registries.conf: mirrors, other locations, blocked names.'),
   registries_conf_d: absolutePath.optional().describe('A directory with drop-ins of registries.conf.'),
+  registries_d: absolutePath
+    .optional()
+    .describe('A directory in the format of containers-registries.d(5): where signatures are looked for.'),
   certs_d: absolutePath.optional().describe('A directory with a folder HOST[:PORT] of certificates for each registry.'),
   platform: z.string().min(1).optional().describe('OS/ARCH[/VARIANT] to choose from an index.'),
   foreign_layer_urls: z

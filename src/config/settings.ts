@@ -33,6 +33,7 @@ const BASE = {
   'pull.proxy.no_proxy': { settableBy: 'any', reason: 'bytes of a proven image may come over any connection' },
   'pull.registries_conf': { settableBy: 'measured', reason: 'it blocks registries and gives names other locations' },
   'pull.registries_conf_d': { settableBy: 'measured', reason: 'it blocks registries and gives names other locations' },
+  'pull.registries_d': { settableBy: 'measured', reason: 'it says where signatures are looked for' },
   'pull.certs_d': { settableBy: 'measured', reason: 'it would choose the client certificates that are sent' },
   'pull.platform': { settableBy: 'measured', reason: 'it decides which image of an index runs' },
   'pull.foreign_layer_urls': { settableBy: 'measured', reason: 'the guest would ask any address that an image names' },

@@ -44,6 +44,7 @@ export interface SettingValues extends Partial<Record<`pull.limits.${LimitName}`
   readonly 'pull.extra_root_certificates'?: readonly string[];
   readonly 'pull.registries_conf'?: string;
   readonly 'pull.registries_conf_d'?: string;
+  readonly 'pull.registries_d'?: string;
   readonly 'pull.certs_d'?: string;
   readonly 'pull.platform'?: string;
   readonly 'pull.foreign_layer_urls'?: boolean;
@@ -90,6 +91,8 @@ export interface Configuration {
     /** The paths of a registries.conf, and of the directory with its drop-ins. */
     readonly registriesConf: Classified<string | undefined>;
     readonly registriesConfD: Classified<string | undefined>;
+    /** The path of a directory that says where signatures are looked for. */
+    readonly registriesD: Classified<string | undefined>;
     /** The path of a directory with a folder of certificates for each registry. */
     readonly certsD: Classified<string | undefined>;
     readonly platform: Classified<string | undefined>;

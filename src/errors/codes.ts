@@ -583,6 +583,12 @@ export const CODES = {
       'A registries.conf is malformed, of version 1, contradicts itself, or turns the image name into an unusable one.',
     hint: 'see containers-registries.conf(5)',
   },
+  REGISTRIES_D_INVALID: {
+    kind: 'invalid',
+    summary:
+      'A file of registries.d, which names lookaside stores, cannot be read, is malformed, or sets what another one sets.',
+    hint: 'see containers-registries.d(5); unknown and duplicate keys are errors',
+  },
   CERTIFICATES_INVALID: {
     kind: 'invalid',
     summary: 'A directory of certificates for a registry cannot be read, or a certificate or key in it is unusable.',

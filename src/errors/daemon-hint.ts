@@ -13,6 +13,7 @@ const SETTINGS: ReadonlyMap<string, string> = new Map([
   ['--policy', 'pull.policy'],
   ['--registries-conf', 'pull.registries_conf'],
   ['--registries-conf-d', 'pull.registries_conf_d'],
+  ['--registries.d', 'pull.registries_d'],
   ['--tls-verify=false', 'pull.tls_verify = false'],
   ['config/sealift.toml', 'config/sealiftd.toml'],
 ]);

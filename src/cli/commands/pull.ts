@@ -78,6 +78,7 @@ const FLAGS_WITHOUT_SOCKET = [
   'certDir',
   'registriesConf',
   'registriesConfD',
+  'registries.d',
   'foreignLayers',
 ];
 

@@ -8,6 +8,7 @@ export interface SettingFlags {
   readonly authfile?: string;
   readonly registriesConf?: string;
   readonly registriesConfD?: string;
+  readonly 'registries.d'?: string;
   readonly tlsVerify?: string;
   readonly policy?: string;
   readonly insecurePolicy?: true;
@@ -29,6 +30,7 @@ const PATH_FLAGS = [
   ['pull.authfile', 'authfile', '--authfile'],
   ['pull.registries_conf', 'registriesConf', '--registries-conf'],
   ['pull.registries_conf_d', 'registriesConfD', '--registries-conf-d'],
+  ['pull.registries_d', 'registries.d', '--registries.d'],
 ] as const;
 
 /** `--tls-verify` takes its value behind `=` only, so that a reference behind it stays one. */

@@ -15,24 +15,6 @@ interface Document {
 const CREDENTIALS: Document = { key: 'authenticated_registry_credentials_uri', setting: 'pull.authfile' };
 const POLICY: Document = { key: 'image_security_policy_uri', setting: 'pull.policy' };
 
-/**
- * Keys that are not supported. Each restricts what may run, so a pull that ignored it would run more than the owner
- * allows.
- */
-const UNSUPPORTED: ReadonlyMap<string, string> = new Map([
-  ['sigstore_config_uri', 'a location of detached signatures cannot be configured'],
-  ['sigstore_config', 'a location of detached signatures cannot be configured'],
-]);
-
-function unsupportedObstacles(image: ImageTable, origin: string): PullObstacle[] {
-  return [...UNSUPPORTED]
-    .filter(([key]) => image[key] !== undefined)
-    .map(([key, reason]) => {
-      const hint = `remove image.${key} from the configuration`;
-      return { code: 'CONFIG_UNSUPPORTED', key: `image.${key}`, origin, reason, hint };
-    });
-}
-
 function nonEmpty(values: Readonly<Record<string, unknown>>): SettingValues {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined && value !== ''));
 }
@@ -74,7 +56,7 @@ export function imageContribution(
         values: { ...plainValues(image), ...Object.fromEntries(values) },
       },
     ],
-    obstacles: [...obstacles, ...unsupportedObstacles(image, origin)],
+    obstacles,
     warnings: bothPolicies
       ? [`${origin}: image.image_security_policy: ignored, because image.image_security_policy_uri overrides it`]
       : [],

@@ -31,6 +31,8 @@ const SYNONYMS: readonly (readonly [string, string])[] = [
   ['pull.registries_conf', 'image.registry_configuration_uri'],
   ['pull.registries_conf_d', 'image.registry_config'],
   ['pull.registries_conf_d', 'image.registry_configuration_uri'],
+  ['pull.registries_d', 'image.sigstore_config'],
+  ['pull.registries_d', 'image.sigstore_config_uri'],
   ['api.aa_socket', 'aa.aa_socket'],
 ];
 

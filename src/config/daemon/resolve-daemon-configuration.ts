@@ -5,13 +5,14 @@ import type { ConfigurationSource } from '../types.ts';
 import { type Contribution, joinContributions } from './contribution.ts';
 import { areCredentialsInEnvironment, environmentContribution } from './environment-contribution.ts';
 import { imageContribution } from './image-contribution.ts';
+import { imageLookasideContribution } from './image-lookaside-contribution.ts';
 import { imageRegistriesContribution } from './image-registries-contribution.ts';
 import { type ImagepullerContribution, imagepullerContribution } from './imagepuller-contribution.ts';
 import { kernelContribution } from './kernel-contribution.ts';
 import { type ParsedDaemonFile, parseDaemonFile } from './parse-daemon-file.ts';
 import { resolveApi } from './resolve-api.ts';
 import { assertDirectoriesApart, fromFile, resolveVolume } from './resolve-volume.ts';
-import type { DaemonConfiguration, ImageRegistries } from './types.ts';
+import type { DaemonConfiguration, ImageLookaside, ImageRegistries } from './types.ts';
 
 interface TextOfFile {
   readonly path: string;
@@ -70,6 +71,7 @@ export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfigurat
   };
   const imagepuller = imagepullerOf(texts.imagepuller);
   const registries = imageRegistriesContribution(parsed);
+  const lookaside = imageLookasideContribution(parsed);
   const { sources, obstacles, warnings } = joinContributions([
     environmentContribution(environment),
     own,
@@ -78,6 +80,7 @@ export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfigurat
       ? kernelContribution(texts.kernelCommandLine, inEnvironment || parsed.file.pull?.authfile !== undefined)
       : imageContribution(parsed, inEnvironment),
     registries,
+    lookaside,
     imagepuller,
   ]);
   const base = resolveConfiguration(sources);
@@ -94,6 +97,11 @@ export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfigurat
     api: resolveApi(parsed, environment, origin),
     registryOverrides: imagepuller.overrides,
     imageRegistries: fromFile<ImageRegistries | undefined>(registries.registries, origin, undefined),
+    imageLookaside: fromFile<ImageLookaside | undefined>(
+      lookaside.lookaside,
+      `${origin}, image.sigstore_config`,
+      undefined,
+    ),
     pullObstacles: obstacles,
     warnings,
   };

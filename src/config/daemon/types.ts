@@ -104,6 +104,11 @@ export type ImageRegistries =
   | { readonly kind: 'inline'; readonly document: RegistriesDocument }
   | { readonly kind: 'file'; readonly path: string };
 
+/** The `sigstore_config` of confidential-data-hub's `[image]` table: one document in the format of registries.d. */
+export type ImageLookaside =
+  | { readonly kind: 'inline'; readonly text: string }
+  | { readonly kind: 'file'; readonly path: string };
+
 /** Overrides by their patterns, normalised: `foo.bar`, `.foo.bar` or `.`. */
 export type RegistryOverrides = ReadonlyMap<string, RegistryOverride>;
 
@@ -120,6 +125,8 @@ export interface DaemonConfiguration extends Configuration {
   readonly registryOverrides: RegistryOverrides;
   /** Never together with `pull.registriesConf` and `pull.registriesConfD`. */
   readonly imageRegistries: Classified<ImageRegistries | undefined>;
+  /** Never together with `pull.registriesD`. */
+  readonly imageLookaside: Classified<ImageLookaside | undefined>;
   readonly pullObstacles: readonly PullObstacle[];
   /** Sentences about settings without effect, for the log. They never quote a value. */
   readonly warnings: readonly string[];

@@ -140,7 +140,7 @@ ${more}`,
     expect((await doctor())['daemon-configuration']).toMatchObject({
       status: 'fail',
       detail: expect.stringContaining('sigstore_config_uri'),
-      remedy: expect.stringContaining('remove image.sigstore_config_uri'),
+      remedy: expect.stringContaining('name it in image.sigstore_config_uri as file:///path'),
     });
     writeConfig('[image]\nunheard_of = 1\n');
     expect((await doctor())['daemon-configuration']).toMatchObject({

@@ -39,6 +39,7 @@ describe('what the commands are called with', () => {
     [['pull', '--platform', 'linux/arm/v7', REF], 'pull', { settings: { 'pull.platform': 'linux/arm/v7' } }],
     [['pull', '--authfile', '../a', REF], 'pull', { settings: { 'pull.authfile': '/a' } }],
     [['pull', '--registries-conf', 'r', REF], 'pull', { settings: { 'pull.registries_conf': '/cwd/r' } }],
+    [['pull', '--registries.d', 'r', REF], 'pull', { settings: { 'pull.registries_d': '/cwd/r' } }],
     [['pull', '--registries-conf-d', '/d/', REF], 'pull', { settings: { 'pull.registries_conf_d': '/d' } }],
     [['pull', '--cert-dir', 'certs', REF], 'pull', { certDir: '/cwd/certs', settings: {} }],
     [['inspect', '--cert-dir', 'certs', REF], 'inspect', { certDir: '/cwd/certs' }],

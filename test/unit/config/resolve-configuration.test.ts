@@ -33,6 +33,7 @@ const SAMPLES: Required<Omit<SettingValues, `pull.limits.${string}`>> = {
   'pull.extra_root_certificates': ['pem'],
   'pull.registries_conf': '/registries.conf',
   'pull.registries_conf_d': '/registries.conf.d',
+  'pull.registries_d': '/registries.d',
   'pull.certs_d': '/certs.d',
   'pull.platform': 'linux/arm64',
   'pull.foreign_layer_urls': true,

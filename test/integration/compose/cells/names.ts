@@ -127,7 +127,7 @@ export const NAMES: readonly Row[] = [
     cells: [
       {
         source: 'image.sigstore_config_uri',
-        says: () => ({ toml: '[image]\nsigstore_config_uri = "file:///s"' }),
+        says: () => ({ toml: '[image]\nsigstore_config_uri = "kbs:///default/sigstore/1"' }),
         verdicts: HONOURED,
       },
       {

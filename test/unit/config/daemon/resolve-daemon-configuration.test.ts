@@ -261,8 +261,9 @@ describe('the file given with -c', () => {
 
 describe('settings of the [image] table that cannot be honoured', () => {
   it.each([
-    ['sigstore_config_uri = "file:///x"', 'image.sigstore_config_uri'],
-    ['sigstore_config = "x"', 'image.sigstore_config'],
+    ['sigstore_config_uri = "kbs:///default/sigstore-config/test"', 'image.sigstore_config_uri'],
+    ['sigstore_config_uri = "https://x/y"', 'image.sigstore_config_uri'],
+    ['sigstore_config_uri = "relative"', 'image.sigstore_config_uri'],
     ['registry_configuration_uri = "kbs:///default/registries/test"', 'image.registry_configuration_uri'],
     ['registry_configuration_uri = "https://x/y"', 'image.registry_configuration_uri'],
     ['image_security_policy_uri = "kbs:///default/security-policy/test"', 'image.image_security_policy_uri'],
@@ -285,9 +286,9 @@ describe('settings of the [image] table that cannot be honoured', () => {
   });
 
   it('names all of these settings', () => {
-    const configuration = resolveSample({ toml: '[image]\nsigstore_config = "x"\nregistry_configuration_uri = "y"' });
-    expect(obstacleError(configuration)?.message).toMatch(
-      /sigstore_config: .* \(and image\.registry_configuration_uri\)$/,
+    const toml = '[image]\nimage_security_policy_uri = "x"\nsigstore_config_uri = "y"';
+    expect(obstacleError(resolveSample({ toml }))?.message).toMatch(
+      /image_security_policy_uri: .* \(and image\.sigstore_config_uri\)$/,
     );
   });
 
