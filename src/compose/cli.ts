@@ -29,6 +29,7 @@ import {
 } from '../endpoints/index.ts';
 import { raceCancellation } from '../errors/index.ts';
 import { openLogger } from '../log/index.ts';
+import { cliLookaside } from '../lookaside/index.ts';
 import { type Run, withOptions } from '../operations/index.ts';
 import {
   cliBacking,
@@ -83,6 +84,7 @@ export function composeCli(surroundings: CliSurroundings): Commands {
           backing: cliBacking(parts.configuration),
           policy: await loadPolicy(parts.configuration.pull, loadOptions(parts, signal)),
           findEndpoints: cliEndpoints(parts, endpointOptions(parts, options, registries)),
+          openLookaside: cliLookaside(parts, { environment: parts.environment, uid: uid() }),
           onProgress: progress,
           sweepsStore: true,
         });

@@ -15,6 +15,7 @@ import {
 } from '../daemon/index.ts';
 import { daemonEndpoints } from '../endpoints/index.ts';
 import type { Logger } from '../log/index.ts';
+import { daemonLookaside } from '../lookaside/index.ts';
 import { SYSTEM_CLOCK } from '../platform/index.ts';
 import type { ProgressEvent, PullPorts } from '../pull/index.ts';
 import { loadPolicy } from '../signature/index.ts';
@@ -76,6 +77,7 @@ async function daemonPullPorts(pull: StorePull, daemonParts: Parts): Promise<Pul
     backing,
     policy: await loadPolicy(configuration.pull, load, configuration.inlinePolicy.value),
     findEndpoints: daemonEndpoints({ ...parts, waitForName, deadlineMs }, registries),
+    openLookaside: daemonLookaside({ ...parts, waitForName, deadlineMs }),
     onProgress,
     // The watch over mounts sweeps within a second.
     sweepsStore: false,

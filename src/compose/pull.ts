@@ -1,4 +1,5 @@
 import { type FindEndpoints, openImageEndpoints, transportSettings } from '../endpoints/index.ts';
+import type { OpenLookaside } from '../lookaside/index.ts';
 import { hostPlatform, parsePlatform } from '../oci/index.ts';
 import type { ImagePorts, ProgressEvent, PullPorts, StoreBacking } from '../pull/index.ts';
 import { createKeyLoader, type PolicyChoice } from '../signature/index.ts';
@@ -26,12 +27,13 @@ export interface PullPortsOptions {
   readonly backing: StoreBacking;
   readonly policy: PolicyChoice;
   readonly findEndpoints: FindEndpoints;
+  readonly openLookaside: OpenLookaside;
   readonly onProgress: (event: ProgressEvent) => void;
   readonly sweepsStore: boolean;
 }
 
 export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
-  const { policy, onProgress, backing, sweepsStore, findEndpoints } = options;
+  const { policy, onProgress, backing, sweepsStore, findEndpoints, openLookaside } = options;
   return {
     ...imagePorts(parts, findEndpoints, (message) => onProgress({ type: 'warning', message })),
     ...storePorts(parts, backing),
@@ -39,7 +41,7 @@ export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
     onProgress,
     sweepsStore,
     keys: createKeyLoader({ resources: parts.resources, maxBytes: parts.limits.maxConfigurationBytes }),
-    openLookaside: async () => undefined,
+    openLookaside,
     pool: parts.pool,
     checkpoint: parts.checkpoint,
     nowMs: () => performance.now(),

@@ -9,4 +9,5 @@ export {
   locateCredentials,
 } from './find-credential-sources.ts';
 export { openImageEndpoints } from './open-image-endpoints.ts';
-export type { EndpointAccess, FindEndpoints, ImageEndpoints } from './types.ts';
+export type { EndpointAccess, EndpointContext, FindEndpoints, ImageEndpoints } from './types.ts';
+export { type WaitForName, waitForNames } from './wait-for-name.ts';

@@ -25,6 +25,8 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   archive: ['errors', 'limits', 'oci', 'platform'],
   // Where an image may be fetched, with which transport and credentials.
   endpoints: ['limits', 'oci', 'platform', 'http', 'config', 'registry', 'resources'],
+  // Where signatures are kept apart from registries.
+  lookaside: ['errors', 'limits', 'oci', 'http', 'config', 'endpoints', 'resources'],
   signature: ['errors', 'limits', 'oci', 'resources'],
   store: ['bytes', 'errors', 'limits', 'oci', 'platform', 'layer-formats'],
   snapshot: ['bytes', 'errors', 'limits', 'platform', 'layer-facts', 'layer-formats'],
@@ -47,7 +49,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...['errors', 'limits', 'oci', 'platform', 'config', 'log'],
     ...['archive', 'signature', 'layer', 'store', 'snapshot', 'bundle'],
     ...['pull', 'cli', 'api', 'daemon', 'doctor', 'health', 'volume', 'operations', 'workers'],
-    ...['endpoints', 'resources'],
+    ...['endpoints', 'lookaside', 'resources'],
   ],
   bin: ['compose', 'cli', 'errors'],
 };
@@ -66,6 +68,7 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   cli: ['doctor', 'volume'],
   health: ['daemon', 'platform', 'volume'],
   endpoints: ['signature'],
+  lookaside: ['signature'],
   pull: ['config', 'endpoints', 'layer-facts', 'operations'],
   daemon: ['api', 'platform'],
 };
@@ -126,6 +129,7 @@ export const PACKAGE_OWNERS: Readonly<Record<string, (path: string) => boolean>>
   'tar-stream': (path) => path.startsWith('src/archive/'),
   pino: (path) => path.startsWith('src/log/'),
   commander: (path) => path.startsWith('src/cli/'),
+  yaml: (path) => path.startsWith('src/config/'),
   'smol-toml': (path) => path.startsWith('src/config/'),
   '@bufbuild/protobuf': (path) => path.startsWith('src/ttrpc/'),
   zod: (path) => /(?:^|[/-])schema\.ts$/.test(path),

@@ -14,6 +14,7 @@ import {
 import { NO_REGISTRIES } from '../../../src/config/registries/types.ts';
 import { cliEndpoints } from '../../../src/endpoints/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
+import { cliLookaside } from '../../../src/lookaside/index.ts';
 import { type PullResult, pullImage, type StoreBacking } from '../../../src/pull/index.ts';
 import { createResourceLoader } from '../../../src/resources/index.ts';
 import { loadPolicy } from '../../../src/signature/index.ts';
@@ -91,6 +92,7 @@ export class FaultBed implements AsyncDisposable {
         registries: registriesOf(endpoints),
         runHelper: async () => ({ kind: 'missing' }),
       }),
+      openLookaside: cliLookaside(parts, { environment: {}, uid: 0 }),
       onProgress: () => {},
       sweepsStore: true,
     });

@@ -1,0 +1,117 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import {
+  certsDirectories,
+  type DaemonConfiguration,
+  type Environment,
+  findLookasideDirectory,
+  type LookasideRules,
+  loadDaemonLookasideRules,
+  loadHostCertificates,
+  loadLookasideRules,
+  matchLookaside,
+} from '../config/index.ts';
+import { type EndpointContext, transportSettings, type WaitForName, waitForNames } from '../endpoints/index.ts';
+import type { HttpClient, TransportSettings } from '../http/index.ts';
+import { type ImageReference, isFileReference } from '../oci/index.ts';
+import type { LoadOptions } from '../resources/index.ts';
+import type { LookasideStore } from '../signature/index.ts';
+import { fetchSignature } from './fetch-signature.ts';
+import { locateSignature } from './locate-signature.ts';
+
+export interface LookasideContext extends EndpointContext {
+  readonly pool: { httpClient(transport: TransportSettings): HttpClient };
+}
+
+/** Opens the lookaside store of an image's logical name; undefined: there is none. Throws `REGISTRIES_D_INVALID`. */
+export type OpenLookaside = (reference: ImageReference, signal: AbortSignal) => Promise<LookasideStore | undefined>;
+
+/** What differs between the two programs. */
+interface LookasideSources {
+  readonly loadRules: (load: LoadOptions) => Promise<LookasideRules>;
+  /** The store of names for which the rules name none. */
+  readonly defaultBase: URL | undefined;
+  /** Directories with folders of certificates for hosts. */
+  readonly certificateParents: readonly string[];
+  readonly waitForName?: WaitForName | undefined;
+  readonly deadlineMs?: number | undefined;
+}
+
+/** Where podman and skopeo keep the signatures that they make. */
+function defaultBaseOf({ HOME }: Environment, uid: number): URL | undefined {
+  if (uid === 0) return pathToFileURL('/var/lib/containers/sigstore');
+  return HOME?.startsWith('/') ? pathToFileURL(join(HOME, '.local/share/containers/sigstore')) : undefined;
+}
+
+/** The stores of the command line: those of its registries.d, else the one of the tools of containers/image. */
+export function cliLookaside(
+  context: LookasideContext,
+  { environment, uid }: { readonly environment: Environment; readonly uid: number },
+): OpenLookaside {
+  const { configuration } = context;
+  const { certsD } = configuration.pull;
+  return createLookaside(context, {
+    loadRules: (load) => loadLookasideRules(findLookasideDirectory(configuration, environment), load),
+    defaultBase: defaultBaseOf(environment, uid),
+    certificateParents: certsD.value === undefined ? certsDirectories(environment) : [certsD.value],
+  });
+}
+
+export interface DaemonLookasideContext extends LookasideContext {
+  readonly configuration: DaemonConfiguration;
+  readonly waitForName?: WaitForName | undefined;
+  /** When the caller gives up, in monotonic milliseconds; absent if it waits for ever. */
+  readonly deadlineMs?: number | undefined;
+}
+
+/** The stores that the measured configuration of the daemon names, and no others. */
+export function daemonLookaside(context: DaemonLookasideContext): OpenLookaside {
+  const { configuration, waitForName, deadlineMs } = context;
+  const { certsD } = configuration.pull;
+  return createLookaside(context, {
+    loadRules: (load) => loadDaemonLookasideRules(configuration, load),
+    defaultBase: undefined,
+    certificateParents: certsD.value === undefined ? [] : [certsD.value],
+    waitForName,
+    deadlineMs,
+  });
+}
+
+function createLookaside(context: LookasideContext, sources: LookasideSources): OpenLookaside {
+  const { resources, limits } = context;
+  return async (reference, signal) => {
+    // The name of files says nothing of where their signatures would be.
+    if (isFileReference(reference)) return undefined;
+    const load = { resources, maxBytes: limits.maxConfigurationBytes, signal };
+    const { lookaside } = matchLookaside(await sources.loadRules(load), reference);
+    const base = lookaside ?? sources.defaultBase;
+    if (base === undefined) return undefined;
+    const http = await openStoreHttp(base, context, { ...sources, load });
+    const { deadlineMs } = sources;
+    const leftMs = () => (deadlineMs === undefined ? undefined : Math.max(0, deadlineMs - performance.now()));
+    return {
+      base: base.href,
+      isConfigured: lookaside !== undefined,
+      locate: (digest, position) => locateSignature(base, reference.path, { digest, position }),
+      fetchSignature: (location, each) => fetchSignature(location, { http, resources, limits, leftMs }, each),
+    };
+  };
+}
+
+/**
+ * The transport of registries, with the authorities of the store's own folder in certs.d. Client certificates are
+ * credentials, so they stay out, as do the settings of registries.
+ */
+async function openStoreHttp(
+  base: URL,
+  context: LookasideContext,
+  { certificateParents, waitForName, load }: LookasideSources & { readonly load: LoadOptions },
+): Promise<HttpClient> {
+  const shared = transportSettings(context);
+  const certificates =
+    base.protocol === 'https:' ? await loadHostCertificates(certificateParents, base.host, load) : undefined;
+  const extraRoots = certificates?.extraRoots ?? [];
+  const transport = extraRoots.length === 0 ? shared : { ...shared, hosts: [{ host: base.host, extraRoots }] };
+  const client = context.pool.httpClient(transport);
+  return waitForName === undefined ? client : waitForNames(client, transport, waitForName);
+}

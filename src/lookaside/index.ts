@@ -1,0 +1,1 @@
+export { cliLookaside, daemonLookaside, type OpenLookaside } from './create-lookaside.ts';

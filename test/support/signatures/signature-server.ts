@@ -1,0 +1,64 @@
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+
+export interface SeenRequest {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+/** Answers a request in another way than with the file. */
+export type Misbehave = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** A lookaside store on loopback: a static web server whose files are in memory. */
+export class SignatureServer implements AsyncDisposable {
+  readonly files = new Map<string, Uint8Array>();
+  readonly requests: SeenRequest[] = [];
+  /** When set, it answers every request. */
+  misbehave: Misbehave | undefined;
+  readonly #server: ReturnType<typeof createHttpServer>;
+  readonly #scheme: 'http' | 'https';
+
+  private constructor(tls: { readonly key: string; readonly cert: string } | undefined) {
+    const listener = (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response);
+    this.#scheme = tls === undefined ? 'http' : 'https';
+    this.#server = tls === undefined ? createHttpServer(listener) : createHttpsServer(tls, listener);
+    this.#server.on('tlsClientError', () => undefined);
+  }
+
+  static async start(tls?: { readonly key: string; readonly cert: string }): Promise<SignatureServer> {
+    const started = new SignatureServer(tls);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    started.#server.listen(0, '127.0.0.1', resolve);
+    await promise;
+    return started;
+  }
+
+  /** `HOST:PORT` */
+  get host(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  get origin(): string {
+    return `${this.#scheme}://${this.host}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#server.close(() => resolve());
+    this.#server.closeAllConnections();
+    await promise;
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const path = request.url ?? '';
+    this.requests.push({ path, headers: request.headers });
+    if (this.misbehave !== undefined) {
+      this.misbehave(request, response);
+      return;
+    }
+    const file = this.files.get(path);
+    response.writeHead(file === undefined ? 404 : 200, { 'content-type': 'application/octet-stream' });
+    response.end(file);
+  }
+}
