@@ -26,8 +26,14 @@ const OPEN_QUERY_PARAMETERS = new Set(['scope', 'service', 'ns', 'n', 'last', 'd
 /** Allowed values of an open parameter; a separator inside a value could begin another parameter. */
 const OPEN_VALUE = /^[\w:/.,%+*~-]*$/;
 
-/** The text after the at sign of a pinned reference. After the at sign of a userinfo comes a host. */
-const DIGEST_START = /^(?:sha[0-9]{1,3}|md5):/i;
+/**
+ * The text after the at sign of a pinned reference, or of the folder of an image in a lookaside store. After the at sign
+ * of a userinfo comes a host.
+ */
+const DIGEST_START = /^(?:(?:sha[0-9]{1,3}|md5):|(?:sha256=[0-9a-f]{64}|sha512=[0-9a-f]{128})(?:\/|$))/i;
+
+/** The longest text that {@link DIGEST_START} looks at. */
+const DIGEST_LENGTH = 'sha512='.length + 128 + 1;
 
 /** A user name with its colon. Text with a slash before the colon is a path. */
 const USER_START = /^[^/:@]+:/;
@@ -46,7 +52,9 @@ function redactQuery(query: string): string {
 /** Returns the end of the userinfo, which may have a password with unescaped delimiters; 0 if there is no userinfo. */
 function endOfUserinfo(text: string): number {
   let at = text.lastIndexOf('@');
-  while (at >= 0 && DIGEST_START.test(text.slice(at + 1, at + 8))) at = at === 0 ? -1 : text.lastIndexOf('@', at - 1);
+  while (at >= 0 && DIGEST_START.test(text.slice(at + 1, at + 1 + DIGEST_LENGTH))) {
+    at = at === 0 ? -1 : text.lastIndexOf('@', at - 1);
+  }
   return at + 1;
 }
 

@@ -6,6 +6,8 @@ import { expectLinearTime } from '../../support/machine/linear-time.ts';
 const PASSWORD = 'hunter2';
 const DIGEST = `sha256:${'ab'.repeat(32)}`;
 
+const STORED = DIGEST.replace(':', '=');
+
 describe('redact', () => {
   it.each([
     ['userinfo of a URL', `pull https://user:${PASSWORD}@h/app: x`, 'pull https://h/app: x'],
@@ -21,6 +23,12 @@ describe('redact', () => {
     ['a query without a name', `GET https://h/x?${PASSWORD} y`, 'GET https://h/x?REDACTED y'],
     ['a query value behind a semicolon', `GET https://h/x?n=1;sig=${PASSWORD}`, 'GET https://h/x?REDACTED'],
     ['a query behind an apostrophe', `GET https://h/it's?sig=${PASSWORD}`, "GET https://h/it's?REDACTED"],
+    [
+      'userinfo before the path of a lookaside store',
+      `https://user:${PASSWORD}@h/app@${STORED}/s`,
+      `https://h/app@${STORED}/s`,
+    ],
+    ['userinfo that ends as such a path begins', `https://user:${PASSWORD}@sha256=abc/x`, 'https://sha256=abc/x'],
     ['a query with an at sign', `GET https://h/x?id=a@b&sig=${PASSWORD}`, 'GET https://h/x?REDACTED&REDACTED'],
     ['a second question mark', `GET https://h/x?n=1?sig=${PASSWORD}`, 'GET https://h/x?REDACTED'],
     ['a query that looks like a name', `GET https://h/x?${PASSWORD}==`, 'GET https://h/x?REDACTED'],
@@ -36,6 +44,7 @@ describe('redact', () => {
     `GET https://h:5000/v2/app/blobs/${DIGEST}: status 404`,
     'reference "h/app@sha256:short": digest "sha256:short": expected sha256',
     'GET https://auth/token?service=s&scope=repository:a/b:pull y',
+    `GET https://sigs.example:8443/store/team/app@${STORED}/signature-1: status 500`,
     'write to admin@example.com',
     'entry usr/share/a:b@c: hard link to usr/lib/x@1: no',
   ])('leaves alone: %s', (text) => {
