@@ -1,16 +1,19 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { TLSSocket } from 'node:tls';
 
 export interface SeenRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Whether the client has shown a certificate. */
+  readonly isCertified: boolean;
 }
 
 /** Answers a request in another way than with the file. */
 export type Misbehave = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** A lookaside store on loopback: a static web server whose files are in memory. */
+/** A lookaside store on loopback: a static web server whose files are in memory. With TLS it asks for a certificate. */
 export class SignatureServer implements AsyncDisposable {
   readonly files = new Map<string, Uint8Array>();
   readonly requests: SeenRequest[] = [];
@@ -22,7 +25,10 @@ export class SignatureServer implements AsyncDisposable {
   private constructor(tls: { readonly key: string; readonly cert: string } | undefined) {
     const listener = (request: IncomingMessage, response: ServerResponse) => this.#answer(request, response);
     this.#scheme = tls === undefined ? 'http' : 'https';
-    this.#server = tls === undefined ? createHttpServer(listener) : createHttpsServer(tls, listener);
+    this.#server =
+      tls === undefined
+        ? createHttpServer(listener)
+        : createHttpsServer({ ...tls, requestCert: true, rejectUnauthorized: false }, listener);
     this.#server.on('tlsClientError', () => undefined);
   }
 
@@ -52,7 +58,9 @@ export class SignatureServer implements AsyncDisposable {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const path = request.url ?? '';
-    this.requests.push({ path, headers: request.headers });
+    const { socket } = request;
+    const isCertified = socket instanceof TLSSocket && Object.keys(socket.getPeerCertificate()).length > 0;
+    this.requests.push({ path, headers: request.headers, isCertified });
     if (this.misbehave !== undefined) {
       this.misbehave(request, response);
       return;
