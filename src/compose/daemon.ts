@@ -17,8 +17,9 @@ import {
   readBootId,
   readKernelCommandLine,
   readResidentMemory,
-  releaseIdleMemory,
+  releaseCode,
   releaseMemory,
+  releaseThreadMemory,
   SYSTEM_CLOCK,
 } from '../platform/index.ts';
 import { openVolumes } from '../volume/index.ts';
@@ -47,7 +48,8 @@ export async function runSealiftd(surroundings: DaemonSurroundings): Promise<num
     workerIdleMs: limits.workerIdleMs,
     hasThreads: () => pool.hasThreads,
     releaseMemory,
-    releaseIdleMemory,
+    releaseThreadMemory,
+    releaseCode,
     clock: SYSTEM_CLOCK,
     log,
   });

@@ -9,14 +9,20 @@ export interface IdleMemoryPorts {
   readonly hasThreads: () => boolean;
   /** Returns memory that is free in this process to the kernel. */
   readonly releaseMemory: () => void;
-  /** Returns also what the next work needs again. */
-  readonly releaseIdleMemory: () => PageOutResult;
+  /** Returns what V8 keeps of threads that ended some time ago. */
+  readonly releaseThreadMemory: () => void;
+  /** Returns code, which is read again for the next work. */
+  readonly releaseCode: () => PageOutResult;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
-/** By default, code goes after a minute without work: threads end after 15 s, and then three times as long passes. */
-const QUIET_FACTOR = 3;
+/**
+ * The waits after the end of the last thread, in times that a thread is kept: by default the memory of threads goes 45 s
+ * after the last work, and code after a minute. V8 collects garbage in between, for which it needs code.
+ */
+const THREAD_MEMORY_WAITS = 2;
+const CODE_WAITS = 1;
 /** The longest time that a timer of Node can wait. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -35,20 +41,27 @@ export class IdleMemory {
 
   /** To be called when the daemon has started and whenever its last thread has ended. */
   async noteIdle(): Promise<void> {
-    const { releaseMemory, hasThreads, clock, workerIdleMs } = this.#ports;
+    const { releaseMemory, releaseThreadMemory } = this.#ports;
     this.#wait.abort();
     this.#wait = new AbortController();
     const { signal } = this.#wait;
     releaseMemory();
-    await clock.sleep(Math.min(QUIET_FACTOR * workerIdleMs, LONGEST_TIMER_MS), signal);
-    // A thread that has started since calls again when it has ended.
-    if (!signal.aborted && !hasThreads()) this.#giveBack();
+    if (!(await this.#staysIdle(THREAD_MEMORY_WAITS, signal))) return;
+    releaseThreadMemory();
+    if (await this.#staysIdle(CODE_WAITS, signal)) this.#releaseCode();
   }
 
-  #giveBack(): void {
-    const { releaseIdleMemory, log } = this.#ports;
+  /** Waits, and returns true if there is still nothing to do. A thread that has started calls again when it has ended. */
+  async #staysIdle(waits: number, signal: AbortSignal): Promise<boolean> {
+    const { clock, workerIdleMs, hasThreads } = this.#ports;
+    await clock.sleep(Math.min(waits * workerIdleMs, LONGEST_TIMER_MS), signal);
+    return !signal.aborted && !hasThreads();
+  }
+
+  #releaseCode(): void {
+    const { releaseCode, log } = this.#ports;
     try {
-      const { askedBytes, failures } = releaseIdleMemory();
+      const { askedBytes, failures } = releaseCode();
       log.debug({ askedBytes }, 'idle code paged out');
       for (const failure of failures) this.#logFailure(failure);
     } catch (error) {

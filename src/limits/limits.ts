@@ -422,7 +422,7 @@ export const LIMITS = {
     default: 15_000,
     unit: 'ms',
     reason:
-      'layers come in bursts, when a pod starts; afterwards the worker threads of the daemon, and what they have left behind, only hold memory; after three times as long without a thread, code is given back too',
+      'layers come in bursts, when a pod starts; afterwards the worker threads of the daemon, and what they have left behind, only hold memory; after two and three times as long without a thread, more memory and code are given back',
     effect: 'paces',
     // The longest time that a timer of Node can wait.
     greatest: 2 ** 31 - 1,

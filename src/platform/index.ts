@@ -41,7 +41,7 @@ export { mountAt, mountPointsUnder, readMounts } from './mountinfo.ts';
 export { notifySupervisor } from './notify-supervisor.ts';
 export { openUnnamed, openUnnamedShared } from './open-unnamed.ts';
 export type { PageOutResult } from './page-out-code.ts';
-export { releaseIdleMemory, releaseMemory } from './release-memory.ts';
+export { releaseCode, releaseMemory, releaseThreadMemory } from './release-memory.ts';
 export { hasShaInstructions } from './sha-instructions.ts';
 export {
   closeFd,

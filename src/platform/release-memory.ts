@@ -14,13 +14,18 @@ export function releaseMemory(): void {
 }
 
 /**
- * Returns also what is used again by the next work: code, and the pages of ended threads that V8 keeps in a pool. V8
- * starts the task that empties the pool only when a page is added to it, and only if the last such task is more than 12 s
- * ago: call this when no thread has ended for longer. The task runs in another thread and takes up to 8 s.
+ * Makes V8 return the pages of ended threads, which it keeps in a pool for the next thread. V8 starts the task that
+ * empties the pool only when a page is added to it, and only if the last such task is more than 12 s ago: call this when
+ * no thread has ended for longer. The task runs in another thread and takes up to 8 s.
  */
-export function releaseIdleMemory(): PageOutResult {
+export function releaseThreadMemory(): void {
   dropLargeArray();
   collectAllGarbage();
+}
+
+/** Returns also code, which is read again for the next work. */
+export function releaseCode(): PageOutResult {
+  trimHeap();
   return pageOutCode();
 }
 

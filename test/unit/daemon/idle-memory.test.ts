@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { IdleMemory } from '../../../src/daemon/idle-memory.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
@@ -13,7 +14,7 @@ interface Sleep {
 }
 
 function world({
-  pageOutCode = (): PageOutResult => ({ askedBytes: 1, failures: [] }),
+  releaseCode = (): PageOutResult => ({ askedBytes: 1, failures: [] }),
   workerIdleMs = WORKER_IDLE_MS,
 } = {}) {
   const sleeps: Sleep[] = [];
@@ -24,9 +25,10 @@ function world({
     workerIdleMs,
     hasThreads: () => state.threads > 0,
     releaseMemory: () => steps.push('memory'),
-    releaseIdleMemory: () => {
+    releaseThreadMemory: () => steps.push('thread memory'),
+    releaseCode: () => {
       steps.push('code');
-      return pageOutCode();
+      return releaseCode();
     },
     clock: {
       nowMs: () => 0,
@@ -38,45 +40,56 @@ function world({
     },
     log: { ...SILENT_LOGGER, debug: (fields: unknown) => logged.push(fields) },
   });
-  return { memory, sleeps, steps, logged, state };
+  /** Ends the next wait, and returns how long it would have been. */
+  async function wait(): Promise<number> {
+    const next = sleeps.shift();
+    next?.wake();
+    await setImmediate();
+    return next?.ms ?? 0;
+  }
+  return { memory, wait, steps, logged, state };
 }
 
 describe('IdleMemory', () => {
-  it('releases free memory at once, and code after the quiet time', async () => {
-    const { memory, sleeps, steps } = world();
+  it('releases free memory at once, and later what threads have left, and code', async () => {
+    const { memory, wait, steps } = world();
     const idle = memory.noteIdle();
     expect(steps).toEqual(['memory']);
-    expect(sleeps.map(({ ms }) => ms)).toEqual([3 * WORKER_IDLE_MS]);
-    sleeps[0]?.wake();
+    expect(await wait()).toBe(2 * WORKER_IDLE_MS);
+    expect(steps).toEqual(['memory', 'thread memory']);
+    expect(await wait()).toBe(WORKER_IDLE_MS);
     await idle;
-    expect(steps).toEqual(['memory', 'code']);
+    expect(steps).toEqual(['memory', 'thread memory', 'code']);
   });
 
-  it('waits no longer than a timer can', () => {
-    const { memory, sleeps } = world({ workerIdleMs: LONGEST_TIMER_MS });
+  it('waits no longer than a timer can', async () => {
+    const { memory, wait } = world({ workerIdleMs: LONGEST_TIMER_MS });
     void memory.noteIdle();
-    expect(sleeps.map(({ ms }) => ms)).toEqual([LONGEST_TIMER_MS]);
+    expect(await wait()).toBe(LONGEST_TIMER_MS);
   });
 
-  it('leaves code alone while a thread lives', async () => {
-    const { memory, sleeps, steps, state } = world();
+  it.each([
+    [0, ['memory']],
+    [1, ['memory', 'thread memory']],
+  ])('goes on with nothing after %i waits when a thread lives', async (waits, expected) => {
+    const { memory, wait, steps, state } = world();
     const idle = memory.noteIdle();
+    for (let count = 0; count < waits; count += 1) await wait();
     state.threads = 1;
-    sleeps[0]?.wake();
+    await wait();
     await idle;
-    expect(steps).toEqual(['memory']);
+    expect(steps).toEqual(expected);
   });
 
-  it('waits the whole quiet time again after work in between', async () => {
-    const { memory, sleeps, steps } = world();
+  it('begins again after work in between', async () => {
+    const { memory, wait, steps } = world();
     const first = memory.noteIdle();
     const second = memory.noteIdle();
-    sleeps[0]?.wake();
     await first;
     expect(steps).toEqual(['memory', 'memory']);
-    sleeps[1]?.wake();
+    for (let count = 0; count < 3; count += 1) await wait();
     await second;
-    expect(steps).toEqual(['memory', 'memory', 'code']);
+    expect(steps).toEqual(['memory', 'memory', 'thread memory', 'code']);
   });
 
   const refused = () => new SealiftError('PLATFORM_CALL_FAILED', 'madvise: expected success, got EINVAL');
@@ -89,10 +102,10 @@ describe('IdleMemory', () => {
         throw refused();
       },
     ],
-  ])('logs %s and goes on', async (_, pageOutCode) => {
-    const { memory, sleeps, logged } = world({ pageOutCode });
+  ])('logs %s and goes on', async (_, releaseCode) => {
+    const { memory, wait, logged } = world({ releaseCode });
     const idle = memory.noteIdle();
-    sleeps[0]?.wake();
+    for (let count = 0; count < 2; count += 1) await wait();
     await idle;
     expect(logged).toContainEqual({ code: 'PLATFORM_CALL_FAILED', error: refused().message });
   });
