@@ -18,8 +18,8 @@ const FILES = IS_SOAK ? 24 : 8;
 /** Files of the layer that is on its way while cached pulls are answered. */
 const BIG_FILES = IS_SOAK ? 256 : 64;
 const MEMORY_BYTES = 4 * GIB;
-/** Eight pulls may take 400 MB; a thread with its own HTTP client for each of them would come to 300 MB. */
-const LIMIT_BYTES = 250 * 1000 * 1000;
+/** A thread with its own HTTP client for each of the eight pulls would come to 300 MB. */
+const LIMIT_BYTES = 200 * 1000 * 1000;
 const CACHED_PULLS = 5;
 
 const TEXT = Buffer.alloc(FILE_BYTES / 2, 'memory is bounded whatever the layer holds\n');

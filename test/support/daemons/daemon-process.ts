@@ -12,6 +12,15 @@ const MIB = 1 << 20;
 /** The daemon that `make build` wrote. */
 export const SEALIFTD = fileURLToPath(new URL('../../../dist/sealiftd', import.meta.url));
 
+/** Memory of a daemon, in bytes. */
+export interface DaemonMemory {
+  readonly rssBytes: number;
+  readonly anonymousBytes: number;
+  /** Pages of the binary and of libraries. */
+  readonly fileBytes: number;
+  readonly peakBytes: number;
+}
+
 /**
  * A program as the kata agent starts it, with a folder in memory for all its files. Both are gone after this process, also
  * when it is killed.
@@ -106,11 +115,16 @@ ${more}`,
     }
   }
 
-  /** Returns the resident bytes now, how many of them are pages of files, and the maximum so far. */
-  memory(): { readonly rssBytes: number; readonly fileBytes: number; readonly peakBytes: number } {
+  /** Returns the resident bytes now, the parts of them, and the maximum so far. */
+  memory(): DaemonMemory {
     const status = readFileSync(`/proc/${this.pid}/status`, 'latin1');
     const bytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024;
-    return { rssBytes: bytes('VmRSS'), fileBytes: bytes('RssFile'), peakBytes: bytes('VmHWM') };
+    return {
+      rssBytes: bytes('VmRSS'),
+      anonymousBytes: bytes('RssAnon'),
+      fileBytes: bytes('RssFile'),
+      peakBytes: bytes('VmHWM'),
+    };
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
