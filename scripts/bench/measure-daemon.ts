@@ -1,11 +1,12 @@
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requestPull } from '../../src/api/index.ts';
 import { type BuiltImage, buildImage, buildLayer, pushImage } from '../../test/support/builders/image-builder.ts';
 import { pseudoRandom } from '../../test/support/builders/small-image.ts';
 import { file, tar } from '../../test/support/builders/tar-builder.ts';
-import { DaemonProcess } from '../../test/support/daemons/daemon-process.ts';
+import { type DaemonMemory, DaemonProcess } from '../../test/support/daemons/daemon-process.ts';
+import { copyProgram } from '../../test/support/daemons/own-program.ts';
 import { createDistribution } from '../distribution/create-distribution.ts';
 import { type CachedPullFigures, measureCachedPulls, type PullBench } from './measure-cached-pulls.ts';
 import type { BuiltPrograms } from './programs.ts';
@@ -14,6 +15,8 @@ import { watchStrangers } from './watch-strangers.ts';
 
 export const STARTS = 10;
 export const PULLS = 20;
+/** Code is given back three quarters of a minute after the last thread has ended. */
+const QUIET_MS = 50_000;
 
 /** The resources that a program uses before its first request. */
 export interface StartFigures {
@@ -25,10 +28,22 @@ export interface StartFigures {
   readonly fileBytes: number;
 }
 
+/** The daemon after pulls. */
+export interface IdleFigures {
+  readonly peakBytes: number;
+  /** When the last thread has ended. */
+  readonly threadless: DaemonMemory;
+  /** A minute after the last work. */
+  readonly quiet: DaemonMemory;
+  /** A cached pull after that minute, and the one after it. */
+  readonly firstPullMs: number;
+  readonly nextPullMs: number;
+}
+
 /** The figures of another build, measured beside this one's. */
 export interface BaselineFigures {
   readonly daemon: StartFigures;
-  readonly idleRssBytes: number;
+  readonly idle: IdleFigures;
   readonly cachedPulls: CachedPullFigures;
 }
 
@@ -37,8 +52,7 @@ export interface DaemonFigures {
   readonly node: StartFigures;
   readonly daemon: StartFigures;
   readonly withHealth: StartFigures;
-  readonly idleRssBytes: number;
-  readonly peakRssBytes: number;
+  readonly idle: IdleFigures;
   readonly unpackedBytes: number;
   readonly archiveBytes: number;
   readonly nodeBytes: number;
@@ -73,7 +87,7 @@ export async function measureDaemon(bench: DaemonBench): Promise<DaemonFigures> 
   const strangersShare = strangers();
   const baseline =
     other === undefined || otherDaemon === undefined ? undefined : await measureBaseline(bench, other, otherDaemon);
-  const pulls = await measurePulls(bench);
+  const idle = await measurePulls(bench);
   const cachedPulls = await measureCachedPulls(bench);
   const { archiveBytes, unpackedBytes } = await createDistribution({
     root: bench.root,
@@ -86,7 +100,7 @@ export async function measureDaemon(bench: DaemonBench): Promise<DaemonFigures> 
     node,
     daemon,
     withHealth,
-    ...pulls,
+    idle,
     cachedPulls,
     baseline,
     archiveBytes,
@@ -136,8 +150,6 @@ async function measureStarts(starts: readonly Start[], signal: AbortSignal): Pro
   }));
 }
 
-type DaemonMemory = ReturnType<DaemonProcess['memory']>;
-
 async function measureStart({ program, health = false }: Start, signal: AbortSignal) {
   signal.throwIfAborted();
   await using daemon = new DaemonProcess(program);
@@ -151,8 +163,8 @@ async function measureBaseline(bench: DaemonBench, sealiftd: string, daemon: Sta
   const folder = join(bench.folder, 'baseline');
   mkdirSync(folder);
   const other = { ...bench, folder, programs: { ...bench.programs, sealiftd } };
-  const { idleRssBytes } = await measurePulls(other);
-  return { daemon, idleRssBytes, cachedPulls: await measureCachedPulls(other) };
+  const idle = await measurePulls(other);
+  return { daemon, idle, cachedPulls: await measureCachedPulls(other) };
 }
 
 /** Waits until background work of the start has ended and its garbage has been collected. */
@@ -160,25 +172,37 @@ async function settle(signal: AbortSignal): Promise<void> {
   await sleep(1_000, undefined, { signal });
 }
 
-async function measurePulls({ programs, registry, folder, signal }: DaemonBench) {
-  await using daemon = new DaemonProcess(programs.sealiftd);
+async function measurePulls({ programs, registry, folder, signal }: DaemonBench): Promise<IdleFigures> {
+  await using daemon = new DaemonProcess(copyProgram(dirname(programs.sealiftd), join(folder, 'own-program')));
   daemon.writeConfig();
   await daemon.start();
   await settle(signal);
   const threads = () => readdirSync(`/proc/${daemon.pid}/task`).length;
   const threadsAtStart = threads();
+  const pull = async (container: string, { top }: BuiltImage, number: number): Promise<number> => {
+    const bundlePath = daemon.path('bundles', container);
+    mkdirSync(bundlePath);
+    const imageUrl = `${registry.host}/daemon/image-${number}@${top.digest}`;
+    const startedMs = performance.now();
+    await requestPull({ socketPath: daemon.socket, imageUrl, bundlePath, signal });
+    return performance.now() - startedMs;
+  };
+  const images: BuiltImage[] = [];
   for (let number = 0; number < PULLS; number += 1) {
     const image = await publishImage(number, registry.url, folder);
-    const bundlePath = daemon.path('bundles', `c${number}`);
-    mkdirSync(bundlePath);
-    const imageUrl = `${registry.host}/daemon/image-${number}@${image.top.digest}`;
-    await requestPull({ socketPath: daemon.socket, imageUrl, bundlePath, signal });
+    images.push(image);
+    await pull(`c${number}`, image, number);
   }
   // Worker threads end when they have been idle for a while.
   while (threads() > threadsAtStart) await settle(signal);
   await settle(signal);
-  const { rssBytes, peakBytes } = daemon.memory();
-  return { idleRssBytes: rssBytes, peakRssBytes: peakBytes };
+  const threadless = daemon.memory();
+  await sleep(QUIET_MS, undefined, { signal });
+  const quiet = daemon.memory();
+  const again: number[] = [];
+  for (const [number, image] of images.slice(0, 2).entries()) again.push(await pull(`again-${number}`, image, number));
+  const [firstPullMs = Number.NaN, nextPullMs = Number.NaN] = again;
+  return { peakBytes: threadless.peakBytes, threadless, quiet, firstPullMs, nextPullMs };
 }
 
 /** Two layers of 5 MB, mostly incompressible, that no other image has. */
