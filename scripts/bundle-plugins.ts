@@ -45,8 +45,11 @@ function takeBuiltinsLater(source: string): string {
     const names = isWhole ? listUses(source, bound) : listNames(bound.slice(1, -1));
     const unknown = names.find(({ name }) => !known.includes(name));
     if (unknown !== undefined) throw new Error(`${module}: ${unknown.name} is not in the table of later names`);
-    if (isWhole) return `const ${bound} = { ${known.map((name) => formatLater(module, name)).join()} };`;
-    return names.map(({ name, alias }) => `const { ${name}: ${alias} } = { ${formatLater(module, name)} };`).join(' ');
+    if (isWhole) {
+      const members = known.map((name) => `${name}: ${formatLater(module, name, `${bound}.${name}`)}`);
+      return `const ${bound} = { ${members.join()} };`;
+    }
+    return names.map(({ name, alias }) => `let ${alias} = ${formatLater(module, name, alias)};`).join(' ');
   });
   return takeBuiltins(later);
 }
@@ -57,12 +60,15 @@ function listUses(source: string, bound: string): ImportedName[] {
   return [...new Set(Array.from(uses, ([, name = '']) => name))].map((name) => ({ name, alias: name }));
 }
 
-/** Returns a method for an object literal. */
-function formatLater(module: string, name: string): string {
-  const taken = `globalThis.process.getBuiltinModule('${module}').${name}`;
+/**
+ * Returns a function that loads the module, puts the module's own function into `target`, where it stands itself, and
+ * calls that.
+ */
+function formatLater(module: string, name: string, target: string): string {
+  const load = `${target} = globalThis.process.getBuiltinModule('${module}').${name}`;
   return /^[A-Z]/.test(name)
-    ? `${name}: function (...args) { return new (${taken})(...args); }`
-    : `${name}: (...args) => ${taken}(...args)`;
+    ? `function (...args) { return new (${load})(...args); }`
+    : `(...args) => (${load})(...args)`;
 }
 
 /**

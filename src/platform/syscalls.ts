@@ -70,6 +70,8 @@ function libc(): ReturnType<typeof openLibc> {
   if (openedLibc !== undefined) return openedLibc;
   openedLibc = openLibc();
   errnoPointer = openedLibc.__errno_location();
+  // A bundle loads the function at its first call, which would overwrite errno.
+  ffi.getInt32(errnoPointer, 0);
   return openedLibc;
 }
 
