@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
-import { openLogger } from '../../../src/log/index.ts';
+import { openLogger, openLoggerLater } from '../../../src/log/index.ts';
 import { SILENT_LOGGER } from '../../support/daemons/silent-logger.ts';
 
 async function logged(level: string, use: (logger: Awaited<ReturnType<typeof openLogger>>) => void) {
@@ -72,5 +72,25 @@ describe('SILENT_LOGGER', () => {
   it('is its own child and writes nothing', () => {
     expect(SILENT_LOGGER.child({ a: 1 })).toBe(SILENT_LOGGER);
     expect(() => SILENT_LOGGER.error({}, 'x')).not.toThrow();
+  });
+});
+
+describe('openLoggerLater', () => {
+  it('writes the lines of the time before pino was there in their order, those of children too, and later ones at once', async () => {
+    const lines: string[] = [];
+    const logger = openLoggerLater({ level: 'info', destination: { write: (line) => lines.push(line) } });
+    await logger.written();
+    const child = logger.child({ request: 7 });
+    logger.info({ n: 1 }, 'first');
+    child.child({ layer: 'a' }).warn({ token: 'hunter2' }, 'second');
+    logger.debug({}, 'too fine');
+    expect(lines).toEqual([]);
+    await logger.written();
+    child.error({}, 'third');
+    expect(lines.map((line): unknown => JSON.parse(line))).toMatchObject([
+      { level: 'info', n: 1, msg: 'first' },
+      { level: 'warn', request: 7, layer: 'a', token: 'REDACTED', msg: 'second' },
+      { level: 'error', request: 7, msg: 'third' },
+    ]);
   });
 });
