@@ -1,4 +1,5 @@
 import { formatTable } from '../format-table.ts';
+import { formatCommandsReport } from './commands-report.ts';
 import type { Machine } from './machine.ts';
 import { BIG_BYTES, type CachedPullFigures, LAYERS, type PullTimes } from './measure-cached-pulls.ts';
 import { type DaemonFigures, type IdleFigures, PULLS, STARTS, type StartFigures } from './measure-daemon.ts';
@@ -6,7 +7,13 @@ import { describeStrangers } from './watch-strangers.ts';
 
 /** confidential-data-hub, written in Rust, which the kata agent starts otherwise; measured once on a similar machine. */
 const HUB = { socketMs: 17, rssBytes: 11e6, diskBytes: 33e6 } as const;
-const TARGETS = { socketMs: 400, rssBytes: 60e6, idleRssBytes: 45e6, idleAnonymousBytes: 25e6 } as const;
+const TARGETS = {
+  socketMs: 60,
+  socketOverNode: 2,
+  rssBytes: 60e6,
+  idleRssBytes: 45e6,
+  idleAnonymousBytes: 25e6,
+} as const;
 const IDLE_TARGETS = { firstPullMs: 250, nextPullMs: 30 } as const;
 
 const HEAD = ['', 'exec to socket', 'min–max', 'RSS at start', 'on disk'];
@@ -18,11 +25,17 @@ export function formatDaemonReport(figures: DaemonFigures, machine: Machine): st
     ['sealiftd with api.health', ...starts(withHealth), ''],
     ...(baseline === undefined ? [] : [['sealiftd, baseline', ...starts(baseline.daemon), '']]),
     ['Node alone', ...starts(node), megabytes(figures.nodeBytes)],
-    ['targets', `≤ ${TARGETS.socketMs} ms`, '', `≤ ${megabytes(TARGETS.rssBytes)}`, ''],
+    [
+      'targets',
+      `≤ ${TARGETS.socketMs} ms, ≤ ${TARGETS.socketOverNode} × Node`,
+      '',
+      `≤ ${megabytes(TARGETS.rssBytes)}`,
+      '',
+    ],
     ['confidential-data-hub (Rust)', `${HUB.socketMs} ms`, '', megabytes(HUB.rssBytes), megabytes(HUB.diskBytes)],
   ];
   const verdicts = [
-    verdict('exec to socket', daemon.socketMs <= TARGETS.socketMs),
+    verdict('exec to socket', daemon.socketMs <= Math.min(TARGETS.socketMs, TARGETS.socketOverNode * node.socketMs)),
     verdict('RSS at start', daemon.rssBytes <= TARGETS.rssBytes),
   ];
   const facts =
@@ -32,6 +45,7 @@ export function formatDaemonReport(figures: DaemonFigures, machine: Machine): st
     facts,
     formatTable(HEAD, rows),
     explain(figures),
+    ...formatCommandsReport(figures.commands),
     ...idleSection(idle, baseline?.idle),
     ...cachedSection(figures.cachedPulls, baseline?.cachedPulls),
   ].join('\n\n');

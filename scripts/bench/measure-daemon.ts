@@ -9,6 +9,7 @@ import { type DaemonMemory, DaemonProcess } from '../../test/support/daemons/dae
 import { copyProgram } from '../../test/support/daemons/own-program.ts';
 import { createDistribution } from '../distribution/create-distribution.ts';
 import { type CachedPullFigures, measureCachedPulls, type PullBench } from './measure-cached-pulls.ts';
+import { type AllCommandFigures, measureCommands } from './measure-commands.ts';
 import type { BuiltPrograms } from './programs.ts';
 import { median } from './statistics.ts';
 import { watchStrangers } from './watch-strangers.ts';
@@ -57,6 +58,7 @@ export interface DaemonFigures {
   readonly archiveBytes: number;
   readonly nodeBytes: number;
   readonly cachedPulls: CachedPullFigures;
+  readonly commands: AllCommandFigures;
   readonly baseline: BaselineFigures | undefined;
   /** The share of the machine that other processes used while starts were measured. */
   readonly strangersShare: number;
@@ -85,6 +87,7 @@ export async function measureDaemon(bench: DaemonBench): Promise<DaemonFigures> 
   );
   if (node === undefined || daemon === undefined || withHealth === undefined) throw new Error('starts: none measured');
   const strangersShare = strangers();
+  const commands = await measureCommands(bench, bench.baseline);
   const baseline =
     other === undefined || otherDaemon === undefined ? undefined : await measureBaseline(bench, other, otherDaemon);
   const idle = await measurePulls(bench);
@@ -102,6 +105,7 @@ export async function measureDaemon(bench: DaemonBench): Promise<DaemonFigures> 
     withHealth,
     idle,
     cachedPulls,
+    commands,
     baseline,
     archiveBytes,
     unpackedBytes,
