@@ -85,6 +85,7 @@ export function resolveConfiguration(sources: readonly ConfigurationSource[]): C
       platform: pick<string | undefined>(settled, 'pull.platform', undefined),
       foreignLayerUrls: pick<boolean>(settled, 'pull.foreign_layer_urls', DEFAULTS['pull.foreign_layer_urls']),
       inflate: pick(settled, 'pull.inflate', DEFAULTS['pull.inflate']),
+      notBefore: pick<string>(settled, 'pull.not_before', DEFAULTS['pull.not_before']),
       proxy: {
         https: pick<string | undefined>(settled, 'pull.proxy.https', undefined),
         http: pick<string | undefined>(settled, 'pull.proxy.http', undefined),

@@ -81,6 +81,13 @@ const pull = z.strictObject({
     .enum(INFLATE_MODES)
     .optional()
     .describe('What inflates gzip: auto is ISA-L if a usable libisal is there, else zlib.'),
+  not_before: z
+    .union(
+      [z.iso.date(), z.iso.datetime()],
+      'expected a date such as "2026-12-01" or "2026-12-01T00:00:00Z", in quotes',
+    )
+    .optional()
+    .describe('Signatures and keys are judged as of this time while the clock shows an earlier one.'),
   proxy: proxy.optional().describe('Proxies between this machine and the registries.'),
   limits: limits.optional().describe('Limits on untrusted input.'),
 });

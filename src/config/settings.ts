@@ -38,6 +38,7 @@ const BASE = {
   'pull.platform': { settableBy: 'measured', reason: 'it decides which image of an index runs' },
   'pull.foreign_layer_urls': { settableBy: 'measured', reason: 'the guest would ask any address that an image names' },
   'pull.inflate': { settableBy: 'measured', reason: 'it chooses the code that reads untrusted layers' },
+  'pull.not_before': { settableBy: 'measured', reason: 'expired keys and signatures would count again' },
   'log.level': { settableBy: 'measured', reason: 'logs are read by the host' },
 } as const satisfies Partial<Record<SettingName, Setting>>;
 
@@ -65,6 +66,8 @@ export const DEFAULTS = {
   'pull.tls_verify': true,
   'pull.foreign_layer_urls': false,
   'pull.inflate': 'auto' as InflateMode,
+  // The date of the release, which a test compares with CHANGELOG.md: no true clock shows an earlier time.
+  'pull.not_before': '2026-12-01',
   'pull.extra_root_certificates': [] as readonly string[],
   'log.level': 'info' as LogLevel,
   limits: DEFAULT_LIMITS,

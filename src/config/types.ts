@@ -49,6 +49,7 @@ export interface SettingValues extends Partial<Record<`pull.limits.${LimitName}`
   readonly 'pull.platform'?: string;
   readonly 'pull.foreign_layer_urls'?: boolean;
   readonly 'pull.inflate'?: InflateMode;
+  readonly 'pull.not_before'?: string;
   readonly 'pull.proxy.https'?: string;
   readonly 'pull.proxy.http'?: string;
   readonly 'pull.proxy.no_proxy'?: string;
@@ -99,6 +100,8 @@ export interface Configuration {
     /** Whether foreign layers are fetched from the addresses that the image names for them. */
     readonly foreignLayerUrls: Classified<boolean>;
     readonly inflate: Classified<InflateMode>;
+    /** The earliest time that the clock can truly show: RFC 3339, or a date alone. */
+    readonly notBefore: Classified<string>;
     readonly proxy: {
       readonly https: Classified<string | undefined>;
       readonly http: Classified<string | undefined>;

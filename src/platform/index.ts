@@ -22,6 +22,7 @@ export {
   readMapping,
   removeMapping,
 } from './dm-control.ts';
+export { createGuestClock } from './guest-clock.ts';
 export { isInMemory } from './in-memory.ts';
 export { addressOf, type InflateLibrary, openInflateLibrary } from './inflate-library.ts';
 export { readKernelCommandLine } from './kernel-command-line.ts';

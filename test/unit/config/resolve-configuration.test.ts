@@ -38,6 +38,7 @@ const SAMPLES: Required<Omit<SettingValues, `pull.limits.${string}`>> = {
   'pull.platform': 'linux/arm64',
   'pull.foreign_layer_urls': true,
   'pull.inflate': 'zlib',
+  'pull.not_before': '2027-01-01',
   'pull.proxy.https': 'http://proxy',
   'pull.proxy.http': 'http://proxy',
   'pull.proxy.no_proxy': 'internal.example',

@@ -74,6 +74,7 @@ describe('settings that decide which images run, and how much they may take', ()
     'pull.insecure_policy': 'true',
     'pull.foreign_layer_urls': 'true',
     'pull.inflate': 'zlib',
+    'pull.not_before': '2027-01-01',
     'log.level': 'debug',
   };
   const measuredOnly = [...SETTINGS].filter(([, { settableBy }]) => settableBy !== 'any').map(([setting]) => setting);
