@@ -247,6 +247,16 @@ export const CODES = {
     summary: 'An image has more signatures, or larger ones, than the limits allow, and none that was read is good.',
     hint: 'remove signatures that are not needed, or raise the named limit if their store is trusted to need it',
   },
+  SIGNATURE_REFUSED: {
+    kind: 'denied',
+    summary: 'A signature is malformed, is not by a trusted key, does not hold any more, or is for another image.',
+    hint: 'docs/policy.md says for each reason what to do; sign the image again, or change the policy',
+  },
+  SIGNATURE_CHECK_STALLED: {
+    kind: 'exhausted',
+    summary: 'The check of a signature did not end in time.',
+    hint: 'look at the signature, which may be an attack; on a slow machine raise pull.limits.signature_check_ms',
+  },
 
   // layer
   DIFFID_MISMATCH: {

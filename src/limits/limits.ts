@@ -312,6 +312,25 @@ export const LIMITS = {
     reason: 'all signatures of one image are held in memory until the policy has judged them',
     code: 'SIGNATURE_LIMIT_EXCEEDED',
   },
+  maxKeyRingBytes: {
+    default: MIB,
+    unit: 'bytes',
+    reason: 'the public keys of one requirement are held in memory and parsed for each signature',
+    code: 'POLICY_INVALID',
+    greatest: 64 * MIB,
+  },
+  maxKeyRingKeys: {
+    default: 100,
+    unit: 'count',
+    reason: 'a ring of very many keys trusts more owners than a policy can mean',
+    code: 'POLICY_INVALID',
+  },
+  signatureCheckMs: {
+    default: 10_000,
+    unit: 'ms',
+    reason: 'a worker parses and verifies what others wrote; its thread is ended when that does not come to an end',
+    code: 'SIGNATURE_CHECK_STALLED',
+  },
   maxTreeBytes: {
     default: 256 * MIB,
     unit: 'bytes',

@@ -1,3 +1,5 @@
+export { matchSignedIdentity } from './match-identity.ts';
 export { matchScope, matchTagScope, type ScopeMatch } from './match-scope.ts';
 export { parsePolicy } from './parse-policy.ts';
-export type { KeySource, Policy, Requirement, Requirements, RequirementType } from './types.ts';
+export { isArmored } from './schema.ts';
+export type { KeySource, Policy, Requirement, Requirements, RequirementType, SignedIdentity } from './types.ts';

@@ -6,7 +6,23 @@ import type { KeySource, Requirement, SignedIdentity, SigstoreTrust } from './ty
 // https://github.com/containers/image/blob/v5.30.2/docs/containers-policy.json.5.md#policy-requirements
 
 const filled = z.string().min(1);
-const base64 = z.base64().min(1);
+/** The text that begins a key in PEM or ASCII armor. */
+const ARMOR_START = '-----BEGIN ';
+
+/** True for a key that the policy holds as it is, and not in base64. */
+export function isArmored(text: string): boolean {
+  return text.trimStart().startsWith(ARMOR_START);
+}
+
+/** Line ends in base64 are ignored, as Go does; what is armored is decoded where the key is used. */
+const base64 = z
+  .string()
+  .refine((text) => isArmored(text) || isBase64(text), 'expected a key in base64, or in PEM or ASCII armor as it is');
+
+function isBase64(text: string): boolean {
+  const encoded = text.replaceAll(/[\r\n]/g, '');
+  return encoded !== '' && Buffer.from(encoded, 'base64').toString('base64') === encoded;
+}
 const path = filled.optional();
 const paths = z.array(filled).min(1).optional();
 const encoded = base64.optional();

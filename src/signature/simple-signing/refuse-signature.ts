@@ -1,0 +1,35 @@
+import { SealiftError } from '../../errors/index.ts';
+import type { RefusalReason } from './types.ts';
+
+/** Says that one signature does not count, and why. `remedy` is what to change in the policy, if that would help. */
+export class SignatureRefusal extends SealiftError {
+  readonly reason: RefusalReason;
+  readonly remedy: string | undefined;
+
+  constructor(
+    reason: RefusalReason,
+    text: string,
+    options: { readonly remedy?: string; readonly cause?: unknown } = {},
+  ) {
+    super('SIGNATURE_REFUSED', text, { context: { reason }, cause: options.cause });
+    this.reason = reason;
+    this.remedy = options.remedy;
+  }
+}
+
+export function refuseSignature(reason: RefusalReason, text: string): never {
+  throw new SignatureRefusal(reason, text);
+}
+
+const MAX_SHOWN = 200;
+
+/** Attacker-controlled text as it may be printed: on one line, and not longer than a line or two. */
+export function printable(text: string): string {
+  const shown = text.replace(/[^ -~]/g, '?');
+  return shown.length <= MAX_SHOWN ? shown : `${shown.slice(0, MAX_SHOWN)}…`;
+}
+
+/** The same for an error of a library, which may quote what it read. */
+export function printableReason(error: unknown): string {
+  return printable(error instanceof Error ? error.message : String(error));
+}
