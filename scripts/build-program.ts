@@ -26,7 +26,7 @@ export interface BuiltProgram {
 
 /**
  * Makes the launchers in `output` and, in `output/lib`, Node, libisal and for each program and the worker: NAME.mjs, which
- * Node starts; the chunks that it loads, NAME.js first; and their bytecode, NAME.cache. The same sources give the same
+ * Node starts; the chunks that it loads, NAME.js first; and their bytecode, NAME.cache. OpenPGP.js is a module. The same sources give the same
  * bytes (docs/adr/0018-launchers.md).
  */
 export async function buildProgram(root: string, output: string): Promise<BuiltProgram> {
@@ -39,8 +39,9 @@ export async function buildProgram(root: string, output: string): Promise<BuiltP
   const packages: string[] = [];
   // Each is bundled for itself: what two of them share is loaded twice anyway, and in fewer and larger pieces.
   for (const { name, source } of [...PROGRAMS, WORKER]) {
-    const { metafile, chunks } = await bundle({ root, name, source });
+    const { metafile, chunks, published } = await bundle({ root, name, source });
     packages.push(...listPackages(metafile));
+    for (const { path, contents } of published) writeFileSync(join(lib, basename(path)), contents);
     for (const chunk of chunks) writeFileSync(join(lib, chunk.name), chunk.script);
     await writeLoader(root, join(lib, `${name}.mjs`));
     makeCodeCache(
@@ -80,8 +81,12 @@ async function bundle({ root, name, source }: Entry) {
     metafile: true,
     write: false,
   });
-  const chunks = outputFiles.map(({ path, text }) => ({ name: basename(path), script: formatChunkScript(text) }));
-  return { metafile, chunks };
+  // Packages that are shipped as their authors publish them.
+  const published = outputFiles.filter(({ path }) => path.endsWith('.mjs'));
+  const chunks = outputFiles
+    .filter((file) => !published.includes(file))
+    .map(({ path, text }) => ({ name: basename(path), script: formatChunkScript(text) }));
+  return { metafile, chunks, published };
 }
 
 async function writeLoader(root: string, outfile: string): Promise<void> {

@@ -157,6 +157,26 @@ const slimUndici: Plugin = {
   },
 };
 
+/**
+ * Puts OpenPGP.js beside the bundles as its authors publish it. It is under the LGPL, so it has to be a file of its own
+ * that another build of it can replace; and no program loads it before a signature is verified.
+ */
+const ownOpenPgp: Plugin = {
+  name: 'own-openpgp',
+  setup({ onResolve, onLoad, resolve: resolvePackage }) {
+    onResolve({ filter: /^openpgp$/ }, async ({ resolveDir, pluginData }) => {
+      if (pluginData === 'own-openpgp') return undefined;
+      const { path } = await resolvePackage('openpgp', {
+        resolveDir,
+        kind: 'import-statement',
+        pluginData: 'own-openpgp',
+      });
+      return { path: resolve(dirname(path), 'openpgp.min.mjs') };
+    });
+    onLoad({ filter: /\/openpgp\.min\.mjs$/ }, ({ path }) => ({ contents: readFileSync(path), loader: 'copy' }));
+  },
+};
+
 /** How the sources are bundled, for the programs and for those of the tests. */
 export const BUNDLE_OPTIONS = {
   outExtension: { '.js': '.mjs' },
@@ -171,6 +191,7 @@ export const BUNDLE_OPTIONS = {
   banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
   // Without its second HTTP parser, which is an experiment, undici is a quarter smaller.
   define: { esbuildDetection: 'true', loadsBuiltinsLater: 'false' },
-  plugins: [leanImports, slimUndici],
+  assetNames: '[name]',
+  plugins: [leanImports, slimUndici, ownOpenPgp],
   logLevel: 'warning',
 } satisfies BuildOptions;

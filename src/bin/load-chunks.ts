@@ -29,10 +29,13 @@ export function runProgram({ folder, name: program, url }: Program): void {
     const known = loaded.get(name);
     if (known !== undefined) return known;
     const chunk: Chunk = compileChunk(join(folder, name), cache).runInThisContext();
-    const exports = chunk(load, async (later) => load(later), requireBuiltin, url);
+    const exports = chunk(load, loadLater, requireBuiltin, url);
     loaded.set(name, exports);
     return exports;
   };
+  // A package that is shipped as its authors publish it is a module.
+  const loadLater = async (name: string): Promise<Exports> =>
+    name.endsWith('.mjs') ? import(join(folder, name)) : load(name);
   load(`${program}.js`);
 }
 

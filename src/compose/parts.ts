@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { type Configuration, limitsOf } from '../config/index.ts';
 import type { Limits } from '../limits/index.ts';
-import { type Checkpoint, hasShaInstructions } from '../platform/index.ts';
+import { type Checkpoint, createGuestClock, hasShaInstructions } from '../platform/index.ts';
 import { createResourceLoader, type LoadOptions, type ResourceLoader } from '../resources/index.ts';
+import { createSignatureVerifier, type SignatureVerifier } from '../signature/index.ts';
 import { WorkerPool, type WorkerPoolOptions } from '../workers/index.ts';
 import type { WorkerOperations } from './operations.ts';
 
@@ -21,6 +22,7 @@ export interface Parts {
   readonly pool: ProgramPool;
   readonly userAgent: string;
   readonly resources: ResourceLoader;
+  readonly verifier: SignatureVerifier;
   readonly checkpoint: Checkpoint;
 }
 
@@ -54,6 +56,7 @@ export function openParts<Settings extends Configuration>(
   { version, idleMs, checkpoint = () => {}, openPool: open = openPool, onIdle }: PartsOptions,
 ): Parts & { readonly configuration: Settings } {
   const limits = limitsOf(configuration);
+  const nowMs = createGuestClock(configuration.pull.notBefore.value);
   const pool = open({ limits, inflate: configuration.pull.inflate.value }, idleMs ?? limits.workerIdleMs, onIdle);
   return {
     configuration,
@@ -61,6 +64,7 @@ export function openParts<Settings extends Configuration>(
     pool,
     userAgent: `sealift/${version}`,
     resources: createResourceLoader(),
+    verifier: createSignatureVerifier({ run: pool.runner('signature'), limits, nowMs }),
     checkpoint,
   };
 }

@@ -27,6 +27,7 @@ export function describePull(
     name: formatImageLocation(image.reference),
     manifestDigest: image.manifestDigest,
     indexDigest: image.indexDigest,
+    signers: image.signers,
     platform: formatPlatform(platform),
     layers: layers.map(({ descriptor: { digest, size }, diffId }) => {
       return { digest, diffId, size, fetches: fetches.get(digest) ?? 0 };

@@ -5,7 +5,7 @@ import type { LayerStager } from '../layer/index.ts';
 import type { Limits } from '../limits/index.ts';
 import type { FileReference, ImageReference, Platform, Reference } from '../oci/index.ts';
 import type { Run } from '../operations/index.ts';
-import type { KeyLoader, LookasideStore, PolicyChoice } from '../signature/index.ts';
+import type { KeyLoader, LookasideStore, PolicyChoice, SignatureVerifier } from '../signature/index.ts';
 import type { LayerMounts, SnapshotOperations, Snapshotter } from '../snapshot/index.ts';
 import type { MountState, Store, UpperStore } from '../store/index.ts';
 import type { LayerFormat } from './layer-format.ts';
@@ -32,6 +32,7 @@ export interface PullPorts extends ImagePorts {
   readonly policy: PolicyChoice;
   /** Loads the keys that the policy names. */
   readonly keys: KeyLoader;
+  readonly verifier: SignatureVerifier;
   /**
    * Opens the lookaside store that has the signatures of images with this name; undefined: there is none. Called only
    * when the policy looks at signatures. Throws `REGISTRIES_D_INVALID`.

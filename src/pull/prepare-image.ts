@@ -58,7 +58,7 @@ export async function prepareImage(named: NamedImage, context: PullContext): Pro
 function authorise(
   { indexes, manifest }: ResolvedImage,
   { reference, signatureSources }: NamedImage,
-  { ports: { policy, keys, limits, openLookaside }, signal }: PullContext,
+  { ports: { policy, keys, verifier, limits, openLookaside }, signal }: PullContext,
 ): Promise<AuthorizedImage> {
   const digests = [manifest, ...indexes].map(({ digest }) => digest);
   const search = {
@@ -69,7 +69,7 @@ function authorise(
     signal,
   };
   const evidence = gatherEvidence(search, { policy, limits });
-  return authoriseImage(policy, { reference, indexes, manifest }, { evidence, keys, limits, signal });
+  return authoriseImage(policy, { reference, indexes, manifest }, { evidence, keys, verifier, limits, signal });
 }
 
 /** Holds each document before it is written, so that it cannot be removed in between. */

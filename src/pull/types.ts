@@ -1,5 +1,6 @@
 import type { GivenBundle } from '../bundle/index.ts';
 import type { Digest } from '../oci/index.ts';
+import type { ImageSigner } from '../signature/index.ts';
 
 /** What becomes of the image once its layers are verified. */
 export type PullTarget =
@@ -32,6 +33,8 @@ export interface PullResult {
   readonly manifestDigest: Digest;
   /** The digest of the index that the reference named, if it named one. */
   readonly indexDigest: Digest | undefined;
+  /** The authors of the signatures that the policy asked for; empty when it asked for none. */
+  readonly signers: readonly ImageSigner[];
   readonly platform: string;
   readonly layers: readonly PulledLayer[];
   /** The format of the layers that were fetched; undefined for a plain tree. */

@@ -7,6 +7,7 @@ import {
   type ManifestLimits,
 } from '../oci/index.ts';
 import { evaluateRequirements } from './evaluate-requirements.ts';
+import { EvaluationMemo } from './evaluation-memo.ts';
 import { imageProof } from './image-proof.ts';
 import { matchScope, matchTagScope, type Policy, type Requirements, type ScopeMatch } from './policy/index.ts';
 import { REQUIREMENT_KINDS, type RequirementKinds } from './requirement-kinds.ts';
@@ -16,6 +17,7 @@ import type {
   Evidence,
   ImageCandidate,
   ImageProof,
+  ImageSigner,
   PolicyChoice,
   PolicyVerdict,
   VerifiedImage,
@@ -25,12 +27,18 @@ import { verifyDocuments } from './verify-documents.ts';
 const PERMIT: unique symbol = Symbol('permit');
 
 /** What the gate judges with, apart from policy and image. */
-export interface GateOptions extends Omit<EvaluationContext, 'image' | 'evidence'> {
+export interface GateOptions extends Omit<EvaluationContext, 'image' | 'evidence' | 'memo'> {
   /** All that is known of the image's signatures, more of it each time. It is read until the image is accepted. */
   readonly evidence: AsyncIterable<Evidence> | Iterable<Evidence>;
   readonly limits?: ManifestLimits | undefined;
   /** Another table of requirements, for tests. */
   readonly kinds?: RequirementKinds;
+}
+
+/** Why an image may run, and whose signatures were verified. */
+interface Acceptance {
+  readonly basis: AuthorizationBasis;
+  readonly signers: readonly ImageSigner[];
 }
 
 // docs/adr/0005-authorized-image.md
@@ -41,11 +49,13 @@ export interface GateOptions extends Omit<EvaluationContext, 'image' | 'evidence
 export class AuthorizedImage {
   readonly #image: VerifiedImage;
   readonly #basis: AuthorizationBasis;
+  readonly #signers: readonly ImageSigner[];
 
-  constructor(permit: typeof PERMIT, image: VerifiedImage, basis: AuthorizationBasis) {
+  constructor(permit: typeof PERMIT, image: VerifiedImage, { basis, signers }: Acceptance) {
     if (permit !== PERMIT) throw new SealiftError('INTERNAL', 'authorise image: made without a verdict');
     this.#image = image;
     this.#basis = basis;
+    this.#signers = Object.freeze(signers.map((signer) => Object.freeze({ ...signer })));
     Object.freeze(this);
   }
 
@@ -69,6 +79,10 @@ export class AuthorizedImage {
   get basis(): AuthorizationBasis {
     return this.#basis;
   }
+  /** The authors of the signatures that the policy asked for, one for each requirement. */
+  get signers(): readonly ImageSigner[] {
+    return this.#signers;
+  }
   /** What vouches for the image's bytes, and so for what may be left to an unmeasured transport. */
   get proof(): ImageProof {
     return imageProof(this.#basis, this.#image.reference);
@@ -86,27 +100,37 @@ export function assertAuthorized(value: unknown): asserts value is AuthorizedIma
   }
 }
 
-function deny(reference: ImageReference, scope: string, reason: string): never {
+interface Denial {
+  readonly scope: string;
+  readonly reason: string;
+  readonly remedy?: string | undefined;
+}
+
+function deny(reference: ImageReference, { scope, reason, remedy }: Denial): never {
   throw new SealiftError('POLICY_DENIED', `authorise ${formatImageReference(reference)}: policy, ${scope}: ${reason}`, {
     context: { reference: formatImageReference(reference), scope },
+    ...(remedy === undefined ? {} : { hint: remedy }),
   });
 }
 
 /** What a policy judges: the image with its evidence, by a table of requirements. */
 interface Judged extends Omit<GateOptions, 'limits'> {
   readonly image: VerifiedImage;
+  readonly memo: EvaluationMemo;
   readonly kinds: RequirementKinds;
 }
 
-async function judge(judged: Judged, { requirements, scope }: ScopeMatch): Promise<AuthorizationBasis> {
+async function judge(judged: Judged, { requirements, scope }: ScopeMatch): Promise<Acceptance> {
   const { reference } = judged.image;
   const { verdict, evidence } = await evaluateUntilAccepted(requirements, judged);
   switch (verdict.kind) {
     case 'accept':
-      return verdict.basis;
-    case 'deny':
+      return { basis: verdict.basis, signers: verdict.signers ?? [] };
+    case 'deny': {
       assertSearched(evidence, { reference, scope, reason: verdict.reason });
-      return deny(reference, scope, [verdict.reason, ...remarksOf(evidence)].join('; '));
+      const reason = [verdict.reason, ...remarksOf(evidence)].join('; ');
+      return deny(reference, { scope, reason, remedy: verdict.remedy });
+    }
     case 'unsupported': {
       const name = formatImageReference(reference);
       const message = `authorise ${name}: policy, ${scope}: ${verdict.reason}`;
@@ -170,20 +194,20 @@ function assertSearched({ failures }: Evidence, { reference, scope, reason }: Do
   });
 }
 
-async function judgeByPolicy(policy: Policy, judged: Judged): Promise<AuthorizationBasis> {
+async function judgeByPolicy(policy: Policy, judged: Judged): Promise<Acceptance> {
   const { reference } = judged.image;
   const tag = matchTagScope(policy, reference);
   if (tag?.requirements.some(({ type }) => type === 'reject')) {
-    deny(reference, tag.scope, 'the tag is rejected, also in a reference with a digest');
+    deny(reference, { scope: tag.scope, reason: 'the tag is rejected, also in a reference with a digest' });
   }
   return judge(judged, matchScope(policy, reference));
 }
 
-async function findBasis(policy: PolicyChoice, judged: Judged): Promise<AuthorizationBasis> {
-  if (policy === 'insecure-accept-anything') return 'insecure-policy';
+async function decide(policy: PolicyChoice, judged: Judged): Promise<Acceptance> {
+  if (policy === 'insecure-accept-anything') return { basis: 'insecure-policy', signers: [] };
   if (policy !== undefined) return judgeByPolicy(policy, judged);
   const { reference, indexDigest, manifestDigest } = judged.image;
-  if (reference.digest !== undefined) return 'digest-pin';
+  if (reference.digest !== undefined) return { basis: 'digest-pin', signers: [] };
   const name = formatImageReference(reference);
   throw new SealiftError(
     'POLICY_TAG_UNPINNED',
@@ -203,6 +227,6 @@ export async function authoriseImage(
   { limits, kinds = REQUIREMENT_KINDS, ...context }: GateOptions,
 ): Promise<AuthorizedImage> {
   const image = verifyDocuments(candidate, limits);
-  const basis = await findBasis(policy, { ...context, image, kinds });
-  return new AuthorizedImage(PERMIT, image, basis);
+  const acceptance = await decide(policy, { ...context, image, kinds, memo: new EvaluationMemo() });
+  return new AuthorizedImage(PERMIT, image, acceptance);
 }

@@ -19,12 +19,17 @@ export async function evaluateRequirements(
     const denial = verdicts.find(({ kind }) => kind === 'deny');
     if (denial !== undefined) return denial;
   }
-  return (
-    verdicts.find(({ kind }) => kind === 'unsupported') ??
-    // One verified signature is proof of the image, whatever else accepts it.
-    verdicts.find((verdict) => verdict.kind === 'accept' && verdict.basis === 'signature') ??
-    verdicts[0] ?? { kind: 'deny', reason: 'there is no requirement that could accept the image' }
-  );
+  return verdicts.find(({ kind }) => kind === 'unsupported') ?? acceptAll(verdicts);
+}
+
+function acceptAll(verdicts: readonly PolicyVerdict[]): PolicyVerdict {
+  const accepted = verdicts.filter((verdict) => verdict.kind === 'accept');
+  if (accepted.length === 0) {
+    return { kind: 'deny', reason: 'there is no requirement that could accept the image' };
+  }
+  // One verified signature is proof of the image, whatever else accepts it.
+  const basis = accepted.some((verdict) => verdict.basis === 'signature') ? 'signature' : 'policy';
+  return { kind: 'accept', basis, signers: accepted.flatMap(({ signers = [] }) => signers) };
 }
 
 function evaluate<Type extends RequirementType>(

@@ -1,3 +1,4 @@
+import { evaluateSignedBy } from './evaluate-signed-by.ts';
 import type { Requirement, RequirementType } from './policy/index.ts';
 import type { EvaluationContext, FindSignatures, PolicyVerdict } from './types.ts';
 
@@ -19,7 +20,7 @@ export const REQUIREMENT_KINDS: RequirementKinds = {
     evaluate: async () => ({ kind: 'accept', basis: 'policy' }),
   },
   signedBy: {
-    evaluate: async () => unsupported('requirement "signedBy" needs a simple signing verifier'),
+    evaluate: evaluateSignedBy,
   },
   sigstoreSigned: {
     evaluate: async () => unsupported('requirement "sigstoreSigned" needs a Sigstore verifier'),

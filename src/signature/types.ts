@@ -1,8 +1,10 @@
 import type { SealiftError } from '../errors/index.ts';
 import type { SizeBound } from '../limits/index.ts';
 import type { Descriptor, Digest, ImageManifest, ImageReference } from '../oci/index.ts';
+import type { EvaluationMemo } from './evaluation-memo.ts';
 import type { KeySource, Policy } from './policy/index.ts';
 import type { SignatureBudget } from './search/signature-budget.ts';
+import type { OpenPgpSigner, SignatureVerdict, SimpleSignatureRequest } from './simple-signing/index.ts';
 
 /** A manifest or index as it came. `digest` is what the fetcher computed; it is computed again here. */
 export interface RawDocument {
@@ -39,6 +41,11 @@ export interface VerifiedImage {
   readonly rawManifest: Uint8Array;
   /** The outermost index, when the name led to one. */
   readonly indexDigest: Digest | undefined;
+  /**
+   * What a signature may be for: the manifest and each index on the way to it, outermost first, each by every digest that
+   * names its bytes.
+   */
+  readonly digests: readonly Digest[];
 }
 
 /** One signature as it was found. Nothing of it is believed before a requirement has verified it. */
@@ -122,16 +129,41 @@ export interface KeyLoader {
   load(keys: KeySource, signal?: AbortSignal): Promise<readonly Uint8Array[]>;
 }
 
+/** A signature to verify, as plain data. The verifier adds the time and the limits. */
+export type SignatureCheck = Omit<SimpleSignatureRequest, 'nowMs' | 'limits'>;
+
+/** Verifies signatures in worker threads. */
+export interface SignatureVerifier {
+  /** A check that hangs or crashes is a verdict as well. Throws `POLICY_INVALID` for faulty key rings. */
+  verifySimpleSignature(check: SignatureCheck, signal: AbortSignal): Promise<SignatureVerdict>;
+}
+
+/** The author of a verified signature, what it is for, and where it was found. */
+export type ImageSigner = OpenPgpSigner & {
+  readonly kind: 'openpgp';
+  /** The name of the image in the signature. */
+  readonly signedReference: string;
+  readonly origin: string;
+};
+
 /** What a requirement is judged with. */
 export interface EvaluationContext {
   readonly image: VerifiedImage;
   readonly evidence: Evidence;
   readonly keys: KeyLoader;
-  readonly signal?: AbortSignal | undefined;
+  readonly verifier: SignatureVerifier;
+  /** What was found out about the image so far. */
+  readonly memo: EvaluationMemo;
+  readonly signal: AbortSignal;
 }
 
 export type PolicyVerdict =
-  /** `basis`: whether a signature was verified. */
-  | { readonly kind: 'accept'; readonly basis: Extract<AuthorizationBasis, 'policy' | 'signature'> }
-  | { readonly kind: 'deny'; readonly reason: string }
+  /** `basis`: whether a signature was verified; `signers`: the authors of those that were. */
+  | {
+      readonly kind: 'accept';
+      readonly basis: Extract<AuthorizationBasis, 'policy' | 'signature'>;
+      readonly signers?: readonly ImageSigner[];
+    }
+  /** `remedy`: what to do, if more can be said than for any denial. */
+  | { readonly kind: 'deny'; readonly reason: string; readonly remedy?: string }
   | { readonly kind: 'unsupported'; readonly reason: string };

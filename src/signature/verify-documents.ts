@@ -91,6 +91,7 @@ export function verifyDocuments(candidate: ImageCandidate, limits?: ManifestLimi
       manifestDigest: last.digest,
       rawManifest: last.bytes,
       indexDigest: indexes[0]?.digest,
+      digests: [last, ...indexes].flatMap(({ names }) => [...names]),
     };
   } catch (error) {
     throw prefixError(`verify ${formatImageReference(reference)}`, error);

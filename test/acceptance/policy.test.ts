@@ -40,11 +40,11 @@ const REFUSED: readonly (Case & { readonly code: string; readonly exitCode: numb
   },
   { title: 'tagged, where there is no policy', by: 'tag', code: 'POLICY_TAG_UNPINNED', exitCode: 3 },
   {
-    title: 'to be signed, which is not built yet',
+    title: 'to be signed, and there is no signature',
     by: 'digest',
     policy: scoped(SIGNED, ACCEPT),
-    code: 'POLICY_REQUIREMENT_UNSUPPORTED',
-    exitCode: 5,
+    code: 'POLICY_DENIED',
+    exitCode: 3,
   },
   {
     title: 'judged by a policy with a key twice',

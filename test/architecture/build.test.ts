@@ -47,7 +47,9 @@ describe('make build', () => {
   });
 
   it('reads from Node’s modules the names that it uses, and not all names of a module', () => {
-    const imports = [...files].flatMap(([name, text]) =>
+    // OpenPGP.js is shipped as its authors publish it.
+    const ours = [...files].filter(([name]) => name !== 'lib/openpgp.min.mjs');
+    const imports = ours.flatMap(([name, text]) =>
       [...text.matchAll(/\b(?:from|import) ?"(node:[^"]+)"/g)].map(([, module]) => `${name}: ${module}`),
     );
     expect(imports).toEqual([]);

@@ -27,7 +27,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   endpoints: ['limits', 'oci', 'platform', 'http', 'config', 'registry', 'resources'],
   // Where signatures are kept apart from registries.
   lookaside: ['errors', 'limits', 'oci', 'http', 'config', 'endpoints', 'resources'],
-  signature: ['errors', 'limits', 'oci', 'resources'],
+  signature: ['errors', 'limits', 'oci', 'resources', 'slots'],
   store: ['bytes', 'errors', 'limits', 'oci', 'platform', 'layer-formats'],
   snapshot: ['bytes', 'errors', 'limits', 'platform', 'layer-facts', 'layer-formats'],
   bundle: ['errors', 'limits', 'oci', 'platform'],
@@ -43,7 +43,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   health: ['errors', 'limits', 'ttrpc'],
   api: ['errors', 'limits', 'log', 'ttrpc'],
   // The entry of the worker threads is a composition root like `compose`.
-  worker: ['workers', 'operations', 'store', 'snapshot', 'bundle', 'doctor', 'volume', 'archive'],
+  worker: ['workers', 'operations', 'store', 'snapshot', 'bundle', 'doctor', 'volume', 'archive', 'signature'],
   // The only room that ties the others together.
   compose: [
     ...['errors', 'limits', 'oci', 'platform', 'config', 'log'],
@@ -69,6 +69,7 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   health: ['daemon', 'platform', 'volume'],
   endpoints: ['signature'],
   lookaside: ['signature'],
+  signature: ['operations'],
   pull: ['config', 'endpoints', 'layer-facts', 'operations'],
   daemon: ['api', 'platform'],
 };
@@ -82,6 +83,8 @@ export const SUB_ROOMS: readonly string[] = [
   // What a worker does with a layer. The main thread loads the room's index only.
   'src/layer/roles',
   'src/signature/policy',
+  // What a worker does with a signature. The main thread loads the room's index only.
+  'src/signature/simple-signing',
 ];
 
 /** Files apart from an index that other rooms may import. */
@@ -125,6 +128,7 @@ export const IMPURE_EXPRESSIONS: readonly RegExp[] = [
 
 /** Who may import which npm package, as a prefix or an ending of the importing file's path. */
 export const PACKAGE_OWNERS: Readonly<Record<string, (path: string) => boolean>> = {
+  openpgp: (path) => path.startsWith('src/signature/simple-signing/'),
   undici: (path) => path.startsWith('src/http/'),
   'tar-stream': (path) => path.startsWith('src/archive/'),
   pino: (path) => path.startsWith('src/log/'),

@@ -17,7 +17,7 @@ import { SealiftError } from '../../../src/errors/index.ts';
 import { cliLookaside } from '../../../src/lookaside/index.ts';
 import { type PullResult, pullImage, type StoreBacking } from '../../../src/pull/index.ts';
 import { createResourceLoader } from '../../../src/resources/index.ts';
-import { loadPolicy } from '../../../src/signature/index.ts';
+import { createSignatureVerifier, loadPolicy } from '../../../src/signature/index.ts';
 import { openBundledPool } from '../pools/pools.ts';
 
 /** An endpoint that a pull asks for an image; the last of several is the image's own registry. */
@@ -74,7 +74,9 @@ export class FaultBed implements AsyncDisposable {
     const limits = limitsOf(configuration);
     const pool = openBundledPool({ limits }, 60_000, () => this.#idle.resolve());
     const resources = createResourceLoader();
-    this.#parts = { configuration, limits, pool, userAgent: 'sealift/test', resources, checkpoint: () => {} };
+    const verifier = createSignatureVerifier({ run: pool.runner('signature'), limits, nowMs: () => Date.now() });
+    const userAgent = 'sealift/test';
+    this.#parts = { configuration, limits, pool, userAgent, resources, verifier, checkpoint: () => {} };
   }
 
   /** Pulls into a store of its own. */

@@ -10,6 +10,7 @@ export const PULL_RESULT: PullResult = {
   name: 'registry.example/app',
   manifestDigest: DIGEST,
   indexDigest: undefined,
+  signers: [],
   platform: 'linux/amd64',
   layers: [
     { digest: DIGEST, diffId: DIGEST, size: 1_500_000, fetches: 1 },

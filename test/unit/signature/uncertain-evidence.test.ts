@@ -8,6 +8,7 @@ import { REQUIREMENT_KINDS, type RequirementKinds } from '../../../src/signature
 import { NO_EVIDENCE } from '../../../src/signature/search/evidence.ts';
 import type { Evidence, PolicyVerdict, RawSignature } from '../../../src/signature/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { INLINE_VERIFIER } from '../../support/signatures/simple-signatures.ts';
 
 const MEDIA_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 const CONFIG = { mediaType: 'application/vnd.oci.image.config.v1+json', digest: hashBytes('{}'), size: 2 };
@@ -51,7 +52,7 @@ async function judge(steps: readonly Evidence[], requirements: readonly unknown[
   const evidence = gatherEvidence(search, { policy, limits: DEFAULT_LIMITS, kinds });
   const keys = { load: async () => [] };
   const candidate = { reference: REFERENCE, indexes: [], manifest: MANIFEST };
-  const verdict = authoriseImage(policy, candidate, { evidence, keys, kinds });
+  const verdict = authoriseImage(policy, candidate, { evidence, keys, verifier: INLINE_VERIFIER, kinds, signal });
   return { verdict, trace };
 }
 

@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { SealiftError } from '../../../src/errors/index.ts';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import { createSignatureVerifier, type SignatureVerifier } from '../../../src/signature/index.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { lendPool, openBundledPool } from '../../support/pools/pools.ts';
+import {
+  CHECKED_AT,
+  SIGNED_DIGEST,
+  SIGNED_REFERENCE,
+  signingKey,
+  simpleSignature,
+} from '../../support/signatures/simple-signatures.ts';
+
+type Run = Parameters<typeof createSignatureVerifier>[0]['run'];
+
+const { signal } = new AbortController();
+const PATIENT = { ...DEFAULT_LIMITS, signatureCheckMs: 120_000 };
+
+function check(signature: Uint8Array = simpleSignature('ed25519'), key = signingKey('ed25519')) {
+  return {
+    rawSignature: signature,
+    keyRings: [{ name: '/keys/ring', rawBytes: key }],
+    identity: { type: 'matchRepository' },
+    imageReference: SIGNED_REFERENCE,
+    digests: [SIGNED_DIGEST],
+  } as const;
+}
+
+function inWorkers(limits = PATIENT): SignatureVerifier {
+  const run = lendPool({ limits: DEFAULT_LIMITS }, 0).runner('signature');
+  return createSignatureVerifier({ run, limits, nowMs: () => CHECKED_AT });
+}
+
+/** A verifier whose calls end with this error. */
+function failing(error: unknown): SignatureVerifier {
+  const run = async (): Promise<never> => Promise.reject(error);
+  return createSignatureVerifier({ run, limits: PATIENT, nowMs: () => CHECKED_AT });
+}
+
+describe('a signature', () => {
+  it('is verified in a worker thread, which loads OpenPGP.js as the file that its authors publish', async () => {
+    const verifier = inWorkers();
+    const verdict = await verifier.verifySimpleSignature(check(), signal);
+    expect(verdict).toMatchObject({ kind: 'accepted', signedReference: SIGNED_REFERENCE });
+    const published = new URL('../../../node_modules/openpgp/dist/node/openpgp.min.mjs', import.meta.url);
+    const loaded = new URL('../../../node_modules/.cache/sealift/workers/openpgp.min.mjs', import.meta.url);
+    expect(readFileSync(loaded).equals(readFileSync(published))).toBe(true);
+  });
+
+  it('is refused there, with the reason', async () => {
+    const verdict = await inWorkers().verifySimpleSignature(check(simpleSignature('detached')), signal);
+    expect(verdict).toMatchObject({ kind: 'refused', reason: 'detached' });
+  });
+
+  it('does not wait for more than another one', async () => {
+    let running = 0;
+    let most = 0;
+    const run = async () => {
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise((resolve) => setImmediate(resolve));
+      running -= 1;
+      return { kind: 'refused', reason: 'empty', text: '', remedy: undefined } as const;
+    };
+    const verifier = createSignatureVerifier({
+      run: run as unknown as Run,
+      limits: PATIENT,
+      nowMs: () => CHECKED_AT,
+    });
+    await Promise.all(Array.from({ length: 20 }, () => verifier.verifySimpleSignature(check(), signal)));
+    expect(most).toBe(2);
+  });
+
+  it('whose check does not end in time is refused, its thread is ended, and the next one is checked', async () => {
+    // No thread starts within a millisecond.
+    const limits = { ...DEFAULT_LIMITS, signatureCheckMs: 1 };
+    const pool = openBundledPool({ limits }, 60_000);
+    try {
+      const run = pool.runner('signature');
+      const hasty = createSignatureVerifier({ run, limits, nowMs: () => CHECKED_AT });
+      const stalled = await hasty.verifySimpleSignature(check(), signal);
+      expect(stalled).toEqual({
+        kind: 'refused',
+        reason: 'check-failed',
+        text: 'its check failed: SIGNATURE_CHECK_STALLED: signature: expected its check to end within 1 ms',
+        remedy: undefined,
+      });
+      const patient = createSignatureVerifier({ run, limits: PATIENT, nowMs: () => CHECKED_AT });
+      expect((await patient.verifySimpleSignature(check(), signal)).kind).toBe('accepted');
+    } finally {
+      pool.close();
+    }
+  });
+
+  it('names the limit of its time in the error of the call', async () => {
+    let error: SealiftError | undefined;
+    const run = async (_: unknown, __: unknown, options?: Parameters<Run>[2]) => {
+      error = options?.deadline?.stalled(7);
+      throw error;
+    };
+    const verifier = createSignatureVerifier({ run, limits: PATIENT, nowMs: () => CHECKED_AT });
+    await verifier.verifySimpleSignature(check(), signal);
+    expect(error?.code).toBe('SIGNATURE_CHECK_STALLED');
+    expect(error?.context).toEqual({ limit: 'signatureCheckMs', expected: 7 });
+  });
+
+  it('whose check crashes is refused', async () => {
+    const crash = new SealiftError('LAYER_WORKER_FAILED', 'worker thread: out of memory');
+    const verdict = await failing(crash).verifySimpleSignature(check(), signal);
+    expect(verdict).toMatchObject({ reason: 'check-failed', text: expect.stringContaining('LAYER_WORKER_FAILED') });
+  });
+
+  it('is not judged with a faulty key ring: the policy is at fault', async () => {
+    const error = await expectFailure('POLICY_INVALID', () =>
+      inWorkers().verifySimpleSignature(check(simpleSignature('ed25519'), signingKey('secret')), signal),
+    );
+    expect(error.message).toBe('policy: key ring /keys/ring: expected public keys, got a secret key; use gpg --export');
+  });
+
+  it('is not judged any more when the pull is cancelled', async () => {
+    const abort = new AbortController();
+    abort.abort();
+    await expectFailure('PULL_CANCELLED', () => inWorkers().verifySimpleSignature(check(), abort.signal));
+  });
+});
