@@ -1,5 +1,6 @@
 import { evaluateSignedBy } from './evaluate-signed-by.ts';
 import type { Requirement, RequirementType } from './policy/index.ts';
+import { findSimpleSignatures } from './search/find-simple-signatures.ts';
 import type { EvaluationContext, FindSignatures, PolicyVerdict } from './types.ts';
 
 /** How one kind of requirement is judged. */
@@ -20,6 +21,7 @@ export const REQUIREMENT_KINDS: RequirementKinds = {
     evaluate: async () => ({ kind: 'accept', basis: 'policy' }),
   },
   signedBy: {
+    find: findSimpleSignatures,
     evaluate: evaluateSignedBy,
   },
   sigstoreSigned: {
