@@ -24,6 +24,7 @@ interface Row {
 
 /** Keys that control something else, or nothing. */
 const NOT_OF_TRANSPORT = ['image.default_snapshot', 'image.image_security_policy_uri', 'image.image_security_policy'];
+/** Keys that `test/integration/compose/configuration-cells.test.ts` proves; the last one is a table. */
 const SIGNATURES = ['image.sigstore_config_uri', 'image.sigstore_config', 'image.image_pull_proxy'];
 
 const pulledFrom = (...asked: readonly string[]) => ({ result: 'pulled', asked }) as const;

@@ -16,6 +16,7 @@ import { IS_ROOT } from '../../support/machine/commands.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { ForwardProxy } from '../../support/proxies/forward-proxy.ts';
 import type { FakeAuth, FaultAction } from '../../support/registries/fake-registry.ts';
+import { signingKey, simpleSignature } from '../../support/signatures/simple-signatures.ts';
 
 const INSECURE = '[pull]\ntls_verify = false\n';
 const WITHOUT_ROOT = IS_ROOT ? '' : ' (skipped: needs root for a store and for mounts)';
@@ -112,6 +113,20 @@ function longPolicy({ bed }: LimitBed): LimitedPull {
   return { settings: { ...files, 'pull.policy': policy, 'pull.insecure_policy': false } };
 }
 
+/** An image with three signatures for another image, each of some hundred bytes. */
+function wronglySigned({ bed }: LimitBed): LimitedPull {
+  const { digest } = bed.serveImage([PLAIN], { tag: 'latest' });
+  const keyData = signingKey('ed25519').toString('base64');
+  const policy = bed.path('policy.json');
+  writeFileSync(policy, JSON.stringify({ default: [{ type: 'signedBy', keyType: 'GPGKeys', keyData }] }));
+  const folder = bed.path(`sigs/app@${digest.replace(':', '=')}`);
+  for (const path of [folder, bed.path('registries.d')]) mkdirSync(path, { recursive: true });
+  for (const position of [1, 2, 3]) writeFileSync(`${folder}/signature-${position}`, simpleSignature('ed25519'));
+  writeFileSync(bed.path('registries.d/s.yaml'), `default-docker: {lookaside: "file://${bed.path('sigs')}"}`);
+  const settings = { 'pull.policy': policy, 'pull.registries_d': bed.path('registries.d') };
+  return { settings: { ...settings, 'pull.insecure_policy': false } };
+}
+
 function lockedStore(limited: LimitBed): undefined {
   limited.bed.serveImage([PLAIN], { tag: 'latest' });
   const fd = openSync(limited.makeLocks(), 'w');
@@ -167,6 +182,9 @@ const ROWS: readonly Row[] = [
   },
   { limit: 'maxProxyHeadBytes', value: 1_000, others: ONE_TRY, prepare: throughProxy },
   { limit: 'maxConfigurationBytes', value: 20, actual: 'more', code: 'POLICY_INVALID', prepare: longPolicy },
+  { limit: 'maxSignatureBytes', value: 100, actual: 'more', prepare: wronglySigned },
+  { limit: 'maxImageSignatures', value: 2, actual: 'more', prepare: wronglySigned },
+  { limit: 'maxImageSignatureBytes', value: 500, actual: 'more', prepare: wronglySigned },
   { limit: 'maxLayerBytes', value: 1_000, actual: 'beyond', prepare: serving([PLAIN]) },
   {
     limit: 'maxExpansionRatio',

@@ -1,4 +1,6 @@
+import { dirname } from 'node:path';
 import type { CellServers } from '../../../support/beds/cell-bed.ts';
+import { signingKey } from '../../../support/signatures/simple-signatures.ts';
 import {
   HONOURED,
   homeWith,
@@ -76,6 +78,14 @@ function registriesRow(what: string, effect: Seen, lines: (servers: CellServers)
   };
 }
 
+const SIGNED_BY = { type: 'signedBy', keyType: 'GPGKeys', keyData: signingKey('ed25519').toString('base64') };
+
+/** Lines of `[pull]` with a policy that looks at signatures. */
+const mustBeSigned = ({ write }: CellServers) =>
+  `policy = "${write('policy.json', JSON.stringify({ default: [SIGNED_BY] }))}"\n`;
+/** A registries.d with a store that asks for a password. */
+const storeAt = ({ guarded }: CellServers) => `default-docker:\n  lookaside: http://${guarded}/sigs\n`;
+
 export const NAMES: readonly Row[] = [
   registriesRow(
     'blocked',
@@ -121,20 +131,55 @@ export const NAMES: readonly Row[] = [
   {
     what: 'where signatures are looked for',
     name: ({ own }) => `${own}/app`,
-    common: ({ own }) => ({ conf: insecure(own) }),
-    effect: { result: 'CONFIG_UNSUPPORTED', asked: [] },
-    absence: { ...PULLED, asked: ['own'] },
+    common: (servers) => ({ conf: insecure(servers.own), pull: mustBeSigned(servers) }),
+    // The store answers without being asked for a password again, so nothing is known of the image.
+    effect: { result: 'SIGNATURE_UNAVAILABLE', asked: ['guarded', 'own'], layerFetches: 0, authorizations: [] },
+    absence: { result: 'POLICY_DENIED', asked: ['own'], layerFetches: 0 },
     cells: [
       {
-        source: 'image.sigstore_config_uri',
-        says: () => ({ toml: '[image]\nsigstore_config_uri = "kbs:///default/sigstore/1"' }),
+        source: 'pull.registries_d',
+        says: (servers) => {
+          const folder = dirname(servers.write('s.yaml', storeAt(servers)));
+          return { pull: `${mustBeSigned(servers)}registries_d = "${folder}"` };
+        },
         verdicts: HONOURED,
       },
       {
+        source: 'image.sigstore_config',
+        says: (servers) => ({ toml: `[image]\nsigstore_config = """\n${storeAt(servers)}"""` }),
+        verdicts: HONOURED,
+      },
+      {
+        source: 'image.sigstore_config_uri',
+        says: (servers) => ({
+          toml: `[image]\nsigstore_config_uri = "file://${servers.write('s.yaml', storeAt(servers))}"`,
+        }),
+        verdicts: HONOURED,
+      },
+      {
+        source: 'the environment',
+        says: (servers) => ({
+          environment: { SEALIFT_PULL_REGISTRIES_D: dirname(servers.write('s.yaml', storeAt(servers))) },
+        }),
+        verdicts: REFUSED,
+      },
+      {
+        source: 'the kernel command line',
+        says: (servers) => ({
+          kernel: `agent.sigstore_config_uri=file://${servers.write('s.yaml', storeAt(servers))}`,
+        }),
+        verdicts: IGNORED,
+      },
+      {
         source: 'imagepuller.toml',
-        says: () => ({ imagepuller: 'sigstore_config_uri = "file:///s"' }),
+        says: (servers) => ({ imagepuller: `sigstore_config_uri = "${servers.write('s.yaml', storeAt(servers))}"` }),
         verdicts: IGNORED,
         remark: 'sigstore_config_uri: unknown setting, ignored',
+      },
+      {
+        source: 'a file in the home directory',
+        says: (servers) => homeWith(servers, '.config/containers/registries.d/s.yaml', storeAt(servers)),
+        verdicts: IGNORED,
       },
     ],
   },
