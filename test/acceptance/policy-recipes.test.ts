@@ -1,0 +1,73 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { TestBed } from '../support/beds/test-bed.ts';
+import type { BuiltImage } from '../support/builders/image-builder.ts';
+import { buildSmallImage } from '../support/builders/small-image.ts';
+import { runCommand } from '../support/machine/commands.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { SEALIFT } from '../support/programs/sealift-command.ts';
+
+const DOCUMENT = readFileSync(new URL('../../docs/policy.md', import.meta.url), 'utf8');
+
+/** The commands of a recipe of docs/policy.md, in their order. */
+function commandsOf(recipe: string): readonly string[] {
+  const [, section = ''] = DOCUMENT.split(`## Recipe: ${recipe}\n`);
+  const [text = ''] = section.split('\n## ');
+  return [...text.matchAll(/```sh\n(.*?)```/gs)].map(([, commands = '']) => commands);
+}
+
+describeWith(['root', 'docker-registry', 'gpg', 'skopeo'], 'the recipe "my GPG key" of docs/policy.md', () => {
+  let bed: TestBed;
+  let image: BuiltImage;
+  let environment: NodeJS.ProcessEnv;
+
+  beforeAll(async () => {
+    bed = await TestBed.open();
+    image = await buildSmallImage(bed.scratch.path);
+    await bed.push('build/app', '1', image);
+    const home = bed.scratch.join('gpg');
+    mkdirSync(home, { mode: 0o700 });
+    // The passphrase is asked for on a terminal, which tests lack.
+    writeFileSync(`${home}/gpg.conf`, 'batch\npinentry-mode loopback\npassphrase-file /dev/null\n');
+    environment = { ...process.env, GNUPGHOME: home, SEALIFT_STORE_ROOT: bed.scratch.join('store') };
+  });
+
+  afterAll(async () => {
+    await runCommand('gpgconf', ['--kill', 'all'], { env: environment });
+    await bed?.[Symbol.asyncDispose]();
+  });
+
+  /** Runs commands with the registry of the test, which speaks http. */
+  function run(commands: string) {
+    const script = commands
+      .replaceAll('registry.example', bed.registry.host)
+      .replaceAll(' copy ', ' copy --src-tls-verify=false --dest-tls-verify=false ')
+      .replaceAll('sealift pull', `${SEALIFT} pull --tls-verify=false`);
+    return runCommand('sh', ['-euc', script], { cwd: bed.scratch.path, env: environment });
+  }
+
+  it('signs an image, which then runs, and no image that is not signed', async () => {
+    const commands = commandsOf('my GPG key');
+    expect(commands).toHaveLength(4);
+    for (const each of commands) {
+      const { code, stderr } = await run(each);
+      expect(code, `${each}\n${stderr}`).toBe(0);
+    }
+    const pull = 'sealift pull registry.example/team/app:1 --policy policy.json --registries.d registries.d --json';
+    const { stdout } = await run(pull);
+    const { result } = JSON.parse(stdout.toString());
+    expect(result.signers).toEqual([
+      expect.objectContaining({ kind: 'openpgp', signedReference: `${bed.registry.host}/team/app:1` }),
+    ]);
+
+    await bed.push('team/app', '2', image);
+    const unsigned = await run(pull.replace('app:1', 'app:2'));
+    expect(unsigned.code).toBe(3);
+    expect(JSON.parse(unsigned.stdout.toString()).error).toMatchObject({
+      code: 'POLICY_DENIED',
+      message: expect.stringContaining(
+        `"signedIdentity": {"type":"exactReference","dockerReference":"${bed.registry.host}/team/app:1"}`,
+      ),
+    });
+  });
+});
