@@ -12,7 +12,7 @@ const MAX_DEPTH = 16;
  * library is loaded by the first call. Throws {@link YamlProblem}. https://yaml.org/spec/1.2.2/
  */
 export async function decodeYaml(text: string): Promise<unknown> {
-  const { Composer, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, Parser } = await import('yaml');
+  const { Composer, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, Parser } = await import('./yaml-reader.ts');
   const lines = new LineCounter();
   const parser = new Parser(lines.addNewLine);
   const tokens = [];
