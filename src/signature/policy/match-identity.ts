@@ -4,16 +4,18 @@ import type { SignedIdentity } from './types.ts';
 // https://github.com/containers/image/blob/v5.30.2/signature/policy_reference_match.go
 
 /**
- * True if a signature for `signedReference` may count for the image. `image` is its name with a tag or a digest;
- * undefined for an image that has no name in a registry, to which only the two `exact` rules can apply.
+ * True if a signature for `signedReference` may count for the image; a signature without a name counts only where names
+ * are not compared. `image` is its name with a tag or a digest; undefined for an image that has no name in a registry,
+ * to which only the two `exact` rules and `digestOnly` can apply.
  * https://github.com/containers/image/blob/v5.30.2/docs/containers-policy.json.5.md#signedby
  */
 export function matchSignedIdentity(
   identity: SignedIdentity,
   image: Reference | undefined,
-  signedReference: string,
+  signedReference: string | undefined,
 ): boolean {
-  const signed = parseIfValid(signedReference);
+  if (identity.type === 'digestOnly') return true;
+  const signed = signedReference === undefined ? undefined : parseIfValid(signedReference);
   if (signed === undefined) return false;
   switch (identity.type) {
     case 'matchExact':

@@ -98,6 +98,7 @@ const identityPrefix = z.union(
 
 const signedIdentity = z
   .discriminatedUnion('type', [
+    z.strictObject({ type: z.literal('digestOnly') }),
     z.strictObject({ type: z.literal('matchExact') }),
     z.strictObject({ type: z.literal('matchRepoDigestOrExact') }),
     z.strictObject({ type: z.literal('matchRepository') }),
@@ -173,6 +174,7 @@ const sigstoreSigned = z
     rekorPublicKeyPaths: paths,
     rekorPublicKeyData: encoded,
     rekorPublicKeyDatas: encodeds,
+    predicateTypes: z.array(filled).min(1).optional(),
     signedIdentity,
   })
   .transform((raw, context): Requirement => {
@@ -195,7 +197,8 @@ const sigstoreSigned = z
       return complain(context, 'fulcio: expected a Rekor public key as well');
     }
     if (trust.kind === 'pki' && rekorKeys !== undefined) return complain(context, 'pki: expected no Rekor public key');
-    return { type: raw.type, trust, rekorKeys, signedIdentity: raw.signedIdentity };
+    const { type, predicateTypes = [], signedIdentity } = raw;
+    return { type, trust, rekorKeys, predicateTypes, signedIdentity };
   });
 
 /** One requirement; its type decides which members it may have. */

@@ -6,6 +6,8 @@ export interface KeySource {
 }
 
 export type SignedIdentity =
+  /** A member of Sealift's own: the digest is compared and no name. */
+  | { readonly type: 'digestOnly' }
   | { readonly type: 'matchExact' }
   | { readonly type: 'matchRepoDigestOrExact' }
   | { readonly type: 'matchRepository' }
@@ -36,6 +38,8 @@ export interface SigstoreSignedRequirement {
   readonly type: 'sigstoreSigned';
   readonly trust: SigstoreTrust;
   readonly rekorKeys: KeySource | undefined;
+  /** Predicates of in-toto statements that count as signatures, beside cosign's own. */
+  readonly predicateTypes: readonly string[];
   readonly signedIdentity: SignedIdentity;
 }
 

@@ -5,7 +5,7 @@ import { matchSignedIdentity, type SignedIdentity } from '../../../src/signature
 const SHA_A = `sha256:${'a'.repeat(64)}`;
 const SHA_B = `sha256:${'b'.repeat(64)}`;
 
-function matches(identity: SignedIdentity, image: string | undefined, signed: string): boolean {
+function matches(identity: SignedIdentity, image: string | undefined, signed: string | undefined): boolean {
   return matchSignedIdentity(identity, image === undefined ? undefined : parseReference(image), signed);
 }
 
@@ -117,7 +117,15 @@ describe('matchSignedIdentity', () => {
     expect(matches({ type: 'remapIdentity', ...rule }, image, signed)).toBe(expected);
   });
 
-  it.each(NO_REFERENCES)('nothing matches a signature for "%s"', (signed) => {
+  it.each(['busybox:1', 'busybox', 'other.example/app:2', '', 'UPPER', undefined])(
+    'digestOnly matches a signature for %s',
+    (signed) => {
+      expect(matches({ type: 'digestOnly' }, 'busybox:1', signed)).toBe(true);
+      expect(matches({ type: 'digestOnly' }, undefined, signed)).toBe(true);
+    },
+  );
+
+  it.each([...NO_REFERENCES, undefined])('no rule about names matches a signature for "%s"', (signed) => {
     const rules: readonly SignedIdentity[] = [
       { type: 'matchExact' },
       { type: 'matchRepoDigestOrExact' },

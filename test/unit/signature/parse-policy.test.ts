@@ -77,8 +77,18 @@ describe('parsePolicy', () => {
       type: 'sigstoreSigned',
       trust: { kind: 'keys', keys: { kind: 'datas', values: ['a2V5', 'a2V5Mg=='] } },
       rekorKeys: { kind: 'datas', values: ['a2V5'] },
+      predicateTypes: [],
       signedIdentity: { type: 'remapIdentity', prefix: 'mirror.example.com:5000', signedPrefix: 'quay.io/org' },
     });
+    expect(docker?.get('quay.io/org/attested')).toEqual([
+      {
+        type: 'sigstoreSigned',
+        trust: { kind: 'keys', keys: { kind: 'path', values: ['/etc/keys/org.pub'] } },
+        rekorKeys: undefined,
+        predicateTypes: ['https://slsa.dev/provenance/v1', 'https://spdx.dev/Document'],
+        signedIdentity: { type: 'digestOnly' },
+      },
+    ]);
     expect(docker?.get('ghcr.io/org/app')?.[0]).toMatchObject({
       trust: { kind: 'fulcio', ca: { kind: 'path', values: ['/etc/fulcio.pem'] }, subjectEmail: 'a@example.com' },
     });
@@ -219,6 +229,10 @@ describe('parsePolicy', () => {
     ['sigstoreSigned with keyPath and pki', { ...VALID.pki, keyPath: '/k' }],
     ['sigstoreSigned with fulcio and pki', { ...VALID.fulcio, pki: VALID.pki.pki }],
     ['sigstoreSigned with empty keyDatas', { type: 'sigstoreSigned', keyDatas: [] }],
+    ['sigstoreSigned with empty predicateTypes', { ...VALID.sigstore, predicateTypes: [] }],
+    ['sigstoreSigned with an empty predicate type', { ...VALID.sigstore, predicateTypes: [''] }],
+    ['sigstoreSigned with a predicate type that is no list', { ...VALID.sigstore, predicateTypes: 'https://x' }],
+    ['signedBy with predicateTypes', { ...VALID.signedBy, predicateTypes: ['https://x'] }],
     ['sigstoreSigned with two rekor keys', { ...VALID.sigstore, rekorPublicKeyPath: '/r', rekorPublicKeyData: 'a2V5' }],
     ['sigstoreSigned with empty rekorPublicKeyPaths', { ...VALID.sigstore, rekorPublicKeyPaths: [] }],
     ['sigstoreSigned with empty rekorPublicKeyDatas', { ...VALID.sigstore, rekorPublicKeyDatas: [] }],
@@ -246,6 +260,7 @@ describe('parsePolicy', () => {
     ['an identity that is a text', identity('matchExact')],
     ['an identity without type', identity({})],
     ['an identity of unknown type', identity({ type: 'matchAnything' })],
+    ['digestOnly with another key', identity({ type: 'digestOnly', dockerReference: 'x:1' })],
     ['matchExact with another key', identity({ type: 'matchExact', dockerReference: 'x' })],
     ['matchRepository with another key', identity({ type: 'matchRepository', prefix: 'x' })],
     ['exactReference without reference', identity({ type: 'exactReference' })],
