@@ -2,7 +2,7 @@ import type { ArchiveOperations } from '../archive/index.ts';
 import { type BundleOperations, createBundleOperations } from '../bundle/index.ts';
 import { DOCTOR_OPERATIONS, type DoctorOperations } from '../doctor/index.ts';
 import { performRoomOperation, type RequestsOf, type RoomOperation, type RoomTables } from '../operations/index.ts';
-import type { SignatureOperations } from '../signature/simple-signing/index.ts';
+import type { SignatureOperations } from '../signature/checks/index.ts';
 import { createSnapshotOperations, type SnapshotOperations } from '../snapshot/index.ts';
 import { STORE_OPERATIONS, type StoreOperations } from '../store/index.ts';
 import { VOLUME_OPERATIONS, type VolumeOperations } from '../volume/index.ts';
@@ -33,7 +33,7 @@ export function performOperation(call: WorkerCall, checkpoint: (name: string) =>
     volume: () => VOLUME_OPERATIONS,
     // Few pulls need this room, and it loads tar-stream.
     archive: async () => (await import('../archive/index.ts')).ARCHIVE_OPERATIONS,
-    signature: async () => (await import('../signature/simple-signing/index.ts')).SIGNATURE_OPERATIONS,
+    signature: async () => (await import('../signature/checks/index.ts')).SIGNATURE_OPERATIONS,
   };
   return performRoomOperation(tables, call);
 }

@@ -2,7 +2,8 @@ import { cancellation, SealiftError } from '../errors/index.ts';
 import type { Limits } from '../limits/index.ts';
 import type { CallOptions, OwnLane, Run } from '../operations/index.ts';
 import { Slots } from '../slots/index.ts';
-import type { SignatureOperations, SignatureVerdict } from './simple-signing/index.ts';
+import type { SignatureOperations } from './checks/index.ts';
+import type { RefusedSignature } from './signed-content/index.ts';
 import type { SignatureVerifier } from './types.ts';
 
 /** How many signatures are checked at a time in the whole program; each needs a thread with OpenPGP.js, about 20 MB. */
@@ -57,7 +58,7 @@ function stalled(ms: number): SealiftError {
 }
 
 /** Throws the error again when it is not about the signature: a faulty key ring, or a cancellation. */
-function failedCheck(error: unknown, signal: AbortSignal): SignatureVerdict {
+function failedCheck(error: unknown, signal: AbortSignal): RefusedSignature {
   const isAboutSignature =
     error instanceof SealiftError && error.code !== 'POLICY_INVALID' && error.code !== 'PULL_CANCELLED';
   if (signal.aborted || !isAboutSignature) throw error;

@@ -4,7 +4,7 @@ import type { Descriptor, Digest, ImageManifest, ImageReference } from '../oci/i
 import type { EvaluationMemo } from './evaluation-memo.ts';
 import type { KeySource, Policy } from './policy/index.ts';
 import type { SignatureBudget } from './search/signature-budget.ts';
-import type { OpenPgpSigner, SignatureVerdict, SimpleSignatureRequest } from './simple-signing/index.ts';
+import type { OpenPgpSigner, SimpleSignatureRequest, SimpleSignatureVerdict } from './simple-signing/index.ts';
 
 /** A manifest or index as it came. `digest` is what the fetcher computed; it is computed again here. */
 export interface RawDocument {
@@ -135,14 +135,16 @@ export type SignatureCheck = Omit<SimpleSignatureRequest, 'nowMs' | 'limits'>;
 /** Verifies signatures in worker threads. */
 export interface SignatureVerifier {
   /** A check that hangs or crashes is a verdict as well. Throws `POLICY_INVALID` for faulty key rings. */
-  verifySimpleSignature(check: SignatureCheck, signal: AbortSignal): Promise<SignatureVerdict>;
+  verifySimpleSignature(check: SignatureCheck, signal: AbortSignal): Promise<SimpleSignatureVerdict>;
 }
 
+/** The author of a signature. */
+export type SignatureAuthor = OpenPgpSigner & { readonly kind: 'openpgp' };
+
 /** The author of a verified signature, what it is for, and where it was found. */
-export type ImageSigner = OpenPgpSigner & {
-  readonly kind: 'openpgp';
-  /** The name of the image in the signature. */
-  readonly signedReference: string;
+export type ImageSigner = SignatureAuthor & {
+  /** The name of the image in the signature; undefined if it names none. */
+  readonly signedReference: string | undefined;
   readonly origin: string;
 };
 

@@ -84,7 +84,7 @@ export const SUB_ROOMS: readonly string[] = [
   'src/layer/roles',
   'src/signature/policy',
   // What a worker does with a signature. The main thread loads the room's index only.
-  'src/signature/simple-signing',
+  'src/signature/checks',
 ];
 
 /** Files apart from an index that other rooms may import. */

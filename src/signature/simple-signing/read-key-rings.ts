@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { SealiftError } from '../../errors/index.ts';
 import { limitExceeded } from '../../limits/index.ts';
+import type { RawKeyRing } from '../signed-content/index.ts';
 import { readArmor } from './read-armor.ts';
 import { formatPacket, type Packet, type RefuseBytes, readPackets, TAGS } from './read-packets.ts';
 import { readIssuerKeyId } from './read-signature-packet.ts';
-import type { RawKeyRing, SimpleSigningLimits } from './types.ts';
+import type { SimpleSigningLimits } from './types.ts';
 
 /** One public key with its subkeys, as it came. What its signatures say has not been verified. */
 export interface PublicKeyBlock {

@@ -1,4 +1,4 @@
-import { refuseSignature } from './refuse-signature.ts';
+import { refuseSignature } from '../signed-content/index.ts';
 
 /** What has to be known of a signature before its key is looked up. Nothing here is authentic yet. */
 export interface SignatureFacts {

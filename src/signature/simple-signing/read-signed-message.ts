@@ -1,7 +1,7 @@
 import { inflateRawSync, inflateSync } from 'node:zlib';
+import { refuseSignature, SignatureRefusal } from '../signed-content/index.ts';
 import { formatPacket, type Packet, readPackets, TAGS } from './read-packets.ts';
 import { readSignatureFacts, type SignatureFacts } from './read-signature-packet.ts';
-import { refuseSignature, SignatureRefusal } from './refuse-signature.ts';
 
 /** One signed literal. Whether the signature is authentic is not known yet. */
 export interface SignedMessage {

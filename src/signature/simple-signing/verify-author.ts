@@ -1,8 +1,8 @@
 import type { Config, PublicKey, SignaturePacket } from 'openpgp';
 import { SealiftError } from '../../errors/index.ts';
+import { printableReason, refuseSignature, SignatureRefusal } from '../signed-content/index.ts';
 import type { PublicKeyBlock } from './read-key-rings.ts';
 import type { SignedMessage } from './read-signed-message.ts';
-import { printableReason, refuseSignature, SignatureRefusal } from './refuse-signature.ts';
 import type { OpenPgpSigner } from './types.ts';
 import { type Candidate, fingerprintOf, MIN_RSA_BITS, requireStrongKey, requireUsableKey } from './verify-key.ts';
 

@@ -1,5 +1,5 @@
 import type { Config, PublicKey, SignaturePacket, Subkey } from 'openpgp';
-import { printableReason, refuseSignature, SignatureRefusal } from './refuse-signature.ts';
+import { printableReason, refuseSignature, SignatureRefusal } from '../signed-content/index.ts';
 
 /** The key, and that key or the subkey of it that made a signature. */
 export interface Candidate {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { type Digest, hashBytes } from '../../../src/oci/index.ts';
 import type { SignatureVerifier } from '../../../src/signature/index.ts';
-import type { SignatureVerdict, SimpleSignatureRequest } from '../../../src/signature/simple-signing/types.ts';
+import type { SimpleSignatureRequest, SimpleSignatureVerdict } from '../../../src/signature/simple-signing/types.ts';
 import { verifySimpleSignature } from '../../../src/signature/simple-signing/verify-simple-signature.ts';
 import type { RawDocument } from '../../../src/signature/types.ts';
 
@@ -48,7 +48,7 @@ export function judgeSignature({
   signature = 'ed25519',
   keys = ['ed25519'],
   ...others
-}: JudgedSignature = {}): Promise<SignatureVerdict> {
+}: JudgedSignature = {}): Promise<SimpleSignatureVerdict> {
   return verifySimpleSignature({
     rawSignature: typeof signature === 'string' ? simpleSignature(signature) : signature,
     keyRings: keys.map((key, position) => {

@@ -1,8 +1,8 @@
 import { deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { SignatureRefusal } from '../../../../src/signature/signed-content/refuse-signature.ts';
 import { TAGS } from '../../../../src/signature/simple-signing/read-packets.ts';
 import { readSignedMessage } from '../../../../src/signature/simple-signing/read-signed-message.ts';
-import { SignatureRefusal } from '../../../../src/signature/simple-signing/refuse-signature.ts';
 import { compressedPacket, join, literalPacket, packet, packetsOf } from '../../../support/builders/openpgp-packets.ts';
 import { simpleSignature, verdictOf } from '../../../support/signatures/simple-signatures.ts';
 

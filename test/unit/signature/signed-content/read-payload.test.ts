@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readPayload } from '../../../../src/signature/simple-signing/read-payload.ts';
+import { readPayload } from '../../../../src/signature/signed-content/read-payload.ts';
 import { expectFailure } from '../../../support/matchers.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
@@ -9,7 +9,10 @@ const CRITICAL = { type: 'atomic container signature', image: IMAGE, identity: I
 const GOOD = { critical: CRITICAL, optional: {} };
 
 const read = (payload: unknown) =>
-  readPayload(Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload)));
+  readPayload(Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload)), {
+    type: 'atomic container signature',
+    mayLackOptional: false,
+  });
 const withOptional = (optional: unknown) => ({ ...GOOD, optional });
 const withCritical = (critical: object) => ({ ...GOOD, critical: { ...CRITICAL, ...critical } });
 

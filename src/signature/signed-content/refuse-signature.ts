@@ -1,5 +1,5 @@
 import { SealiftError } from '../../errors/index.ts';
-import type { RefusalReason } from './types.ts';
+import type { RefusalReason, RefusedSignature } from './types.ts';
 
 /** Says that one signature does not count, and why. `remedy` is what to change in the policy, if that would help. */
 export class SignatureRefusal extends SealiftError {
@@ -32,4 +32,11 @@ export function printable(text: string): string {
 /** The same for an error of a library, which may quote what it read. */
 export function printableReason(error: unknown): string {
   return printable(error instanceof Error ? error.message : String(error));
+}
+
+/** Returns the verdict that an error of a check stands for. Throws the error again when it is not about the signature. */
+export function refusalOf(error: unknown): RefusedSignature {
+  if (!(error instanceof SignatureRefusal)) throw error;
+  const { reason, message: text, remedy } = error;
+  return { kind: 'refused', reason, text, remedy };
 }

@@ -1,0 +1,68 @@
+import type { SignatureVerdict } from './signed-content/index.ts';
+import type { PolicyVerdict, RawSignature, SignatureAuthor } from './types.ts';
+
+/** Checks that hang or crash cost a thread each; after so many of them the other signatures are not looked at. */
+const MAX_FAILED_CHECKS = 3;
+/** How many signatures a denial lists. */
+const MAX_LISTED = 10;
+
+/** The signatures that a requirement looks at, and how it judges one of them. */
+export interface SignatureSelection {
+  /** Names the requirement in messages. */
+  readonly requirement: string;
+  readonly signatures: readonly RawSignature[];
+  readonly judge: (signature: RawSignature) => Promise<SignatureVerdict<SignatureAuthor>>;
+  /** What to do when there is no signature. */
+  readonly howToSign: string;
+}
+
+/** A signature with its verdict; undefined: it was not looked at. */
+interface Judged {
+  readonly signature: RawSignature;
+  readonly verdict: SignatureVerdict<SignatureAuthor> | undefined;
+}
+
+/** Accepts an image if one signature satisfies a requirement in all respects at once, and else says of each why not. */
+export async function acceptOneSignature(selection: SignatureSelection): Promise<PolicyVerdict> {
+  const { requirement, signatures, judge, howToSign } = selection;
+  if (signatures.length === 0) {
+    return { kind: 'deny', reason: `${requirement}: no signature was found`, remedy: howToSign };
+  }
+  const judged: Judged[] = [];
+  let failedChecks = 0;
+  for (const signature of signatures) {
+    const verdict = failedChecks < MAX_FAILED_CHECKS ? await judge(signature) : undefined;
+    if (verdict?.kind === 'accepted') {
+      const { signer, signedReference } = verdict;
+      return {
+        kind: 'accept',
+        basis: 'signature',
+        signers: [{ ...signer, signedReference, origin: signature.origin }],
+      };
+    }
+    if (verdict?.reason === 'check-failed') failedChecks += 1;
+    judged.push({ signature, verdict });
+  }
+  return { kind: 'deny', reason: `${requirement}: ${describeRefusals(judged)}`, remedy: remedyFor(judged) };
+}
+
+function describeRefusals(judged: readonly Judged[]): string {
+  const listed = judged.slice(0, MAX_LISTED).map(describeRefusal);
+  const others = judged.length - listed.length;
+  const count = judged.length === 1 ? 'the signature does not count' : `none of ${judged.length} signatures counts`;
+  return `${count}: ${listed.join('; ')}${others > 0 ? `; and ${others} more` : ''}`;
+}
+
+function describeRefusal({ signature: { origin }, verdict }: Judged): string {
+  if (verdict === undefined) return `${origin}: not checked, since ${MAX_FAILED_CHECKS} checks before it failed`;
+  if (verdict.kind === 'accepted') return `${origin}: accepted`;
+  return `${origin}: ${verdict.text}${verdict.remedy === undefined ? '' : ` (${verdict.remedy})`}`;
+}
+
+const SIGN_AGAIN =
+  'a denial is final; docs/policy.md says for each of these reasons how to sign the image again, or what to change in the policy';
+
+function remedyFor(judged: readonly Judged[]): string {
+  const remedies = judged.flatMap(({ verdict }) => (verdict?.kind === 'refused' ? [verdict.remedy] : []));
+  return remedies.find((remedy) => remedy !== undefined) ?? SIGN_AGAIN;
+}

@@ -1,0 +1,34 @@
+import { formatReference, type ImageReference, isFileReference, withDefaultTag } from '../oci/index.ts';
+import type { KeySource } from './policy/index.ts';
+import type { RawKeyRing, SignedContentCheck } from './signed-content/index.ts';
+
+function isPath({ kind }: KeySource): boolean {
+  return kind === 'path' || kind === 'paths';
+}
+
+/** Returns the member of the policy, and the paths in it: `keyPaths /a, /b`. `prefix` is that of the member's name. */
+export function describeKeys(prefix: string, source: KeySource): string {
+  const { kind, values } = source;
+  const member = `${prefix}${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
+  return isPath(source) ? `${member} ${values.join(', ')}` : member;
+}
+
+/** Names what was loaded for a source, for messages. */
+export function nameKeys(source: KeySource, loaded: readonly Uint8Array[]): readonly RawKeyRing[] {
+  return loaded.map((rawBytes, position) => {
+    return {
+      name: isPath(source) ? (source.values[position] ?? 'key') : `in ${describeKeys('key', source)}`,
+      rawBytes,
+    };
+  });
+}
+
+/**
+ * Returns the name that a signature has to be for. The tag of a reference that also has a digest is a remark, as in
+ * scopes. Files have no name in a registry.
+ */
+export function identityOf(reference: ImageReference): SignedContentCheck['imageReference'] {
+  if (isFileReference(reference)) return undefined;
+  const { digest } = reference;
+  return formatReference(digest === undefined ? withDefaultTag(reference) : { ...reference, tag: undefined });
+}
