@@ -81,6 +81,11 @@ describe('make build', () => {
     // The daemon opens its socket before it loads what pulls need.
     expect(loaded('sealiftd.js').includes('pull stage')).toBe(false);
     expect(loaded(one(/sealiftd-daemon-service-/)).includes('pull stage')).toBe(true);
+    // Few pulls look at signatures.
+    const yaml = /UNEXPECTED_TOKEN|YAMLParseError/;
+    expect(yaml.test(loaded(one(/sealift-cli-/)))).toBe(false);
+    expect(yaml.test(loaded(one(/sealiftd-daemon-service-/)))).toBe(false);
+    expect([...files.values()].some((text) => yaml.test(text))).toBe(true);
     // undici's second HTTP parser.
     expect(loaded(transport).includes('milo/simd.js')).toBe(false);
   });
