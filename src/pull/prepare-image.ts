@@ -2,11 +2,13 @@ import { prefixError } from '../errors/index.ts';
 import {
   type Descriptor,
   type Digest,
+  hashBytes,
   type ImageConfig,
   layerCompression,
   parseImageConfig,
   settlePlatform,
 } from '../oci/index.ts';
+import type { FetchedDocument } from '../registry/index.ts';
 import { type AuthorizedImage, authoriseImage, gatherEvidence } from '../signature/index.ts';
 import { recordWithRoom } from './make-room.ts';
 import type { ImageBytes, NamedImage } from './named-image.ts';
@@ -60,7 +62,7 @@ function authorise(
   { reference, signatureSources }: NamedImage,
   { ports: { policy, keys, verifier, limits, openLookaside }, signal }: PullContext,
 ): Promise<AuthorizedImage> {
-  const digests = [manifest, ...indexes].map(({ digest }) => digest);
+  const digests = [manifest, ...indexes].flatMap(digestsOf);
   const search = {
     reference,
     digests,
@@ -70,6 +72,11 @@ function authorise(
   };
   const evidence = gatherEvidence(search, { policy, limits });
   return authoriseImage(policy, { reference, indexes, manifest }, { evidence, keys, verifier, limits, signal });
+}
+
+/** Stores name an image by SHA-256, also one that is pinned by another digest. */
+function digestsOf({ digest, rawBytes }: FetchedDocument): readonly Digest[] {
+  return [...new Set([hashBytes(rawBytes), digest])];
 }
 
 /** Holds each document before it is written, so that it cannot be removed in between. */

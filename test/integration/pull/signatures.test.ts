@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { SettingValues } from '../../../src/config/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import { hashBytes } from '../../../src/oci/index.ts';
 import { PLATFORM, PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';
 import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { dir, file } from '../../support/builders/tar-builder.ts';
@@ -138,6 +139,20 @@ describeWith(['gpg'], 'an image that must be signed', () => {
   ])('may be an index of which %s is signed', async (_, digestOf) => {
     server.files.set(pathOf(1, digestOf()), await sign('alice', digestOf(), `${NAME}:multi`));
     expect(existsSync(`${await pull({ store: server.origin, reference: `${NAME}:multi` })}/f`)).toBe(true);
+  });
+
+  it('may be pinned by SHA-512, since stores name it by SHA-256', async () => {
+    const { origin } = mirror.registry;
+    const rawManifest = new Uint8Array(await (await fetch(`${origin}/v2/app/manifests/1`)).arrayBuffer());
+    const pinned = hashBytes(rawManifest, 'sha512');
+    mirror.registry.addManifest('app', rawManifest, image.mediaType, pinned);
+    mirror.registry.inject({
+      match: /sha512/,
+      action: { kind: 'headers', headers: { 'docker-content-digest': pinned } },
+    });
+    server.files.set(pathOf(1), await sign('alice'));
+    expect(existsSync(`${await pull({ store: server.origin, reference: `${NAME}@${pinned}` })}/f`)).toBe(true);
+    expect(atStore()).toContain(pathOf(1));
   });
 
   it('is denied when its signatures are by others, and no byte of it is asked for', async () => {
