@@ -191,6 +191,16 @@ describe('a file of a lookaside store', () => {
     },
   );
 
+  it.each([
+    ['armor', Buffer.from('-----BEGIN PGP MESSAGE-----\n')],
+    ['a cleartext signature', Buffer.from('-----BEGIN PGP SIGNED MESSAGE-----\n')],
+    ['encrypted data', Buffer.from([0x8c, 0x0d])],
+    ['a text without signature', Buffer.of(0xcb, 1)],
+    ['the same with an old header', Buffer.of(0xac, 0x10)],
+  ])('is left to the verifier, which refuses it by name, when it is %s', (_, rawBytes) => {
+    expect(parseSignatureBlob(rawBytes)).toEqual({ kind: 'simple-signing', message: rawBytes });
+  });
+
   it('may name its format', () => {
     const message = Buffer.of(0xa3, 1);
     const named = Buffer.concat([Buffer.from('\0simple-signing\n'), message]);
@@ -201,10 +211,9 @@ describe('a file of a lookaside store', () => {
   it.each([
     ['nothing', Buffer.alloc(0)],
     ['a web page', Buffer.from('<!doctype html>')],
-    ['armor', Buffer.from('-----BEGIN PGP MESSAGE-----\n')],
+    ['armor of something else', Buffer.from('-----BEGIN CERTIFICATE-----\n')],
     ['a byte order mark', Buffer.from('\u{feff}<html>')],
     ['gzip', Buffer.of(0x1f, 0x8b)],
-    ['a literal without signature', Buffer.of(0xcb, 1)],
     ['an unknown format', Buffer.from('\0other\n1')],
     ['a format without end', Buffer.from('\0simple-signing')],
     ['a zero byte alone', Buffer.of(0)],
