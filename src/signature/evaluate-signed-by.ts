@@ -18,7 +18,7 @@ export async function evaluateSignedBy(
 ): Promise<PolicyVerdict> {
   const name = `requirement "${requirement.type}" with ${describeKeys('key', requirement.keys)}`;
   if (requirement.keyType !== 'GPGKeys') {
-    const reason = `${name}: keyType "${requirement.keyType}" is not implemented, nor is it elsewhere; expected "GPGKeys"`;
+    const reason = `${name}: keyType "${requirement.keyType}" is implemented by no tool; expected "GPGKeys"`;
     return { kind: 'unsupported', reason };
   }
   return acceptOneSignature({

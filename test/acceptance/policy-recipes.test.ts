@@ -5,6 +5,7 @@ import { buildSmallImage } from '../support/builders/small-image.ts';
 import { runCommand } from '../support/machine/commands.ts';
 import { describeWith } from '../support/machine/needs.ts';
 import { SEALIFT } from '../support/programs/sealift-command.ts';
+import { signingKey } from '../support/signatures/simple-signatures.ts';
 
 const DOCUMENT = readFileSync(new URL('../../docs/policy.md', import.meta.url), 'utf8');
 
@@ -43,7 +44,7 @@ describeWith(['root', 'docker-registry', 'gpg', 'skopeo'], 'the recipe "my GPG k
     return runCommand('sh', ['-euc', script], { cwd: bed.scratch.path, env: environment });
   }
 
-  it('signs an image, which then runs under its name and no other', async () => {
+  it('signs an image, which then runs under its name and no other, as long as the policy has its key', async () => {
     const commands = commandsOf('my GPG key');
     expect(commands).toHaveLength(4);
     for (const each of commands) {
@@ -66,6 +67,19 @@ describeWith(['root', 'docker-registry', 'gpg', 'skopeo'], 'the recipe "my GPG k
       message: expect.stringContaining(
         `"signedIdentity": {"type":"exactReference","dockerReference":"${bed.registry.host}/team/app:1"}`,
       ),
+    });
+
+    // The image is in the store by now, and its key is no longer in the policy.
+    const requirement = { type: 'signedBy', keyType: 'GPGKeys', keyData: signingKey('ed25519').toString('base64') };
+    writeFileSync(bed.scratch.join('policy.json'), JSON.stringify({ default: [requirement] }));
+    const cached = await run(pull);
+    expect(cached.code).toBe(3);
+    expect(JSON.parse(cached.stdout.toString()).error).toMatchObject({
+      code: 'POLICY_DENIED',
+      message: expect.stringContaining(
+        `it names key ${result.signers[0].fingerprint}, which the key ring does not hold`,
+      ),
+      hint: 'add this public key to keyPath, keyPaths or keyData, if you trust its owner',
     });
   });
 });

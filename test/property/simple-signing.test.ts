@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SealiftError } from '../../src/errors/index.ts';
+import { readPayload } from '../../src/signature/signed-content/read-payload.ts';
 import { readPackets } from '../../src/signature/simple-signing/read-packets.ts';
 import { readSignedMessage } from '../../src/signature/simple-signing/read-signed-message.ts';
 import { compressedPacket, join, packetsOf } from '../support/builders/openpgp-packets.ts';
@@ -139,5 +140,60 @@ describe('any bytes', () => {
       ),
       runs,
     );
+  });
+});
+
+describe('the signed text', () => {
+  const payload = {
+    critical: {
+      type: 'atomic container signature',
+      image: { 'docker-manifest-digest': 'sha256:0' },
+      identity: { 'docker-reference': 'r.io/app:1' },
+    },
+    optional: { creator: 'x', timestamp: 1 },
+  };
+  const text = JSON.stringify(payload);
+  const members = [...text.matchAll(/"([a-z-]+)":/g)].map(({ 0: member, index }) => ({ member, index }));
+  /** The members that have to be there, and what they hold. */
+  const needed = members.filter(({ member }) => !/creator|timestamp/.test(member));
+
+  const isRead = (changed: string): boolean => {
+    try {
+      readPayload(Buffer.from(changed), { type: payload.critical.type, mayLackOptional: false });
+      return true;
+    } catch (error) {
+      expect(error instanceof SealiftError && error.code).toBe('SIGNATURE_REFUSED');
+      return false;
+    }
+  };
+
+  it('is read as it is, and refused with a member renamed, doubled or of another type', () => {
+    expect(isRead(text)).toBe(true);
+    const other = fc.jsonValue({ maxDepth: 2 });
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...members),
+        fc.constantFrom(...needed),
+        other,
+        fc.string(),
+        (any, must, value, name) => {
+          const json = JSON.stringify(value);
+          const insertAt = (index: number, added: string) => text.slice(0, index) + added + text.slice(index);
+          expect(isRead(insertAt(any.index, `${any.member}${json},`)), 'doubled').toBe(false);
+          const renamed = `"${must.member.slice(1, -2)}${name.replace(/[^a-z]/g, '')}-":`;
+          expect(isRead(text.replace(must.member, renamed)), 'renamed').toBe(false);
+          const replaced = JSON.stringify(payload, (key, old) => (`"${key}":` === must.member ? value : old));
+          const isSame = typeof value === 'string' && /docker-/.test(must.member);
+          if (!isSame && json !== JSON.stringify(payload.optional) && must.member !== '"optional":') {
+            expect(isRead(replaced), 'of another type').toBe(false);
+          }
+        },
+      ),
+      { numRuns: IS_SOAK ? 20_000 : 500 },
+    );
+  });
+
+  it('is refused when it is cut off anywhere', () => {
+    for (let length = 0; length < text.length; length += 1) expect(isRead(text.slice(0, length))).toBe(false);
   });
 });

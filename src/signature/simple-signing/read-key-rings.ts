@@ -139,11 +139,19 @@ export function keyIdOf(fingerprint: string): string {
 
 /** Puts a certificate behind the primary keys that it may revoke; whether it does is verified with the key. */
 function addRevocation(keys: readonly OpenKey[], revocation: Packet): void {
-  const issuer = readIssuerKeyId(revocation.body);
+  const issuer = issuerOf(revocation);
   const revoked = keys.filter(({ fingerprint }) => keyIdOf(fingerprint) === issuer);
   if (revoked.length === 0) {
     const message = `policy: key rings: a revocation certificate is for key ${issuer}, which is in none of them`;
     throw new SealiftError('POLICY_INVALID', message, { context: { key: issuer } });
   }
   for (const { packets } of revoked) packets.splice(1, 0, revocation);
+}
+
+function issuerOf(revocation: Packet): string {
+  try {
+    return readIssuerKeyId(revocation.body);
+  } catch (cause) {
+    throw new SealiftError('POLICY_INVALID', 'policy: key rings: a revocation certificate is damaged', { cause });
+  }
 }

@@ -83,6 +83,16 @@ describeWith(['skopeo'], 'skopeo and sealift agree on', () => {
       false,
       withDefault('{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","keyData":"aw=="}'),
     ],
+    [
+      'signedBy with base64 in lines',
+      true,
+      withDefault('{"type":"signedBy","keyType":"GPGKeys","keyData":"a2V5\\na2V5\\r\\n"}'),
+    ],
+    [
+      'signedBy with base64 and a space',
+      false,
+      withDefault('{"type":"signedBy","keyType":"GPGKeys","keyData":"a2V5 a2V5"}'),
+    ],
     ['signedBy with bad base64', false, withDefault('{"type":"signedBy","keyType":"GPGKeys","keyData":"%"}')],
     ['sigstoreSigned with a path', true, withDefault('{"type":"sigstoreSigned","keyPath":"/k"}')],
     ['sigstoreSigned without key', false, withDefault('{"type":"sigstoreSigned"}')],
@@ -104,6 +114,17 @@ describeWith(['skopeo'], 'skopeo and sealift agree on', () => {
     expect({ skopeo: await skopeoAccepts(text), sealift: sealiftAccepts(text) }).toEqual({
       skopeo: valid,
       sealift: valid,
+    });
+  });
+});
+
+describeWith(['skopeo'], 'sealift reads, and skopeo does not,', () => {
+  it('a key in ASCII armor that is in the policy as it is', async () => {
+    const keyData = '-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n-----END PGP PUBLIC KEY BLOCK-----\n';
+    const text = withDefault(JSON.stringify({ type: 'signedBy', keyType: 'GPGKeys', keyData }));
+    expect({ skopeo: await skopeoAccepts(text), sealift: sealiftAccepts(text) }).toEqual({
+      skopeo: false,
+      sealift: true,
     });
   });
 });

@@ -71,6 +71,11 @@ describe('readKeyRings', () => {
     ['bytes behind the key', /begins no packet/, [Buffer.concat([signingKey('ed25519'), Buffer.alloc(1)])]],
     ['keys of old versions only', /OpenPGP version 4 or 6/, [packet(TAGS.publicKey, Buffer.from([3, 0]))]],
     [
+      'a damaged revocation',
+      /revocation certificate is damaged/,
+      [ARMORED, packet(TAGS.signature, Buffer.from([4, 0x20, 22, 8, 0xff, 0xff]))],
+    ],
+    [
       'a revocation of a key that is not there',
       /which is in none of them/,
       [ARMORED, signingKey('revocation-certificate')],
