@@ -90,7 +90,6 @@ function createLookaside(context: LookasideContext, sources: LookasideSources): 
     const { deadlineMs } = sources;
     const leftMs = () => (deadlineMs === undefined ? undefined : Math.max(0, deadlineMs - performance.now()));
     return {
-      base: base.href,
       isConfigured: lookaside !== undefined,
       locate: (digest, position) => locateSignature(base, reference.path, { digest, position }),
       fetchSignature: (location, each) => fetchSignature(location, { http, resources, limits, leftMs }, each),

@@ -93,8 +93,6 @@ export interface SignatureSource {
 
 /** A store of signatures apart from the registry, for one repository. */
 export interface LookasideStore {
-  /** Its address, for messages. */
-  readonly base: string;
   /** False for a store that is only looked at by default. */
   readonly isConfigured: boolean;
   /** Returns the address of a signature of the manifest; positions are counted from 1. */

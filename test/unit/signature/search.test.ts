@@ -41,7 +41,6 @@ const answer = (content: Content): Buffer | undefined => {
 function storeOf({ store, isConfigured = true }: World, asked: string[]): LookasideStore | undefined {
   if (store === undefined) return undefined;
   return {
-    base: 'https://sigs/',
     isConfigured,
     locate: (digest, position) => new URL(`https://sigs/app@${digest.replace(':', '=')}/signature-${position}`),
     fetchSignature: async ({ href }) => {
@@ -152,7 +151,6 @@ describe('the search for simple signatures', () => {
 
   it('stops an endless store, having read one signature more than the limit', async () => {
     const store: LookasideStore = {
-      base: 'https://sigs/',
       isConfigured: true,
       locate: (_, position) => new URL(`https://sigs/${position}`),
       fetchSignature: async () => signature('x'),
