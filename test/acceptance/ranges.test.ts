@@ -10,10 +10,8 @@ import { type SlowProxy, startSlowProxy } from '../support/proxies/slow-proxy.ts
 import { type RunningRegistry, startDockerRegistry } from '../support/registries/docker-registry.ts';
 import { streamBlob } from '../support/registries/http-fixture.ts';
 import { RegistryPusher } from '../support/registries/registry-pusher.ts';
-import { IS_SOAK } from '../support/soak.ts';
 
-/** The less there is to fetch, the more the opening of connections counts. */
-const BLOB = randomBytes((IS_SOAK ? 320 : 128) << 20);
+const BLOB = randomBytes(320 << 20);
 const DIGEST = `sha256:${createHash('sha256').update(BLOB).digest('hex')}` as Digest;
 const WIRE = { bytesPerSecond: 20e6, roundTripMs: 10 };
 /** The least speed-up that passes. Eight connections give a factor of at most eight, and opening them takes time. */
