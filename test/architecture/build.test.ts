@@ -86,6 +86,11 @@ describe('make build', () => {
     expect(yaml.test(loaded(one(/sealift-cli-/)))).toBe(false);
     expect(yaml.test(loaded(one(/sealiftd-daemon-service-/)))).toBe(false);
     expect([...files.values()].some((text) => yaml.test(text))).toBe(true);
+    // OpenPGP.js is a file of its own, which a worker loads with the first signature.
+    const naming = [...files].filter(([, text]) => text.includes('"openpgp.min.mjs"')).map(([name]) => name);
+    expect(naming).toEqual([`lib/${one(/worker-checks-/)}`]);
+    const published = readFileSync(join(PROJECT_ROOT, 'node_modules/openpgp/dist/node/openpgp.min.mjs'), 'utf8');
+    expect(files.get('lib/openpgp.min.mjs') === published).toBe(true);
     // undici's second HTTP parser.
     expect(loaded(transport).includes('milo/simd.js')).toBe(false);
   });
