@@ -1,3 +1,10 @@
+export {
+  type ArtifactManifest,
+  type ListedReferrer,
+  parseArtifactManifest,
+  parseReferrerList,
+  referrersTag,
+} from './artifact.ts';
 export type { Descriptor } from './descriptor.ts';
 export { type Digest, digestAlgorithm, digestHex, hashBytes, isDigest, parseDigest } from './digest.ts';
 export {
@@ -23,7 +30,14 @@ export {
   type ManifestLimits,
   parseManifestDocument,
 } from './manifest.ts';
-export { type LayerCompression, layerCompression, MANIFEST_MEDIA_TYPES } from './media-type.ts';
+export {
+  isImageConfigType,
+  type LayerCompression,
+  layerCompression,
+  MANIFEST_MEDIA_TYPES,
+  manifestKind,
+  OCI_INDEX,
+} from './media-type.ts';
 export { isJsonObject, type JsonObject, parseStrictJson } from './parse-json.ts';
 export { formatPlatform, hostPlatform, type Platform, parsePlatform } from './platform.ts';
 export {

@@ -69,7 +69,7 @@ export function isGenericContentType(contentType: string): boolean {
   return GENERIC_TYPES.has(contentType);
 }
 
-function invalid(message: string): SealiftError {
+export function invalid(message: string): SealiftError {
   return new SealiftError('MANIFEST_INVALID', message);
 }
 
@@ -82,7 +82,8 @@ function unsupported(mediaType: string, fallback: string): SealiftError {
   });
 }
 
-function refuseSpellings(document: JsonObject): void {
+/** Refuses keys that some readers of JSON take for another key. Throws `MANIFEST_INVALID`. */
+export function refuseSpellings(document: JsonObject): void {
   const code = 'MANIFEST_INVALID';
   refuseKeyVariants(document, { knownKeys: [...DOCUMENT_KEYS, ...COMMON_KEYS], code, where: 'document' });
   for (const member of ['config', 'layers', 'manifests']) {
@@ -138,7 +139,8 @@ function agreedMediaType(document: JsonObject, contentType: string): string | un
   return served;
 }
 
-function identify(document: JsonObject, contentType: string): { kind: ManifestKind; mediaType: string } {
+/** Returns what the members, the media type and the Content-Type agree on. Throws `MANIFEST_INVALID`, `MANIFEST_UNSUPPORTED`. */
+export function identify(document: JsonObject, contentType: string): { kind: ManifestKind; mediaType: string } {
   const stated = agreedMediaType(document, contentType);
   if (stated !== undefined && manifestKind(stated) === undefined)
     throw unsupported(stated, `the media type "${stated}"`);
@@ -172,7 +174,7 @@ function toLayer(raw: RawDescriptor, position: number, maxUrls: number): Descrip
   );
 }
 
-function toDescriptor(raw: RawDescriptor, where: string): Descriptor {
+export function toDescriptor(raw: RawDescriptor, where: string): Descriptor {
   try {
     const { mediaType, size, annotations } = raw;
     return { mediaType, digest: parseDigest(raw.digest), size, annotations, platform: undefined };

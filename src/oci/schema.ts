@@ -65,6 +65,12 @@ export const manifestSchema = documentSchema.extend({
     .transform((layers) => layers ?? []),
 });
 
+/** A manifest that need not be that of an image. https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md */
+export const artifactSchema = manifestSchema.extend({
+  artifactType: optionalText,
+  subject: descriptorSchema.nullish().transform((subject) => subject ?? undefined),
+});
+
 export const indexSchema = documentSchema.extend({ manifests: z.array(entrySchema) });
 
 /** An image without layers may have any of the forms in which Go writes an empty structure; others need the type. */
