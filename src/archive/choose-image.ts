@@ -6,12 +6,15 @@ import type { DockerManifestItem } from './schema.ts';
 const REF_NAME = 'org.opencontainers.image.ref.name';
 const MAX_LISTED = 20;
 
+export function nameOf({ annotations }: IndexEntry): string | undefined {
+  return annotations[REF_NAME];
+}
+
 /**
  * Returns the entry of a layout's index that the reference selects. Throws `ARCHIVE_IMAGE_UNKNOWN`,
  * `ARCHIVE_IMAGE_AMBIGUOUS`.
  */
 export function chooseEntry(entries: readonly IndexEntry[], selector: ImageSelector): IndexEntry {
-  const nameOf = ({ annotations }: IndexEntry) => annotations[REF_NAME];
   const named = (name: string): IndexEntry[] => {
     const found = entries.filter((entry) => nameOf(entry) === name);
     // Entries with one name and one digest are the same image.

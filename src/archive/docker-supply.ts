@@ -70,6 +70,16 @@ export class DockerSupply implements FileSupply {
     });
   }
 
+  async fetchNamed(name: string): Promise<FetchedDocument> {
+    throw new SealiftError('ARCHIVE_IMAGE_UNKNOWN', `"${name}": a docker-archive has nothing beside its images`, {
+      context: { expected: name },
+    });
+  }
+
+  async fetchReferrers(): Promise<undefined> {
+    return undefined;
+  }
+
   remarks(): readonly string[] {
     return [];
   }

@@ -7,12 +7,14 @@ import {
   digestHex,
   type FileReference,
   type ImageIndex,
+  type ImageSelector,
   isDigest,
   parseManifestDocument,
   parseStrictJson,
+  referrersTag,
 } from '../oci/index.ts';
-import type { FetchedDocument } from '../registry/index.ts';
-import { chooseEntry } from './choose-image.ts';
+import type { FetchedDocument, ReferrersPage } from '../registry/index.ts';
+import { chooseEntry, nameOf } from './choose-image.ts';
 import { type DocumentBound, findExisting, readDocument } from './file-tree.ts';
 import { layoutSchema } from './schema.ts';
 import type { ArchivePorts, FileOffer, FileSupply, FileTree } from './types.ts';
@@ -44,11 +46,37 @@ export class LayoutSupply implements FileSupply {
   }
 
   async fetchManifest(tagOrDigest: string): Promise<FetchedDocument> {
+    await this.#check();
+    if (isDigest(tagOrDigest)) return this.#fetchByDigest(tagOrDigest);
+    return this.#fetchSelected(this.#reference.selector);
+  }
+
+  async fetchNamed(name: string): Promise<FetchedDocument> {
+    await this.#check();
+    return this.#fetchSelected({ kind: 'name', name });
+  }
+
+  /** index.json has them among its entries. Some tools write a list of its own beside it, as into a registry. */
+  async fetchReferrers(digest: Digest, page: string | undefined): Promise<ReferrersPage> {
+    if (page !== undefined) {
+      const { rawBytes, contentType } = await this.fetchNamed(page);
+      return { rawBytes, contentType, next: undefined };
+    }
+    await this.#check();
+    const { manifests } = await this.#readIndex();
+    const tag = referrersTag(digest);
+    const next = manifests.some((entry) => nameOf(entry) === tag) ? tag : undefined;
+    return { rawBytes: await this.#readRawIndex(), contentType: '', next };
+  }
+
+  async #check(): Promise<void> {
     this.#checked ??= this.#assertLayout();
     await this.#checked;
-    if (isDigest(tagOrDigest)) return this.#fetchByDigest(tagOrDigest);
+  }
+
+  async #fetchSelected(selector: ImageSelector): Promise<FetchedDocument> {
     const { manifests } = await this.#readIndex();
-    const { digest, size, mediaType } = chooseEntry(manifests, this.#reference.selector);
+    const { digest, size, mediaType } = chooseEntry(manifests, selector);
     const rawBytes = await this.#readBlob(digest, this.#manifestBound);
     verifyDocument(rawBytes, { digest, size }, 'MANIFEST_DIGEST_MISMATCH');
     return { rawBytes, digest, contentType: mediaType };
@@ -100,7 +128,7 @@ export class LayoutSupply implements FileSupply {
   }
 
   async #readIndex(): Promise<ImageIndex> {
-    const raw = await readDocument(this.#files, { path: 'index.json', bound: this.#manifestBound }, this.#ports);
+    const raw = await this.#readRawIndex();
     try {
       const parsed = parseManifestDocument(raw, '', this.#ports.limits);
       if (parsed.kind === 'index') return parsed.index;
@@ -108,6 +136,10 @@ export class LayoutSupply implements FileSupply {
       throw prefixError('index.json', error);
     }
     throw new SealiftError('ARCHIVE_INVALID', 'index.json: expected an index, got a manifest');
+  }
+
+  #readRawIndex(): Promise<Uint8Array> {
+    return readDocument(this.#files, { path: 'index.json', bound: this.#manifestBound }, this.#ports);
   }
 
   #readBlob(digest: Digest, bound: DocumentBound): Promise<Uint8Array> {

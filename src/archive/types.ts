@@ -2,7 +2,7 @@ import type { FileRange } from '../layer/index.ts';
 import type { Limits, SizeBound } from '../limits/index.ts';
 import type { Descriptor, Digest, FileReference, LayerCompression } from '../oci/index.ts';
 import type { Run } from '../operations/index.ts';
-import type { FetchedDocument } from '../registry/index.ts';
+import type { FetchedDocument, ReferrersPage } from '../registry/index.ts';
 
 /** The part of a file from which a worker reads a layer's blob. */
 export interface FileOffer {
@@ -17,6 +17,13 @@ export interface FileSupply {
   fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<FetchedDocument>;
   fetchSmallBlob(descriptor: Descriptor, bound: SizeBound, signal?: AbortSignal): Promise<Uint8Array>;
   offerBlob(descriptor: Descriptor, signal?: AbortSignal): Promise<FileOffer>;
+  /** Returns the document of another name beside the image. Throws `ARCHIVE_IMAGE_UNKNOWN` when there is none. */
+  fetchNamed(name: string, signal?: AbortSignal): Promise<FetchedDocument>;
+  /**
+   * Returns one page of a list that has what refers to a manifest, and possibly more: the first one or the `next` of
+   * another. Undefined when the format has nothing beside images.
+   */
+  fetchReferrers(digest: Digest, page: string | undefined, signal?: AbortSignal): Promise<ReferrersPage | undefined>;
   /** Always empty: unlike a registry with mirrors, files have nothing that is skipped. */
   remarks(): readonly string[];
 }

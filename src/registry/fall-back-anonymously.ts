@@ -29,6 +29,7 @@ export function fallBackAnonymously(
     fetchManifest: (tagOrDigest, signal) => ask((source) => source.fetchManifest(tagOrDigest, signal)),
     fetchSmallBlob: (descriptor, bound, signal) => ask((source) => source.fetchSmallBlob(descriptor, bound, signal)),
     fetchSignatureList: (digest, signal) => ask((source) => source.fetchSignatureList(digest, signal)),
+    fetchReferrers: (digest, page, signal) => ask((source) => source.fetchReferrers(digest, page, signal)),
     blobRequest: (descriptor, signal) => ask((source) => source.blobRequest(descriptor, signal)),
     renewBlobRequest: (descriptor, challenge, signal) =>
       ask(

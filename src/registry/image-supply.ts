@@ -88,6 +88,7 @@ class EndpointSupply implements ImageSupply {
       fetchManifest: (tagOrDigest, signal) => source.fetchManifest(tagOrDigest, signal),
       fetchSmallBlob: (descriptor, bound, signal) => source.fetchSmallBlob(descriptor, bound, signal),
       fetchSignatureList: (digest, signal) => source.fetchSignatureList(digest, signal),
+      fetchReferrers: (digest, page, signal) => source.fetchReferrers(digest, page, signal),
     }));
   }
 

@@ -13,6 +13,7 @@ export type {
   FetchedDocument,
   ImageSupply,
   LookUpCredentials,
+  ReferrersPage,
   RegistryClock,
   RepositoryName,
   RunHelper,

@@ -18,13 +18,15 @@ import {
   hashBytes,
   isDigest,
   MANIFEST_MEDIA_TYPES,
+  OCI_INDEX,
   parseDigest,
 } from '../oci/index.ts';
 import { apiUrl, type Connection, type ConnectionOptions, openConnection } from './connection.ts';
 import { describeRefusal, describeWords, refuseWebPage, type SentSecrets } from './error-body.ts';
 import { hintMissingCredentials } from './hint-missing-credentials.ts';
+import { isWithoutReferrers, readReferrersPage } from './referrers-page.ts';
 import { SharedCall } from './shared-call.ts';
-import type { FetchedDocument, ImageSource } from './types.ts';
+import type { FetchedDocument, ImageSource, ReferrersPage } from './types.ts';
 
 export interface RegistrySourceOptions extends ConnectionOptions {
   readonly limits: Pick<Limits, 'maxManifestBytes' | 'maxTokenBytes' | 'maxSignatureBytes'>;
@@ -39,6 +41,8 @@ interface Asked {
   readonly path: string;
   /** True for the API of OpenShift beside `/v2/`. */
   readonly isExtension?: true;
+  /** An address of the registry that it named itself; undefined: that of `path`. */
+  readonly url?: string;
   readonly accept: string;
   readonly authorization: string | undefined;
 }
@@ -173,6 +177,30 @@ class RegistrySource implements ImageSource {
     }
   }
 
+  async fetchReferrers(
+    digest: Digest,
+    page: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<ReferrersPage | undefined> {
+    const connection = await this.#connect(signal);
+    const subject = `list of what refers to ${digest} of ${this.#name()}`;
+    const path = `referrers/${digest}`;
+    const url = page ?? this.#url(connection, { path });
+    try {
+      const response = await this.#get(
+        {
+          ...{ subject, path, url, accept: OCI_INDEX, missing: 'REGISTRY_MANIFEST_UNKNOWN' },
+          ...{ limit: 'maxManifestBytes', maxBytes: this.#options.limits.maxManifestBytes },
+        },
+        signal,
+      );
+      return readReferrersPage(response, { subject, url, secrets: this.#secrets() });
+    } catch (error) {
+      if (page === undefined && isWithoutReferrers(error)) return undefined;
+      throw error;
+    }
+  }
+
   async blobRequest(descriptor: Descriptor, signal?: AbortSignal): Promise<HttpRequest> {
     const connection = await this.#connect(signal);
     const authorization = await this.#hinted(connection.authenticator.authorization(signal));
@@ -204,11 +232,17 @@ class RegistrySource implements ImageSource {
     return this.#opened;
   }
 
-  #request(connection: Connection, { path, isExtension, accept, authorization }: Asked): HttpRequest {
-    const { reference, mirrorApi, hasAlternative = false } = this.#options;
+  #url({ origin }: Connection, { path, isExtension }: Pick<Asked, 'path' | 'isExtension'>): string {
+    const { reference, mirrorApi } = this.#options;
     const below = `${reference.path}/${path}`;
+    return isExtension ? `${origin}/extensions/v2/${below}` : apiUrl(origin, below, mirrorApi);
+  }
+
+  #request(connection: Connection, asked: Asked): HttpRequest {
+    const { hasAlternative = false } = this.#options;
+    const { accept, authorization, url = this.#url(connection, asked) } = asked;
     return {
-      url: isExtension ? `${connection.origin}/extensions/v2/${below}` : apiUrl(connection.origin, below, mirrorApi),
+      url,
       method: 'GET',
       headers: { accept, ...(authorization === undefined ? {} : { authorization }) },
       allowHttp: connection.origin.startsWith('http:'),

@@ -11,6 +11,15 @@ export interface FetchedDocument {
   readonly contentType: string;
 }
 
+/** A part of the list of what refers to a manifest, as it was served. */
+export interface ReferrersPage {
+  readonly rawBytes: Uint8Array;
+  /** Media type of the Content-Type header without parameters; empty if there was none. */
+  readonly contentType: string;
+  /** The name of the next page for its source; undefined: this is the last one. */
+  readonly next: string | undefined;
+}
+
 /** One repository of one registry. */
 export interface ImageSource {
   /** Fetches by tag or digest; a digest is verified (`MANIFEST_DIGEST_MISMATCH`). Bounded by `maxManifestBytes`. */
@@ -25,6 +34,11 @@ export interface ImageSource {
    * undefined when the registry does not offer such lists, or does not have the manifest.
    */
   fetchSignatureList(digest: Digest, signal?: AbortSignal): Promise<Uint8Array | undefined>;
+  /**
+   * Fetches one page of the list of what refers to a manifest, the first one or the `next` of another; it is not parsed.
+   * Undefined when the registry does not offer such lists.
+   */
+  fetchReferrers(digest: Digest, page: string | undefined, signal?: AbortSignal): Promise<ReferrersPage | undefined>;
   /** The request that yields a layer blob, with the authorization known now; a worker sends it. */
   blobRequest(descriptor: Descriptor, signal?: AbortSignal): Promise<HttpRequest>;
   /** The request to send after a worker got a 401. Throws `REGISTRY_AUTH_REJECTED` when it would be refused again. */
@@ -45,7 +59,8 @@ export interface BlobOffer {
 }
 
 /** One endpoint of an image, for documents that are attached to it there. */
-export interface AttachmentSource extends Pick<ImageSource, 'fetchManifest' | 'fetchSmallBlob' | 'fetchSignatureList'> {
+export interface AttachmentSource
+  extends Pick<ImageSource, 'fetchManifest' | 'fetchSmallBlob' | 'fetchSignatureList' | 'fetchReferrers'> {
   /** Shown in messages: host and repository. */
   readonly name: string;
 }

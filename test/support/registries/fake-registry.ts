@@ -40,6 +40,15 @@ export type FakeAuth =
 export interface FakeRegistryOptions {
   readonly tls?: { readonly key: string; readonly cert: string };
   readonly auth?: FakeAuth;
+  /** Lists what refers to a manifest, so many on a page; there is no such list when absent. */
+  readonly referrersPerPage?: number;
+}
+
+interface AskedReferrers {
+  readonly repository: string;
+  readonly subject: string;
+  readonly url: URL;
+  readonly perPage: number;
 }
 
 function digestOf(bytes: Uint8Array): string {
@@ -201,11 +210,31 @@ export class FakeRegistry {
     if (url.pathname === '/v2/') return json(200, {});
     const blob = /^\/v2\/.+\/blobs\/(.+)$/.exec(url.pathname)?.[1];
     if (blob !== undefined) return this.#answerBlob(blob, request.headers);
+    const [, parent, subject] = /^\/v2\/(.+)\/referrers\/(.+)$/.exec(url.pathname) ?? [];
+    if (parent !== undefined && subject !== undefined && this.#options.referrersPerPage !== undefined)
+      return this.#answerReferrers({ repository: parent, subject, url, perPage: this.#options.referrersPerPage });
     const [, repository, name] = /^\/v2\/(.+)\/manifests\/(.+)$/.exec(url.pathname) ?? [];
     const manifest = this.#manifests.get(`${repository}/${name}`);
     if (manifest === undefined) return registryError(404, 'MANIFEST_UNKNOWN');
     const headers = { 'content-type': manifest.mediaType, 'docker-content-digest': digestOf(manifest.bytes) };
     return { status: 200, headers, body: manifest.bytes };
+  }
+
+  /** https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers */
+  #answerReferrers({ repository, subject, url, perPage }: AskedReferrers): Answer {
+    const from = Number(url.searchParams.get('from') ?? 0);
+    const stored = [...this.#manifests].filter(([name]) => name.startsWith(`${repository}/sha256:`));
+    const referrers = stored
+      .map(([, { bytes, mediaType }]) => ({ bytes, mediaType, document: JSON.parse(bytes.toString()) }))
+      .filter(({ document }) => document.subject?.digest === subject);
+    const manifests = referrers.slice(from, from + perPage).map(({ bytes, mediaType, document }) => {
+      const { artifactType = document.config?.mediaType } = document;
+      return { mediaType, digest: digestOf(bytes), size: bytes.length, artifactType };
+    });
+    const mediaType = 'application/vnd.oci.image.index.v1+json';
+    const link = { link: `<${url.pathname}?from=${from + perPage}>; rel="next"` };
+    const headers = { 'content-type': mediaType, ...(from + perPage < referrers.length ? link : {}) };
+    return json(200, { schemaVersion: 2, mediaType, manifests }, headers);
   }
 
   /** https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5: the whole for a range of what is not there any more. */
@@ -233,7 +262,7 @@ export class FakeRegistry {
       if (given === expected) return undefined;
       return registryError(401, 'UNAUTHORIZED', { 'www-authenticate': 'Basic realm="fake registry"' });
     }
-    const repository = /^\/v2\/(.+)\/(?:blobs|manifests)\//.exec(url.pathname)?.[1];
+    const repository = /^\/v2\/(.+)\/(?:blobs|manifests|referrers)\//.exec(url.pathname)?.[1];
     const needed = auth.requiredScope ?? (repository === undefined ? undefined : `repository:${repository}:pull`);
     const scope = this.#tokens.get(given?.replace(/^Bearer /, '') ?? '');
     if (

@@ -49,6 +49,7 @@ function supplyOf(described: Readonly<Record<string, AnsweringEndpoint>>) {
       fetchManifest: () => answer(name, 'manifest', manifest, document),
       fetchSmallBlob: () => answer(name, 'blob', blob, Buffer.from('{}')),
       fetchSignatureList: () => answer(name, 'signatures', 'yes', undefined),
+      fetchReferrers: () => answer(name, 'referrers', 'yes', undefined),
       blobRequest: () => answer(name, 'layer', blob, request),
       renewBlobRequest: () => answer(name, 'renewal', 'yes', request),
     };

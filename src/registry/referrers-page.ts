@@ -1,0 +1,45 @@
+import { SealiftError } from '../errors/index.ts';
+import { type DocumentResponse, mediaTypeOf } from '../http/index.ts';
+import { refuseWebPage, type SentSecrets } from './error-body.ts';
+import { nextPage } from './next-page.ts';
+import type { ReferrersPage } from './types.ts';
+
+/**
+ * Statuses, apart from 404, with which registries answer that know no lists of referrers: they take the path for a faulty
+ * one, for another method's, or have nothing of the accepted type.
+ */
+const NO_SUCH_API: ReadonlySet<unknown> = new Set([400, 405, 406]);
+
+/**
+ * True for the answer of a registry without lists of referrers. What it has is then found by a tag.
+ * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#unavailable-referrers-api
+ */
+export function isWithoutReferrers(error: unknown): boolean {
+  if (!(error instanceof SealiftError)) return false;
+  if (error.code === 'REGISTRY_MANIFEST_UNKNOWN') return true;
+  if (error.code !== 'HTTP_STATUS_UNEXPECTED') return false;
+  // Some servers answer each unknown path with their web page; whether the image is signed is then up to the tag.
+  return NO_SUCH_API.has(error.context['status']) || error.context['contentType'] === 'text/html';
+}
+
+export interface PageQuestion {
+  readonly subject: string;
+  readonly url: string;
+  readonly secrets: SentSecrets;
+}
+
+/** Reads one page of a list of referrers. Throws `HTTP_RESPONSE_INVALID`, `HTTP_STATUS_UNEXPECTED` for a web page. */
+export function readReferrersPage(response: DocumentResponse, { subject, url, secrets }: PageQuestion): ReferrersPage {
+  const { headers, body, decodedBody = body, redirected } = response;
+  refuseWebPage(subject, response, secrets);
+  const filters = (headers['oci-filters-applied'] ?? []).join(', ');
+  if (filters !== '') refuse(subject, `expected the whole list, got one that was filtered by ${filters.slice(0, 64)}`);
+  const next = nextPage(url, headers['link'] ?? []);
+  // The link may be relative to an address that is not known here, and the credentials belong to the registry.
+  if (redirected && next !== undefined) refuse(subject, 'expected no further page behind a redirect to another origin');
+  return { rawBytes: decodedBody, contentType: mediaTypeOf(response), next };
+}
+
+function refuse(subject: string, why: string): never {
+  throw new SealiftError('HTTP_RESPONSE_INVALID', `${subject}: ${why}`);
+}
