@@ -84,7 +84,7 @@ export function composeCli(surroundings: CliSurroundings): Commands {
           backing: cliBacking(parts.configuration),
           policy: await loadPolicy(parts.configuration.pull, loadOptions(parts, signal)),
           findEndpoints: cliEndpoints(parts, endpointOptions(parts, options, registries)),
-          openLookaside: cliLookaside(parts, { environment: parts.environment, uid: uid() }),
+          locateSignatures: cliLookaside(parts, { environment: parts.environment, uid: uid() }),
           onProgress: progress,
           sweepsStore: true,
         });

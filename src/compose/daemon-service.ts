@@ -77,7 +77,7 @@ async function daemonPullPorts(pull: StorePull, daemonParts: Parts): Promise<Pul
     backing,
     policy: await loadPolicy(configuration.pull, load, configuration.inlinePolicy.value),
     findEndpoints: daemonEndpoints({ ...parts, waitForName, deadlineMs }, registries),
-    openLookaside: daemonLookaside({ ...parts, waitForName, deadlineMs }),
+    locateSignatures: daemonLookaside({ ...parts, waitForName, deadlineMs }),
     onProgress,
     // The watch over mounts sweeps within a second.
     sweepsStore: false,

@@ -1,5 +1,5 @@
 import { type FindEndpoints, openImageEndpoints, transportSettings } from '../endpoints/index.ts';
-import type { OpenLookaside } from '../lookaside/index.ts';
+import type { LocateSignatures } from '../lookaside/index.ts';
 import { hostPlatform, parsePlatform } from '../oci/index.ts';
 import type { ImagePorts, ProgressEvent, PullPorts, StoreBacking } from '../pull/index.ts';
 import { createKeyLoader, type PolicyChoice } from '../signature/index.ts';
@@ -27,13 +27,13 @@ export interface PullPortsOptions {
   readonly backing: StoreBacking;
   readonly policy: PolicyChoice;
   readonly findEndpoints: FindEndpoints;
-  readonly openLookaside: OpenLookaside;
+  readonly locateSignatures: LocateSignatures;
   readonly onProgress: (event: ProgressEvent) => void;
   readonly sweepsStore: boolean;
 }
 
 export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
-  const { policy, onProgress, backing, sweepsStore, findEndpoints, openLookaside } = options;
+  const { policy, onProgress, backing, sweepsStore, findEndpoints, locateSignatures } = options;
   return {
     ...imagePorts(parts, findEndpoints, (message) => onProgress({ type: 'warning', message })),
     ...storePorts(parts, backing),
@@ -42,7 +42,7 @@ export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
     sweepsStore,
     keys: createKeyLoader({ resources: parts.resources, limits: parts.limits }),
     verifier: parts.verifier,
-    openLookaside,
+    locateSignatures,
     pool: parts.pool,
     checkpoint: parts.checkpoint,
     nowMs: () => performance.now(),

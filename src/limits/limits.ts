@@ -312,6 +312,20 @@ export const LIMITS = {
     reason: 'all signatures of one image are held in memory until the policy has judged them',
     code: 'SIGNATURE_LIMIT_EXCEEDED',
   },
+  maxImageReferrers: {
+    default: 256,
+    unit: 'count',
+    reason:
+      'manifests that refer to an image and may hold signatures are fetched one by one; any user who may push can add some',
+    code: 'SIGNATURE_LIMIT_EXCEEDED',
+  },
+  maxReferrerPages: {
+    default: 8,
+    unit: 'count',
+    reason:
+      'one list of what refers to an image; each page is a request, and the registry says whether there is another',
+    code: 'SIGNATURE_LIMIT_EXCEEDED',
+  },
   maxKeyRingBytes: {
     default: MIB,
     unit: 'bytes',

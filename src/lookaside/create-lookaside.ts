@@ -15,7 +15,7 @@ import { type EndpointContext, transportSettings, type WaitForName, waitForNames
 import type { HttpClient, TransportSettings } from '../http/index.ts';
 import { type ImageReference, isFileReference } from '../oci/index.ts';
 import type { LoadOptions } from '../resources/index.ts';
-import type { LookasideStore } from '../signature/index.ts';
+import type { LookasideStore, SignatureLocations } from '../signature/index.ts';
 import { fetchSignature } from './fetch-signature.ts';
 import { locateSignature } from './locate-signature.ts';
 
@@ -23,8 +23,8 @@ export interface LookasideContext extends EndpointContext {
   readonly pool: { httpClient(transport: TransportSettings): HttpClient };
 }
 
-/** Opens the lookaside store of an image's logical name; undefined: there is none. Throws `REGISTRIES_D_INVALID`. */
-export type OpenLookaside = (reference: ImageReference, signal: AbortSignal) => Promise<LookasideStore | undefined>;
+/** Finds out where signatures of an image's logical name are looked for. Throws `REGISTRIES_D_INVALID`. */
+export type LocateSignatures = (reference: ImageReference, signal: AbortSignal) => Promise<SignatureLocations>;
 
 /** What differs between the two programs. */
 interface LookasideSources {
@@ -47,7 +47,7 @@ function defaultBaseOf({ HOME }: Environment, uid: number): URL | undefined {
 export function cliLookaside(
   context: LookasideContext,
   { environment, uid }: { readonly environment: Environment; readonly uid: number },
-): OpenLookaside {
+): LocateSignatures {
   const { configuration } = context;
   const { certsD } = configuration.pull;
   return createLookaside(context, {
@@ -65,7 +65,7 @@ export interface DaemonLookasideContext extends LookasideContext {
 }
 
 /** The stores that the measured configuration of the daemon names, and no others. */
-export function daemonLookaside(context: DaemonLookasideContext): OpenLookaside {
+export function daemonLookaside(context: DaemonLookasideContext): LocateSignatures {
   const { configuration, waitForName, deadlineMs } = context;
   const { certsD } = configuration.pull;
   return createLookaside(context, {
@@ -77,23 +77,38 @@ export function daemonLookaside(context: DaemonLookasideContext): OpenLookaside 
   });
 }
 
-function createLookaside(context: LookasideContext, sources: LookasideSources): OpenLookaside {
+function createLookaside(context: LookasideContext, sources: LookasideSources): LocateSignatures {
   const { resources, limits } = context;
   return async (reference, signal) => {
-    // The name of files says nothing of where their signatures would be.
-    if (isFileReference(reference)) return undefined;
+    // The name of files says nothing of where their signatures would be, but some are attached to them.
+    if (isFileReference(reference)) return { lookaside: undefined, usesAttachments: true };
     const load = { resources, maxBytes: limits.maxConfigurationBytes, signal };
-    const { lookaside } = matchLookaside(await sources.loadRules(load), reference);
-    const base = lookaside ?? sources.defaultBase;
-    if (base === undefined) return undefined;
+    const section = matchLookaside(await sources.loadRules(load), reference);
+    const base = section.lookaside ?? sources.defaultBase;
+    const { useSigstoreAttachments: usesAttachments = true } = section;
+    if (base === undefined) return { lookaside: undefined, usesAttachments };
     const http = await openStoreHttp(base, context, { ...sources, load });
-    const { deadlineMs } = sources;
-    const leftMs = () => (deadlineMs === undefined ? undefined : Math.max(0, deadlineMs - performance.now()));
-    return {
-      isConfigured: lookaside !== undefined,
-      locate: (digest, position) => locateSignature(base, reference.path, { digest, position }),
-      fetchSignature: (location, each) => fetchSignature(location, { http, resources, limits, leftMs }, each),
-    };
+    const store = openStore(base, reference.path, { context, http, deadlineMs: sources.deadlineMs });
+    return { lookaside: { ...store, isConfigured: section.lookaside !== undefined }, usesAttachments };
+  };
+}
+
+interface StorePorts {
+  readonly context: LookasideContext;
+  readonly http: HttpClient;
+  readonly deadlineMs: number | undefined;
+}
+
+function openStore(
+  base: URL,
+  repository: string,
+  { context, http, deadlineMs }: StorePorts,
+): Omit<LookasideStore, 'isConfigured'> {
+  const { resources, limits } = context;
+  const leftMs = () => (deadlineMs === undefined ? undefined : Math.max(0, deadlineMs - performance.now()));
+  return {
+    locate: (digest, position) => locateSignature(base, repository, { digest, position }),
+    fetchSignature: (location, signal) => fetchSignature(location, { http, resources, limits, leftMs }, signal),
   };
 }
 

@@ -3,6 +3,7 @@ import { raceCancellation, SealiftError } from '../errors/index.ts';
 import {
   formatImageReference,
   type ImageReference,
+  isDigest,
   parseFileReference,
   parseReference,
   withDefaultTag,
@@ -58,9 +59,11 @@ export async function openNamedImage(request: NamedImageRequest): Promise<NamedI
 function sourceOfFiles(reference: ImageReference, supply: FileSupply): SignatureSource {
   return {
     name: formatImageReference(reference),
-    fetchManifest: (tagOrDigest, signal) => supply.fetchManifest(tagOrDigest, signal),
+    fetchManifest: (tagOrDigest, signal) =>
+      isDigest(tagOrDigest) ? supply.fetchManifest(tagOrDigest, signal) : supply.fetchNamed(tagOrDigest, signal),
     fetchSmallBlob: (descriptor, bound, signal) => supply.fetchSmallBlob(descriptor, bound, signal),
     fetchSignatureList: async () => undefined,
+    fetchReferrers: (digest, page, signal) => supply.fetchReferrers(digest, page, signal),
   };
 }
 

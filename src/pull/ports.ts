@@ -5,7 +5,7 @@ import type { LayerStager } from '../layer/index.ts';
 import type { Limits } from '../limits/index.ts';
 import type { FileReference, ImageReference, Platform, Reference } from '../oci/index.ts';
 import type { Run } from '../operations/index.ts';
-import type { KeyLoader, LookasideStore, PolicyChoice, SignatureVerifier } from '../signature/index.ts';
+import type { KeyLoader, PolicyChoice, SignatureLocations, SignatureVerifier } from '../signature/index.ts';
 import type { LayerMounts, SnapshotOperations, Snapshotter } from '../snapshot/index.ts';
 import type { MountState, Store, UpperStore } from '../store/index.ts';
 import type { LayerFormat } from './layer-format.ts';
@@ -34,10 +34,10 @@ export interface PullPorts extends ImagePorts {
   readonly keys: KeyLoader;
   readonly verifier: SignatureVerifier;
   /**
-   * Opens the lookaside store that has the signatures of images with this name; undefined: there is none. Called only
-   * when the policy looks at signatures. Throws `REGISTRIES_D_INVALID`.
+   * Finds out where the signatures of images with this name are looked for. Called only when the policy looks at
+   * signatures. Throws `REGISTRIES_D_INVALID`.
    */
-  readonly openLookaside: (reference: ImageReference, signal: AbortSignal) => Promise<LookasideStore | undefined>;
+  readonly locateSignatures: (reference: ImageReference, signal: AbortSignal) => Promise<SignatureLocations>;
   readonly pool: LayerStager;
   readonly onProgress: (event: ProgressEvent) => void;
   /** Called at named moments, so that crash tests hit them exactly. */

@@ -9,7 +9,7 @@ import {
   settlePlatform,
 } from '../oci/index.ts';
 import type { FetchedDocument } from '../registry/index.ts';
-import { type AuthorizedImage, authoriseImage, gatherEvidence } from '../signature/index.ts';
+import { type AuthorizedImage, authoriseImage, gatherEvidence, type SignatureLocations } from '../signature/index.ts';
 import { recordWithRoom } from './make-room.ts';
 import type { ImageBytes, NamedImage } from './named-image.ts';
 import { type LayerPlan, planLayers } from './plan-layers.ts';
@@ -60,14 +60,20 @@ export async function prepareImage(named: NamedImage, context: PullContext): Pro
 function authorise(
   { indexes, manifest }: ResolvedImage,
   { reference, signatureSources }: NamedImage,
-  { ports: { policy, keys, verifier, limits, openLookaside }, signal }: PullContext,
+  { ports: { policy, keys, verifier, limits, locateSignatures }, signal }: PullContext,
 ): Promise<AuthorizedImage> {
   const digests = [manifest, ...indexes].flatMap(digestsOf);
+  let locations: Promise<SignatureLocations> | undefined;
+  const locate = () => {
+    locations ??= locateSignatures(reference, signal);
+    return locations;
+  };
   const search = {
     reference,
     digests,
     sources: signatureSources(),
-    openLookaside: () => openLookaside(reference, signal),
+    openLookaside: async () => (await locate()).lookaside,
+    usesAttachments: async () => (await locate()).usesAttachments,
     signal,
   };
   const evidence = gatherEvidence(search, { policy, limits });

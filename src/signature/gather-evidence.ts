@@ -2,11 +2,11 @@ import type { RequirementKinds } from './requirement-kinds.ts';
 import { joinEvidence, NO_EVIDENCE } from './search/evidence.ts';
 import { SignatureBudget, type SignatureLimits } from './search/signature-budget.ts';
 import { signatureFinders } from './signature-finders.ts';
-import type { Evidence, PolicyChoice, SignatureSearch } from './types.ts';
+import type { AttachmentLimits, Evidence, PolicyChoice, SignatureSearch } from './types.ts';
 
 export interface GatheringOptions {
   readonly policy: PolicyChoice;
-  readonly limits: SignatureLimits;
+  readonly limits: SignatureLimits & AttachmentLimits;
   /** Another table of requirements, for tests. */
   readonly kinds?: RequirementKinds;
 }
@@ -17,12 +17,12 @@ export interface GatheringOptions {
  * is slow or down matters only when it might decide. Nothing is looked for before the first value is asked for.
  */
 export async function* gatherEvidence(
-  search: Omit<SignatureSearch, 'budget'>,
+  search: Omit<SignatureSearch, 'budget' | 'limits'>,
   { policy, limits, kinds }: GatheringOptions,
 ): AsyncGenerator<Evidence, void> {
   const budget = new SignatureBudget(limits);
   const finders = signatureFinders(policy, search.reference, kinds);
-  let searches = finders.map((find) => find({ ...search, budget })[Symbol.asyncIterator]());
+  let searches = finders.map((find) => find({ ...search, limits, budget })[Symbol.asyncIterator]());
   let known = NO_EVIDENCE;
   while (searches.length > 0) {
     const results = await Promise.all(searches.map((each) => each.next()));

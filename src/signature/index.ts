@@ -9,6 +9,7 @@ export type {
   KeyLoader,
   LookasideStore,
   PolicyChoice,
+  SignatureLocations,
   SignatureSource,
   SignatureVerifier,
 } from './types.ts';

@@ -1,5 +1,5 @@
 import type { SealiftError } from '../errors/index.ts';
-import type { SizeBound } from '../limits/index.ts';
+import type { Limits, SizeBound } from '../limits/index.ts';
 import type { Descriptor, Digest, ImageManifest, ImageReference } from '../oci/index.ts';
 import type { EvaluationMemo } from './evaluation-memo.ts';
 import type { KeySource, Policy } from './policy/index.ts';
@@ -75,20 +75,33 @@ export interface Evidence {
   readonly remarks: readonly string[];
 }
 
+/** A part of the list of what refers to a manifest, as it came. */
+export interface ReferrersPage {
+  readonly rawBytes: Uint8Array;
+  /** Media type of the Content-Type header; empty if there was none. */
+  readonly contentType: string;
+  /** The name of the next page for its source; undefined: this is the last one. */
+  readonly next: string | undefined;
+}
+
 /**
- * One endpoint of the image, at which attached signatures are looked for. A source of files has no tags and answers each
- * with the image itself, as some registries do, so the subject of what comes has to be compared.
+ * One endpoint of the image, at which attached signatures are looked for. Some registries answer a tag that does not exist
+ * with another document, and a list may have more than was asked for, so the subject of what comes has to be compared.
  */
 export interface SignatureSource {
   /** Shown in messages: host and repository, or a path. */
   readonly name: string;
+  /** A digest is verified. Throws `REGISTRY_MANIFEST_UNKNOWN` or `ARCHIVE_IMAGE_UNKNOWN` for a tag that is not there. */
   fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<RawDocument>;
+  /** Verifies size and digest. */
   fetchSmallBlob(descriptor: Descriptor, bound: SizeBound, signal?: AbortSignal): Promise<Uint8Array>;
   /**
    * Returns the list of simple signatures that the registry itself keeps for a manifest; undefined when it does not offer
    * such lists, or does not have the manifest.
    */
   fetchSignatureList(digest: Digest, signal?: AbortSignal): Promise<Uint8Array | undefined>;
+  /** Returns the first page of the list of what refers to a manifest, or the `next` of another; undefined: it has none. */
+  fetchReferrers(digest: Digest, page: string | undefined, signal?: AbortSignal): Promise<ReferrersPage | undefined>;
 }
 
 /** A store of signatures apart from the registry, for one repository. */
@@ -101,6 +114,16 @@ export interface LookasideStore {
   fetchSignature(location: URL, signal: AbortSignal): Promise<Uint8Array | undefined>;
 }
 
+/** What the configuration says about the signatures of images with one name. */
+export interface SignatureLocations {
+  /** Undefined: there is none. */
+  readonly lookaside: LookasideStore | undefined;
+  /** Whether signatures that are attached to images are looked for. */
+  readonly usesAttachments: boolean;
+}
+
+export type AttachmentLimits = Pick<Limits, 'maxSignatureBytes' | 'maxReferrerPages' | 'maxJsonDepth'>;
+
 export interface SignatureSearch {
   readonly reference: ImageReference;
   /** What a signature may be for: the manifest, then the indexes that led to it, outermost first. */
@@ -109,6 +132,9 @@ export interface SignatureSearch {
   readonly sources: readonly SignatureSource[];
   /** Opens the lookaside store of the image's name; undefined: there is none. Throws `REGISTRIES_D_INVALID`. */
   readonly openLookaside: () => Promise<LookasideStore | undefined>;
+  /** False where the configuration says that signatures are not attached to images. Throws `REGISTRIES_D_INVALID`. */
+  readonly usesAttachments: () => Promise<boolean>;
+  readonly limits: AttachmentLimits;
   /** Bounds what all searches for one image may find together. */
   readonly budget: SignatureBudget;
   readonly signal: AbortSignal;

@@ -106,7 +106,7 @@ describeWith(['openssl'], 'credentials and client certificates', () => {
     await supply.fetchManifest('1', signal);
     for (const source of supply.signatureSources()) await source.fetchSignatureList(DIGEST, signal);
     const open = cliLookaside({ ...context, pool: { httpClient: openHttp } }, { environment: {}, uid: 0 });
-    const store = await open(reference, signal);
+    const { lookaside: store } = await open(reference, signal);
     const location = store?.locate(DIGEST, 1);
     if (store === undefined || location === undefined) throw new Error('expected a store');
     await store.fetchSignature(location, signal).catch(() => undefined);

@@ -1,19 +1,21 @@
 import { type Limits, limitExceeded } from '../../limits/index.ts';
 
-export type SignatureLimits = Pick<Limits, 'maxImageSignatures' | 'maxImageSignatureBytes'>;
+export type SignatureLimits = Pick<Limits, 'maxImageSignatures' | 'maxImageSignatureBytes' | 'maxImageReferrers'>;
 
 /** Counts the signatures that were fetched for one image, wherever they come from. */
 export class SignatureBudget {
   readonly #limits: SignatureLimits;
   #count = 0;
   #bytes = 0;
+  /** Digests of the manifests that were counted, as lists have them. */
+  readonly #referrers = new Set<string>();
 
   constructor(limits: SignatureLimits) {
     this.#limits = limits;
   }
 
   /** Counts one more signature. Throws `SIGNATURE_LIMIT_EXCEEDED` when the image has too many or too large ones. */
-  take({ length }: Uint8Array, origin: string): void {
+  take({ length }: { readonly length: number }, origin: string): void {
     const { maxImageSignatures, maxImageSignatureBytes } = this.#limits;
     if (this.#count + 1 > maxImageSignatures) {
       const excess = { limit: 'maxImageSignatures', expected: maxImageSignatures, actual: 'more' } as const;
@@ -25,5 +27,16 @@ export class SignatureBudget {
     }
     this.#count += 1;
     this.#bytes += length;
+  }
+
+  /** Counts a manifest that may hold signatures; each one once. Throws `SIGNATURE_LIMIT_EXCEEDED` when there are too many. */
+  takeReferrer(unsafeDigest: string, origin: string): void {
+    const { maxImageReferrers: expected } = this.#limits;
+    if (this.#referrers.has(unsafeDigest)) return;
+    if (this.#referrers.size >= expected) {
+      const excess = { limit: 'maxImageReferrers', expected, actual: 'more' } as const;
+      throw limitExceeded(`manifests that refer to the image, up to ${origin}`, excess);
+    }
+    this.#referrers.add(unsafeDigest);
   }
 }

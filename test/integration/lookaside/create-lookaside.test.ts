@@ -5,7 +5,7 @@ import { resolveConfiguration } from '../../../src/config/resolve-configuration.
 import type { TransportSettings } from '../../../src/http/index.ts';
 import { createTransport } from '../../../src/http/transport.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { cliLookaside, daemonLookaside } from '../../../src/lookaside/index.ts';
+import { cliLookaside, daemonLookaside, type LocateSignatures } from '../../../src/lookaside/index.ts';
 import { hashBytes, parseFileReference, parseReference } from '../../../src/oci/index.ts';
 import { createResourceLoader } from '../../../src/resources/index.ts';
 import type { LookasideStore } from '../../../src/signature/index.ts';
@@ -23,6 +23,11 @@ const REFERENCE = parseReference('registry.example/team/app:1');
 
 /** The address of a store, without what names a signature in it. */
 const addressOf = (store: LookasideStore | undefined) => store?.locate(DIGEST, 1).href.replace(/\/team\/app@.*$/, '');
+
+const lookasideOf =
+  (locate: LocateSignatures) =>
+  async (...asked: Parameters<LocateSignatures>) =>
+    (await locate(...asked)).lookaside;
 
 describeWith(['openssl'], 'the lookaside store of a name', () => {
   let scratch: Scratch;
@@ -51,11 +56,11 @@ describeWith(['openssl'], 'the lookaside store of a name', () => {
 
   function cli(values: SettingValues, environment: Readonly<Record<string, string>> = {}, uid = 0) {
     const configuration = resolveConfiguration([{ class: 'measured', named: true, originOf: () => 'flag', values }]);
-    return cliLookaside({ ...shared, configuration, pool }, { environment, uid });
+    return lookasideOf(cliLookaside({ ...shared, configuration, pool }, { environment, uid }));
   }
 
   function daemon(toml: string, deadlineMs?: number) {
-    return daemonLookaside({ ...shared, configuration: resolveSample({ toml }), pool, deadlineMs });
+    return lookasideOf(daemonLookaside({ ...shared, configuration: resolveSample({ toml }), pool, deadlineMs }));
   }
 
   it('is the one that registries.d names, on the command line and for the daemon', async () => {
@@ -87,6 +92,28 @@ describeWith(['openssl'], 'the lookaside store of a name', () => {
   it('does not exist for files', async () => {
     const open = cli({ 'pull.registries_d': rules('default-docker: {lookaside: "file:///srv/sigs"}') });
     expect(await open(parseFileReference('oci:/srv/layout:1'), signal)).toBeUndefined();
+  });
+
+  it('says whether signatures are attached to images, which is so unless the most specific section denies it', async () => {
+    const directory = rules(
+      'default-docker: {use-sigstore-attachments: false}\ndocker: {registry.example: {use-sigstore-attachments: true}}',
+    );
+    const values = { 'pull.registries_d': directory };
+    const configuration = resolveConfiguration([{ class: 'measured', named: true, originOf: () => 'flag', values }]);
+    const toml = `[pull]\nregistries_d = "${directory}"\n`;
+    for (const locate of [
+      cliLookaside({ ...shared, configuration, pool }, { environment: {}, uid: 0 }),
+      daemonLookaside({ ...shared, configuration: resolveSample({ toml }), pool }),
+    ]) {
+      expect((await locate(REFERENCE, signal)).usesAttachments).toBe(true);
+      expect((await locate(parseReference('other.example/app:1'), signal)).usesAttachments).toBe(false);
+      expect((await locate(parseFileReference('oci:/srv/layout:1'), signal)).usesAttachments).toBe(true);
+      rules('docker: {registry.example: {lookaside: "file:///srv/sigs"}}');
+      expect((await locate(parseReference('other.example/app:1'), signal)).usesAttachments).toBe(true);
+      rules(
+        'default-docker: {use-sigstore-attachments: false}\ndocker: {registry.example: {use-sigstore-attachments: true}}',
+      );
+    }
   });
 
   it('is read anew for each pull', async () => {
@@ -139,7 +166,7 @@ describeWith(['openssl'], 'the lookaside store of a name', () => {
       ...{ ...shared, configuration: resolveSample({ toml }), pool },
       waitForName: async (name) => void waited.push(name),
     });
-    const opened = await open(REFERENCE, signal);
+    const { lookaside: opened } = await open(REFERENCE, signal);
     await expectFailure('HTTP_UNAVAILABLE', () => opened?.fetchSignature(opened.locate(DIGEST, 1), signal));
     expect(waited).toEqual(['sigs.invalid']);
   });

@@ -94,7 +94,7 @@ export class FaultBed implements AsyncDisposable {
         registries: registriesOf(endpoints),
         runHelper: async () => ({ kind: 'missing' }),
       }),
-      openLookaside: cliLookaside(parts, { environment: {}, uid: 0 }),
+      locateSignatures: cliLookaside(parts, { environment: {}, uid: 0 }),
       onProgress: () => {},
       sweepsStore: true,
     });

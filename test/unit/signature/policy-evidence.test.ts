@@ -73,6 +73,7 @@ async function authorise(
   const source: SignatureSource = {
     name: 'r.io/app',
     fetchSignatureList: async () => undefined,
+    fetchReferrers: async () => undefined,
     fetchManifest: async (tag) => {
       asked.push(tag);
       return { rawBytes: signature, digest: hashBytes(signature), contentType: '' };
@@ -87,7 +88,15 @@ async function authorise(
   const { signal } = new AbortController();
   const { reference: logical } = candidate;
   const openLookaside = async () => undefined;
-  const search = { reference: logical, digests: [MANIFEST.digest], sources: [source], openLookaside, signal };
+  const usesAttachments = async () => true;
+  const search = {
+    reference: logical,
+    digests: [MANIFEST.digest],
+    sources: [source],
+    openLookaside,
+    usesAttachments,
+    signal,
+  };
   const evidence = gatherEvidence(search, { policy, limits: DEFAULT_LIMITS, kinds });
   const keys = createKeyLoader({ resources: memoryLoader({ '/trusted.pem': TRUSTED_KEY }), limits: DEFAULT_LIMITS });
   return authoriseImage(policy, candidate, { evidence, keys, verifier: INLINE_VERIFIER, kinds, signal });

@@ -57,6 +57,7 @@ function sourceOf(name: string, content: Content, asked: string[]): SignatureSou
     name,
     fetchManifest: refuse,
     fetchSmallBlob: refuse,
+    fetchReferrers: refuse,
     fetchSignatureList: async (digest) => {
       if (digest === MANIFEST) asked.push(name);
       return digest === MANIFEST ? answer(content) : undefined;
@@ -74,6 +75,8 @@ async function search(
     digests: [MANIFEST, INDEX],
     sources: Object.entries(world.lists ?? {}).map(([name, content]) => sourceOf(name, content, asked)),
     openLookaside: async () => storeOf(world, asked),
+    usesAttachments: async () => true,
+    limits: DEFAULT_LIMITS,
     budget: new SignatureBudget({ ...DEFAULT_LIMITS, ...world.limits }),
     signal: world.signal ?? new AbortController().signal,
   });
@@ -157,6 +160,7 @@ describe('the search for simple signatures', () => {
     };
     const { value } = await findSimpleSignatures({
       ...{ reference: parseReference('r.io/app:1'), digests: [MANIFEST], sources: [] },
+      ...{ usesAttachments: async () => true, limits: DEFAULT_LIMITS },
       ...{ openLookaside: async () => store, budget: new SignatureBudget(DEFAULT_LIMITS) },
       signal: new AbortController().signal,
     }).next();

@@ -48,7 +48,15 @@ async function judge(steps: readonly Evidence[], requirements: readonly unknown[
   const policy = parsePolicy(JSON.stringify({ default: requirements }));
   const { signal } = new AbortController();
   const openLookaside = async () => undefined;
-  const search = { reference: REFERENCE, digests: [MANIFEST.digest], sources: [], openLookaside, signal };
+  const usesAttachments = async () => true;
+  const search = {
+    reference: REFERENCE,
+    digests: [MANIFEST.digest],
+    sources: [],
+    openLookaside,
+    usesAttachments,
+    signal,
+  };
   const evidence = gatherEvidence(search, { policy, limits: DEFAULT_LIMITS, kinds });
   const keys = { load: async () => [] };
   const candidate = { reference: REFERENCE, indexes: [], manifest: MANIFEST };

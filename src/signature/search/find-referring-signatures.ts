@@ -1,0 +1,139 @@
+import { SealiftError } from '../../errors/index.ts';
+import { limitExceeded } from '../../limits/index.ts';
+import {
+  type ArtifactManifest,
+  type Digest,
+  digestAlgorithm,
+  hashBytes,
+  isImageConfigType,
+  type ListedReferrer,
+  manifestKind,
+  parseArtifactManifest,
+  parseDigest,
+  parseReferrerList,
+  referrersTag,
+} from '../../oci/index.ts';
+import type { Evidence, ReferrersPage } from '../types.ts';
+import { type AttachmentSearch, fetchTagged } from './attachment-search.ts';
+import { failedSearch, joinEvidence, NO_EVIDENCE } from './evidence.ts';
+import { isEnd, readInBatches } from './read-in-batches.ts';
+import { COSIGN_SIGNATURE, isBundleType, readSignatureLayers } from './read-signature-layers.ts';
+
+/** The type of a manifest with cosign's own layers that refers to the image. */
+const COSIGN_ARTIFACT = 'application/vnd.dev.cosign.artifact.sig.v1+json';
+/**
+ * Types in lists that say nothing. Older versions of cosign wrote the type of an empty config, or none.
+ * https://github.com/sigstore/cosign/issues/4641
+ */
+const OPEN_TYPES: ReadonlySet<string> = new Set([
+  '',
+  'application/vnd.oci.empty.v1+json',
+  'application/vnd.unknown.config.v1+json',
+]);
+
+interface Candidate {
+  readonly unsafeDigest: string;
+  readonly origin: string;
+}
+
+/**
+ * Looks for signatures in manifests that refer to `subject`: in the list of the registry, or in the one that clients keep
+ * under a tag where the registry has none.
+ * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+ */
+export async function findReferringSignatures(subject: Digest, search: AttachmentSearch): Promise<Evidence> {
+  const { source, signal } = search;
+  const origin = `what refers to ${source.name}@${subject}`;
+  let known = NO_EVIDENCE;
+  try {
+    for await (const page of readPages(subject, search)) {
+      known = joinEvidence([known, await readPage(page, subject, search)]);
+      if (isEnd(known)) return known;
+    }
+  } catch (error) {
+    return joinEvidence([known, failedSearch(origin, error, signal)]);
+  }
+  const isEmpty = known.signatures.length === 0 && known.failures.length === 0;
+  return isEmpty ? { ...NO_EVIDENCE, remarks: [`no signature refers to ${source.name}@${subject}`] } : known;
+}
+
+/** Yields each page. Throws `SIGNATURE_LIMIT_EXCEEDED` when there are too many. */
+async function* readPages(subject: Digest, search: AttachmentSearch): AsyncGenerator<ReferrersPage, void> {
+  const { source, signal } = search;
+  const { maxReferrerPages: expected } = search.limits;
+  const seen = new Set<string>();
+  let page = (await source.fetchReferrers(subject, undefined, signal)) ?? (await fetchTaggedList(subject, search));
+  while (page !== undefined) {
+    yield page;
+    const { next } = page;
+    if (next === undefined) return;
+    const name = `pages of what refers to ${source.name}@${subject}`;
+    if (seen.has(next)) throw new SealiftError('HTTP_RESPONSE_INVALID', `${name}: one is its own successor`);
+    seen.add(next);
+    if (seen.size >= expected) throw limitExceeded(name, { limit: 'maxReferrerPages', expected, actual: 'more' });
+    page = await source.fetchReferrers(subject, next, signal);
+  }
+}
+
+/**
+ * Returns the list under the tag; undefined when there is none. Some registries answer the tag with the subject itself,
+ * which is no list: the manifests in it are the platforms of an image. https://github.com/oras-project/oras-go/issues/1396
+ */
+async function fetchTaggedList(subject: Digest, search: AttachmentSearch): Promise<ReferrersPage | undefined> {
+  const document = await fetchTagged(referrersTag(subject), search);
+  if (document === undefined || hashBytes(document.rawBytes, digestAlgorithm(subject)) === subject) return undefined;
+  const { rawBytes, contentType } = document;
+  return { rawBytes, contentType, next: undefined };
+}
+
+function readPage(
+  { rawBytes, contentType }: ReferrersPage,
+  subject: Digest,
+  search: AttachmentSearch,
+): Promise<Evidence> {
+  const { source, limits, budget, known, signal } = search;
+  const candidates = parseReferrerList(rawBytes, contentType, limits)
+    .filter(isCandidate)
+    .map(({ unsafeDigest }): Candidate => ({ unsafeDigest, origin: `${source.name}@${unsafeDigest}` }))
+    .filter(({ unsafeDigest }) => !known.has(unsafeDigest));
+  return readInBatches(candidates, {
+    admit: ({ unsafeDigest, origin }) => budget.takeReferrer(unsafeDigest, origin),
+    read: (candidate) => readReferrer(candidate, subject, search),
+    signal,
+  });
+}
+
+/** A list only says which manifests are worth fetching. */
+function isCandidate({ mediaType, artifactType }: ListedReferrer): boolean {
+  const isOpen = OPEN_TYPES.has(artifactType) || isImageConfigType(artifactType);
+  return (isOpen || isSignatureType(artifactType)) && (mediaType === '' || manifestKind(mediaType) === 'manifest');
+}
+
+function isSignatureType(artifactType: string): boolean {
+  return artifactType === COSIGN_ARTIFACT || isBundleType(artifactType);
+}
+
+async function readReferrer(
+  { unsafeDigest, origin }: Candidate,
+  subject: Digest,
+  search: AttachmentSearch,
+): Promise<Evidence> {
+  const { source, limits, known, signal } = search;
+  try {
+    const digest = parseDigest(unsafeDigest);
+    const { rawBytes, contentType } = await source.fetchManifest(digest, signal);
+    const manifest = parseArtifactManifest(rawBytes, contentType, limits);
+    if (manifest === undefined || manifest.subject !== subject) return NO_EVIDENCE;
+    const found = await readSignatureLayers(signatureLayers(manifest), origin, search);
+    if (found.failures.length === 0) known.add(digest);
+    return found;
+  } catch (error) {
+    return failedSearch(origin, error, signal);
+  }
+}
+
+/** What the manifest says of itself counts, whatever the list said. */
+function signatureLayers({ artifactType, layers }: ArtifactManifest): ArtifactManifest['layers'] {
+  if (artifactType === COSIGN_ARTIFACT) return layers.filter(({ mediaType }) => mediaType === COSIGN_SIGNATURE);
+  return isBundleType(artifactType) ? layers.filter(({ mediaType }) => isBundleType(mediaType)) : [];
+}
