@@ -1,7 +1,6 @@
-import { availableParallelism } from 'node:os';
 import { type Configuration, limitsOf } from '../config/index.ts';
 import type { Limits } from '../limits/index.ts';
-import { type Checkpoint, createGuestClock, hasShaInstructions } from '../platform/index.ts';
+import { type Checkpoint, createGuestClock, threadsOfMachine } from '../platform/index.ts';
 import { createResourceLoader, type LoadOptions, type ResourceLoader } from '../resources/index.ts';
 import { createSignatureVerifier, type SignatureVerifier } from '../signature/index.ts';
 import { WorkerPool, type WorkerPoolOptions } from '../workers/index.ts';
@@ -34,12 +33,6 @@ export type OpenPool = (settings: PoolSettings, idleMs: number, onIdle?: () => v
 
 export const openPool: OpenPool = (settings, idleMs, onIdle = () => {}) =>
   new WorkerPool({ ...settings, entry: WORKER_ENTRY, idleMs, onIdle, ...threadsOfMachine() });
-
-/** With two cores and SHA instructions a third thread for hash trees gains nothing, and costs 17 MB. */
-export function threadsOfMachine(): { readonly cores: number; readonly treeThread: boolean } {
-  const cores = availableParallelism();
-  return { cores, treeThread: cores > 2 || !hasShaInstructions() };
-}
 
 export interface PartsOptions {
   readonly version: string;

@@ -43,7 +43,6 @@ export { notifySupervisor } from './notify-supervisor.ts';
 export { openUnnamed, openUnnamedShared } from './open-unnamed.ts';
 export type { PageOutResult } from './page-out-code.ts';
 export { releaseCode, releaseMemory, releaseThreadMemory } from './release-memory.ts';
-export { hasShaInstructions } from './sha-instructions.ts';
 export {
   closeFd,
   errnoOf,
@@ -77,6 +76,7 @@ export {
   umount,
 } from './syscalls.ts';
 export { SYSTEM_CLOCK } from './system-clock.ts';
+export { threadsOfMachine } from './threads-of-machine.ts';
 export type { Checkpoint, Clock, Command, CommandEnd, CommandRunner } from './types.ts';
 export { openVerity } from './verity-device.ts';
 export { withReachablePath } from './with-reachable-path.ts';

@@ -9,7 +9,7 @@ const WITHOUT_README = ['bin', 'errors', 'bytes', 'limits'];
 const WITHOUT_INDEX = ['bin', 'compose'];
 const MAX_README_LINES = 40;
 /** `compose` only wires: what makes it longer is a rule that belongs to another room. */
-const MAX_COMPOSE_LINES = 920;
+const MAX_COMPOSE_LINES = 900;
 
 const rooms = readdirSync(join(PROJECT_ROOT, 'src'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && listFiles(`src/${entry.name}`).length > 0)

@@ -1,6 +1,7 @@
 import { afterAll } from 'vitest';
 import type { WorkerOperations } from '../../../src/compose/operations.ts';
-import { type OpenPool, threadsOfMachine } from '../../../src/compose/parts.ts';
+import type { OpenPool } from '../../../src/compose/parts.ts';
+import { threadsOfMachine } from '../../../src/platform/index.ts';
 import { WorkerPool } from '../../../src/workers/index.ts';
 import { WORKER_BUNDLE } from './worker-bundles.ts';
 
