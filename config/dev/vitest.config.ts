@@ -10,10 +10,12 @@ const MEASURED = [
 ];
 const POD_VM = 'test/podvm/**/*.test.ts';
 /**
- * What only the long run has. Times say nothing on a busy machine; `test/integration/http/ranges` has the same without
- * them, and `test/integration/daemon/mirrors` the mirrors without a pod VM.
+ * What only the long run has: times, which say nothing on a busy machine; a disk of 250 GiB; and the mirrors of the
+ * daemon in a pod VM, which `test/integration/daemon/mirrors` has without one.
  */
-const LONG_RUN = IS_SOAK ? [] : ['test/acceptance/ranges.test.ts', 'test/podvm/daemon-mirrors.test.ts'];
+const LONG_RUN = IS_SOAK
+  ? []
+  : ['test/acceptance/ranges.test.ts', 'test/podvm/daemon-mirrors.test.ts', 'test/podvm/volume-size.test.ts'];
 /** Tests without side effects: one process runs many of their files, and loads the sources once. */
 const PURE = [
   'test/unit/**/*.test.ts',

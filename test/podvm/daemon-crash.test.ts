@@ -48,7 +48,7 @@ const STEPS = [...PULL_STEPS, ...TREE_STEPS];
 const KILLS: readonly { readonly steps: readonly (typeof STEPS)[number][]; readonly round: number }[] = IS_SOAK
   ? [1, 2, 3].flatMap((round) => STEPS.map((step) => ({ steps: [step], round })))
   : [{ steps: ['published', 'mapping-created', 'mapping-opened', 'mounted'], round: 1 }];
-const [IN_A_ROW, AT_ONCE] = IS_SOAK ? [200, 50] : [9, 4];
+const [IN_A_ROW, AT_ONCE] = IS_SOAK ? [200, 50] : [6, 2];
 /** How long the daemon keeps a thread without work: longer than between two pulls, not long for the test to wait. */
 const IDLE_MS = 5_000;
 /** Growth of the main thread's live heap for each pull. */

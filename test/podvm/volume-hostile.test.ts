@@ -16,7 +16,7 @@ const PIECE_BYTES = 512;
 const PIECES = (16 * 1024) / PIECE_BYTES;
 const ALL_PIECES = Array.from({ length: PIECES }, (_, piece) => piece);
 /** The short run rewrites what may hold the superblock, and each eighth piece of the rest. */
-const REWRITTEN = IS_SOAK ? ALL_PIECES : ALL_PIECES.filter((piece) => piece < 8 || piece % 8 === 0);
+const REWRITTEN = IS_SOAK ? ALL_PIECES : ALL_PIECES.filter((piece) => piece < 4 || piece % 16 === 0);
 const HMAC_CIPHER = 'crypt capi:authenc(hmac(sha256),xts(aes))-plain64 :96:logon:';
 
 describeWith(POD_VM_NEEDS, 'the image store on a hostile disk', () => {
