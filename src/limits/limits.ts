@@ -345,6 +345,43 @@ export const LIMITS = {
     reason: 'a worker parses and verifies what others wrote; its thread is ended when that does not come to an end',
     code: 'SIGNATURE_CHECK_STALLED',
   },
+  maxBundleLogEntries: {
+    default: 32,
+    unit: 'count',
+    reason: 'each log entry of a Sigstore bundle costs hashes and signatures to verify (CVE-2024-45395)',
+    code: 'SIGNATURE_REFUSED',
+  },
+  maxBundleTimestamps: {
+    default: 32,
+    unit: 'count',
+    reason: 'each timestamp of a Sigstore bundle is parsed; real bundles have one or two',
+    code: 'SIGNATURE_REFUSED',
+  },
+  maxBundleCertificates: {
+    default: 10,
+    unit: 'count',
+    reason: 'certificates of a Sigstore bundle are parsed; a chain has three or four',
+    code: 'SIGNATURE_REFUSED',
+  },
+  maxStatementSubjects: {
+    default: 1024,
+    unit: 'count',
+    reason: 'each subject of an in-toto statement is compared with the image',
+    code: 'SIGNATURE_REFUSED',
+  },
+  maxInclusionHashes: {
+    default: 64,
+    unit: 'count',
+    reason: 'a log of 2^64 entries has a proof of 64 hashes',
+    code: 'SIGNATURE_REFUSED',
+    greatest: 64,
+  },
+  maxCheckpointBytes: {
+    default: 16 * KIB,
+    unit: 'bytes',
+    reason: 'the checkpoint of a log has a few lines and a signature of each witness',
+    code: 'SIGNATURE_REFUSED',
+  },
   maxTreeBytes: {
     default: 256 * MIB,
     unit: 'bytes',

@@ -12,7 +12,7 @@ const MAX_CHECKS = 2;
 export interface VerifierOptions {
   /** Runs the operations of this room in workers. */
   readonly run: Run<SignatureOperations>;
-  readonly limits: Pick<Limits, 'maxSignatureBytes' | 'maxKeyRingBytes' | 'maxKeyRingKeys' | 'signatureCheckMs'>;
+  readonly limits: Limits;
   /** The time that expiry is compared with, in milliseconds since 1970. */
   readonly nowMs: () => number;
 }
@@ -26,20 +26,23 @@ export function createSignatureVerifier({ run, limits, nowMs }: VerifierOptions)
   const slots = new Slots(MAX_CHECKS);
   const freeLanes = Array.from({ length: MAX_CHECKS }, (): OwnLane => ({ owner: 'signatures', hasOwnDisk: true }));
   const deadline: CallOptions['deadline'] = { ms: limits.signatureCheckMs, covers: 'operation', stalled };
+  const perform = async <Verdict>(signal: AbortSignal, call: (options: CallOptions) => Promise<Verdict>) => {
+    const release = await takeSlot(slots, signal);
+    const lane = freeLanes.pop() ?? { owner: 'signatures', hasOwnDisk: true };
+    try {
+      return await call({ lane, deadline, signal });
+    } catch (error) {
+      return failedCheck(error, signal);
+    } finally {
+      freeLanes.push(lane);
+      release();
+    }
+  };
   return {
-    verifySimpleSignature: async (check, signal) => {
-      const release = await takeSlot(slots, signal);
-      const lane = freeLanes.pop() ?? { owner: 'signatures', hasOwnDisk: true };
-      try {
-        const request = { ...check, nowMs: nowMs(), limits };
-        return await run('verifySimpleSignature', request, { lane, deadline, signal });
-      } catch (error) {
-        return failedCheck(error, signal);
-      } finally {
-        freeLanes.push(lane);
-        release();
-      }
-    },
+    verifySimpleSignature: (check, signal) =>
+      perform(signal, (options) => run('verifySimpleSignature', { ...check, nowMs: nowMs(), limits }, options)),
+    verifySigstoreSignature: (check, signal) =>
+      perform(signal, (options) => run('verifySigstoreSignature', { ...check, limits }, options)),
   };
 }
 

@@ -37,7 +37,7 @@ async function judge(
 ): Promise<SignatureVerdict<SignatureAuthor>> {
   return memo.once(requirement, signature, async () => {
     const keyRings = await memo.once(requirement, keys, async () =>
-      nameKeys(requirement.keys, await keys.load(requirement.keys, signal)),
+      nameKeys('key', requirement.keys, await keys.load(requirement.keys, signal)),
     );
     const check = {
       rawSignature: signature.rawBytes,

@@ -14,10 +14,10 @@ export function describeKeys(prefix: string, source: KeySource): string {
 }
 
 /** Names what was loaded for a source, for messages. */
-export function nameKeys(source: KeySource, loaded: readonly Uint8Array[]): readonly RawKeyRing[] {
+export function nameKeys(prefix: string, source: KeySource, loaded: readonly Uint8Array[]): readonly RawKeyRing[] {
   return loaded.map((rawBytes, position) => {
     return {
-      name: isPath(source) ? (source.values[position] ?? 'key') : `in ${describeKeys('key', source)}`,
+      name: isPath(source) ? (source.values[position] ?? 'key') : `in ${describeKeys(prefix, source)}`,
       rawBytes,
     };
   });

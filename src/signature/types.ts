@@ -4,6 +4,7 @@ import type { Descriptor, Digest, ImageManifest, ImageReference } from '../oci/i
 import type { EvaluationMemo } from './evaluation-memo.ts';
 import type { KeySource, Policy } from './policy/index.ts';
 import type { SignatureBudget } from './search/signature-budget.ts';
+import type { SigstoreSignatureRequest, SigstoreSigner, SigstoreVerdict } from './sigstore/index.ts';
 import type { OpenPgpSigner, SimpleSignatureRequest, SimpleSignatureVerdict } from './simple-signing/index.ts';
 
 /** A manifest or index as it came. `digest` is what the fetcher computed; it is computed again here. */
@@ -46,6 +47,8 @@ export interface VerifiedImage {
    * names its bytes.
    */
   readonly digests: readonly Digest[];
+  /** The bytes of those: of the manifest, then of the indexes, outermost first. */
+  readonly rawDocuments: readonly Uint8Array[];
 }
 
 /** One signature as it was found. Nothing of it is believed before a requirement has verified it. */
@@ -156,14 +159,21 @@ export interface KeyLoader {
 /** A signature to verify, as plain data. The verifier adds the time and the limits. */
 export type SignatureCheck = Omit<SimpleSignatureRequest, 'nowMs' | 'limits'>;
 
+/** An attachment of Sigstore to verify, as plain data. The verifier adds the limits. */
+export type SigstoreCheck = Omit<SigstoreSignatureRequest, 'limits'>;
+
 /** Verifies signatures in worker threads. */
 export interface SignatureVerifier {
   /** A check that hangs or crashes is a verdict as well. Throws `POLICY_INVALID` for faulty key rings. */
   verifySimpleSignature(check: SignatureCheck, signal: AbortSignal): Promise<SimpleSignatureVerdict>;
+  /** The same for an attachment of Sigstore. */
+  verifySigstoreSignature(check: SigstoreCheck, signal: AbortSignal): Promise<SigstoreVerdict>;
 }
 
 /** The author of a signature. */
-export type SignatureAuthor = OpenPgpSigner & { readonly kind: 'openpgp' };
+export type SignatureAuthor =
+  | (OpenPgpSigner & { readonly kind: 'openpgp' })
+  | (SigstoreSigner & { readonly kind: 'sigstore-key' });
 
 /** The author of a verified signature, what it is for, and where it was found. */
 export type ImageSigner = SignatureAuthor & {

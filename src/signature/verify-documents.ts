@@ -92,6 +92,7 @@ export function verifyDocuments(candidate: ImageCandidate, limits?: ManifestLimi
       rawManifest: last.bytes,
       indexDigest: indexes[0]?.digest,
       digests: [last, ...indexes].flatMap(({ names }) => [...names]),
+      rawDocuments: [last, ...indexes].map(({ bytes }) => bytes),
     };
   } catch (error) {
     throw prefixError(`verify ${formatImageReference(reference)}`, error);

@@ -1,14 +1,18 @@
+import { type SigstoreSignatureRequest, type SigstoreVerdict, verifySigstoreSignature } from '../sigstore/index.ts';
 import {
   type SimpleSignatureRequest,
   type SimpleSignatureVerdict,
   verifySimpleSignature,
 } from '../simple-signing/index.ts';
 
-/** What a worker does with signatures. */
+/**
+ * What a worker does with signatures. Both throw `POLICY_INVALID` for keys that cannot be read; a signature is refused by
+ * the verdict.
+ */
 export interface SignatureOperations {
-  /** Throws `POLICY_INVALID` for key rings that cannot be read; a signature is refused by the verdict. */
   verifySimpleSignature(request: SimpleSignatureRequest): Promise<SimpleSignatureVerdict>;
+  verifySigstoreSignature(request: SigstoreSignatureRequest): SigstoreVerdict;
 }
 
 /** Runs in workers only, where what others wrote is parsed and verified. */
-export const SIGNATURE_OPERATIONS: SignatureOperations = { verifySimpleSignature };
+export const SIGNATURE_OPERATIONS: SignatureOperations = { verifySimpleSignature, verifySigstoreSignature };

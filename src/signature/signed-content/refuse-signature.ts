@@ -1,4 +1,4 @@
-import { SealiftError } from '../../errors/index.ts';
+import { type ErrorContext, SealiftError } from '../../errors/index.ts';
 import type { RefusalReason, RefusedSignature } from './types.ts';
 
 /** Says that one signature does not count, and why. `remedy` is what to change in the policy, if that would help. */
@@ -9,9 +9,9 @@ export class SignatureRefusal extends SealiftError {
   constructor(
     reason: RefusalReason,
     text: string,
-    options: { readonly remedy?: string; readonly cause?: unknown } = {},
+    options: { readonly remedy?: string; readonly cause?: unknown; readonly context?: ErrorContext } = {},
   ) {
-    super('SIGNATURE_REFUSED', text, { context: { reason }, cause: options.cause });
+    super('SIGNATURE_REFUSED', text, { context: { reason, ...options.context }, cause: options.cause });
     this.reason = reason;
     this.remedy = options.remedy;
   }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { type Digest, hashBytes } from '../../../src/oci/index.ts';
 import type { SignatureVerifier } from '../../../src/signature/index.ts';
+import { verifySigstoreSignature } from '../../../src/signature/sigstore/index.ts';
 import type { SimpleSignatureRequest, SimpleSignatureVerdict } from '../../../src/signature/simple-signing/types.ts';
 import { verifySimpleSignature } from '../../../src/signature/simple-signing/verify-simple-signature.ts';
 import type { RawDocument } from '../../../src/signature/types.ts';
@@ -72,4 +73,5 @@ export async function verdictOf(judged?: JudgedSignature): Promise<string> {
 /** Verifies in the thread of the test, as of {@link CHECKED_AT}. */
 export const INLINE_VERIFIER: SignatureVerifier = {
   verifySimpleSignature: (check) => verifySimpleSignature({ ...check, nowMs: CHECKED_AT, limits: DEFAULT_LIMITS }),
+  verifySigstoreSignature: async (check) => verifySigstoreSignature({ ...check, limits: DEFAULT_LIMITS }),
 };

@@ -186,6 +186,7 @@ describe('a denial of signedBy', () => {
   it('does not check further signatures once three checks have failed', async () => {
     let checks = 0;
     const verifier: SignatureVerifier = {
+      ...INLINE_VERIFIER,
       verifySimpleSignature: async () => {
         checks += 1;
         return { kind: 'refused', reason: 'check-failed', text: 'its check failed', remedy: undefined };
@@ -202,6 +203,7 @@ describe('while signatures are looked for', () => {
     const loaded: string[] = [];
     const verified: Uint8Array[] = [];
     const verifier: SignatureVerifier = {
+      ...INLINE_VERIFIER,
       verifySimpleSignature: (check, signal) => {
         verified.push(check.rawSignature);
         return INLINE_VERIFIER.verifySimpleSignature(check, signal);
@@ -222,6 +224,7 @@ describe('while signatures are looked for', () => {
 
   it('does not take an error for a verdict', async () => {
     const verifier: SignatureVerifier = {
+      ...INLINE_VERIFIER,
       verifySimpleSignature: () => Promise.reject(new SealiftError('PULL_CANCELLED', 'cancelled')),
     };
     await expectFailure('PULL_CANCELLED', () => authorise({ verifier }));

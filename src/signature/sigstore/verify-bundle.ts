@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import {
+  printable,
+  refuseSignature,
+  requireDigest,
+  requireIdentity,
+  SignatureRefusal,
+} from '../signed-content/index.ts';
+import { type Bundle, type BundleContent, readBundle } from './read-bundle.ts';
+import type { VerificationKey } from './read-public-keys.ts';
+import { readStatement, type Statement } from './read-statement.ts';
+import type { SigstoreSignatureRequest } from './types.ts';
+import { findAuthor } from './verify-author.ts';
+import type { AuthenticSignature } from './verify-payload.ts';
+
+/** What `cosign sign` writes. Any other statement, such as a provenance or an SBOM, says something about the image. */
+const SIGNATURE_PREDICATE = 'https://sigstore.dev/cosign/sign/v1';
+const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
+
+/** Verifies a bundle whose signature is by a key. Throws `SIGNATURE_REFUSED`. */
+export function verifyBundle(request: SigstoreSignatureRequest, keys: readonly VerificationKey[]): AuthenticSignature {
+  const bundle = readBundle(request.rawBytes, request.limits);
+  const { content, material } = bundle;
+  // Its limit holds before anything is verified.
+  const statement = content.kind === 'dsse' ? readEnvelopeStatement(content, request) : undefined;
+  if (material !== 'key') {
+    refuseSignature('certificate', 'it is by the key of a certificate (keyless); the requirement names keys');
+  }
+  requireLogForm(bundle);
+  const { signature } = content;
+  const logEntries = bundle.logEntries;
+  if (content.kind === 'dsse') {
+    const payload = content.untrustedPayload;
+    const message = encodePreAuthentication(content.payloadType, payload);
+    const key = findAuthor(keys, message, signature);
+    return {
+      verified: { key, signature, message, payload },
+      logEntries,
+      requireImage: () => requireStatement(statement, request),
+    };
+  }
+  const message = findDocument(content, request);
+  const key = findAuthor(keys, message, signature);
+  return {
+    verified: { key, signature, message },
+    logEntries,
+    requireImage: () => requireIdentity([undefined], request),
+  };
+}
+
+/** https://github.com/sigstore/protobuf-specs/blob/v0.5.0/protos/sigstore_bundle.proto says which version needs what. */
+function requireLogForm({ version, logEntries }: Bundle): void {
+  for (const { promise, proof } of logEntries) {
+    if (version === '0.1' && promise === undefined) {
+      refuseSignature('log', 'its log entry has no promise, which a bundle of version 0.1 needs');
+    }
+    if (version !== '0.1' && proof === undefined) {
+      refuseSignature('log', `its log entry has no inclusion proof, which a bundle of version ${version} needs`);
+    }
+  }
+}
+
+function readEnvelopeStatement(
+  { payloadType, untrustedPayload }: Extract<BundleContent, { kind: 'dsse' }>,
+  { limits }: SigstoreSignatureRequest,
+): Statement {
+  if (payloadType !== PAYLOAD_TYPE) {
+    refuseSignature('payload', `it signs "${printable(payloadType)}"; expected "${PAYLOAD_TYPE}"`);
+  }
+  return readStatement(untrustedPayload, limits);
+}
+
+/** https://github.com/secure-systems-lab/dsse/blob/v1.0.2/protocol.md#signature-definition */
+function encodePreAuthentication(payloadType: string, payload: Uint8Array): Uint8Array {
+  const type = Buffer.from(payloadType);
+  return Buffer.concat([Buffer.from(`DSSEv1 ${type.length} ${payloadType} ${payload.length} `), payload]);
+}
+
+// docs/adr/0027-identity-of-bundles.md
+/** Returns the name of a subject that is this image. */
+function requireStatement(statement: Statement | undefined, request: SigstoreSignatureRequest): string | undefined {
+  if (statement === undefined) return refuseSignature('payload', 'it has no statement');
+  const { predicateType, subjects } = statement;
+  if (predicateType !== SIGNATURE_PREDICATE && !request.predicateTypes.includes(predicateType)) {
+    const listed = JSON.stringify([predicateType]);
+    const text = `it is an attestation with the predicate "${printable(predicateType)}", and no signature`;
+    const remedy = `to accept such an attestation as a signature, write "predicateTypes": ${printable(listed)}`;
+    throw new SignatureRefusal('predicate', text, { remedy });
+  }
+  const own = subjects.filter(({ digests }) => {
+    return digests.length > 0 && digests.every((digest) => request.digests.some((each) => each === digest));
+  });
+  if (own.length === 0) return requireNoDigest(subjects, request);
+  return requireIdentity(
+    own.map(({ name }) => name),
+    request,
+  );
+}
+
+function requireNoDigest(subjects: Statement['subjects'], request: SigstoreSignatureRequest): never {
+  const signed = subjects.flatMap(({ digests }) => digests);
+  requireDigest(signed, request);
+  return refuseSignature('digest', 'it is for a subject that has a digest of this image and one of another');
+}
+
+const ALGORITHMS: ReadonlyMap<string, string> = new Map([
+  ['SHA2_256', 'sha256'],
+  ['SHA2_384', 'sha384'],
+  ['SHA2_512', 'sha512'],
+]);
+
+/** A message signature is for the bytes of a manifest or index, and says their digest besides. */
+function findDocument(
+  { digest }: Extract<BundleContent, { kind: 'message' }>,
+  { documents, digests }: SigstoreSignatureRequest,
+): Uint8Array {
+  const algorithm = ALGORITHMS.get(digest.algorithm);
+  if (algorithm === undefined) {
+    return refuseSignature('malformed', `its digest is by the algorithm "${printable(digest.algorithm)}"`);
+  }
+  const found = documents.find((bytes) => createHash(algorithm).update(bytes).digest().equals(digest.value));
+  if (found !== undefined) return found;
+  const signed = `${algorithm}:${Buffer.from(digest.value).toString('hex')}`;
+  const image = digests.filter((each) => each.startsWith('sha256:')).join(', ');
+  return refuseSignature('digest', `it is for ${printable(signed)}, not for this image (${image})`);
+}

@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import { type Digest, hashBytes } from '../../../src/oci/index.ts';
+import type { SigstoreSignatureRequest, SigstoreVerdict } from '../../../src/signature/sigstore/index.ts';
+import { verifySigstoreSignature } from '../../../src/signature/sigstore/index.ts';
+
+/** The layer of a manifest that cosign pushed. */
+export interface Attachment {
+  readonly mediaType: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly content: string;
+}
+
+/** An image and what cosign 3.1.3 pushed for it; see testdata/sigstore. */
+export interface SignedImage {
+  readonly repository: string;
+  /** The manifest, or the index. */
+  readonly document: string;
+  /** The manifests of an index. */
+  readonly platforms: readonly string[];
+  /** By the digest of what they are for. */
+  readonly attachments: Readonly<Record<string, readonly Attachment[]>>;
+}
+
+function readVectors<Vector>(name: string): Readonly<Record<string, Vector>> {
+  return JSON.parse(readFileSync(new URL(`../../../testdata/sigstore/${name}.json`, import.meta.url), 'utf8'));
+}
+
+export const SIGNED_IMAGES = readVectors<SignedImage>('images');
+const KEYS = readVectors<string>('keys');
+
+export function signedImage(name: string): SignedImage {
+  const image = SIGNED_IMAGES[name];
+  if (image === undefined) throw new Error(`testdata/sigstore/images.json has no "${name}"`);
+  return image;
+}
+
+/** The one attachment of an image, or of its index. */
+export function attachmentOf({ document, attachments }: SignedImage): Attachment {
+  const [attachment] = attachments[hashBytes(Buffer.from(document))] ?? [];
+  if (attachment === undefined) throw new Error('the image has no attachment');
+  return attachment;
+}
+
+/** A public key in PEM. */
+export function publicKey(name: string): string {
+  const key = KEYS[name];
+  if (key === undefined) throw new Error(`testdata/sigstore/keys.json has no "${name}"`);
+  return key;
+}
+
+/** Each digest by which a document may be named. */
+export function digestsOf(document: string): readonly Digest[] {
+  const bytes = Buffer.from(document);
+  return [hashBytes(bytes, 'sha256'), hashBytes(bytes, 'sha512')];
+}
+
+export interface JudgedAttachment extends Partial<Omit<SigstoreSignatureRequest, 'keys' | 'logKeys'>> {
+  /** The name of a vector. */
+  readonly image?: string;
+  /** In place of the image's own. */
+  readonly attachment?: Attachment;
+  /** Names of vectors, or PEM. */
+  readonly keys?: readonly string[];
+  readonly logKeys?: readonly string[] | undefined;
+}
+
+const named = (keys: readonly string[]) =>
+  keys.map((key, position) => {
+    const text = key.includes('\n') ? key : publicKey(key);
+    return { name: `/keys/${position + 1}`, rawBytes: Buffer.from(text) };
+  });
+
+/** Judges the attachment of an image under its own name: a repository for payloads, a digest for bundles. */
+export function judgeAttachment({
+  image: name = 'legacy-p256',
+  attachment = attachmentOf(signedImage(name)),
+  keys = ['p256'],
+  logKeys,
+  ...others
+}: JudgedAttachment = {}): SigstoreVerdict {
+  const { repository, document } = signedImage(name);
+  const { mediaType, annotations, content } = attachment;
+  return verifySigstoreSignature({
+    mediaType,
+    annotations,
+    rawBytes: Buffer.from(content),
+    keys: named(keys),
+    logKeys: logKeys === undefined ? undefined : named(logKeys),
+    identity: mediaType.includes('simplesigning') ? { type: 'matchRepository' } : { type: 'digestOnly' },
+    imageReference: `${repository}:1.0`,
+    digests: digestsOf(document),
+    documents: [Buffer.from(document)],
+    predicateTypes: [],
+    limits: DEFAULT_LIMITS,
+    ...others,
+  });
+}
+
+/** Returns `accepted`, or the reason of the refusal. */
+export function attachmentVerdict(judged?: JudgedAttachment): string {
+  const verdict = judgeAttachment(judged);
+  return verdict.kind === 'accepted' ? verdict.kind : verdict.reason;
+}
