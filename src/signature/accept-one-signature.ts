@@ -1,4 +1,4 @@
-import type { SignatureVerdict } from './signed-content/index.ts';
+import type { RefusalReason, SignatureVerdict } from './signed-content/index.ts';
 import type { PolicyVerdict, RawSignature, SignatureAuthor } from './types.ts';
 
 /** Checks that hang or crash cost a thread each; after so many of them the other signatures are not looked at. */
@@ -62,7 +62,12 @@ function describeRefusal({ signature: { origin }, verdict }: Judged): string {
 const SIGN_AGAIN =
   'a denial is final; docs/policy.md says for each of these reasons how to sign the image again, or what to change in the policy';
 
+/** Reasons to refuse a signature although a key of the requirement made it. */
+const AUTHENTIC: ReadonlySet<RefusalReason> = new Set<RefusalReason>(['identity', 'predicate', 'log']);
+
+/** The signature of a known author is nearer to what the policy wants than those of others. */
 function remedyFor(judged: readonly Judged[]): string {
-  const remedies = judged.flatMap(({ verdict }) => (verdict?.kind === 'refused' ? [verdict.remedy] : []));
-  return remedies.find((remedy) => remedy !== undefined) ?? SIGN_AGAIN;
+  const refused = judged.flatMap(({ verdict }) => (verdict?.kind === 'refused' ? [verdict] : []));
+  const remedied = refused.filter(({ remedy }) => remedy !== undefined);
+  return (remedied.find(({ reason }) => AUTHENTIC.has(reason)) ?? remedied[0])?.remedy ?? SIGN_AGAIN;
 }

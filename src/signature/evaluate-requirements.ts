@@ -1,5 +1,5 @@
-import type { Requirement, Requirements, RequirementType } from './policy/index.ts';
-import type { RequirementKinds } from './requirement-kinds.ts';
+import type { Requirements } from './policy/index.ts';
+import { evaluateRequirement, finderOf, type RequirementKinds } from './requirement-kinds.ts';
 import type { EvaluationContext, PolicyVerdict } from './types.ts';
 
 /**
@@ -12,10 +12,9 @@ export async function evaluateRequirements(
   kinds: RequirementKinds,
 ): Promise<PolicyVerdict> {
   const verdicts: PolicyVerdict[] = [];
-  const needsSignatures = ({ type }: Requirement) => kinds[type].find !== undefined;
   for (const isCostly of [false, true]) {
-    const group = requirements.filter((requirement) => needsSignatures(requirement) === isCostly);
-    verdicts.push(...(await Promise.all(group.map((requirement) => evaluate(requirement, context, kinds)))));
+    const group = requirements.filter((requirement) => (finderOf(requirement, kinds) !== undefined) === isCostly);
+    verdicts.push(...(await Promise.all(group.map((requirement) => evaluateRequirement(requirement, context, kinds)))));
     const denial = verdicts.find(({ kind }) => kind === 'deny');
     if (denial !== undefined) return denial;
   }
@@ -30,12 +29,4 @@ function acceptAll(verdicts: readonly PolicyVerdict[]): PolicyVerdict {
   // One verified signature is proof of the image, whatever else accepts it.
   const basis = accepted.some((verdict) => verdict.basis === 'signature') ? 'signature' : 'policy';
   return { kind: 'accept', basis, signers: accepted.flatMap(({ signers = [] }) => signers) };
-}
-
-function evaluate<Type extends RequirementType>(
-  requirement: Requirement<Type>,
-  context: EvaluationContext,
-  kinds: RequirementKinds,
-): Promise<PolicyVerdict> {
-  return kinds[requirement.type].evaluate(requirement, context);
 }

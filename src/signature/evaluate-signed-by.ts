@@ -16,18 +16,23 @@ export async function evaluateSignedBy(
   requirement: Requirement<'signedBy'>,
   context: EvaluationContext,
 ): Promise<PolicyVerdict> {
-  const name = `requirement "${requirement.type}" with ${describeKeys('key', requirement.keys)}`;
-  if (requirement.keyType !== 'GPGKeys') {
-    const reason = `${name}: keyType "${requirement.keyType}" is implemented by no tool; expected "GPGKeys"`;
-    return { kind: 'unsupported', reason };
-  }
   return acceptOneSignature({
-    requirement: name,
+    requirement: nameOf(requirement),
     // Signatures with a media type are attachments of Sigstore.
     signatures: context.evidence.signatures.filter(({ mediaType }) => mediaType === ''),
     judge: (signature) => judge(signature, requirement, context),
     howToSign: HOW_TO_SIGN,
   });
+}
+
+export function explainUnsupportedSignedBy(requirement: Requirement<'signedBy'>): string | undefined {
+  const { keyType } = requirement;
+  if (keyType === 'GPGKeys') return undefined;
+  return `${nameOf(requirement)}: keyType "${keyType}" is implemented by no tool; expected "GPGKeys"`;
+}
+
+function nameOf({ type, keys }: Requirement<'signedBy'>): string {
+  return `requirement "${type}" with ${describeKeys('key', keys)}`;
 }
 
 async function judge(

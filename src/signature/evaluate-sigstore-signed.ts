@@ -1,3 +1,4 @@
+import { SealiftError } from '../errors/index.ts';
 import { acceptOneSignature } from './accept-one-signature.ts';
 import { describeKeys, identityOf, nameKeys } from './name-keys.ts';
 import type { KeySource, Requirement } from './policy/index.ts';
@@ -10,7 +11,7 @@ const HOW_TO_SIGN =
 /**
  * Accepts an image if one attachment of Sigstore satisfies the requirement in all respects at once: made by one of its
  * keys, seen by one of its logs if it names any, for this image, under a name that `signedIdentity` accepts. Throws
- * `POLICY_INVALID` for keys that cannot be read. Requirements with certificates are not verified yet.
+ * `POLICY_INVALID` for keys that cannot be read.
  * https://github.com/containers/image/blob/v5.36.2/docs/containers-policy.json.5.md#sigstoresigned
  */
 export async function evaluateSigstoreSigned(
@@ -18,12 +19,7 @@ export async function evaluateSigstoreSigned(
   context: EvaluationContext,
 ): Promise<PolicyVerdict> {
   const { type, trust, rekorKeys } = requirement;
-  if (trust.kind !== 'keys') {
-    return {
-      kind: 'unsupported',
-      reason: `requirement "${type}" with ${trust.kind}: certificates are not verified yet`,
-    };
-  }
+  if (trust.kind !== 'keys') throw new SealiftError('INTERNAL', 'signature: expected a requirement with keys');
   const name = `requirement "${type}" with ${describeKeys('key', trust.keys)}`;
   return acceptOneSignature({
     requirement: rekorKeys === undefined ? name : `${name} and ${describeKeys('rekorPublicKey', rekorKeys)}`,
@@ -32,6 +28,12 @@ export async function evaluateSigstoreSigned(
     judge: (signature) => judge(signature, { requirement, keySource: trust.keys }, context),
     howToSign: HOW_TO_SIGN,
   });
+}
+
+/** Certificates are not verified yet. */
+export function explainUnsupportedSigstore({ type, trust }: Requirement<'sigstoreSigned'>): string | undefined {
+  if (trust.kind === 'keys') return undefined;
+  return `requirement "${type}" with ${trust.kind}: signatures by certificates cannot be verified`;
 }
 
 interface KeyRequirement {

@@ -1,5 +1,7 @@
-import { evaluateSignedBy } from './evaluate-signed-by.ts';
+import { evaluateSignedBy, explainUnsupportedSignedBy } from './evaluate-signed-by.ts';
+import { evaluateSigstoreSigned, explainUnsupportedSigstore } from './evaluate-sigstore-signed.ts';
 import type { Requirement, RequirementType } from './policy/index.ts';
+import { findSigstoreSignatures } from './search/find-sigstore-signatures.ts';
 import { findSimpleSignatures } from './search/find-simple-signatures.ts';
 import type { EvaluationContext, FindSignatures, PolicyVerdict } from './types.ts';
 
@@ -7,6 +9,11 @@ import type { EvaluationContext, FindSignatures, PolicyVerdict } from './types.t
 export interface RequirementKind<Type extends RequirementType> {
   /** Finds the signatures that `evaluate` looks at. Absent: the requirement needs none. */
   readonly find?: FindSignatures;
+  /**
+   * Says what of a requirement this version cannot verify; undefined, or no function: it can. No signature is looked for
+   * then, and the image is refused.
+   */
+  readonly explainUnsupported?: (requirement: Requirement<Type>) => string | undefined;
   readonly evaluate: (requirement: Requirement<Type>, context: EvaluationContext) => Promise<PolicyVerdict>;
 }
 
@@ -22,13 +29,31 @@ export const REQUIREMENT_KINDS: RequirementKinds = {
   },
   signedBy: {
     find: findSimpleSignatures,
+    explainUnsupported: explainUnsupportedSignedBy,
     evaluate: evaluateSignedBy,
   },
   sigstoreSigned: {
-    evaluate: async () => unsupported('requirement "sigstoreSigned" needs a Sigstore verifier'),
+    find: findSigstoreSignatures,
+    explainUnsupported: explainUnsupportedSigstore,
+    evaluate: evaluateSigstoreSigned,
   },
 };
 
-function unsupported(reason: string): PolicyVerdict {
-  return { kind: 'unsupported', reason };
+/** Returns what looks for the signatures of a requirement; undefined if it needs none, or cannot be verified. */
+export function finderOf<Type extends RequirementType>(
+  requirement: Requirement<Type>,
+  kinds: RequirementKinds,
+): FindSignatures | undefined {
+  const { find, explainUnsupported } = kinds[requirement.type];
+  return explainUnsupported?.(requirement) === undefined ? find : undefined;
+}
+
+export function evaluateRequirement<Type extends RequirementType>(
+  requirement: Requirement<Type>,
+  context: EvaluationContext,
+  kinds: RequirementKinds,
+): Promise<PolicyVerdict> {
+  const { evaluate, explainUnsupported } = kinds[requirement.type];
+  const reason = explainUnsupported?.(requirement);
+  return reason === undefined ? evaluate(requirement, context) : Promise.resolve({ kind: 'unsupported', reason });
 }

@@ -1,6 +1,6 @@
 import type { ImageReference } from '../oci/index.ts';
 import { matchScope, matchTagScope } from './policy/index.ts';
-import { REQUIREMENT_KINDS, type RequirementKinds } from './requirement-kinds.ts';
+import { finderOf, REQUIREMENT_KINDS, type RequirementKinds } from './requirement-kinds.ts';
 import type { FindSignatures, PolicyChoice } from './types.ts';
 
 /**
@@ -16,6 +16,6 @@ export function signatureFinders(
   const { requirements } = matchScope(policy, reference);
   const ofTag = matchTagScope(policy, reference)?.requirements ?? [];
   if ([...requirements, ...ofTag].some(({ type }) => type === 'reject')) return [];
-  const finders = requirements.map(({ type }) => kinds[type].find).filter((find) => find !== undefined);
+  const finders = requirements.map((requirement) => finderOf(requirement, kinds)).filter((find) => find !== undefined);
   return [...new Set(finders)];
 }

@@ -11,7 +11,7 @@ export class SignatureRefusal extends SealiftError {
     text: string,
     options: { readonly remedy?: string; readonly cause?: unknown; readonly context?: ErrorContext } = {},
   ) {
-    super('SIGNATURE_REFUSED', text, { context: { reason, ...options.context }, cause: options.cause });
+    super('SIGNATURE_REFUSED', onOneLine(text), { context: { reason, ...options.context }, cause: options.cause });
     this.reason = reason;
     this.remedy = options.remedy;
   }
@@ -19,6 +19,14 @@ export class SignatureRefusal extends SealiftError {
 
 export function refuseSignature(reason: RefusalReason, text: string): never {
   throw new SignatureRefusal(reason, text);
+}
+
+const MAX_TEXT = 2000;
+
+/** A text may quote what others wrote, before and after its author is known: no control characters, and not without end. */
+function onOneLine(text: string): string {
+  const shown = text.replace(/[\p{C}\u2028\u2029]/gu, '?');
+  return shown.length <= MAX_TEXT ? shown : `${shown.slice(0, MAX_TEXT)}…`;
 }
 
 const MAX_SHOWN = 200;

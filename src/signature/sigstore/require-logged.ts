@@ -51,7 +51,7 @@ export function requireLogged({ body, kindVersion }: LogEntry, verified: Verifie
 }
 
 function payloadOf({ payload }: VerifiedSignature): Uint8Array {
-  return payload ?? refuse('is for an envelope, which the signature has not');
+  return payload ?? refuse('is for an envelope; the signature has none');
 }
 
 function refuse(what: string): never {

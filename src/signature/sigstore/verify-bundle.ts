@@ -20,32 +20,47 @@ const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 /** Verifies a bundle whose signature is by a key. Throws `SIGNATURE_REFUSED`. */
 export function verifyBundle(request: SigstoreSignatureRequest, keys: readonly VerificationKey[]): AuthenticSignature {
   const bundle = readBundle(request.rawBytes, request.limits);
-  const { content, material } = bundle;
-  // Its limit holds before anything is verified.
-  const statement = content.kind === 'dsse' ? readEnvelopeStatement(content, request) : undefined;
-  if (material !== 'key') {
+  if (bundle.material !== 'key') {
     refuseSignature('certificate', 'it is by the key of a certificate (keyless); the requirement names keys');
   }
   requireLogForm(bundle);
-  const { signature } = content;
-  const logEntries = bundle.logEntries;
-  if (content.kind === 'dsse') {
-    const payload = content.untrustedPayload;
-    const message = encodePreAuthentication(content.payloadType, payload);
-    const key = findAuthor(keys, message, signature);
-    return {
-      verified: { key, signature, message, payload },
-      logEntries,
-      requireImage: () => requireStatement(statement, request),
-    };
+  const { content, logEntries } = bundle;
+  return {
+    ...(content.kind === 'dsse' ? verifyEnvelope(content, request, keys) : verifyMessage(content, request, keys)),
+    logEntries,
+  };
+}
+
+type Content<Kind extends BundleContent['kind']> = Extract<BundleContent, { kind: Kind }>;
+type VerifiedContent = Omit<AuthenticSignature, 'logEntries'>;
+
+function verifyEnvelope(
+  { payloadType, untrustedPayload: payload, signature }: Content<'dsse'>,
+  request: SigstoreSignatureRequest,
+  keys: readonly VerificationKey[],
+): VerifiedContent {
+  if (payloadType !== PAYLOAD_TYPE) {
+    refuseSignature('payload', `it signs "${printable(payloadType)}"; expected "${PAYLOAD_TYPE}"`);
   }
-  const message = findDocument(content, request);
+  // Its limit holds before anything is verified; what it says counts afterwards.
+  const statement = readStatement(payload, request.limits);
+  const message = encodePreAuthentication(payloadType, payload);
   const key = findAuthor(keys, message, signature);
   return {
-    verified: { key, signature, message },
-    logEntries,
-    requireImage: () => requireIdentity([undefined], request),
+    verified: { key, signature, message, payload },
+    requireImage: () => requireStatement(statement, request),
   };
+}
+
+function verifyMessage(
+  content: Content<'message'>,
+  request: SigstoreSignatureRequest,
+  keys: readonly VerificationKey[],
+): VerifiedContent {
+  const { signature } = content;
+  const message = findDocument(content, request);
+  const key = findAuthor(keys, message, signature);
+  return { verified: { key, signature, message }, requireImage: () => requireIdentity([undefined], request) };
 }
 
 /** https://github.com/sigstore/protobuf-specs/blob/v0.5.0/protos/sigstore_bundle.proto says which version needs what. */
@@ -60,16 +75,6 @@ function requireLogForm({ version, logEntries }: Bundle): void {
   }
 }
 
-function readEnvelopeStatement(
-  { payloadType, untrustedPayload }: Extract<BundleContent, { kind: 'dsse' }>,
-  { limits }: SigstoreSignatureRequest,
-): Statement {
-  if (payloadType !== PAYLOAD_TYPE) {
-    refuseSignature('payload', `it signs "${printable(payloadType)}"; expected "${PAYLOAD_TYPE}"`);
-  }
-  return readStatement(untrustedPayload, limits);
-}
-
 /** https://github.com/secure-systems-lab/dsse/blob/v1.0.2/protocol.md#signature-definition */
 function encodePreAuthentication(payloadType: string, payload: Uint8Array): Uint8Array {
   const type = Buffer.from(payloadType);
@@ -77,20 +82,21 @@ function encodePreAuthentication(payloadType: string, payload: Uint8Array): Uint
 }
 
 // docs/adr/0027-identity-of-bundles.md
-/** Returns the name of a subject that is this image. */
-function requireStatement(statement: Statement | undefined, request: SigstoreSignatureRequest): string | undefined {
-  if (statement === undefined) return refuseSignature('payload', 'it has no statement');
-  const { predicateType, subjects } = statement;
+/** Returns the name of a subject that is this image, of which the statement has to be a signature. */
+function requireStatement(
+  { predicateType, subjects }: Statement,
+  request: SigstoreSignatureRequest,
+): string | undefined {
+  const own = subjects.filter(({ digests }) => {
+    return digests.length > 0 && digests.every((digest) => request.digests.some((each) => each === digest));
+  });
+  if (own.length === 0) return requireNoDigest(subjects, request);
   if (predicateType !== SIGNATURE_PREDICATE && !request.predicateTypes.includes(predicateType)) {
     const listed = JSON.stringify([predicateType]);
     const text = `it is an attestation with the predicate "${printable(predicateType)}", and no signature`;
     const remedy = `to accept such an attestation as a signature, write "predicateTypes": ${printable(listed)}`;
     throw new SignatureRefusal('predicate', text, { remedy });
   }
-  const own = subjects.filter(({ digests }) => {
-    return digests.length > 0 && digests.every((digest) => request.digests.some((each) => each === digest));
-  });
-  if (own.length === 0) return requireNoDigest(subjects, request);
   return requireIdentity(
     own.map(({ name }) => name),
     request,
@@ -110,10 +116,7 @@ const ALGORITHMS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** A message signature is for the bytes of a manifest or index, and says their digest besides. */
-function findDocument(
-  { digest }: Extract<BundleContent, { kind: 'message' }>,
-  { documents, digests }: SigstoreSignatureRequest,
-): Uint8Array {
+function findDocument({ digest }: Content<'message'>, { documents, digests }: SigstoreSignatureRequest): Uint8Array {
   const algorithm = ALGORITHMS.get(digest.algorithm);
   if (algorithm === undefined) {
     return refuseSignature('malformed', `its digest is by the algorithm "${printable(digest.algorithm)}"`);

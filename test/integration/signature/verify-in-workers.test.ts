@@ -5,6 +5,7 @@ import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { createSignatureVerifier, type SignatureVerifier } from '../../../src/signature/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { lendPool, openBundledPool } from '../../support/pools/pools.ts';
+import { attachmentOf, digestsOf, publicKey, signedImage } from '../../support/signatures/sigstore-signatures.ts';
 import {
   CHECKED_AT,
   SIGNED_DIGEST,
@@ -38,6 +39,53 @@ function failing(error: unknown): SignatureVerifier {
   const run = async (): Promise<never> => Promise.reject(error);
   return createSignatureVerifier({ run, limits: PATIENT, nowMs: () => CHECKED_AT });
 }
+
+describe('an attachment of Sigstore', () => {
+  const image = signedImage('legacy-key-log');
+  const { mediaType, annotations, content } = attachmentOf(image);
+  const attachment = {
+    mediaType,
+    annotations,
+    rawBytes: Buffer.from(content),
+    keys: [{ name: '/keys/p256', rawBytes: Buffer.from(publicKey('p256')) }],
+    logKeys: [{ name: '/keys/rekor', rawBytes: Buffer.from(publicKey('rekor')) }],
+    identity: { type: 'matchRepository' },
+    imageReference: `${image.repository}:1`,
+    digests: digestsOf(image.document),
+    documents: [Buffer.from(image.document)],
+    predicateTypes: [],
+  } as const;
+
+  it('is verified in a worker thread', async () => {
+    const verdict = await inWorkers().verifySigstoreSignature(attachment, signal);
+    expect(verdict).toMatchObject({ kind: 'accepted', signedReference: image.repository });
+  });
+
+  it('is refused there, with the reason and what to do', async () => {
+    const verdict = await inWorkers().verifySigstoreSignature({ ...attachment, logKeys: attachment.keys }, signal);
+    expect(verdict).toMatchObject({
+      kind: 'refused',
+      reason: 'log',
+      remedy: expect.stringContaining('rekorPublicKey'),
+    });
+  });
+
+  it('is not judged with a faulty key: the policy is at fault', async () => {
+    const keys = [{ name: '/keys/p256', rawBytes: Buffer.from('x') }];
+    const error = await expectFailure('POLICY_INVALID', () =>
+      inWorkers().verifySigstoreSignature({ ...attachment, keys }, signal),
+    );
+    expect(error.message).toBe(
+      'policy: public key /keys/p256: expected a public key in PEM, or in DER (SubjectPublicKeyInfo)',
+    );
+  });
+
+  it('whose check crashes is refused', async () => {
+    const crash = new SealiftError('LAYER_WORKER_FAILED', 'worker thread: out of memory');
+    const verdict = await failing(crash).verifySigstoreSignature(attachment, signal);
+    expect(verdict).toMatchObject({ reason: 'check-failed', text: expect.stringContaining('LAYER_WORKER_FAILED') });
+  });
+});
 
 describe('a signature', () => {
   it('is verified in a worker thread, which loads OpenPGP.js as the file that its authors publish', async () => {

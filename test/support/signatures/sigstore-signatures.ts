@@ -11,7 +11,24 @@ export interface Attachment {
   readonly content: string;
 }
 
-/** An image and what cosign 3.1.3 pushed for it; see testdata/sigstore. */
+/** A repository that cosign 3.1.3 pushed signatures to; see testdata/sigstore. */
+export interface RecordedRepository {
+  /** The name with which it was signed. */
+  readonly repository: string;
+  /** In the order in which a registry takes them. The image has the tag `1.0`. */
+  readonly manifests: readonly RecordedManifest[];
+  /** By digest; binary ones in base64, behind `base64:`. */
+  readonly blobs: Readonly<Record<string, string>>;
+}
+
+interface RecordedManifest {
+  /** A tag or a digest. */
+  readonly reference: string;
+  readonly mediaType: string;
+  readonly content: string;
+}
+
+/** An image and what cosign pushed for it. */
 export interface SignedImage {
   readonly repository: string;
   /** The manifest, or the index. */
@@ -22,17 +39,50 @@ export interface SignedImage {
   readonly attachments: Readonly<Record<string, readonly Attachment[]>>;
 }
 
+interface ParsedManifest {
+  readonly manifests?: readonly { readonly digest: string }[];
+  readonly layers?: readonly (Omit<Attachment, 'content'> & { readonly digest: string })[];
+  readonly subject?: { readonly digest: string };
+}
+
 function readVectors<Vector>(name: string): Readonly<Record<string, Vector>> {
   return JSON.parse(readFileSync(new URL(`../../../testdata/sigstore/${name}.json`, import.meta.url), 'utf8'));
 }
 
-export const SIGNED_IMAGES = readVectors<SignedImage>('images');
+const RECORDED: Readonly<Record<string, RecordedRepository>> = {
+  ...readVectors<RecordedRepository>('payload-images'),
+  ...readVectors<RecordedRepository>('bundle-images'),
+};
 const KEYS = readVectors<string>('keys');
 
+export function recordedRepository(name: string): RecordedRepository {
+  const recorded = RECORDED[name];
+  if (recorded === undefined) throw new Error(`testdata/sigstore has no image "${name}"`);
+  return recorded;
+}
+
 export function signedImage(name: string): SignedImage {
-  const image = SIGNED_IMAGES[name];
-  if (image === undefined) throw new Error(`testdata/sigstore/images.json has no "${name}"`);
-  return image;
+  const { repository, manifests, blobs } = recordedRepository(name);
+  const parsed = manifests.map((manifest) => ({ ...manifest, ...(JSON.parse(manifest.content) as ParsedManifest) }));
+  const image = parsed.find(({ reference }) => reference === '1.0');
+  if (image === undefined) throw new Error(`${name} has no tag 1.0`);
+  const children = new Set(image.manifests?.map(({ digest }) => digest));
+  const attachments: Record<string, Attachment[]> = {};
+  for (const { reference, layers = [], subject } of parsed) {
+    const tagged = /^sha256-([0-9a-f]{64})\.sig$/.exec(reference)?.[1];
+    const signed = subject?.digest ?? (tagged === undefined ? undefined : `sha256:${tagged}`);
+    if (signed === undefined) continue;
+    const found = layers.map(({ mediaType, annotations = {}, digest }) => {
+      return { mediaType, annotations, content: blobs[digest] ?? '' };
+    });
+    attachments[signed] = [...(attachments[signed] ?? []), ...found];
+  }
+  return {
+    repository,
+    document: image.content,
+    platforms: parsed.filter(({ reference }) => children.has(reference)).map(({ content }) => content),
+    attachments,
+  };
 }
 
 /** The one attachment of an image, or of its index. */

@@ -44,6 +44,7 @@ const ACCEPT = { type: 'insecureAcceptAnything' };
 const REJECT = { type: 'reject' };
 const SIGNED_BY = { type: 'signedBy', keyType: 'GPGKeys', keyPath: '/k' };
 const SIGSTORE = { type: 'sigstoreSigned', keyPath: '/k' };
+const BY_CERTIFICATE = { type: 'sigstoreSigned', pki: { caRootsPath: '/ca', subjectEmail: 'a@b' } };
 
 const policy = (fallback: readonly unknown[], docker: Readonly<Record<string, unknown>> = {}) =>
   parsePolicy(JSON.stringify({ default: fallback, transports: { docker } }));
@@ -93,11 +94,13 @@ describe('authoriseImage', () => {
       ['reject after an acceptance', [ACCEPT, REJECT], 'POLICY_DENIED'],
       ['reject before an acceptance', [REJECT, ACCEPT], 'POLICY_DENIED'],
       ['signedBy', [SIGNED_BY], 'POLICY_DENIED'],
-      ['sigstoreSigned', [SIGSTORE], 'POLICY_REQUIREMENT_UNSUPPORTED'],
+      ['sigstoreSigned', [SIGSTORE], 'POLICY_DENIED'],
+      ['sigstoreSigned after an acceptance', [ACCEPT, SIGSTORE], 'POLICY_DENIED'],
+      ['sigstoreSigned with a CA', [BY_CERTIFICATE], 'POLICY_REQUIREMENT_UNSUPPORTED'],
       ['signedBy after an acceptance', [ACCEPT, SIGNED_BY], 'POLICY_DENIED'],
-      ['sigstoreSigned before an acceptance', [SIGSTORE, ACCEPT], 'POLICY_REQUIREMENT_UNSUPPORTED'],
+      ['sigstoreSigned with a CA before an acceptance', [BY_CERTIFICATE, ACCEPT], 'POLICY_REQUIREMENT_UNSUPPORTED'],
       ['signedBy before a rejection', [SIGNED_BY, REJECT], 'POLICY_DENIED'],
-      ['sigstoreSigned after a rejection', [REJECT, SIGSTORE], 'POLICY_DENIED'],
+      ['sigstoreSigned with a CA after a rejection', [REJECT, BY_CERTIFICATE], 'POLICY_DENIED'],
     ])('refuses an image by %s', async (_, requirements, code) => {
       await expectFailure(code, () => authoriseUnsigned(policy(requirements), byName('r.io/app:t')));
       // A digest in the reference does not outrank a policy.

@@ -179,8 +179,15 @@ describe('without a requirement that looks at signatures', () => {
     expect(asked).toEqual([]);
   });
 
-  it('that is what this version makes of sigstoreSigned', async () => {
-    const requirement = { type: 'sigstoreSigned', keyPath: '/trusted.pem' };
+  it.each([
+    { type: 'sigstoreSigned', pki: { caRootsPath: '/ca', subjectEmail: 'a@b' } },
+    {
+      type: 'sigstoreSigned',
+      fulcio: { caPath: '/ca', oidcIssuer: 'https://i', subjectEmail: 'a@b' },
+      rekorPublicKeyPath: '/r',
+    },
+    { type: 'signedBy', keyType: 'X509Certificates', keyPath: '/k' },
+  ])('that is what this version makes of %o', async (requirement) => {
     const asked: string[] = [];
     await expectFailure('POLICY_REQUIREMENT_UNSUPPORTED', () =>
       authorise([requirement], { kinds: REQUIREMENT_KINDS, asked }),

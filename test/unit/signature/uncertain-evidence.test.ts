@@ -120,7 +120,7 @@ describe('the gate, while signatures are looked for', () => {
     const rejected = await judge([failed('https://sigs')], [SIGNED_BY, { type: 'reject' }]);
     await expectFailure('POLICY_DENIED', () => rejected.verdict);
     expect(rejected.trace).toEqual([]);
-    const unknown = { type: 'sigstoreSigned', keyPath: '/k' };
+    const unknown = { type: 'sigstoreSigned', pki: { caRootsPath: '/ca', subjectEmail: 'a@b' } };
     const unsupported = await judge([found(GOOD), failed('https://sigs')], [SIGNED_BY, unknown]);
     await expectFailure('POLICY_REQUIREMENT_UNSUPPORTED', () => unsupported.verdict);
     expect(unsupported.trace).toEqual(['step', 1]);

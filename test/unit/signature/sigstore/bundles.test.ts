@@ -11,7 +11,9 @@ import {
   hashedRecordV2,
   type Json,
   type JsonMembers,
+  payloadFor,
   signBytes,
+  signPayload,
   signStatement,
   statementFor,
   TestLog,
@@ -23,16 +25,53 @@ import {
   judged,
   LOG,
   OTHER_DIGEST,
+  PAYLOAD,
   REPOSITORY,
   SIGNER,
   STATEMENT,
 } from '../../../support/signatures/sigstore-cases.ts';
-import { attachmentVerdict, digestsOf, judgeAttachment } from '../../../support/signatures/sigstore-signatures.ts';
+import {
+  type Attachment,
+  attachmentVerdict,
+  digestsOf,
+  judgeAttachment,
+} from '../../../support/signatures/sigstore-signatures.ts';
 
 const ENVELOPE = signStatement(SIGNER, STATEMENT);
 const PARTS = { signature: ENVELOPE.signature, content: ENVELOPE.payload, signer: SIGNER };
 const CONTENT = { dsseEnvelope: envelopeJson(ENVELOPE) };
 const verdict = (bundle: Json) => attachmentVerdict(judged(bundleAttachment(bundle)));
+
+describe('a payload', () => {
+  it.each([
+    ['index.docker.io/library/busybox', 'busybox:1', 'accepted'],
+    ['docker.io/library/busybox', 'docker.io/library/busybox:1', 'accepted'],
+    ['busybox', 'docker.io/library/busybox:1', 'accepted'],
+    ['index.docker.io/other/busybox', 'busybox:1', 'identity'],
+    ['', 'busybox:1', 'identity'],
+  ])('for %s is, for the image %s, %s', (signed, imageReference, expected) => {
+    const attachment = signPayload(SIGNER, payloadFor(DIGEST, signed));
+    expect(attachmentVerdict({ ...judged(attachment), imageReference })).toBe(expected);
+  });
+
+  it.each<[string, Attachment, string]>([
+    ['without a signature', { ...signPayload(SIGNER, PAYLOAD), annotations: {} }, 'unsigned'],
+    ['with an empty signature', withSignature(''), 'malformed'],
+    ['with base64 of URLs', withSignature('-_-_'), 'malformed'],
+    ['with base64 that has a line end', withSignature('AAAA\n'), 'malformed'],
+    ['of GnuPG’s type', signPayload(SIGNER, retyped('atomic container signature')), 'payload'],
+  ])('%s is refused', (_, attachment, reason) => {
+    expect(attachmentVerdict(judged(attachment))).toBe(reason);
+  });
+});
+
+function withSignature(signature: string): Attachment {
+  return { ...signPayload(SIGNER, PAYLOAD), annotations: { 'dev.cosignproject.cosign/signature': signature } };
+}
+
+function retyped(type: string): JsonMembers {
+  return { ...PAYLOAD, critical: { ...(PAYLOAD['critical'] as JsonMembers), type } };
+}
 
 describe('the version of a bundle', () => {
   const proof = { isPromised: false };

@@ -1,0 +1,147 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { TestBed } from '../support/beds/test-bed.ts';
+import { describeWith } from '../support/machine/needs.ts';
+import { RegistryPusher } from '../support/registries/registry-pusher.ts';
+import { publicKey, recordedRepository } from '../support/signatures/sigstore-signatures.ts';
+import { findRemains } from '../support/stores/store-files.ts';
+
+const DOCUMENT = readFileSync(new URL('../../docs/policy.md', import.meta.url), 'utf8');
+
+/** The policies of a recipe of docs/policy.md, in their order. */
+function policiesOf(recipe: string): readonly string[] {
+  const [, section = ''] = DOCUMENT.split(`## Recipe: ${recipe}\n`);
+  const [text = ''] = section.split('\n## ');
+  return [...text.matchAll(/```json\n(.*?)```/gs)].map(([, policy = '']) => policy);
+}
+
+/** Image → what accepts it beside the key. Payloads name the registry that they were signed for. */
+const IMAGES = [
+  ['legacy-p256', {}],
+  ['legacy-key-log', { rekorPublicKeyPath: 'rekor' }],
+  ['legacy-referrer', {}],
+  ['bundle-p256', { signedIdentity: { type: 'digestOnly' } }],
+  ['bundle-key-log', { signedIdentity: { type: 'digestOnly' }, rekorPublicKeyPath: 'rekor' }],
+  ['bundle-index', { signedIdentity: { type: 'digestOnly' } }],
+  ['attest-slsa-key', { predicateTypes: ['https://slsa.dev/provenance/v1'] }],
+] as const;
+
+describeWith(['root', 'docker-registry'], 'an image that cosign has signed with a key', () => {
+  let bed: TestBed;
+
+  beforeAll(async () => {
+    bed = await TestBed.open();
+    for (const [name] of IMAGES) await push(name, `acme/${name}`);
+    for (const key of ['p256', 'p384', 'rekor']) writeFileSync(bed.scratch.join(key), publicKey(key));
+  });
+
+  afterAll(() => bed?.[Symbol.asyncDispose]());
+
+  /** Pushes what was recorded, byte for byte. */
+  async function push(name: string, repository: string): Promise<void> {
+    const pusher = new RegistryPusher(bed.registry.url, repository);
+    const { manifests, blobs } = recordedRepository(name);
+    for (const [digest, text] of Object.entries(blobs)) {
+      const bytes = text.startsWith('base64:') ? Buffer.from(text.slice(7), 'base64') : Buffer.from(text);
+      await pusher.pushBlob(digest, bytes.length, () => Readable.from([bytes]));
+    }
+    for (const { reference, mediaType, content } of manifests) {
+      await pusher.pushManifest(reference, { bytes: Buffer.from(content), mediaType });
+    }
+  }
+
+  type Members = Readonly<Record<string, unknown>>;
+
+  function requirementFor(name: string, { rekorPublicKeyPath: logKey, ...members }: Members, key = 'p256'): Members {
+    return {
+      type: 'sigstoreSigned',
+      keyPath: bed.scratch.join(key),
+      ...(logKey === undefined ? {} : { rekorPublicKeyPath: bed.scratch.join(String(logKey)) }),
+      signedIdentity: { type: 'exactRepository', dockerRepository: recordedRepository(name).repository },
+      ...members,
+    };
+  }
+
+  async function pull(name: string, policy: string, store = bed.newPath('store')) {
+    const bundle = bed.newPath('bundle');
+    const file = bed.newPath('policy.json');
+    writeFileSync(file, policy);
+    bed.proxy.setRules([]);
+    const flags = ['--policy', file, '--platform', 'linux/amd64', '--store', store, '--bundle', bundle];
+    const answer = await bed.pull(`acme/${name}:1.0`, flags);
+    const { blobs } = recordedRepository(name);
+    const layers = Object.keys(blobs).filter((digest) => blobs[digest]?.startsWith('base64:'));
+    const fetched = bed.proxy.requests.filter(({ path }) => layers.some((digest) => path.endsWith(digest)));
+    return { ...answer, store, bundle, fetched: fetched.length };
+  }
+
+  const policyOf = (requirement: Members) => JSON.stringify({ default: [requirement] });
+
+  function expectDenial(answer: Awaited<ReturnType<typeof pull>>): void {
+    expect([answer.error?.code, answer.code]).toEqual(['POLICY_DENIED', 3]);
+    expect(answer.fetched).toBe(0);
+    expect(findRemains(answer.store)).toEqual({ layers: [], unfinished: [] });
+    expect(existsSync(answer.bundle)).toBe(false);
+  }
+
+  it.each(IMAGES)('runs: %s', async (name, members) => {
+    const { error, bundle, fetched, result } = await pull(name, policyOf(requirementFor(name, members)));
+    expect(error).toBeUndefined();
+    expect(existsSync(`${bundle}/rootfs/hello`)).toBe(true);
+    expect(fetched).toBe(1);
+    expect(result['signers']).toMatchObject([
+      { kind: 'sigstore-key', key: bed.scratch.join('p256'), origin: expect.stringContaining(`acme/${name}`) },
+    ]);
+  });
+
+  it.each(IMAGES)('is denied with another key: %s', async (name, members) => {
+    const answer = await pull(name, policyOf(requirementFor(name, members, 'p384')));
+    expectDenial(answer);
+    expect(answer.error?.message).toContain(`it is not by the key of the requirement (${bed.scratch.join('p384')})`);
+  });
+
+  it.each(IMAGES)('is denied under another name: %s', async (name, members) => {
+    const signedIdentity = { type: 'exactRepository', dockerRepository: 'registry.example/other' };
+    const answer = await pull(name, policyOf(requirementFor(name, { ...members, signedIdentity })));
+    expectDenial(answer);
+    expect(answer.error?.hint).toContain('"signedIdentity": {"type":');
+  });
+
+  it.each(['legacy-p256', 'bundle-p256'])('is denied when its log is asked for, and it has none: %s', async (name) => {
+    const members = { rekorPublicKeyPath: 'rekor', signedIdentity: { type: 'digestOnly' } };
+    const answer = await pull(name, policyOf(requirementFor(name, members)));
+    expectDenial(answer);
+    expect(answer.error?.message).toContain('it has no log entry');
+  });
+
+  it('is denied when it has an attestation and no signature', async () => {
+    const answer = await pull('attest-slsa-key', policyOf(requirementFor('attest-slsa-key', {})));
+    expectDenial(answer);
+    expect(answer.error?.hint).toContain('"predicateTypes": ["https://slsa.dev/provenance/v1"]');
+  });
+
+  it('is judged again when all layers are there', async () => {
+    const [name, members] = IMAGES[0];
+    const { store, error } = await pull(name, policyOf(requirementFor(name, members)));
+    expect(error).toBeUndefined();
+    const again = await pull(name, policyOf(requirementFor(name, members, 'p384')), store);
+    expect([again.error?.code, existsSync(again.bundle)]).toEqual(['POLICY_DENIED', false]);
+  });
+
+  it('runs by the policies of the recipe in docs/policy.md, each for one format', async () => {
+    const [bundles, payloads, ...others] = policiesOf('my cosign key');
+    if (bundles === undefined || payloads === undefined || others.length > 0) throw new Error('expected two policies');
+    const adapt = (policy: string) =>
+      policy
+        .replaceAll('/etc/sealift/keys/cosign.pub', bed.scratch.join('p256'))
+        .replaceAll('registry.example/team', `${bed.proxy.host}/acme`)
+        .replaceAll(
+          '{ "type": "matchRepository" }',
+          JSON.stringify(requirementFor('legacy-p256', {})['signedIdentity']),
+        );
+    expect((await pull('bundle-p256', adapt(bundles))).error).toBeUndefined();
+    expect((await pull('legacy-p256', adapt(payloads))).error).toBeUndefined();
+    expectDenial(await pull('bundle-p256', adapt(payloads)));
+  });
+});
