@@ -245,7 +245,7 @@ export const CODES = {
   SIGNATURE_LIMIT_EXCEEDED: {
     kind: 'exhausted',
     summary: 'An image has more signatures, or larger ones, than the limits allow, and none that was read is good.',
-    hint: 'remove signatures that are not needed, or raise the named limit if their store is trusted to need it',
+    hint: 'remove signatures that are not needed, or raise the named limit if their store or registry is trusted to need it',
   },
   SIGNATURE_REFUSED: {
     kind: 'denied',

@@ -2,8 +2,8 @@ import type { SealiftError } from '../../errors/index.ts';
 import type { Evidence } from '../types.ts';
 import { failedSearch, joinEvidence, NO_EVIDENCE } from './evidence.ts';
 
-/** How many are read at the same time. */
-const BATCH = 8;
+/** How many are read at the same time: each may be a manifest of 4 MiB. */
+const BATCH = 4;
 /** After so many failures in one list, the rest of it is not read. */
 const MAX_FAILURES = 8;
 
