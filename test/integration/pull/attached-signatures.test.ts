@@ -1,0 +1,244 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { SettingValues } from '../../../src/config/index.ts';
+import { PLATFORM, PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';
+import { composeTestCli } from '../../support/beds/test-cli.ts';
+import { dir, file } from '../../support/builders/tar-builder.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { startFakeRegistry } from '../../support/registries/fake-registry.ts';
+import {
+  type Artifact,
+  artifactBytes,
+  BUNDLE_TYPE,
+  CONFIG_TYPE,
+  entryOf,
+  INDEX_TYPE,
+  listBytes,
+  MANIFEST_TYPE,
+} from '../../support/signatures/attachment-world.ts';
+import { recordedLayout, writeRecordedLayout } from '../../support/signatures/recorded-layouts.ts';
+import {
+  bundleAttachment,
+  bundleJson,
+  envelopeJson,
+  makeSigner,
+  payloadFor,
+  signPayload,
+  signStatement,
+  statementFor,
+  type TestSigner,
+} from '../../support/signatures/sigstore-builder.ts';
+import { type Attachment, publicKey } from '../../support/signatures/sigstore-signatures.ts';
+
+/** The logical name; no such host exists, so that all bytes come from the endpoints of registries.conf. */
+const NAME = 'app.invalid/team/app';
+const REPOSITORY = 'app';
+const SIGNER = makeSigner();
+const STRANGER = makeSigner();
+const ATTACHED = /\/(?:manifests\/sha256-|referrers\/)/;
+
+interface PullOptions {
+  readonly reference?: string;
+  readonly identity?: object;
+  readonly key?: string;
+  readonly rules?: string;
+  readonly settings?: SettingValues;
+}
+
+describe('an image that must have a signature attached to it', () => {
+  /** A mirror without lists of referrers, and the registry itself, with such lists. */
+  let mirror: PullBed;
+  let own: PullBed;
+  let image: ServedImage;
+  let indexDigest: string;
+  let count = 0;
+
+  beforeEach(async () => {
+    mirror = new PullBed(await startFakeRegistry());
+    own = new PullBed(await startFakeRegistry({ referrersPerPage: 2 }));
+    for (const bed of [mirror, own]) {
+      image = bed.serveImage([[dir('./'), file('f', 'content')]], { tag: '1' });
+      indexDigest = bed.serveIndex([{ ...image, layers: undefined, platform: PLATFORM }], 'multi').digest;
+    }
+    return async () => {
+      for (const bed of [mirror, own]) await bed.close();
+    };
+  });
+
+  function write(name: string, content: string): string {
+    const path = own.path(name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content);
+    return path;
+  }
+
+  const payload = (signer: TestSigner, digest = image.digest) => signPayload(signer, payloadFor(digest, `${NAME}:1`));
+  const bundle = (signer: TestSigner, digest = image.digest) =>
+    bundleAttachment(bundleJson({ dsseEnvelope: envelopeJson(signStatement(signer, statementFor(digest))) }));
+
+  function store({ registry }: PullBed, artifact: Artifact, tag?: string): Buffer {
+    for (const { bytes } of artifact.layers) registry.addBlob(bytes);
+    const bytes = artifactBytes(artifact);
+    registry.addManifest(REPOSITORY, bytes, MANIFEST_TYPE, tag);
+    return bytes;
+  }
+
+  const layerOf = ({ content, ...layer }: Attachment) => ({ ...layer, bytes: Buffer.from(content) });
+
+  /** As cosign did before version 3. */
+  function tagged(bed: PullBed, attachments: readonly Attachment[], digest = image.digest): void {
+    const tag = `${digest.replace(':', '-')}.sig`;
+    store(bed, { layers: attachments.map(layerOf), configType: CONFIG_TYPE }, tag);
+  }
+
+  /** As cosign 3 does; with a list under a tag, for a registry that has none. */
+  function referring(bed: PullBed, attachment: Attachment, digest = image.digest): void {
+    const manifest = store(bed, { layers: [layerOf(attachment)], artifactType: BUNDLE_TYPE, subject: digest });
+    if (bed === mirror)
+      bed.registry.addManifest(REPOSITORY, listBytes([entryOf(manifest)]), INDEX_TYPE, digest.replace(':', '-'));
+  }
+
+  function endpoint(location: string, { registry }: PullBed): string {
+    return `location = "${registry.host}/${location}"\ninsecure = true\n`;
+  }
+
+  async function pull({ reference = `${NAME}:1`, identity, key = SIGNER.publicKey, ...more }: PullOptions = {}) {
+    count += 1;
+    const conf = `[[registry]]\nprefix = "app.invalid/team"\n${endpoint('', own)}[[registry.mirror]]\n${endpoint('', mirror)}`;
+    const signed = { type: 'sigstoreSigned', keyData: Buffer.from(key).toString('base64'), signedIdentity: identity };
+    const directory = own.path(`tree-${count}`);
+    await composeTestCli({ environment: { HOME: own.path('home') } }).pull(
+      {
+        ...{ reference, target: { kind: 'unpack', directory } },
+        settings: {
+          'pull.registries_conf': write(`${count}/registries.conf`, conf),
+          'pull.registries_d': dirname(write(`${count}/registries.d/s.yaml`, more.rules ?? '')),
+          'pull.policy': write(`${count}/policy.json`, JSON.stringify({ default: [signed] })),
+          'pull.limits.maxTries': 1,
+          ...more.settings,
+        },
+        ...{ credentials: undefined, configFile: undefined, debug: false },
+      },
+      { signal: new AbortController().signal, onProgress: () => {} },
+    );
+    return directory;
+  }
+
+  const DIGEST_ONLY = { identity: { type: 'digestOnly' } };
+  const layerRequests = () => [mirror, own].flatMap((bed) => image.layers.map((layer) => bed.fetchesOf(layer)));
+
+  it('is pulled with a signature under the tag of cosign, at the mirror alone', async () => {
+    tagged(mirror, [payload(STRANGER), payload(SIGNER)]);
+    expect(existsSync(`${await pull()}/f`)).toBe(true);
+    expect(own.registry.requests).toEqual([]);
+  });
+
+  it('is pulled with a signature under the tag of cosign, at the registry alone', async () => {
+    tagged(own, [payload(SIGNER)]);
+    expect(existsSync(`${await pull()}/f`)).toBe(true);
+    // Control: the bytes came from the mirror.
+    expect(image.layers.map((layer) => mirror.fetchesOf(layer))).toEqual([1]);
+  });
+
+  it.each([
+    ['the list of the registry', () => own],
+    ['the list under a tag of the mirror', () => mirror],
+  ])('is pulled with a bundle in %s', async (_, bedOf) => {
+    referring(bedOf(), bundle(SIGNER));
+    expect(existsSync(`${await pull(DIGEST_ONLY)}/f`)).toBe(true);
+  });
+
+  it.each([
+    ['its index', () => indexDigest],
+    ['its manifest', () => image.digest],
+  ])('may be an index of which %s is signed', async (_, digestOf) => {
+    referring(own, bundle(SIGNER, digestOf()), digestOf());
+    expect(existsSync(`${await pull({ ...DIGEST_ONLY, reference: `${NAME}:multi` })}/f`)).toBe(true);
+  });
+
+  it('is denied when its signatures are by others or for another image, and no layer is asked for', async () => {
+    tagged(mirror, [payload(STRANGER)]);
+    referring(own, bundle(SIGNER, `sha256:${'0'.repeat(64)}`));
+    const { message } = await expectFailure('POLICY_DENIED', () => pull(DIGEST_ONLY));
+    expect(message).toContain(`${mirror.registry.host}/app:${image.digest.replace(':', '-')}.sig, layer 1`);
+    expect(message).toMatch(new RegExp(`${own.registry.host}/app@sha256:[0-9a-f]{64}, layer 1`));
+    expect(layerRequests()).toEqual([0, 0]);
+  });
+
+  it('is denied when none is there, with the locations that were looked at', async () => {
+    const { message } = await expectFailure('POLICY_DENIED', () => pull(DIGEST_ONLY));
+    for (const { registry } of [mirror, own]) {
+      expect(message).toContain(`${registry.host}/app:${image.digest.replace(':', '-')}.sig is not there`);
+      expect(message).toContain(`no signature refers to ${registry.host}/app@${image.digest}`);
+    }
+    expect(layerRequests()).toEqual([0, 0]);
+  });
+
+  it('is not denied by a signature that refers to another image', async () => {
+    const other = `sha256:${'0'.repeat(64)}`;
+    const manifest = store(mirror, { layers: [layerOf(bundle(SIGNER))], artifactType: BUNDLE_TYPE, subject: other });
+    const tag = image.digest.replace(':', '-');
+    mirror.registry.addManifest(REPOSITORY, listBytes([entryOf(manifest, BUNDLE_TYPE)]), INDEX_TYPE, tag);
+    const { message } = await expectFailure('POLICY_DENIED', () => pull(DIGEST_ONLY));
+    expect(message).toContain('no signature was found');
+  });
+
+  it.each([
+    ['500', { kind: 'answer', status: 500 }],
+    ['403', { kind: 'answer', status: 403 }],
+    ['a broken connection', { kind: 'hang-up' }],
+  ] as const)('is neither denied nor pulled when the registry has %s instead', async (_, action) => {
+    tagged(mirror, [payload(STRANGER)]);
+    own.registry.inject({ match: ATTACHED, times: 99, action });
+    const error = await expectFailure('SIGNATURE_UNAVAILABLE', () => pull(DIGEST_ONLY));
+    expect(error.kind).toBe('unavailable');
+    expect(layerRequests()).toEqual([0, 0]);
+  });
+
+  it('is pulled when the mirror fails beside a good signature', async () => {
+    mirror.registry.inject({ match: ATTACHED, times: 99, action: { kind: 'answer', status: 500 } });
+    tagged(own, [payload(SIGNER)]);
+    expect(existsSync(`${await pull()}/f`)).toBe(true);
+  });
+
+  it('is denied where registries.d says that signatures are not attached, without a request for one', async () => {
+    tagged(mirror, [payload(SIGNER)]);
+    const rules = `docker:\n  ${NAME}:\n    use-sigstore-attachments: false\n`;
+    const { message } = await expectFailure('POLICY_DENIED', () => pull({ rules }));
+    expect(message).toContain(`registries.d has "use-sigstore-attachments: false" for ${NAME}`);
+    expect([mirror, own].flatMap(({ registry }) => registry.requestsTo(ATTACHED))).toEqual([]);
+    // Control: without the rule it is pulled.
+    expect(existsSync(`${await pull()}/f`)).toBe(true);
+  });
+
+  it.each([
+    ['maxImageSignatures', 2],
+    ['maxImageReferrers', 2],
+    ['maxReferrerPages', 1],
+  ] as const)('is refused with more than %s, of which none is good', async (limit, most) => {
+    for (let position = 0; position < 3; position += 1) {
+      const stranger = { ...bundle(STRANGER), annotations: { position: `${position}` } };
+      referring(own, stranger);
+    }
+    const settings = { [`pull.limits.${limit}`]: most };
+    const error = await expectFailure('SIGNATURE_LIMIT_EXCEEDED', () => pull({ ...DIGEST_ONLY, settings }));
+    expect(error.context).toMatchObject({ limit, expected: most });
+    expect(layerRequests()).toEqual([0, 0]);
+  });
+
+  it.each([
+    ['cosign-bundle-p256', { type: 'digestOnly' }],
+    ['cosign-legacy-p256', { type: 'exactRepository', dockerRepository: '127.0.0.1:5917/acme/cosign-legacy-p256' }],
+    [
+      'cosign-legacy-referrer',
+      { type: 'exactRepository', dockerRepository: '127.0.0.1:5917/acme/cosign-legacy-referrer' },
+    ],
+  ])('may be a layout: %s', async (name, identity) => {
+    const folder = own.path(name);
+    writeRecordedLayout(recordedLayout(name), folder);
+    const options = { reference: `oci:${folder}:1.0`, identity, settings: { 'pull.platform': 'linux/amd64' } };
+    expect(existsSync(await pull({ ...options, key: publicKey('p256') }))).toBe(true);
+    await expectFailure('POLICY_DENIED', () => pull(options));
+  });
+});
