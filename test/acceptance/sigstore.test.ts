@@ -39,9 +39,10 @@ describeWith(['root', 'docker-registry'], 'an image that cosign has signed with 
   afterAll(() => bed?.[Symbol.asyncDispose]());
 
   /** Pushes what was recorded, byte for byte. */
-  async function push(name: string, repository: string): Promise<void> {
+  async function push(name: string, repository: string, isSigned = true): Promise<void> {
     const pusher = new RegistryPusher(bed.registry.url, repository);
-    const { manifests, blobs } = recordedRepository(name);
+    const { manifests: recorded, blobs } = recordedRepository(name);
+    const manifests = isSigned ? recorded : recorded.filter(({ reference }) => reference === '1.0');
     for (const [digest, text] of Object.entries(blobs)) {
       const bytes = text.startsWith('base64:') ? Buffer.from(text.slice(7), 'base64') : Buffer.from(text);
       await pusher.pushBlob(digest, bytes.length, () => Readable.from([bytes]));
@@ -63,14 +64,20 @@ describeWith(['root', 'docker-registry'], 'an image that cosign has signed with 
     };
   }
 
-  async function pull(name: string, policy: string, store = bed.newPath('store')) {
+  interface PullOptions {
+    readonly store?: string;
+    /** What the repository has, when it has another name. */
+    readonly image?: string;
+  }
+
+  async function pull(name: string, policy: string, { store = bed.newPath('store'), image = name }: PullOptions = {}) {
     const bundle = bed.newPath('bundle');
     const file = bed.newPath('policy.json');
     writeFileSync(file, policy);
     bed.proxy.setRules([]);
     const flags = ['--policy', file, '--platform', 'linux/amd64', '--store', store, '--bundle', bundle];
     const answer = await bed.pull(`acme/${name}:1.0`, flags);
-    const { blobs } = recordedRepository(name);
+    const { blobs } = recordedRepository(image);
     const layers = Object.keys(blobs).filter((digest) => blobs[digest]?.startsWith('base64:'));
     const fetched = bed.proxy.requests.filter(({ path }) => layers.some((digest) => path.endsWith(digest)));
     return { ...answer, store, bundle, fetched: fetched.length };
@@ -121,11 +128,20 @@ describeWith(['root', 'docker-registry'], 'an image that cosign has signed with 
     expect(answer.error?.hint).toContain('"predicateTypes": ["https://slsa.dev/provenance/v1"]');
   });
 
+  // CVE-2025-25204: gh was content with an image that has no attestation at all.
+  it('is denied without its signature', async () => {
+    await push('legacy-p256', 'acme/unsigned', false);
+    const answer = await pull('unsigned', policyOf(requirementFor('legacy-p256', {})), { image: 'legacy-p256' });
+    expectDenial(answer);
+    expect(answer.error?.message).toContain('no signature was found');
+    expect(answer.error?.hint).toContain('cosign sign --key');
+  });
+
   it('is judged again when all layers are there', async () => {
     const [name, members] = IMAGES[0];
     const { store, error } = await pull(name, policyOf(requirementFor(name, members)));
     expect(error).toBeUndefined();
-    const again = await pull(name, policyOf(requirementFor(name, members, 'p384')), store);
+    const again = await pull(name, policyOf(requirementFor(name, members, 'p384')), { store });
     expect([again.error?.code, existsSync(again.bundle)]).toEqual(['POLICY_DENIED', false]);
   });
 

@@ -231,6 +231,22 @@ describe('CVE-2026-24117 and CVE-2026-23831: a key by its address, and null', ()
   });
 });
 
+describe('policy-controller #1971: a referrer with the statement of a good signature, and without one', () => {
+  const content = envelopeJson(signStatement(SIGNER, STATEMENT));
+  const [signature] = content['signatures'] as readonly JsonMembers[];
+  const judge = (changes: JsonMembers) =>
+    attachmentVerdict(judged(bundleAttachment(bundleJson({ dsseEnvelope: { ...content, ...changes } }))));
+
+  it('is refused', () => {
+    expect(judge({})).toBe('accepted');
+    const other = Buffer.from(JSON.stringify({ ...STATEMENT, predicate: { forged: true } })).toString('base64');
+    expect(judge({ payload: other })).toBe('not-authentic');
+    expect(judge({ signatures: [{ ...signature, sig: OTHER.toString('base64') }] })).toBe('not-authentic');
+    const signed = signPayload(SIGNER, PAYLOAD).annotations['dev.cosignproject.cosign/signature'] ?? '';
+    expect(judge({ signatures: [{ sig: signed }] })).toBe('not-authentic');
+  });
+});
+
 describe('CVE-2022-35929: a good signature of another image', () => {
   it('is refused, also beside a digest of this image', () => {
     expect(attachmentVerdict(judged(bundleOf(statementFor(OTHER_DIGEST))))).toBe('digest');
