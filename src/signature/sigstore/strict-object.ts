@@ -5,7 +5,7 @@ import type { SigstoreLimits } from './types.ts';
 
 /** The document that is read, for messages. */
 export interface Document {
-  /** A phrase such as `no bundle of Sigstore`. */
+  /** A clause such as `it is no bundle of Sigstore`. */
   readonly isNot: string;
   readonly reason: RefusalReason;
 }
@@ -13,7 +13,7 @@ export interface Document {
 /** At most so many items, and the limit that says so. */
 export interface ItemBound {
   readonly limits: SigstoreLimits;
-  readonly limit: Extract<keyof SigstoreLimits, `max${string}`>;
+  readonly limit: keyof SigstoreLimits;
 }
 
 const WHOLE_NUMBER = /^(?:0|[1-9][0-9]{0,18})$/;
