@@ -15,7 +15,7 @@ async function findFor(digest: Digest, source: SignatureSource, { budget, signal
   const signatures: Evidence['signatures'][number][] = [];
   try {
     const rawList = await source.fetchSignatureList(digest, signal);
-    const found = rawList === undefined ? [] : parseSignatureList(rawList);
+    const found = rawList === undefined ? [] : parseSignatureList(rawList, budget.maxSignatures);
     for (const [index, rawBytes] of found.entries()) {
       const name = `${origin}, signature ${index + 1} of the registry`;
       budget.take(rawBytes, name);

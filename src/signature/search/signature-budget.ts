@@ -14,6 +14,11 @@ export class SignatureBudget {
     this.#limits = limits;
   }
 
+  /** How many signatures one image may have at all. */
+  get maxSignatures(): number {
+    return this.#limits.maxImageSignatures;
+  }
+
   /** Counts one more signature. Throws `SIGNATURE_LIMIT_EXCEEDED` when the image has too many or too large ones. */
   take({ length }: { readonly length: number }, origin: string): void {
     const { maxImageSignatures, maxImageSignatureBytes } = this.#limits;

@@ -42,6 +42,9 @@ const STREAMED: ReadonlySet<number> = new Set([
 /** https://www.rfc-editor.org/rfc/rfc9580#section-4.2.1.4: the first part has at least 512 bytes. */
 const MIN_FIRST_PART = 512;
 
+/** Each part costs an object before anything is verified; a real message has a few. */
+const MAX_PARTS = 1024;
+
 /** Makes the error for bytes that are no packets. */
 export type RefuseBytes = (what: string) => never;
 
@@ -116,7 +119,7 @@ class PacketReader {
     return { kind: 'part', length: 2 ** (first & 0x1f) };
   }
 
-  /** A body in parts; each part has at least one byte, so their number is bounded by the bytes. */
+  /** A body in parts. Their number is bounded apart from the bytes, since each may have one byte only. */
   #parts(firstLength: number): Uint8Array {
     if (firstLength < MIN_FIRST_PART)
       return this.#refuse(`the first part of a packet has ${firstLength} bytes, not 512`);
@@ -124,6 +127,7 @@ class PacketReader {
     for (;;) {
       const length = this.#newLength();
       if (length.kind === 'rest') return this.#refuse('a part has no length');
+      if (parts.length === MAX_PARTS) return this.#refuse(`a packet comes in more than ${MAX_PARTS} parts`);
       parts.push(this.#take(length.length));
       if (length.kind === 'whole') return Buffer.concat(parts);
     }

@@ -34,6 +34,15 @@ const FINGERPRINT_BYTES: ReadonlyMap<number, number> = new Map([
   [6, 32],
 ]);
 
+/**
+ * Bounds both areas of subpackets together. OpenPGP.js makes objects of them before it verifies anything, and the areas
+ * of version 6 may have up to 4 GiB; a real signature has some hundred bytes.
+ */
+const MAX_SUBPACKET_BYTES = 64 * 1024;
+
+/** Bounds the subpackets of both areas together, for the same reason; a real signature has fewer than ten. */
+const MAX_SUBPACKETS = 128;
+
 interface Subpacket {
   readonly type: number;
   readonly body: Uint8Array;
@@ -68,7 +77,24 @@ function readSubpackets(body: Uint8Array): readonly Subpacket[] {
   const lengthOctets = body[0] === 6 ? 4 : 2;
   const hashed = readArea(body, 4, lengthOctets);
   const unhashed = readArea(body, hashed.end, lengthOctets);
-  return [...parseArea(hashed.area, true), ...parseArea(unhashed.area, false)];
+  const bytes = hashed.area.length + unhashed.area.length;
+  if (bytes > MAX_SUBPACKET_BYTES) {
+    const text = `it has ${bytes} bytes of OpenPGP subpackets; expected at most ${MAX_SUBPACKET_BYTES}`;
+    return refuseSignature('too-large', text);
+  }
+  const subpackets: Subpacket[] = [];
+  for (const { area, isHashed } of [
+    { area: hashed.area, isHashed: true },
+    { area: unhashed.area, isHashed: false },
+  ]) {
+    for (const subpacket of parseArea(area, isHashed)) {
+      if (subpackets.length === MAX_SUBPACKETS) {
+        return refuseSignature('too-large', `it has more than ${MAX_SUBPACKETS} OpenPGP subpackets`);
+      }
+      subpackets.push(subpacket);
+    }
+  }
+  return subpackets;
 }
 
 function readArea(

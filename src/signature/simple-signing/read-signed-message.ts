@@ -24,6 +24,12 @@ const ENCRYPTED_TAGS: ReadonlySet<number> = new Set([
 const MAX_PACKETS = 4;
 
 /**
+ * What a message may decompress to, whatever it may have on the wire: a thousandth of that is enough to make it, and a
+ * real one has a few KiB.
+ */
+const MAX_INFLATED_BYTES = 1024 * 1024;
+
+/**
  * Walks a simple signature before any library sees it, and accepts one form only: one signature and the one literal
  * that it is for, in either order (the first with a one-pass signature in front), at most once compressed as a whole.
  * So what is verified and what is read afterwards are the same bytes, by construction: attacks on OpenPGP libraries
@@ -65,7 +71,7 @@ function decompress(packets: readonly Packet[], maxBytes: number): readonly Pack
   const [first, ...others] = packets;
   if (first?.tag !== TAGS.compressed) return packets;
   if (others.length > 0) return refuseSignature('trailing-data', 'there is another packet behind the compressed one');
-  const inner = listPackets(inflate(first.body, maxBytes));
+  const inner = listPackets(inflate(first.body, Math.min(maxBytes, MAX_INFLATED_BYTES)));
   if (inner.some(({ tag }) => tag === TAGS.compressed)) {
     return refuseSignature('nested-compression', 'it is compressed more than once');
   }

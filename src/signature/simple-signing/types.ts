@@ -21,7 +21,7 @@ export interface SimpleSignatureRequest extends SignedContentCheck {
 export type SimpleSignatureVerdict = SignatureVerdict<OpenPgpSigner>;
 
 export interface SimpleSigningLimits {
-  /** Bounds a signature, and what it decompresses to. */
+  /** Bounds a signature, and what it decompresses to; that has to be within 1 MiB as well. */
   readonly maxSignatureBytes: number;
   /** Bounds all key rings of a requirement together. */
   readonly maxKeyRingBytes: number;

@@ -226,7 +226,7 @@ describe('a file of a lookaside store', () => {
 
 describe('the list of signatures of a registry', () => {
   const entry = { schemaVersion: 2, type: 'atomic', name: 'n', content: 'YWI=' };
-  const parse = (value: unknown) => parseSignatureList(Buffer.from(JSON.stringify(value)));
+  const parse = (value: unknown) => parseSignatureList(Buffer.from(JSON.stringify(value)), 3);
 
   it('has the bytes of each simple signature', () => {
     expect(parse({ signatures: [entry, { ...entry, content: '' }] })).toEqual([Buffer.from('ab'), Buffer.alloc(0)]);
@@ -259,10 +259,44 @@ describe('the list of signatures of a registry', () => {
     await expectFailure('HTTP_RESPONSE_INVALID', () => parse(value));
   });
 
+  it.each([
+    ['simple signatures', entry],
+    ['other types', { ...entry, type: 'x509' }],
+    ['values that are no entries', 0],
+  ])('has no more entries than the limit allows, of %s', async (_, each) => {
+    const error = await expectFailure('SIGNATURE_LIMIT_EXCEEDED', () => parse({ signatures: Array(4).fill(each) }));
+    expect(error.context).toMatchObject({ limit: 'maxImageSignatures', expected: 3, actual: 4 });
+    expect(parse({ signatures: Array(3).fill(entry) })).toHaveLength(3);
+  });
+
+  it('is refused before it is parsed when it has more than 1 MiB', async () => {
+    const most = Buffer.alloc(1024 * 1024, ' ');
+    most.write('{}');
+    expect(parseSignatureList(most, 3)).toEqual([]);
+    const error = await expectFailure('HTTP_RESPONSE_INVALID', () =>
+      parseSignatureList(Buffer.concat([most, Buffer.from('x')]), 3),
+    );
+    expect(error.message).toBe('list of signatures: it has 1048577 bytes; expected at most 1048576');
+  });
+
+  it.each(['{}', '[]', '0', '{"a":0,"b":0}'])(
+    'is refused before it is parsed when it has too many values: %s',
+    async (each) => {
+      const text = `{"signatures":[${Array(1000).fill(each).join(',')}`;
+      const error = await expectFailure('HTTP_RESPONSE_INVALID', () => parseSignatureList(Buffer.from(text), 3));
+      expect(error.message).toBe('list of signatures: it has too many values for 3 entries (maxImageSignatures)');
+    },
+  );
+
+  it('is refused with an unknown key, of which the start is quoted', async () => {
+    const error = await expectFailure('HTTP_RESPONSE_INVALID', () => parse({ [`a\n\u202e${'b'.repeat(1000)}`]: 1 }));
+    expect(error.message).toMatch(/^list of signatures: unknown key "a\?\?b{50,200}…"$/);
+  });
+
   it.each(['', '{"signatures":[],"signatures":[]}', '{"signatures":[]} x', 'null'])(
     'is refused as %j',
     async (text) => {
-      const { code } = await failure(() => parseSignatureList(Buffer.from(text)));
+      const { code } = await failure(() => parseSignatureList(Buffer.from(text), 3));
       expect(['JSON_INVALID', 'HTTP_RESPONSE_INVALID']).toContain(code);
     },
   );

@@ -17,16 +17,19 @@ const [ONE_PASS, LITERAL, SIGNATURE] = PACKETS as readonly [
 ];
 const OTHER_LITERAL = literalPacket('{"another":"text"}');
 
-function reasonOf(bytes: Uint8Array, maxBytes = MAX_BYTES): string {
+function refusalFor(bytes: Uint8Array, maxBytes = MAX_BYTES): SignatureRefusal | undefined {
   try {
     readSignedMessage(bytes, maxBytes);
-    return 'accepted';
+    return undefined;
   } catch (error) {
     if (!(error instanceof SignatureRefusal)) throw error;
     expect(error.code).toBe('SIGNATURE_REFUSED');
-    return error.reason;
+    return error;
   }
 }
+
+const reasonOf = (bytes: Uint8Array, maxBytes = MAX_BYTES): string => refusalFor(bytes, maxBytes)?.reason ?? 'accepted';
+const textOf = (bytes: Uint8Array): string => refusalFor(bytes)?.message ?? 'accepted';
 
 const withHeader = (header: readonly number[], body: Uint8Array): Buffer => Buffer.concat([Buffer.from(header), body]);
 
@@ -151,8 +154,75 @@ describe('readSignedMessage refuses', () => {
       Buffer.alloc(1_000_000, Buffer.from([0xe0, 0x20])),
     ]);
     expect(reasonOf(parts)).toBe('malformed');
+    expect(textOf(parts)).toContain('more than 1024 parts');
   });
 });
+
+describe('readSignedMessage bounds', () => {
+  it('what a message decompresses to, below the limit for what it has on the wire', () => {
+    const fill = 1024 * 1024 - join([ONE_PASS, SIGNATURE]).length - literalPacket('').length;
+    const messageOf = (length: number) => compressedPacket(join([ONE_PASS, literalOf(length), SIGNATURE]));
+    expect(textOf(messageOf(fill))).toBe('accepted');
+    expect(reasonOf(messageOf(fill + 1))).toBe('too-large');
+    expect(textOf(messageOf(fill + 1))).toBe('it decompresses to more than 1048576 bytes');
+  });
+
+  it('the parts of one packet', () => {
+    const messageOf = (parts: number) => Buffer.concat([join([ONE_PASS]), literalInParts(parts), join([SIGNATURE])]);
+    expect(textOf(messageOf(1024))).toBe('accepted');
+    expect(reasonOf(messageOf(1025))).toBe('malformed');
+    expect(textOf(messageOf(1025))).toContain('a packet comes in more than 1024 parts');
+  });
+
+  it.each(['hashed', 'unhashed'] as const)('the number of subpackets, also of %s ones', (area) => {
+    const messageOf = (count: number) => join([withSubpackets(area, Array(count).fill(Buffer.from([100]))), LITERAL]);
+    expect(textOf(messageOf(128 - NEEDED_SUBPACKETS))).toBe('accepted');
+    expect(reasonOf(messageOf(129 - NEEDED_SUBPACKETS))).toBe('too-large');
+    expect(textOf(messageOf(129 - NEEDED_SUBPACKETS))).toBe('it has more than 128 OpenPGP subpackets');
+  });
+
+  it.each(['hashed', 'unhashed'] as const)('the bytes of subpackets, also of %s ones', (area) => {
+    // The type and five octets of length come with each subpacket.
+    const free = 65_536 - NEEDED_SUBPACKET_BYTES - 6;
+    const messageOf = (length: number) => join([withSubpackets(area, [Buffer.alloc(length + 1, 100)]), LITERAL]);
+    expect(textOf(messageOf(free))).toBe('accepted');
+    expect(reasonOf(messageOf(free + 1))).toBe('too-large');
+    expect(textOf(messageOf(free + 1))).toBe('it has 65537 bytes of OpenPGP subpackets; expected at most 65536');
+  });
+});
+
+const literalOf = (length: number) => ({
+  ...LITERAL,
+  body: Buffer.concat([Buffer.from('b\0\0\0\0\0'), Buffer.alloc(length)]),
+});
+
+/** A literal in so many parts, of which the last has the definite length. */
+function literalInParts(count: number): Buffer {
+  const first = Buffer.alloc(512);
+  first.write('b');
+  const others = Array.from({ length: count - 2 }, () => Buffer.from([0xe0, 0x20]));
+  return Buffer.concat([Buffer.from([0xcb, 0xe9]), first, ...others, Buffer.from([0])]);
+}
+
+/** A creation time of six bytes and an issuer of ten. */
+const NEEDED_SUBPACKETS = 2;
+const NEEDED_SUBPACKET_BYTES = 6 + 10;
+
+/** A signature of version 6, whose areas may have any size, with more subpackets in one area. */
+function withSubpackets(area: 'hashed' | 'unhashed', more: readonly Buffer[]): (typeof PACKETS)[0] {
+  const added = more.flatMap((subpacket) => [u32(subpacket.length, 0xff), subpacket]);
+  const hashed = Buffer.concat([Buffer.from([5, 2, 0, 0, 0, 1]), ...(area === 'hashed' ? added : [])]);
+  const unhashed = Buffer.concat([Buffer.from([9, 16]), Buffer.alloc(8, 7), ...(area === 'unhashed' ? added : [])]);
+  const body = Buffer.concat([Buffer.from([6, 0, 27, 8]), u32(hashed.length), hashed, u32(unhashed.length), unhashed]);
+  return { ...SIGNATURE, body };
+}
+
+/** Four octets, behind others. */
+function u32(value: number, ...before: readonly number[]): Buffer {
+  const octets = Buffer.alloc(4);
+  octets.writeUInt32BE(value);
+  return Buffer.concat([Buffer.from(before), octets]);
+}
 
 function changed(bytes: Uint8Array, position: number, value: number): Uint8Array {
   const copy = Buffer.from(bytes);
