@@ -84,6 +84,32 @@ sed 's/^:-----BEGIN/-----BEGIN/' "$GNUPGHOME/openpgp-revocs.d/$(fingerprint revo
 run 20260301T000000 --import "$work/keys/revocation-certificate"
 run 20260301T000000 --export revoked@example.org >"$work/keys/revoked-with-certificate"
 
+# certify_revocation KEY TIME REASON [OPTION...]: 1 compromised, 3 no longer used. Binary, on standard output.
+certify_revocation() { key=$1; when=$2; reason=$3; shift 3; printf 'y\n%s\n\ny\n' "$reason" |
+  run "$when" --no-batch --command-fd 0 "$@" --gen-revoke "$key@example.org" | gpg --batch --quiet --dearmor; }
+
+# Retired from June on, and found to be compromised before.
+make_key retired ed25519 default
+export_key retired
+sign retired retired@example.org
+certify_revocation retired 20260601T000000 3 >"$work/keys/retirement"
+certify_revocation retired 20260615T000000 1 >"$work/keys/compromise"
+
+# Revoked with a hash that is refused for signatures.
+make_key revoked-weakly rsa2048 default
+export_key revoked-weakly
+sign revoked-weakly revoked-weakly@example.org
+certify_revocation revoked-weakly 20260301T000000 1 --cert-digest-algo RIPEMD160 --allow-weak-digest-algos \
+  >"$work/keys/weak-revocation"
+
+# Another key may revoke this one.
+make_key revoker ed25519 default
+make_key revocable ed25519 default
+printf 'addrevoker\nrevoker@example.org\ny\nsave\n' |
+  run 20260115T000000 --no-batch --command-fd 0 --edit-key revocable@example.org >/dev/null
+export_key revocable
+sign revocable revocable@example.org
+
 # Rings.
 run 20260101T000000 --armor --export "$signer" >"$work/keys/ed25519-armored"
 run 20260101T000000 --export "$signer" nistp256@example.org rsa2048@example.org >"$work/keys/three"

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { SealiftError } from '../../errors/index.ts';
 import { limitExceeded } from '../../limits/index.ts';
 import type { RawKeyRing } from '../signed-content/index.ts';
+import { mergeCopies } from './merge-copies.ts';
 import { readArmor } from './read-armor.ts';
 import { formatPacket, type Packet, type RefuseBytes, readPackets, TAGS } from './read-packets.ts';
 import { readIssuerKeyId } from './read-signature-packet.ts';
@@ -13,11 +14,14 @@ export interface PublicKeyBlock {
   readonly fingerprint: string;
   /** The key IDs of the primary key and its subkeys. */
   readonly keyIds: readonly string[];
+  /** How many revocations of the key and its subkeys there are, in whichever form. */
+  readonly revocationCount: number;
   readonly rawBytes: Uint8Array;
 }
 
 /** https://www.rfc-editor.org/rfc/rfc9580#section-5.2.1.11 */
 const KEY_REVOCATION = 0x20;
+const SUBKEY_REVOCATION = 0x28;
 
 /** What a key consists of. */
 const KEY_TAGS: ReadonlySet<number> = new Set([
@@ -33,7 +37,6 @@ const SECRET_TAGS: ReadonlySet<number> = new Set([TAGS.secretKey, TAGS.secretSub
 
 interface OpenKey {
   readonly fingerprint: string;
-  readonly keyIds: string[];
   readonly packets: Packet[];
 }
 
@@ -63,9 +66,31 @@ export function readKeyRings(rings: readonly RawKeyRing[], limits: SimpleSigning
     throw limitExceeded('policy: keys in key rings', excess);
   }
   for (const revocation of revocations) addRevocation(keys, revocation);
-  return keys.map(({ fingerprint, keyIds, packets }) => {
-    return { fingerprint, keyIds, rawBytes: Buffer.concat(packets.map(formatPacket)) };
+  return mergeCopies(keys).map(({ fingerprint, packets }) => ({
+    fingerprint,
+    keyIds: listKeyIds(packets),
+    revocationCount: packets.filter(isRevocation).length,
+    rawBytes: Buffer.concat(packets.map(formatPacket)),
+  }));
+}
+
+/** The keys were read before. */
+function refuseUnread(what: string): never {
+  throw new SealiftError('INTERNAL', `key rings: ${what}`);
+}
+
+function listKeyIds(packets: readonly Packet[]): readonly string[] {
+  const keys = packets.filter(({ tag }) => tag === TAGS.publicKey || tag === TAGS.publicSubkey);
+  return keys.flatMap(({ body }) => {
+    const fingerprint = fingerprintOf(body, refuseUnread);
+    return fingerprint === undefined ? [] : [keyIdOf(fingerprint)];
   });
+}
+
+/** Signatures of version 3 have their type behind a length. https://www.rfc-editor.org/rfc/rfc9580#section-5.2.2 */
+function isRevocation({ tag, body }: Packet): boolean {
+  const type = body[0] === 3 ? body[2] : body[1];
+  return tag === TAGS.signature && (type === KEY_REVOCATION || type === SUBKEY_REVOCATION);
 }
 
 function refuseRing({ name }: RawKeyRing, what: string): never {
@@ -102,17 +127,15 @@ function readBlock(block: Uint8Array, refuse: RefuseBytes): RingContent {
     if (!KEY_TAGS.has(tag)) refuse(`expected public keys, got an OpenPGP packet of type ${tag}`);
     if (tag === TAGS.publicKey) {
       const fingerprint = fingerprintOf(body, refuse);
-      current =
-        fingerprint === undefined ? undefined : { fingerprint, keyIds: [keyIdOf(fingerprint)], packets: [packet] };
+      current = fingerprint === undefined ? undefined : { fingerprint, packets: [packet] };
       if (current !== undefined) keys.push(current);
     } else if (current === null) {
       if (tag !== TAGS.signature || body[1] !== KEY_REVOCATION)
         refuse('expected public keys; the first packet is no key');
       revocations.push(packet);
     } else if (current !== undefined) {
+      if (tag === TAGS.publicSubkey) fingerprintOf(body, refuse);
       current.packets.push(packet);
-      const fingerprint = tag === TAGS.publicSubkey ? fingerprintOf(body, refuse) : undefined;
-      if (fingerprint !== undefined) current.keyIds.push(keyIdOf(fingerprint));
     }
   }
   return { keys, revocations };

@@ -34,18 +34,34 @@ export async function verifyAuthor(message: SignedMessage, { keys, nowMs }: Auth
   // A key without key flags may sign, as with GnuPG; a subkey needs the cross-certification all the same.
   const config: Config = { ...openpgp.config, minRSABits: MIN_RSA_BITS, allowMissingKeyFlags: true };
   const step: Step = { openpgp, config, message };
-  const candidate = await openCandidate(step, keys);
+  let refusal: SignatureRefusal | undefined;
+  // Several keys may have the key ID, also because one of them claims the subkey of another.
+  for (const key of keys) {
+    try {
+      return await verifyWith(step, key, nowMs);
+    } catch (error) {
+      if (!(error instanceof SignatureRefusal)) throw error;
+      refusal ??= error;
+    }
+  }
+  throw refusal ?? new SealiftError('INTERNAL', 'signature: no key to verify it with');
+}
+
+async function verifyWith(step: Step, block: PublicKeyBlock, nowMs: number): Promise<OpenPgpSigner> {
+  const { openpgp, config, message } = step;
+  const candidate = await openCandidate(step, block);
   const signature = await verifySignature(step, candidate);
-  await requireUsableKey({ candidate, signature, config, nowMs });
+  const { revocationCount } = block;
+  await requireUsableKey({ openpgp, candidate, signature, config, nowMs, revocationCount });
   return {
     fingerprint: fingerprintOf(candidate.key),
     signedAt: new Date(message.facts.createdSeconds * 1000).toISOString(),
   };
 }
 
-async function openCandidate(step: Step, keys: AuthorCheck['keys']): Promise<Candidate> {
+async function openCandidate(step: Step, block: PublicKeyBlock): Promise<Candidate> {
   const { issuerKeyId, issuerFingerprint } = step.message.facts;
-  const key = await readKey(step, keys);
+  const key = await readKey(step, block);
   const signing = key.getKeys().find((each) => each.getKeyID().toHex().toUpperCase() === issuerKeyId);
   const isOther =
     issuerFingerprint !== undefined && signing !== undefined && fingerprintOf(signing) !== issuerFingerprint;
@@ -57,22 +73,11 @@ async function openCandidate(step: Step, keys: AuthorCheck['keys']): Promise<Can
   return { key, signing };
 }
 
-/** Copies of one key are merged, so that a revocation in any of them counts. */
-async function readKey({ openpgp, config }: Step, keys: AuthorCheck['keys']): Promise<PublicKey> {
-  const fingerprints = new Set(keys.map(({ fingerprint }) => fingerprint));
-  if (fingerprints.size !== 1) {
-    return refuseSignature('unknown-key', `it names a key ID that ${fingerprints.size} keys of the key ring have`);
-  }
+async function readKey({ openpgp, config }: Step, { fingerprint, rawBytes }: PublicKeyBlock): Promise<PublicKey> {
   try {
-    const [first, ...others] = await Promise.all(
-      keys.map(({ rawBytes }) => openpgp.readKey({ binaryKey: rawBytes, config })),
-    );
-    if (first === undefined) throw new SealiftError('INTERNAL', 'signature: no key to verify it with');
-    let merged: PublicKey = first;
-    for (const other of others) merged = await merged.update(other, undefined, config);
-    return merged;
+    return await openpgp.readKey({ binaryKey: rawBytes, config });
   } catch (cause) {
-    throw new SignatureRefusal('key-unusable', `its key ${[...fingerprints].join()} cannot be read`, { cause });
+    throw new SignatureRefusal('key-unusable', `its key ${fingerprint} cannot be read`, { cause });
   }
 }
 

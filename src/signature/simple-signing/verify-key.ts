@@ -1,6 +1,8 @@
 import type { Config, PublicKey, SignaturePacket, Subkey } from 'openpgp';
 import { printableReason, refuseSignature, SignatureRefusal } from '../signed-content/index.ts';
 
+type OpenPgp = typeof import('openpgp');
+
 /** The key, and that key or the subkey of it that made a signature. */
 export interface Candidate {
   readonly key: PublicKey;
@@ -8,10 +10,13 @@ export interface Candidate {
 }
 
 interface KeyCheck {
+  readonly openpgp: OpenPgp;
   readonly candidate: Candidate;
   readonly signature: SignaturePacket;
   readonly config: Config;
   readonly nowMs: number;
+  /** How many revocations the packets of the key have. */
+  readonly revocationCount: number;
 }
 
 /** Clocks of two machines differ, so a signature may be this much newer than the guest's clock says. */
@@ -54,7 +59,8 @@ export async function requireUsableKey(check: KeyCheck): Promise<void> {
   const createdMs = requireTimeOfSignature(signature, nowMs);
   const now = new Date(Math.max(nowMs, createdMs));
   const name = fingerprintOf(candidate.key);
-  if (await isRevoked(check, now)) refuseSignature('key-revoked', `its key ${name} is revoked`);
+  await requireNoRevocation(check, now);
+  requireNoRevoker(candidate.key);
   for (const each of [candidate.key, candidate.signing]) {
     const bornMs = each.getCreationTime().getTime();
     if (bornMs > createdMs) refuseSignature('key-newer', `its key ${name} was made at ${format(bornMs)}, after it`);
@@ -79,12 +85,70 @@ function requireTimeOfSignature(signature: SignaturePacket, nowMs: number): numb
   return createdMs;
 }
 
-async function isRevoked({ candidate, config }: KeyCheck, now: Date): Promise<boolean> {
+/**
+ * Refuses a key with a revocation that holds, and one with a revocation that cannot be verified, which OpenPGP.js would
+ * pass over: by a weak hash, in an old form, with an unknown critical part, damaged, or by another key. Only a key that is
+ * retired or superseded from a later time on is not revoked yet.
+ */
+async function requireNoRevocation(check: KeyCheck, now: Date): Promise<void> {
+  const { openpgp, candidate, revocationCount } = check;
   const { key, signing } = candidate;
-  if (await key.isRevoked(undefined, undefined, now, config)) return true;
-  if (!isSubkey(signing)) return false;
-  const [binding] = signing.bindingSignatures;
-  return binding !== undefined && (await signing.isRevoked(binding, key.keyPacket, now, config));
+  const { keyRevocation, subkeyRevocation } = openpgp.enums.signature;
+  const name = fingerprintOf(key);
+  const subkeys = key.subkeys.flatMap(({ revocationSignatures }) => revocationSignatures);
+  if (key.revocationSignatures.length + subkeys.length !== revocationCount) refuseRevocation(name, 'it cannot be read');
+  const revoked = { key: key.keyPacket };
+  for (const each of key.revocationSignatures)
+    await judgeRevocation(each, { type: keyRevocation, revoked, check, now });
+  if (!isSubkey(signing)) return;
+  const bound = { ...revoked, bind: signing.keyPacket };
+  for (const each of signing.revocationSignatures) {
+    await judgeRevocation(each, { type: subkeyRevocation, revoked: bound, check, now });
+  }
+}
+
+interface RevocationCheck {
+  readonly type: number;
+  /** What the revocation has to be a signature of. */
+  readonly revoked: object;
+  readonly check: KeyCheck;
+  readonly now: Date;
+}
+
+async function judgeRevocation(revocation: SignaturePacket, { type, revoked, check, now }: RevocationCheck) {
+  const { openpgp, candidate, config } = check;
+  const name = fingerprintOf(candidate.key);
+  try {
+    // A hash that is too weak to trust a signature is strong enough to end the trust.
+    const lenient = { ...config, rejectHashAlgorithms: new Set<number>() };
+    await revocation.verify(candidate.key.keyPacket, type, revoked, revocation.created ?? undefined, false, lenient);
+  } catch (cause) {
+    refuseRevocation(name, printableReason(cause));
+  }
+  const { keyRetired, keySuperseded } = openpgp.enums.reasonForRevocation;
+  const flag = revocation.reasonForRevocationFlag;
+  const isLater = (flag === keyRetired || flag === keySuperseded) && (revocation.created ?? now) > now;
+  if (!isLater) refuseSignature('key-revoked', `its key ${name} is revoked`);
+}
+
+function refuseRevocation(name: string, reason: string): never {
+  refuseSignature('key-unusable', `its key ${name} has a revocation that cannot be verified: ${reason}`);
+}
+
+/** The declarations of OpenPGP.js leave this out. */
+type WithDirectSignatures = PublicKey & { readonly directSignatures: readonly SignaturePacket[] };
+
+/** Whether another key has revoked this one cannot be found out here, so a key that lets another one do so is refused. */
+function requireNoRevoker(key: PublicKey): void {
+  const certifications = key.users.flatMap(({ selfCertifications }) => selfCertifications);
+  const { directSignatures } = key as WithDirectSignatures;
+  const hasRevoker = [...directSignatures, ...certifications].some(hasRevocationKey);
+  if (!hasRevoker) return;
+  refuseSignature('key-unusable', `its key ${fingerprintOf(key)} names another key that may revoke it`);
+}
+
+function hasRevocationKey({ revocationKeyClass }: SignaturePacket): boolean {
+  return typeof revocationKeyClass === 'number';
 }
 
 function isSubkey(key: PublicKey | Subkey): key is Subkey {

@@ -1,12 +1,47 @@
 import { describe, expect, it } from 'vitest';
 import { parseDigest } from '../../../../src/oci/index.ts';
+import { type Packet, TAGS } from '../../../../src/signature/simple-signing/read-packets.ts';
+import { join, packetsOf } from '../../../support/builders/openpgp-packets.ts';
 import {
   CHECKED_AT,
   judgeSignature,
   SIGNED_DIGEST,
   SIGNED_REFERENCE,
+  signingKey,
   verdictOf,
 } from '../../../support/signatures/simple-signatures.ts';
+
+/** A copy of a key with revocations, each a certificate or a packet, behind the primary key, as gpg exports them. */
+function copyWith(key: string, ...revocations: readonly (string | Packet)[]): Buffer {
+  const [primary, ...others] = packetsOf(signingKey(key));
+  if (primary === undefined) throw new Error(`${key} is empty`);
+  return join([
+    primary,
+    ...revocations.map((each) => (typeof each === 'string' ? certificate(each) : each)),
+    ...others,
+  ]);
+}
+
+function certificate(name: string): Packet {
+  const raw = signingKey(name);
+  const [text = ''] = /(?<=\n\n)[A-Za-z0-9+/=\n]+(?=\n=)/.exec(raw.toString('latin1')) ?? [];
+  const [found] = packetsOf(text === '' ? raw : Buffer.from(text, 'base64'));
+  if (found === undefined) throw new Error(`${name} is empty`);
+  return found;
+}
+
+function damaged(name: string): Packet {
+  const { body, ...packet } = certificate(name);
+  const changed = Buffer.from(body);
+  changed.writeUInt8(changed.readUInt8(changed.length - 1) ^ 1, changed.length - 1);
+  return { ...packet, body: changed };
+}
+
+/** A packet that says version 3, with the type where that version has it. */
+function ofVersion3(name: string): Packet {
+  const { body, ...packet } = certificate(name);
+  return { ...packet, body: Buffer.concat([Buffer.from([3, 5, 0x20]), body.subarray(2)]) };
+}
 
 const OTHER_DIGEST = parseDigest(`sha256:${'0'.repeat(64)}`);
 
@@ -136,6 +171,53 @@ describe('what holds now decides, not what held when the signature was made', ()
   it('a revoked key, also before the time of its revocation', async () => {
     const nowMs = Date.parse('2026-02-02T00:00:00Z');
     expect(await verdictOf({ signature: 'revoked', keys: ['revoked-with-certificate'], nowMs })).toBe('key-revoked');
+  });
+
+  it('a revoked key, also when the revocation has a hash that is too weak for signatures', async () => {
+    const signed = { signature: 'revoked-weakly' };
+    expect(await verdictOf({ ...signed, keys: ['revoked-weakly'] })).toBe('accepted');
+    expect(await verdictOf({ ...signed, keys: ['revoked-weakly', 'weak-revocation'] })).toBe('key-revoked');
+  });
+
+  it('a key that was retired, from then on', async () => {
+    const judged = { signature: 'retired', keys: ['retired', 'retirement'] };
+    expect(await verdictOf(judged)).toBe('accepted');
+    expect(await verdictOf({ ...judged, nowMs: Date.parse('2026-07-01T00:00:00Z') })).toBe('key-revoked');
+  });
+
+  it.each([
+    ['one copy', [copyWith('retired', 'retirement', 'compromise')]],
+    ['copies', [copyWith('retired', 'retirement'), copyWith('retired', 'compromise')]],
+    ['copies in another order', [copyWith('retired', 'compromise'), copyWith('retired', 'retirement')]],
+    ['one file', [Buffer.concat([copyWith('retired', 'retirement'), copyWith('retired', 'compromise')])]],
+  ])('a key with two revocations of which one holds, in %s', async (_, keys) => {
+    expect(await verdictOf({ signature: 'retired', keys })).toBe('key-revoked');
+  });
+
+  it.each([
+    ['that is damaged', [copyWith('retired', damaged('compromise'))]],
+    ['that is damaged in one of two copies', [copyWith('retired', damaged('compromise')), signingKey('retired')]],
+    ['by another key', [copyWith('retired', 'revocation-certificate')]],
+    ['of version 3', [copyWith('retired', ofVersion3('compromise'))]],
+  ])('a key with a revocation %s', async (_, keys) => {
+    expect(await verdictOf({ signature: 'retired', keys })).toBe('key-unusable');
+  });
+
+  it('a key that another key may revoke', async () => {
+    expect(await verdictOf({ signature: 'revocable', keys: ['revocable'] })).toBe('key-unusable');
+  });
+
+  it('a subkey that the key of its file has not certified, and the key that has counts all the same', async () => {
+    const subkey = packetsOf(signingKey('subkey'));
+    const from = subkey.findIndex(({ tag }) => tag === TAGS.publicSubkey);
+    const claimed = join([...packetsOf(signingKey('ed25519')), ...subkey.slice(from)]);
+    expect(await verdictOf({ signature: 'subkey', keys: [claimed] })).toBe('key-unusable');
+    for (const keys of [
+      [claimed, 'subkey'],
+      ['subkey', claimed],
+    ]) {
+      expect(await verdictOf({ signature: 'subkey', keys })).toBe('accepted');
+    }
   });
 
   it('a revoked signing subkey', async () => {
