@@ -43,7 +43,8 @@ export async function acceptOneSignature(selection: SignatureSelection): Promise
     if (verdict?.reason === 'check-failed') failedChecks += 1;
     judged.push({ signature, verdict });
   }
-  return { kind: 'deny', reason: `${requirement}: ${describeRefusals(judged)}`, remedy: remedyFor(judged) };
+  const reason = `${requirement}: ${describeRefusals(judged)}`;
+  return { kind: 'deny', reason, remedy: remedyFor(judged), isUncertain: failedChecks > 0 };
 }
 
 function describeRefusals(judged: readonly Judged[]): string {

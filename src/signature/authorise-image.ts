@@ -127,7 +127,9 @@ async function judge(judged: Judged, { requirements, scope }: ScopeMatch): Promi
     case 'accept':
       return { basis: verdict.basis, signers: verdict.signers ?? [] };
     case 'deny': {
-      assertSearched(evidence, { reference, scope, reason: verdict.reason });
+      const doubt = { reference, scope, reason: verdict.reason };
+      assertSearched(evidence, doubt);
+      if (verdict.isUncertain === true) throw unchecked(doubt);
       const reason = [verdict.reason, ...remarksOf(evidence)].join('; ');
       return deny(reference, { scope, reason, remedy: verdict.remedy });
     }
@@ -191,6 +193,16 @@ function assertSearched({ failures }: Evidence, { reference, scope, reason }: Do
       failures.map(({ error }) => error),
       'every failed search for signatures',
     ),
+  });
+}
+
+/** A check that hangs or crashes says nothing about its signature, so the image is not known to lack a good one. */
+function unchecked({ reference, scope, reason }: Doubt): SealiftError {
+  const name = formatImageReference(reference);
+  const message = `authorise ${name}: policy, ${scope}: ${reason}; not every signature could be checked`;
+  return new SealiftError('SIGNATURE_UNAVAILABLE', message, {
+    context: { reference: name, scope },
+    hint: 'pull again when the machine is less busy, or raise pull.limits.signature_check_ms; remove signatures that hang from their store',
   });
 }
 

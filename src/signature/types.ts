@@ -201,5 +201,6 @@ export type PolicyVerdict =
       readonly signers?: readonly ImageSigner[];
     }
   /** `remedy`: what to do, if more can be said than for any denial. */
-  | { readonly kind: 'deny'; readonly reason: string; readonly remedy?: string }
+  /** `isUncertain`: a signature could not be checked, which may be the one that the policy wants. */
+  | { readonly kind: 'deny'; readonly reason: string; readonly remedy?: string; readonly isUncertain?: boolean }
   | { readonly kind: 'unsupported'; readonly reason: string };
