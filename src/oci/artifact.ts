@@ -1,8 +1,15 @@
 import { prefixError } from '../errors/index.ts';
 import type { Descriptor } from './descriptor.ts';
 import { type Digest, digestAlgorithm, digestHex, parseDigest } from './digest.ts';
-import { identify, invalid, type ManifestLimits, refuseSpellings, toDescriptor } from './manifest.ts';
-import { isJsonObject, type JsonObject, parseStrictJson } from './parse-json.ts';
+import {
+  identify,
+  invalid,
+  MAX_MANIFEST_VALUES,
+  type ManifestLimits,
+  refuseSpellings,
+  toDescriptor,
+} from './manifest.ts';
+import { isJsonObject, type JsonLimits, type JsonObject, parseStrictJson } from './parse-json.ts';
 import { artifactSchema, readDocument, refuseKeyVariants } from './schema.ts';
 
 /** A manifest that is read for what it holds, such as signatures, and not as an image. */
@@ -27,8 +34,8 @@ type JsonBound = Pick<ManifestLimits, 'maxJsonDepth'>;
 
 const CODE = 'MANIFEST_INVALID';
 
-function parseObject(rawBytes: Uint8Array, { maxJsonDepth }: JsonBound): JsonObject {
-  const document = parseStrictJson(rawBytes, { maxDepth: maxJsonDepth });
+function parseObject(rawBytes: Uint8Array, limits: JsonLimits): JsonObject {
+  const document = parseStrictJson(rawBytes, limits);
   if (!isJsonObject(document)) throw invalid('document: expected an object');
   return document;
 }
@@ -44,7 +51,7 @@ export function parseArtifactManifest(
   limits: JsonBound,
 ): ArtifactManifest | undefined {
   try {
-    const document = parseObject(rawBytes, limits);
+    const document = parseObject(rawBytes, { maxDepth: limits.maxJsonDepth, maxValues: MAX_MANIFEST_VALUES });
     refuseSpellings(document);
     refuseKeyVariants(document, { knownKeys: ['subject'], code: CODE, where: 'document' });
     const { kind } = identify(document, contentType);
@@ -74,7 +81,7 @@ export function parseReferrerList(
   limits: JsonBound,
 ): readonly ListedReferrer[] {
   try {
-    const document = parseObject(rawBytes, limits);
+    const document = parseObject(rawBytes, { maxDepth: limits.maxJsonDepth });
     refuseKeyVariants(document, { knownKeys: ['manifests'], code: CODE, where: 'document' });
     const { kind } = identify(document, contentType);
     if (kind !== 'index') throw invalid('expected an index, got a manifest');

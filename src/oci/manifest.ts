@@ -212,6 +212,9 @@ function readIndex(document: JsonObject, mediaType: string): ImageIndex {
   return { mediaType, manifests: raw.manifests.map(toIndexEntry) };
 }
 
+/** Schemas look at each value, and gather a problem for each that is wrong. */
+export const MAX_MANIFEST_VALUES = 50_000;
+
 /**
  * Parses an image manifest or index, OCI or Docker schema 2. `contentType` is what the registry sent, or empty. Throws
  * `JSON_INVALID`, `MANIFEST_INVALID`, `MANIFEST_UNSUPPORTED`, `DIGEST_INVALID`, `LAYER_LIMIT_EXCEEDED`.
@@ -223,7 +226,7 @@ export function parseManifestDocument(
   limits: ManifestLimits = DEFAULT_MANIFEST_LIMITS,
 ): ManifestDocument {
   try {
-    const document = parseStrictJson(rawBytes, { maxDepth: limits.maxJsonDepth });
+    const document = parseStrictJson(rawBytes, { maxDepth: limits.maxJsonDepth, maxValues: MAX_MANIFEST_VALUES });
     if (!isJsonObject(document)) throw invalid('document: expected an object');
     refuseSpellings(document);
     const { kind, mediaType } = identify(document, contentType);

@@ -4,7 +4,15 @@ import { LIMITS, limitExceeded } from '../limits/index.ts';
 export interface JsonLimits {
   /** Levels of nested objects and arrays; a scalar document has depth 0. */
   readonly maxDepth?: number;
+  /** Objects, arrays, texts, numbers and words, names of members not counted. */
+  readonly maxValues?: number;
 }
+
+/**
+ * More values than any real document has. Each value takes tens of bytes of memory and some more in a schema, so that a
+ * few MiB of empty objects would take gigabytes.
+ */
+const MAX_VALUES = 200_000;
 
 // Sticky, so that each match starts at the current position. Each pattern takes linear time.
 const WHITESPACE = /[ \t\n\r]*/y;
@@ -34,11 +42,14 @@ const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([
 class JsonReader {
   readonly #text: string;
   readonly #maxDepth: number;
+  readonly #maxValues: number;
   #position = 0;
+  #values = 0;
 
-  constructor(text: string, maxDepth: number) {
+  constructor(text: string, { maxDepth, maxValues }: Required<JsonLimits>) {
     this.#text = text;
     this.#maxDepth = maxDepth;
+    this.#maxValues = maxValues;
   }
 
   document(): unknown {
@@ -50,6 +61,8 @@ class JsonReader {
 
   #value(depth: number): unknown {
     this.#skipWhitespace();
+    this.#values++;
+    if (this.#values > this.#maxValues) this.#refuse(`expected at most ${this.#maxValues} values`);
     switch (this.#text[this.#position]) {
       case '{':
         return this.#object(this.#deeper(depth));
@@ -173,7 +186,8 @@ function decodeUtf8(rawBytes: Uint8Array): string {
  */
 export function parseStrictJson(raw: Uint8Array | string, limits: JsonLimits = {}): unknown {
   const text = typeof raw === 'string' ? raw : decodeUtf8(raw);
-  return new JsonReader(text, limits.maxDepth ?? LIMITS.maxJsonDepth.default).document();
+  const { maxDepth = LIMITS.maxJsonDepth.default, maxValues = MAX_VALUES } = limits;
+  return new JsonReader(text, { maxDepth, maxValues }).document();
 }
 
 export type JsonObject = Readonly<Record<string, unknown>>;

@@ -35,7 +35,16 @@ const HASHES: Readonly<Record<KeyKind, readonly (string | null)[]>> = {
   Ed25519: [null],
 };
 
+/** The length of a key in DER, with a named curve and a point that is not compressed. */
+const SPKI_BYTES: ReadonlyMap<KeyKind, number> = new Map([
+  ['P-256', 91],
+  ['P-384', 120],
+  ['P-521', 158],
+  ['Ed25519', 44],
+]);
+
 const MIN_RSA_BITS = 2048;
+const MIN_RSA_EXPONENT = 3n;
 const EXPECTED_KINDS = 'P-256, P-384, P-521, Ed25519, or RSA of at least 2048 bits';
 
 /** Reads the keys of a requirement, each in a file or text of its own. Throws `POLICY_INVALID`. */
@@ -91,6 +100,9 @@ export function readPem(text: string, refuse: (what: string) => never): Uint8Arr
 function openKey(name: string, rawSpki: Uint8Array, refuse: (what: string) => never): VerificationKey {
   const key = parseSpki(rawSpki, refuse);
   const kind = kindOf(key, refuse);
+  if (rawSpki.length !== (SPKI_BYTES.get(kind) ?? rawSpki.length)) {
+    refuse('expected a named curve and a point that is not compressed');
+  }
   return {
     name,
     rawSpki,
@@ -116,10 +128,14 @@ function attemptParse(der: Buffer): KeyObject | undefined {
 }
 
 function kindOf(key: KeyObject, refuse: (what: string) => never): KeyKind {
-  const { asymmetricKeyType: type = 'unknown', asymmetricKeyDetails: { namedCurve, modulusLength = 0 } = {} } = key;
+  const { asymmetricKeyType: type = 'unknown', asymmetricKeyDetails = {} } = key;
+  const { namedCurve, modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails;
   if (type === 'ed25519') return 'Ed25519';
   if (type === 'ec')
     return CURVES.get(namedCurve) ?? refuse(`is on the curve ${namedCurve}; expected ${EXPECTED_KINDS}`);
   if (type !== 'rsa') return refuse(`is of the kind ${type}; expected ${EXPECTED_KINDS}`);
+  if (publicExponent < MIN_RSA_EXPONENT || publicExponent % 2n === 0n) {
+    refuse(`is RSA with the exponent ${publicExponent}; expected an odd one of at least ${MIN_RSA_EXPONENT}`);
+  }
   return modulusLength >= MIN_RSA_BITS ? 'RSA' : refuse(`is RSA of ${modulusLength} bits; expected ${EXPECTED_KINDS}`);
 }

@@ -16,6 +16,8 @@ export interface Subject {
 
 const TYPES: ReadonlySet<string> = new Set(['https://in-toto.io/Statement/v1', 'https://in-toto.io/Statement/v0.1']);
 const DOCUMENT = { isNot: 'what it signs is no in-toto statement', reason: 'payload' } as const;
+/** As many as other verifiers of Sigstore read for one subject. */
+const MAX_DIGESTS = 32;
 const HEX: ReadonlyMap<string, RegExp> = new Map([
   ['sha256', /^[0-9a-f]{64}$/],
   ['sha512', /^[0-9a-f]{128}$/],
@@ -39,6 +41,7 @@ export function readStatement(payload: Uint8Array, limits: SigstoreLimits): Stat
 function readSubject(subject: StrictObject): Subject {
   const set = subject.object('digest');
   if (set.names.length === 0) subject.refuse('digest', 'expected at least one');
+  if (set.names.length > MAX_DIGESTS) subject.refuse('digest', `expected at most ${MAX_DIGESTS}`);
   const digests = set.names.flatMap((algorithm) => {
     const value = set.text(algorithm);
     const pattern = HEX.get(algorithm);

@@ -16,6 +16,11 @@ export interface ItemBound {
   readonly limit: keyof SigstoreLimits;
 }
 
+/** A statement has at most 1024 subjects with 32 digests each, and a predicate. */
+const MAX_VALUES = 100_000;
+/** For lists without a limit of their own; most of them may have one item only. */
+const MAX_ITEMS = 32;
+
 const WHOLE_NUMBER = /^(?:0|[1-9][0-9]{0,18})$/;
 
 /** Parses a document whose members are then read by name. Throws `SIGNATURE_REFUSED`. */
@@ -25,7 +30,7 @@ export function readDocument(raw: Uint8Array | string, document: Document, membe
 
 function parse(raw: Uint8Array | string, { isNot, reason }: Document): unknown {
   try {
-    return parseStrictJson(raw);
+    return parseStrictJson(raw, { maxValues: MAX_VALUES });
   } catch (error) {
     return refuseSignature(reason, `${isNot}: ${asSealiftError(error).message}`);
   }
@@ -142,6 +147,7 @@ export class StrictObject {
     const value = this.has(name) ? this.#object[name] : [];
     if (!Array.isArray(value)) return this.#refuse(this.#pathOf(name), 'expected a list');
     if (bound !== undefined) requireWithin(value.length, name, bound);
+    else if (value.length > MAX_ITEMS) this.#refuse(this.#pathOf(name), `expected at most ${MAX_ITEMS} items`);
     return value;
   }
 

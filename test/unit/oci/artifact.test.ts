@@ -33,6 +33,11 @@ describe('a manifest that is read as an artifact', () => {
     expect(artifact({ subject })?.subject).toBeUndefined();
   });
 
+  it('is refused before a schema looks at layers without number', async () => {
+    const error = await expectFailure('JSON_INVALID', () => artifact({ layers: Array(60_000).fill({}) }));
+    expect(error.message).toContain('values');
+  });
+
   it('is not an index', () => {
     expect(parseArtifactManifest(bytesOf(LIST), INDEX_TYPE, DEFAULT_LIMITS)).toBeUndefined();
   });

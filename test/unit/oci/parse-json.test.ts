@@ -86,6 +86,18 @@ describe('parseStrictJson', () => {
     expect(error.message).toBe('json at character 13: duplicate key "a"');
   });
 
+  it('allows as many values as it was told, and no more', async () => {
+    expect(parseStrictJson('{"a":[1,2],"b":{}}', { maxValues: 5 })).toEqual({ a: [1, 2], b: {} });
+    const error = await expectFailure('JSON_INVALID', () => parseStrictJson('{"a":[1,2],"b":{}}', { maxValues: 4 }));
+    expect(error.message).toContain('expected at most 4 values');
+  });
+
+  it('bounds the values when it was told nothing', async () => {
+    const list = (length: number) => `[${'{},'.repeat(length - 1)}{}]`;
+    expect(parseStrictJson(list(199_999))).toHaveLength(199_999);
+    await expectFailure('JSON_INVALID', () => parseStrictJson(list(1_400_000)));
+  });
+
   it('allows as many levels as it was told, and no more', async () => {
     const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
     expect(parseStrictJson(nested(3), { maxDepth: 3 })).toEqual([[[]]]);
@@ -105,7 +117,7 @@ describe('parseStrictJson', () => {
   ])('reads 4 MiB of %s in linear time', (_, full, textOf) => {
     expectLinearTime(full, (size) => {
       const bytes = Buffer.from(textOf(size));
-      return () => parseStrictJson(bytes);
+      return () => parseStrictJson(bytes, { maxValues: Number.POSITIVE_INFINITY });
     });
   });
 });

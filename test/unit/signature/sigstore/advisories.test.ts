@@ -128,6 +128,16 @@ describe('CVE-2024-45395: thousands of items in a bundle', () => {
       checkpoint: { envelope: checkpoint },
     },
   });
+  const digests = (count: number) => ({
+    ...STATEMENT,
+    subject: (STATEMENT['subject'] as { digest: object }[]).map((each) => ({
+      ...each,
+      digest: {
+        ...each.digest,
+        ...Object.fromEntries(Array.from({ length: count - 1 }, (_, at) => [`x${at}`, 'y'])),
+      },
+    })),
+  });
   const publicKey = { hint: 'x' };
   const indexed = (count: number) => many(entry, count).map((each, logIndex) => ({ ...each, logIndex }));
 
@@ -166,6 +176,24 @@ describe('CVE-2024-45395: thousands of items in a bundle', () => {
       judgeAttachment({ ...judged(attachment(10)), keys, limits: { ...DEFAULT_LIMITS, [limit]: 9 } }),
     ).toMatchObject({
       reason: 'too-large',
+    });
+  });
+
+  it('digests of one subject', () => {
+    expect(attachmentVerdict(judged(bundleOf(digests(32))))).toBe('accepted');
+    expect(judgeAttachment(judged(bundleOf(digests(33))))).toMatchObject({
+      reason: 'payload',
+      text: expect.stringContaining('expected at most 32'),
+    });
+  });
+
+  it('signatures of one envelope', () => {
+    const envelope = envelopeJson(signStatement(SIGNER, STATEMENT));
+    const signatures = many({}, 100);
+    const attachment = bundleAttachment(bundleJson({ dsseEnvelope: { ...envelope, signatures } }));
+    expect(judgeAttachment(judged(attachment))).toMatchObject({
+      reason: 'malformed',
+      text: expect.stringContaining('expected at most 32 items'),
     });
   });
 });

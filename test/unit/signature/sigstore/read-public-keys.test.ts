@@ -35,6 +35,22 @@ describe('readPublicKeys', () => {
     ]);
   });
 
+  it('refuses a point that is compressed, since a log has the key in its usual encoding', async () => {
+    const point = DER.subarray(-65);
+    const head = '3039301306072a8648ce3d020106082a8648ce3d030107032200';
+    const parity = Buffer.from([2 + (point.readUInt8(64) & 1)]);
+    const compressed = Buffer.concat([Buffer.from(head, 'hex'), parity, point.subarray(1, 33)]);
+    expect(await refusalOf(compressed)).toContain('a point that is not compressed');
+  });
+
+  it('refuses an RSA key with an even exponent', async () => {
+    const { publicKey: key } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const der = key.export({ format: 'der', type: 'spki' });
+    expect(read(der)).toHaveLength(1);
+    der.writeUInt8(der.readUInt8(der.length - 1) ^ 1, der.length - 1);
+    expect(await refusalOf(der)).toContain('RSA with the exponent 65536');
+  });
+
   it.each<[TestKeyKind, string | null, string]>([
     ['P-256', 'sha256', 'verified'],
     ['P-256', 'sha384', 'refused'],
