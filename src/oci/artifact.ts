@@ -71,15 +71,15 @@ function readArtifact(document: JsonObject): ArtifactManifest {
 }
 
 /**
- * Parses an index that lists what refers to a manifest. A list may be long, so that its entries are only read for their
- * types; `parseDigest` has to check their digests. Throws `JSON_INVALID`, `MANIFEST_INVALID`, `MANIFEST_UNSUPPORTED`.
+ * Parses an index that lists what refers to a manifest, and yields its entries. A list may be long, so that they are only
+ * read for their types, one by one, as far as they are asked for; `parseDigest` has to check their digests. Throws `JSON_INVALID`, `MANIFEST_INVALID`, `MANIFEST_UNSUPPORTED`.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
  */
-export function parseReferrerList(
+export function* parseReferrerList(
   rawBytes: Uint8Array,
   contentType: string,
   limits: JsonBound,
-): readonly ListedReferrer[] {
+): Generator<ListedReferrer, void> {
   try {
     const document = parseObject(rawBytes, { maxDepth: limits.maxJsonDepth });
     refuseKeyVariants(document, { knownKeys: ['manifests'], code: CODE, where: 'document' });
@@ -88,7 +88,7 @@ export function parseReferrerList(
     // An empty list of Go is null.
     const entries = document['manifests'] ?? [];
     if (!Array.isArray(entries)) throw invalid('manifests: expected an array');
-    return entries.map(readEntry);
+    for (const entry of entries) yield readEntry(entry);
   } catch (error) {
     throw prefixError('list of referrers', error);
   }

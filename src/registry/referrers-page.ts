@@ -4,22 +4,18 @@ import { refuseWebPage, type SentSecrets } from './error-body.ts';
 import { nextPage } from './next-page.ts';
 import type { ReferrersPage } from './types.ts';
 
-/**
- * Statuses, apart from 404, with which registries answer that know no lists of referrers: they take the path for a faulty
- * one, for another method's, or have nothing of the accepted type.
- */
-const NO_SUCH_API: ReadonlySet<unknown> = new Set([400, 405, 406]);
+/** Apart from 404, the status with which registries answer that take the path for another method's. */
+const METHOD_NOT_ALLOWED = 405;
 
 /**
- * True for the answer of a registry without lists of referrers. What it has is then found by a tag.
+ * True for the answer of a registry without lists of referrers. What it has is then found by a tag. Any other refusal, and
+ * a web page, may come from something in between, so that it does not say that there is no list.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#unavailable-referrers-api
  */
 export function isWithoutReferrers(error: unknown): boolean {
   if (!(error instanceof SealiftError)) return false;
   if (error.code === 'REGISTRY_MANIFEST_UNKNOWN') return true;
-  if (error.code !== 'HTTP_STATUS_UNEXPECTED') return false;
-  // Some servers answer each unknown path with their web page; whether the image is signed is then up to the tag.
-  return NO_SUCH_API.has(error.context['status']) || error.context['contentType'] === 'text/html';
+  return error.code === 'HTTP_STATUS_UNEXPECTED' && error.context['status'] === METHOD_NOT_ALLOWED;
 }
 
 export interface PageQuestion {

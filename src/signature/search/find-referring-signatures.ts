@@ -5,14 +5,15 @@ import {
   type Digest,
   digestAlgorithm,
   hashBytes,
+  isDigest,
   isImageConfigType,
   type ListedReferrer,
   manifestKind,
   parseArtifactManifest,
-  parseDigest,
   parseReferrerList,
   referrersTag,
 } from '../../oci/index.ts';
+import { printable } from '../signed-content/index.ts';
 import type { Evidence, ReferrersPage } from '../types.ts';
 import { type AttachmentSearch, fetchTagged } from './attachment-search.ts';
 import { failedSearch, joinEvidence, NO_EVIDENCE } from './evidence.ts';
@@ -31,8 +32,11 @@ const OPEN_TYPES: ReadonlySet<string> = new Set([
   'application/vnd.unknown.config.v1+json',
 ]);
 
+/** How much of a text that is no digest is shown. */
+const MAX_SHOWN = 80;
+
 interface Candidate {
-  readonly unsafeDigest: string;
+  readonly digest: Digest;
   readonly origin: string;
 }
 
@@ -43,7 +47,7 @@ interface Candidate {
  */
 export async function findReferringSignatures(subject: Digest, search: AttachmentSearch): Promise<Evidence> {
   const { source, signal } = search;
-  const origin = `what refers to ${source.name}@${subject}`;
+  const origin = listName(subject, search);
   let known = NO_EVIDENCE;
   try {
     for await (const page of readPages(subject, search)) {
@@ -57,22 +61,44 @@ export async function findReferringSignatures(subject: Digest, search: Attachmen
   return isEmpty ? { ...NO_EVIDENCE, remarks: [`no signature refers to ${source.name}@${subject}`] } : known;
 }
 
+function listName(subject: Digest, { source }: Pick<AttachmentSearch, 'source'>): string {
+  return `what refers to ${source.name}@${subject}`;
+}
+
 /** Yields each page. Throws `SIGNATURE_LIMIT_EXCEEDED` when there are too many. */
 async function* readPages(subject: Digest, search: AttachmentSearch): AsyncGenerator<ReferrersPage, void> {
   const { source, signal } = search;
   const { maxReferrerPages: expected } = search.limits;
   const seen = new Set<string>();
-  let page = (await source.fetchReferrers(subject, undefined, signal)) ?? (await fetchTaggedList(subject, search));
+  let page = await fetchFirstPage(subject, search);
   while (page !== undefined) {
     yield page;
     const { next } = page;
     if (next === undefined) return;
-    const name = `pages of what refers to ${source.name}@${subject}`;
+    const name = `pages of ${listName(subject, search)}`;
     if (seen.has(next)) throw new SealiftError('HTTP_RESPONSE_INVALID', `${name}: one is its own successor`);
     seen.add(next);
     if (seen.size >= expected) throw limitExceeded(name, { limit: 'maxReferrerPages', expected, actual: 'more' });
     page = await source.fetchReferrers(subject, next, signal);
   }
+}
+
+/**
+ * Returns the list of the registry, else the one under the tag; undefined when the registry says that it has neither.
+ * Throws when it has refused to say so, in a way that does not tell whether it has lists, and there is none under the tag.
+ */
+async function fetchFirstPage(subject: Digest, search: AttachmentSearch): Promise<ReferrersPage | undefined> {
+  const { source, signal } = search;
+  try {
+    const page = await source.fetchReferrers(subject, undefined, signal);
+    if (page !== undefined) return page;
+  } catch (error) {
+    const isRefusal = error instanceof SealiftError && error.code === 'HTTP_STATUS_UNEXPECTED';
+    const page = isRefusal ? await fetchTaggedList(subject, search) : undefined;
+    if (page === undefined) throw error;
+    return page;
+  }
+  return fetchTaggedList(subject, search);
 }
 
 /**
@@ -86,21 +112,45 @@ async function fetchTaggedList(subject: Digest, search: AttachmentSearch): Promi
   return { rawBytes, contentType, next: undefined };
 }
 
-function readPage(
-  { rawBytes, contentType }: ReferrersPage,
-  subject: Digest,
-  search: AttachmentSearch,
-): Promise<Evidence> {
-  const { source, limits, budget, known, signal } = search;
-  const candidates = parseReferrerList(rawBytes, contentType, limits)
-    .filter(isCandidate)
-    .map(({ unsafeDigest }): Candidate => ({ unsafeDigest, origin: `${source.name}@${unsafeDigest}` }))
-    .filter(({ unsafeDigest }) => !known.has(unsafeDigest));
-  return readInBatches(candidates, {
-    admit: ({ unsafeDigest, origin }) => budget.takeReferrer(unsafeDigest, origin),
+async function readPage(page: ReferrersPage, subject: Digest, search: AttachmentSearch): Promise<Evidence> {
+  const { budget, signal } = search;
+  const { candidates, failures } = selectCandidates(page, subject, search);
+  const read = await readInBatches(candidates, {
+    admit: ({ digest, origin }) => budget.takeReferrer(digest, origin),
     read: (candidate) => readReferrer(candidate, subject, search),
     signal,
   });
+  return joinEvidence([{ ...NO_EVIDENCE, failures }, read]);
+}
+
+interface Selection {
+  readonly candidates: readonly Candidate[];
+  /** At most one, for all entries that name no manifest. */
+  readonly failures: Evidence['failures'];
+}
+
+/** Selects what is worth fetching; one more than may be fetched is enough to show that there are too many. */
+function selectCandidates(
+  { rawBytes, contentType }: ReferrersPage,
+  subject: Digest,
+  search: AttachmentSearch,
+): Selection {
+  const { source, limits, budget, known } = search;
+  const candidates = new Map<Digest, Candidate>();
+  let failures: Evidence['failures'] = [];
+  for (const entry of parseReferrerList(rawBytes, contentType, limits)) {
+    if (!isCandidate(entry)) continue;
+    const { unsafeDigest } = entry;
+    if (isDigest(unsafeDigest)) {
+      const candidate = { digest: unsafeDigest, origin: `${source.name}@${unsafeDigest}` };
+      if (!known.referring.has(unsafeDigest)) candidates.set(unsafeDigest, candidate);
+    } else if (failures.length === 0) {
+      const message = `entry: expected a digest, got "${printable(unsafeDigest.slice(0, MAX_SHOWN))}"`;
+      failures = [{ origin: listName(subject, search), error: new SealiftError('DIGEST_INVALID', message) }];
+    }
+    if (candidates.size > budget.maxReferrers) break;
+  }
+  return { candidates: [...candidates.values()], failures };
 }
 
 /** A list only says which manifests are worth fetching. */
@@ -114,18 +164,18 @@ function isSignatureType(artifactType: string): boolean {
 }
 
 async function readReferrer(
-  { unsafeDigest, origin }: Candidate,
+  { digest, origin }: Candidate,
   subject: Digest,
   search: AttachmentSearch,
 ): Promise<Evidence> {
   const { source, limits, known, signal } = search;
   try {
-    const digest = parseDigest(unsafeDigest);
     const { rawBytes, contentType } = await source.fetchManifest(digest, signal);
     const manifest = parseArtifactManifest(rawBytes, contentType, limits);
     if (manifest === undefined || manifest.subject !== subject) return NO_EVIDENCE;
-    const found = await readSignatureLayers(signatureLayers(manifest), origin, search);
-    if (found.failures.length === 0) known.add(digest);
+    const layers = signatureLayers(manifest);
+    const found = await readSignatureLayers(layers, origin, search);
+    if (layers.length > 0 && found.failures.length === 0) known.referring.add(digest);
     return found;
   } catch (error) {
     return failedSearch(origin, error, signal);

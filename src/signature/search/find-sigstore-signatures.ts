@@ -1,6 +1,6 @@
 import { formatImageLocation } from '../../oci/index.ts';
 import type { Evidence, SignatureSearch } from '../types.ts';
-import { joinEvidence, NO_EVIDENCE } from './evidence.ts';
+import { NO_EVIDENCE } from './evidence.ts';
 import { findReferringSignatures } from './find-referring-signatures.ts';
 import { findTaggedSignatures } from './find-tagged-signatures.ts';
 
@@ -15,10 +15,11 @@ export async function* findSigstoreSignatures(search: SignatureSearch): AsyncGen
     yield { ...NO_EVIDENCE, remarks: [`registries.d has "use-sigstore-attachments: false" for ${name}`] };
     return;
   }
-  const known = new Set<string>();
+  const known = { tagged: new Set<string>(), referring: new Set<string>() };
   for (const source of sources) {
     const context = { ...search, source, known };
-    yield joinEvidence(await Promise.all(digests.map((digest) => findTaggedSignatures(digest, context))));
-    yield joinEvidence(await Promise.all(digests.map((digest) => findReferringSignatures(digest, context))));
+    // One list at a time is held: each may have several MiB.
+    for (const digest of digests) yield await findTaggedSignatures(digest, context);
+    for (const digest of digests) yield await findReferringSignatures(digest, context);
   }
 }

@@ -18,12 +18,12 @@ export async function findTaggedSignatures(digest: Digest, search: AttachmentSea
   try {
     const document = await fetchTagged(tag, search);
     if (document === undefined) return { ...NO_EVIDENCE, remarks: [`${origin} is not there`] };
-    if (known.has(document.digest)) return NO_EVIDENCE;
+    if (known.tagged.has(document.digest)) return NO_EVIDENCE;
     const { layers = [] } = parseArtifactManifest(document.rawBytes, document.contentType, limits) ?? {};
     const signed = layers.filter(({ mediaType }) => mediaType === COSIGN_SIGNATURE);
     if (signed.length === 0) return { ...NO_EVIDENCE, remarks: [`${origin} holds no signature`] };
     const found = await readSignatureLayers(signed, origin, search);
-    if (found.failures.length === 0) known.add(document.digest);
+    if (found.failures.length === 0) known.tagged.add(document.digest);
     return found;
   } catch (error) {
     return failedSearch(origin, error, signal);

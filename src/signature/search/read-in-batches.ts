@@ -4,8 +4,6 @@ import { failedSearch, joinEvidence, NO_EVIDENCE } from './evidence.ts';
 
 /** How many are read at the same time: each may be a manifest of 4 MiB. */
 const BATCH = 4;
-/** After so many failures in one list, the rest of it is not read. */
-const MAX_FAILURES = 8;
 
 export interface Reading<Item> {
   /** Throws when this item and those behind it are not to be read, because of a limit. */
@@ -15,8 +13,8 @@ export interface Reading<Item> {
 }
 
 /**
- * Reads what a list names, in its order. One entry that cannot be read does not hide the others; a limit and an endpoint
- * that does not answer end it.
+ * Reads what a list names, in its order. Entries that cannot be read do not hide the others, however many they are: a list
+ * is bounded by `admit`. A limit and an endpoint that does not answer end it.
  */
 export async function readInBatches<Item extends { readonly origin: string }>(
   items: readonly Item[],
@@ -47,7 +45,7 @@ function attempt(action: () => void, origin: string, signal: AbortSignal): Evide
 
 /** True when what follows would fail as well. */
 export function isEnd({ failures }: Evidence): boolean {
-  return failures.length >= MAX_FAILURES || failures.some(({ error }) => isDecisive(error));
+  return failures.some(({ error }) => isDecisive(error));
 }
 
 function isDecisive({ code, kind, context }: SealiftError): boolean {

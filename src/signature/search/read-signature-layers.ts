@@ -32,8 +32,9 @@ export function readSignatureLayers(
   const named = layers.map((descriptor, index) => ({ descriptor, origin: `${manifestOrigin}, layer ${index + 1}` }));
   return readInBatches(named, {
     admit: ({ descriptor, origin }) => {
-      // A larger one is not asked for. The others count before they are fetched, so that no more than fits is held.
-      if (descriptor.size <= limits.maxSignatureBytes) budget.take({ length: heldBytes(descriptor) }, origin);
+      // They count before they are fetched, so that no more than fits is held. Nothing is held of one that is too large.
+      const isFetched = descriptor.size <= limits.maxSignatureBytes;
+      budget.take({ length: isFetched ? heldBytes(descriptor) : 0 }, origin);
     },
     read: (layer) => readLayer(layer, search),
     signal,

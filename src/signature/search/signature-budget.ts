@@ -1,4 +1,5 @@
 import { type Limits, limitExceeded } from '../../limits/index.ts';
+import type { Digest } from '../../oci/index.ts';
 
 export type SignatureLimits = Pick<Limits, 'maxImageSignatures' | 'maxImageSignatureBytes' | 'maxImageReferrers'>;
 
@@ -7,8 +8,8 @@ export class SignatureBudget {
   readonly #limits: SignatureLimits;
   #count = 0;
   #bytes = 0;
-  /** Digests of the manifests that were counted, as lists have them. */
-  readonly #referrers = new Set<string>();
+  /** Digests of the manifests that were counted. */
+  readonly #referrers = new Set<Digest>();
 
   constructor(limits: SignatureLimits) {
     this.#limits = limits;
@@ -17,6 +18,11 @@ export class SignatureBudget {
   /** How many signatures one image may have at all. */
   get maxSignatures(): number {
     return this.#limits.maxImageSignatures;
+  }
+
+  /** How many manifests that refer to it may be read for one image. */
+  get maxReferrers(): number {
+    return this.#limits.maxImageReferrers;
   }
 
   /** Counts one more signature. Throws `SIGNATURE_LIMIT_EXCEEDED` when the image has too many or too large ones. */
@@ -35,13 +41,13 @@ export class SignatureBudget {
   }
 
   /** Counts a manifest that may hold signatures; each one once. Throws `SIGNATURE_LIMIT_EXCEEDED` when there are too many. */
-  takeReferrer(unsafeDigest: string, origin: string): void {
+  takeReferrer(digest: Digest, origin: string): void {
     const { maxImageReferrers: expected } = this.#limits;
-    if (this.#referrers.has(unsafeDigest)) return;
+    if (this.#referrers.has(digest)) return;
     if (this.#referrers.size >= expected) {
       const excess = { limit: 'maxImageReferrers', expected, actual: 'more' } as const;
       throw limitExceeded(`manifests that refer to the image, up to ${origin}`, excess);
     }
-    this.#referrers.add(unsafeDigest);
+    this.#referrers.add(digest);
   }
 }

@@ -196,6 +196,17 @@ describe('an image that must have a signature attached to it', () => {
     expect(layerRequests()).toEqual([0, 0]);
   });
 
+  it.each([
+    ['status 400', { kind: 'answer', status: 400 }],
+    ['status 406', { kind: 'answer', status: 406 }],
+    ['a web page', { kind: 'answer', status: 200, body: '<!doctype html><title>Log in</title>' }],
+  ] as const)('is not denied when %s comes instead of the list of the registry', async (_, action) => {
+    referring(own, bundle(SIGNER));
+    own.registry.inject({ match: /\/referrers\//, times: 99, action });
+    await expectFailure('SIGNATURE_UNAVAILABLE', () => pull(DIGEST_ONLY));
+    expect(layerRequests()).toEqual([0, 0]);
+  });
+
   it('is pulled when the mirror fails beside a good signature', async () => {
     mirror.registry.inject({ match: ATTACHED, times: 99, action: { kind: 'answer', status: 500 } });
     tagged(own, [payload(SIGNER)]);

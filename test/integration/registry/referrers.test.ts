@@ -66,20 +66,22 @@ describe('the list of what refers to a manifest', () => {
     expect(registry.requestsTo(REFERRERS).at(-1)?.headers['authorization']).toMatch(/^Bearer token-/);
   });
 
-  it.each([400, 404, 405, 406])('does not exist with status %i', async (status) => {
+  it.each([404, 405])('does not exist with status %i', async (status) => {
     const { source } = await setUp({ answer: { kind: 'answer', status } });
     expect(await source.fetchReferrers(DIGEST, undefined)).toBeUndefined();
   });
 
-  it('does not exist where each unknown path is a web page', async () => {
+  it('is not absent behind a web page', async () => {
     const body = '<!doctype html><title>Welcome</title>';
     const { source } = await setUp({ answer: { kind: 'answer', status: 200, body } });
-    expect(await source.fetchReferrers(DIGEST, undefined)).toBeUndefined();
+    await expectFailure('HTTP_STATUS_UNEXPECTED', () => source.fetchReferrers(DIGEST, undefined));
   });
 
   it.each([
     [401, 'REGISTRY_AUTH_UNSUPPORTED'],
     [403, 'REGISTRY_AUTH_REJECTED'],
+    [400, 'HTTP_STATUS_UNEXPECTED'],
+    [406, 'HTTP_STATUS_UNEXPECTED'],
     [410, 'HTTP_STATUS_UNEXPECTED'],
     [204, 'HTTP_STATUS_UNEXPECTED'],
     [429, 'HTTP_UNAVAILABLE'],

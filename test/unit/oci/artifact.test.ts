@@ -13,7 +13,9 @@ const LIST = { schemaVersion: 2, mediaType: INDEX_TYPE, manifests: [] };
 const bytesOf = (value: unknown) => Buffer.from(JSON.stringify(value));
 const artifact = (changed: object, type = '') =>
   parseArtifactManifest(bytesOf({ ...ARTIFACT, ...changed }), type, DEFAULT_LIMITS);
-const list = (changed: object, type = '') => parseReferrerList(bytesOf({ ...LIST, ...changed }), type, DEFAULT_LIMITS);
+const list = (changed: object, type = '') => [
+  ...parseReferrerList(bytesOf({ ...LIST, ...changed }), type, DEFAULT_LIMITS),
+];
 
 describe('a manifest that is read as an artifact', () => {
   it('has type, layers and subject', () => {
@@ -89,7 +91,13 @@ describe('a list of referrers', () => {
     ['a digest that is no text', { ...LIST, manifests: [{ digest: 1 }] }, 'MANIFEST_INVALID'],
     ['another kind of document', { schemaVersion: 2, mediaType: 'x/y' }, 'MANIFEST_UNSUPPORTED'],
   ] as const)('is refused as %s', async (_, document, code) => {
-    await expectFailure(code, () => parseReferrerList(bytesOf(document), '', DEFAULT_LIMITS));
+    await expectFailure(code, () => [...parseReferrerList(bytesOf(document), '', DEFAULT_LIMITS)]);
+  });
+
+  it('is only read as far as it is asked for', () => {
+    const rawList = bytesOf({ ...LIST, manifests: [{ digest: DIGEST }, 'none'] });
+    const [first] = parseReferrerList(rawList, '', DEFAULT_LIMITS);
+    expect(first).toMatchObject({ unsafeDigest: DIGEST });
   });
 });
 

@@ -255,6 +255,66 @@ describe('the signatures that refer to an image', () => {
     expect(endpoint.asked.filter((each) => each.includes('..'))).toEqual([]);
   });
 
+  it('are found behind any number of manifests that are not there', async () => {
+    const endpoint = withBlobs(listing([[of('b')]]), 'b');
+    const gone = Array.from({ length: 20 }, (_, index) => entryOf(of(`gone ${index}`), BUNDLE_TYPE));
+    endpoint.putPage(MANIFEST, listBytes(gone), { next: 'p2' });
+    endpoint.putPage(MANIFEST, listBytes([...gone.slice(0, 9), entryOf(of('b'), BUNDLE_TYPE)]), { page: 'p2' });
+    const found = await search(endpoint);
+    expect(textsOf(found)).toEqual(['b']);
+    expect(new Set(codesOf(found))).toEqual(new Set(['REGISTRY_MANIFEST_UNKNOWN']));
+  });
+
+  it('are found behind layers that are not there', async () => {
+    const gone = Array.from({ length: 9 }, (_, index) => bundle(`gone ${index}`));
+    const bytes = artifactBytes({ layers: [...gone, bundle('b')], artifactType: BUNDLE_TYPE, subject: MANIFEST });
+    const found = await search(withBlobs(listing([[bytes, BUNDLE_TYPE]]), 'b'));
+    expect([textsOf(found), codesOf(found).length]).toEqual([['b'], 9]);
+  });
+
+  it('are not asked for by texts that are no digests, which are one failure of the list', async () => {
+    const unsafeDigest = `sha256:x\n\u001b[31mlevel=info\u202e${'A'.repeat(100_000)}`;
+    const endpoint = withBlobs(listing([[of('b')]]), 'b');
+    const entry = { mediaType: MANIFEST_TYPE, artifactType: BUNDLE_TYPE, size: 1 };
+    endpoint.putPage(
+      MANIFEST,
+      listBytes([{ ...entry, digest: unsafeDigest }, { ...entry, digest: 'y' }, entry, entryOf(of('b'), BUNDLE_TYPE)]),
+    );
+    const found = await search(endpoint);
+    expect([textsOf(found), codesOf(found)]).toEqual([['b'], ['DIGEST_INVALID']]);
+    const [failure] = failuresOf(found);
+    expect(failure?.origin).toBe(`what refers to r.io/app@${MANIFEST}`);
+    expect(failure?.error.message).toMatch(/^[ -~…]{1,250}$/);
+    expect(endpoint.asked).toHaveLength(4);
+  });
+
+  describe('at a registry that refuses its list in a way that does not tell whether it has any', () => {
+    function refusing(): MemoryEndpoint {
+      const endpoint = withBlobs(new MemoryEndpoint(), 'b');
+      endpoint.putPage(
+        MANIFEST,
+        new SealiftError('HTTP_STATUS_UNEXPECTED', 'status 400', { context: { status: 400 } }),
+      );
+      return endpoint;
+    }
+
+    it('are in the list under a tag', async () => {
+      const endpoint = refusing();
+      endpoint.put(hashBytes(of('b')), of('b'));
+      endpoint.put(LIST_TAG, listBytes([entryOf(of('b'))]));
+      const found = await search(endpoint);
+      expect([textsOf(found), codesOf(found)]).toEqual([['b'], []]);
+    });
+
+    it('are not absent without such a tag', async () => {
+      const endpoint = refusing();
+      expect(codesOf(await search(endpoint))).toEqual(['HTTP_STATUS_UNEXPECTED']);
+      expect(endpoint.asked).toContain(LIST_TAG);
+      endpoint.put(LIST_TAG, down());
+      expect(codesOf(await search(endpoint))).toEqual(['HTTP_UNAVAILABLE']);
+    });
+  });
+
   it('are not read on when the endpoint does not answer any more', async () => {
     const manifests = Array.from({ length: 20 }, (_, index) => of(`b${index}`));
     const endpoint = listing(manifests.map((bytes) => [bytes, BUNDLE_TYPE] as const));
@@ -337,6 +397,43 @@ describe('the bounds of the search for attached signatures', () => {
     expect(codesOf(await search(endpoint, { limits: { maxImageReferrers: 6 } }))).toEqual([]);
   });
 
+  it('are maxImageSignatures for those that are too large as well', async () => {
+    const found = await search(tagged(layersOf(20)), { limits: { maxSignatureBytes: 0, maxImageSignatures: 9 } });
+    expect(failuresOf(found).length).toBe(10);
+    expect(limitOf(found).at(-1)).toEqual(['SIGNATURE_LIMIT_EXCEEDED', 'maxImageSignatures']);
+  });
+
+  it('count a manifest once that a list names several times, and end the reading of the list', async () => {
+    const manifests = [1, 2, 3].map((index) =>
+      artifactBytes({ layers: [], artifactType: BUNDLE_TYPE, subject: MANIFEST, configType: `c/${index}` }),
+    );
+    const entries = manifests.map((bytes) => entryOf(bytes, BUNDLE_TYPE));
+    const endpoint = listing([]);
+    for (const bytes of manifests) endpoint.put(hashBytes(bytes), bytes);
+    endpoint.putPage(
+      MANIFEST,
+      listBytes([entries[0], entries[0], entries[0], entries[1], entries[2], 'none'] as object[]),
+    );
+    const found = await search(endpoint, { limits: { maxImageReferrers: 2 } });
+    expect(limitOf(found)).toEqual([['SIGNATURE_LIMIT_EXCEEDED', 'maxImageReferrers']]);
+    expect(endpoint.asked.filter((each) => each.startsWith('sha256:'))).toHaveLength(2);
+  });
+
+  it('are one list at a time, whatever the number of digests', async () => {
+    const endpoint = new MemoryEndpoint();
+    let open = 0;
+    let most = 0;
+    const fetchReferrers = async () => {
+      open += 1;
+      most = Math.max(most, open);
+      await new Promise((resolve) => setImmediate(resolve));
+      open -= 1;
+      return { rawBytes: listBytes([]), contentType: INDEX_TYPE, next: undefined };
+    };
+    await search(Object.assign(endpoint, { fetchReferrers }), { digests: [MANIFEST, INDEX, OTHER] });
+    expect(most).toBe(1);
+  });
+
   it('are maxReferrerPages', async () => {
     const endpoint = new MemoryEndpoint();
     endpoint.putPage(MANIFEST, listBytes([]), { next: '1' });
@@ -363,6 +460,22 @@ describe('the search at several endpoints', () => {
       [`r.io/app@${hashBytes(manifest)}, layer 1`],
     ]);
     expect(own.asked).not.toContain(hashBytes('both'));
+  });
+
+  it('reads of one manifest what each way to it selects', async () => {
+    const endpoint = new MemoryEndpoint();
+    const layers = [cosign('by tag'), bundle('by list')];
+    const manifest = endpoint.add({ layers, artifactType: BUNDLE_TYPE, subject: MANIFEST }, SIG_TAG);
+    endpoint.putPage(MANIFEST, listBytes([entryOf(manifest, BUNDLE_TYPE)]));
+    expect(textsOf(await search(endpoint))).toEqual(['by tag', 'by list']);
+  });
+
+  it('reads at the next one a manifest of which nothing was read', async () => {
+    const [mirror, own] = [new MemoryEndpoint('mirror/app'), new MemoryEndpoint('r.io/app')];
+    const artifact = { layers: [cosign('x')], configType: CONFIG_TYPE, subject: MANIFEST };
+    mirror.putPage(MANIFEST, listBytes([entryOf(mirror.add(artifact), CONFIG_TYPE)]));
+    own.add(artifact, SIG_TAG);
+    expect(textsOf(await searchAttachments({ sources: [mirror, own], digests: [MANIFEST] }))).toEqual(['x']);
   });
 
   it('reads again at the next one what failed', async () => {
