@@ -1,5 +1,6 @@
+import { methodsOfLevels } from './levels.ts';
 import { openLogger } from './open-logger.ts';
-import type { LogFields, Logger } from './types.ts';
+import type { Logger } from './types.ts';
 
 export interface LaterLogger extends Logger {
   /** Resolves when all lines until now are written. */
@@ -39,14 +40,8 @@ function createLogger(write: (line: Write) => void, derive: (root: Logger) => Lo
     derived ??= derive(root);
     return derived;
   };
-  const at = (level: 'trace' | 'debug' | 'info' | 'warn' | 'error') => (fields: LogFields, message: string) =>
-    write((root) => own(root)[level](fields, message));
   return {
-    trace: at('trace'),
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
+    ...methodsOfLevels((level) => (fields, message) => write((root) => own(root)[level](fields, message))),
     child: (fields) => createLogger(write, (root) => own(root).child(fields)),
   };
 }

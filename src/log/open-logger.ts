@@ -1,22 +1,18 @@
 import type { Logger as PinoLogger } from 'pino';
 import { redact } from '../errors/index.ts';
+import { methodsOfLevels } from './levels.ts';
 import { redactFields } from './redact-fields.ts';
-import type { LogFields, Logger } from './types.ts';
+import type { Logger } from './types.ts';
 
 export interface LogDestination {
   write(line: string): void;
 }
 
 function wrapPino(pino: PinoLogger): Logger {
-  const at = (level: 'trace' | 'debug' | 'info' | 'warn' | 'error') => (fields: LogFields, message: string) => {
-    if (pino.isLevelEnabled(level)) pino[level](redactFields(fields), redact(message));
-  };
   return {
-    trace: at('trace'),
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
+    ...methodsOfLevels((level) => (fields, message) => {
+      if (pino.isLevelEnabled(level)) pino[level](redactFields(fields), redact(message));
+    }),
     child: (fields) => wrapPino(pino.child(redactFields(fields))),
   };
 }
