@@ -37,6 +37,7 @@ const SECRET_TAGS: ReadonlySet<number> = new Set([TAGS.secretKey, TAGS.secretSub
 
 interface OpenKey {
   readonly fingerprint: string;
+  readonly keyIds: string[];
   readonly packets: Packet[];
 }
 
@@ -68,23 +69,10 @@ export function readKeyRings(rings: readonly RawKeyRing[], limits: SimpleSigning
   for (const revocation of revocations) addRevocation(keys, revocation);
   return mergeCopies(keys).map(({ fingerprint, packets }) => ({
     fingerprint,
-    keyIds: listKeyIds(packets),
+    keyIds: [...new Set(keys.flatMap((key) => (key.fingerprint === fingerprint ? key.keyIds : [])))],
     revocationCount: packets.filter(isRevocation).length,
     rawBytes: Buffer.concat(packets.map(formatPacket)),
   }));
-}
-
-/** The keys were read before. */
-function refuseUnread(what: string): never {
-  throw new SealiftError('INTERNAL', `key rings: ${what}`);
-}
-
-function listKeyIds(packets: readonly Packet[]): readonly string[] {
-  const keys = packets.filter(({ tag }) => tag === TAGS.publicKey || tag === TAGS.publicSubkey);
-  return keys.flatMap(({ body }) => {
-    const fingerprint = fingerprintOf(body, refuseUnread);
-    return fingerprint === undefined ? [] : [keyIdOf(fingerprint)];
-  });
 }
 
 /** Signatures of version 3 have their type behind a length. https://www.rfc-editor.org/rfc/rfc9580#section-5.2.2 */
@@ -127,15 +115,17 @@ function readBlock(block: Uint8Array, refuse: RefuseBytes): RingContent {
     if (!KEY_TAGS.has(tag)) refuse(`expected public keys, got an OpenPGP packet of type ${tag}`);
     if (tag === TAGS.publicKey) {
       const fingerprint = fingerprintOf(body, refuse);
-      current = fingerprint === undefined ? undefined : { fingerprint, packets: [packet] };
+      current =
+        fingerprint === undefined ? undefined : { fingerprint, keyIds: [keyIdOf(fingerprint)], packets: [packet] };
       if (current !== undefined) keys.push(current);
     } else if (current === null) {
       if (tag !== TAGS.signature || body[1] !== KEY_REVOCATION)
         refuse('expected public keys; the first packet is no key');
       revocations.push(packet);
     } else if (current !== undefined) {
-      if (tag === TAGS.publicSubkey) fingerprintOf(body, refuse);
       current.packets.push(packet);
+      const fingerprint = tag === TAGS.publicSubkey ? fingerprintOf(body, refuse) : undefined;
+      if (fingerprint !== undefined) current.keyIds.push(keyIdOf(fingerprint));
     }
   }
   return { keys, revocations };
