@@ -19,6 +19,12 @@ export interface QemuOptions {
   readonly statePath?: string;
 }
 
+/** https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#qapidoc-query-migrate */
+interface Migration {
+  readonly status?: string;
+  readonly 'error-desc'?: string;
+}
+
 const NETWORK = 'net0';
 const STATE_BYTES_PER_SECOND = 1e12;
 const STATE_POLL_MS = 20;
@@ -68,7 +74,7 @@ export class QemuProcess {
     await this.qmp.execute('migrate-set-parameters', { 'max-bandwidth': STATE_BYTES_PER_SECOND });
     await this.qmp.execute('migrate', { uri: `exec:cat > '${path}'` });
     for (;;) {
-      const { status, 'error-desc': reason } = await this.#migration();
+      const { status, 'error-desc': reason } = (await this.qmp.execute('query-migrate')) as Migration;
       if (status === 'completed') return;
       if (status === 'failed') throw new Error(`QEMU did not save its state to ${path}: ${reason}`);
       await setTimeout(STATE_POLL_MS);
@@ -83,10 +89,6 @@ export class QemuProcess {
       await setTimeout(STATE_POLL_MS);
     }
     await this.qmp.execute('cont');
-  }
-
-  async #migration(): Promise<{ readonly status?: string; readonly 'error-desc'?: string }> {
-    return (await this.qmp.execute('query-migrate')) as { readonly status?: string };
   }
 
   kill(): Promise<void> {

@@ -45,8 +45,7 @@ async function lock(path: string): Promise<Disposable> {
 
 async function bootAndSave(kernel: GuestKernel, initramfs: Initramfs, target: string): Promise<void> {
   await using folder = new ReapedFolder('state', CACHE_FOLDER);
-  const [initramfsPath, serialPath, path] = ['initramfs', 'serial', 'state'].map((each) => folder.join(each));
-  if (initramfsPath === undefined || serialPath === undefined || path === undefined) throw new TypeError('unreachable');
+  const [initramfsPath, serialPath, path] = [folder.join('initramfs'), folder.join('serial'), folder.join('state')];
   initramfs.write(initramfsPath);
   const qemu = new QemuProcess({ vm: { name: 'saved' }, kernelPath: kernel.image, initramfsPath, serialPath });
   try {
