@@ -1,14 +1,44 @@
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import { parseFileReference, parseReference } from '../../../src/oci/index.ts';
 import {
   type AuthorizedImage,
   authoriseImage,
   createKeyLoader,
   type PolicyChoice,
+  type SignatureVerifier,
 } from '../../../src/signature/index.ts';
+import { parsePolicy } from '../../../src/signature/policy/index.ts';
 import { NO_EVIDENCE } from '../../../src/signature/search/evidence.ts';
-import type { ImageCandidate } from '../../../src/signature/types.ts';
+import type { Evidence, ImageCandidate } from '../../../src/signature/types.ts';
 import { memoryLoader } from '../resources/memory-loader.ts';
 import { INLINE_VERIFIER } from './simple-signatures.ts';
+
+/** What a test of signatures asks the gate with. */
+export interface SignedGate {
+  readonly requirements: readonly unknown[];
+  readonly candidate: Omit<ImageCandidate, 'reference'>;
+  readonly reference: string;
+  readonly evidence: readonly Evidence[];
+  readonly verifier: SignatureVerifier;
+  /** Returns the key that a policy names as `/keys/NAME`. */
+  readonly readKey: (name: string) => Uint8Array;
+  /** Receives the paths of keys that are read. */
+  readonly loaded: string[];
+}
+
+/** Asks the gate about an image with what was found of its signatures. */
+export function authoriseSigned(gate: SignedGate): Promise<AuthorizedImage> {
+  const { requirements, reference, evidence, verifier, readKey, loaded } = gate;
+  const load = async (path: string): Promise<Uint8Array> => {
+    loaded.push(path);
+    return readKey(path.replace('/keys/', ''));
+  };
+  const keys = createKeyLoader({ resources: { load }, limits: DEFAULT_LIMITS });
+  const policy = parsePolicy(JSON.stringify({ default: requirements }));
+  const named = reference.startsWith('oci:') ? parseFileReference(reference) : parseReference(reference);
+  const { signal } = new AbortController();
+  return authoriseImage(policy, { ...gate.candidate, reference: named }, { evidence, keys, verifier, signal });
+}
 
 /** Asks the gate about an image of which no signature was found, with a policy whose key files do not exist. */
 export function authoriseUnsigned(policy: PolicyChoice, candidate: ImageCandidate): Promise<AuthorizedImage> {

@@ -1,17 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
-import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { parseFileReference, parseReference } from '../../../src/oci/index.ts';
-import {
-  type AuthorizedImage,
-  authoriseImage,
-  createKeyLoader,
-  type SignatureVerifier,
-} from '../../../src/signature/index.ts';
-import { parsePolicy } from '../../../src/signature/policy/index.ts';
+import type { AuthorizedImage, SignatureVerifier } from '../../../src/signature/index.ts';
 import { NO_EVIDENCE } from '../../../src/signature/search/evidence.ts';
 import type { Evidence, RawSignature } from '../../../src/signature/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { authoriseSigned } from '../../support/signatures/gate.ts';
 import {
   INLINE_VERIFIER,
   SIGNED_MANIFEST,
@@ -47,17 +40,8 @@ function authorise({
   verifier = INLINE_VERIFIER,
   loaded = [],
 }: GateOfTest = {}): Promise<AuthorizedImage> {
-  const load = async (path: string): Promise<Uint8Array> => {
-    loaded.push(path);
-    return signingKey(path.replace('/keys/', ''));
-  };
-  const keys = createKeyLoader({ resources: { load }, limits: DEFAULT_LIMITS });
-  const policy = parsePolicy(JSON.stringify({ default: requirements }));
-  const isFile = reference.startsWith('oci:');
-  const named = isFile ? parseFileReference(reference) : parseReference(reference);
-  const { signal } = new AbortController();
-  const candidate = { reference: named, indexes: [], manifest: SIGNED_MANIFEST };
-  return authoriseImage(policy, candidate, { evidence, keys, verifier, signal });
+  const candidate = { indexes: [], manifest: SIGNED_MANIFEST };
+  return authoriseSigned({ requirements, candidate, reference, evidence, verifier, readKey: signingKey, loaded });
 }
 
 const denial = (gate: GateOfTest) => expectFailure('POLICY_DENIED', () => authorise(gate));

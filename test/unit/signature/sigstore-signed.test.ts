@@ -1,16 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { type Digest, hashBytes, parseFileReference, parseReference } from '../../../src/oci/index.ts';
-import {
-  type AuthorizedImage,
-  authoriseImage,
-  createKeyLoader,
-  type SignatureVerifier,
-} from '../../../src/signature/index.ts';
-import { parsePolicy } from '../../../src/signature/policy/index.ts';
+import { type Digest, hashBytes } from '../../../src/oci/index.ts';
+import type { AuthorizedImage, SignatureVerifier } from '../../../src/signature/index.ts';
 import { NO_EVIDENCE } from '../../../src/signature/search/evidence.ts';
 import type { Evidence, RawDocument, RawSignature } from '../../../src/signature/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { authoriseSigned } from '../../support/signatures/gate.ts';
 import { bundleOf, SIGNER, STATEMENT } from '../../support/signatures/sigstore-cases.ts';
 import { type Attachment, attachmentOf, publicKey, signedImage } from '../../support/signatures/sigstore-signatures.ts';
 import { INLINE_VERIFIER, SIGNED_MANIFEST, simpleSignature } from '../../support/signatures/simple-signatures.ts';
@@ -53,20 +47,14 @@ function authorise({
   verifier = INLINE_VERIFIER,
   loaded = [],
 }: GateOfTest = {}): Promise<AuthorizedImage> {
-  const load = async (path: string): Promise<Uint8Array> => {
-    loaded.push(path);
-    return Buffer.from(publicKey(path.replace('/keys/', '')));
-  };
-  const keys = createKeyLoader({ resources: { load }, limits: DEFAULT_LIMITS });
-  const policy = parsePolicy(JSON.stringify({ default: requirements }));
+  const readKey = (key: string): Uint8Array => Buffer.from(publicKey(key));
   const { document: text, platforms } = signedImage(name);
   const [platform] = platforms;
   const candidate = {
-    reference: reference.startsWith('oci:') ? parseFileReference(reference) : parseReference(reference),
     indexes: platform === undefined ? [] : [document(text, 'index')],
     manifest: document(platform ?? text, 'manifest'),
   };
-  return authoriseImage(policy, candidate, { evidence, keys, verifier, signal: new AbortController().signal });
+  return authoriseSigned({ requirements, candidate, reference, evidence, verifier, readKey, loaded });
 }
 
 const denial = (gate: GateOfTest) => expectFailure('POLICY_DENIED', () => authorise(gate));
