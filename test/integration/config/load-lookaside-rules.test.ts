@@ -41,7 +41,7 @@ describe('registries.d of the command line', () => {
     expect(await load('named')).toEqual(['named.io']);
   });
 
-  it('may be absent where nobody named it', async () => {
+  it('may be absent if no setting names it', async () => {
     expect(await load()).toEqual([]);
     await expectFailure('REGISTRIES_D_INVALID', () => load('absent'));
   });

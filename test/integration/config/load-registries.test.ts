@@ -61,7 +61,7 @@ describe('registries.conf is looked for', () => {
     expect(await prefixes({ directory: 'named.d' })).toEqual(['user.io', 'named-d.io']);
   });
 
-  it('and may be absent where nobody named it', async () => {
+  it('and may be absent if no setting names it', async () => {
     expect(await prefixes({}, { HOME: 'relative' })).toEqual(['system.io', 'system-d.io']);
     await expectFailure('REGISTRIES_INVALID', () => load({ file: 'absent.conf' }));
     await expectFailure('REGISTRIES_INVALID', () => load({ directory: 'absent.d' }));

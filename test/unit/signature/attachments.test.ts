@@ -487,7 +487,7 @@ describe('the search at several endpoints', () => {
     expect([textsOf(found), codesOf(found)]).toEqual([['x'], ['BLOB_DIGEST_MISMATCH']]);
   });
 
-  it('asks nobody where registries.d says that signatures are not attached', async () => {
+  it('sends no request where registries.d says that signatures are not attached', async () => {
     const endpoint = new MemoryEndpoint();
     const found = await search(endpoint, { usesAttachments: false });
     expect(found).toEqual([
