@@ -33,7 +33,8 @@ format: ## write the formatting
 typecheck: ## check the types of sources, tests and scripts
 	@tsc -p .
 
-test: build typecheck lint ## all tests; those that need root or a Debian package say so when they cannot run
+test: ## all tests; those that need root or a Debian package say so when they cannot run
+	@$(MAKE) --no-print-directory -j3 build typecheck lint
 	@$(VITEST) $(TESTS)
 
 test-unit: ## tests of pure code
@@ -55,7 +56,7 @@ fuzz: ## property tests for SECONDS each (60)
 	@SEALIFT_FUZZ_SECONDS=$(SECONDS) $(VITEST) test/property
 
 coverage: ## print the share of lines by room that tests of this process reach (not those of acceptance and pod VMs)
-	@$(VITEST) --project pure --project parts --coverage.enabled --coverage.include='src/**/*.ts' --coverage.reporter=json-summary $(TESTS)
+	@$(VITEST) --project shared --project parts --coverage.enabled --coverage.include='src/**/*.ts' --coverage.reporter=json-summary $(TESTS)
 	@node scripts/report-coverage.ts
 
 demo: build ## boot a pod VM whose disk becomes the image store, pull as the kata agent does, and run the images

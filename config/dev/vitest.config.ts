@@ -2,25 +2,38 @@ import { defineConfig } from 'vitest/config';
 import { IS_SOAK } from '../../test/support/soak.ts';
 
 const ACCEPTANCE = 'test/acceptance/**/*.test.ts';
-/** Memory is measured here or, in the long run, times are compared, so nothing runs beside. */
+/** Times are compared here or, in the long run, large pulls measured, so nothing runs beside. */
 const MEASURED = [
-  'test/acceptance/memory.test.ts',
   'test/acceptance/daemon-load.test.ts',
-  ...(IS_SOAK ? ['test/acceptance/ranges.test.ts', 'test/podvm/volume-size.test.ts'] : []),
+  ...(IS_SOAK
+    ? ['test/acceptance/memory.test.ts', 'test/acceptance/ranges.test.ts', 'test/podvm/volume-size.test.ts']
+    : []),
 ];
 const POD_VM = 'test/podvm/**/*.test.ts';
 /**
- * What only the long run has: times, which say nothing on a busy machine; a disk of 250 GiB; and the mirrors of the
- * daemon in a pod VM, which `test/integration/daemon/mirrors` has without one.
+ * What only the long run has: times, which say nothing on a busy machine; a disk of 250 GiB; the mirrors of the daemon
+ * in a pod VM, which `test/integration/daemon/mirrors` has without one; and the bed itself, which all tests in pod VMs
+ * use.
  */
 const LONG_RUN = IS_SOAK
   ? []
-  : ['test/acceptance/ranges.test.ts', 'test/podvm/daemon-mirrors.test.ts', 'test/podvm/volume-size.test.ts'];
-/** Tests without side effects: one process runs many of their files, and loads the sources once. */
-const PURE = [
+  : [
+      'test/acceptance/ranges.test.ts',
+      'test/podvm/bed.test.ts',
+      'test/podvm/daemon-mirrors.test.ts',
+      'test/podvm/volume-size.test.ts',
+    ];
+/**
+ * Tests that leave nothing behind in their process: one process runs many of their files, and loads and compiles the
+ * sources once, which halves their time.
+ */
+const SHARED = [
   'test/unit/**/*.test.ts',
   'test/property/**/*.test.ts',
+  'test/architecture/*.test.ts',
   'test/conformance/{policy,reference,registries,tar,wire}/*.test.ts',
+  'test/integration/{api,archive,bundle,config,endpoints,layer,lookaside,registry}/**/*.test.ts',
+  'test/integration/{resources,signature,snapshot,store,support,ttrpc,unpack,volume}/**/*.test.ts',
 ];
 
 export default defineConfig({
@@ -42,12 +55,12 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'pure',
-          include: PURE,
+          name: 'shared',
+          include: SHARED,
           setupFiles: [new URL('./property-counts.ts', import.meta.url).pathname],
           pool: 'forks',
           isolate: false,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
@@ -56,11 +69,11 @@ export default defineConfig({
         test: {
           name: 'parts',
           include: ['test/**/*.test.ts'],
-          exclude: [ACCEPTANCE, POD_VM, ...PURE],
+          exclude: [ACCEPTANCE, POD_VM, ...SHARED],
           setupFiles: [new URL('./property-counts.ts', import.meta.url).pathname],
           pool: 'forks',
-          // Both of two cores; by itself one would be left to the reporter.
-          maxWorkers: 2,
+          // One more than there are cores, since some tests wait.
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
@@ -71,7 +84,7 @@ export default defineConfig({
           include: [ACCEPTANCE],
           exclude: [...MEASURED, ...LONG_RUN],
           pool: 'forks',
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
