@@ -106,8 +106,9 @@ describeWith(['root', 'docker-registry', 'getfattr', 'dpkg-deb'], 'two processes
     }
 
     // Every pull asks for the tag, so the test sees each of them begin.
+    // The short run has them once for both forms.
     it.each(
-      rounds.flatMap((round) => [
+      (IS_SOAK || form === 'erofs' ? rounds : []).flatMap((round) => [
         { round, what: 'the same image', names: ['one', 'one'] as const },
         { round, what: 'different images', names: ['one', 'two'] as const },
       ]),

@@ -153,7 +153,8 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
 
   afterEach(() => shell('dmsetup remove odd 2>/dev/null; rm -rf /dev/odd'));
 
-  it('is waited for, where configured, by the first pull', async () => {
+  // The short run has both without the daemon, in `volume.test.ts`.
+  it.runIf(IS_SOAK)('is waited for, where configured, by the first pull', async () => {
     await begin(settings('wait_ms = 600000'));
     let isAnswered = false;
     const pulling = daemon.pull(reference()).finally(() => {
@@ -217,7 +218,7 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the device of the image stor
     },
   );
 
-  it('is replaced by memory where configuration allows it, which says so', async () => {
+  it.runIf(IS_SOAK)('is replaced by memory where configuration allows it, which says so', async () => {
     expect(await end()).toBeOneOf([0, undefined]);
     await begin(settings('required = false'));
     // The agent would not start the container whose device fails to be mounted.

@@ -7,6 +7,7 @@ import { GUEST, GuestDaemon } from '../support/podvm/guest-daemon.ts';
 import { ReapedFolder } from '../support/podvm/supervised-process.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
 import { type RunningRegistry, startDockerRegistry } from '../support/registries/docker-registry.ts';
+import { IS_SOAK } from '../support/soak.ts';
 
 const MIB = 1 << 20;
 const MEMORY_BYTES = 64 * MIB;
@@ -84,18 +85,21 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'a pod VM with too little roo
     return (await vm().mustRun(['sh', '-c', list])).split('\n').filter(Boolean);
   }
 
-  describe.each([
-    {
-      directory: GUEST.memory,
-      what: 'memory',
-      remedy: /raise the memory limit of the pod .*image-store-size: 1Gi\)/,
-    },
-    {
-      directory: GUEST.store,
-      what: 'the disk',
-      remedy: /raise the annotation contrast\.edgeless\.systems\/image-store-size, or the volume, to 1Gi/,
-    },
-  ])('$what', ({ directory, remedy }) => {
+  // What is said of memory is in `test/unit/volume/explain-shortage` as well.
+  describe.each(
+    [
+      {
+        directory: GUEST.memory,
+        what: 'memory',
+        remedy: /raise the memory limit of the pod .*image-store-size: 1Gi\)/,
+      },
+      {
+        directory: GUEST.store,
+        what: 'the disk',
+        remedy: /raise the annotation contrast\.edgeless\.systems\/image-store-size, or the volume, to 1Gi/,
+      },
+    ].filter(({ what }) => what === 'the disk' || IS_SOAK),
+  )('$what', ({ directory, remedy }) => {
     let before: number;
 
     it('takes what fits', async () => {

@@ -104,6 +104,8 @@ function listParameters({ vm, agentPort, disks = [], statePath, ...paths }: Qemu
     agentPort === undefined ? '' : `,guestfwd=tcp:${AGENT_HOST}:${AGENT_PORT}-cmd:busybox nc 127.0.0.1 ${agentPort}`;
   const kernel = [
     'console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests tsc=reliable no_timer_check init_on_alloc=0',
+    // The emulator finds code again that lies at the same address in each process: the guest needs a tenth less time.
+    'norandmaps',
     // A processor that the emulator lets spin for good ends the machine, so that the tests say so and do not wait.
     'softlockup_panic=1 watchdog_thresh=60',
     kernelParameters,
