@@ -32,6 +32,13 @@ const OPEN_VALUE = /^[\w:/.,%+*~-]*$/;
  */
 const DIGEST_START = /^(?:(?:sha[0-9]{1,3}|md5):|(?:sha256=[0-9a-f]{64}|sha512=[0-9a-f]{128})(?:\/|$))/i;
 
+/**
+ * The text after the at sign in the name of a workflow, and the host and path in front of it:
+ * `https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1`.
+ */
+const GIT_REFERENCE_START = /^refs\/(?:heads|tags|pull)\//;
+const HOST_AND_PATH = /^[a-z0-9.-]+(?::[0-9]{1,5})?\//i;
+
 /** The longest text that {@link DIGEST_START} looks at. */
 const DIGEST_LENGTH = 'sha512='.length + 128 + 1;
 
@@ -51,11 +58,16 @@ function redactQuery(query: string): string {
 
 /** Returns the end of the userinfo, which may have a password with unescaped delimiters; 0 if there is no userinfo. */
 function endOfUserinfo(text: string): number {
+  const isPath = HOST_AND_PATH.test(text);
   let at = text.lastIndexOf('@');
-  while (at >= 0 && DIGEST_START.test(text.slice(at + 1, at + 1 + DIGEST_LENGTH))) {
+  while (at >= 0 && isPartOfName(text.slice(at + 1, at + 1 + DIGEST_LENGTH), isPath)) {
     at = at === 0 ? -1 : text.lastIndexOf('@', at - 1);
   }
   return at + 1;
+}
+
+function isPartOfName(behind: string, isPath: boolean): boolean {
+  return DIGEST_START.test(behind) || (isPath && GIT_REFERENCE_START.test(behind));
 }
 
 /** Removes userinfo, fragment and query parameters that are not known to be harmless. */

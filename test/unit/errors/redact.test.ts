@@ -19,6 +19,10 @@ describe('redact', () => {
     ['userinfo before a reference', `pull user:${PASSWORD}@h/app:1: x`, 'pull h/app:1: x'],
     ['userinfo before a pinned reference', `"user:${PASSWORD}@h/app@${DIGEST}"`, `"h/app@${DIGEST}"`],
     ['userinfo behind a digest-like name', `user:${PASSWORD}@h/app:1@sha256:abc`, 'h/app:1@sha256:abc'],
+    ['userinfo of a host named refs', `GET https://user:${PASSWORD}@refs/heads/x`, 'GET https://refs/heads/x'],
+    ['userinfo with a slash of such a host', `https://user:pa/${PASSWORD}@refs/tags/x`, 'https://refs/tags/x'],
+    ['a user of such a host', `https://${PASSWORD}@refs/tags/x`, 'https://refs/tags/x'],
+    ['userinfo before a workflow', `https://u:${PASSWORD}@h/a.yml@refs/tags/v1`, 'https://refs/tags/v1'],
     ['a query value', `GET https://h/x?sig=${PASSWORD}: y`, 'GET https://h/x?REDACTED y'],
     ['a query without a name', `GET https://h/x?${PASSWORD} y`, 'GET https://h/x?REDACTED y'],
     ['a query value behind a semicolon', `GET https://h/x?n=1;sig=${PASSWORD}`, 'GET https://h/x?REDACTED'],
@@ -46,6 +50,8 @@ describe('redact', () => {
     'GET https://auth/token?service=s&scope=repository:a/b:pull y',
     `GET https://sigs.example:8443/store/team/app@${STORED}/signature-1: status 500`,
     'write to admin@example.com',
+    'says "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.0"; expected another',
+    'says "https://gitlab.example:8443/a/b//.gitlab-ci.yml@refs/heads/main"',
     'entry usr/share/a:b@c: hard link to usr/lib/x@1: no',
   ])('leaves alone: %s', (text) => {
     expect(redact(text)).toBe(text);
