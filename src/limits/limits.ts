@@ -382,6 +382,13 @@ export const LIMITS = {
     reason: 'the checkpoint of a log has a few lines and a signature of each witness',
     code: 'SIGNATURE_REFUSED',
   },
+  maxDerDepth: {
+    default: 32,
+    unit: 'count',
+    reason: 'certificates and timestamps are parsed by recursion; real ones are nested about ten deep',
+    code: 'SIGNATURE_REFUSED',
+    greatest: 128,
+  },
   maxTreeBytes: {
     default: 256 * MIB,
     unit: 'bytes',

@@ -1,6 +1,6 @@
 import type { Limits } from '../limits/index.ts';
 import type { ResourceLoader } from '../resources/index.ts';
-import { isArmored } from './policy/index.ts';
+import { isArmored, isJsonText } from './policy/index.ts';
 import type { KeyLoader } from './types.ts';
 
 export interface KeyLoaderOptions {
@@ -14,10 +14,16 @@ export function createKeyLoader({ resources, limits }: KeyLoaderOptions): KeyLoa
   return {
     load: async ({ kind, values }, signal) => {
       if (kind === 'data' || kind === 'datas') {
-        return values.map((text) => Buffer.from(text, isArmored(text) ? 'latin1' : 'base64'));
+        return values.map(decodeInline);
       }
       const request = { what: 'key', ...bound, code: 'POLICY_INVALID', signal } as const;
       return Promise.all(values.map((path) => resources.load(path, request)));
     },
   };
+}
+
+/** Decodes what the policy itself holds: as text, or in base64. */
+function decodeInline(text: string): Uint8Array {
+  if (isArmored(text)) return Buffer.from(text, 'latin1');
+  return Buffer.from(text, isJsonText(text) ? 'utf8' : 'base64');
 }

@@ -42,7 +42,7 @@ export function createSignatureVerifier({ run, limits, nowMs }: VerifierOptions)
     verifySimpleSignature: (check, signal) =>
       perform(signal, (options) => run('verifySimpleSignature', { ...check, nowMs: nowMs(), limits }, options)),
     verifySigstoreSignature: (check, signal) =>
-      perform(signal, (options) => run('verifySigstoreSignature', { ...check, limits }, options)),
+      perform(signal, (options) => run('verifySigstoreSignature', { ...check, nowMs: nowMs(), limits }, options)),
   };
 }
 

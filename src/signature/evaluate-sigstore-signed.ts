@@ -1,61 +1,77 @@
-import { SealiftError } from '../errors/index.ts';
 import { acceptOneSignature } from './accept-one-signature.ts';
 import { describeKeys, identityOf, nameKeys } from './name-keys.ts';
-import type { KeySource, Requirement } from './policy/index.ts';
-import type { SignatureVerdict } from './signed-content/index.ts';
+import type { FulcioIdentity, KeySource, PkiSubject, Requirement, SigstoreTrust } from './policy/index.ts';
+import type { RawKeyRing, SignatureVerdict } from './signed-content/index.ts';
+import type { RawAuthor } from './sigstore/index.ts';
 import type { EvaluationContext, PolicyVerdict, RawSignature, SignatureAuthor } from './types.ts';
 
-const HOW_TO_SIGN =
-  'sign the image with one of these keys (cosign sign --key) in the registry that it comes from; docs/policy.md has the steps';
+type SigstoreRequirement = Requirement<'sigstoreSigned'>;
+
+/** By what a requirement wants the signature to be made. */
+const HOW_TO_SIGN: Readonly<Record<SigstoreTrust['kind'], string>> = {
+  keys: 'sign the image with one of these keys (cosign sign --key)',
+  fulcio: 'sign the image as the author that the requirement names (cosign sign, without a key)',
+  pki: 'sign the image with a certificate of these authorities (cosign sign --key … --certificate … --certificate-chain …)',
+};
 
 /**
  * Accepts an image if one attachment of Sigstore satisfies the requirement in all respects at once: made by one of its
- * keys, seen by one of its logs if it names any, for this image, under a name that `signedIdentity` accepts. Throws
- * `POLICY_INVALID` for keys that cannot be read.
+ * keys or authors, seen by one of its logs if it names any, for this image, under a name that `signedIdentity` accepts.
+ * Throws `POLICY_INVALID` for keys and certificates that cannot be read.
  * https://github.com/containers/image/blob/v5.36.2/docs/containers-policy.json.5.md#sigstoresigned
  */
 export async function evaluateSigstoreSigned(
-  requirement: Requirement<'sigstoreSigned'>,
+  requirement: SigstoreRequirement,
   context: EvaluationContext,
 ): Promise<PolicyVerdict> {
-  const { type, trust, rekorKeys } = requirement;
-  if (trust.kind !== 'keys') throw new SealiftError('INTERNAL', 'signature: expected a requirement with keys');
-  const name = `requirement "${type}" with ${describeKeys('key', trust.keys)}`;
   return acceptOneSignature({
-    requirement: rekorKeys === undefined ? name : `${name} and ${describeKeys('rekorPublicKey', rekorKeys)}`,
+    requirement: nameOf(requirement),
     // Signatures without a media type are simple signatures.
     signatures: context.evidence.signatures.filter(({ mediaType }) => mediaType !== ''),
-    judge: (signature) => judge(signature, { requirement, keySource: trust.keys }, context),
-    howToSign: HOW_TO_SIGN,
+    judge: (signature) => judge(signature, requirement, context),
+    howToSign: `${HOW_TO_SIGN[requirement.trust.kind]} in the registry that it comes from; docs/policy.md has the steps`,
   });
 }
 
-/** Certificates are not verified yet. */
-export function explainUnsupportedSigstore({ type, trust }: Requirement<'sigstoreSigned'>): string | undefined {
-  if (trust.kind === 'keys') return undefined;
-  return `requirement "${type}" with ${trust.kind}: signatures by certificates cannot be verified`;
+/** Trusted roots are not read yet. */
+export function explainUnsupportedSigstore(requirement: SigstoreRequirement): string | undefined {
+  return requirement.trustedRoot === undefined ? undefined : `${nameOf(requirement)}: trusted roots are not supported`;
 }
 
-interface KeyRequirement {
-  readonly requirement: Requirement<'sigstoreSigned'>;
-  readonly keySource: KeySource;
+function nameOf({ type, trust, rekorKeys, trustedRoot }: SigstoreRequirement): string {
+  const others = [
+    rekorKeys && describeKeys('rekorPublicKey', rekorKeys),
+    trustedRoot && describeKeys('trustedRoot', trustedRoot),
+  ];
+  return [`requirement "${type}" with ${describeTrust(trust)}`, ...others.filter((each) => each !== undefined)].join(
+    ' and ',
+  );
+}
+
+function describeTrust(trust: SigstoreTrust): string {
+  switch (trust.kind) {
+    case 'keys':
+      return describeKeys('key', trust.keys);
+    case 'fulcio':
+      return `fulcio (${[...(trust.ca === undefined ? [] : [describeKeys('ca', trust.ca)]), ...describeMembers(trust.identity)].join(', ')})`;
+    case 'pki':
+      return `pki (${[describeKeys('caRoots', trust.roots), ...describeMembers(trust.subject)].join(', ')})`;
+  }
+}
+
+function describeMembers(members: FulcioIdentity | PkiSubject): readonly string[] {
+  return Object.entries(members).flatMap(([name, value]) => (value === undefined ? [] : [`${name} "${value}"`]));
 }
 
 async function judge(
   signature: RawSignature,
-  { requirement, keySource }: KeyRequirement,
+  requirement: SigstoreRequirement,
   { image, keys, memo, verifier, signal }: EvaluationContext,
 ): Promise<SignatureVerdict<SignatureAuthor>> {
-  const { rekorKeys, predicateTypes, signedIdentity } = requirement;
+  const { predicateTypes, signedIdentity } = requirement;
   return memo.once(requirement, signature, async () => {
-    const loaded = await memo.once(requirement, keys, async () => {
-      const load = async (prefix: string, source: KeySource) =>
-        nameKeys(prefix, source, await keys.load(source, signal));
-      return {
-        keys: await load('key', keySource),
-        logKeys: rekorKeys === undefined ? undefined : await load('rekorPublicKey', rekorKeys),
-      };
-    });
+    const load: Load = async (prefix, source) => nameKeys(prefix, source, await keys.load(source, signal));
+    const loaded = await memo.once(requirement, keys, () => loadTrust(requirement, load));
     const { rawBytes, mediaType, annotations } = signature;
     const check = {
       ...loaded,
@@ -68,7 +84,46 @@ async function judge(
       digests: image.digests,
       documents: image.rawDocuments,
     };
-    const verdict = await verifier.verifySigstoreSignature(check, signal);
-    return verdict.kind === 'accepted' ? { ...verdict, signer: { kind: 'sigstore-key', ...verdict.signer } } : verdict;
+    return verifier.verifySigstoreSignature(check, signal);
   });
+}
+
+type Load = (prefix: string, source: KeySource) => Promise<readonly RawKeyRing[]>;
+
+interface LoadedTrust {
+  readonly author: RawAuthor;
+  readonly logKeys: readonly RawKeyRing[] | undefined;
+  readonly trustedRoot: RawKeyRing | undefined;
+}
+
+async function loadTrust({ trust, rekorKeys, trustedRoot }: SigstoreRequirement, load: Load): Promise<LoadedTrust> {
+  const loadIfPresent = async (prefix: string, source: KeySource | undefined) =>
+    source === undefined ? undefined : load(prefix, source);
+  return {
+    author: await loadAuthor(trust, load, loadIfPresent),
+    logKeys: await loadIfPresent('rekorPublicKey', rekorKeys),
+    trustedRoot: (await loadIfPresent('trustedRoot', trustedRoot))?.[0],
+  };
+}
+
+async function loadAuthor(
+  trust: SigstoreTrust,
+  load: Load,
+  loadIfPresent: (prefix: string, source: KeySource | undefined) => Promise<readonly RawKeyRing[] | undefined>,
+): Promise<RawAuthor> {
+  switch (trust.kind) {
+    case 'keys':
+      return { kind: 'keys', keys: await load('key', trust.keys) };
+    case 'fulcio':
+      return { kind: 'fulcio', ca: await loadIfPresent('ca', trust.ca), identity: trust.identity };
+    case 'pki': {
+      const intermediates = await loadIfPresent('caIntermediates', trust.intermediates);
+      return {
+        kind: 'pki',
+        roots: await load('caRoots', trust.roots),
+        intermediates: intermediates ?? [],
+        subject: trust.subject,
+      };
+    }
+  }
 }

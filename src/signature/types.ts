@@ -159,8 +159,8 @@ export interface KeyLoader {
 /** A signature to verify, as plain data. The verifier adds the time and the limits. */
 export type SignatureCheck = Omit<SimpleSignatureRequest, 'nowMs' | 'limits'>;
 
-/** An attachment of Sigstore to verify, as plain data. The verifier adds the limits. */
-export type SigstoreCheck = Omit<SigstoreSignatureRequest, 'limits'>;
+/** An attachment of Sigstore to verify, as plain data. The verifier adds the time and the limits. */
+export type SigstoreCheck = Omit<SigstoreSignatureRequest, 'nowMs' | 'limits'>;
 
 /** Verifies signatures in worker threads. */
 export interface SignatureVerifier {
@@ -171,9 +171,7 @@ export interface SignatureVerifier {
 }
 
 /** The author of a signature. */
-export type SignatureAuthor =
-  | (OpenPgpSigner & { readonly kind: 'openpgp' })
-  | (SigstoreSigner & { readonly kind: 'sigstore-key' });
+export type SignatureAuthor = (OpenPgpSigner & { readonly kind: 'openpgp' }) | SigstoreSigner;
 
 /** The author of a verified signature, what it is for, and where it was found. */
 export type ImageSigner = SignatureAuthor & {

@@ -1,5 +1,16 @@
+export { matchClaim } from './match-claim.ts';
 export { matchSignedIdentity } from './match-identity.ts';
 export { matchScope, matchTagScope, type ScopeMatch } from './match-scope.ts';
 export { parsePolicy } from './parse-policy.ts';
-export { isArmored } from './schema.ts';
-export type { KeySource, Policy, Requirement, Requirements, RequirementType, SignedIdentity } from './types.ts';
+export { isArmored, isJsonText } from './schema.ts';
+export type {
+  FulcioIdentity,
+  KeySource,
+  PkiSubject,
+  Policy,
+  Requirement,
+  Requirements,
+  RequirementType,
+  SignedIdentity,
+  SigstoreTrust,
+} from './types.ts';

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { asSealiftError } from '../../errors/index.ts';
 import { formatReference, isReferenceDomain, parseReference, type Reference } from '../../oci/index.ts';
+import { isRefPattern, isUriPattern } from './match-claim.ts';
 import type { KeySource, Requirement, SignedIdentity, SigstoreTrust } from './types.ts';
 
 // https://github.com/containers/image/blob/v5.30.2/docs/containers-policy.json.5.md#policy-requirements
@@ -14,6 +15,11 @@ export function isArmored(text: string): boolean {
   return text.trimStart().startsWith(ARMOR_START);
 }
 
+/** The same for a JSON document. */
+export function isJsonText(text: string): boolean {
+  return text.trimStart().startsWith('{');
+}
+
 /** Line ends in base64 are ignored, as Go does; what is armored is decoded where the key is used. */
 const base64 = z
   .string()
@@ -23,6 +29,11 @@ function isBase64(text: string): boolean {
   const encoded = text.replaceAll(/[\r\n]/g, '');
   return encoded !== '' && Buffer.from(encoded, 'base64').toString('base64') === encoded;
 }
+/** A JSON document in base64, or as it is. */
+const encodedJson = z
+  .string()
+  .refine((text) => isJsonText(text) || isBase64(text), 'expected JSON in base64, or as it is')
+  .optional();
 const path = filled.optional();
 const paths = z.array(filled).min(1).optional();
 const encoded = base64.optional();
@@ -133,10 +144,36 @@ const signedBy = z
     };
   });
 
+/** A whole text, or one with a `*` where the name of a tag or branch ends. */
+const claim = (isPattern: (text: string) => boolean, expectation: string) =>
+  filled.refine((text) => !text.includes('*') || isPattern(text), expectation).optional();
+
+const exact = claim(() => false, 'expected no "*"');
+const uriPattern = claim(isUriPattern, 'expected "*" only at the end, behind @refs/tags/ or @refs/heads/');
+const refPattern = claim(isRefPattern, 'expected "*" only at the end of refs/tags/… or refs/heads/…');
+
 const fulcio = z
-  .strictObject({ caPath: path, caData: encoded, oidcIssuer: filled, subjectEmail: filled })
-  .transform(({ caPath, caData, oidcIssuer, subjectEmail }, context): SigstoreTrust => {
-    return { kind: 'fulcio', ca: exactlyOne(context, 'ca', { path: caPath, data: caData }), oidcIssuer, subjectEmail };
+  .strictObject({
+    caPath: path,
+    caData: encoded,
+    oidcIssuer: filled,
+    subjectEmail: filled.optional(),
+    subjectURI: uriPattern,
+    buildSignerURI: uriPattern,
+    sourceRepositoryURI: exact,
+    sourceRepositoryRef: refPattern,
+    runnerEnvironment: exact,
+  })
+  .transform(({ caPath, caData, ...identity }, context): Extract<SigstoreTrust, { kind: 'fulcio' }> => {
+    const { subjectEmail, subjectURI, buildSignerURI } = identity;
+    if (subjectEmail === undefined && subjectURI === undefined && buildSignerURI === undefined) {
+      return complain(context, 'expected at least one of subjectEmail, subjectURI, buildSignerURI');
+    }
+    if (subjectEmail !== undefined && subjectURI !== undefined) {
+      // Fulcio certifies one name, so nothing could satisfy both.
+      return complain(context, 'expected at most one of subjectEmail, subjectURI');
+    }
+    return { kind: 'fulcio', ca: atMostOne(context, 'ca', { path: caPath, data: caData }), identity };
   });
 
 const pki = z
@@ -149,8 +186,8 @@ const pki = z
     subjectHostname: filled.optional(),
   })
   .transform((raw, context): SigstoreTrust => {
-    const { caRootsPath, caRootsData, caIntermediatesPath, caIntermediatesData, subjectEmail, subjectHostname } = raw;
-    if (subjectEmail === undefined && subjectHostname === undefined) {
+    const { caRootsPath, caRootsData, caIntermediatesPath, caIntermediatesData, ...subject } = raw;
+    if (subject.subjectEmail === undefined && subject.subjectHostname === undefined) {
       return complain(context, 'expected subjectEmail, subjectHostname or both');
     }
     const roots = exactlyOne(context, 'caRoots', { path: caRootsPath, data: caRootsData });
@@ -158,8 +195,23 @@ const pki = z
       path: caIntermediatesPath,
       data: caIntermediatesData,
     });
-    return { kind: 'pki', roots, intermediates, subjectEmail, subjectHostname };
+    return { kind: 'pki', roots, intermediates, subject };
   });
+
+/** Says what is wrong with the sources of a requirement. A trusted root comes in place of the CA of Fulcio and of logs. */
+function trustProblem(trust: SigstoreTrust, rekorKeys: unknown, trustedRoot: unknown): string | undefined {
+  if (trustedRoot !== undefined && rekorKeys !== undefined) {
+    return 'expected at most one of trustedRootPath, trustedRootData and the members rekorPublicKey…';
+  }
+  if (trust.kind === 'pki' && rekorKeys !== undefined) return 'pki: expected no Rekor public key';
+  if (trust.kind !== 'fulcio') return undefined;
+  if ((trust.ca === undefined) === (trustedRoot === undefined)) {
+    return 'fulcio: expected exactly one of caPath, caData and, beside fulcio, trustedRootPath, trustedRootData';
+  }
+  // A short-lived certificate proves nothing without the time that the log attests.
+  const isTimed = rekorKeys !== undefined || trustedRoot !== undefined;
+  return isTimed ? undefined : 'fulcio: expected a Rekor public key as well, or a trusted root instead of the CA';
+}
 
 const sigstoreSigned = z
   .strictObject({
@@ -174,6 +226,8 @@ const sigstoreSigned = z
     rekorPublicKeyPaths: paths,
     rekorPublicKeyData: encoded,
     rekorPublicKeyDatas: encodeds,
+    trustedRootPath: path,
+    trustedRootData: encodedJson,
     predicateTypes: z.array(filled).min(1).optional(),
     signedIdentity,
   })
@@ -192,13 +246,11 @@ const sigstoreSigned = z
       data: rekorPublicKeyData,
       datas: rekorPublicKeyDatas,
     });
-    if (trust.kind === 'fulcio' && rekorKeys === undefined) {
-      // A short-lived certificate proves nothing without the time that the log attests.
-      return complain(context, 'fulcio: expected a Rekor public key as well');
-    }
-    if (trust.kind === 'pki' && rekorKeys !== undefined) return complain(context, 'pki: expected no Rekor public key');
+    const trustedRoot = atMostOne(context, 'trustedRoot', { path: raw.trustedRootPath, data: raw.trustedRootData });
+    const problem = trustProblem(trust, rekorKeys, trustedRoot);
+    if (problem !== undefined) return complain(context, problem);
     const { type, predicateTypes = [], signedIdentity } = raw;
-    return { type, trust, rekorKeys, predicateTypes, signedIdentity };
+    return { type, trust, rekorKeys, trustedRoot, predicateTypes, signedIdentity };
   });
 
 /** One requirement; its type decides which members it may have. */

@@ -25,19 +25,41 @@ export interface SignedByRequirement {
 /** What a signature must have been made with. */
 export type SigstoreTrust =
   | { readonly kind: 'keys'; readonly keys: KeySource }
-  | { readonly kind: 'fulcio'; readonly ca: KeySource; readonly oidcIssuer: string; readonly subjectEmail: string }
+  /** `ca`: undefined if the trusted root names the authorities. */
+  | { readonly kind: 'fulcio'; readonly ca: KeySource | undefined; readonly identity: FulcioIdentity }
   | {
       readonly kind: 'pki';
       readonly roots: KeySource;
       readonly intermediates: KeySource | undefined;
-      readonly subjectEmail: string | undefined;
-      readonly subjectHostname: string | undefined;
+      readonly subject: PkiSubject;
     };
+
+/**
+ * What a certificate by Fulcio has to say. All members that are given have to hold; each is the whole text, or an open
+ * pattern with a `*` at its end. One of the first three at least is given. Those behind `subjectEmail` are our own.
+ */
+export interface FulcioIdentity {
+  readonly oidcIssuer: string;
+  readonly subjectEmail?: string | undefined;
+  readonly subjectURI?: string | undefined;
+  readonly buildSignerURI?: string | undefined;
+  readonly sourceRepositoryURI?: string | undefined;
+  readonly sourceRepositoryRef?: string | undefined;
+  readonly runnerEnvironment?: string | undefined;
+}
+
+/** The names that a certificate of an own authority has to have; one of them at least is given. */
+export interface PkiSubject {
+  readonly subjectEmail?: string | undefined;
+  readonly subjectHostname?: string | undefined;
+}
 
 export interface SigstoreSignedRequirement {
   readonly type: 'sigstoreSigned';
   readonly trust: SigstoreTrust;
   readonly rekorKeys: KeySource | undefined;
+  /** A trusted_root.json, which names logs and authorities; a member of Sealift's own. */
+  readonly trustedRoot: KeySource | undefined;
   /** Predicates of in-toto statements that count as signatures, beside cosign's own. */
   readonly predicateTypes: readonly string[];
   readonly signedIdentity: SignedIdentity;

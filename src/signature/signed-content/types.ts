@@ -18,6 +18,11 @@ export type RefusalReason =
   | 'malformed'
   | 'media-type'
   | 'certificate'
+  | 'certificate-path'
+  | 'certificate-time'
+  | 'certificate-use'
+  | 'certificate-log'
+  | 'author'
   // The signature and its key.
   | 'signature-type'
   | 'weak-hash'

@@ -1,2 +1,2 @@
-export type { SigstoreSignatureRequest, SigstoreSigner, SigstoreVerdict } from './types.ts';
+export type { RawAuthor, SigstoreSignatureRequest, SigstoreSigner, SigstoreVerdict } from './types.ts';
 export { verifySigstoreSignature } from './verify-sigstore-signature.ts';

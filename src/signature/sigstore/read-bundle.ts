@@ -16,8 +16,10 @@ export type BundleVersion = '0.1' | '0.2' | '0.3';
 /** A bundle as it was read. Nothing of it has been verified. */
 export interface Bundle {
   readonly version: BundleVersion;
-  /** What the signature can be verified with. The bundle's hint of the key is not looked at. */
-  readonly material: 'key' | 'certificate';
+  /**
+   * In DER, that of the author first; undefined if the bundle has the hint of a key instead, which is not looked at.
+   */
+  readonly certificates: readonly Uint8Array[] | undefined;
   readonly logEntries: readonly LogEntry[];
   readonly content: BundleContent;
 }
@@ -57,7 +59,7 @@ export function readBundle(raw: Uint8Array, limits: SigstoreLimits): Bundle {
   checkTimestamps(material, within('maxBundleTimestamps'));
   return {
     version,
-    material: readMaterial(material, within('maxBundleCertificates')),
+    certificates: readMaterial(material, within('maxBundleCertificates')),
     logEntries: readLogEntries(entries, limits),
     content: readContent(document),
   };
@@ -78,17 +80,17 @@ function checkTimestamps(material: StrictObject, bound: ItemBound): void {
   }
 }
 
-function readMaterial(material: StrictObject, bound: ItemBound): Bundle['material'] {
+function readMaterial(material: StrictObject, bound: ItemBound): Bundle['certificates'] {
   if (MATERIALS.filter((name) => material.has(name)).length !== 1) {
     material.refuse(MATERIALS[0] ?? '', 'expected either it, or a certificate, or a chain of certificates');
   }
   const chain = material.objectIfPresent('x509CertificateChain', ['certificates']);
   const certificates = chain?.objects('certificates', ['rawBytes'], bound) ?? [];
   const single = material.objectIfPresent('certificate', ['rawBytes']);
-  for (const certificate of [...certificates, ...(single === undefined ? [] : [single])]) certificate.bytes('rawBytes');
   const key = material.objectIfPresent('publicKey', ['hint']);
   key?.textOrEmpty('hint');
-  return key === undefined ? 'certificate' : 'key';
+  const all = [...certificates, ...(single === undefined ? [] : [single])].map((each) => each.bytes('rawBytes'));
+  return key === undefined ? all : undefined;
 }
 
 function readContent(document: StrictObject): BundleContent {

@@ -1,5 +1,4 @@
-import { refuseSignature } from '../signed-content/index.ts';
-import { decodeBase64 } from './strict-object.ts';
+import { decodeBase64, refuseSignature } from '../signed-content/index.ts';
 
 /** The state of a log as it was read; the signatures have not been verified. */
 export interface Checkpoint {

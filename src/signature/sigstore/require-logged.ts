@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
+import { type Certificate, readPemBlock, type VerificationKey } from '../certificates/index.ts';
 import { refuseSignature } from '../signed-content/index.ts';
 import type { LogEntry } from './read-log-entry.ts';
-import { readPem, type VerificationKey } from './read-public-keys.ts';
 import { type Document, readDocument, type StrictObject } from './strict-object.ts';
 
 /** A signature that was verified, and that a log entry has to be about. */
 export interface VerifiedSignature {
   readonly key: VerificationKey;
+  /** The certificate that the key came with, if the policy names authorities. */
+  readonly certificate?: Certificate | undefined;
   readonly signature: Uint8Array;
   /** The bytes that the signature is for. */
   readonly message: Uint8Array;
@@ -29,7 +31,13 @@ interface LoggedRecord {
   readonly digest: { readonly algorithm: string; readonly value: Buffer };
   readonly isPayload: boolean;
   readonly signature: Buffer;
-  readonly rawSpki: Uint8Array;
+  readonly verifier: Verifier;
+}
+
+/** What a record says the signature is to be verified with, in DER. */
+interface Verifier {
+  readonly kind: 'key' | 'certificate';
+  readonly raw: Uint8Array;
 }
 
 /**
@@ -47,7 +55,17 @@ export function requireLogged({ body, kindVersion }: LogEntry, verified: Verifie
   const hash = ALGORITHMS.get(algorithm) ?? refuse('has a digest of an unknown algorithm');
   if (!createHash(hash).update(signed).digest().equals(value)) refuse('is about other content');
   if (!record.signature.equals(verified.signature)) refuse('is about another signature');
-  if (!Buffer.from(record.rawSpki).equals(verified.key.rawSpki)) refuse('is about another key');
+  requireVerifier(record.verifier, verified);
+}
+
+/** A certificate is compared whole: another one of the same key may be for another author. */
+function requireVerifier({ kind, raw }: Verifier, { key, certificate }: VerifiedSignature): void {
+  if (certificate === undefined) {
+    if (kind === 'certificate') refuse('is about a certificate, and the requirement names keys');
+    if (Buffer.compare(raw, key.rawSpki) !== 0) refuse('is about another key');
+  } else if (kind !== 'certificate' || Buffer.compare(raw, certificate.raw) !== 0) {
+    refuse('is about another certificate');
+  }
 }
 
 function payloadOf({ payload }: VerifiedSignature): Uint8Array {
@@ -86,7 +104,7 @@ function readHashedRecord(document: StrictObject): LoggedRecord {
     digest: readHash(spec.object('data', ['hash']).object('hash', ['algorithm', 'value'])),
     isPayload: false,
     signature: signature.bytes('content'),
-    rawSpki: readKey(signature.object('publicKey', ['content']), 'content'),
+    verifier: readVerifier(signature.object('publicKey', ['content']), 'content'),
   };
 }
 
@@ -99,7 +117,7 @@ function readEnvelope(document: StrictObject): LoggedRecord {
     digest: readHash(spec.object('payloadHash', ['algorithm', 'value'])),
     isPayload: true,
     signature: signature.bytes('signature'),
-    rawSpki: readKey(signature, 'verifier'),
+    verifier: readVerifier(signature, 'verifier'),
   };
 }
 
@@ -126,12 +144,12 @@ function readOne(spec: StrictObject, members: readonly string[]): StrictObject {
   return signature === undefined || others.length > 0 ? spec.refuse('signatures', 'expected one') : signature;
 }
 
-function readSignatureV2(signature: StrictObject): Pick<LoggedRecord, 'signature' | 'rawSpki'> {
-  const verifier = signature.object('verifier', ['publicKey', 'keyDetails']);
+function readSignatureV2(signature: StrictObject): Pick<LoggedRecord, 'signature' | 'verifier'> {
+  const verifier = signature.object('verifier', ['publicKey', 'x509Certificate', 'keyDetails']);
   verifier.text('keyDetails');
   return {
     signature: signature.bytes('content'),
-    rawSpki: verifier.object('publicKey', ['rawBytes']).bytes('rawBytes'),
+    verifier: readVerifierV2(verifier),
   };
 }
 
@@ -145,8 +163,18 @@ function readHashV2(hash: StrictObject): LoggedRecord['digest'] {
   return { algorithm: hash.text('algorithm'), value: hash.bytes('digest') };
 }
 
-/** A key in PEM, in base64. */
-function readKey(object: StrictObject, name: string): Uint8Array {
+function readVerifierV2(verifier: StrictObject): Verifier {
+  const key = verifier.objectIfPresent('publicKey', ['rawBytes'])?.bytes('rawBytes');
+  const certificate = verifier.objectIfPresent('x509Certificate', ['rawBytes'])?.bytes('rawBytes');
+  if (key !== undefined && certificate === undefined) return { kind: 'key', raw: key };
+  if (key === undefined && certificate !== undefined) return { kind: 'certificate', raw: certificate };
+  return verifier.refuse('publicKey', 'expected either it or "x509Certificate"');
+}
+
+/** A key or certificate in PEM, in base64. */
+function readVerifier(object: StrictObject, name: string): Verifier {
   const pem = object.bytes(name).toString('latin1');
-  return readPem(pem, (what) => object.refuse(name, what));
+  const kind = pem.includes('BEGIN CERTIFICATE') ? 'certificate' : 'key';
+  const label = kind === 'certificate' ? 'CERTIFICATE' : 'PUBLIC KEY';
+  return { kind, raw: readPemBlock(pem, label, (what) => object.refuse(name, what)) };
 }

@@ -1,6 +1,6 @@
 import { asSealiftError } from '../../errors/index.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../oci/index.ts';
-import { type RefusalReason, refuseSignature, SignatureRefusal } from '../signed-content/index.ts';
+import { decodeBase64, type RefusalReason, refuseSignature, SignatureRefusal } from '../signed-content/index.ts';
 import type { SigstoreLimits } from './types.ts';
 
 /** The document that is read, for messages. */
@@ -42,12 +42,6 @@ export function requireWithin(actual: number, what: string, { limits, limit }: I
   if (actual <= expected) return;
   const text = `it has ${actual} ${what}; expected at most ${expected} (${limit})`;
   throw new SignatureRefusal('too-large', text, { context: { limit, expected, actual } });
-}
-
-/** Decodes base64 with padding, in its one spelling; undefined for anything else. */
-export function decodeBase64(text: string): Buffer | undefined {
-  const bytes = Buffer.from(text, 'base64');
-  return bytes.toString('base64') === text ? bytes : undefined;
 }
 
 interface ObjectOptions {

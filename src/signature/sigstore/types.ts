@@ -1,8 +1,13 @@
 import type { Limits } from '../../limits/index.ts';
+import type { FulcioIdentity, PkiSubject } from '../policy/index.ts';
 import type { RawKeyRing, SignatureVerdict, SignedContentCheck } from '../signed-content/index.ts';
 
+/** What made a signature. */
+export type SigstoreSigner = KeySigner | CertificateSigner;
+
 /** The public key that made a signature. */
-export interface SigstoreSigner {
+export interface KeySigner {
+  readonly kind: 'sigstore-key';
   /** The path of the key in the policy, or the member that holds it. */
   readonly key: string;
   /** `sha256:` and the hash of the key in DER, in hexadecimal digits. */
@@ -10,6 +15,30 @@ export interface SigstoreSigner {
   /** When a trusted log has seen the signature, RFC 3339; undefined if no log promised it. */
   readonly loggedAt: string | undefined;
 }
+
+/** The certificate that the key of a signature has, by an authority that the policy names. */
+export interface CertificateSigner {
+  readonly kind: 'sigstore-certificate';
+  /** The name that satisfied the requirement: an address, a URI or a host. */
+  readonly subject: string;
+  /** Where the author has logged in; undefined for an authority of one's own. */
+  readonly oidcIssuer: string | undefined;
+  /** `sha256:` and the hash of the key in DER, in hexadecimal digits. */
+  readonly keyId: string;
+  readonly loggedAt: string | undefined;
+}
+
+/** What has to have made a signature: one of these keys, or a key with a certificate. */
+export type RawAuthor =
+  | { readonly kind: 'keys'; readonly keys: readonly RawKeyRing[] }
+  /** `ca`: undefined if the trusted root names the authorities. */
+  | { readonly kind: 'fulcio'; readonly ca: readonly RawKeyRing[] | undefined; readonly identity: FulcioIdentity }
+  | {
+      readonly kind: 'pki';
+      readonly roots: readonly RawKeyRing[];
+      readonly intermediates: readonly RawKeyRing[];
+      readonly subject: PkiSubject;
+    };
 
 export type SigstoreVerdict = SignatureVerdict<SigstoreSigner>;
 
@@ -24,6 +53,7 @@ export type SigstoreLimits = Pick<
   | 'maxStatementSubjects'
   | 'maxInclusionHashes'
   | 'maxCheckpointBytes'
+  | 'maxDerDepth'
 >;
 
 /** Everything that one attachment is judged by, as plain data. */
@@ -34,10 +64,13 @@ export interface SigstoreSignatureRequest extends SignedContentCheck {
   readonly rawBytes: Uint8Array;
   /** Attacker-controlled: the annotations of the layer. */
   readonly annotations: Readonly<Record<string, string>>;
-  /** One of them has to have made the signature. */
-  readonly keys: readonly RawKeyRing[];
+  readonly author: RawAuthor;
   /** Logs of which one has to have seen the signature; undefined: logs are not looked at. */
   readonly logKeys: readonly RawKeyRing[] | undefined;
+  /** A trusted_root.json, which names logs and authorities. */
+  readonly trustedRoot: RawKeyRing | undefined;
+  /** The time of the check, in milliseconds since 1970. */
+  readonly nowMs: number;
   /** Predicates of statements that count as signatures beside cosign's own. */
   readonly predicateTypes: readonly string[];
   /** The bytes of the manifest and of each index on the way to it. */

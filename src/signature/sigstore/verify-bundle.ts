@@ -6,38 +6,42 @@ import {
   requireIdentity,
   SignatureRefusal,
 } from '../signed-content/index.ts';
+import type { Trust } from './read-author.ts';
 import { type Bundle, type BundleContent, readBundle } from './read-bundle.ts';
-import type { VerificationKey } from './read-public-keys.ts';
 import { readStatement, type Statement } from './read-statement.ts';
 import type { SigstoreSignatureRequest } from './types.ts';
-import { findAuthor } from './verify-author.ts';
+import { findSigningKey, type SigningKey } from './verify-author.ts';
 import type { AuthenticSignature } from './verify-payload.ts';
 
 /** What `cosign sign` writes. Any other statement, such as a provenance or an SBOM, says something about the image. */
 const SIGNATURE_PREDICATE = 'https://sigstore.dev/cosign/sign/v1';
 const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 
-/** Verifies a bundle whose signature is by a key. Throws `SIGNATURE_REFUSED`. */
-export function verifyBundle(request: SigstoreSignatureRequest, keys: readonly VerificationKey[]): AuthenticSignature {
-  const bundle = readBundle(request.rawBytes, request.limits);
-  if (bundle.material !== 'key') {
+/** Verifies a bundle, whose signature is by a key or by that of a certificate. Throws `SIGNATURE_REFUSED`. */
+export function verifyBundle(request: SigstoreSignatureRequest, { author }: Trust): AuthenticSignature {
+  const { rawBytes, limits } = request;
+  const bundle = readBundle(rawBytes, limits);
+  const { content, logEntries, certificates = [] } = bundle;
+  if (author.kind === 'keys' && certificates.length > 0) {
     refuseSignature('certificate', 'it is by the key of a certificate (keyless); the requirement names keys');
   }
   requireLogForm(bundle);
-  const { content, logEntries } = bundle;
+  const findKey: FindKey = (message, signature) => findSigningKey(author, { message, signature, certificates }, limits);
   return {
-    ...(content.kind === 'dsse' ? verifyEnvelope(content, request, keys) : verifyMessage(content, request, keys)),
-    logEntries,
+    ...(content.kind === 'dsse' ? verifyEnvelope(content, request, findKey) : verifyMessage(content, request, findKey)),
+    evidence: { logEntries, timestamps: [], bound: { maxDepth: limits.maxDerDepth } },
   };
 }
 
+type FindKey = (message: Uint8Array, signature: Uint8Array) => SigningKey;
+
 type Content<Kind extends BundleContent['kind']> = Extract<BundleContent, { kind: Kind }>;
-type VerifiedContent = Omit<AuthenticSignature, 'logEntries'>;
+type VerifiedContent = Omit<AuthenticSignature, 'evidence'>;
 
 function verifyEnvelope(
   { payloadType, untrustedPayload: payload, signature }: Content<'dsse'>,
   request: SigstoreSignatureRequest,
-  keys: readonly VerificationKey[],
+  findKey: FindKey,
 ): VerifiedContent {
   if (payloadType !== PAYLOAD_TYPE) {
     refuseSignature('payload', `it signs "${printable(payloadType)}"; expected "${PAYLOAD_TYPE}"`);
@@ -45,9 +49,10 @@ function verifyEnvelope(
   // Its limit holds before anything is verified; what it says counts afterwards.
   const statement = readStatement(payload, request.limits);
   const message = encodePreAuthentication(payloadType, payload);
-  const key = findAuthor(keys, message, signature);
+  const signing = findKey(message, signature);
   return {
-    verified: { key, signature, message, payload },
+    signing,
+    verified: { key: signing.key, certificate: signing.certificate, signature, message, payload },
     requireImage: () => requireStatement(statement, request),
   };
 }
@@ -55,12 +60,13 @@ function verifyEnvelope(
 function verifyMessage(
   content: Content<'message'>,
   request: SigstoreSignatureRequest,
-  keys: readonly VerificationKey[],
+  findKey: FindKey,
 ): VerifiedContent {
   const { signature } = content;
   const message = findDocument(content, request);
-  const key = findAuthor(keys, message, signature);
-  return { verified: { key, signature, message }, requireImage: () => requireIdentity([undefined], request) };
+  const signing = findKey(message, signature);
+  const verified = { key: signing.key, certificate: signing.certificate, signature, message };
+  return { signing, verified, requireImage: () => requireIdentity([undefined], request) };
 }
 
 /** https://github.com/sigstore/protobuf-specs/blob/v0.5.0/protos/sigstore_bundle.proto says which version needs what. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { VerificationKey } from '../certificates/index.ts';
 import { refuseSignature } from '../signed-content/index.ts';
 import { readCheckpoint } from './read-checkpoint.ts';
 import type { InclusionProof, LogEntry } from './read-log-entry.ts';
-import type { VerificationKey } from './read-public-keys.ts';
 
 /**
  * Proves that one of these logs has the entry, by its promise, its inclusion proof, or both; what is there has to hold.

@@ -1,15 +1,17 @@
-import { readPayload, refuseSignature, requireContent } from '../signed-content/index.ts';
-import { type LogEntry, readLogAnnotation } from './read-log-entry.ts';
-import type { VerificationKey } from './read-public-keys.ts';
+import { readPemBlock, readPemBlocks } from '../certificates/index.ts';
+import { decodeBase64, readPayload, refuseSignature, requireContent } from '../signed-content/index.ts';
+import type { Trust } from './read-author.ts';
+import { readLogAnnotation } from './read-log-entry.ts';
 import type { VerifiedSignature } from './require-logged.ts';
-import { decodeBase64 } from './strict-object.ts';
+import type { TimeEvidence } from './trust-types.ts';
 import type { SigstoreSignatureRequest } from './types.ts';
-import { findAuthor } from './verify-author.ts';
+import { findSigningKey, type SigningKey } from './verify-author.ts';
 
-/** A signature whose author is known, with what a log says of it. */
+/** A signature whose key is known, with what logs say of it. */
 export interface AuthenticSignature {
+  readonly signing: SigningKey;
   readonly verified: VerifiedSignature;
-  readonly logEntries: readonly LogEntry[];
+  readonly evidence: TimeEvidence;
   /** Compares what was signed with the image, and returns the name in it. Throws `SIGNATURE_REFUSED`. */
   requireImage(): string | undefined;
 }
@@ -19,28 +21,42 @@ export const PAYLOAD_MEDIA_TYPE = 'application/vnd.dev.cosign.simplesigning.v1+j
 
 const SIGNATURE = 'dev.cosignproject.cosign/signature';
 const LOG_BUNDLE = 'dev.sigstore.cosign/bundle';
+const CERTIFICATE = 'dev.sigstore.cosign/certificate';
+const CHAIN = 'dev.sigstore.cosign/chain';
 const PAYLOAD = { type: 'cosign container image signature', mayLackOptional: true } as const;
 
 /**
- * Verifies a signature of cosign's first format: a payload, and in an annotation the signature over its bytes. A
- * certificate beside it says nothing here, since the keys of the policy count. Throws `SIGNATURE_REFUSED`.
+ * Verifies a signature of cosign's first format: a payload, and in annotations the signature over its bytes and perhaps a
+ * certificate, which says nothing where the policy names keys. Throws `SIGNATURE_REFUSED`.
  * https://github.com/sigstore/cosign/blob/v2.6.0/specs/SIGNATURE_SPEC.md
  */
-export function verifyPayload(request: SigstoreSignatureRequest, keys: readonly VerificationKey[]): AuthenticSignature {
-  const { annotations, rawBytes: message, logKeys } = request;
+export function verifyPayload(request: SigstoreSignatureRequest, { author, logs }: Trust): AuthenticSignature {
+  const { annotations, rawBytes: message, limits } = request;
   const signature = readSignature(annotations[SIGNATURE]);
-  const logBundle = logKeys === undefined ? undefined : annotations[LOG_BUNDLE];
+  const certificates = author.kind === 'keys' ? [] : readCertificates(annotations);
+  // Nothing is read that no log of the policy could vouch for.
+  const logBundle = logs.length === 0 ? undefined : annotations[LOG_BUNDLE];
   const logEntries = logBundle === undefined ? [] : [readLogAnnotation(logBundle)];
-  const key = findAuthor(keys, message, signature);
+  const signing = findSigningKey(author, { message, signature, certificates }, limits);
   return {
-    verified: { key, signature, message },
-    logEntries,
+    signing,
+    verified: { key: signing.key, certificate: signing.certificate, signature, message },
+    evidence: { logEntries, timestamps: [], bound: { maxDepth: limits.maxDerDepth } },
     requireImage: () => {
       const payload = readPayload(message, PAYLOAD);
       requireContent(payload, request);
       return payload.reference;
     },
   };
+}
+
+/** Returns the certificate and what is to lead to its authority, of which cosign writes an empty text if there is none. */
+function readCertificates(annotations: SigstoreSignatureRequest['annotations']): readonly Uint8Array[] {
+  const { [CERTIFICATE]: certificate, [CHAIN]: chain = '' } = annotations;
+  if (certificate === undefined) return [];
+  const refuse = (name: string) => (what: string) => refuseSignature('malformed', `its annotation ${name}: ${what}`);
+  const own = readPemBlock(certificate, 'CERTIFICATE', refuse(CERTIFICATE));
+  return chain === '' ? [own] : [own, ...readPemBlocks(chain, 'CERTIFICATE', refuse(CHAIN))];
 }
 
 function readSignature(annotation: string | undefined): Uint8Array {

@@ -52,8 +52,9 @@ function readVectors<Vector>(name: string): Readonly<Record<string, Vector>> {
 const RECORDED: Readonly<Record<string, RecordedRepository>> = {
   ...readVectors<RecordedRepository>('payload-images'),
   ...readVectors<RecordedRepository>('bundle-images'),
+  ...readVectors<RecordedRepository>('attestation-images'),
 };
-const KEYS = readVectors<string>('keys');
+const KEYS = { ...readVectors<string>('keys'), ...readVectors<string>('authorities') };
 
 export function recordedRepository(name: string): RecordedRepository {
   const recorded = RECORDED[name];
@@ -92,10 +93,10 @@ export function attachmentOf({ document, attachments }: SignedImage): Attachment
   return attachment;
 }
 
-/** A public key in PEM. */
+/** A public key or the certificate of an authority in PEM. */
 export function publicKey(name: string): string {
   const key = KEYS[name];
-  if (key === undefined) throw new Error(`testdata/sigstore/keys.json has no "${name}"`);
+  if (key === undefined) throw new Error(`testdata/sigstore has no key "${name}"`);
   return key;
 }
 
@@ -105,17 +106,21 @@ export function digestsOf(document: string): readonly Digest[] {
   return [hashBytes(bytes, 'sha256'), hashBytes(bytes, 'sha512')];
 }
 
-export interface JudgedAttachment extends Partial<Omit<SigstoreSignatureRequest, 'keys' | 'logKeys'>> {
+/** An hour after the images were signed: the certificates of those without a key have expired. */
+export const RECORDED_AT = Date.UTC(2026, 10, 30, 23, 45);
+
+export interface JudgedAttachment extends Partial<Omit<SigstoreSignatureRequest, 'logKeys'>> {
   /** The name of a vector. */
   readonly image?: string;
   /** In place of the image's own. */
   readonly attachment?: Attachment;
-  /** Names of vectors, or PEM. */
+  /** Names of vectors, or PEM. What has to have made the signature, unless there is an `author`. */
   readonly keys?: readonly string[];
   readonly logKeys?: readonly string[] | undefined;
 }
 
-const named = (keys: readonly string[]) =>
+/** Each of these files, by the name of a vector or as PEM. */
+export const namedFiles = (keys: readonly string[]) =>
   keys.map((key, position) => {
     const text = key.includes('\n') ? key : publicKey(key);
     return { name: `/keys/${position + 1}`, rawBytes: Buffer.from(text) };
@@ -135,8 +140,10 @@ export function judgeAttachment({
     mediaType,
     annotations,
     rawBytes: Buffer.from(content),
-    keys: named(keys),
-    logKeys: logKeys === undefined ? undefined : named(logKeys),
+    author: { kind: 'keys', keys: namedFiles(keys) },
+    logKeys: logKeys === undefined ? undefined : namedFiles(logKeys),
+    trustedRoot: undefined,
+    nowMs: RECORDED_AT,
     identity: mediaType.includes('simplesigning') ? { type: 'matchRepository' } : { type: 'digestOnly' },
     imageReference: `${repository}:1.0`,
     digests: digestsOf(document),

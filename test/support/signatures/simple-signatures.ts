@@ -6,6 +6,7 @@ import { verifySigstoreSignature } from '../../../src/signature/sigstore/index.t
 import type { SimpleSignatureRequest, SimpleSignatureVerdict } from '../../../src/signature/simple-signing/types.ts';
 import { verifySimpleSignature } from '../../../src/signature/simple-signing/verify-simple-signature.ts';
 import type { RawDocument } from '../../../src/signature/types.ts';
+import { RECORDED_AT } from './sigstore-signatures.ts';
 
 function readVectors(name: string): Readonly<Record<string, string>> {
   const url = new URL(`../../../testdata/simple-signing/${name}.json`, import.meta.url);
@@ -73,5 +74,6 @@ export async function verdictOf(judged?: JudgedSignature): Promise<string> {
 /** Verifies in the thread of the test, as of {@link CHECKED_AT}. */
 export const INLINE_VERIFIER: SignatureVerifier = {
   verifySimpleSignature: (check) => verifySimpleSignature({ ...check, nowMs: CHECKED_AT, limits: DEFAULT_LIMITS }),
-  verifySigstoreSignature: async (check) => verifySigstoreSignature({ ...check, limits: DEFAULT_LIMITS }),
+  verifySigstoreSignature: async (check) =>
+    verifySigstoreSignature({ ...check, nowMs: RECORDED_AT, limits: DEFAULT_LIMITS }),
 };

@@ -45,6 +45,7 @@ const REJECT = { type: 'reject' };
 const SIGNED_BY = { type: 'signedBy', keyType: 'GPGKeys', keyPath: '/k' };
 const SIGSTORE = { type: 'sigstoreSigned', keyPath: '/k' };
 const BY_CERTIFICATE = { type: 'sigstoreSigned', pki: { caRootsPath: '/ca', subjectEmail: 'a@b' } };
+const BY_X509_KEY = { type: 'signedBy', keyType: 'X509Certificates', keyPath: '/k' };
 
 const policy = (fallback: readonly unknown[], docker: Readonly<Record<string, unknown>> = {}) =>
   parsePolicy(JSON.stringify({ default: fallback, transports: { docker } }));
@@ -96,11 +97,13 @@ describe('authoriseImage', () => {
       ['signedBy', [SIGNED_BY], 'POLICY_DENIED'],
       ['sigstoreSigned', [SIGSTORE], 'POLICY_DENIED'],
       ['sigstoreSigned after an acceptance', [ACCEPT, SIGSTORE], 'POLICY_DENIED'],
-      ['sigstoreSigned with a CA', [BY_CERTIFICATE], 'POLICY_REQUIREMENT_UNSUPPORTED'],
+      ['sigstoreSigned with a CA', [BY_CERTIFICATE], 'POLICY_DENIED'],
+      ['signedBy with a certificate', [BY_X509_KEY], 'POLICY_REQUIREMENT_UNSUPPORTED'],
       ['signedBy after an acceptance', [ACCEPT, SIGNED_BY], 'POLICY_DENIED'],
-      ['sigstoreSigned with a CA before an acceptance', [BY_CERTIFICATE, ACCEPT], 'POLICY_REQUIREMENT_UNSUPPORTED'],
+      ['sigstoreSigned with a CA before an acceptance', [BY_CERTIFICATE, ACCEPT], 'POLICY_DENIED'],
+      ['signedBy with a certificate before an acceptance', [BY_X509_KEY, ACCEPT], 'POLICY_REQUIREMENT_UNSUPPORTED'],
       ['signedBy before a rejection', [SIGNED_BY, REJECT], 'POLICY_DENIED'],
-      ['sigstoreSigned with a CA after a rejection', [REJECT, BY_CERTIFICATE], 'POLICY_DENIED'],
+      ['signedBy with a certificate after a rejection', [REJECT, BY_X509_KEY], 'POLICY_DENIED'],
     ])('refuses an image by %s', async (_, requirements, code) => {
       await expectFailure(code, () => authoriseUnsigned(policy(requirements), byName('r.io/app:t')));
       // A digest in the reference does not outrank a policy.

@@ -39,11 +39,17 @@ const VALID = {
     fulcio: { caPath: '/ca', oidcIssuer: 'https://i', subjectEmail: 'a@b' },
     rekorPublicKeyPath: '/r',
   },
+  keyless: {
+    type: 'sigstoreSigned',
+    fulcio: { oidcIssuer: 'https://i', subjectURI: 'https://a/b@refs/tags/*' },
+    trustedRootPath: '/root',
+  },
   pki: { type: 'sigstoreSigned', pki: { caRootsPath: '/ca', subjectEmail: 'a@b' } },
 } as const satisfies Record<string, Json>;
 
 const identity = (signedIdentity: unknown): Json => ({ ...VALID.signedBy, signedIdentity });
 const fulcio = (change: Json): Json => ({ ...VALID.fulcio, fulcio: { ...VALID.fulcio.fulcio, ...change } });
+const keyless = (change: Json): Json => ({ ...VALID.keyless, fulcio: { ...VALID.keyless.fulcio, ...change } });
 const pki = (change: Json): Json => ({ ...VALID.pki, pki: { ...VALID.pki.pki, ...change } });
 
 describe('parsePolicy', () => {
@@ -77,6 +83,7 @@ describe('parsePolicy', () => {
       type: 'sigstoreSigned',
       trust: { kind: 'keys', keys: { kind: 'datas', values: ['a2V5', 'a2V5Mg=='] } },
       rekorKeys: { kind: 'datas', values: ['a2V5'] },
+      trustedRoot: undefined,
       predicateTypes: [],
       signedIdentity: { type: 'remapIdentity', prefix: 'mirror.example.com:5000', signedPrefix: 'quay.io/org' },
     });
@@ -85,20 +92,43 @@ describe('parsePolicy', () => {
         type: 'sigstoreSigned',
         trust: { kind: 'keys', keys: { kind: 'path', values: ['/etc/keys/org.pub'] } },
         rekorKeys: undefined,
+        trustedRoot: undefined,
         predicateTypes: ['https://slsa.dev/provenance/v1', 'https://spdx.dev/Document'],
         signedIdentity: { type: 'digestOnly' },
       },
     ]);
     expect(docker?.get('ghcr.io/org/app')?.[0]).toMatchObject({
-      trust: { kind: 'fulcio', ca: { kind: 'path', values: ['/etc/fulcio.pem'] }, subjectEmail: 'a@example.com' },
+      trust: {
+        kind: 'fulcio',
+        ca: { kind: 'path', values: ['/etc/fulcio.pem'] },
+        identity: { oidcIssuer: 'https://issuer.example.com', subjectEmail: 'a@example.com' },
+      },
     });
+    expect(docker?.get('ghcr.io/org/keyless')).toMatchObject([
+      {
+        trust: {
+          kind: 'fulcio',
+          ca: undefined,
+          identity: {
+            oidcIssuer: 'https://token.actions.githubusercontent.com',
+            subjectURI: 'https://github.com/org/app/.github/workflows/release.yml@refs/tags/*',
+            buildSignerURI: 'https://github.com/org/app/.github/workflows/release.yml@refs/tags/*',
+            sourceRepositoryURI: 'https://github.com/org/app',
+            sourceRepositoryRef: 'refs/tags/*',
+            runnerEnvironment: 'github-hosted',
+          },
+        },
+        rekorKeys: undefined,
+        trustedRoot: { kind: 'path', values: ['/etc/keys/trusted_root.json'] },
+      },
+      { trust: { kind: 'keys' }, trustedRoot: { kind: 'data', values: ['{"mediaType":"x"}'] } },
+    ]);
     expect(docker?.get('registry.example.org')?.[1]).toMatchObject({
       trust: {
         kind: 'pki',
         roots: { kind: 'data', values: ['Y2E='] },
         intermediates: { kind: 'data', values: ['Y2E='] },
-        subjectEmail: undefined,
-        subjectHostname: 'host.example.com',
+        subject: { subjectHostname: 'host.example.com' },
       },
       rekorKeys: undefined,
     });
@@ -240,12 +270,29 @@ describe('parsePolicy', () => {
     // fulcio
     ['fulcio without rekor key', { type: 'sigstoreSigned', fulcio: VALID.fulcio.fulcio }],
     ['fulcio that is null', { ...VALID.fulcio, fulcio: null }],
-    ['fulcio with another key', fulcio({ subjectURI: 'x' })],
+    ['fulcio with another key', fulcio({ subjectUri: 'x' })],
+    ['fulcio with an address and a URI', fulcio({ subjectURI: 'x' })],
+    ['fulcio with a CA and a trusted root', { ...VALID.keyless, fulcio: VALID.fulcio.fulcio }],
+    ['fulcio with nothing but a trusted root inside', keyless({ trustedRootPath: '/root' })],
+    ['fulcio without CA and trusted root', { ...VALID.keyless, trustedRootPath: undefined }],
+    ['fulcio without CA, with a log', { ...VALID.keyless, trustedRootPath: undefined, rekorPublicKeyPath: '/r' }],
+    ['fulcio without an author', keyless({ subjectURI: undefined })],
+    ['fulcio with a repository as its author', keyless({ subjectURI: undefined, sourceRepositoryURI: 'https://a' })],
+    ['a trusted root beside a log', { ...VALID.keyless, rekorPublicKeyPath: '/r' }],
+    [
+      'a trusted root beside the key of a log',
+      { ...VALID.sigstore, trustedRootPath: '/t', rekorPublicKeyData: 'a2V5' },
+    ],
+    ['two trusted roots', { ...VALID.keyless, trustedRootData: '{}' }],
+    ['a trusted root that is no JSON', { ...VALID.sigstore, trustedRootData: 'x' }],
+    ['a trusted root in PEM', { ...VALID.sigstore, trustedRootData: '-----BEGIN X-----' }],
+    ['an empty trusted root', { ...VALID.sigstore, trustedRootPath: '' }],
+    ['signedBy with a trusted root', { ...VALID.signedBy, trustedRootPath: '/t' }],
     ['fulcio with caPath and caData', fulcio({ caData: 'Y2E=' })],
     ['fulcio without CA', fulcio({ caPath: undefined })],
     ['fulcio without oidcIssuer', fulcio({ oidcIssuer: undefined })],
     ['fulcio with an empty oidcIssuer', fulcio({ oidcIssuer: '' })],
-    ['fulcio without subjectEmail', fulcio({ subjectEmail: undefined })],
+    ['fulcio without subjectEmail and anything like it', fulcio({ subjectEmail: undefined })],
     ['fulcio with an empty subjectEmail', fulcio({ subjectEmail: '' })],
     // pki
     ['pki with a rekor key', { ...VALID.pki, rekorPublicKeyPath: '/r' }],
@@ -274,6 +321,41 @@ describe('parsePolicy', () => {
     ['remapIdentity with an empty prefix', identity({ type: 'remapIdentity', prefix: '', signedPrefix: 'a.b' })],
   ])('refuses %s', async (_, requirement) => {
     await expectFailure('POLICY_INVALID', () => parseRequirement(requirement));
+  });
+
+  const TAGS = 'https://a/b.yml@refs/tags/';
+  it.each<[string, string, boolean]>([
+    ['subjectURI', `${TAGS}v1`, true],
+    ['subjectURI', `${TAGS}*`, true],
+    ['subjectURI', `${TAGS}v1.*`, true],
+    ['subjectURI', 'https://a/b.yml@refs/heads/release/*', true],
+    ['subjectURI', '*', false],
+    ['subjectURI', 'https://a/*', false],
+    ['subjectURI', 'https://a/*@refs/tags/v1', false],
+    ['subjectURI', `${TAGS}*.1`, false],
+    ['subjectURI', `${TAGS}**`, false],
+    ['subjectURI', 'https://a/b.yml@refs/*', false],
+    ['subjectURI', 'https://a/b.yml@refs/tags*', false],
+    ['subjectURI', 'https://a/b.yml@refs/pull/*', false],
+    ['subjectURI', 'https://a/refs/tags/*', false],
+    ['subjectURI', '', false],
+    ['buildSignerURI', `${TAGS}*`, true],
+    ['buildSignerURI', 'https://a/*', false],
+    ['sourceRepositoryRef', 'refs/heads/main', true],
+    ['sourceRepositoryRef', 'refs/tags/*', true],
+    ['sourceRepositoryRef', 'refs/heads/release-*', true],
+    ['sourceRepositoryRef', '*', false],
+    ['sourceRepositoryRef', 'refs/*', false],
+    ['sourceRepositoryRef', 'x/refs/tags/*', false],
+    ['sourceRepositoryRef', '', false],
+    ['sourceRepositoryURI', 'https://a', true],
+    ['sourceRepositoryURI', `${TAGS}*`, false],
+    ['runnerEnvironment', 'self-hosted', true],
+    ['runnerEnvironment', '*', false],
+  ])('%s in fulcio may be "%s": %s', async (member, text, valid) => {
+    const requirement = keyless({ [member]: text });
+    if (valid) expect(parseRequirement(requirement)?.type).toBe('sigstoreSigned');
+    else await expectFailure('POLICY_INVALID', () => parseRequirement(requirement));
   });
 
   it('says where the mistake is', async () => {

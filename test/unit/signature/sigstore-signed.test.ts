@@ -168,6 +168,103 @@ describe('sigstoreSigned with a key', () => {
   });
 });
 
+const BY_AUTHOR = {
+  type: 'sigstoreSigned',
+  fulcio: {
+    caPath: '/keys/fulcio',
+    oidcIssuer: 'https://token.actions.githubusercontent.com',
+    subjectURI: 'https://github.com/acme/app/.github/workflows/release.yml@refs/tags/*',
+  },
+  rekorPublicKeyPath: '/keys/rekor',
+  signedIdentity: { type: 'matchRepository' },
+};
+const BY_AUTHORITY = {
+  type: 'sigstoreSigned',
+  pki: { caRootsPath: '/keys/pki-root', subjectEmail: 'release@acme.example' },
+  signedIdentity: { type: 'matchRepository' },
+};
+
+describe('sigstoreSigned with a certificate', () => {
+  it('lets an image run by its author, and says who it was', async () => {
+    const image = await authorise({ image: 'legacy-keyless', requirements: [BY_AUTHOR] });
+    expect(image.proof).toBe('signature');
+    expect(image.signers).toEqual([
+      {
+        kind: 'sigstore-certificate',
+        subject: 'https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.0',
+        oidcIssuer: 'https://token.actions.githubusercontent.com',
+        keyId: expect.stringMatching(/^sha256:/),
+        loggedAt: '2026-11-30T22:46:06.000Z',
+        signedReference: signedImage('legacy-keyless').repository,
+        origin: 'registry.example/app@sha256:0, layer 1',
+      },
+    ]);
+    const own = await authorise({ image: 'legacy-pki', requirements: [BY_AUTHORITY] });
+    expect(own.signers).toMatchObject([
+      { subject: 'release@acme.example', oidcIssuer: undefined, loggedAt: undefined },
+    ]);
+  });
+
+  it('takes authorities from caPath, caData, caRootsPath, caRootsData, caIntermediatesPath and caIntermediatesData', async () => {
+    const encoded = (name: string) => Buffer.from(publicKey(name)).toString('base64');
+    const { caPath: _, ...author } = BY_AUTHOR.fulcio;
+    for (const ca of [{ caPath: '/keys/fulcio' }, { caData: publicKey('fulcio') }, { caData: encoded('fulcio') }]) {
+      const requirement = { ...BY_AUTHOR, fulcio: { ...author, ...ca } };
+      expect((await authorise({ image: 'legacy-keyless', requirements: [requirement] })).basis).toBe('signature');
+    }
+    const attachment = attachmentOf(signedImage('legacy-pki'));
+    const annotations = { ...attachment.annotations, 'dev.sigstore.cosign/chain': '' };
+    const evidence = [found({ ...attachment, annotations })];
+    const subjectEmail = 'release@acme.example';
+    for (const members of [
+      { caRootsPath: '/keys/pki-root', caIntermediatesPath: '/keys/pki-sub' },
+      { caRootsData: publicKey('pki-root'), caIntermediatesData: encoded('pki-sub') },
+    ]) {
+      const requirement = { ...BY_AUTHORITY, pki: { ...members, subjectEmail } };
+      const image = await authorise({ image: 'legacy-pki', requirements: [requirement], evidence });
+      expect(image.basis).toBe('signature');
+    }
+    await denial({ image: 'legacy-pki', requirements: [BY_AUTHORITY], evidence });
+  });
+
+  it('denies another author, and names the one whom it found and what to write', async () => {
+    const fulcio = {
+      ...BY_AUTHOR.fulcio,
+      subjectURI: 'https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main',
+    };
+    const error = await denial({ image: 'legacy-keyless', requirements: [{ ...BY_AUTHOR, fulcio }] });
+    expect(error.message).toContain(
+      `requirement "sigstoreSigned" with fulcio (caPath /keys/fulcio, oidcIssuer "${fulcio.oidcIssuer}", subjectURI "${fulcio.subjectURI}") and rekorPublicKeyPath /keys/rekor: `,
+    );
+    expect(error.message).toContain(
+      `its certificate says subjectURI "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.0"; the requirement asks for "${fulcio.subjectURI}"`,
+    );
+    expect(error.hint).toBe(
+      'if you trust this author, write "subjectURI": "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.0"',
+    );
+  });
+
+  it('says how to sign when there is no signature', async () => {
+    const evidence = [NO_EVIDENCE];
+    expect((await denial({ requirements: [BY_AUTHOR], evidence })).hint).toContain('cosign sign, without a key');
+    expect((await denial({ requirements: [BY_AUTHORITY], evidence })).hint).toContain('--certificate-chain');
+  });
+
+  it('does not accept a key in place of a certificate, nor a certificate in place of a key', async () => {
+    const error = await denial({ image: PAYLOAD_IMAGE, requirements: [BY_AUTHORITY] });
+    expect(error.message).toContain('it has no certificate; the requirement is pki');
+    await denial({ image: 'legacy-keyless', requirements: [REQUIREMENT] });
+  });
+
+  it('fails with the policy when the file of authorities has something else', async () => {
+    const pki = { ...BY_AUTHORITY.pki, caRootsPath: '/keys/p256' };
+    const error = await expectFailure('POLICY_INVALID', () =>
+      authorise({ image: 'legacy-pki', requirements: [{ ...BY_AUTHORITY, pki }] }),
+    );
+    expect(error.message).toBe('policy: certificates /keys/p256: expected a PEM block "CERTIFICATE", got "PUBLIC KEY"');
+  });
+});
+
 describe('a denial of sigstoreSigned', () => {
   it('names scope, requirement, each signature with its location and reason, and what to change', async () => {
     const attachments = ['legacy-p384', BUNDLE_IMAGE].map((name) => attachmentOf(signedImage(name)));

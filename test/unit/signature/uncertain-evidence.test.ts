@@ -39,7 +39,8 @@ function kindsWith(steps: readonly Evidence[], trace: Trace): RequirementKinds {
     const isGood = evidence.signatures.some(({ rawBytes: bytes }) => Buffer.from(bytes).toString() === 'good');
     return isGood ? { kind: 'accept', basis: 'signature' } : { kind: 'deny', reason: 'no good signature' };
   };
-  return { ...REQUIREMENT_KINDS, signedBy: { find, evaluate } };
+  const unknown = { ...REQUIREMENT_KINDS.sigstoreSigned, explainUnsupported: () => 'not in this version' };
+  return { ...REQUIREMENT_KINDS, signedBy: { find, evaluate }, sigstoreSigned: unknown };
 }
 
 async function judge(steps: readonly Evidence[], requirements: readonly unknown[] = [SIGNED_BY]) {
@@ -120,7 +121,7 @@ describe('the gate, while signatures are looked for', () => {
     const rejected = await judge([failed('https://sigs')], [SIGNED_BY, { type: 'reject' }]);
     await expectFailure('POLICY_DENIED', () => rejected.verdict);
     expect(rejected.trace).toEqual([]);
-    const unknown = { type: 'sigstoreSigned', pki: { caRootsPath: '/ca', subjectEmail: 'a@b' } };
+    const unknown = { type: 'sigstoreSigned', keyPath: '/k' };
     const unsupported = await judge([found(GOOD), failed('https://sigs')], [SIGNED_BY, unknown]);
     await expectFailure('POLICY_REQUIREMENT_UNSUPPORTED', () => unsupported.verdict);
     expect(unsupported.trace).toEqual(['step', 1]);
