@@ -27,13 +27,17 @@ const IMAGES = [
   ['attest-slsa-key', { predicateTypes: ['https://slsa.dev/provenance/v1'] }],
 ] as const;
 
-describeWith(['root', 'docker-registry'], 'an image that cosign has signed with a key', () => {
+const KEYLESS = ['legacy-keyless', 'legacy-pki'];
+
+describeWith(['root', 'docker-registry'], 'an image that cosign has signed', () => {
   let bed: TestBed;
 
   beforeAll(async () => {
     bed = await TestBed.open();
     for (const [name] of IMAGES) await push(name, `acme/${name}`);
-    for (const key of ['p256', 'p384', 'rekor']) writeFileSync(bed.scratch.join(key), publicKey(key));
+    for (const name of KEYLESS) await push(name, `acme/${name}`);
+    for (const key of ['p256', 'p384', 'rekor', 'fulcio', 'pki-root'])
+      writeFileSync(bed.scratch.join(key), publicKey(key));
   });
 
   afterAll(() => bed?.[Symbol.asyncDispose]());
@@ -159,5 +163,44 @@ describeWith(['root', 'docker-registry'], 'an image that cosign has signed with 
     expect((await pull('bundle-p256', adapt(bundles))).error).toBeUndefined();
     expect((await pull('legacy-p256', adapt(payloads))).error).toBeUndefined();
     expectDenial(await pull('bundle-p256', adapt(payloads)));
+  });
+
+  /** A policy of a recipe, with the files and names of this test. */
+  function adaptRecipe(policy: string, name: string): string {
+    const { repository } = recordedRepository(name);
+    return policy
+      .replaceAll('/etc/sealift/keys/fulcio.pem', bed.scratch.join('fulcio'))
+      .replaceAll('/etc/sealift/keys/rekor.pub', bed.scratch.join('rekor'))
+      .replaceAll('/etc/sealift/keys/root.pem', bed.scratch.join('pki-root'))
+      .replaceAll('registry.example/team', `${bed.proxy.host}/acme`)
+      .replaceAll(
+        '{ "type": "matchRepository" }',
+        JSON.stringify({ type: 'exactRepository', dockerRepository: repository }),
+      );
+  }
+
+  it('runs by the recipe for GitHub Actions by tag, and not by that for a branch', async () => {
+    const [byTag = '', byBranch = '', ...others] = policiesOf('GitHub Actions, without a key');
+    expect(others).toEqual([]);
+    const { error, result } = await pull('legacy-keyless', adaptRecipe(byTag, 'legacy-keyless'));
+    expect(error).toBeUndefined();
+    expect(result['signers']).toMatchObject([
+      {
+        kind: 'sigstore-certificate',
+        subject: 'https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.0',
+        loggedAt: expect.stringMatching(/^2026-11-30T/),
+      },
+    ]);
+    const denied = await pull('legacy-keyless', adaptRecipe(byBranch, 'legacy-keyless'));
+    expectDenial(denied);
+    expect(denied.error?.hint).toContain('if you trust this author, write "subjectURI": "https://github.com/acme/app/');
+  });
+
+  it('runs by the recipe for an own authority, and not for another address', async () => {
+    const [policy = '', ...others] = policiesOf('my own authority');
+    expect(others).toEqual([]);
+    const adapted = adaptRecipe(policy, 'legacy-pki');
+    expect((await pull('legacy-pki', adapted)).error).toBeUndefined();
+    expectDenial(await pull('legacy-pki', adapted.replace('release@acme.example', 'other@acme.example')));
   });
 });

@@ -5,7 +5,7 @@ import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { bundleAttachment, bundleJson, encodeEnvelope } from '../../support/signatures/sigstore-builder.ts';
 import { IMAGE, PAYLOAD, STATEMENT } from '../../support/signatures/sigstore-cases.ts';
-import { attachmentVerdict } from '../../support/signatures/sigstore-signatures.ts';
+import { attachmentVerdict, type JudgedAttachment } from '../../support/signatures/sigstore-signatures.ts';
 
 const EC = (curve: string) => ['-algorithm', 'EC', '-pkeyopt', `ec_paramgen_curve:${curve}`];
 
@@ -44,5 +44,98 @@ describeWith(['openssl'], 'a signature that OpenSSL makes', () => {
     const dsseEnvelope = { payload: payload.toString('base64'), payloadType: TYPE, signatures: [{ sig }] };
     const attachment = bundleAttachment(bundleJson({ dsseEnvelope }));
     expect(attachmentVerdict({ image: IMAGE, attachment, keys })).toBe(expected);
+  });
+});
+
+const CONFIG = `
+[req]
+distinguished_name = name
+[name]
+[authority]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+[between]
+basicConstraints = critical,CA:TRUE,pathlen:0
+keyUsage = critical,keyCertSign
+nameConstraints = critical,permitted;email:acme.example,permitted;DNS:acme.example
+authorityKeyIdentifier = keyid,issuer
+[leaf]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+extendedKeyUsage = codeSigning
+subjectAltName = email:release@acme.example,DNS:ci.acme.example
+[foreign]
+basicConstraints = critical,CA:FALSE
+keyUsage = critical,digitalSignature
+extendedKeyUsage = codeSigning
+subjectAltName = email:release@other.example
+`;
+
+describeWith(['openssl'], 'a certificate that OpenSSL makes', () => {
+  const scratch = new Scratch('openssl-pki');
+  afterAll(() => scratch[Symbol.dispose]());
+  const path = (name: string) => scratch.join(name);
+  const openssl = (...flags: readonly string[]) => mustRun('openssl', [...flags]);
+  const read = (name: string) => readFileSync(path(name));
+
+  /** Makes a certificate `NAME` with a key, by itself or by another one. */
+  async function issue(name: string, section: string, issuer?: string): Promise<void> {
+    await openssl('genpkey', ...EC('P-384'), '-out', path(`${name}.key`));
+    const subject = ['-subj', `/O=acme/CN=${name}`, '-config', path('config')];
+    const use = ['-sha384', '-days', '30'];
+    if (issuer === undefined) {
+      await openssl(
+        'req',
+        '-x509',
+        '-new',
+        '-key',
+        path(`${name}.key`),
+        ...subject,
+        '-extensions',
+        section,
+        ...use,
+        '-out',
+        path(name),
+      );
+      return;
+    }
+    await openssl('req', '-new', '-key', path(`${name}.key`), ...subject, '-out', path('request'));
+    const by = ['-CA', path(issuer), '-CAkey', path(`${issuer}.key`), '-CAcreateserial'];
+    const extensions = ['-extfile', path('config'), '-extensions', section];
+    await openssl('x509', '-req', '-in', path('request'), ...by, ...extensions, ...use, '-out', path(name));
+  }
+
+  async function judge(leaf: string, subject: { subjectEmail?: string; subjectHostname?: string }, nowMs = Date.now()) {
+    const content = JSON.stringify(PAYLOAD);
+    writeFileSync(path('message'), content);
+    await openssl('dgst', '-sha384', '-sign', path(`${leaf}.key`), '-out', path('signature'), path('message'));
+    const annotations = {
+      'dev.cosignproject.cosign/signature': read('signature').toString('base64'),
+      'dev.sigstore.cosign/certificate': read(leaf).toString(),
+      'dev.sigstore.cosign/chain': read('sub').toString() + read('root').toString(),
+    };
+    const mediaType = 'application/vnd.dev.cosign.simplesigning.v1+json';
+    const roots = [{ name: 'root', rawBytes: read('root') }];
+    const author = { kind: 'pki', roots, intermediates: [], subject } as const;
+    const judged: JudgedAttachment = { image: IMAGE, attachment: { mediaType, annotations, content }, author, nowMs };
+    return attachmentVerdict(judged);
+  }
+
+  it('is accepted for its names, while it is valid, and within the constraints of its authority', async () => {
+    writeFileSync(path('config'), CONFIG);
+    await issue('root', 'authority');
+    await issue('sub', 'between', 'root');
+    await issue('release', 'leaf', 'sub');
+    await issue('other', 'foreign', 'sub');
+    expect(await judge('release', { subjectEmail: 'release@acme.example', subjectHostname: 'ci.acme.example' })).toBe(
+      'accepted',
+    );
+    expect(await judge('release', { subjectEmail: 'other@acme.example' })).toBe('author');
+    expect(await judge('other', { subjectEmail: 'release@other.example' })).toBe('certificate-use');
+    const DAY_MS = 86_400_000;
+    const subject = { subjectEmail: 'release@acme.example' };
+    expect(await judge('release', subject, Date.now() + 31 * DAY_MS)).toBe('certificate-time');
+    expect(await judge('release', subject, Date.now() - DAY_MS)).toBe('certificate-time');
   });
 });

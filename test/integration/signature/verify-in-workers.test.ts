@@ -47,7 +47,8 @@ describe('an attachment of Sigstore', () => {
     mediaType,
     annotations,
     rawBytes: Buffer.from(content),
-    keys: [{ name: '/keys/p256', rawBytes: Buffer.from(publicKey('p256')) }],
+    author: { kind: 'keys', keys: [{ name: '/keys/p256', rawBytes: Buffer.from(publicKey('p256')) }] },
+    trustedRoot: undefined,
     logKeys: [{ name: '/keys/rekor', rawBytes: Buffer.from(publicKey('rekor')) }],
     identity: { type: 'matchRepository' },
     imageReference: `${image.repository}:1`,
@@ -62,7 +63,10 @@ describe('an attachment of Sigstore', () => {
   });
 
   it('is refused there, with the reason and what to do', async () => {
-    const verdict = await inWorkers().verifySigstoreSignature({ ...attachment, logKeys: attachment.keys }, signal);
+    const verdict = await inWorkers().verifySigstoreSignature(
+      { ...attachment, logKeys: attachment.author.keys },
+      signal,
+    );
     expect(verdict).toMatchObject({
       kind: 'refused',
       reason: 'log',
@@ -73,7 +77,7 @@ describe('an attachment of Sigstore', () => {
   it('is not judged with a faulty key: the policy is at fault', async () => {
     const keys = [{ name: '/keys/p256', rawBytes: Buffer.from('x') }];
     const error = await expectFailure('POLICY_INVALID', () =>
-      inWorkers().verifySigstoreSignature({ ...attachment, keys }, signal),
+      inWorkers().verifySigstoreSignature({ ...attachment, author: { kind: 'keys', keys } }, signal),
     );
     expect(error.message).toBe(
       'policy: public key /keys/p256: expected a public key in PEM, or in DER (SubjectPublicKeyInfo)',
