@@ -9,7 +9,7 @@ import {
 } from '../../test/support/builders/image-builder.ts';
 import { dir, file, type TarMember, tarStream } from '../../test/support/builders/tar-builder.ts';
 
-export const IMAGE_KEYS = ['one', 'four', 'forty', 'zstd', 'file'] as const;
+export const IMAGE_KEYS = ['one', 'larger', 'four', 'forty', 'zstd', 'file'] as const;
 export type ImageKey = (typeof IMAGE_KEYS)[number];
 
 /** An image in the registry, and the files that must exist once it is unpacked. */
@@ -45,6 +45,11 @@ const PROGRAM_BYTES = 20_000_000;
 
 const RECIPES: Readonly<Record<ImageKey, ImageRecipe>> = {
   one: { title: 'One gzip layer', compression: 'gzip', layers: [ONE] },
+  larger: {
+    title: 'One gzip layer of larger files',
+    compression: 'gzip',
+    layers: [{ files: 7_000, bytes: 1.17e9 }],
+  },
   four: {
     title: 'Four unequal gzip layers',
     compression: 'gzip',

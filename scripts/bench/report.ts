@@ -71,7 +71,9 @@ function formatCase(result: CaseResult): string {
   const wall = ours && summarize(ours)?.wall.median;
   const rows = cells.map((cell) => {
     const summary = summarize(cell);
-    return summary === undefined ? [cell.contender, 'cannot', '', '', '', '', ''] : figures(cell, summary, wall);
+    return summary === undefined
+      ? [cell.contender, 'cannot', '', '', '', '', '', '']
+      : figures(cell, summary, { ours: wall, layerBytes: image.tarBytes });
   });
   const remarks = [
     ...cells.filter(({ cannot }) => cannot !== undefined).map((cell) => `${cell.contender}: ${cell.cannot}.`),
@@ -82,16 +84,37 @@ function formatCase(result: CaseResult): string {
   ];
   const layers = counted(image.image.layers.length, 'layer');
   const title = `**${image.title}**: ${layers}, ${counted(image.content.files, 'file')}, ${megabytes(image.tarBytes)}, ${megabytes(image.blobBytes)} compressed.`;
-  const head = ['', 'wall', 'min–max', 'CPU', 'peak RSS', 'on disk', `${ours?.contender ?? 'Sealift'} / it`];
+  const head = [
+    '',
+    'wall',
+    'min–max',
+    'CPU',
+    'CPU a byte',
+    'peak RSS',
+    'on disk',
+    `${ours?.contender ?? 'Sealift'} / it`,
+  ];
   return [[title, ...remarks].join(' '), formatTable(head, rows)].join('\n\n');
 }
 
-function figures(cell: Cell, { wall, cpuSeconds, peakBytes, diskBytes }: Summary, ours: number | undefined): string[] {
+interface Comparison {
+  /** Our median wall time, in seconds. */
+  readonly ours: number | undefined;
+  /** Bytes of all layers before compression. */
+  readonly layerBytes: number;
+}
+
+function figures(
+  cell: Cell,
+  { wall, cpuSeconds, peakBytes, diskBytes }: Summary,
+  { ours, layerBytes }: Comparison,
+): string[] {
   return [
     cell.contender,
     `${wall.median.toFixed(2)} s`,
     `${wall.min.toFixed(2)}–${wall.max.toFixed(2)}`,
     `${cpuSeconds.toFixed(2)} s`,
+    `${((1e9 * cpuSeconds) / layerBytes).toFixed(1)} ns`,
     megabytes(peakBytes),
     cell.kind === 'floor' ? '–' : megabytes(diskBytes),
     ratio(ours, cell),
