@@ -2,7 +2,7 @@ import { type Configuration, limitsOf } from '../config/index.ts';
 import type { Limits } from '../limits/index.ts';
 import { type Checkpoint, createGuestClock, threadsOfMachine } from '../platform/index.ts';
 import { createResourceLoader, type LoadOptions, type ResourceLoader } from '../resources/index.ts';
-import { createSignatureVerifier, type SignatureVerifier } from '../signature/index.ts';
+import { createSignatureVerifier, type ProgramVerifier } from '../signature/index.ts';
 import { WorkerPool, type WorkerPoolOptions } from '../workers/index.ts';
 import type { WorkerOperations } from './operations.ts';
 
@@ -21,7 +21,7 @@ export interface Parts {
   readonly pool: ProgramPool;
   readonly userAgent: string;
   readonly resources: ResourceLoader;
-  readonly verifier: SignatureVerifier;
+  readonly verifier: ProgramVerifier;
   readonly checkpoint: Checkpoint;
 }
 

@@ -41,7 +41,7 @@ export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
     onProgress,
     sweepsStore,
     keys: createKeyLoader({ resources: parts.resources, limits: parts.limits }),
-    verifier: parts.verifier,
+    verifier: parts.verifier.forImage(),
     locateSignatures,
     pool: parts.pool,
     checkpoint: parts.checkpoint,

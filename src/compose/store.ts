@@ -81,7 +81,7 @@ async function openStoreAt(
     // An index in memory does not outlive a crash of the machine, so its layers need not be synced.
     durable: !isInMemory(stateDir),
     lockTimeoutMs: parts.limits.lockTimeoutMs,
-    maxFactsBytes: parts.limits.maxStoreFactsBytes,
+    limits: parts.limits,
     clock: SYSTEM_CLOCK,
     epochMs: () => Date.now(),
     checkpoint: parts.checkpoint,

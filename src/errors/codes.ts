@@ -237,7 +237,7 @@ export const CODES = {
   SIGNATURE_UNAVAILABLE: {
     kind: 'unavailable',
     summary:
-      'The policy requires a signature, none that was found is good, and at least one location of signatures could not be read.',
+      'The policy requires a signature, none that was found is good, and a location of signatures could not be read, or a signature could not be checked.',
     hint: 'repair the named lookaside store or registry, or correct its address in registries.d, then pull again',
     daemonHint:
       'repair the named lookaside store or registry, or correct its address in image.sigstore_config or in the file of image.sigstore_config_uri (pull.registries_d), then pull again',
@@ -255,7 +255,7 @@ export const CODES = {
   SIGNATURE_CHECK_STALLED: {
     kind: 'exhausted',
     summary: 'The check of a signature did not end in time.',
-    hint: 'look at the signature, which may be an attack; on a slow machine raise pull.limits.signature_check_ms',
+    hint: 'look at the signature, which may be an attack; on a slow machine raise pull.limits.signature_check_ms or image_signature_check_ms',
   },
 
   // layer

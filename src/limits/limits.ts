@@ -326,6 +326,13 @@ export const LIMITS = {
       'one list of what refers to an image; each page is a request, and the registry says whether there is another',
     code: 'SIGNATURE_LIMIT_EXCEEDED',
   },
+  signatureSearchMs: {
+    default: 60_000,
+    unit: 'ms',
+    reason:
+      'the search for all signatures of one image; a store that sends them slowly holds the pull for as long, and for one more',
+    code: 'SIGNATURE_LIMIT_EXCEEDED',
+  },
   maxKeyRingBytes: {
     default: MIB,
     unit: 'bytes',
@@ -344,6 +351,37 @@ export const LIMITS = {
     unit: 'ms',
     reason: 'a worker parses and verifies what others wrote; its thread is ended when that does not come to an end',
     code: 'SIGNATURE_CHECK_STALLED',
+  },
+  imageSignatureCheckMs: {
+    default: 30_000,
+    unit: 'ms',
+    reason: 'the checks of all signatures of one image together; any user who may write to a store can add some',
+    code: 'SIGNATURE_CHECK_STALLED',
+  },
+  maxKeptSignatures: {
+    default: 16,
+    unit: 'count',
+    reason: 'signatures that a store keeps of one image; those that satisfied the policy last stay',
+    effect: 'cuts',
+  },
+  maxKeptSignatureBytes: {
+    default: MIB,
+    unit: 'bytes',
+    reason: 'the record with the signatures that a store keeps of one image; it is read at each pull',
+    effect: 'cuts',
+    greatest: 16 * MIB,
+  },
+  maxSignedImages: {
+    default: 1024,
+    unit: 'count',
+    reason: 'images of which a store keeps signatures; those of the oldest image go first',
+    effect: 'cuts',
+  },
+  maxStoreSignatureBytes: {
+    default: 16 * MIB,
+    unit: 'bytes',
+    reason: 'the kept signatures of all images of a store, in guest memory; those of the oldest image go first',
+    effect: 'cuts',
   },
   maxBundleLogEntries: {
     default: 32,

@@ -59,6 +59,7 @@ export async function openNamedImage(request: NamedImageRequest): Promise<NamedI
 function sourceOfFiles(reference: ImageReference, supply: FileSupply): SignatureSource {
   return {
     name: formatImageReference(reference),
+    isLocal: true,
     fetchManifest: (tagOrDigest, signal) =>
       isDigest(tagOrDigest) ? supply.fetchManifest(tagOrDigest, signal) : supply.fetchNamed(tagOrDigest, signal),
     fetchSmallBlob: (descriptor, bound, signal) => supply.fetchSmallBlob(descriptor, bound, signal),

@@ -9,7 +9,13 @@ import {
   settlePlatform,
 } from '../oci/index.ts';
 import type { FetchedDocument } from '../registry/index.ts';
-import { type AuthorizedImage, authoriseImage, gatherEvidence, type SignatureLocations } from '../signature/index.ts';
+import {
+  type AuthorizedImage,
+  authoriseImage,
+  gatherEvidence,
+  type SignatureLocations,
+  signaturesToKeep,
+} from '../signature/index.ts';
 import { recordWithRoom } from './make-room.ts';
 import type { ImageBytes, NamedImage } from './named-image.ts';
 import { type LayerPlan, planLayers } from './plan-layers.ts';
@@ -47,7 +53,7 @@ export async function prepareImage(named: NamedImage, context: PullContext): Pro
   checkpoint('image-authorised');
   // Checked before the config is read, since a signature or another artifact need not have an image config.
   for (const { mediaType } of image.manifest.layers) layerCompression(mediaType);
-  await keepDocuments(resolved, image.manifest.config, context);
+  await keepDocuments(resolved, image, context);
   const untrustedConfig = await obtainConfig(image.manifest.config, source, context);
   checkpoint('documents-kept');
   const { config, warning } = settlePlatform(untrustedConfig, platform, resolved.listedPlatform);
@@ -60,7 +66,7 @@ export async function prepareImage(named: NamedImage, context: PullContext): Pro
 function authorise(
   { indexes, manifest }: ResolvedImage,
   { reference, signatureSources }: NamedImage,
-  { ports: { policy, keys, verifier, limits, locateSignatures }, signal }: PullContext,
+  { ports: { policy, keys, verifier, limits, locateSignatures }, storage, signal }: PullContext,
 ): Promise<AuthorizedImage> {
   const digests = [manifest, ...indexes].flatMap(digestsOf);
   let locations: Promise<SignatureLocations> | undefined;
@@ -76,7 +82,8 @@ function authorise(
     usesAttachments: async () => (await locate()).usesAttachments,
     signal,
   };
-  const evidence = gatherEvidence(search, { policy, limits });
+  const readKept = () => storage?.store.getSignatures(manifest.digest) ?? [];
+  const evidence = gatherEvidence(search, { policy, limits, readKept });
   return authoriseImage(policy, { reference, indexes, manifest }, { evidence, keys, verifier, limits, signal });
 }
 
@@ -85,20 +92,25 @@ function digestsOf({ digest, rawBytes }: FetchedDocument): readonly Digest[] {
   return [...new Set([hashBytes(rawBytes), digest])];
 }
 
-/** Holds each document before it is written, so that it cannot be removed in between. */
+/**
+ * Keeps the documents of an image, and what satisfied the policy, so that it can start again without its registry. Holds
+ * each document before it is written, so that it cannot be removed in between.
+ */
 async function keepDocuments(
   { indexes, manifest }: ResolvedImage,
-  { digest: configDigest }: Descriptor,
+  image: AuthorizedImage,
   context: PullContext,
 ): Promise<void> {
   const { storage, signal } = context;
   if (storage === undefined) return;
   const documents = [...indexes, manifest];
-  for (const digest of [...documents.map((document) => document.digest), configDigest]) {
+  for (const digest of [...documents.map((document) => document.digest), image.manifest.config.digest]) {
     await storage.lease.hold(digest, signal);
   }
   await recordWithRoom({ ...context, storage }, () => {
     for (const { digest, rawBytes } of documents) storage.store.putManifest(digest, rawBytes);
+    const signatures = signaturesToKeep(image.signatures, () => storage.store.getSignatures(image.manifestDigest));
+    if (signatures !== undefined) storage.store.putSignatures(image.manifestDigest, signatures);
   });
 }
 

@@ -34,10 +34,12 @@ export async function acceptOneSignature(selection: SignatureSelection): Promise
     const verdict = failedChecks < MAX_FAILED_CHECKS ? await judge(signature) : undefined;
     if (verdict?.kind === 'accepted') {
       const { signer, signedReference } = verdict;
+      const { origin, isKept } = signature;
       return {
         kind: 'accept',
         basis: 'signature',
-        signers: [{ ...signer, signedReference, origin: signature.origin }],
+        signers: [{ ...signer, signedReference, origin, ...(isKept === true ? { isKept } : {}) }],
+        satisfying: [signature],
       };
     }
     if (verdict?.reason === 'check-failed') failedChecks += 1;
@@ -54,7 +56,8 @@ function describeRefusals(judged: readonly Judged[]): string {
   return `${count}: ${listed.join('; ')}${others > 0 ? `; and ${others} more` : ''}`;
 }
 
-function describeRefusal({ signature: { origin }, verdict }: Judged): string {
+function describeRefusal({ signature, verdict }: Judged): string {
+  const origin = signature.isKept === true ? `${signature.origin} (kept by an earlier pull)` : signature.origin;
   if (verdict === undefined) return `${origin}: not checked, since ${MAX_FAILED_CHECKS} checks before it failed`;
   if (verdict.kind === 'accepted') return `${origin}: accepted`;
   return `${origin}: ${verdict.text}${verdict.remedy === undefined ? '' : ` (${verdict.remedy})`}`;

@@ -20,6 +20,7 @@ import type {
   ImageSigner,
   PolicyChoice,
   PolicyVerdict,
+  RawSignature,
   VerifiedImage,
 } from './types.ts';
 import { verifyDocuments } from './verify-documents.ts';
@@ -39,6 +40,7 @@ export interface GateOptions extends Omit<EvaluationContext, 'image' | 'evidence
 interface Acceptance {
   readonly basis: AuthorizationBasis;
   readonly signers: readonly ImageSigner[];
+  readonly satisfying: readonly RawSignature[];
 }
 
 // docs/adr/0005-authorized-image.md
@@ -50,12 +52,14 @@ export class AuthorizedImage {
   readonly #image: VerifiedImage;
   readonly #basis: AuthorizationBasis;
   readonly #signers: readonly ImageSigner[];
+  readonly #signatures: readonly RawSignature[];
 
-  constructor(permit: typeof PERMIT, image: VerifiedImage, { basis, signers }: Acceptance) {
+  constructor(permit: typeof PERMIT, image: VerifiedImage, { basis, signers, satisfying }: Acceptance) {
     if (permit !== PERMIT) throw new SealiftError('INTERNAL', 'authorise image: made without a verdict');
     this.#image = image;
     this.#basis = basis;
     this.#signers = Object.freeze(signers.map((signer) => Object.freeze({ ...signer })));
+    this.#signatures = Object.freeze([...new Set(satisfying)]);
     Object.freeze(this);
   }
 
@@ -82,6 +86,10 @@ export class AuthorizedImage {
   /** The authors of the signatures that the policy asked for, one for each requirement. */
   get signers(): readonly ImageSigner[] {
     return this.#signers;
+  }
+  /** What satisfied the policy, as it was found, so that it can be verified again at another pull. */
+  get signatures(): readonly RawSignature[] {
+    return this.#signatures;
   }
   /** What vouches for the image's bytes, and so for what may be left to an unmeasured transport. */
   get proof(): ImageProof {
@@ -125,7 +133,7 @@ async function judge(judged: Judged, { requirements, scope }: ScopeMatch): Promi
   const { verdict, evidence } = await evaluateUntilAccepted(requirements, judged);
   switch (verdict.kind) {
     case 'accept':
-      return { basis: verdict.basis, signers: verdict.signers ?? [] };
+      return { basis: verdict.basis, signers: verdict.signers ?? [], satisfying: verdict.satisfying ?? [] };
     case 'deny': {
       const doubt = { reference, scope, reason: verdict.reason };
       assertSearched(evidence, doubt);
@@ -164,9 +172,9 @@ async function evaluateUntilAccepted(requirements: Requirements, judged: Judged)
   return last;
 }
 
-/** What to say of the search when it found nothing; the reason of the verdict names each signature that there is. */
+/** What to say of a search that found nothing; the reason of the verdict names each signature that there is. */
 function remarksOf({ signatures, remarks }: Evidence): readonly string[] {
-  return signatures.length === 0 ? remarks : [];
+  return signatures.every(({ isKept }) => isKept === true) ? remarks : [];
 }
 
 interface Doubt {
@@ -202,7 +210,7 @@ function unchecked({ reference, scope, reason }: Doubt): SealiftError {
   const message = `authorise ${name}: policy, ${scope}: ${reason}; not every signature could be checked`;
   return new SealiftError('SIGNATURE_UNAVAILABLE', message, {
     context: { reference: name, scope },
-    hint: 'pull again when the machine is less busy, or raise pull.limits.signature_check_ms; remove signatures that hang from their store',
+    hint: 'pull again when the machine is less busy, or raise pull.limits.signature_check_ms and image_signature_check_ms; remove signatures that hang from their store',
   });
 }
 
@@ -216,10 +224,10 @@ async function judgeByPolicy(policy: Policy, judged: Judged): Promise<Acceptance
 }
 
 async function decide(policy: PolicyChoice, judged: Judged): Promise<Acceptance> {
-  if (policy === 'insecure-accept-anything') return { basis: 'insecure-policy', signers: [] };
+  if (policy === 'insecure-accept-anything') return { basis: 'insecure-policy', signers: [], satisfying: [] };
   if (policy !== undefined) return judgeByPolicy(policy, judged);
   const { reference, indexDigest, manifestDigest } = judged.image;
-  if (reference.digest !== undefined) return { basis: 'digest-pin', signers: [] };
+  if (reference.digest !== undefined) return { basis: 'digest-pin', signers: [], satisfying: [] };
   const name = formatImageReference(reference);
   throw new SealiftError(
     'POLICY_TAG_UNPINNED',

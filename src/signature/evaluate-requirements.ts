@@ -28,5 +28,6 @@ function acceptAll(verdicts: readonly PolicyVerdict[]): PolicyVerdict {
   }
   // One verified signature is proof of the image, whatever else accepts it.
   const basis = accepted.some((verdict) => verdict.basis === 'signature') ? 'signature' : 'policy';
-  return { kind: 'accept', basis, signers: accepted.flatMap(({ signers = [] }) => signers) };
+  const signers = accepted.flatMap((verdict) => verdict.signers ?? []);
+  return { kind: 'accept', basis, signers, satisfying: accepted.flatMap(({ satisfying = [] }) => satisfying) };
 }

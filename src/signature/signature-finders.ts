@@ -19,3 +19,9 @@ export function signatureFinders(
   const finders = requirements.map((requirement) => finderOf(requirement, kinds)).filter((find) => find !== undefined);
   return [...new Set(finders)];
 }
+
+/** Returns a test for names under which a policy lets no image run without a signature. */
+export function signatureTest(policy: PolicyChoice): (reference: ImageReference) => boolean {
+  // All requirements of a list have to accept, so one that looks at signatures is enough.
+  return (reference) => signatureFinders(policy, reference).length > 0;
+}

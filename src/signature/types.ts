@@ -60,6 +60,8 @@ export interface RawSignature {
   readonly annotations: Readonly<Record<string, string>>;
   /** Where it was found, for messages. */
   readonly origin: string;
+  /** True for one that an earlier pull has kept. It proves nothing by that, and is verified like any other. */
+  readonly isKept?: boolean;
 }
 
 /** A search that failed, so that a good signature may exist that was not found. */
@@ -94,6 +96,11 @@ export interface ReferrersPage {
 export interface SignatureSource {
   /** Shown in messages: host and repository, or a path. */
   readonly name: string;
+  /**
+   * True for files, whose list has all images in them. Reading a manifest there costs no request, so that only those
+   * that refer to the image count.
+   */
+  readonly isLocal?: boolean;
   /** A digest is verified. Throws `REGISTRY_MANIFEST_UNKNOWN` or `ARCHIVE_IMAGE_UNKNOWN` for a tag that is not there. */
   fetchManifest(tagOrDigest: string, signal?: AbortSignal): Promise<RawDocument>;
   /** Verifies size and digest. */
@@ -178,6 +185,8 @@ export type ImageSigner = SignatureAuthor & {
   /** The name of the image in the signature; undefined if it names none. */
   readonly signedReference: string | undefined;
   readonly origin: string;
+  /** True if an earlier pull has found it, and the origin was not asked. */
+  readonly isKept?: boolean;
 };
 
 /** What a requirement is judged with. */
@@ -192,11 +201,12 @@ export interface EvaluationContext {
 }
 
 export type PolicyVerdict =
-  /** `basis`: whether a signature was verified; `signers`: the authors of those that were. */
+  /** `basis`: whether a signature was verified; `signers`: the authors of those that were; `satisfying`: these. */
   | {
       readonly kind: 'accept';
       readonly basis: Extract<AuthorizationBasis, 'policy' | 'signature'>;
       readonly signers?: readonly ImageSigner[];
+      readonly satisfying?: readonly RawSignature[];
     }
   /** `remedy`: what to do, if more can be said than for any denial. */
   /** `isUncertain`: a signature could not be checked, which may be the one that the policy wants. */

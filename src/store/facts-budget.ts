@@ -8,7 +8,8 @@ import type { StoreContext } from './store-context.ts';
  * images. Throws `LAYER_LIMIT_EXCEEDED`.
  */
 export function assertFactsFit({ options }: StoreContext, { paths }: LayerSummary): void {
-  const { stateDir, maxFactsBytes: expected } = options;
+  const { stateDir, limits } = options;
+  const { maxStoreFactsBytes: expected } = limits;
   const actual = measureLayerRecords(stateDir) + (paths?.bytes ?? 0);
   if (actual <= expected) return;
   throw limitExceeded(`store ${stateDir}: bytes of layer records`, { limit: 'maxStoreFactsBytes', expected, actual });

@@ -15,6 +15,7 @@ export const STATE_DIRECTORIES = [
   'configs/sha256',
   'configs/sha512',
   'images',
+  'signatures',
   'layers',
   'mounts',
 ] as const;
@@ -32,11 +33,14 @@ export const statePath = {
   layers: (stateDir: string) => join(stateDir, 'layers'),
   names: (stateDir: string) => join(stateDir, 'names'),
   images: (stateDir: string) => join(stateDir, 'images'),
+  allSignatures: (stateDir: string) => join(stateDir, 'signatures'),
   documents: (stateDir: string, kind: DocumentKind, algorithm: 'sha256' | 'sha512') => join(stateDir, kind, algorithm),
   mounts: (stateDir: string) => join(stateDir, 'mounts'),
   layerMounts: (stateDir: string) => join(stateDir, 'layer-mounts'),
   layer: (stateDir: string, key: LayerKey) => join(stateDir, 'layers', `${key}.json`),
   image: (stateDir: string, digest: Digest) => join(stateDir, 'images', `${digest}.json`),
+  /** The signatures of one image. */
+  signatures: (stateDir: string, image: Digest) => join(stateDir, 'signatures', `${image}.json`),
   mount: (stateDir: string, id: string) => join(stateDir, 'mounts', `${id}.json`),
   document: (stateDir: string, { kind, digest }: DocumentId) =>
     join(stateDir, kind, digestAlgorithm(digest), digestHex(digest)),

@@ -14,6 +14,7 @@ import { putName } from './names.ts';
 import { prune } from './prune.ts';
 import { findLayer, reconcileLayer } from './reconcile-layer.ts';
 import { removeNamedImages } from './remove-images.ts';
+import { readSignatures, writeSignatures } from './signature-record.ts';
 import { createSingleFlight } from './single-flight.ts';
 import { stageLayer } from './stage-layer.ts';
 import { mountState, type StoreContext, tryLayerLock } from './store-context.ts';
@@ -26,6 +27,7 @@ import type {
   LayerBacking,
   LayerRecord,
   LayerStore,
+  SignatureStore,
   Store,
   StoreOptions,
   StoreSpace,
@@ -57,6 +59,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return {
     ...layersOf(context),
     ...documentsOf(context),
+    ...signaturesOf(context),
     ...imagesOf(context),
     ...uppersOf(context),
     ...mountState(options.stateDir),
@@ -111,6 +114,13 @@ function documentsOf({ options: { stateDir } }: StoreContext): DocumentStore {
     getManifest: (digest) => getDocument(stateDir, { kind: 'manifests', digest }),
     putConfig: (digest, bytes) => putDocument(stateDir, { kind: 'configs', digest }, bytes),
     getConfig: (digest) => getDocument(stateDir, { kind: 'configs', digest }),
+  };
+}
+
+function signaturesOf({ options }: StoreContext): SignatureStore {
+  return {
+    getSignatures: (image) => readSignatures(options, image),
+    putSignatures: (image, signatures) => writeSignatures(options, image, signatures),
   };
 }
 

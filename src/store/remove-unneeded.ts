@@ -6,6 +6,7 @@ import { listLayerRecords, removeLayerRecord } from './layer-record.ts';
 import type { HeldLock } from './lock-file.ts';
 import { isReadOnly } from './reconcile-layer.ts';
 import type { RemovalTally } from './removal-tally.ts';
+import { listSigned, removeSignatures } from './signature-record.ts';
 import { mountState, type StoreContext, tryLayerLock, tryUseLock } from './store-context.ts';
 import { readIndex } from './store-index.ts';
 import type { DocumentId } from './types.ts';
@@ -13,11 +14,15 @@ import type { DocumentId } from './types.ts';
 /** Bounds the locks held at once, because each lock is an open file. */
 const BATCH = 256;
 
-type Thing = { readonly layer: LayerKey } | { readonly document: DocumentId };
+type Thing =
+  | { readonly layer: LayerKey }
+  | { readonly document: DocumentId }
+  /** The signatures of an image, which go with its manifest, or alone when that is gone. */
+  | { readonly signed: Digest };
 
 /**
- * Moves to the trash the layers that nothing in the index refers to and no pull holds, and removes such documents. With
- * `among`, only these layers and documents are considered.
+ * Moves to the trash the layers that nothing in the index refers to and no pull holds, and removes such documents, with
+ * the signatures of a manifest. With `among`, only these layers and documents are considered.
  */
 export async function removeUnneeded(
   context: StoreContext,
@@ -38,7 +43,15 @@ async function listThings({ dataDir, options }: StoreContext): Promise<readonly 
   const { layers } = await runOperation('listData', { dataDir });
   const present = layers.map(layerKeyOf).filter((key) => key !== undefined);
   const keys = new Set([...listLayerRecords(stateDir), ...present]);
-  return [...[...keys].map((layer) => ({ layer })), ...listDocuments(stateDir).map((document) => ({ document }))];
+  const documents = listDocuments(stateDir);
+  // One lock is for a manifest and its signatures, so they are one thing while both are there.
+  const manifests = new Set(documents.filter(({ kind }) => kind === 'manifests').map(({ digest }) => digest));
+  const alone = listSigned(stateDir).filter((image) => !manifests.has(image));
+  return [
+    ...[...keys].map((layer) => ({ layer })),
+    ...documents.map((document) => ({ document })),
+    ...alone.map((signed) => ({ signed })),
+  ];
 }
 
 /** Locks first and looks at the index afterwards, so that no new user can appear in between. */
@@ -55,23 +68,36 @@ async function removeBatch(context: StoreContext, things: readonly Thing[], tall
     if (unneeded.some((thing) => 'layer' in thing)) await sweepLayerMounts(mountState(stateDir));
     for (const thing of unneeded) {
       if ('layer' in thing) await removeLayer(context, thing.layer, tally);
-      else {
-        removeDocument(stateDir, thing.document);
-        tally.documents += 1;
-      }
+      else removeStateOf(thing, stateDir, tally);
     }
   } finally {
     for (const lock of locks.values()) lock.release({ remove: true });
   }
 }
 
+function removeStateOf(
+  thing: Exclude<Thing, { readonly layer: LayerKey }>,
+  stateDir: string,
+  tally: RemovalTally,
+): void {
+  if ('signed' in thing) {
+    removeSignatures(stateDir, thing.signed);
+    return;
+  }
+  const { document } = thing;
+  removeDocument(stateDir, document);
+  if (document.kind === 'manifests') removeSignatures(stateDir, document.digest);
+  tally.documents += 1;
+}
+
 function needTest({ options }: StoreContext): (thing: Thing) => boolean {
   const { layers, documents } = findNeeded(readIndex(options.stateDir));
-  return (thing) => ('layer' in thing ? layers.has(thing.layer) : documents.has(thing.document.digest));
+  return (thing) => ('layer' in thing ? layers.has(thing.layer) : documents.has(nameOf(thing)));
 }
 
 function nameOf(thing: Thing): LayerKey | Digest {
-  return 'layer' in thing ? thing.layer : thing.document.digest;
+  if ('layer' in thing) return thing.layer;
+  return 'signed' in thing ? thing.signed : thing.document.digest;
 }
 
 /** Holds the layer's lock, because recovery would take a record without a layer for the rest of a crash. */

@@ -50,6 +50,16 @@ export const imageRecordSchema = z.strictObject({
   pulledAt: z.iso.datetime(),
 }) satisfies z.ZodType<ImageRecord>;
 
+const signatureSchema = z.strictObject({
+  origin: z.string(),
+  mediaType: z.string(),
+  annotations: z.record(z.string(), z.string()),
+  /** In base64. */
+  content: z.string(),
+});
+
+export const signatureRecordSchema = z.strictObject({ image: digest, signatures: z.array(signatureSchema) });
+
 export const mountRecordSchema = z.strictObject({
   id: z.string(),
   target: z.string(),

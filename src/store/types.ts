@@ -1,5 +1,6 @@
 import type { LayerSummary, PathFactsFile } from '../layer-facts/index.ts';
 import type { LayerImage, LayerKey } from '../layer-formats/index.ts';
+import type { Limits } from '../limits/index.ts';
 import type { Digest } from '../oci/index.ts';
 import type { Run } from '../operations/index.ts';
 import type { Checkpoint, Clock, Resource } from '../platform/index.ts';
@@ -94,6 +95,20 @@ export interface StoredImage {
   /** The mount points of its containers. */
   readonly mounts: readonly string[];
 }
+
+/** A signature as it was found. The store only keeps it: nothing in it is believed, and it is verified at each use. */
+export interface StoredSignature {
+  readonly rawBytes: Uint8Array;
+  readonly mediaType: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Where it was found, for messages. */
+  readonly origin: string;
+}
+
+export type StoreLimits = Pick<
+  Limits,
+  'maxStoreFactsBytes' | 'maxKeptSignatures' | 'maxKeptSignatureBytes' | 'maxSignedImages' | 'maxStoreSignatureBytes'
+>;
 
 /** What was removed, and the space that this freed. */
 export interface Removal {
@@ -257,8 +272,7 @@ export interface StoreOptions {
   /** True when the backing outlives a crash of the machine: layers are synced before they become visible. */
   readonly durable: boolean;
   readonly lockTimeoutMs: number;
-  /** How large the path facts of all layers together may be. */
-  readonly maxFactsBytes: number;
+  readonly limits: StoreLimits;
   readonly clock: Clock;
   /** Returns milliseconds since the epoch. */
   readonly epochMs: () => number;
@@ -301,6 +315,14 @@ export interface DocumentStore {
   getManifest(digest: Digest): Uint8Array | undefined;
   putConfig(digest: Digest, bytes: Uint8Array): void;
   getConfig(digest: Digest): Uint8Array | undefined;
+}
+
+/** Signatures of images. They go with their image, and earlier when there are too many. */
+export interface SignatureStore {
+  /** Returns the signatures of an image, the one to try first in front; none when the record is absent or damaged. */
+  getSignatures(image: Digest): readonly StoredSignature[];
+  /** Replaces them. As many from the front on stay as the limits allow. */
+  putSignatures(image: Digest, signatures: readonly StoredSignature[]): void;
 }
 
 /** Images and their names. */
@@ -351,7 +373,14 @@ export interface StoreSpace {
 }
 
 /** An open store. Callers take the slices that they need. */
-export interface Store extends LayerStore, DocumentStore, ImageIndex, UpperStore, MountState, StoreSpace {
+export interface Store
+  extends LayerStore,
+    DocumentStore,
+    SignatureStore,
+    ImageIndex,
+    UpperStore,
+    MountState,
+    StoreSpace {
   /** The caller releases the lease. */
   openLease(): Lease;
   /** Ends background work and releases the store's locks. The store is not used afterwards. */

@@ -64,16 +64,19 @@ describeWith(['root', 'docker-registry', 'skopeo', 'gpg'], 'an image that skopeo
 
   interface Pull {
     readonly tag: string;
+    /** The tag in the repository when absent. */
+    readonly name?: string;
     readonly user?: string;
     readonly lookaside?: string;
     readonly store?: string;
   }
 
-  async function pull({ tag, user = tag, lookaside = `file://${storeOf(tag)}`, store = bed.newPath('store') }: Pull) {
+  async function pull({ tag, user = tag, lookaside = `file://${storeOf(tag)}`, ...more }: Pull) {
+    const { name = `team/app:${tag}`, store = bed.newPath('store') } = more;
     const bundle = bed.newPath('bundle');
     bed.proxy.setRules([]);
     const flags = ['--policy', await policyFor(user), '--registries.d', registriesD(lookaside)];
-    const answer = await bed.pull(`team/app:${tag}`, [...flags, '--store', store, '--bundle', bundle]);
+    const answer = await bed.pull(name, [...flags, '--store', store, '--bundle', bundle]);
     const fetched = bed.proxy.requests.filter(({ path }) => image.layers.some(({ digest }) => path.endsWith(digest)));
     return { ...answer, store, bundle, fetched: fetched.length };
   }
@@ -119,7 +122,7 @@ describeWith(['root', 'docker-registry', 'skopeo', 'gpg'], 'an image that skopeo
     expectNothingOf(answer);
   });
 
-  it('is unavailable while its store is down, also when all layers are there', async () => {
+  it('is unavailable while its store is down, unless it is all there', async () => {
     const gone = await SignatureServer.start();
     const lookaside = gone.origin;
     await gone[Symbol.asyncDispose]();
@@ -130,7 +133,22 @@ describeWith(['root', 'docker-registry', 'skopeo', 'gpg'], 'an image that skopeo
     const { store, error } = await pull({ tag: 'ed25519' });
     expect(error).toBeUndefined();
     const again = await pull({ tag: 'ed25519', lookaside, store });
-    expect([again.error?.code, existsSync(again.bundle)]).toEqual(['SIGNATURE_UNAVAILABLE', false]);
+    expect([again.error, existsSync(`${again.bundle}/rootfs/etc/layer-0`)]).toEqual([undefined, true]);
+    const other = await pull({ tag: 'ed25519', user: 'other', lookaside, store });
+    expect([other.error?.code, existsSync(other.bundle)]).toEqual(['SIGNATURE_UNAVAILABLE', false]);
+  });
+
+  it('starts again without its registry when it is pinned and all there, but not once its key has left', async () => {
+    const name = `team/app@${image.top.digest}`;
+    // The default rule accepts the signature of any tag for an image that is named by its digest.
+    const first = await pull({ tag: 'ed25519', name });
+    expect(first.error).toBeUndefined();
+    const again = await pull({ tag: 'ed25519', name, store: first.store });
+    expect([again.error, existsSync(`${again.bundle}/rootfs/etc/layer-0`)]).toEqual([undefined, true]);
+    expect(again.result['signers']).toMatchObject([{ isKept: true }]);
+    expect(bed.proxy.requests).toEqual([]);
+    const other = await pull({ tag: 'ed25519', name, store: first.store, user: 'other' });
+    expect([other.error?.code, other.code, existsSync(other.bundle)]).toEqual(['POLICY_DENIED', 3, false]);
   });
 
   it('is judged again when all layers are there', async () => {

@@ -113,10 +113,12 @@ async function fetchTaggedList(subject: Digest, search: AttachmentSearch): Promi
 }
 
 async function readPage(page: ReferrersPage, subject: Digest, search: AttachmentSearch): Promise<Evidence> {
-  const { budget, signal } = search;
+  const { source, budget, signal } = search;
   const { candidates, failures } = selectCandidates(page, subject, search);
   const read = await readInBatches(candidates, {
-    admit: ({ digest, origin }) => budget.takeReferrer(digest, origin),
+    admit: ({ digest, origin }) => {
+      if (source.isLocal !== true) budget.takeReferrer(digest, origin);
+    },
     read: (candidate) => readReferrer(candidate, subject, search),
     signal,
   });
@@ -129,7 +131,7 @@ interface Selection {
   readonly failures: Evidence['failures'];
 }
 
-/** Selects what is worth fetching; one more than may be fetched is enough to show that there are too many. */
+/** Selects what is worth fetching; of requests, one more than there may be is enough to show that there are too many. */
 function selectCandidates(
   { rawBytes, contentType }: ReferrersPage,
   subject: Digest,
@@ -148,7 +150,7 @@ function selectCandidates(
       const message = `entry: expected a digest, got "${printable(unsafeDigest.slice(0, MAX_SHOWN))}"`;
       failures = [{ origin: listName(subject, search), error: new SealiftError('DIGEST_INVALID', message) }];
     }
-    if (candidates.size > budget.maxReferrers) break;
+    if (source.isLocal !== true && candidates.size > budget.maxReferrers) break;
   }
   return { candidates: [...candidates.values()], failures };
 }
@@ -168,11 +170,12 @@ async function readReferrer(
   subject: Digest,
   search: AttachmentSearch,
 ): Promise<Evidence> {
-  const { source, limits, known, signal } = search;
+  const { source, limits, known, budget, signal } = search;
   try {
     const { rawBytes, contentType } = await source.fetchManifest(digest, signal);
     const manifest = parseArtifactManifest(rawBytes, contentType, limits);
     if (manifest === undefined || manifest.subject !== subject) return NO_EVIDENCE;
+    budget.takeReferrer(digest, origin);
     const layers = signatureLayers(manifest);
     const found = await readSignatureLayers(layers, origin, search);
     if (layers.length > 0 && found.failures.length === 0) known.referring.add(digest);

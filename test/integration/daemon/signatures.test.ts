@@ -13,6 +13,7 @@ describeWith(['root', 'gpg'], 'the daemon, with a policy that wants signatures',
   let image: ServedImage;
   let reference: string;
   let keyData: string;
+  let otherKey: string;
 
   beforeAll(async () => {
     daemon = stack.use(await DaemonBed.open({}));
@@ -20,6 +21,8 @@ describeWith(['root', 'gpg'], 'the daemon, with a policy that wants signatures',
     const gpg = stack.use(new GpgHome());
     await gpg.makeKey('alice');
     keyData = (await gpg.exportKeys('alice')).toString('base64');
+    await gpg.makeKey('mallory');
+    otherKey = (await gpg.exportKeys('mallory')).toString('base64');
     image = bed.serveImage([[dir('./'), file('f', 'content')]], { tag: '1' });
     reference = bed.reference('1');
     const folder = bed.path(`sigs/app@${image.digest.replace(':', '=')}`);
@@ -29,8 +32,8 @@ describeWith(['root', 'gpg'], 'the daemon, with a policy that wants signatures',
 
   afterAll(() => stack[Symbol.asyncDispose]());
 
-  function configure(lines: string): void {
-    const policy = JSON.stringify({ default: [{ type: 'signedBy', keyType: 'GPGKeys', keyData }] });
+  function configure(lines: string, key = keyData): void {
+    const policy = JSON.stringify({ default: [{ type: 'signedBy', keyType: 'GPGKeys', keyData: key }] });
     const toml = `[pull]\ntls_verify = false\n[image]\nimage_security_policy = '${policy}'\n${lines}`;
     daemon.configure({ toml });
   }
@@ -54,11 +57,40 @@ describeWith(['root', 'gpg'], 'the daemon, with a policy that wants signatures',
     expect(await daemon.pull(reference)).toBe(image.digest);
   });
 
-  it('judges an image that it has again, when the store says otherwise', async () => {
-    configure(`sigstore_config = """\n${storeAt(daemon.bed.path('empty'))}"""\n`);
-    await expectFailure('POLICY_DENIED', () => daemon.pull(reference));
+  /** Pulls the image with its signature, which is kept then. */
+  async function keep(): Promise<void> {
+    configure(`sigstore_config = """\n${storeAt(daemon.bed.path('sigs'))}"""\n`);
+    expect(await daemon.pull(reference)).toBe(image.digest);
+  }
+
+  it('judges an image that it has again, by what it has kept in memory and the keys of now', async () => {
+    const inTheWay = `sigstore_config = """\n${storeAt(daemon.bed.path('in-the-way'))}"""\n`;
+    const empty = `sigstore_config = """\n${storeAt(daemon.bed.path('empty'))}"""\n`;
     writeFileSync(daemon.bed.path('in-the-way'), '');
-    configure(`sigstore_config = """\n${storeAt(daemon.bed.path('in-the-way'))}"""\n`);
+    await keep();
+    configure(inTheWay);
+    expect(await daemon.pull(reference)).toBe(image.digest);
+    // It is mounted now; another key lets it run no more.
+    configure(empty, otherKey);
+    const { message } = await expectFailure('POLICY_DENIED', () => daemon.pull(reference));
+    expect(message).toContain('(kept by an earlier pull): it names key');
+    configure(inTheWay, otherKey);
     await expectFailure('SIGNATURE_UNAVAILABLE', () => daemon.pull(reference));
+  });
+
+  it('starts a pinned image from memory with the registry off, but not once its key has left', async () => {
+    const { bed } = daemon;
+    const pinned = bed.reference(image.digest);
+    await keep();
+    configure('');
+    bed.registry.inject({ match: /^/, times: 99, action: { kind: 'hang-up' } });
+    bed.registry.requests.length = 0;
+    expect(await daemon.pull(pinned)).toBe(image.digest);
+    expect(bed.registry.requests).toEqual([]);
+    configure('', otherKey);
+    await expectFailure('SIGNATURE_UNAVAILABLE', () => daemon.pull(pinned));
+    bed.registry.forgetFaults();
+    await expectFailure('POLICY_DENIED', () => daemon.pull(pinned));
+    expect(layerRequests()).toBe(0);
   });
 });

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { SettingValues } from '../../../src/config/index.ts';
@@ -7,16 +7,8 @@ import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { dir, file } from '../../support/builders/tar-builder.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { startFakeRegistry } from '../../support/registries/fake-registry.ts';
-import {
-  type Artifact,
-  artifactBytes,
-  BUNDLE_TYPE,
-  CONFIG_TYPE,
-  entryOf,
-  INDEX_TYPE,
-  listBytes,
-  MANIFEST_TYPE,
-} from '../../support/signatures/attachment-world.ts';
+import { attachReferrer, attachUnderTag, listUnderTag } from '../../support/signatures/attach.ts';
+import { BUNDLE_TYPE, EMPTY_TYPE, entryOf, INDEX_TYPE, listBytes } from '../../support/signatures/attachment-world.ts';
 import { recordedLayout, writeRecordedLayout } from '../../support/signatures/recorded-layouts.ts';
 import {
   bundleAttachment,
@@ -77,26 +69,16 @@ describe('an image that must have a signature attached to it', () => {
   const bundle = (signer: TestSigner, digest = image.digest) =>
     bundleAttachment(bundleJson({ dsseEnvelope: envelopeJson(signStatement(signer, statementFor(digest))) }));
 
-  function store({ registry }: PullBed, artifact: Artifact, tag?: string): Buffer {
-    for (const { bytes } of artifact.layers) registry.addBlob(bytes);
-    const bytes = artifactBytes(artifact);
-    registry.addManifest(REPOSITORY, bytes, MANIFEST_TYPE, tag);
-    return bytes;
-  }
-
-  const layerOf = ({ content, ...layer }: Attachment) => ({ ...layer, bytes: Buffer.from(content) });
-
   /** As cosign did before version 3. */
-  function tagged(bed: PullBed, attachments: readonly Attachment[], digest = image.digest): void {
-    const tag = `${digest.replace(':', '-')}.sig`;
-    store(bed, { layers: attachments.map(layerOf), configType: CONFIG_TYPE }, tag);
+  function tagged({ registry }: PullBed, attachments: readonly Attachment[], digest = image.digest): void {
+    attachUnderTag(registry, { repository: REPOSITORY, digest }, attachments);
   }
 
   /** As cosign 3 does; with a list under a tag, for a registry that has none. */
-  function referring(bed: PullBed, attachment: Attachment, digest = image.digest): void {
-    const manifest = store(bed, { layers: [layerOf(attachment)], artifactType: BUNDLE_TYPE, subject: digest });
-    if (bed === mirror)
-      bed.registry.addManifest(REPOSITORY, listBytes([entryOf(manifest)]), INDEX_TYPE, digest.replace(':', '-'));
+  function referring({ registry }: PullBed, attachment: Attachment, digest = image.digest): void {
+    const subject = { repository: REPOSITORY, digest };
+    const manifest = attachReferrer(registry, subject, attachment);
+    if (registry === mirror.registry) listUnderTag(registry, subject, [manifest]);
   }
 
   function endpoint(location: string, { registry }: PullBed): string {
@@ -176,24 +158,123 @@ describe('an image that must have a signature attached to it', () => {
   });
 
   it('is not denied by a signature that refers to another image', async () => {
-    const other = `sha256:${'0'.repeat(64)}`;
-    const manifest = store(mirror, { layers: [layerOf(bundle(SIGNER))], artifactType: BUNDLE_TYPE, subject: other });
+    const other = { repository: REPOSITORY, digest: `sha256:${'0'.repeat(64)}` };
+    const manifest = attachReferrer(mirror.registry, other, bundle(SIGNER));
     const tag = image.digest.replace(':', '-');
     mirror.registry.addManifest(REPOSITORY, listBytes([entryOf(manifest, BUNDLE_TYPE)]), INDEX_TYPE, tag);
     const { message } = await expectFailure('POLICY_DENIED', () => pull(DIGEST_ONLY));
     expect(message).toContain('no signature was found');
   });
 
+  const HASTY = { 'pull.limits.headersTimeoutMs': 300, 'pull.limits.stallTimeoutMs': 300 };
+
   it.each([
     ['500', { kind: 'answer', status: 500 }],
     ['403', { kind: 'answer', status: 403 }],
     ['a broken connection', { kind: 'hang-up' }],
+    ['no answer', { kind: 'silence' }],
+    ['an answer that stops', { kind: 'stall', afterBytes: 1 }],
+    ['a part of the answer', { kind: 'close', afterBytes: 1 }],
+    ['an answer without an end', { kind: 'endless', status: 200 }],
   ] as const)('is neither denied nor pulled when the registry has %s instead', async (_, action) => {
     tagged(mirror, [payload(STRANGER)]);
     own.registry.inject({ match: ATTACHED, times: 99, action });
-    const error = await expectFailure('SIGNATURE_UNAVAILABLE', () => pull(DIGEST_ONLY));
+    const error = await expectFailure('SIGNATURE_UNAVAILABLE', () => pull({ ...DIGEST_ONLY, settings: HASTY }));
     expect(error.kind).toBe('unavailable');
     expect(layerRequests()).toEqual([0, 0]);
+  });
+
+  it('is refused when ten thousand manifests refer to it, of which as many are asked for as may be', async () => {
+    const entries = Array.from({ length: 10_000 }, (_, index) => entryOf(Buffer.from(`${index}`), BUNDLE_TYPE));
+    const list = listBytes(entries);
+    mirror.registry.addManifest(REPOSITORY, list, INDEX_TYPE, image.digest.replace(':', '-'));
+    const settings = { 'pull.limits.maxImageReferrers': 3 };
+    const error = await expectFailure('SIGNATURE_UNAVAILABLE', () => pull({ ...DIGEST_ONLY, settings }));
+    // None of the three is there, which says nothing about the image.
+    expect(error.message).toContain('SIGNATURE_LIMIT_EXCEEDED: manifests that refer to the image');
+    expect(mirror.registry.requestsTo(/\/manifests\/sha256:/)).toHaveLength(3);
+    expect(layerRequests()).toEqual([0, 0]);
+  });
+
+  it('is denied where the tag of the list leads to the image itself, whose platforms are no signatures', async () => {
+    // As GitLab answers that tag. https://github.com/oras-project/oras-go/issues/1396
+    const { registry } = mirror;
+    const asked = await fetch(`${registry.origin}/v2/${REPOSITORY}/manifests/${indexDigest}`);
+    const itself = new Uint8Array(await asked.arrayBuffer());
+    registry.addManifest(REPOSITORY, itself, INDEX_TYPE, indexDigest.replace(':', '-'));
+    const reference = `${NAME}:multi`;
+    const { message } = await expectFailure('POLICY_DENIED', () => pull({ ...DIGEST_ONLY, reference }));
+    expect(message).toContain(`no signature refers to ${registry.host}/app@${indexDigest}`);
+    expect(layerRequests()).toEqual([0, 0]);
+    // Control: what does refer to it counts.
+    referring(own, bundle(SIGNER, indexDigest), indexDigest);
+    expect(existsSync(`${await pull({ ...DIGEST_ONLY, reference })}/f`)).toBe(true);
+  });
+
+  it('is pulled with a bundle whose entry in the list has the type of an empty config', async () => {
+    const subject = { repository: REPOSITORY, digest: image.digest };
+    const manifest = attachReferrer(mirror.registry, subject, bundle(SIGNER));
+    const list = listBytes([entryOf(manifest, EMPTY_TYPE)]);
+    mirror.registry.addManifest(REPOSITORY, list, INDEX_TYPE, image.digest.replace(':', '-'));
+    expect(existsSync(`${await pull(DIGEST_ONLY)}/f`)).toBe(true);
+  });
+
+  it('is denied by the signature of another repository for the same content, and by an old one', async () => {
+    const old = `sha256:${'0'.repeat(64)}`;
+    tagged(mirror, [signPayload(SIGNER, payloadFor(image.digest, 'app.invalid/team/other:1')), payload(SIGNER, old)]);
+    const error = await expectFailure('POLICY_DENIED', () => pull({ identity: { type: 'matchRepository' } }));
+    expect(error.message).toContain('it is for the name "app.invalid/team/other:1", and the image is');
+    expect(error.message).toContain(`it is for ${old}, not for this image`);
+    expect(error.hint).toContain('"signedIdentity": {"type":"exactReference"');
+    expect(layerRequests()).toEqual([0, 0]);
+  });
+
+  it('has its tag asked for once, so that what was judged is what runs, whatever the tag leads to next', async () => {
+    const other = own.serveImage([[dir('./'), file('f', 'other')]]);
+    const bytes = await (await fetch(`${own.registry.origin}/v2/${REPOSITORY}/manifests/${other.digest}`)).text();
+    tagged(own, [payload(SIGNER)]);
+    tagged(own, [signPayload(STRANGER, payloadFor(other.digest, `${NAME}:1`))], other.digest);
+    mirror.registry.inject({ match: /^/, times: 999, action: { kind: 'answer', status: 404 } });
+    const action = { kind: 'answer', status: 200, headers: { 'content-type': image.mediaType }, body: bytes } as const;
+    // The server of the tag alternates.
+    for (const isOther of [false, true, false]) {
+      own.registry.requests.length = 0;
+      if (isOther) own.registry.inject({ match: /\/manifests\/1$/, times: 1, action });
+      if (isOther) await expectFailure('POLICY_DENIED', () => pull());
+      else expect(readFileSync(`${await pull()}/f`, 'utf8')).toBe('content');
+      expect(own.registry.requestsTo(/\/manifests\/1$/)).toHaveLength(1);
+      expect([...image.layers, ...other.layers].map((layer) => own.fetchesOf(layer))).toEqual([isOther ? 0 : 1, 0]);
+    }
+  });
+
+  it('is not run for an index of which an entry was exchanged', async () => {
+    referring(own, bundle(SIGNER, indexDigest), indexDigest);
+    const other = own.serveImage([[dir('./'), file('f', 'other')]]);
+    const { layers: _, ...entry } = other;
+    const exchanged = listBytes([{ ...entry, platform: PLATFORM }]).toString();
+    mirror.registry.inject({ match: /^/, times: 999, action: { kind: 'answer', status: 404 } });
+    const headers = { 'content-type': INDEX_TYPE };
+    const exchange = (name: string) =>
+      own.registry.inject({
+        match: new RegExp(`/manifests/${name}$`),
+        times: 9,
+        action: { kind: 'answer', status: 200, headers, body: exchanged },
+      });
+    exchange('multi');
+    exchange(indexDigest);
+    const ofOther = () => other.layers.map((layer) => own.fetchesOf(layer));
+    // By tag it is another index, which is not signed; by digest it is not the index that was asked for.
+    await expectFailure('POLICY_DENIED', () => pull({ ...DIGEST_ONLY, reference: `${NAME}:multi` }));
+    const pinned = { ...DIGEST_ONLY, reference: `${NAME}@${indexDigest}` };
+    const mismatch = await expectFailure('MANIFEST_DIGEST_MISMATCH', () => pull(pinned));
+    expect(mismatch.kind).toBe('corrupt');
+    // The same when the manifest of the right index is exchanged.
+    own.registry.forgetFaults();
+    exchange(image.digest);
+    await expectFailure('MANIFEST_DIGEST_MISMATCH', () => pull(pinned));
+    expect(ofOther()).toEqual([0]);
+    own.registry.forgetFaults();
+    expect(readFileSync(`${await pull(pinned)}/f`, 'utf8')).toBe('content');
   });
 
   it.each([

@@ -17,7 +17,7 @@ import {
 type Run = Parameters<typeof createSignatureVerifier>[0]['run'];
 
 const { signal } = new AbortController();
-const PATIENT = { ...DEFAULT_LIMITS, signatureCheckMs: 120_000 };
+const PATIENT = { ...DEFAULT_LIMITS, signatureCheckMs: 120_000, imageSignatureCheckMs: 600_000 };
 
 function check(signature: Uint8Array = simpleSignature('ed25519'), key = signingKey('ed25519')) {
   return {
@@ -31,13 +31,13 @@ function check(signature: Uint8Array = simpleSignature('ed25519'), key = signing
 
 function inWorkers(limits = PATIENT): SignatureVerifier {
   const run = lendPool({ limits: DEFAULT_LIMITS }, 0).runner('signature');
-  return createSignatureVerifier({ run, limits, nowMs: () => CHECKED_AT });
+  return createSignatureVerifier({ run, limits, nowMs: () => CHECKED_AT }).forImage();
 }
 
 /** A verifier whose calls end with this error. */
 function failing(error: unknown): SignatureVerifier {
   const run = async (): Promise<never> => Promise.reject(error);
-  return createSignatureVerifier({ run, limits: PATIENT, nowMs: () => CHECKED_AT });
+  return createSignatureVerifier({ run, limits: PATIENT, nowMs: () => CHECKED_AT }).forImage();
 }
 
 describe('an attachment of Sigstore', () => {
@@ -120,7 +120,7 @@ describe('a signature', () => {
       run: run as unknown as Run,
       limits: PATIENT,
       nowMs: () => CHECKED_AT,
-    });
+    }).forImage();
     await Promise.all(Array.from({ length: 20 }, () => verifier.verifySimpleSignature(check(), signal)));
     expect(most).toBe(2);
   });
@@ -131,7 +131,7 @@ describe('a signature', () => {
     const pool = openBundledPool({ limits }, 60_000);
     try {
       const run = pool.runner('signature');
-      const hasty = createSignatureVerifier({ run, limits, nowMs: () => CHECKED_AT });
+      const hasty = createSignatureVerifier({ run, limits, nowMs: () => CHECKED_AT }).forImage();
       const stalled = await hasty.verifySimpleSignature(check(), signal);
       expect(stalled).toEqual({
         kind: 'refused',
@@ -139,11 +139,40 @@ describe('a signature', () => {
         text: 'its check failed: SIGNATURE_CHECK_STALLED: signature: expected its check to end within 1 ms',
         remedy: undefined,
       });
-      const patient = createSignatureVerifier({ run, limits: PATIENT, nowMs: () => CHECKED_AT });
+      const patient = createSignatureVerifier({ run, limits: PATIENT, nowMs: () => CHECKED_AT }).forImage();
       expect((await patient.verifySimpleSignature(check(), signal)).kind).toBe('accepted');
     } finally {
       pool.close();
     }
+  });
+
+  it('is not checked when those before it have used up the time of the image, which other images still have', async () => {
+    let now = 0;
+    const deadlines: (number | undefined)[] = [];
+    // Checks take as long as they may.
+    const run = async (_: unknown, __: unknown, options?: Parameters<Run>[2]) => {
+      const ms = options?.deadline?.ms ?? 0;
+      deadlines.push(ms);
+      now += ms;
+      throw options?.deadline?.stalled(ms);
+    };
+    const limits = { ...DEFAULT_LIMITS, signatureCheckMs: 20, imageSignatureCheckMs: 50 };
+    const times = { nowMs: () => CHECKED_AT, elapsedMs: () => now };
+    const verifiers = createSignatureVerifier({ run, limits, ...times });
+    const verifier = verifiers.forImage();
+    const texts: string[] = [];
+    for (let checks = 0; checks < 5; checks += 1) {
+      const verdict = await verifier.verifySimpleSignature(check(), signal);
+      if (verdict.kind === 'refused') texts.push(`${verdict.reason}: ${verdict.text}`);
+    }
+    const stalled = (what: string) =>
+      `check-failed: its check failed: SIGNATURE_CHECK_STALLED: signature: expected ${what}`;
+    const one = stalled('its check to end within 20 ms');
+    const all = stalled('the checks of all signatures of the image to end within 50 ms');
+    expect(texts).toEqual([one, one, all, all, all]);
+    expect(deadlines).toEqual([20, 20, 10]);
+    await verifiers.forImage().verifySimpleSignature(check(), signal);
+    expect(deadlines.at(-1)).toBe(20);
   });
 
   it('names the limit of its time in the error of the call', async () => {
@@ -152,10 +181,15 @@ describe('a signature', () => {
       error = options?.deadline?.stalled(7);
       throw error;
     };
-    const verifier = createSignatureVerifier({ run, limits: PATIENT, nowMs: () => CHECKED_AT });
+    const verifier = createSignatureVerifier({ run, limits: PATIENT, nowMs: () => CHECKED_AT }).forImage();
     await verifier.verifySimpleSignature(check(), signal);
     expect(error?.code).toBe('SIGNATURE_CHECK_STALLED');
     expect(error?.context).toEqual({ limit: 'signatureCheckMs', expected: 7 });
+    // When less is left of the time of the image, it is named.
+    const limits = { ...PATIENT, imageSignatureCheckMs: 5 };
+    const hasty = createSignatureVerifier({ run, limits, nowMs: () => CHECKED_AT }).forImage();
+    await hasty.verifySimpleSignature(check(), signal);
+    expect(error?.context).toEqual({ limit: 'imageSignatureCheckMs', expected: 5 });
   });
 
   it('whose check crashes is refused', async () => {

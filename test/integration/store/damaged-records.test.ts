@@ -22,6 +22,12 @@ import { BOOT, DIFF_ID, digestOf, FACTS, layerKey, openTestStore } from '../../s
 const ALTERATIONS = FILE_ALTERATIONS.filter((each) => each !== 'no permissions');
 const [KEY, OTHER_KEY] = [layerKey('0a'), layerKey('0b')];
 const IDS = ['a'.repeat(32), 'b'.repeat(32)] as const;
+const SIGNATURE = {
+  rawBytes: Buffer.of(0xa3, 0, 0xff, 0x0a),
+  mediaType: 'application/x',
+  annotations: { key: 'é' },
+  origin: 'here',
+};
 const [DOCUMENT, OTHER_DOCUMENT] = [Buffer.from('{"one":1}'), Buffer.from('{"other":2}')];
 
 let scratch: Scratch;
@@ -51,6 +57,7 @@ beforeEach(async () => {
   }
   putImage('one', KEY);
   putImage('other', OTHER_KEY);
+  for (const name of ['one', 'other']) store.putSignatures(digestOf(name), [SIGNATURE]);
   for (const id of IDS) {
     store.putMount({ id, target: `/${id}`, layers: [KEY], upper: '/u', imageDigest: digestOf('one') });
   }
@@ -118,6 +125,17 @@ const KINDS: readonly Kind[] = [
     other: () => nameFile('other'),
     isTold: async () => namesOf().includes('example.org/one:1'),
     mend: () => store.putName('example.org/one:1', digestOf('one')),
+  },
+  {
+    kind: 'record of signatures',
+    path: () => inState('signatures', `${digestOf('one')}.json`),
+    other: () => inState('signatures', `${digestOf('other')}.json`),
+    isTold: async () => {
+      const told = store.getSignatures(digestOf('one'));
+      if (told.length > 0) expect(told).toEqual([SIGNATURE]);
+      return told.length > 0;
+    },
+    mend: () => store.putSignatures(digestOf('one'), [SIGNATURE]),
   },
 ];
 
@@ -265,6 +283,7 @@ describe('a symlink in the place of a directory', () => {
     'configs',
     'configs/sha512',
     'images',
+    'signatures',
     'layers',
     'mounts',
     'lock',

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatLayerKey, type LayerKey } from '../../../src/layer-formats/index.ts';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import type { Store } from '../../../src/store/index.ts';
 import { tryLockFile } from '../../../src/store/lock-file.ts';
 import type { StoreOptions } from '../../../src/store/types.ts';
@@ -553,5 +554,105 @@ describe('an image of another boot', () => {
     store = await open({ bootId: '99999999-2222-3333-4444-555555555555' });
     expect(store.listImages()).toEqual([]);
     expect(existsSync(scratch.join('data/layers', A))).toBe(false);
+  });
+});
+
+describe('the signatures of images', () => {
+  const signature = (text: string, bytes = 10) => {
+    const rawBytes = Buffer.alloc(bytes, text);
+    return { rawBytes, mediaType: '', annotations: {}, origin: text };
+  };
+  const keptOf = (name: string, from = store) => from.getSignatures(digestOf(name)).map(({ origin }) => origin);
+  const signed = () => ['app', 'other', 'third'].filter((name) => keptOf(name).length > 0);
+
+  /** Opens the store with other limits, for as long as the test lasts. */
+  async function limited(changes: Partial<typeof DEFAULT_LIMITS>): Promise<void> {
+    await store.close();
+    store = await open({ limits: { ...DEFAULT_LIMITS, ...changes } });
+  }
+
+  it('are told as they were put, and replaced as a whole', async () => {
+    expect(keptOf('app')).toEqual([]);
+    store.putSignatures(digestOf('app'), [signature('b'), signature('a')]);
+    expect(store.getSignatures(digestOf('app'))).toEqual([signature('b'), signature('a')]);
+    store.putSignatures(digestOf('app'), [signature('c')]);
+    expect([keptOf('app'), keptOf('other')]).toEqual([['c'], []]);
+    store.putSignatures(digestOf('app'), []);
+    expect([keptOf('app'), names('state/signatures')]).toEqual([[], []]);
+  });
+
+  it('go with their image, whichever way it is removed', async () => {
+    for (const name of ['app', 'other', 'third']) {
+      await pullImage(name, [A]);
+      store.putSignatures(digestOf(name), [signature(name)]);
+    }
+    await remove('app:1');
+    expect(signed()).toEqual(['other', 'third']);
+    await mountImage('third', [A]);
+    await store.prune({ all: true });
+    expect(signed()).toEqual(['third']);
+  });
+
+  it('of an image that was never finished go with the next removal, except while its pull runs', async () => {
+    store.putSignatures(digestOf('app'), [signature('app')]);
+    const lease = store.openLease();
+    await lease.hold(digestOf('app'));
+    await store.prune({ all: false });
+    expect(signed()).toEqual(['app']);
+    lease.release();
+    await store.prune({ all: false });
+    expect([signed(), names('state/signatures')]).toEqual([[], []]);
+  });
+
+  it('are at most maxKeptSignatures of one image, the first ones', async () => {
+    await limited({ maxKeptSignatures: 2 });
+    store.putSignatures(
+      digestOf('app'),
+      ['a', 'b', 'c'].map((text) => signature(text)),
+    );
+    expect(keptOf('app')).toEqual(['a', 'b']);
+    // Also those that were kept with another limit.
+    await limited({ maxKeptSignatures: 1 });
+    expect(keptOf('app')).toEqual(['a']);
+  });
+
+  it('have at most maxKeptSignatureBytes for one image, and one that is too large makes no other go', async () => {
+    await limited({ maxKeptSignatureBytes: 1_000 });
+    const all = [signature('large', 900), signature('a', 100), signature('b', 100), signature('c', 400)];
+    store.putSignatures(digestOf('app'), all);
+    expect(keptOf('app')).toEqual(['a', 'b']);
+    store.putSignatures(digestOf('app'), [signature('large', 900)]);
+    expect(keptOf('app')).toEqual([]);
+    store.putSignatures(digestOf('other'), [signature('a', 500)]);
+    // Not even read when the record is larger than may be now.
+    await limited({ maxKeptSignatureBytes: 500 });
+    expect(keptOf('other')).toEqual([]);
+  });
+
+  it.each([
+    ['maxSignedImages', 2],
+    ['maxStoreSignatureBytes', 800],
+  ] as const)('are bounded by %s for all images, and those of the oldest image go', async (limit, most) => {
+    await limited({ [limit]: most });
+    for (const name of ['other', 'app', 'third']) {
+      await pullImage(name, [A]);
+      store.putSignatures(digestOf(name), [signature(name, 100)]);
+    }
+    expect(signed()).toEqual(['app', 'third']);
+    // What is there counts once when it is replaced.
+    store.putSignatures(digestOf('app'), [signature('app again', 100)]);
+    expect(signed()).toEqual(['app', 'third']);
+    // A pull that has not ended is older than any image.
+    store.putSignatures(digestOf('fourth'), [signature('fourth', 100)]);
+    expect(keptOf('fourth')).toEqual(['fourth']);
+    store.putSignatures(digestOf('fifth'), [signature('fifth', 100)]);
+    expect([keptOf('fourth'), keptOf('fifth'), signed()]).toEqual([[], ['fifth'], ['third']]);
+  });
+
+  it('of one image are not kept when they alone exceed maxStoreSignatureBytes, and no other goes for them', async () => {
+    await limited({ maxStoreSignatureBytes: 700 });
+    store.putSignatures(digestOf('app'), [signature('app', 100)]);
+    store.putSignatures(digestOf('other'), [signature('other', 600)]);
+    expect(signed()).toEqual(['app']);
   });
 });

@@ -201,7 +201,7 @@ describe('publishing a layer', () => {
 
   it('refuses facts that do not fit beside those of other layers, whose images have to go first', async () => {
     const implied = Array.from({ length: 100 }, (_, at) => ({ path: `directory/${at}` as ByteString, cut: false }));
-    const small = await open({ maxFactsBytes: 3_000 });
+    const small = await open({ limits: { ...DEFAULT_LIMITS, maxStoreFactsBytes: 3_000 } });
     const publish = (key: LayerKey) => small.withLayer(key, () => publishFacts({ ...PATH_FACTS, implied }, key, small));
     await publish(KEY);
     const error = await expectFailure('LAYER_LIMIT_EXCEEDED', () => publish(layerKey('0b')));

@@ -58,7 +58,7 @@ describe('openStore', () => {
     await open();
     expect(readdirSync(scratch.join('data')).sort()).toEqual(['layers', 'staging', 'trash', 'uppers']);
     expect(readdirSync(scratch.join('state')).sort()).toEqual(
-      ['configs', 'images', 'layers', 'lock', 'manifests', 'mounts', 'names', 'store.json'].sort(),
+      ['configs', 'images', 'layers', 'lock', 'manifests', 'mounts', 'names', 'signatures', 'store.json'].sort(),
     );
     for (const path of ['state', 'state/lock', 'state/manifests/sha256', 'data', 'data/layers', 'data/uppers']) {
       expect(modeOf(path), path).toBe(0o700);

@@ -18,7 +18,7 @@ export interface SignedGate {
   readonly requirements: readonly unknown[];
   readonly candidate: Omit<ImageCandidate, 'reference'>;
   readonly reference: string;
-  readonly evidence: readonly Evidence[];
+  readonly evidence: readonly Evidence[] | AsyncIterable<Evidence>;
   readonly verifier: SignatureVerifier;
   /** Returns the key that a policy names as `/keys/NAME`. */
   readonly readKey: (name: string) => Uint8Array;

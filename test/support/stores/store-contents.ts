@@ -49,6 +49,7 @@ const LAYOUT = [
   'state/manifests/sha512',
   'state/mounts',
   'state/names',
+  'state/signatures',
   'state/store.json',
 ];
 

@@ -81,7 +81,7 @@ export function storeOptions(directory: string, change: Partial<StoreOptions> = 
     bootId: BOOT,
     durable: false,
     lockTimeoutMs: 300_000,
-    maxFactsBytes: DEFAULT_LIMITS.maxStoreFactsBytes,
+    limits: DEFAULT_LIMITS,
     clock: jumpingClock(),
     epochMs: () => 0,
     minFreeBytes: 0,

@@ -397,6 +397,30 @@ describe('the bounds of the search for attached signatures', () => {
     expect(codesOf(await search(endpoint, { limits: { maxImageReferrers: 6 } }))).toEqual([]);
   });
 
+  it('are maxImageReferrers of those that refer to the image, where files list all images in them', async () => {
+    const referring = (index: number, subject = MANIFEST) =>
+      artifactBytes({ layers: [bundle(`${index}`)], artifactType: BUNDLE_TYPE, subject });
+    const others = Array.from({ length: 9 }, (_, index) => artifactBytes({ layers: [], configType: `c/${index}` }));
+    const ofOthers = Array.from({ length: 9 }, (_, index) => referring(index, OTHER));
+    const own = [referring(1), referring(2), referring(3)];
+    const list = () => {
+      const endpoint = listing([...others, ...ofOthers, ...own].map((bytes) => [bytes] as const));
+      for (const text of ['1', '2', '3']) endpoint.putBlob(hashBytes(text), Buffer.from(text));
+      return endpoint;
+    };
+    const local = Object.assign(list(), { isLocal: true });
+    const enough = await search(local, { limits: { maxImageReferrers: 3 } });
+    expect([textsOf(enough), codesOf(enough)]).toEqual([['1', '2', '3'], []]);
+    const few = await search(local, { limits: { maxImageReferrers: 2 } });
+    expect([textsOf(few), limitOf(few)]).toEqual([['1', '2'], [['SIGNATURE_LIMIT_EXCEEDED', 'maxImageReferrers']]]);
+    // Control: at a registry each of them is a request.
+    const atRegistry = await search(list(), { limits: { maxImageReferrers: 3 } });
+    expect([textsOf(atRegistry), limitOf(atRegistry)]).toEqual([
+      [],
+      [['SIGNATURE_LIMIT_EXCEEDED', 'maxImageReferrers']],
+    ]);
+  });
+
   it('are maxImageSignatures for those that are too large as well', async () => {
     const found = await search(tagged(layersOf(20)), { limits: { maxSignatureBytes: 0, maxImageSignatures: 9 } });
     expect(failuresOf(found).length).toBe(10);

@@ -301,3 +301,37 @@ describe('the list of signatures of a registry', () => {
     },
   );
 });
+
+describe('the time of a search', () => {
+  const times = (now: { ms: number }) =>
+    new SignatureBudget({ ...DEFAULT_LIMITS, signatureSearchMs: 100 }, () => now.ms);
+  const refused = { code: 'SIGNATURE_LIMIT_EXCEEDED', context: { limit: 'signatureSearchMs', expected: 100 } };
+
+  it('is signatureSearchMs for all steps together, and what is done between them takes none of it', async () => {
+    const now = { ms: 0 };
+    const budget = times(now);
+    const step = (ms: number) =>
+      budget.time(async () => {
+        now.ms += ms;
+        budget.take(signature('a'), 'here');
+        budget.takeReferrer(MANIFEST, 'here');
+      });
+    await step(60);
+    now.ms += 10_000;
+    await step(40);
+    const error = await expectFailure('SIGNATURE_LIMIT_EXCEEDED', () => step(1));
+    expect(error).toMatchObject(refused);
+    expect(error.message).toContain('up to here');
+  });
+
+  it('also ends at a manifest that refers to the image', async () => {
+    const now = { ms: 0 };
+    const budget = times(now);
+    const step = () =>
+      budget.time(async () => {
+        now.ms += 101;
+        budget.takeReferrer(INDEX, 'there');
+      });
+    expect(await expectFailure('SIGNATURE_LIMIT_EXCEEDED', step)).toMatchObject(refused);
+  });
+});
