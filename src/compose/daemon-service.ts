@@ -18,7 +18,7 @@ import type { Logger } from '../log/index.ts';
 import { daemonLookaside } from '../lookaside/index.ts';
 import { SYSTEM_CLOCK } from '../platform/index.ts';
 import type { ProgressEvent, PullPorts } from '../pull/index.ts';
-import { loadPolicy } from '../signature/index.ts';
+import { loadPolicy, signatureTest } from '../signature/index.ts';
 import type { Volumes } from '../volume/index.ts';
 import { loadOptions, type Parts } from './parts.ts';
 import { pullPorts } from './pull.ts';
@@ -69,15 +69,16 @@ export function composeDaemonService({ loaded, parts, volumes, measure, log }: D
 
 async function daemonPullPorts(pull: StorePull, daemonParts: Parts): Promise<PullPorts> {
   const { configuration, reference, backing, onProgress, waitForName, deadlineMs, signal } = pull;
-  const parts = { ...daemonParts, configuration };
+  const parts = { ...daemonParts, configuration, waitForName, deadlineMs };
   const load = loadOptions(parts, signal);
   const registries = await loadDaemonRegistries(configuration, load);
   assertQualified(registries, reference);
+  const policy = await loadPolicy(configuration.pull, load, configuration.inlinePolicy.value);
   return pullPorts(parts, {
     backing,
-    policy: await loadPolicy(configuration.pull, load, configuration.inlinePolicy.value),
-    findEndpoints: daemonEndpoints({ ...parts, waitForName, deadlineMs }, registries),
-    locateSignatures: daemonLookaside({ ...parts, waitForName, deadlineMs }),
+    policy,
+    findEndpoints: daemonEndpoints({ ...parts, mustBeSigned: signatureTest(policy) }, registries),
+    locateSignatures: daemonLookaside(parts),
     onProgress,
     // The watch over mounts sweeps within a second.
     sweepsStore: false,

@@ -1,5 +1,6 @@
 import { SealiftError } from '../errors/index.ts';
 import type { ImageProof } from '../signature/index.ts';
+import type { Endpoint } from './registries/types.ts';
 import type { Classified, Configuration, ConfigurationClass } from './types.ts';
 
 function unmeasuredTransport({ pull }: Configuration): Classified<unknown> | undefined {
@@ -19,6 +20,19 @@ export function assertTransportAllowed(configuration: Configuration, proof: Imag
     'CONFIG_CLASS_REFUSED',
     `transport from ${transport.origin}: expected measured settings for an image without digest or signature`,
     { context: { origin: transport.origin } },
+  );
+}
+
+/** Throws `CONFIG_CLASS_REFUSED` for such a tag while an unmeasured source chose where it comes from. */
+export function assertEndpointAllowed(
+  { class: endpointClass, origin }: Pick<Endpoint, 'class' | 'origin'>,
+  proof: ImageProof,
+): void {
+  if (proof !== 'none' || endpointClass === 'measured') return;
+  throw new SealiftError(
+    'CONFIG_CLASS_REFUSED',
+    `endpoint from ${origin}: expected a measured mirror for an image without digest or signature`,
+    { context: { origin } },
   );
 }
 

@@ -1,4 +1,4 @@
-export { assertCredentialsAllowed, assertTransportAllowed } from './assert-transport-allowed.ts';
+export { assertCredentialsAllowed, assertEndpointAllowed, assertTransportAllowed } from './assert-transport-allowed.ts';
 export { addHostMirrors } from './daemon/add-host-mirrors.ts';
 export { configureRegistry, overridesFor } from './daemon/configure-registry.ts';
 export { loadDaemonConfiguration } from './daemon/load-daemon-configuration.ts';

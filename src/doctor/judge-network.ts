@@ -31,7 +31,9 @@ function judgeProxies({ proxies }: NetworkFindings): Check {
 
 function describeProxy({ setting, origin, class: source, proxy }: ProxySetting): string {
   const bound =
-    source === 'measured' ? '' : ', unmeasured: only used for images with a digest, and without measured credentials';
+    source === 'measured'
+      ? ''
+      : ', unmeasured: only used for images with a digest or a required signature, and without measured credentials';
   return `${setting} ${String(proxy)} (${origin}${bound})`;
 }
 

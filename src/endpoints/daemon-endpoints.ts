@@ -26,6 +26,8 @@ export interface DaemonEndpointContext extends EndpointContext {
   readonly waitForName?: WaitForName;
   /** When the caller gives up, in monotonic milliseconds; absent if it waits for ever. */
   readonly deadlineMs?: number | undefined;
+  /** True for a name under which the policy lets no image run without a signature. No name has to be when absent. */
+  readonly mustBeSigned?: (reference: Reference) => boolean;
 }
 
 /**
@@ -33,20 +35,26 @@ export interface DaemonEndpointContext extends EndpointContext {
  * `CONFIG_CLASS_REFUSED` when measured credentials would go over a transport that the host has chosen.
  */
 export function daemonEndpoints(context: DaemonEndpointContext, registries: Registries): FindEndpoints {
-  const { configuration, limits, resources } = context;
+  const { configuration, limits, resources, mustBeSigned = () => false } = context;
   return async (logical, signal) => {
     const load = { resources, maxBytes: limits.maxConfigurationBytes, signal };
+    const isProven = logical.digest !== undefined || mustBeSigned(logical);
+    const measured = resolveEndpoints(registries, logical);
+    const all = isProven ? addHostMirrors(configuration, registries, measured) : measured;
     const found: EndpointAccess[] = [];
-    for (const endpoint of addHostMirrors(configuration, registries, resolveEndpoints(registries, logical))) {
-      found.push(await daemonEndpoint(endpoint, context, load));
-    }
+    for (const endpoint of all) found.push(await daemonEndpoint(endpoint, { ...context, isProven }, load));
     return found;
   };
 }
 
+interface ProofContext extends DaemonEndpointContext {
+  /** Whether a digest or a signature will prove the bytes of the image, whatever they come over. */
+  readonly isProven: boolean;
+}
+
 async function daemonEndpoint(
   endpoint: Endpoint,
-  { configuration: daemonConfiguration, userAgent, waitForName, deadlineMs }: DaemonEndpointContext,
+  { configuration: daemonConfiguration, userAgent, waitForName, deadlineMs, isProven }: ProofContext,
   load: LoadOptions,
 ): Promise<EndpointAccess> {
   const { reference, insecure, mirrorApi } = endpoint;
@@ -59,12 +67,13 @@ async function daemonEndpoint(
   const base = { ...transportSettings({ configuration, userAgent }), systemRoots };
   return {
     ...accessEndpoint(endpoint, { base, certificates: measured.certificates, insecure }),
-    // What the host says may help the bytes of a pinned image arrive, and no others.
-    credentials: measured.credentials ?? (reference.digest === undefined ? undefined : override?.credentials),
+    // What the host says may help the bytes of a proven image arrive, and no others.
+    credentials: measured.credentials ?? (isProven ? override?.credentials : undefined),
     missingCredentialsHint: hintAt(endpoint, configuration),
     remark: measured.remark,
     anonymousFallback: daemonConfiguration.anonymousFallback.value,
     configuration,
+    chosenBy: { class: endpoint.class, origin: endpoint.origin },
     waitForName,
     deadlineMs,
   };

@@ -1,4 +1,4 @@
-import { assertTransportAllowed } from '../config/index.ts';
+import { assertEndpointAllowed, assertTransportAllowed } from '../config/index.ts';
 import type { HttpClient, TransportSettings } from '../http/index.ts';
 import type { Limits } from '../limits/index.ts';
 import { formatRepositoryName } from '../oci/index.ts';
@@ -35,7 +35,10 @@ export function openImageEndpoints(
   return {
     supply: createImageSupply(opened, { limits, onRemark, foreignTransport }),
     assertTransport: (image) => {
-      for (const { configuration } of endpoints) assertTransportAllowed(configuration, image.proof);
+      for (const { configuration, chosenBy } of endpoints) {
+        assertTransportAllowed(configuration, image.proof);
+        if (chosenBy !== undefined) assertEndpointAllowed(chosenBy, image.proof);
+      }
     },
   };
 }

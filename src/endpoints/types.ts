@@ -1,4 +1,4 @@
-import type { Configuration } from '../config/index.ts';
+import type { Configuration, Endpoint } from '../config/index.ts';
 import type { TransportSettings } from '../http/index.ts';
 import type { Limits } from '../limits/index.ts';
 import type { Reference } from '../oci/index.ts';
@@ -31,6 +31,8 @@ export interface EndpointAccess {
   readonly remark?: string | undefined;
   /** The configuration with the transport of this endpoint, whose class decides what may come over it. */
   readonly configuration: Configuration;
+  /** What named the endpoint; the owner when absent. */
+  readonly chosenBy?: Pick<Endpoint, 'class' | 'origin'>;
   /** Called before a request to a server whose name must be looked up. */
   readonly waitForName?: WaitForName | undefined;
   /** When the caller gives up, on the clock of the registry sources; absent if it waits for ever. */

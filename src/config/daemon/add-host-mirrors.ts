@@ -10,8 +10,8 @@ function namespaceOf(domain: string): string {
 
 /**
  * Returns the endpoints of an image, with the mirror that imagepuller.toml has for its registry before each of them.
- * The host may have written that file, so the mirror only serves images with a digest, and is left out if the owner
- * blocked it.
+ * The host may have written that file, so call it only for images whose bytes are proven by a digest or a signature. A
+ * mirror that the owner blocked is left out.
  */
 export function addHostMirrors(
   configuration: Pick<DaemonConfiguration, 'registryOverrides'>,
@@ -21,7 +21,7 @@ export function addHostMirrors(
   return endpoints.flatMap((endpoint) => {
     const { reference } = endpoint;
     const override = overridesFor(configuration, reference.domain);
-    if (override?.mirror === undefined || reference.digest === undefined) return [endpoint];
+    if (override?.mirror === undefined) return [endpoint];
     const { host, prefix, insecure } = override.mirror;
     const mirror: Endpoint = {
       reference: { ...reference, domain: host },

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { assertTransportAllowed } from '../../../src/config/index.ts';
+import { assertEndpointAllowed, assertTransportAllowed } from '../../../src/config/index.ts';
 import type { ImageProof } from '../../../src/signature/index.ts';
 import { parseSecureMount } from '../../../src/volume/index.ts';
-import { CellBed, IMAGES, type ImageKind } from '../../support/beds/cell-bed.ts';
+import { CellBed, IMAGES, type ImageKind, SIGNED } from '../../support/beds/cell-bed.ts';
 import { DaemonBed } from '../../support/beds/daemon-bed.ts';
 import { dir, file } from '../../support/builders/tar-builder.ts';
 import { describeWith } from '../../support/machine/needs.ts';
@@ -52,6 +52,33 @@ describeWith(['root', 'openssl'], 'what a source of configuration may decide', (
         expect(seen.warnings).toEqual(remarks);
       }
     });
+  });
+
+  // Cells in which an image with a digest and a tag differ: the signature of a tag has to prove as much as a digest.
+  const provable = [...WAYS, ...CREDENTIALS].map((row) => {
+    return { ...row, cells: row.cells.filter(({ verdicts: [pinned, tag] }) => pinned !== tag) };
+  });
+  describe.each(provable.filter(({ cells }) => cells.length > 0))('$what, for a tag that has to be signed', (row) => {
+    it.each(row.cells)('from $source: $verdicts.0, as for a digest', async (cell) => {
+      const { servers } = bed;
+      const texts = { ...row.common(servers), ...cell.says(servers) };
+      const seen = await bed.pull(row.name(servers), SIGNED, texts);
+      expect(seen, seen.result).toMatchObject(expected(row, cell, cell.verdicts[0], IMAGES[0]));
+    });
+  });
+
+  it('lets the host name a mirror only for tags that have to be signed, whatever else it serves', async () => {
+    const { own, mirror } = bed.servers;
+    const texts = { imagepuller: `[registries."${own}"]\nmirror = "http://${mirror}"` };
+    const namedBy = async (mustBeSigned: boolean) =>
+      (await bed.endpointsOf(`${own}/app:1`, texts, mustBeSigned)).filter(
+        ({ reference }) => reference.domain === mirror,
+      );
+    expect(await namedBy(false)).toEqual([]);
+    const [{ chosenBy } = { chosenBy: undefined }] = await namedBy(true);
+    if (chosenBy === undefined) throw new Error('expected the mirror of the host');
+    expect(() => assertEndpointAllowed(chosenBy, 'signature')).not.toThrow();
+    await expectFailure('CONFIG_CLASS_REFUSED', () => assertEndpointAllowed(chosenBy, 'none'));
   });
 
   describe.each(WAYS)('$what, for a tag whose signature was verified', (row) => {

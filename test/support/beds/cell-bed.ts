@@ -10,11 +10,25 @@ import { ForwardProxy } from '../proxies/forward-proxy.ts';
 import { startTlsFront, type TlsFront } from '../proxies/tls-front.ts';
 import { type FakeRegistryOptions, startFakeRegistry } from '../registries/fake-registry.ts';
 import { makeTestCertificates } from '../registries/test-certificates.ts';
+import { attachUnderTag } from '../signatures/attach.ts';
+import { makeSigner, payloadFor, signPayload } from '../signatures/sigstore-builder.ts';
 import { DaemonBed } from './daemon-bed.ts';
 import { PullBed } from './pull-bed.ts';
 
 export const IMAGES = ['pinned by digest', 'a tag that policy accepts unsigned'] as const;
 export type ImageKind = (typeof IMAGES)[number];
+export const SIGNED = 'a tag that has to be signed';
+
+const SIGNER = makeSigner();
+const SIGNED_POLICY = JSON.stringify({
+  default: [
+    {
+      type: 'sigstoreSigned',
+      keyData: Buffer.from(SIGNER.publicKey).toString('base64'),
+      signedIdentity: { type: 'digestOnly' },
+    },
+  ],
+});
 
 const REGISTRIES: Readonly<Record<'own' | 'mirror' | 'elsewhere' | 'guarded' | 'tokens', FakeRegistryOptions>> = {
   own: {},
@@ -108,19 +122,20 @@ export class CellBed implements AsyncDisposable {
 
   /**
    * Pulls an image under `name` with this configuration only. No earlier pull has fetched it, and every registry has
-   * it.
+   * it. An image that has to be signed is signed at every registry, and the policy says so in place of `insecure_policy`.
    */
-  async pull(name: string, kind: ImageKind, texts: CellTexts): Promise<Observation> {
+  async pull(name: string, kind: ImageKind | typeof SIGNED, texts: CellTexts): Promise<Observation> {
     this.#pulls += 1;
     const tag = `t${this.#pulls}`;
     const layers = [[dir('./'), file('who', tag)], [file('second', tag)]];
     const served = Object.values(this.#parts.registries).map((bed) => bed.serveImage(layers, { tag }));
     const [{ digest } = { digest: '' }] = served;
+    if (kind === SIGNED) this.#sign(digest);
     this.#forget();
     let warnings: readonly string[] = [];
     let result: Observation['result'] = 'pulled';
     try {
-      warnings = this.#parts.daemon.configure(this.#sampleOf(texts));
+      warnings = this.#parts.daemon.configure(this.#sampleOf(texts, kind));
       await this.#parts.daemon.pull(`${name}${kind === 'pinned by digest' ? `@${digest}` : `:${tag}`}`);
       // Hundreds of mounts would make each pull slower than the one before.
       this.#parts.daemon.removeLast();
@@ -133,14 +148,15 @@ export class CellBed implements AsyncDisposable {
   }
 
   /** The places of a name with this configuration; each says by which class its transport was chosen. */
-  async endpointsOf(name: string, texts: CellTexts): Promise<readonly EndpointAccess[]> {
+  async endpointsOf(name: string, texts: CellTexts, mustBeSigned = false): Promise<readonly EndpointAccess[]> {
     const { daemon } = this.#parts;
     daemon.configure(this.#sampleOf(texts));
     const { configuration } = daemon;
     const { parts } = daemon.daemon;
     const load = { resources: parts.resources, maxBytes: parts.limits.maxConfigurationBytes };
     const registries = await loadDaemonRegistries(configuration, load);
-    return daemonEndpoints({ ...parts, configuration }, registries)(parseReference(name));
+    const context = { ...parts, configuration, mustBeSigned: () => mustBeSigned };
+    return daemonEndpoints(context, registries)(parseReference(name));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -151,7 +167,18 @@ export class CellBed implements AsyncDisposable {
     for (const each of [...Object.values(proxies), ...Object.values(fronts)]) await each[Symbol.asyncDispose]();
   }
 
-  #sampleOf({ pull = 'insecure_policy = true', conf, toml = '', ...others }: CellTexts): DaemonSample {
+  #sign(digest: string): void {
+    const signature = signPayload(SIGNER, payloadFor(digest, 'signed.invalid/app'));
+    for (const { registry } of Object.values(this.#parts.registries)) {
+      attachUnderTag(registry, { repository: 'app', digest }, [signature]);
+    }
+  }
+
+  #sampleOf({ conf, toml = '', ...texts }: CellTexts, kind?: ImageKind | typeof SIGNED): DaemonSample {
+    const { pull: given = 'insecure_policy = true', ...others } = texts;
+    const isSigned = kind === SIGNED;
+    const signed = isSigned ? `policy = "${this.#write('policy.json', SIGNED_POLICY)}"` : '';
+    const pull = isSigned ? given.replace('insecure_policy = true', signed) : given;
     const named = conf === undefined ? '' : `registries_conf = "${this.#write('registries.conf', conf)}"\n`;
     // A single try, so that no pull waits for a server that cannot be reached.
     return { ...others, toml: `[pull]\n${named}${pull}\n[pull.limits]\nmax_tries = 1\n${toml}` };

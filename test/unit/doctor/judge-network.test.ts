@@ -82,7 +82,7 @@ describe('judgeNetwork', () => {
     ];
     expect(check('proxy', { proxies })?.detail).toBe(
       'pull.proxy.https p.io:3128 (environment HTTPS_PROXY); ' +
-        'pull.proxy.http h.io:80 (kernel command line, unmeasured: only used for images with a digest, and without measured credentials)',
+        'pull.proxy.http h.io:80 (kernel command line, unmeasured: only used for images with a digest or a required signature, and without measured credentials)',
     );
   });
 
