@@ -12,8 +12,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { hashBytes } from '../../src/oci/index.ts';
 import { TestBed } from '../support/beds/test-bed.ts';
 import type { BuiltImage } from '../support/builders/image-builder.ts';
 import { buildSmallImage } from '../support/builders/small-image.ts';
@@ -22,6 +24,9 @@ import { memoryFolder } from '../support/machine/memory-folder.ts';
 import { unmountBelow } from '../support/machine/mounts.ts';
 import { describeWith } from '../support/machine/needs.ts';
 import { runSealift } from '../support/programs/sealift-command.ts';
+import { RegistryPusher } from '../support/registries/registry-pusher.ts';
+import { artifactBytes, CONFIG_TYPE, MANIFEST_TYPE } from '../support/signatures/attachment-world.ts';
+import { makeSigner, payloadFor, signPayload, type TestSigner } from '../support/signatures/sigstore-builder.ts';
 
 const SEALIFTD = fileURLToPath(new URL('../../dist/sealiftd', import.meta.url));
 const REJECT_ALL = `image_security_policy = '{"default":[{"type":"reject"}]}'`;
@@ -153,6 +158,44 @@ ${image_}
     daemon?.kill('SIGHUP');
     await expect.poll(() => said('configuration refused, the previous one stays')).toBe(true);
     expect((await ask('c2')).error?.code).toBe('POLICY_DENIED');
+  });
+
+  it('says over its socket why a signature does not count, and neither fetches a layer nor writes a bundle', async () => {
+    const [signer, stranger] = [makeSigner(), makeSigner()];
+    const { content, ...layer } = signPayload(stranger, payloadFor(image.top.digest, 'signed.invalid/small'));
+    const bytes = Buffer.from(content);
+    const manifest = artifactBytes({ layers: [{ ...layer, bytes }], configType: CONFIG_TYPE });
+    const pusher = new RegistryPusher(bed.registry.url, 'small');
+    for (const blob of [bytes, Buffer.from('{}')]) {
+      await pusher.pushBlob(hashBytes(blob), blob.length, () => Readable.from([blob]));
+    }
+    const tag = `${image.top.digest.replace(':', '-')}.sig`;
+    await pusher.pushManifest(tag, { bytes: manifest, mediaType: MANIFEST_TYPE });
+    const requirement = ({ publicKey }: TestSigner) => ({
+      ...{ type: 'sigstoreSigned', signedIdentity: { type: 'digestOnly' } },
+      keyData: Buffer.from(publicKey).toString('base64'),
+    });
+    const scope = `${bed.proxy.host}/small`;
+    const policyOf = (by: TestSigner) =>
+      JSON.stringify({ default: [{ type: 'reject' }], transports: { docker: { [scope]: [requirement(by)] } } });
+    writeConfig(`image_security_policy = '${policyOf(signer)}'`);
+    await start();
+    const { code, error } = await ask('c1');
+    expect([code, error?.code, error?.kind]).toEqual([3, 'POLICY_DENIED', 'denied']);
+    const { message = '' } = error ?? {};
+    expect(message).toMatch(/^\[CDH\] \[ERROR\]: Image Pull error: Image policy rejected: Denied by policy: /);
+    expect(message).toContain(`policy, scope "${scope}": requirement "sigstoreSigned" with keyData: `);
+    expect(message).toContain(`${bed.proxy.host}/small:${tag}, layer 1: it is not by the key of the requirement`);
+    expect(message).toContain('[POLICY_DENIED] (add the public key to keyPath, keyPaths, keyData or keyDatas');
+    const fetched = () =>
+      image.layers.filter(({ digest }) => bed.proxy.requests.some(({ path }) => path.endsWith(digest)));
+    expect([fetched(), readdirSync(inMemory('bundles/c1'))]).toEqual([[], []]);
+    // Control: with the other key in the policy it runs.
+    writeConfig(`image_security_policy = '${policyOf(stranger)}'`);
+    daemon?.kill('SIGHUP');
+    await expect.poll(() => said('configuration reloaded')).toBe(true);
+    expect((await ask('c2')).error).toBeUndefined();
+    expect(fetched()).toHaveLength(image.layers.length);
   });
 
   it('keeps the old configuration and its service when the new file is a pipe, a directory or a socket', async () => {

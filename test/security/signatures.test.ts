@@ -19,8 +19,14 @@ const FORGED = literalPacket(
 
 const judge = (...parts: readonly Uint8Array[]) => verdictOf({ signature: Buffer.concat(parts) });
 
-it('control: the message of which these forgeries are made is accepted', async () => {
-  expect(await judge(ONE_PASS, LITERAL, SIGNATURE)).toBe('accepted');
+it('control: the message of which these forgeries are made is accepted, in both forms, compressed or not', async () => {
+  for (const parts of [
+    [ONE_PASS, LITERAL, SIGNATURE],
+    [SIGNATURE, LITERAL],
+  ]) {
+    expect(await judge(...parts)).toBe('accepted');
+    expect(await judge(compressedPacket(Buffer.concat(parts)))).toBe('accepted');
+  }
 });
 
 describe('CVE-2025-47934 (OpenPGP.js): text of another part is returned as signed', () => {
@@ -157,6 +163,7 @@ describe('CVE-2024-53856 (rPGP): malformed packets end the program', () => {
 
   it('a key that is cut off or altered anywhere is refused, or verifies what it verified', async () => {
     const key = signingKey('ed25519');
+    expect(await verdictOf({ keys: [key] })).toBe('accepted');
     for (let position = 0; position < key.length; position += 1) {
       const altered = Buffer.from(key);
       altered.writeUInt8(altered.readUInt8(position) ^ 0x41, position);

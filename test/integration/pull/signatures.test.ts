@@ -170,7 +170,16 @@ describeWith(['gpg'], 'an image that must be signed', () => {
     expect(blobRequests()).toEqual([]);
   });
 
+  const HASTY = { 'pull.limits.headersTimeoutMs': 300, 'pull.limits.stallTimeoutMs': 300 };
+
   it.each<[string, Misbehave]>([
+    ['no answer', () => undefined],
+    ['an answer that stops', (_, response) => void response.writeHead(200, { 'content-length': 99 }).write('\u00a3')],
+    [
+      'a part of the file',
+      (request, response) =>
+        response.writeHead(200, { 'content-length': 99 }).write('x', () => request.socket.destroy()),
+    ],
     ['403', (_, response) => response.writeHead(403).end()],
     ['500', (_, response) => response.writeHead(500).end()],
     ['a broken connection', (request) => request.socket.destroy()],
@@ -178,7 +187,7 @@ describeWith(['gpg'], 'an image that must be signed', () => {
     ['an empty file', (_, response) => response.end()],
   ])('is neither denied nor pulled when the store has %s instead', async (_, misbehave) => {
     server.misbehave = misbehave;
-    const error = await expectFailure('SIGNATURE_UNAVAILABLE', () => pull({ store: server.origin }));
+    const error = await expectFailure('SIGNATURE_UNAVAILABLE', () => pull({ store: server.origin, settings: HASTY }));
     expect(error.kind).toBe('unavailable');
     expect(error.message).toContain(`${server.origin}${pathOf(1)}`);
     expect(blobRequests()).toEqual([]);
@@ -195,6 +204,45 @@ describeWith(['gpg'], 'an image that must be signed', () => {
     server.files.set(pathOf(1), await sign('alice'));
     server.files.set(pathOf(2), Buffer.from('<html>'));
     expect(existsSync(`${await pull({ store: server.origin })}/f`)).toBe(true);
+  });
+
+  it('is refused when its store sends a signature without an end, of which no more is read than may be', async () => {
+    let sent = 0;
+    server.misbehave = (request, response) => {
+      const chunk = Buffer.alloc(256 * 1024, 0xa3);
+      const send = (): void => {
+        sent += chunk.length;
+        if (response.write(chunk)) setImmediate(send);
+      };
+      response.on('drain', send);
+      request.socket.on('close', () => response.removeAllListeners('drain'));
+      send();
+    };
+    const error = await expectFailure('SIGNATURE_LIMIT_EXCEEDED', () => pull({ store: server.origin }));
+    expect([error.kind, error.context['limit']]).toEqual(['exhausted', 'maxSignatureBytes']);
+    // What the kernel holds comes on top.
+    expect(sent).toBeLessThan(4 * DEFAULT_LIMITS.maxSignatureBytes);
+    expect(blobRequests()).toEqual([]);
+  });
+
+  it('is denied by an old signature, which is for the image that the tag led to before', async () => {
+    const old = `sha256:${'0'.repeat(64)}`;
+    server.files.set(pathOf(1), await sign('alice', old));
+    const { message } = await expectFailure('POLICY_DENIED', () => pull({ store: server.origin }));
+    expect(message).toContain(`it is for ${old}, not for this image`);
+    expect(blobRequests()).toEqual([]);
+  });
+
+  it.each([
+    ['the mirror', () => `${mirror.registry.host}/app:1`],
+    ['the location of the registry', () => `${own.registry.host}/app:1`],
+    ['another repository of the same content', () => 'app.invalid/team/other:1'],
+  ])('is denied by a signature under the name of %s', async (_, nameOf) => {
+    server.files.set(pathOf(1), await sign('alice', image.digest, nameOf()));
+    const error = await expectFailure('POLICY_DENIED', () => pull({ store: server.origin }));
+    expect(error.message).toContain(`it is for the name "${nameOf()}", and the image is "${NAME}:1"`);
+    expect(error.hint).toContain(`"signedIdentity": {"type":"exactReference","dockerReference":"${nameOf()}"}`);
+    expect(blobRequests()).toEqual([]);
   });
 
   it('is refused when its store has no end of signatures, after as many as the limit allows', async () => {

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 
 const SAMPLE_MS = 5;
 
@@ -42,4 +42,17 @@ function readProc(path: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Returns by how many bytes the resident memory of this process rose at most while `work` ran, by the kernel's mark, which
+ * is reset before. https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html
+ */
+export async function peakMemoryDuring(work: () => Promise<unknown>): Promise<number> {
+  writeFileSync('/proc/self/clear_refs', '5');
+  const before = readPeak(process.pid);
+  await work();
+  const after = readPeak(process.pid);
+  if (before === undefined || after === undefined) throw new Error('/proc/self/status has no VmHWM');
+  return after - before;
 }
