@@ -135,6 +135,8 @@ export interface Recorded {
   readonly signature: Uint8Array;
   readonly content: Uint8Array;
   readonly signer: TestSigner;
+  /** In DER; Rekor's second version records it in place of the key. The first one has its PEM in `signer`. */
+  readonly certificate?: Uint8Array | undefined;
 }
 
 /** The body of a `hashedrekord` of Rekor's first version. */
@@ -164,135 +166,36 @@ export function envelopeRecord({ signature, content, signer }: Recorded): JsonMe
 }
 
 /** The same two bodies of Rekor's second version. */
-export function hashedRecordV2({ signature, content, signer }: Recorded): JsonMembers {
+export function hashedRecordV2(recorded: Recorded): JsonMembers {
   return {
     apiVersion: '0.0.2',
     kind: 'hashedrekord',
     spec: {
       hashedRekordV002: {
-        data: { algorithm: 'SHA2_256', digest: base64(sha256(content)) },
-        signature: signatureV2(signature, signer),
+        data: { algorithm: 'SHA2_256', digest: base64(sha256(recorded.content)) },
+        signature: signatureV2(recorded),
       },
     },
   };
 }
 
-export function envelopeRecordV2({ signature, content, signer }: Recorded): JsonMembers {
+export function envelopeRecordV2(recorded: Recorded): JsonMembers {
   return {
     apiVersion: '0.0.2',
     kind: 'dsse',
     spec: {
       dsseV002: {
-        payloadHash: { algorithm: 'SHA2_256', digest: base64(sha256(content)) },
-        signatures: [signatureV2(signature, signer)],
+        payloadHash: { algorithm: 'SHA2_256', digest: base64(sha256(recorded.content)) },
+        signatures: [signatureV2(recorded)],
       },
     },
   };
 }
 
-function signatureV2(signature: Uint8Array, signer: TestSigner): JsonMembers {
-  return {
-    content: base64(signature),
-    verifier: { publicKey: { rawBytes: base64(signer.rawSpki) }, keyDetails: 'PKIX_ECDSA_P256_SHA_256' },
-  };
-}
-
-const INTEGRATED_TIME = 1_790_000_000;
-const ORIGIN = 'log.example/test';
-
-export interface LoggedOptions {
-  /** True: a signed entry timestamp, as Rekor's first version makes it. */
-  readonly isPromised?: boolean;
-  /** Which leaf of a tree of `treeSize` the entry is; no proof when absent. */
-  readonly leaf?: number;
-  readonly treeSize?: number;
-}
-
-/** A transparency log that signs what it is given. */
-export class TestLog {
-  readonly signer: TestSigner;
-
-  constructor(kind: TestKeyKind = 'P-256') {
-    this.signer = makeSigner(kind);
-  }
-
-  /** The ID of a log of Rekor's first version, or of the second with an ECDSA key. */
-  get id(): Buffer {
-    return sha256(this.signer.rawSpki);
-  }
-
-  /** The ID of a log of Rekor's second version with an Ed25519 key. */
-  get noteId(): Buffer {
-    return sha256(Buffer.from(`${ORIGIN}\n`), Uint8Array.of(1), this.signer.rawSpki.subarray(-32));
-  }
-
-  promise(body: string, logIndex = 7): string {
-    const text = `{"body":"${body}","integratedTime":${INTEGRATED_TIME},"logID":"${this.id.toString('hex')}","logIndex":${logIndex}}`;
-    return base64(signBytes(this.signer, Buffer.from(text)));
-  }
-
-  /** The annotation that cosign's first format has. */
-  annotation(record: Json): string {
-    const body = base64(JSON.stringify(record));
-    const payload = { body, integratedTime: INTEGRATED_TIME, logIndex: 7, logID: this.id.toString('hex') };
-    return JSON.stringify({ SignedEntryTimestamp: this.promise(body), Payload: payload });
-  }
-
-  /** An entry of a bundle. */
-  entry(record: JsonMembers, { isPromised = true, leaf = 0, treeSize = 1 }: LoggedOptions = {}): JsonMembers {
-    const raw = Buffer.from(JSON.stringify(record));
-    const body = base64(raw);
-    const isNote = record['apiVersion'] === '0.0.2' && this.signer.hash === null;
-    return {
-      logIndex: '7',
-      logId: { keyId: base64(isNote ? this.noteId : this.id) },
-      kindVersion: { kind: record['kind'] ?? '', version: record['apiVersion'] ?? '' },
-      ...(isPromised
-        ? { integratedTime: String(INTEGRATED_TIME), inclusionPromise: { signedEntryTimestamp: this.promise(body) } }
-        : {}),
-      inclusionProof: this.proof(raw, leaf, treeSize),
-      canonicalizedBody: body,
-    };
-  }
-
-  /** The proof of a leaf among others that the log makes up. */
-  proof(body: Uint8Array, leaf: number, treeSize: number): JsonMembers {
-    const leaves = Array.from({ length: treeSize }, (_, position) =>
-      sha256(Uint8Array.of(0), position === leaf ? body : Buffer.from(`leaf ${position}`)),
-    );
-    const root = rootOf(leaves);
-    return {
-      ...(leaf === 0 ? {} : { logIndex: String(leaf) }),
-      rootHash: base64(root),
-      treeSize: String(treeSize),
-      ...(treeSize === 1 ? {} : { hashes: pathOf(leaves, leaf).map(base64) }),
-      checkpoint: { envelope: this.checkpoint(root, treeSize) },
-    };
-  }
-
-  checkpoint(root: Uint8Array, treeSize: number): string {
-    const note = `${ORIGIN}\n${treeSize}\n${base64(root)}\n`;
-    const signature = Buffer.concat([this.id.subarray(0, 4), signBytes(this.signer, Buffer.from(note))]);
-    return `${note}\n— ${ORIGIN} ${base64(signature)}\n`;
-  }
-}
-
-/** The largest power of two that is smaller than `count`. https://www.rfc-editor.org/rfc/rfc9162#section-2.1.1 */
-function splitOf(count: number): number {
-  return 2 ** Math.ceil(Math.log2(count) - 1);
-}
-
-function rootOf(leaves: readonly Buffer[]): Buffer {
-  const [only] = leaves;
-  if (only !== undefined && leaves.length === 1) return only;
-  const split = splitOf(leaves.length);
-  return sha256(Uint8Array.of(1), rootOf(leaves.slice(0, split)), rootOf(leaves.slice(split)));
-}
-
-function pathOf(leaves: readonly Buffer[], leaf: number): readonly Buffer[] {
-  if (leaves.length === 1) return [];
-  const split = splitOf(leaves.length);
-  return leaf < split
-    ? [...pathOf(leaves.slice(0, split), leaf), rootOf(leaves.slice(split))]
-    : [...pathOf(leaves.slice(split), leaf - split), rootOf(leaves.slice(0, split))];
+function signatureV2({ signature, signer, certificate }: Recorded): JsonMembers {
+  const verifier =
+    certificate === undefined
+      ? { publicKey: { rawBytes: base64(signer.rawSpki) } }
+      : { x509Certificate: { rawBytes: base64(certificate) } };
+  return { content: base64(signature), verifier: { ...verifier, keyDetails: 'PKIX_ECDSA_P256_SHA_256' } };
 }

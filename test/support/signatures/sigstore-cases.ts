@@ -1,3 +1,4 @@
+import { TestLog } from '../sigstore/transparency-log.ts';
 import {
   bundleAttachment,
   bundleJson,
@@ -10,7 +11,6 @@ import {
   signPayload,
   signStatement,
   statementFor,
-  TestLog,
 } from './sigstore-builder.ts';
 import { type Attachment, digestsOf, type JudgedAttachment, signedImage } from './sigstore-signatures.ts';
 

@@ -11,7 +11,6 @@ import {
   signPayload,
   signStatement,
   statementFor,
-  TestLog,
 } from '../../../support/signatures/sigstore-builder.ts';
 import {
   bundleOf,
@@ -27,6 +26,7 @@ import {
   STRANGER,
 } from '../../../support/signatures/sigstore-cases.ts';
 import { attachmentVerdict, judgeAttachment } from '../../../support/signatures/sigstore-signatures.ts';
+import { TestLog } from '../../../support/sigstore/transparency-log.ts';
 
 const OTHER = Buffer.from('of another signature');
 
@@ -139,6 +139,7 @@ describe('CVE-2024-45395: thousands of items in a bundle', () => {
     })),
   });
   const publicKey = { hint: 'x' };
+  const timestampOf = (at: number) => Buffer.of(1, at).toString('base64');
   const indexed = (count: number) => many(entry, count).map((each, logIndex) => ({ ...each, logIndex }));
 
   it.each([
@@ -149,7 +150,9 @@ describe('CVE-2024-45395: thousands of items in a bundle', () => {
       (count: number) =>
         withMaterial({
           publicKey,
-          timestampVerificationData: { rfc3161Timestamps: many({ signedTimestamp: 'eA==' }, count) },
+          timestampVerificationData: {
+            rfc3161Timestamps: Array.from({ length: count }, (_, at) => ({ signedTimestamp: timestampOf(at) })),
+          },
         }),
     ],
     [

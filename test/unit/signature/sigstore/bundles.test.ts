@@ -16,7 +16,6 @@ import {
   signPayload,
   signStatement,
   statementFor,
-  TestLog,
 } from '../../../support/signatures/sigstore-builder.ts';
 import {
   bundleOf,
@@ -36,6 +35,7 @@ import {
   digestsOf,
   judgeAttachment,
 } from '../../../support/signatures/sigstore-signatures.ts';
+import { TestLog } from '../../../support/sigstore/transparency-log.ts';
 
 const ENVELOPE = signStatement(SIGNER, STATEMENT);
 const PARTS = { signature: ENVELOPE.signature, content: ENVELOPE.payload, signer: SIGNER };
@@ -285,7 +285,7 @@ describe('an entry of a log', () => {
   const entry = LOG.entry(envelopeRecord(PARTS), { isPromised: false, leaf: 1, treeSize: 2 });
   const proof = entry['inclusionProof'] as JsonMembers;
   const checkpoint = String((proof['checkpoint'] as JsonMembers)['envelope']);
-  const elsewhere = LOG.proof(Buffer.from('another entry'), 1, 2);
+  const elsewhere = LOG.proof(Buffer.from('another entry'), { leaf: 1, treeSize: 2 });
   const withProof = (changes: JsonMembers) => ({ ...entry, inclusionProof: { ...proof, ...changes } });
   it.each<[string, JsonMembers, string]>([
     ['the proof of another entry', withProof(elsewhere), 'is not in the tree of its checkpoint'],

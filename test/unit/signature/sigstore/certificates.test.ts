@@ -39,7 +39,7 @@ import {
   SUBJECT,
 } from '../../../support/signatures/certificate-cases.ts';
 import { der, sequence } from '../../../support/signatures/der-builder.ts';
-import { makeSigner, TestLog } from '../../../support/signatures/sigstore-builder.ts';
+import { makeSigner } from '../../../support/signatures/sigstore-builder.ts';
 import {
   attachmentOf,
   attachmentVerdict,
@@ -49,6 +49,7 @@ import {
   namedFiles,
   signedImage,
 } from '../../../support/signatures/sigstore-signatures.ts';
+import { TestLog } from '../../../support/sigstore/transparency-log.ts';
 
 const FORMS = [
   ['a bundle', bundleBy],
