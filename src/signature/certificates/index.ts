@@ -3,7 +3,7 @@ export { matchHostname } from './match-hostname.ts';
 export { keyIdOf, openPublicKey, type VerificationKey } from './open-public-key.ts';
 export { readCertificate } from './read-certificate.ts';
 export { readClaims } from './read-claims.ts';
-export type { DerBound, Refuse } from './read-der.ts';
+export { contextTag, type DerBound, type DerMembers, type DerValue, type Refuse, readDer, TAG } from './read-der.ts';
 export type { GeneralName } from './read-general-names.ts';
 export { isPem, readPemBlock, readPemBlocks } from './read-pem.ts';
 export type { Certificate } from './types.ts';

@@ -42,6 +42,8 @@ export type RefusalReason =
   | 'identity'
   // The entry of a transparency log.
   | 'log'
+  // The timestamp of an authority.
+  | 'timestamp'
   // The check itself.
   | 'check-failed';
 
