@@ -33,11 +33,6 @@ export async function evaluateSigstoreSigned(
   });
 }
 
-/** Trusted roots are not read yet. */
-export function explainUnsupportedSigstore(requirement: SigstoreRequirement): string | undefined {
-  return requirement.trustedRoot === undefined ? undefined : `${nameOf(requirement)}: trusted roots are not supported`;
-}
-
 function nameOf({ type, trust, rekorKeys, trustedRoot }: SigstoreRequirement): string {
   const others = [
     rekorKeys && describeKeys('rekorPublicKey', rekorKeys),

@@ -1,5 +1,5 @@
 import { evaluateSignedBy, explainUnsupportedSignedBy } from './evaluate-signed-by.ts';
-import { evaluateSigstoreSigned, explainUnsupportedSigstore } from './evaluate-sigstore-signed.ts';
+import { evaluateSigstoreSigned } from './evaluate-sigstore-signed.ts';
 import type { Requirement, RequirementType } from './policy/index.ts';
 import { findSigstoreSignatures } from './search/find-sigstore-signatures.ts';
 import { findSimpleSignatures } from './search/find-simple-signatures.ts';
@@ -34,7 +34,6 @@ export const REQUIREMENT_KINDS: RequirementKinds = {
   },
   sigstoreSigned: {
     find: findSigstoreSignatures,
-    explainUnsupported: explainUnsupportedSigstore,
     evaluate: evaluateSigstoreSigned,
   },
 };

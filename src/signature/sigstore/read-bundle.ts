@@ -1,6 +1,6 @@
 import { refuseSignature } from '../signed-content/index.ts';
 import { LOG_ENTRY_MEMBERS, type LogEntry, readLogEntry } from './read-log-entry.ts';
-import { type ItemBound, readDocument, type StrictObject } from './strict-object.ts';
+import { type ItemBound, readDocument, refuseBecause, type StrictObject } from './strict-object.ts';
 import type { SigstoreLimits } from './types.ts';
 
 /** The media type of a bundle → its version. Each version has two spellings at most. */
@@ -21,6 +21,8 @@ export interface Bundle {
    */
   readonly certificates: readonly Uint8Array[] | undefined;
   readonly logEntries: readonly LogEntry[];
+  /** RFC 3161 responses in DER. */
+  readonly timestamps: readonly Uint8Array[];
   readonly content: BundleContent;
 }
 
@@ -37,7 +39,7 @@ export type BundleContent =
       readonly signature: Uint8Array;
     };
 
-const DOCUMENT = { isNot: 'it is no bundle of Sigstore', reason: 'malformed' } as const;
+const DOCUMENT = { isNot: 'it is no bundle of Sigstore', refuse: refuseBecause('malformed') };
 const MATERIALS = ['publicKey', 'x509CertificateChain', 'certificate'];
 
 /**
@@ -56,11 +58,12 @@ export function readBundle(raw: Uint8Array, limits: SigstoreLimits): Bundle {
   const within = (limit: ItemBound['limit']): ItemBound => ({ limits, limit });
   // All counts come first.
   const entries = material.objects('tlogEntries', LOG_ENTRY_MEMBERS, within('maxBundleLogEntries'));
-  checkTimestamps(material, within('maxBundleTimestamps'));
+  const timestamps = readTimestamps(material, within('maxBundleTimestamps'));
   return {
     version,
     certificates: readMaterial(material, within('maxBundleCertificates')),
     logEntries: readLogEntries(entries, limits),
+    timestamps,
     content: readContent(document),
   };
 }
@@ -73,11 +76,12 @@ function readLogEntries(entries: readonly StrictObject[], limits: SigstoreLimits
   return read;
 }
 
-function checkTimestamps(material: StrictObject, bound: ItemBound): void {
+function readTimestamps(material: StrictObject, bound: ItemBound): readonly Uint8Array[] {
   const data = material.objectIfPresent('timestampVerificationData', ['rfc3161Timestamps']);
-  for (const timestamp of data?.objects('rfc3161Timestamps', ['signedTimestamp'], bound) ?? []) {
-    timestamp.bytes('signedTimestamp');
-  }
+  const items = data?.objects('rfc3161Timestamps', ['signedTimestamp'], bound) ?? [];
+  const timestamps = items.map((item) => item.bytes('signedTimestamp'));
+  const distinct = new Set(timestamps.map((each) => each.toString('base64')));
+  return distinct.size === timestamps.length ? timestamps : refuseSignature('timestamp', 'it has one timestamp twice');
 }
 
 function readMaterial(material: StrictObject, bound: ItemBound): Bundle['certificates'] {

@@ -8,7 +8,16 @@ export interface Checkpoint {
   readonly rootHash: Buffer;
   /** The bytes that the signatures are for. */
   readonly note: Uint8Array;
-  readonly signatures: readonly Uint8Array[];
+  readonly signatures: readonly CheckpointSignature[];
+}
+
+/** One signature of a checkpoint: by the log, or by a witness. */
+export interface CheckpointSignature {
+  /** The name of its key. */
+  readonly name: string;
+  /** The beginning of the ID of its key. */
+  readonly hint: Uint8Array;
+  readonly value: Uint8Array;
 }
 
 const SIZE = /^(?:0|[1-9][0-9]{0,18})$/;
@@ -32,10 +41,11 @@ export function readCheckpoint(text: string): Checkpoint {
   return { origin, treeSize: BigInt(size), rootHash, note: Buffer.from(note), signatures };
 }
 
-/** The hint of the key in front of the signature is not looked at. */
-function readSignature(line: string): Uint8Array {
-  const bytes = decodeBase64(SIGNATURE.exec(line)?.[2] ?? '');
-  return bytes !== undefined && bytes.length > HINT_BYTES ? bytes.subarray(HINT_BYTES) : refuse();
+function readSignature(line: string): CheckpointSignature {
+  const [, name = '', base64 = ''] = SIGNATURE.exec(line) ?? [];
+  const bytes = decodeBase64(base64);
+  if (bytes === undefined || bytes.length <= HINT_BYTES) return refuse();
+  return { name, hint: bytes.subarray(0, HINT_BYTES), value: bytes.subarray(HINT_BYTES) };
 }
 
 function refuse(): never {

@@ -1,4 +1,4 @@
-import { readDocument, requireWithin, type StrictObject } from './strict-object.ts';
+import { readDocument, refuseBecause, requireWithin, type StrictObject } from './strict-object.ts';
 import type { SigstoreLimits } from './types.ts';
 
 /** The entry of a transparency log as it was read. Nothing of it has been verified. */
@@ -63,8 +63,8 @@ function readProof(entry: StrictObject, limits: SigstoreLimits): InclusionProof 
 
 const ANNOTATION = {
   isNot: 'its annotation dev.sigstore.cosign/bundle is no promise of a log',
-  reason: 'malformed',
-} as const;
+  refuse: refuseBecause('malformed'),
+};
 const LOG_ID = /^(?:[0-9a-f]{2}){32}$/;
 
 /**
@@ -88,4 +88,17 @@ export function readLogAnnotation(text: string): LogEntry {
     proof: undefined,
     kindVersion: undefined,
   };
+}
+
+const TIMESTAMP_ANNOTATION = {
+  isNot: 'its annotation dev.sigstore.cosign/rfc3161timestamp is no timestamp',
+  refuse: refuseBecause('malformed'),
+};
+
+/**
+ * Reads the timestamp that cosign keeps in an annotation: an RFC 3161 response in DER. Throws `SIGNATURE_REFUSED`.
+ * https://github.com/sigstore/cosign/blob/v2.6.0/pkg/cosign/bundle/rfc3161timestamp.go
+ */
+export function readTimestampAnnotation(text: string): Uint8Array {
+  return readDocument(text, TIMESTAMP_ANNOTATION, ['SignedRFC3161Timestamp']).bytes('SignedRFC3161Timestamp');
 }

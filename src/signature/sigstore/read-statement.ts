@@ -1,4 +1,4 @@
-import { readDocument, type StrictObject } from './strict-object.ts';
+import { readDocument, refuseBecause, type StrictObject } from './strict-object.ts';
 import type { SigstoreLimits } from './types.ts';
 
 /** What an in-toto statement is about. */
@@ -15,7 +15,7 @@ export interface Subject {
 }
 
 const TYPES: ReadonlySet<string> = new Set(['https://in-toto.io/Statement/v1', 'https://in-toto.io/Statement/v0.1']);
-const DOCUMENT = { isNot: 'what it signs is no in-toto statement', reason: 'payload' } as const;
+const DOCUMENT = { isNot: 'what it signs is no in-toto statement', refuse: refuseBecause('payload') };
 /** As many as other verifiers of Sigstore read for one subject. */
 const MAX_DIGESTS = 32;
 const HEX: ReadonlyMap<string, RegExp> = new Map([

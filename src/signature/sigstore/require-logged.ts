@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type Certificate, readPemBlock, type VerificationKey } from '../certificates/index.ts';
 import { refuseSignature } from '../signed-content/index.ts';
 import type { LogEntry } from './read-log-entry.ts';
-import { type Document, readDocument, type StrictObject } from './strict-object.ts';
+import { type Document, readDocument, refuseBecause, type StrictObject } from './strict-object.ts';
 
 /** A signature that was verified, and that a log entry has to be about. */
 export interface VerifiedSignature {
@@ -16,7 +16,7 @@ export interface VerifiedSignature {
   readonly payload?: Uint8Array;
 }
 
-const DOCUMENT: Document = { isNot: 'the body of its log entry cannot be read', reason: 'log' };
+const DOCUMENT: Document = { isNot: 'the body of its log entry cannot be read', refuse: refuseBecause('log') };
 const ALGORITHMS: ReadonlyMap<string, string> = new Map([
   ['sha256', 'sha256'],
   ['sha384', 'sha384'],

@@ -7,7 +7,13 @@ import type { SigstoreLimits } from './types.ts';
 export interface Document {
   /** A clause such as `it is no bundle of Sigstore`. */
   readonly isNot: string;
-  readonly reason: RefusalReason;
+  /** Throws. */
+  readonly refuse: (text: string) => never;
+}
+
+/** Returns what refuses a signature whose document cannot be read. */
+export function refuseBecause(reason: RefusalReason): Document['refuse'] {
+  return (text) => refuseSignature(reason, text);
 }
 
 /** At most so many items, and the limit that says so. */
@@ -23,16 +29,16 @@ const MAX_ITEMS = 32;
 
 const WHOLE_NUMBER = /^(?:0|[1-9][0-9]{0,18})$/;
 
-/** Parses a document whose members are then read by name. Throws `SIGNATURE_REFUSED`. */
+/** Parses a document whose members are then read by name. */
 export function readDocument(raw: Uint8Array | string, document: Document, members?: readonly string[]): StrictObject {
   return new StrictObject(parse(raw, document), { document, where: 'document', members });
 }
 
-function parse(raw: Uint8Array | string, { isNot, reason }: Document): unknown {
+function parse(raw: Uint8Array | string, { isNot, refuse }: Document): unknown {
   try {
     return parseStrictJson(raw, { maxValues: MAX_VALUES });
   } catch (error) {
-    return refuseSignature(reason, `${isNot}: ${asSealiftError(error).message}`);
+    return refuse(`${isNot}: ${asSealiftError(error).message}`);
   }
 }
 
@@ -53,7 +59,7 @@ interface ObjectOptions {
 
 /**
  * An object of a document that others wrote. Each member is read with the one type that it may have; an unknown member
- * refuses the document. The methods throw `SIGNATURE_REFUSED` with the path of the member.
+ * refuses the document. The methods refuse it with the path of the member.
  */
 export class StrictObject {
   readonly #object: JsonObject;
@@ -158,6 +164,6 @@ export class StrictObject {
   }
 
   #refuse(where: string, what: string): never {
-    return refuseSignature(this.#document.reason, `${this.#document.isNot}: ${where}: ${what}`);
+    return this.#document.refuse(`${this.#document.isNot}: ${where}: ${what}`);
   }
 }

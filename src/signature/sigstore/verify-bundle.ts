@@ -21,7 +21,7 @@ const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 export function verifyBundle(request: SigstoreSignatureRequest, { author }: Trust): AuthenticSignature {
   const { rawBytes, limits } = request;
   const bundle = readBundle(rawBytes, limits);
-  const { content, logEntries, certificates = [] } = bundle;
+  const { content, logEntries, timestamps, certificates = [] } = bundle;
   if (author.kind === 'keys' && certificates.length > 0) {
     refuseSignature('certificate', 'it is by the key of a certificate (keyless); the requirement names keys');
   }
@@ -29,7 +29,7 @@ export function verifyBundle(request: SigstoreSignatureRequest, { author }: Trus
   const findKey: FindKey = (message, signature) => findSigningKey(author, { message, signature, certificates }, limits);
   return {
     ...(content.kind === 'dsse' ? verifyEnvelope(content, request, findKey) : verifyMessage(content, request, findKey)),
-    evidence: { logEntries, timestamps: [], bound: { maxDepth: limits.maxDerDepth } },
+    evidence: { logEntries, timestamps, bound: { maxDepth: limits.maxDerDepth } },
   };
 }
 

@@ -1,7 +1,7 @@
 import { readPemBlock, readPemBlocks } from '../certificates/index.ts';
 import { decodeBase64, readPayload, refuseSignature, requireContent } from '../signed-content/index.ts';
 import type { Trust } from './read-author.ts';
-import { readLogAnnotation } from './read-log-entry.ts';
+import { readLogAnnotation, readTimestampAnnotation } from './read-log-entry.ts';
 import type { VerifiedSignature } from './require-logged.ts';
 import type { TimeEvidence } from './trust-types.ts';
 import type { SigstoreSignatureRequest } from './types.ts';
@@ -21,6 +21,7 @@ export const PAYLOAD_MEDIA_TYPE = 'application/vnd.dev.cosign.simplesigning.v1+j
 
 const SIGNATURE = 'dev.cosignproject.cosign/signature';
 const LOG_BUNDLE = 'dev.sigstore.cosign/bundle';
+const TIMESTAMP = 'dev.sigstore.cosign/rfc3161timestamp';
 const CERTIFICATE = 'dev.sigstore.cosign/certificate';
 const CHAIN = 'dev.sigstore.cosign/chain';
 const PAYLOAD = { type: 'cosign container image signature', mayLackOptional: true } as const;
@@ -30,23 +31,36 @@ const PAYLOAD = { type: 'cosign container image signature', mayLackOptional: tru
  * certificate, which says nothing where the policy names keys. Throws `SIGNATURE_REFUSED`.
  * https://github.com/sigstore/cosign/blob/v2.6.0/specs/SIGNATURE_SPEC.md
  */
-export function verifyPayload(request: SigstoreSignatureRequest, { author, logs }: Trust): AuthenticSignature {
+export function verifyPayload(request: SigstoreSignatureRequest, trust: Trust): AuthenticSignature {
   const { annotations, rawBytes: message, limits } = request;
   const signature = readSignature(annotations[SIGNATURE]);
+  const { author } = trust;
   const certificates = author.kind === 'keys' ? [] : readCertificates(annotations);
-  // Nothing is read that no log of the policy could vouch for.
-  const logBundle = logs.length === 0 ? undefined : annotations[LOG_BUNDLE];
-  const logEntries = logBundle === undefined ? [] : [readLogAnnotation(logBundle)];
+  const evidence = readEvidence(request, trust);
   const signing = findSigningKey(author, { message, signature, certificates }, limits);
   return {
     signing,
     verified: { key: signing.key, certificate: signing.certificate, signature, message },
-    evidence: { logEntries, timestamps: [], bound: { maxDepth: limits.maxDerDepth } },
+    evidence,
     requireImage: () => {
       const payload = readPayload(message, PAYLOAD);
       requireContent(payload, request);
       return payload.reference;
     },
+  };
+}
+
+/** Nothing is read that no log and no timestamp authority of the policy could vouch for. */
+function readEvidence(
+  { annotations, limits }: SigstoreSignatureRequest,
+  { logs, timestampAuthorities }: Trust,
+): TimeEvidence {
+  const logBundle = logs.length === 0 ? undefined : annotations[LOG_BUNDLE];
+  const timestamp = timestampAuthorities.length === 0 ? undefined : annotations[TIMESTAMP];
+  return {
+    logEntries: logBundle === undefined ? [] : [readLogAnnotation(logBundle)],
+    timestamps: timestamp === undefined ? [] : [readTimestampAnnotation(timestamp)],
+    bound: { maxDepth: limits.maxDerDepth },
   };
 }
 

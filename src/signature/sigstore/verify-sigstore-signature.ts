@@ -7,6 +7,7 @@ import { readPublicKeys } from './read-public-keys.ts';
 import { requireAuthor } from './require-author.ts';
 import { requireWithin } from './strict-object.ts';
 import type { TrustedLog } from './trust-types.ts';
+import { readTrustedRoot } from './trusted-root/read-trusted-root.ts';
 import type { SigstoreLimits, SigstoreSignatureRequest, SigstoreVerdict } from './types.ts';
 import { verifyBundle } from './verify-bundle.ts';
 import { type AuthenticSignature, PAYLOAD_MEDIA_TYPE, verifyPayload } from './verify-payload.ts';
@@ -29,12 +30,10 @@ export function verifySigstoreSignature(request: SigstoreSignatureRequest): Sigs
   }
 }
 
-function readTrust({ author, logKeys, limits }: SigstoreSignatureRequest): Trust {
-  return {
-    author: readAuthor(author, undefined, limits),
-    logs: logKeys === undefined ? [] : readLogs(logKeys, limits),
-    timestampAuthorities: [],
-  };
+function readTrust({ author, logKeys = [], trustedRoot, limits }: SigstoreSignatureRequest): Trust {
+  const root = trustedRoot && readTrustedRoot(trustedRoot, limits);
+  const { logs, timestampAuthorities } = root ?? { logs: readLogs(logKeys, limits), timestampAuthorities: [] };
+  return { author: readAuthor(author, root, limits), logs, timestampAuthorities };
 }
 
 /** Logs that the policy names by their key, which counts at all times. */
