@@ -27,7 +27,7 @@ const IMAGES = [
   ['attest-slsa-key', { predicateTypes: ['https://slsa.dev/provenance/v1'] }],
 ] as const;
 
-const KEYLESS = ['legacy-keyless', 'legacy-pki'];
+const KEYLESS = ['legacy-keyless', 'legacy-pki', 'bundle-keyless'];
 
 describeWith(['root', 'docker-registry'], 'an image that cosign has signed', () => {
   let bed: TestBed;
@@ -36,7 +36,7 @@ describeWith(['root', 'docker-registry'], 'an image that cosign has signed', () 
     bed = await TestBed.open();
     for (const [name] of IMAGES) await push(name, `acme/${name}`);
     for (const name of KEYLESS) await push(name, `acme/${name}`);
-    for (const key of ['p256', 'p384', 'rekor', 'fulcio', 'pki-root'])
+    for (const key of ['p256', 'p384', 'rekor', 'fulcio', 'pki-root', 'trusted-root'])
       writeFileSync(bed.scratch.join(key), publicKey(key));
   });
 
@@ -194,6 +194,17 @@ describeWith(['root', 'docker-registry'], 'an image that cosign has signed', () 
     const denied = await pull('legacy-keyless', adaptRecipe(byBranch, 'legacy-keyless'));
     expectDenial(denied);
     expect(denied.error?.hint).toContain('if you trust this author, write "subjectURI": "https://github.com/acme/app/');
+  });
+
+  it('runs by the trusted root of docs/policy.md, and not for a branch', async () => {
+    const [, section = ''] = DOCUMENT.split('### Trusted roots\n');
+    const [, requirement = ''] = /```json\n(.*?)```/s.exec(section) ?? [];
+    const root = requirement.replace('/etc/sealift/keys/trusted_root.json', bed.scratch.join('trusted-root'));
+    expectDenial(await pull('bundle-keyless', policyOf(JSON.parse(root))));
+    const byTag = root.replace('@refs/heads/main', '@refs/tags/*');
+    const { error, result } = await pull('bundle-keyless', policyOf(JSON.parse(byTag)));
+    expect(error).toBeUndefined();
+    expect(result['signers']).toMatchObject([{ kind: 'sigstore-certificate', loggedAt: expect.any(String) }]);
   });
 
   it('runs by the recipe for an own authority, and not for another address', async () => {

@@ -5,7 +5,13 @@ import { describeWith } from '../../support/machine/needs.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { bundleAttachment, bundleJson, encodeEnvelope } from '../../support/signatures/sigstore-builder.ts';
 import { IMAGE, PAYLOAD, STATEMENT } from '../../support/signatures/sigstore-cases.ts';
-import { attachmentVerdict, type JudgedAttachment } from '../../support/signatures/sigstore-signatures.ts';
+import {
+  attachmentVerdict,
+  type JudgedAttachment,
+  judgeAttachment,
+} from '../../support/signatures/sigstore-signatures.ts';
+import { judgedByRoot, rootFile, timedBundle } from '../../support/sigstore/timed-signatures.ts';
+import { trustedAuthority, trustedRootJson } from '../../support/sigstore/trusted-root.ts';
 
 const EC = (curve: string) => ['-algorithm', 'EC', '-pkeyopt', `ec_paramgen_curve:${curve}`];
 
@@ -137,5 +143,82 @@ describeWith(['openssl'], 'a certificate that OpenSSL makes', () => {
     const subject = { subjectEmail: 'release@acme.example' };
     expect(await judge('release', subject, Date.now() + 31 * DAY_MS)).toBe('certificate-time');
     expect(await judge('release', subject, Date.now() - DAY_MS)).toBe('certificate-time');
+  });
+});
+
+/** `tsa` makes timestamps as RFC 3161 has them; `ess_cert_id_alg` is the hash of its certificate in them. */
+const TSA_CONFIG = (hash: string) => `
+[ tsa ]
+serial = serial
+signer_cert = leaf.pem
+signer_key = leaf.key
+signer_digest = sha256
+default_policy = 1.2.3.4
+digests = sha256, sha384, sha512
+accuracy = secs:1
+ordering = yes
+tsa_name = yes
+ess_cert_id_chain = no
+ess_cert_id_alg = ${hash}
+`;
+
+describeWith(['openssl'], 'a timestamp that OpenSSL makes', () => {
+  const scratch = new Scratch('openssl-ts');
+  afterAll(() => scratch[Symbol.dispose]());
+  const openssl = (...args: readonly string[]) => mustRun('openssl', args, { cwd: scratch.path });
+  const certificate = (name: string) => readFileSync(scratch.join(`${name}.der`));
+
+  it.each<[string, string, readonly string[]]>([
+    ['sha256', 'sha256', []],
+    ['sha512', 'sha1', ['-cert']],
+  ])('of %s, with the %s of its certificate, is accepted', async (hash, certificateHash, options) => {
+    writeFileSync(scratch.join('ts.cnf'), TSA_CONFIG(certificateHash));
+    writeFileSync(
+      scratch.join('leaf.ext'),
+      'keyUsage=critical,digitalSignature\nextendedKeyUsage=critical,timeStamping\n',
+    );
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+    await openssl(
+      'req',
+      '-x509',
+      ...key,
+      '-keyout',
+      'root.key',
+      '-out',
+      'root.pem',
+      '-subj',
+      '/O=test/CN=root',
+      '-days',
+      '2',
+    );
+    await openssl('req', ...key, '-keyout', 'leaf.key', '-out', 'leaf.csr', '-subj', '/O=test/CN=tsa');
+    const ca = ['-CA', 'root.pem', '-CAkey', 'root.key', '-CAcreateserial', '-extfile', 'leaf.ext', '-days', '2'];
+    await openssl('x509', '-req', '-in', 'leaf.csr', ...ca, '-out', 'leaf.pem');
+    for (const name of ['root', 'leaf']) {
+      await openssl('x509', '-in', `${name}.pem`, '-outform', 'der', '-out', `${name}.der`);
+    }
+    const bundle = timedBundle({});
+    const envelope = bundle['dsseEnvelope'] as { readonly signatures: readonly { readonly sig: string }[] };
+    writeFileSync(scratch.join('signature'), Buffer.from(envelope.signatures[0]?.sig ?? '', 'base64'));
+    await openssl('ts', '-query', '-data', 'signature', `-${hash}`, ...options, '-out', 'query');
+    const reply = ['-config', 'ts.cnf', '-section', 'tsa', '-out', 'reply'];
+    await openssl('ts', '-reply', '-queryfile', 'query', ...reply);
+    const signedTimestamp = readFileSync(scratch.join('reply')).toString('base64');
+
+    const material = {
+      publicKey: { hint: 'x' },
+      timestampVerificationData: { rfc3161Timestamps: [{ signedTimestamp }] },
+    };
+    const authority = {
+      ...trustedAuthority([certificate('leaf'), certificate('root')], 'https://openssl.example'),
+      validFor: { start: '2020-01-01T00:00:00Z' },
+    };
+    const judge = (chain: typeof authority) => {
+      const root = rootFile({ ...trustedRootJson({}), timestampAuthorities: [chain] });
+      return judgeAttachment(judgedByRoot({ ...bundle, verificationMaterial: material }, root));
+    };
+    expect(judge(authority)).toMatchObject({ kind: 'accepted' });
+    const before = { ...authority, validFor: { start: '2020-01-01T00:00:00Z', end: '2020-01-02T00:00:00Z' } };
+    expect(judge(before)).toMatchObject({ reason: 'timestamp' });
   });
 });

@@ -54,7 +54,11 @@ const RECORDED: Readonly<Record<string, RecordedRepository>> = {
   ...readVectors<RecordedRepository>('bundle-images'),
   ...readVectors<RecordedRepository>('attestation-images'),
 };
-const KEYS = { ...readVectors<string>('keys'), ...readVectors<string>('authorities') };
+const KEYS: Readonly<Record<string, string>> = {
+  ...readVectors<string>('keys'),
+  ...readVectors<string>('authorities'),
+  'trusted-root': JSON.stringify(readVectors('trusted-root')),
+};
 
 export function recordedRepository(name: string): RecordedRepository {
   const recorded = RECORDED[name];
@@ -93,7 +97,7 @@ export function attachmentOf({ document, attachments }: SignedImage): Attachment
   return attachment;
 }
 
-/** A public key or the certificate of an authority in PEM. */
+/** A public key or the certificate of an authority in PEM, or the text of `trusted-root`. */
 export function publicKey(name: string): string {
   const key = KEYS[name];
   if (key === undefined) throw new Error(`testdata/sigstore has no key "${name}"`);

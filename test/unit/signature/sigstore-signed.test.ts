@@ -265,6 +265,38 @@ describe('sigstoreSigned with a certificate', () => {
   });
 });
 
+describe('sigstoreSigned with a trusted root', () => {
+  const {
+    rekorPublicKeyPath: _,
+    fulcio: { caPath: __, ...author },
+    ...others
+  } = BY_AUTHOR;
+  const text = publicKey('trusted-root');
+
+  it.each<[string, object]>([
+    ['trustedRootPath', { trustedRootPath: '/keys/trusted-root' }],
+    ['trustedRootData as it is', { trustedRootData: text }],
+    ['trustedRootData in base64', { trustedRootData: Buffer.from(text).toString('base64') }],
+  ])('takes authorities and logs from %s', async (_, root) => {
+    const keyless = { ...others, fulcio: author, ...root };
+    const { signers } = await authorise({ image: 'legacy-keyless', requirements: [keyless] });
+    expect(signers).toMatchObject([{ kind: 'sigstore-certificate', loggedAt: '2026-11-30T22:46:06.000Z' }]);
+    const withKey = { ...BY_DIGEST, ...root };
+    const logged = await authorise({ image: 'bundle-key-log', requirements: [withKey] });
+    expect(logged.signers).toMatchObject([{ kind: 'sigstore-key', loggedAt: expect.stringMatching(/^2026-11-30T/) }]);
+    const error = await denial({ image: BUNDLE_IMAGE, requirements: [withKey] });
+    expect(error.message).toContain('with keyPath /keys/p256 and trustedRoot');
+    expect(error.message).toContain('it has no log entry');
+    expect(error.hint).toContain('tlogs of the trusted root');
+  });
+
+  it('fails with the policy when the trusted root is something else', async () => {
+    const requirement = { ...REQUIREMENT, trustedRootPath: '/keys/p256' };
+    const error = await expectFailure('POLICY_INVALID', () => authorise({ requirements: [requirement] }));
+    expect(error.message).toContain('policy: trusted root /keys/p256: ');
+  });
+});
+
 describe('a denial of sigstoreSigned', () => {
   it('names scope, requirement, each signature with its location and reason, and what to change', async () => {
     const attachments = ['legacy-p384', BUNDLE_IMAGE].map((name) => attachmentOf(signedImage(name)));
