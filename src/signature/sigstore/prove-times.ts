@@ -6,7 +6,7 @@ import type { ProvenTime, ProveTimes, TrustedLog } from './trust-types.ts';
 import { isEntryOf, verifyLogEntry } from './verify-log-entry.ts';
 import { describeWindow, isWithin } from './windows.ts';
 
-// docs/adr/0028-proven-time.md
+// docs/adr/0031-proven-time.md
 /**
  * Returns the times at which this signature existed, the earliest first: of entries that a trusted log has promised, and
  * of timestamps by trusted authorities. Entries of other logs and timestamps of other authorities are not looked at; each
