@@ -1,5 +1,5 @@
 import type { RefusalReason, SignatureVerdict } from './signed-content/index.ts';
-import type { PolicyVerdict, RawSignature, SignatureAuthor } from './types.ts';
+import type { EvaluationContext, JudgedSignature, PolicyVerdict, RawSignature, SignatureAuthor } from './types.ts';
 
 /** Checks that hang or crash cost a thread each; after so many of them the other signatures are not looked at. */
 const MAX_FAILED_CHECKS = 3;
@@ -14,49 +14,46 @@ export interface SignatureSelection {
   readonly judge: (signature: RawSignature) => Promise<SignatureVerdict<SignatureAuthor>>;
   /** What to do when there is no signature. */
   readonly howToSign: string;
+  readonly examinesAll: EvaluationContext['examinesAll'];
 }
 
-/** A signature with its verdict; undefined: it was not looked at. */
-interface Judged {
-  readonly signature: RawSignature;
-  readonly verdict: SignatureVerdict<SignatureAuthor> | undefined;
-}
+type AcceptedSignature = Extract<SignatureVerdict<SignatureAuthor>, { kind: 'accepted' }>;
 
 /** Accepts an image if one signature satisfies a requirement in all respects at once, and else says of each why not. */
 export async function acceptOneSignature(selection: SignatureSelection): Promise<PolicyVerdict> {
-  const { requirement, signatures, judge, howToSign } = selection;
+  const { requirement, signatures, judge, howToSign, examinesAll = false } = selection;
   if (signatures.length === 0) {
     return { kind: 'deny', reason: `${requirement}: no signature was found`, remedy: howToSign };
   }
-  const judged: Judged[] = [];
+  const judged: JudgedSignature[] = [];
+  let accepted: { readonly verdict: AcceptedSignature; readonly signature: RawSignature } | undefined;
   let failedChecks = 0;
   for (const signature of signatures) {
-    const verdict = failedChecks < MAX_FAILED_CHECKS ? await judge(signature) : undefined;
-    if (verdict?.kind === 'accepted') {
-      const { signer, signedReference } = verdict;
-      const { origin, isKept } = signature;
-      return {
-        kind: 'accept',
-        basis: 'signature',
-        signers: [{ ...signer, signedReference, origin, ...(isKept === true ? { isKept } : {}) }],
-        satisfying: [signature],
-      };
-    }
-    if (verdict?.reason === 'check-failed') failedChecks += 1;
+    const isJudged = failedChecks < MAX_FAILED_CHECKS && (accepted === undefined || examinesAll);
+    const verdict = isJudged ? await judge(signature) : undefined;
+    if (verdict?.kind === 'accepted') accepted ??= { verdict, signature };
+    if (verdict?.kind === 'refused' && verdict.reason === 'check-failed') failedChecks += 1;
     judged.push({ signature, verdict });
   }
+  if (accepted !== undefined) {
+    const { verdict, signature } = accepted;
+    const { origin, isKept } = signature;
+    const kept = isKept === true ? { isKept } : {};
+    const signers = [{ ...verdict.signer, signedReference: verdict.signedReference, origin, ...kept }];
+    return { kind: 'accept', basis: 'signature', signers, satisfying: [signature], judged };
+  }
   const reason = `${requirement}: ${describeRefusals(judged)}`;
-  return { kind: 'deny', reason, remedy: remedyFor(judged), isUncertain: failedChecks > 0 };
+  return { kind: 'deny', reason, remedy: remedyFor(judged), isUncertain: failedChecks > 0, judged };
 }
 
-function describeRefusals(judged: readonly Judged[]): string {
+function describeRefusals(judged: readonly JudgedSignature[]): string {
   const listed = judged.slice(0, MAX_LISTED).map(describeRefusal);
   const others = judged.length - listed.length;
   const count = judged.length === 1 ? 'the signature does not count' : `none of ${judged.length} signatures counts`;
   return `${count}: ${listed.join('; ')}${others > 0 ? `; and ${others} more` : ''}`;
 }
 
-function describeRefusal({ signature, verdict }: Judged): string {
+function describeRefusal({ signature, verdict }: JudgedSignature): string {
   const origin = signature.isKept === true ? `${signature.origin} (kept by an earlier pull)` : signature.origin;
   if (verdict === undefined) return `${origin}: not checked, since ${MAX_FAILED_CHECKS} checks before it failed`;
   if (verdict.kind === 'accepted') return `${origin}: accepted`;
@@ -70,8 +67,18 @@ const SIGN_AGAIN =
 const AUTHENTIC: ReadonlySet<RefusalReason> = new Set<RefusalReason>(['identity', 'predicate', 'log']);
 
 /** The signature of a known author is nearer to what the policy wants than those of others. */
-function remedyFor(judged: readonly Judged[]): string {
+function remedyFor(judged: readonly JudgedSignature[]): string {
   const refused = judged.flatMap(({ verdict }) => (verdict?.kind === 'refused' ? [verdict] : []));
   const remedied = refused.filter(({ remedy }) => remedy !== undefined);
   return (remedied.find(({ reason }) => AUTHENTIC.has(reason)) ?? remedied[0])?.remedy ?? SIGN_AGAIN;
+}
+
+/** Returns the same verdict with another description of the signer. */
+export function mapSigner<From, To>(
+  verdict: SignatureVerdict<From>,
+  describe: (signer: From) => To,
+): SignatureVerdict<To> {
+  if (verdict.kind === 'accepted') return { ...verdict, signer: describe(verdict.signer) };
+  const { signer, ...refused } = verdict;
+  return signer === undefined ? refused : { ...refused, signer: describe(signer) };
 }

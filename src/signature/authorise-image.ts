@@ -6,11 +6,12 @@ import {
   type ImageReference,
   type ManifestLimits,
 } from '../oci/index.ts';
-import { evaluateRequirements } from './evaluate-requirements.ts';
+import { evaluateRequirements, type JudgedList, type JudgedRequirement } from './evaluate-requirements.ts';
 import { EvaluationMemo } from './evaluation-memo.ts';
 import { imageProof } from './image-proof.ts';
 import { matchScope, matchTagScope, type Policy, type Requirements, type ScopeMatch } from './policy/index.ts';
 import { REQUIREMENT_KINDS, type RequirementKinds } from './requirement-kinds.ts';
+import { NO_EVIDENCE } from './search/evidence.ts';
 import type {
   AuthorizationBasis,
   EvaluationContext,
@@ -19,7 +20,6 @@ import type {
   ImageProof,
   ImageSigner,
   PolicyChoice,
-  PolicyVerdict,
   RawSignature,
   VerifiedImage,
 } from './types.ts';
@@ -34,6 +34,18 @@ export interface GateOptions extends Omit<EvaluationContext, 'image' | 'evidence
   readonly limits?: ManifestLimits | undefined;
   /** Another table of requirements, for tests. */
   readonly kinds?: RequirementKinds;
+  /** Called once when a list of requirements has decided, before the image is accepted or the refusal is thrown. */
+  readonly onJudged?: ((report: GateReport) => void) | undefined;
+}
+
+/** How a list of requirements decided about one image. */
+export interface GateReport {
+  /** The entry of the policy that applies: `scope "…"` or `default`. */
+  readonly scope: string;
+  /** Each requirement of that entry, in its order. */
+  readonly requirements: readonly JudgedRequirement[];
+  /** All that was known of the image's signatures. */
+  readonly evidence: Evidence;
 }
 
 /** Why an image may run, and whose signatures were verified. */
@@ -130,7 +142,13 @@ interface Judged extends Omit<GateOptions, 'limits'> {
 
 async function judge(judged: Judged, { requirements, scope }: ScopeMatch): Promise<Acceptance> {
   const { reference } = judged.image;
-  const { verdict, evidence } = await evaluateUntilAccepted(requirements, judged);
+  const judgement = await evaluateUntilAccepted(requirements, judged).catch((error: unknown) => {
+    const unjudged = requirements.map((requirement) => ({ requirement, verdict: undefined }));
+    judged.onJudged?.({ scope, requirements: unjudged, evidence: NO_EVIDENCE });
+    throw error;
+  });
+  const { verdict, evidence } = judgement;
+  judged.onJudged?.({ scope, requirements: judgement.requirements, evidence });
   switch (verdict.kind) {
     case 'accept':
       return { basis: verdict.basis, signers: verdict.signers ?? [], satisfying: verdict.satisfying ?? [] };
@@ -149,8 +167,7 @@ async function judge(judged: Judged, { requirements, scope }: ScopeMatch): Promi
   }
 }
 
-interface Judgement {
-  readonly verdict: PolicyVerdict;
+interface Judgement extends JudgedList {
   /** All that was known when the verdict was given. */
   readonly evidence: Evidence;
 }
@@ -161,12 +178,10 @@ async function evaluateUntilAccepted(requirements: Requirements, judged: Judged)
   let last: Judgement | undefined;
   for await (const evidence of judged.evidence) {
     const isNew = last === undefined || evidence.signatures.length > last.evidence.signatures.length;
-    const verdict =
-      last === undefined || isNew
-        ? await evaluateRequirements(requirements, { ...judged, evidence }, kinds)
-        : last.verdict;
-    last = { verdict, evidence };
-    if (verdict.kind !== 'deny') return last;
+    const list =
+      last === undefined || isNew ? await evaluateRequirements(requirements, { ...judged, evidence }, kinds) : last;
+    last = { ...list, evidence };
+    if (last.verdict.kind !== 'deny') return last;
   }
   if (last === undefined) throw new SealiftError('INTERNAL', 'authorise image: expected evidence, got none');
   return last;
@@ -214,10 +229,19 @@ function unchecked({ reference, scope, reason }: Doubt): SealiftError {
   });
 }
 
+function rejectedTag({ scope, requirements }: ScopeMatch): Omit<GateReport, 'evidence'> {
+  const rejected = { kind: 'deny', reason: 'the tag is rejected' } as const;
+  const judged = requirements.map((requirement) => {
+    return { requirement, verdict: requirement.type === 'reject' ? rejected : undefined };
+  });
+  return { scope, requirements: judged };
+}
+
 async function judgeByPolicy(policy: Policy, judged: Judged): Promise<Acceptance> {
   const { reference } = judged.image;
   const tag = matchTagScope(policy, reference);
   if (tag?.requirements.some(({ type }) => type === 'reject')) {
+    judged.onJudged?.({ ...rejectedTag(tag), evidence: NO_EVIDENCE });
     deny(reference, { scope: tag.scope, reason: 'the tag is rejected, also in a reference with a digest' });
   }
   return judge(judged, matchScope(policy, reference));

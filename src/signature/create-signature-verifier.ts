@@ -4,7 +4,7 @@ import type { CallOptions, OwnLane, Run } from '../operations/index.ts';
 import { Slots } from '../slots/index.ts';
 import type { SignatureOperations } from './checks/index.ts';
 import type { RefusedSignature } from './signed-content/index.ts';
-import type { SignatureVerifier } from './types.ts';
+import type { KeyExaminer, SignatureVerifier } from './types.ts';
 
 /** How many signatures are checked at a time in the whole program; each needs a thread with OpenPGP.js, about 20 MB. */
 const MAX_CHECKS = 2;
@@ -20,7 +20,7 @@ export interface VerifierOptions {
 }
 
 /** The verifier of a program. */
-export interface ProgramVerifier {
+export interface ProgramVerifier extends KeyExaminer {
   /** Returns what verifies the signatures of one image: all its checks together have `imageSignatureCheckMs`. */
   forImage(): SignatureVerifier;
 }
@@ -35,38 +35,42 @@ export function createSignatureVerifier(options: VerifierOptions): ProgramVerifi
   const { run, limits, nowMs, elapsedMs = () => performance.now() } = options;
   const slots = new Slots(MAX_CHECKS);
   const freeLanes = Array.from({ length: MAX_CHECKS }, (): OwnLane => ({ owner: 'signatures', hasOwnDisk: true }));
-  const perform = async <Verdict>(
+  const perform = async <Result>(
     { budget, signal }: CheckContext,
-    call: (options: CallOptions) => Promise<Verdict>,
-  ): Promise<Verdict | RefusedSignature> => {
+    call: (options: CallOptions) => Promise<Result>,
+  ): Promise<Result> => {
     const release = await takeSlot(slots, signal);
     const lane = freeLanes.pop() ?? { owner: 'signatures', hasOwnDisk: true };
     // Waiting for a slot is the work of other images, and costs this one nothing.
     const startedMs = elapsedMs();
     try {
       return await call({ lane, deadline: deadlineOf(budget, limits), signal });
-    } catch (error) {
-      return failedCheck(error, signal);
     } finally {
       budget.spentMs += elapsedMs() - startedMs;
       freeLanes.push(lane);
       release();
     }
   };
+  const judge = <Verdict>(context: CheckContext, call: (options: CallOptions) => Promise<Verdict>) =>
+    perform(context, call).catch((error: unknown) => failedCheck(error, context.signal));
   return {
     forImage: () => {
       const budget = { spentMs: 0 };
       return {
         verifySimpleSignature: (check, signal) =>
-          perform({ budget, signal }, (options) =>
+          judge({ budget, signal }, (options) =>
             run('verifySimpleSignature', { ...check, nowMs: nowMs(), limits }, options),
           ),
         verifySigstoreSignature: (check, signal) =>
-          perform({ budget, signal }, (options) =>
+          judge({ budget, signal }, (options) =>
             run('verifySigstoreSignature', { ...check, nowMs: nowMs(), limits }, options),
           ),
       };
     },
+    examineKeys: (examination, signal) =>
+      perform({ budget: { spentMs: 0 }, signal }, (options) =>
+        run('examineKeys', { ...examination, nowMs: nowMs(), limits }, options),
+      ),
   };
 }
 

@@ -1,6 +1,18 @@
-import type { Requirements } from './policy/index.ts';
+import type { Requirement, Requirements } from './policy/index.ts';
 import { evaluateRequirement, finderOf, type RequirementKinds } from './requirement-kinds.ts';
 import type { EvaluationContext, PolicyVerdict } from './types.ts';
+
+export interface JudgedRequirement {
+  readonly requirement: Requirement;
+  /** Undefined: it was not judged, because another one denied the image or keys could not be read. */
+  readonly verdict: PolicyVerdict | undefined;
+}
+
+export interface JudgedList {
+  readonly verdict: PolicyVerdict;
+  /** Each requirement of the list, in its order. */
+  readonly requirements: readonly JudgedRequirement[];
+}
 
 /**
  * Judges a whole list: every requirement must accept. One denial decides, whatever else cannot be verified, and an empty
@@ -10,15 +22,23 @@ export async function evaluateRequirements(
   requirements: Requirements,
   context: EvaluationContext,
   kinds: RequirementKinds,
-): Promise<PolicyVerdict> {
-  const verdicts: PolicyVerdict[] = [];
+): Promise<JudgedList> {
+  const verdicts = new Map<Requirement, PolicyVerdict>();
+  const listed = (): readonly JudgedRequirement[] =>
+    requirements.map((requirement) => ({ requirement, verdict: verdicts.get(requirement) }));
   for (const isCostly of [false, true]) {
     const group = requirements.filter((requirement) => (finderOf(requirement, kinds) !== undefined) === isCostly);
-    verdicts.push(...(await Promise.all(group.map((requirement) => evaluateRequirement(requirement, context, kinds)))));
-    const denial = verdicts.find(({ kind }) => kind === 'deny');
-    if (denial !== undefined) return denial;
+    const judged = await Promise.all(group.map((requirement) => evaluateRequirement(requirement, context, kinds)));
+    for (const [position, requirement] of group.entries()) {
+      const verdict = judged[position];
+      if (verdict !== undefined) verdicts.set(requirement, verdict);
+    }
+    const denial = judged.find(({ kind }) => kind === 'deny');
+    if (denial !== undefined) return { verdict: denial, requirements: listed() };
   }
-  return verdicts.find(({ kind }) => kind === 'unsupported') ?? acceptAll(verdicts);
+  const all = [...verdicts.values()];
+  const verdict = all.find(({ kind }) => kind === 'unsupported') ?? acceptAll(all);
+  return { verdict, requirements: listed() };
 }
 
 function acceptAll(verdicts: readonly PolicyVerdict[]): PolicyVerdict {

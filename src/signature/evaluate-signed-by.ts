@@ -1,4 +1,4 @@
-import { acceptOneSignature } from './accept-one-signature.ts';
+import { acceptOneSignature, mapSigner } from './accept-one-signature.ts';
 import { describeKeys, identityOf, nameKeys } from './name-keys.ts';
 import type { Requirement } from './policy/index.ts';
 import type { SignatureVerdict } from './signed-content/index.ts';
@@ -22,6 +22,7 @@ export async function evaluateSignedBy(
     signatures: context.evidence.signatures.filter(({ mediaType }) => mediaType === ''),
     judge: (signature) => judge(signature, requirement, context),
     howToSign: HOW_TO_SIGN,
+    examinesAll: context.examinesAll,
   });
 }
 
@@ -52,6 +53,6 @@ async function judge(
       digests: image.digests,
     };
     const verdict = await verifier.verifySimpleSignature(check, signal);
-    return verdict.kind === 'accepted' ? { ...verdict, signer: { kind: 'openpgp', ...verdict.signer } } : verdict;
+    return mapSigner(verdict, (signer) => ({ kind: 'openpgp', ...signer }));
   });
 }

@@ -30,6 +30,7 @@ export async function evaluateSigstoreSigned(
     signatures: context.evidence.signatures.filter(({ mediaType }) => mediaType !== ''),
     judge: (signature) => judge(signature, requirement, context),
     howToSign: `${HOW_TO_SIGN[requirement.trust.kind]} in the registry that it comes from; docs/policy.md has the steps`,
+    examinesAll: context.examinesAll,
   });
 }
 

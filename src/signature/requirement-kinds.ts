@@ -38,13 +38,20 @@ export const REQUIREMENT_KINDS: RequirementKinds = {
   },
 };
 
+/** Says what of a requirement this version cannot verify; undefined: nothing. */
+export function unsupportedPart<Type extends RequirementType>(
+  requirement: Requirement<Type>,
+  kinds: RequirementKinds = REQUIREMENT_KINDS,
+): string | undefined {
+  return kinds[requirement.type].explainUnsupported?.(requirement);
+}
+
 /** Returns what looks for the signatures of a requirement; undefined if it needs none, or cannot be verified. */
 export function finderOf<Type extends RequirementType>(
   requirement: Requirement<Type>,
   kinds: RequirementKinds,
 ): FindSignatures | undefined {
-  const { find, explainUnsupported } = kinds[requirement.type];
-  return explainUnsupported?.(requirement) === undefined ? find : undefined;
+  return unsupportedPart(requirement, kinds) === undefined ? kinds[requirement.type].find : undefined;
 }
 
 export function evaluateRequirement<Type extends RequirementType>(
@@ -52,7 +59,7 @@ export function evaluateRequirement<Type extends RequirementType>(
   context: EvaluationContext,
   kinds: RequirementKinds,
 ): Promise<PolicyVerdict> {
-  const { evaluate, explainUnsupported } = kinds[requirement.type];
-  const reason = explainUnsupported?.(requirement);
-  return reason === undefined ? evaluate(requirement, context) : Promise.resolve({ kind: 'unsupported', reason });
+  const reason = unsupportedPart(requirement, kinds);
+  if (reason !== undefined) return Promise.resolve({ kind: 'unsupported', reason });
+  return kinds[requirement.type].evaluate(requirement, context);
 }

@@ -4,6 +4,7 @@ import type { Descriptor, Digest, ImageManifest, ImageReference } from '../oci/i
 import type { EvaluationMemo } from './evaluation-memo.ts';
 import type { KeySource, Policy } from './policy/index.ts';
 import type { SignatureBudget } from './search/signature-budget.ts';
+import type { ExaminedKey, KeyExamination, SignatureVerdict } from './signed-content/index.ts';
 import type { SigstoreSignatureRequest, SigstoreSigner, SigstoreVerdict } from './sigstore/index.ts';
 import type { OpenPgpSigner, SimpleSignatureRequest, SimpleSignatureVerdict } from './simple-signing/index.ts';
 
@@ -177,6 +178,12 @@ export interface SignatureVerifier {
   verifySigstoreSignature(check: SigstoreCheck, signal: AbortSignal): Promise<SigstoreVerdict>;
 }
 
+/** Examines keys in worker threads, without a signature. */
+export interface KeyExaminer {
+  /** Throws `POLICY_INVALID` for key material that cannot be read, and `SIGNATURE_CHECK_STALLED`. */
+  examineKeys(examination: KeyExamination, signal: AbortSignal): Promise<readonly ExaminedKey[]>;
+}
+
 /** The author of a signature. */
 export type SignatureAuthor = (OpenPgpSigner & { readonly kind: 'openpgp' }) | SigstoreSigner;
 
@@ -198,6 +205,15 @@ export interface EvaluationContext {
   /** What was found out about the image so far. */
   readonly memo: EvaluationMemo;
   readonly signal: AbortSignal;
+  /** True: the signatures behind an accepted one are verified as well, for a report. The verdict is the same. */
+  readonly examinesAll?: boolean | undefined;
+}
+
+/** One signature and what a requirement says of it. */
+export interface JudgedSignature {
+  readonly signature: RawSignature;
+  /** Undefined: it was not looked at. */
+  readonly verdict: SignatureVerdict<SignatureAuthor> | undefined;
 }
 
 export type PolicyVerdict =
@@ -207,8 +223,16 @@ export type PolicyVerdict =
       readonly basis: Extract<AuthorizationBasis, 'policy' | 'signature'>;
       readonly signers?: readonly ImageSigner[];
       readonly satisfying?: readonly RawSignature[];
+      /** The signatures that the requirement was compared with, for reports. */
+      readonly judged?: readonly JudgedSignature[];
     }
   /** `remedy`: what to do, if more can be said than for any denial. */
   /** `isUncertain`: a signature could not be checked, which may be the one that the policy wants. */
-  | { readonly kind: 'deny'; readonly reason: string; readonly remedy?: string; readonly isUncertain?: boolean }
+  | {
+      readonly kind: 'deny';
+      readonly reason: string;
+      readonly remedy?: string;
+      readonly isUncertain?: boolean;
+      readonly judged?: readonly JudgedSignature[];
+    }
   | { readonly kind: 'unsupported'; readonly reason: string };

@@ -1,6 +1,6 @@
 export { matchClaim } from './match-claim.ts';
 export { matchSignedIdentity } from './match-identity.ts';
-export { matchScope, matchTagScope, type ScopeMatch } from './match-scope.ts';
+export { matchScope, matchTagScope, type ScopeMatch, scopeCandidates } from './match-scope.ts';
 export { parsePolicy } from './parse-policy.ts';
 export { isArmored, isJsonText } from './schema.ts';
 export type {
@@ -14,3 +14,4 @@ export type {
   SignedIdentity,
   SigstoreTrust,
 } from './types.ts';
+export { isKnownTransport } from './validate-scope.ts';

@@ -36,3 +36,8 @@ const SCOPE_RULES: ReadonlyMap<string, ScopeRule> = new Map([
 export function scopeProblem(transport: string, scope: string): string | undefined {
   return scope === '' ? undefined : SCOPE_RULES.get(transport)?.(scope);
 }
+
+/** True for a transport of containers/image. */
+export function isKnownTransport(transport: string): boolean {
+  return SCOPE_RULES.has(transport);
+}

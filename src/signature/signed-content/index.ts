@@ -2,4 +2,13 @@ export { decodeBase64 } from './decode-base64.ts';
 export { type PayloadKind, readPayload } from './read-payload.ts';
 export { printable, printableReason, refusalOf, refuseSignature, SignatureRefusal } from './refuse-signature.ts';
 export { requireContent, requireDigest, requireIdentity } from './require-content.ts';
-export type { RawKeyRing, RefusalReason, RefusedSignature, SignatureVerdict, SignedContentCheck } from './types.ts';
+export type {
+  ExaminedKey,
+  KeyExamination,
+  KeyForm,
+  RawKeyRing,
+  RefusalReason,
+  RefusedSignature,
+  SignatureVerdict,
+  SignedContentCheck,
+} from './types.ts';

@@ -42,9 +42,12 @@ export function printableReason(error: unknown): string {
   return printable(error instanceof Error ? error.message : String(error));
 }
 
-/** Returns the verdict that an error of a check stands for. Throws the error again when it is not about the signature. */
-export function refusalOf(error: unknown): RefusedSignature {
+/**
+ * Returns the verdict that an error of a check stands for; `signer`: the author, if that is known by then. Throws the error
+ * again when it is not about the signature.
+ */
+export function refusalOf<Signer = never>(error: unknown, signer?: Signer): RefusedSignature<Signer> {
   if (!(error instanceof SignatureRefusal)) throw error;
   const { reason, message: text, remedy } = error;
-  return { kind: 'refused', reason, text, remedy };
+  return { kind: 'refused', reason, text, remedy, ...(signer === undefined ? {} : { signer }) };
 }

@@ -47,18 +47,20 @@ export type RefusalReason =
   // The check itself.
   | 'check-failed';
 
-/** `Signer` says whose signature was accepted. */
+/** `Signer` says whose signature it is. */
 export type SignatureVerdict<Signer> =
   /** `signedReference`: the name of the image in the signature; undefined if the signature names none. */
   | { readonly kind: 'accepted'; readonly signer: Signer; readonly signedReference: string | undefined }
-  | RefusedSignature;
+  | RefusedSignature<Signer>;
 
-export interface RefusedSignature {
+export interface RefusedSignature<Signer = never> {
   readonly kind: 'refused';
   readonly reason: RefusalReason;
   readonly text: string;
   /** The member of the policy that would let the image run, if there is one. */
   readonly remedy: string | undefined;
+  /** Present if a key of the requirement made the signature, and it was refused for another reason. */
+  readonly signer?: Signer;
 }
 
 /** What a signature has to be for. */
@@ -74,4 +76,28 @@ export interface SignedContentCheck {
 export interface RawKeyRing {
   readonly name: string;
   readonly rawBytes: Uint8Array;
+}
+
+/** What the bytes of key material are. */
+export type KeyForm =
+  /** OpenPGP keys, of which one file may hold several. */
+  | 'key-ring'
+  /** One public key in each file. */
+  | 'public-key';
+
+/** Key material of one requirement, to be examined without a signature. */
+export interface KeyExamination {
+  readonly form: KeyForm;
+  readonly raw: readonly RawKeyRing[];
+}
+
+/** One key, and whether a signature that it made now would count. */
+export interface ExaminedKey {
+  /** The fingerprint of an OpenPGP key, or `sha256:` and the hash of a public key in DER. */
+  readonly id: string;
+  readonly algorithm: string;
+  /** RFC 3339; undefined: it never expires, or cannot be used. */
+  readonly expiresAt: string | undefined;
+  /** Why it cannot be used; undefined: it can. */
+  readonly problem: string | undefined;
 }

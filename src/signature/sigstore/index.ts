@@ -1,2 +1,3 @@
+export { examinePublicKeys } from './examine-public-keys.ts';
 export type { RawAuthor, SigstoreSignatureRequest, SigstoreSigner, SigstoreVerdict } from './types.ts';
 export { verifySigstoreSignature } from './verify-sigstore-signature.ts';

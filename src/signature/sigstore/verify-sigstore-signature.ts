@@ -8,7 +8,7 @@ import { requireAuthor } from './require-author.ts';
 import { requireWithin } from './strict-object.ts';
 import type { TrustedLog } from './trust-types.ts';
 import { readTrustedRoot } from './trusted-root/read-trusted-root.ts';
-import type { SigstoreLimits, SigstoreSignatureRequest, SigstoreVerdict } from './types.ts';
+import type { SigstoreLimits, SigstoreSignatureRequest, SigstoreSigner, SigstoreVerdict } from './types.ts';
 import { verifyBundle } from './verify-bundle.ts';
 import { type AuthenticSignature, PAYLOAD_MEDIA_TYPE, verifyPayload } from './verify-payload.ts';
 
@@ -19,14 +19,15 @@ import { type AuthenticSignature, PAYLOAD_MEDIA_TYPE, verifyPayload } from './ve
 export function verifySigstoreSignature(request: SigstoreSignatureRequest): SigstoreVerdict {
   const { limits, nowMs } = request;
   const trust = readTrust(request);
+  let signer: SigstoreSigner | undefined;
   try {
     requireWithin(request.rawBytes.length, 'bytes', { limits, limit: 'maxSignatureBytes' });
     const { signing, verified, evidence, requireImage } = verifyForm(request, trust);
     const times = proveTimes(verified, evidence, trust);
-    const signer = requireAuthor({ author: trust.author, signing, times, nowMs, limits });
+    signer = requireAuthor({ author: trust.author, signing, times, nowMs, limits });
     return { kind: 'accepted', signer, signedReference: requireImage() };
   } catch (error) {
-    return refusalOf(error);
+    return refusalOf(error, signer);
   }
 }
 

@@ -6,7 +6,7 @@ import type { SignedMessage } from './read-signed-message.ts';
 import type { OpenPgpSigner } from './types.ts';
 import { type Candidate, fingerprintOf, MIN_RSA_BITS, requireStrongKey, requireUsableKey } from './verify-key.ts';
 
-type OpenPgp = typeof import('openpgp');
+export type OpenPgp = typeof import('openpgp');
 
 /** What a signature is checked with. */
 export interface AuthorCheck {
@@ -31,9 +31,7 @@ interface Step {
  */
 export async function verifyAuthor(message: SignedMessage, { keys, nowMs }: AuthorCheck): Promise<OpenPgpSigner> {
   const openpgp = await import('openpgp');
-  // A key without key flags may sign, as with GnuPG; a subkey needs the cross-certification all the same.
-  const config: Config = { ...openpgp.config, minRSABits: MIN_RSA_BITS, allowMissingKeyFlags: true };
-  const step: Step = { openpgp, config, message };
+  const step: Step = { openpgp, config: createConfig(openpgp), message };
   let refusal: SignatureRefusal | undefined;
   // Several keys may have the key ID, also because one of them claims the subkey of another.
   for (const key of keys) {
@@ -45,6 +43,11 @@ export async function verifyAuthor(message: SignedMessage, { keys, nowMs }: Auth
     }
   }
   throw refusal ?? new SealiftError('INTERNAL', 'signature: no key to verify it with');
+}
+
+/** A key without key flags may sign, as with GnuPG; a subkey needs the cross-certification all the same. */
+export function createConfig(openpgp: OpenPgp): Config {
+  return { ...openpgp.config, minRSABits: MIN_RSA_BITS, allowMissingKeyFlags: true };
 }
 
 async function verifyWith(step: Step, block: PublicKeyBlock, nowMs: number): Promise<OpenPgpSigner> {
@@ -61,7 +64,7 @@ async function verifyWith(step: Step, block: PublicKeyBlock, nowMs: number): Pro
 
 async function openCandidate(step: Step, block: PublicKeyBlock): Promise<Candidate> {
   const { issuerKeyId, issuerFingerprint } = step.message.facts;
-  const key = await readKey(step, block);
+  const key = await openKey(step, block);
   const signing = key.getKeys().find((each) => each.getKeyID().toHex().toUpperCase() === issuerKeyId);
   const isOther =
     issuerFingerprint !== undefined && signing !== undefined && fingerprintOf(signing) !== issuerFingerprint;
@@ -73,7 +76,11 @@ async function openCandidate(step: Step, block: PublicKeyBlock): Promise<Candida
   return { key, signing };
 }
 
-async function readKey({ openpgp, config }: Step, { fingerprint, rawBytes }: PublicKeyBlock): Promise<PublicKey> {
+/** Throws `SIGNATURE_REFUSED` for a key that OpenPGP.js cannot read. */
+export async function openKey(
+  { openpgp, config }: Pick<Step, 'openpgp' | 'config'>,
+  { fingerprint, rawBytes }: PublicKeyBlock,
+): Promise<PublicKey> {
   try {
     return await openpgp.readKey({ binaryKey: rawBytes, config });
   } catch (cause) {

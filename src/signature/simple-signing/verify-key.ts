@@ -12,7 +12,7 @@ export interface Candidate {
 interface KeyCheck {
   readonly openpgp: OpenPgp;
   readonly candidate: Candidate;
-  readonly signature: SignaturePacket;
+  readonly signature: Pick<SignaturePacket, 'created' | 'getExpirationTime'>;
   readonly config: Config;
   readonly nowMs: number;
   /** How many revocations the packets of the key have. */
@@ -73,7 +73,7 @@ export async function requireUsableKey(check: KeyCheck): Promise<void> {
 }
 
 /** Returns when the signature was made. */
-function requireTimeOfSignature(signature: SignaturePacket, nowMs: number): number {
+function requireTimeOfSignature(signature: KeyCheck['signature'], nowMs: number): number {
   const createdMs = signature.created?.getTime() ?? 0;
   if (createdMs > nowMs + CLOCK_DIFFERENCE_MS) {
     refuseSignature('signature-from-future', `it was made at ${format(createdMs)}; the clock says ${format(nowMs)}`);
@@ -156,7 +156,10 @@ function isSubkey(key: PublicKey | Subkey): key is Subkey {
 }
 
 /** Returns when the first of key and subkey expires. Throws when the key itself does not say so. */
-async function expiryOf({ candidate, config }: KeyCheck, now: Date): Promise<number> {
+export async function expiryOf(
+  { candidate, config }: Pick<KeyCheck, 'candidate' | 'config'>,
+  now: Date,
+): Promise<number> {
   const { key, signing } = candidate;
   const expiries = [await key.getExpirationTime(undefined, config)];
   if (isSubkey(signing)) expiries.push(await signing.getExpirationTime(now, config));

@@ -1,7 +1,7 @@
 import { type PayloadKind, readPayload, refusalOf, requireContent, SignatureRefusal } from '../signed-content/index.ts';
 import { type PublicKeyBlock, readKeyRings } from './read-key-rings.ts';
 import { readSignedMessage, type SignedMessage } from './read-signed-message.ts';
-import type { SimpleSignatureRequest, SimpleSignatureVerdict } from './types.ts';
+import type { OpenPgpSigner, SimpleSignatureRequest, SimpleSignatureVerdict } from './types.ts';
 import { verifyAuthor } from './verify-author.ts';
 
 /** The JSON that GnuPG signs. */
@@ -13,14 +13,15 @@ const PAYLOAD: PayloadKind = { type: 'atomic container signature', mayLackOption
  */
 export async function verifySimpleSignature(request: SimpleSignatureRequest): Promise<SimpleSignatureVerdict> {
   const keys = readKeyRings(request.keyRings, request.limits);
+  let signer: OpenPgpSigner | undefined;
   try {
     const message = readSignedMessage(request.rawSignature, request.limits.maxSignatureBytes);
-    const signer = await verifyAuthor(message, { keys: findKeys(keys, message), nowMs: request.nowMs });
+    signer = await verifyAuthor(message, { keys: findKeys(keys, message), nowMs: request.nowMs });
     const payload = readPayload(message.untrustedContent, PAYLOAD);
     requireContent(payload, request);
     return { kind: 'accepted', signer, signedReference: payload.reference };
   } catch (error) {
-    return refusalOf(error);
+    return refusalOf(error, signer);
   }
 }
 

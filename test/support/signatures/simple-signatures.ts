@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { type Digest, hashBytes } from '../../../src/oci/index.ts';
-import type { SignatureVerifier } from '../../../src/signature/index.ts';
+import { examineKeys } from '../../../src/signature/checks/examine-keys.ts';
 import { verifySigstoreSignature } from '../../../src/signature/sigstore/index.ts';
 import type { SimpleSignatureRequest, SimpleSignatureVerdict } from '../../../src/signature/simple-signing/types.ts';
 import { verifySimpleSignature } from '../../../src/signature/simple-signing/verify-simple-signature.ts';
-import type { RawDocument } from '../../../src/signature/types.ts';
+import type { KeyExaminer, RawDocument, SignatureVerifier } from '../../../src/signature/types.ts';
 import { RECORDED_AT } from './sigstore-signatures.ts';
 
 function readVectors(name: string): Readonly<Record<string, string>> {
@@ -72,8 +72,9 @@ export async function verdictOf(judged?: JudgedSignature): Promise<string> {
 }
 
 /** Verifies in the thread of the test, as of {@link CHECKED_AT}. */
-export const INLINE_VERIFIER: SignatureVerifier = {
+export const INLINE_VERIFIER: SignatureVerifier & KeyExaminer = {
   verifySimpleSignature: (check) => verifySimpleSignature({ ...check, nowMs: CHECKED_AT, limits: DEFAULT_LIMITS }),
   verifySigstoreSignature: async (check) =>
     verifySigstoreSignature({ ...check, nowMs: RECORDED_AT, limits: DEFAULT_LIMITS }),
+  examineKeys: (examination) => examineKeys({ ...examination, nowMs: CHECKED_AT, limits: DEFAULT_LIMITS }),
 };
