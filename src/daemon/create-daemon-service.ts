@@ -150,7 +150,7 @@ async function pullIntoStore(request: PullRequest, context: StorePullContext): P
   const { configuration } = loaded;
   const onProgress = (event: ProgressEvent): void => {
     logProgress(event, log);
-    if (event.type === 'layer' && event.state === 'done') statistics.addFetched(event.total);
+    statistics.addProgress(event);
   };
   const { reference } = request;
   const given = { reference, waitForName, deadlineMs, signal };

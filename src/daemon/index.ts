@@ -3,10 +3,10 @@ export { daemonBacking, daemonStateDir, memoryBacking, recordedBacking } from '.
 export { DaemonStores } from './daemon-stores.ts';
 export { IdleMemory } from './idle-memory.ts';
 export { loadViewedConfiguration, type ViewedFiles } from './load-viewed-configuration.ts';
-export { logProgress } from './log-progress.ts';
+export { logProgress, teeToLog } from './log-progress.ts';
 export { createMeasurement } from './measure-image.ts';
 export { openDaemonLog } from './open-daemon-log.ts';
-export type { PullCounts, PullTimes } from './pull-statistics.ts';
+export type { PairCounts, PullCounts, PullTimes } from './pull-statistics.ts';
 export { type LoadedConfiguration, ReloadableConfiguration } from './reloadable-configuration.ts';
 export { type DaemonFacts, type HealthSources, runDaemon } from './run-daemon.ts';
 export { sweepBacking } from './sweep-backing.ts';

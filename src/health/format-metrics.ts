@@ -1,4 +1,4 @@
-import type { DaemonFacts, PullCounts, PullTimes } from '../daemon/index.ts';
+import type { DaemonFacts, PairCounts, PullCounts, PullTimes } from '../daemon/index.ts';
 import type { ResidentMemory } from '../platform/index.ts';
 import type { VolumeSpace, VolumeState } from '../volume/index.ts';
 
@@ -35,6 +35,7 @@ export function formatMetrics({ facts, space, memory }: MetricsInput): string {
     }),
     gauge({ name: 'sealift_uptime_seconds', help: 'Seconds since the daemon started.', value: uptimeSeconds }),
     ...pullMetrics(pulls),
+    ...verdictMetrics(pulls),
     {
       name: 'sealift_store_state',
       type: 'gauge',
@@ -93,6 +94,34 @@ function pullMetrics({ underWay, outcomes, ok, failed, fetchedBytes }: PullCount
       samples: [['', {}, fetchedBytes]],
     },
   ];
+}
+
+function verdictMetrics({ verdicts }: PullCounts): Metric[] {
+  const { requirements, signatures, accepted, refused } = verdicts;
+  return [
+    {
+      name: 'sealift_policy_verdicts_total',
+      type: 'counter',
+      help: 'Judged requirements of the policy by type and result: accepted, or the kind of the error that refused the image.',
+      samples: pairs(requirements, (requirement, result) => ({ requirement, result })),
+    },
+    {
+      name: 'sealift_signatures_total',
+      type: 'counter',
+      help: 'Signatures that a requirement was compared with, by kind and result: accepted, not-checked, or why it was refused.',
+      samples: pairs(signatures, (kind, result) => ({ kind, result })),
+    },
+    {
+      name: 'sealift_policy_seconds',
+      type: 'histogram',
+      help: 'Seconds that the policy took to decide about an image, with the search for its signatures.',
+      samples: [...histogram(accepted, { result: 'accepted' }), ...histogram(refused, { result: 'refused' })],
+    },
+  ];
+}
+
+function pairs(counts: PairCounts, labelsOf: (first: string, second: string) => Labels): Sample[] {
+  return [...counts].map(([first, second, count]): Sample => ['', labelsOf(first, second), count]);
 }
 
 /** Buckets are cumulative: https://prometheus.io/docs/concepts/metric_types/#histogram */

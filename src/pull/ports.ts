@@ -27,8 +27,8 @@ export interface ImagePorts {
   readonly limits: Limits;
 }
 
-/** What a pull needs in addition. */
-export interface PullPorts extends ImagePorts {
+/** What is needed to judge an image in addition. */
+export interface GatePorts extends ImagePorts {
   readonly policy: PolicyChoice;
   /** Loads the keys that the policy names. */
   readonly keys: KeyLoader;
@@ -38,6 +38,10 @@ export interface PullPorts extends ImagePorts {
    * signatures. Throws `REGISTRIES_D_INVALID`.
    */
   readonly locateSignatures: (reference: ImageReference, signal: AbortSignal) => Promise<SignatureLocations>;
+}
+
+/** What a pull needs in addition. */
+export interface PullPorts extends GatePorts {
   readonly pool: LayerStager;
   readonly onProgress: (event: ProgressEvent) => void;
   /** Called at named moments, so that crash tests hit them exactly. */

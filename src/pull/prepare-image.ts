@@ -12,6 +12,7 @@ import type { FetchedDocument } from '../registry/index.ts';
 import {
   type AuthorizedImage,
   authoriseImage,
+  type GateReport,
   gatherEvidence,
   type SignatureLocations,
   signaturesToKeep,
@@ -19,7 +20,9 @@ import {
 import { recordWithRoom } from './make-room.ts';
 import type { ImageBytes, NamedImage } from './named-image.ts';
 import { type LayerPlan, planLayers } from './plan-layers.ts';
+import type { GatePorts } from './ports.ts';
 import type { PullContext } from './pull-context.ts';
+import { reportVerdict } from './report-verdict.ts';
 import { type ResolvedImage, resolveImage } from './resolve-image.ts';
 import { configBound, verifySize } from './verify-size.ts';
 
@@ -48,7 +51,9 @@ export async function prepareImage(named: NamedImage, context: PullContext): Pro
   const resolved = await resolveImage({ source, reference, platform, limits, documents: storage?.store, signal });
   checkpoint('image-resolved');
   onProgress({ type: 'stage', stage: 'authorize' });
-  const image = await authorise(resolved, named, context);
+  const image = await reportVerdict(ports, (onJudged) =>
+    authorise(resolved, named, { ports, storage, signal, onJudged }),
+  );
   assertTransport(image);
   checkpoint('image-authorised');
   // Checked before the config is read, since a signature or another artifact need not have an image config.
@@ -62,12 +67,22 @@ export async function prepareImage(named: NamedImage, context: PullContext): Pro
   return { image, via, config, layers: planLayers(image.manifest, config), source, warnings };
 }
 
+export interface AuthoriseContext extends Pick<PullContext, 'storage'> {
+  readonly ports: GatePorts;
+  readonly signal: AbortSignal;
+  /** See {@link authoriseImage}. */
+  readonly onJudged: (report: GateReport) => void;
+  /** True: every location is searched and every signature is verified, also when one is good. The verdict is the same. */
+  readonly examinesAll?: boolean;
+}
+
 /** Asks the policy about the logical name, the documents and the signatures that it looks at. */
-function authorise(
+export async function authorise(
   { indexes, manifest }: ResolvedImage,
   { reference, signatureSources }: NamedImage,
-  { ports: { policy, keys, verifier, limits, locateSignatures }, storage, signal }: PullContext,
+  { ports, storage, signal, onJudged, examinesAll = false }: AuthoriseContext,
 ): Promise<AuthorizedImage> {
+  const { policy, keys, verifier, limits, locateSignatures } = ports;
   const digests = [manifest, ...indexes].flatMap(digestsOf);
   let locations: Promise<SignatureLocations> | undefined;
   const locate = () => {
@@ -83,8 +98,17 @@ function authorise(
     signal,
   };
   const readKept = () => storage?.store.getSignatures(manifest.digest) ?? [];
-  const evidence = gatherEvidence(search, { policy, limits, readKept });
-  return authoriseImage(policy, { reference, indexes, manifest }, { evidence, keys, verifier, limits, signal });
+  const gathered = gatherEvidence(search, { policy, limits, readKept });
+  const evidence = examinesAll ? await lastOf(gathered) : gathered;
+  const gate = { evidence, keys, verifier, limits, signal, onJudged, examinesAll };
+  return authoriseImage(policy, { reference, indexes, manifest }, gate);
+}
+
+/** Returns all evidence at once: each value of the search contains those before it. */
+async function lastOf<Value>(values: AsyncIterable<Value>): Promise<readonly Value[]> {
+  let last: readonly Value[] = [];
+  for await (const value of values) last = [value];
+  return last;
 }
 
 /** Stores name an image by SHA-256, also one that is pinned by another digest. */

@@ -1,6 +1,7 @@
 import type { GivenBundle } from '../bundle/index.ts';
+import type { ErrorKind, PlainError } from '../errors/index.ts';
 import type { Digest } from '../oci/index.ts';
-import type { ImageSigner } from '../signature/index.ts';
+import type { AuthorizationBasis, ImageSigner, PolicyReport, VerdictSummary } from '../signature/index.ts';
 
 /** What becomes of the image once its layers are verified. */
 export type PullTarget =
@@ -77,6 +78,13 @@ export type ProgressEvent =
       readonly total: number;
     }
   | { readonly type: 'stage'; readonly stage: 'resolve' | 'authorize' | 'layers' | 'mount' | 'bundle' }
+  /** The gate has decided; `seconds`: from its first step, with the search for signatures. */
+  | {
+      readonly type: 'verdict';
+      readonly result: 'accepted' | ErrorKind;
+      readonly seconds: number;
+      readonly summary: VerdictSummary;
+    }
   | { readonly type: 'warning'; readonly message: string };
 
 export interface InspectRequest {
@@ -109,3 +117,25 @@ export type InspectResult =
   | { readonly view: 'config'; readonly config: unknown }
   /** The document that the reference names, byte for byte. */
   | { readonly view: 'raw'; readonly rawManifest: Uint8Array };
+
+export interface VerifyRequest {
+  /** As the user wrote it. */
+  readonly reference: string;
+}
+
+/** What the policy says of an image, as a pull would judge it. */
+export interface VerifyResult {
+  /** The logical name, fully expanded, without tag and digest. */
+  readonly name: string;
+  readonly manifestDigest: Digest;
+  readonly indexDigest: Digest | undefined;
+  /** `accepted`, or the kind of the error with which a pull would refuse the image. */
+  readonly verdict: 'accepted' | ErrorKind;
+  /** Why the image may run; undefined when it may not. */
+  readonly basis: AuthorizationBasis | undefined;
+  /** How the requirements decided; undefined when there is no policy. */
+  readonly policy: PolicyReport | undefined;
+  /** Why the image may not run. */
+  readonly error: Pick<PlainError, 'code' | 'kind' | 'message' | 'hint'> | undefined;
+  readonly warnings: readonly string[];
+}

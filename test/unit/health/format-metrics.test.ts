@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { PullStatistics } from '../../../src/daemon/pull-statistics.ts';
 import { formatMetrics } from '../../../src/health/format-metrics.ts';
+import { parseDigest } from '../../../src/oci/index.ts';
 import { healthFacts } from './health-sample.ts';
 
+const DIGEST = parseDigest(`sha256:${'ab'.repeat(32)}`);
 const MEMORY = { rssBytes: 60_000_000, anonymousBytes: 20_000_000, fileBytes: 39_000_000 };
 const SPACE = { sizeBytes: 1_800, usedBytes: 120, availableBytes: 1_680 };
 
@@ -38,12 +40,39 @@ describe('formatMetrics', () => {
     pulls.begin()('ok', 70);
     pulls.begin()('POLICY_DENIED', 0.01);
     pulls.begin();
-    pulls.addFetched(1_000);
+    pulls.addProgress({ type: 'layer', digest: DIGEST, state: 'done', bytes: 1_000, total: 1_000 });
+    pulls.addProgress({ type: 'layer', digest: DIGEST, state: 'fetching', bytes: 500, total: 1_000 });
     const text = metricsOf(pulls);
     expect(sample(text, 'sealift_pulls_total{outcome="ok"}')).toBe('2');
     expect(sample(text, 'sealift_pulls_total{outcome="POLICY_DENIED"}')).toBe('1');
     expect(sample(text, 'sealift_pulls_under_way')).toBe('1');
     expect(sample(text, 'sealift_fetched_bytes_total')).toBe('1000');
+  });
+
+  it('counts requirements by type and result, signatures by kind and result, and the seconds of verdicts', () => {
+    const pulls = new PullStatistics();
+    const signatures = [
+      { kind: 'sigstore-bundle', result: 'accepted' },
+      { kind: 'sigstore-bundle', result: 'identity' },
+      { kind: 'simple-signing', result: 'not-checked' },
+    ] as const;
+    const signed = { requirements: [{ type: 'sigstoreSigned', result: 'accepted' }], signatures } as const;
+    pulls.addProgress({ type: 'verdict', result: 'accepted', seconds: 0.03, summary: signed });
+    pulls.addProgress({ type: 'verdict', result: 'accepted', seconds: 0.3, summary: { ...signed, signatures: [] } });
+    const rejected = { requirements: [{ type: 'reject', result: 'denied' }], signatures: [] } as const;
+    pulls.addProgress({ type: 'verdict', result: 'denied', seconds: 70, summary: rejected });
+    const text = metricsOf(pulls);
+    const verdicts = (labels: string) => sample(text, `sealift_policy_verdicts_total{${labels}}`);
+    expect(verdicts('requirement="sigstoreSigned",result="accepted"')).toBe('2');
+    expect(verdicts('requirement="reject",result="denied"')).toBe('1');
+    const found = (labels: string) => sample(text, `sealift_signatures_total{${labels}}`);
+    expect(found('kind="sigstore-bundle",result="accepted"')).toBe('1');
+    expect(found('kind="sigstore-bundle",result="identity"')).toBe('1');
+    expect(found('kind="simple-signing",result="not-checked"')).toBe('1');
+    const below = (result: string, bound: string) =>
+      sample(text, `sealift_policy_seconds_bucket{result="${result}",le="${bound}"}`);
+    expect([below('accepted', '0.01'), below('accepted', '0.05'), below('accepted', '0.5')]).toEqual(['0', '1', '2']);
+    expect([below('refused', '60'), below('refused', '+Inf')]).toEqual(['0', '1']);
   });
 
   it('has cumulative buckets, whose last is all', () => {
