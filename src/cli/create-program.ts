@@ -3,11 +3,13 @@ import { addCompletion } from './commands/completion.ts';
 import { addDoctor, type DoctorCommands } from './commands/doctor.ts';
 import { addImages, type ImagesCommands } from './commands/images.ts';
 import { addInspect, type InspectCommands } from './commands/inspect.ts';
+import { addPolicyCheck, type PolicyCheckCommands } from './commands/policy-check.ts';
 import { addPrune, type PruneCommands } from './commands/prune.ts';
 import { addPull, type PullCommands } from './commands/pull.ts';
 import { addRm, type RmCommands } from './commands/rm.ts';
 import { addStoreStatus, type StoreStatusCommands } from './commands/store-status.ts';
 import { addUmount, type UmountCommands } from './commands/umount.ts';
+import { addVerify, type VerifyCommands } from './commands/verify.ts';
 import { addVersion } from './commands/version.ts';
 import type { CommandContext } from './types.ts';
 
@@ -15,6 +17,8 @@ import type { CommandContext } from './types.ts';
 export interface Commands
   extends PullCommands,
     InspectCommands,
+    VerifyCommands,
+    PolicyCheckCommands,
     UmountCommands,
     ImagesCommands,
     RmCommands,
@@ -37,7 +41,8 @@ export function createProgram(commands: Commands, options: ProgramOptions): Comm
     .helpCommand('help [command]', 'show help for a command')
     .showSuggestionAfterError(false);
   // The help lists the commands in this order.
-  for (const add of [addPull, addInspect, addUmount, addImages, addRm, addPrune, addStoreStatus, addDoctor]) {
+  const onImages = [addPull, addInspect, addVerify, addPolicyCheck];
+  for (const add of [...onImages, addUmount, addImages, addRm, addPrune, addStoreStatus, addDoctor]) {
     add(program, commands, options);
   }
   addCompletion(program, options);

@@ -1,11 +1,10 @@
 export { askPassword } from './ask-password.ts';
 export type { DoctorOptions } from './commands/doctor.ts';
-export type { InspectOptions } from './commands/inspect.ts';
-export type { PullOptions } from './commands/pull.ts';
 export type { StoreStatusResult } from './commands/store-status.ts';
 export type { Commands } from './create-program.ts';
 export type { CommonOptions } from './flags/common-flags.ts';
+export type { RegistryOptions } from './flags/registry-flags.ts';
 export type { StoreCommandOptions } from './flags/store-flags.ts';
 export { loadCommands } from './load-commands.ts';
 export { runCli } from './run-cli.ts';
-export type { CliIo } from './types.ts';
+export type { CliIo, CommandIo } from './types.ts';

@@ -1,15 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import type { ArchiveOperations } from '../archive/index.ts';
 import type {
+  CommandIo,
   Commands,
   CommonOptions,
   DoctorOptions,
-  InspectOptions,
-  PullOptions,
+  RegistryOptions,
   StoreCommandOptions,
 } from '../cli/index.ts';
 import {
-  type Configuration,
   type Environment,
   findRegistries,
   loadConfiguration,
@@ -17,18 +16,17 @@ import {
   loadRegistries,
   type Registries,
 } from '../config/index.ts';
-import { logProgress } from '../daemon/index.ts';
+import { teeToLog } from '../daemon/index.ts';
 import {
-  type CliEndpointOptions,
   cliAuthfiles,
   cliEndpoints,
   cliNames,
   createHelperRunner,
+  type FindEndpoints,
   namesFiles,
   transportSettings,
 } from '../endpoints/index.ts';
 import { raceCancellation } from '../errors/index.ts';
-import { openLogger } from '../log/index.ts';
 import { cliLookaside } from '../lookaside/index.ts';
 import { type Run, withOptions } from '../operations/index.ts';
 import {
@@ -37,17 +35,17 @@ import {
   type ImagePorts,
   inspectImage,
   listImages,
-  type ProgressEvent,
   pruneStore,
   pullImage,
   removeImages,
   unmountBundle,
+  verifyImage,
 } from '../pull/index.ts';
 import { loadPolicy } from '../signature/index.ts';
 import type { DaemonView, ViewOptions } from './daemon-view.ts';
 import type { ConfiguredSources } from './doctor.ts';
 import { loadOptions, type OpenPool, openParts, type Parts } from './parts.ts';
-import { imagePorts, pullPorts } from './pull.ts';
+import { gatePorts, imagePorts, keyLoader, pullPorts } from './pull.ts';
 import { type BackingPorts, storePorts } from './store.ts';
 
 /** A command is short; threads that idle longer only hold memory. */
@@ -66,32 +64,22 @@ export interface CliSurroundings {
 }
 
 /** The surroundings of one command, with the signal that cancels it. */
-type CommandSurroundings = CliSurroundings & { readonly signal: AbortSignal };
+type CommandSurroundings = CliSurroundings & CommandIo;
 
 /** The commands of the CLI, each with its own configuration and worker threads. */
 export function composeCli(surroundings: CliSurroundings): Commands {
-  const within = (signal: AbortSignal): CommandSurroundings => ({ ...surroundings, signal });
+  const within = (io: CommandIo): CommandSurroundings => ({ ...surroundings, ...io });
   return {
-    pull: (options, { signal, onProgress }) =>
-      withParts(options, within(signal), async (parts) => {
-        const progress = await teeToLog(onProgress, parts.configuration, options);
-        const { target } = options;
-        // An image with a digest may be in the store already.
-        if (!options.reference.includes('@') && !namesFiles(options.reference))
-          parts.pool.warm(transportSettings(parts));
-        const registries = await cliRegistries(parts, signal);
-        const registryPorts = pullPorts(parts, {
+    pull: (options, io) =>
+      withImage(options, within(io), async (parts, names, image) => {
+        const ports = pullPorts(parts, {
+          image,
+          ...(await judging(parts)),
           backing: cliBacking(parts.configuration),
-          policy: await loadPolicy(parts.configuration.pull, loadOptions(parts, signal)),
-          findEndpoints: cliEndpoints(parts, endpointOptions(parts, options, registries)),
-          locateSignatures: cliLookaside(parts, { environment: parts.environment, uid: uid() }),
-          onProgress: progress,
+          onProgress: await teeToLog(io.onProgress, options, parts.configuration.log.level.value),
           sweepsStore: true,
         });
-        const ports = { ...registryPorts, ...archivePort(parts, options.reference) };
-        return firstName(cliNames(options.reference, registries), (reference) =>
-          pullImage({ reference, target }, ports, signal),
-        );
+        return firstName(names, (reference) => pullImage({ reference, target: options.target }, ports, io.signal));
       }),
     requestPull: async ({ reference: imageUrl, socketPath, bundle }, { signal }) => {
       // The daemon makes no bundle: its client does.
@@ -99,43 +87,44 @@ export function composeCli(surroundings: CliSurroundings): Commands {
       const { requestPull } = await import('../api/index.ts');
       return { bundle, ...(await requestPull({ socketPath, imageUrl, bundlePath: bundle, signal })) };
     },
-    inspect: (options, { signal, onProgress }) =>
-      withParts(options, within(signal), async (parts) => {
-        if (!namesFiles(options.reference)) parts.pool.warm(transportSettings(parts));
-        const registries = await cliRegistries(parts, signal);
-        const findEndpoints = cliEndpoints(parts, endpointOptions(parts, options, registries));
-        const registryPorts = imagePorts(parts, findEndpoints, (message) => onProgress({ type: 'warning', message }));
-        const ports = { ...registryPorts, ...archivePort(parts, options.reference) };
-        return firstName(cliNames(options.reference, registries), (reference) =>
-          inspectImage({ reference, view: options.view }, ports, signal),
-        );
+    inspect: (options, io) =>
+      withImage(options, within(io), (_, names, image) =>
+        firstName(names, (reference) => inspectImage({ reference, view: options.view }, image, io.signal)),
+      ),
+    verify: (options, io) =>
+      withImage(options, within(io), async (parts, names, image) => {
+        const ports = { ...image, ...gatePorts(parts, await judging(parts)) };
+        return firstName(names, (reference) => verifyImage({ reference }, ports, io.signal));
       }),
-    umount: (options, { signal }) =>
-      withParts(options, within(signal), async (parts) => {
+    checkPolicy: async (options, io) => {
+      const { checkPolicyFile } = await import('../signature/policy-check/index.ts');
+      return withParts(options, within(io), (parts) =>
+        checkPolicyFile(options, { ...parts, keys: keyLoader(parts) }, io.signal),
+      );
+    },
+    umount: (options, io) =>
+      withParts(options, within(io), async (parts) => {
         const { directory } = options;
-        const unmounted = await unmountBundle(directory, cliStore(parts), { signal });
+        const unmounted = await unmountBundle(directory, cliStore(parts), { signal: io.signal });
         return { directory, wasMounted: unmounted.length > 0 };
       }),
-    images: (options, { signal }) =>
-      withStore(options, within(signal), async (ports) => ({ images: await listImages(ports) })),
-    rm: (options, { signal }) =>
-      withStore(options, within(signal), (ports) => removeImages(options.targets, ports, signal)),
-    prune: (options, { signal }) =>
-      withStore(options, within(signal), (ports) => pruneStore(options.all, ports, signal)),
-    storeStatus: async (options, { signal }) => {
+    images: (options, io) => withStore(options, within(io), async (ports) => ({ images: await listImages(ports) })),
+    rm: (options, io) => withStore(options, within(io), (ports) => removeImages(options.targets, ports, io.signal)),
+    prune: (options, io) => withStore(options, within(io), (ports) => pruneStore(options.all, ports, io.signal)),
+    storeStatus: async (options, io) => {
       const { describeStore } = await import('./daemon-view.ts');
-      return viewDaemon(options, within(signal), describeStore);
+      return viewDaemon(options, within(io), describeStore);
     },
-    doctor: async (options, { signal }) => {
+    doctor: async (options, io) => {
       const { runDoctor } = await import('../doctor/index.ts');
       const { daemonDoctorPorts, doctorPorts } = await import('./doctor.ts');
       const { images, ofDaemon } = options;
       if (ofDaemon)
-        return viewDaemon({ ...options, allowsDefaults: true }, within(signal), async (daemon) =>
-          runDoctor(await daemonDoctorPorts(daemon, { images, signal })),
+        return viewDaemon({ ...options, allowsDefaults: true }, within(io), async (daemon) =>
+          runDoctor(await daemonDoctorPorts(daemon, { images, signal: io.signal })),
         );
-      return withParts(options, within(signal), async (parts) =>
-        runDoctor(await doctorPorts(parts, cliSources(parts, options, signal))),
+      return withParts(options, within(io), async (parts) =>
+        runDoctor(await doctorPorts(parts, cliSources(parts, options))),
       );
     },
   };
@@ -178,6 +167,31 @@ async function viewDaemon<T>(
 
 interface CliParts extends Parts {
   readonly environment: Environment;
+  readonly uid: number;
+  readonly signal: AbortSignal;
+}
+
+/** Runs with the names that a reference of the command line may stand for, and with what finds their images. */
+function withImage<T>(
+  options: RegistryOptions & { readonly reference: string; readonly target?: unknown },
+  surroundings: CommandSurroundings,
+  run: (parts: CliParts, names: readonly string[], image: ImagePorts) => Promise<T>,
+): Promise<T> {
+  const { reference, target } = options;
+  return withParts(options, surroundings, async (parts) => {
+    // An image with a digest that is pulled may be in the store already.
+    const mayBeStored = target !== undefined && reference.includes('@');
+    if (!mayBeStored && !namesFiles(reference)) parts.pool.warm(transportSettings(parts));
+    const registries = await cliRegistries(parts);
+    const image = imagePorts(parts, findEndpoints(parts, options, registries), surroundings.onProgress);
+    return run(parts, cliNames(reference, registries), { ...image, ...archivePort(parts, reference) });
+  });
+}
+
+/** The policy of the command line, and where it looks for signatures. */
+async function judging(parts: CliParts) {
+  const policy = await loadPolicy(parts.configuration.pull, loadOptions(parts, parts.signal));
+  return { policy, locateSignatures: cliLookaside(parts, parts) };
 }
 
 async function withParts<T>(
@@ -190,7 +204,7 @@ async function withParts<T>(
   const configuration = loadConfiguration({ program: 'cli', flags, environment, file });
   const parts = openParts(configuration, { ...surroundings, idleMs: WORKER_IDLE_MS });
   try {
-    return await run({ ...parts, environment });
+    return await run({ ...parts, environment, uid: process.getuid?.() ?? 0, signal });
   } finally {
     parts.pool.close();
   }
@@ -200,57 +214,33 @@ function cliStore(parts: Parts): BackingPorts {
   return storePorts(parts, cliBacking(parts.configuration));
 }
 
-function cliRegistries(parts: CliParts, signal: AbortSignal): Promise<Registries> {
-  const { configuration, environment } = parts;
-  return loadRegistries(findRegistries(configuration, environment), loadOptions(parts, signal));
+function cliRegistries(parts: CliParts): Promise<Registries> {
+  return loadRegistries(findRegistries(parts.configuration, parts.environment), loadOptions(parts, parts.signal));
 }
 
-function endpointOptions(
-  { environment, limits }: CliParts,
-  { credentials, certDir }: Pick<InspectOptions, 'credentials' | 'certDir'>,
+function findEndpoints(
+  parts: CliParts,
+  { credentials, certDir }: Pick<RegistryOptions, 'credentials' | 'certDir'>,
   registries: Registries,
-): CliEndpointOptions {
-  return {
-    environment,
-    registries,
-    certDir,
-    uid: uid(),
-    runHelper: createHelperRunner(environment, limits),
-    credentials: credentials === undefined ? undefined : { kind: 'basic', ...credentials },
-  };
+): FindEndpoints {
+  const { environment, uid, limits } = parts;
+  const runHelper = createHelperRunner(environment, limits);
+  const given = credentials === undefined ? undefined : ({ kind: 'basic', ...credentials } as const);
+  return cliEndpoints(parts, { environment, registries, certDir, uid, runHelper, credentials: given });
 }
 
 /** What a pull of these images would do on the network. */
-function cliSources(parts: CliParts, options: DoctorOptions, signal: AbortSignal): ConfiguredSources {
-  const { environment } = parts;
+function cliSources(parts: CliParts, { images, certDir }: DoctorOptions): ConfiguredSources {
+  const { environment, signal } = parts;
   return {
-    images: options.images,
+    images,
     signal,
-    loadRegistries: () => cliRegistries(parts, signal),
+    loadRegistries: () => cliRegistries(parts),
     namesOf: cliNames,
-    findEndpoints: (registries) =>
-      cliEndpoints(parts, endpointOptions(parts, { credentials: undefined, certDir: options.certDir }, registries)),
-    authfiles: cliAuthfiles(parts, { environment, uid: uid() }),
+    findEndpoints: (registries) => findEndpoints(parts, { credentials: undefined, certDir }, registries),
+    authfiles: cliAuthfiles(parts, parts),
     helperPath: environment['PATH'] ?? '',
     secretsFrom: () => 'the command line',
     mirrorHosts: [],
-  };
-}
-
-function uid(): number {
-  return process.getuid?.() ?? 0;
-}
-
-/** With --debug each stage of a pull is a log line as well. */
-async function teeToLog(
-  onProgress: (event: ProgressEvent) => void,
-  { log }: Configuration,
-  { debug, reference }: PullOptions,
-): Promise<(event: ProgressEvent) => void> {
-  if (!debug) return onProgress;
-  const logger = (await openLogger({ level: log.level.value })).child({ reference });
-  return (event) => {
-    onProgress(event);
-    logProgress(event, logger);
   };
 }

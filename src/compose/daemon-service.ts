@@ -21,7 +21,7 @@ import type { ProgressEvent, PullPorts } from '../pull/index.ts';
 import { loadPolicy, signatureTest } from '../signature/index.ts';
 import type { Volumes } from '../volume/index.ts';
 import { loadOptions, type Parts } from './parts.ts';
-import { pullPorts } from './pull.ts';
+import { imagePorts, pullPorts } from './pull.ts';
 import { storePorts } from './store.ts';
 
 export interface DaemonServiceParts {
@@ -77,7 +77,11 @@ async function daemonPullPorts(pull: StorePull, daemonParts: Parts): Promise<Pul
   return pullPorts(parts, {
     backing,
     policy,
-    findEndpoints: daemonEndpoints({ ...parts, mustBeSigned: signatureTest(policy) }, registries),
+    image: imagePorts(
+      parts,
+      daemonEndpoints({ ...parts, mustBeSigned: signatureTest(policy) }, registries),
+      onProgress,
+    ),
     locateSignatures: daemonLookaside(parts),
     onProgress,
     // The watch over mounts sweeps within a second.

@@ -1,12 +1,13 @@
 import { type FindEndpoints, openImageEndpoints, transportSettings } from '../endpoints/index.ts';
-import type { LocateSignatures } from '../lookaside/index.ts';
 import { hostPlatform, parsePlatform } from '../oci/index.ts';
-import type { ImagePorts, ProgressEvent, PullPorts, StoreBacking } from '../pull/index.ts';
-import { createKeyLoader, type PolicyChoice } from '../signature/index.ts';
+import type { GatePorts, ImagePorts, PullPorts, StoreBacking } from '../pull/index.ts';
+import { createKeyLoader, type KeyLoader } from '../signature/index.ts';
 import { isRoot, type Parts } from './parts.ts';
 import { storePorts } from './store.ts';
 
-export function imagePorts(parts: Parts, findEndpoints: FindEndpoints, onRemark: (remark: string) => void): ImagePorts {
+type OnProgress = PullPorts['onProgress'];
+
+export function imagePorts(parts: Parts, findEndpoints: FindEndpoints, onProgress: OnProgress): ImagePorts {
   const { configuration, limits, pool } = parts;
   const { platform, foreignLayerUrls } = configuration.pull;
   return {
@@ -16,33 +17,38 @@ export function imagePorts(parts: Parts, findEndpoints: FindEndpoints, onRemark:
         limits,
         clock: { now: () => performance.now() },
         foreignTransport: foreignLayerUrls.value ? transportSettings(parts) : undefined,
-        onRemark,
+        onRemark: (message) => onProgress({ type: 'warning', message }),
       }),
     platform: platform.value === undefined ? hostPlatform(process.arch) : parsePlatform(platform.value),
     limits,
   };
 }
 
-export interface PullPortsOptions {
+export function keyLoader({ resources, limits }: Parts): KeyLoader {
+  return createKeyLoader({ resources, limits });
+}
+
+type Judging = Pick<GatePorts, 'policy' | 'locateSignatures'>;
+
+export function gatePorts(parts: Parts, { policy, locateSignatures }: Judging): Omit<GatePorts, keyof ImagePorts> {
+  return { policy, locateSignatures, keys: keyLoader(parts), verifier: parts.verifier.forImage() };
+}
+
+export interface PullPortsOptions extends Judging {
+  readonly image: ImagePorts;
   readonly backing: StoreBacking;
-  readonly policy: PolicyChoice;
-  readonly findEndpoints: FindEndpoints;
-  readonly locateSignatures: LocateSignatures;
-  readonly onProgress: (event: ProgressEvent) => void;
+  readonly onProgress: OnProgress;
   readonly sweepsStore: boolean;
 }
 
 export function pullPorts(parts: Parts, options: PullPortsOptions): PullPorts {
-  const { policy, onProgress, backing, sweepsStore, findEndpoints, locateSignatures } = options;
+  const { image, onProgress, backing, sweepsStore } = options;
   return {
-    ...imagePorts(parts, findEndpoints, (message) => onProgress({ type: 'warning', message })),
+    ...image,
+    ...gatePorts(parts, options),
     ...storePorts(parts, backing),
-    policy,
     onProgress,
     sweepsStore,
-    keys: createKeyLoader({ resources: parts.resources, limits: parts.limits }),
-    verifier: parts.verifier.forImage(),
-    locateSignatures,
     pool: parts.pool,
     checkpoint: parts.checkpoint,
     nowMs: () => performance.now(),

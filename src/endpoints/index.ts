@@ -1,5 +1,5 @@
 export { endpointUrl, transportSettings } from './access-endpoint.ts';
-export { type CliEndpointOptions, cliAuthfiles, cliEndpoints } from './cli-endpoints.ts';
+export { cliAuthfiles, cliEndpoints } from './cli-endpoints.ts';
 export { cliNames, namesFiles } from './cli-names.ts';
 export { createHelperRunner } from './create-helper-runner.ts';
 export { daemonEndpoints } from './daemon-endpoints.ts';

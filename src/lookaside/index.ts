@@ -1,1 +1,1 @@
-export { cliLookaside, daemonLookaside, type LocateSignatures } from './create-lookaside.ts';
+export { cliLookaside, daemonLookaside } from './create-lookaside.ts';

@@ -78,6 +78,9 @@ describeWith(['root', 'docker-registry'], 'health of sealiftd, and what the doct
     expect(await metric('sealift_pulls_total{outcome="POLICY_TAG_UNPINNED"}')).toBe(1);
     expect(await metric('sealift_pull_seconds_count{result="ok"}')).toBe(2);
     expect(await metric('sealift_pulls_under_way')).toBe(0);
+    expect(await metric('sealift_policy_verdicts_total{requirement="none",result="accepted"}')).toBe(2);
+    expect(await metric('sealift_policy_verdicts_total{requirement="none",result="denied"}')).toBe(1);
+    expect(await metric('sealift_policy_seconds_count{result="refused"}')).toBe(1);
     // Once for both pulls.
     const compressed = image.layers.reduce((sum, { size }) => sum + size, 0);
     expect(await metric('sealift_fetched_bytes_total')).toBe(compressed);

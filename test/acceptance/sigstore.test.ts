@@ -2,7 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TestBed } from '../support/beds/test-bed.ts';
+import { runCommand } from '../support/machine/commands.ts';
 import { describeWith } from '../support/machine/needs.ts';
+import { SEALIFT } from '../support/programs/sealift-command.ts';
 import { RegistryPusher } from '../support/registries/registry-pusher.ts';
 import { publicKey, recordedRepository } from '../support/signatures/sigstore-signatures.ts';
 import { findRemains } from '../support/stores/store-files.ts';
@@ -139,6 +141,40 @@ describeWith(['root', 'docker-registry'], 'an image that cosign has signed', () 
     expectDenial(answer);
     expect(answer.error?.message).toContain('no signature was found');
     expect(answer.error?.hint).toContain('cosign sign --key');
+  });
+
+  /** Runs `sealift verify`, whose answer is a result also when the policy denies the image. */
+  async function verify(repository: string, requirement: Members, reference = bed.reference(`acme/${repository}:1.0`)) {
+    const file = bed.newPath('policy.json');
+    writeFileSync(file, policyOf(requirement));
+    bed.proxy.setRules([]);
+    const flags = ['--policy', file, '--platform', 'linux/amd64', '--tls-verify=false', '--json'];
+    const { code, stdout } = await runCommand(SEALIFT, ['verify', ...flags, reference]);
+    return { code, ...JSON.parse(stdout.toString()) };
+  }
+
+  // CVE-2025-25204: gh was content with an image that has no attestation at all.
+  it('is verified with exit code 0 only when the policy accepts it, and without a request for a layer', async () => {
+    const requirement = requirementFor('legacy-p256', {});
+    await push('legacy-p256', 'acme/without-signature', false);
+    const accepted = await verify('legacy-p256', requirement);
+    expect(accepted).toMatchObject({ code: 0, schema: 1, result: { verdict: 'accepted', basis: 'signature' } });
+    expect(accepted.result.policy.requirements[0].signatures).toMatchObject([
+      { kind: 'sigstore-payload', verdict: 'accepted', author: { key: bed.scratch.join('p256') } },
+    ]);
+    const { blobs } = recordedRepository('legacy-p256');
+    const layers = Object.keys(blobs).filter((digest) => blobs[digest]?.startsWith('base64:'));
+    expect(bed.proxy.requests.filter(({ path }) => layers.some((digest) => path.endsWith(digest)))).toEqual([]);
+    const others = requirementFor('legacy-p256', {}, 'p384');
+    for (const [repository, asked] of [
+      ['without-signature', requirement],
+      ['legacy-p256', others],
+    ] as const) {
+      const { code, result } = await verify(repository, asked);
+      expect([code, result.verdict, result.error.code]).toEqual([3, 'denied', 'POLICY_DENIED']);
+    }
+    const gone = await verify('legacy-p256', requirement, bed.reference('acme/legacy-p256:gone'));
+    expect([gone.code, gone.error.code]).toEqual([6, 'REGISTRY_MANIFEST_UNKNOWN']);
   });
 
   it('is judged again when all layers are there', async () => {

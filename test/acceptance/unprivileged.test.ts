@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildProgram } from '../../scripts/build-program.ts';
@@ -54,6 +54,17 @@ describeWith(['docker-registry'], 'without root', () => {
     const reference = bed.reference('plain:latest');
     const answer = await runSealift(['inspect', reference, '--tls-verify=false'], options);
     expect(answer.error).toBeUndefined();
+  });
+
+  it('verify and policy check work, and write nothing', async () => {
+    const policy = bed.newPath('policy.json');
+    writeFileSync(policy, '{"default":[{"type":"insecureAcceptAnything"}]}');
+    const reference = bed.reference('plain:latest');
+    const { result } = await runSealift(['verify', '--policy', policy, reference, '--tls-verify=false'], options);
+    expect(result).toMatchObject({ verdict: 'accepted', basis: 'policy' });
+    const checked = await runSealift(['policy', 'check', policy, reference], options);
+    expect(checked.result).toMatchObject({ findings: [{ check: 'portability' }, { check: 'default' }] });
+    expect(readdirSync(home)).toEqual(['unpacked']);
   });
 
   it('a store is refused as unsupported, with the remedy', async () => {

@@ -65,7 +65,7 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   compose: ['worker'],
   volume: ['config', 'operations'],
   doctor: ['api', 'config', 'endpoints', 'operations', 'snapshot', 'volume'],
-  cli: ['doctor', 'volume'],
+  cli: ['doctor', 'signature', 'volume'],
   health: ['daemon', 'platform', 'volume'],
   endpoints: ['signature'],
   lookaside: ['signature'],
@@ -85,6 +85,8 @@ export const SUB_ROOMS: readonly string[] = [
   'src/signature/policy',
   // What a worker does with a signature. The main thread loads the room's index only.
   'src/signature/checks',
+  // Only one command of the command line loads it.
+  'src/signature/policy-check',
 ];
 
 /** Files apart from an index that other rooms may import. */

@@ -33,12 +33,16 @@ export function addTransportFlags(command: Command): Command {
 }
 
 export function addRegistryFlags(command: Command): Command {
+  return addImageFlags(command).addOption(new Option('--insecure-policy', 'accept any image').conflicts('policy'));
+}
+
+/** The flags of {@link addRegistryFlags} without the one that accepts any image. */
+export function addImageFlags(command: Command): Command {
   return addTransportFlags(addCommonFlags(command))
     .option('--platform <os/arch[/variant]>', 'image of an index to take; default: this machine')
     .option('--creds <user[:password]>', 'credentials for the registry of REF; asks for a missing password')
     .option('--registries.d <dir>', 'where signatures are looked for; default: where podman looks')
-    .addOption(new Option('--policy <file>', 'policy.json that decides whether the image may run'))
-    .addOption(new Option('--insecure-policy', 'accept any image').conflicts('policy'));
+    .addOption(new Option('--policy <file>', 'policy.json that decides whether the image may run'));
 }
 
 /** Throws `USAGE`. */

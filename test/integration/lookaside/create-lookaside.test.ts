@@ -5,7 +5,8 @@ import { resolveConfiguration } from '../../../src/config/resolve-configuration.
 import type { TransportSettings } from '../../../src/http/index.ts';
 import { createTransport } from '../../../src/http/transport.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { cliLookaside, daemonLookaside, type LocateSignatures } from '../../../src/lookaside/index.ts';
+import type { LocateSignatures } from '../../../src/lookaside/create-lookaside.ts';
+import { cliLookaside, daemonLookaside } from '../../../src/lookaside/index.ts';
 import { hashBytes, parseFileReference, parseReference } from '../../../src/oci/index.ts';
 import { createResourceLoader } from '../../../src/resources/index.ts';
 import type { LookasideStore } from '../../../src/signature/index.ts';

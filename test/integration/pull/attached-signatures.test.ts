@@ -2,6 +2,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { SettingValues } from '../../../src/config/index.ts';
+import { asSealiftError, SealiftError } from '../../../src/errors/index.ts';
+import type { VerifyResult } from '../../../src/pull/index.ts';
 import { PLATFORM, PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';
 import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { dir, file } from '../../support/builders/tar-builder.ts';
@@ -28,6 +30,7 @@ const NAME = 'app.invalid/team/app';
 const REPOSITORY = 'app';
 const SIGNER = makeSigner();
 const STRANGER = makeSigner();
+const LIMITED = { identity: { type: 'digestOnly' }, settings: { 'pull.limits.maxImageSignatures': 1 } };
 const ATTACHED = /\/(?:manifests\/sha256-|referrers\/)/;
 
 interface PullOptions {
@@ -85,27 +88,32 @@ describe('an image that must have a signature attached to it', () => {
     return `location = "${registry.host}/${location}"\ninsecure = true\n`;
   }
 
-  async function pull({ reference = `${NAME}:1`, identity, key = SIGNER.publicKey, ...more }: PullOptions = {}) {
+  /** Options of a command for the image, with a mirror in front of its registry, which has it under another name. */
+  function optionsFor({ reference = `${NAME}:1`, identity, key = SIGNER.publicKey, ...more }: PullOptions) {
     count += 1;
     const conf = `[[registry]]\nprefix = "app.invalid/team"\n${endpoint('', own)}[[registry.mirror]]\n${endpoint('', mirror)}`;
     const signed = { type: 'sigstoreSigned', keyData: Buffer.from(key).toString('base64'), signedIdentity: identity };
+    const settings = {
+      'pull.registries_conf': write(`${count}/registries.conf`, conf),
+      'pull.registries_d': dirname(write(`${count}/registries.d/s.yaml`, more.rules ?? '')),
+      'pull.policy': write(`${count}/policy.json`, JSON.stringify({ default: [signed] })),
+      'pull.limits.maxTries': 1,
+      ...more.settings,
+    };
+    return { reference, settings, credentials: undefined, configFile: undefined, debug: false };
+  }
+
+  const commands = () => composeTestCli({ environment: { HOME: own.path('home') } });
+  const io = () => ({ signal: new AbortController().signal, onProgress: () => {} });
+
+  async function pull(options: PullOptions = {}): Promise<string> {
+    const given = optionsFor(options);
     const directory = own.path(`tree-${count}`);
-    await composeTestCli({ environment: { HOME: own.path('home') } }).pull(
-      {
-        ...{ reference, target: { kind: 'unpack', directory } },
-        settings: {
-          'pull.registries_conf': write(`${count}/registries.conf`, conf),
-          'pull.registries_d': dirname(write(`${count}/registries.d/s.yaml`, more.rules ?? '')),
-          'pull.policy': write(`${count}/policy.json`, JSON.stringify({ default: [signed] })),
-          'pull.limits.maxTries': 1,
-          ...more.settings,
-        },
-        ...{ credentials: undefined, configFile: undefined, debug: false },
-      },
-      { signal: new AbortController().signal, onProgress: () => {} },
-    );
+    await commands().pull({ ...given, target: { kind: 'unpack', directory } }, io());
     return directory;
   }
+
+  const verify = (options: PullOptions = {}): Promise<VerifyResult> => commands().verify(optionsFor(options), io());
 
   const DIGEST_ONLY = { identity: { type: 'digestOnly' } };
   const layerRequests = () => [mirror, own].flatMap((bed) => image.layers.map((layer) => bed.fetchesOf(layer)));
@@ -332,5 +340,70 @@ describe('an image that must have a signature attached to it', () => {
     const options = { reference: `oci:${folder}:1.0`, identity, settings: { 'pull.platform': 'linux/amd64' } };
     expect(existsSync(await pull({ ...options, key: publicKey('p256') }))).toBe(true);
     await expectFailure('POLICY_DENIED', () => pull(options));
+    expect((await verify({ ...options, key: publicKey('p256') })).verdict).toBe('accepted');
+    expect((await verify(options)).error?.code).toBe('POLICY_DENIED');
+  });
+
+  const signaturesOf = ({ policy }: VerifyResult) =>
+    policy?.requirements.flatMap(({ signatures }) => signatures.map(({ kind, verdict }) => [kind, verdict]));
+
+  it('is verified with every signature at every location, and neither layers nor config are asked for', async () => {
+    tagged(mirror, [payload(STRANGER), payload(SIGNER)]);
+    referring(own, bundle(SIGNER));
+    const result = await verify(DIGEST_ONLY);
+    expect(result).toMatchObject({
+      verdict: 'accepted',
+      basis: 'signature',
+      manifestDigest: image.digest,
+      error: undefined,
+    });
+    expect(result.policy).toMatchObject({ scope: 'default', failures: [] });
+    expect(signaturesOf(result)).toEqual([
+      ['sigstore-payload', 'refused'],
+      ['sigstore-payload', 'accepted'],
+      ['sigstore-bundle', 'accepted'],
+    ]);
+    const accepted = result.policy?.requirements[0]?.signatures[1];
+    expect(accepted).toMatchObject({
+      origin: `${mirror.registry.host}/app:${image.digest.replace(':', '-')}.sig, layer 2`,
+      author: { kind: 'sigstore-key' },
+      signedReference: `${NAME}:1`,
+    });
+    const blobs = [mirror, own].flatMap(({ registry }) => registry.requestsTo(/\/blobs\//)).map(({ url }) => url);
+    expect(blobs.some((url) => image.layers.some((layer) => url.endsWith(layer)))).toBe(false);
+    expect(blobs).toHaveLength(3);
+  });
+
+  it('is verified as a pull judges it, also where a location fails beside a good signature', async () => {
+    mirror.registry.inject({ match: ATTACHED, times: 99, action: { kind: 'answer', status: 500 } });
+    tagged(own, [payload(SIGNER)]);
+    const result = await verify();
+    expect(result.verdict).toBe('accepted');
+    expect(result.policy?.failures.map(({ code }) => code)).toEqual(['HTTP_UNAVAILABLE', 'HTTP_UNAVAILABLE']);
+  });
+
+  // CVE-2025-25204: gh was content with an image that has no attestation at all.
+  it.each<[string, () => void, PullOptions]>([
+    ['without a signature', () => {}, DIGEST_ONLY],
+    ['with a signature by another key', () => tagged(mirror, [payload(STRANGER)]), DIGEST_ONLY],
+    ['with a signature for another name', () => tagged(own, [payload(SIGNER)]), { reference: `${NAME}:multi` }],
+    [
+      'with a registry that fails',
+      () => own.registry.inject({ match: ATTACHED, times: 99, action: { kind: 'answer', status: 403 } }),
+      DIGEST_ONLY,
+    ],
+    ['with too many signatures', () => tagged(own, [payload(STRANGER), payload(STRANGER)]), LIMITED],
+  ])('is refused by the same error as a pull, %s', async (_, arrange, options) => {
+    arrange();
+    const { verdict, error } = await verify(options);
+    const pulled = await pull(options).catch((failure: unknown) => failure);
+    expect(pulled).toBeInstanceOf(SealiftError);
+    expect({ code: error?.code, kind: verdict, hint: error?.hint }).toEqual({
+      code: asSealiftError(pulled).code,
+      kind: asSealiftError(pulled).kind,
+      hint: asSealiftError(pulled).hint,
+    });
+    expect(`pull ${optionsFor(options).reference}: ${error?.message}`).toBe(asSealiftError(pulled).message);
+    expect(layerRequests()).toEqual([0, 0]);
   });
 });

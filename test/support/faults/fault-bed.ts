@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Parts } from '../../../src/compose/parts.ts';
 import { loadOptions } from '../../../src/compose/parts.ts';
-import { pullPorts } from '../../../src/compose/pull.ts';
+import { imagePorts, pullPorts } from '../../../src/compose/pull.ts';
 import {
   type Configuration,
   limitsOf,
@@ -86,14 +86,15 @@ export class FaultBed implements AsyncDisposable {
     const backing = this.#backing(root);
     const parts = this.#with(settings);
     const { signal } = new AbortController();
+    const findEndpoints = cliEndpoints(parts, {
+      ...{ environment: {}, uid: 0, credentials: undefined, certDir: undefined },
+      registries: registriesOf(endpoints),
+      runHelper: async () => ({ kind: 'missing' }),
+    });
     const ports = pullPorts(parts, {
       backing,
       policy: await loadPolicy(parts.configuration.pull, loadOptions(parts, signal)),
-      findEndpoints: cliEndpoints(parts, {
-        ...{ environment: {}, uid: 0, credentials: undefined, certDir: undefined },
-        registries: registriesOf(endpoints),
-        runHelper: async () => ({ kind: 'missing' }),
-      }),
+      image: imagePorts(parts, findEndpoints, () => {}),
       locateSignatures: cliLookaside(parts, { environment: {}, uid: 0 }),
       onProgress: () => {},
       sweepsStore: true,

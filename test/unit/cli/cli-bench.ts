@@ -2,7 +2,8 @@ import { type CliIo, type Commands, runCli, type StoreStatusResult } from '../..
 import type { CommandIo } from '../../../src/cli/types.ts';
 import type { DoctorReport } from '../../../src/doctor/index.ts';
 import { type Digest, parseDigest } from '../../../src/oci/index.ts';
-import type { InspectResult, ListedImage, PullResult, Removal } from '../../../src/pull/index.ts';
+import type { InspectResult, ListedImage, PullResult, Removal, VerifyResult } from '../../../src/pull/index.ts';
+import type { PolicyCheck } from '../../../src/signature/policy-check/index.ts';
 
 export const DIGEST: Digest = parseDigest(`sha256:${'ab'.repeat(32)}`);
 
@@ -120,6 +121,91 @@ export const STORE_STATUS: StoreStatusResult = {
   ],
 };
 
+const SIGNATURE = {
+  kind: 'simple-signing',
+  reason: undefined,
+  text: undefined,
+  remedy: undefined,
+  author: undefined,
+  signedReference: undefined,
+} as const;
+
+export const VERIFY_RESULT: VerifyResult = {
+  name: 'registry.example/app',
+  manifestDigest: DIGEST,
+  indexDigest: undefined,
+  verdict: 'accepted',
+  basis: 'signature',
+  policy: {
+    scope: 'scope "registry.example"',
+    requirements: [
+      {
+        type: 'signedBy',
+        keys: 'keyPath /keys/team.gpg',
+        verdict: 'accepted',
+        reason: undefined,
+        signatures: [
+          {
+            ...SIGNATURE,
+            origin: 'https://sigs.example/app/signature-1',
+            verdict: 'refused',
+            reason: 'unknown-key',
+            text: 'it names key AB \u001b[2J',
+            remedy: 'add this public key',
+          },
+          {
+            ...SIGNATURE,
+            origin: 'https://sigs.example/app/signature-2',
+            verdict: 'accepted',
+            author: { kind: 'openpgp', fingerprint: 'ABCD', signedAt: '2026-02-01T00:00:00.000Z' },
+            signedReference: 'registry.example/app:1',
+          },
+          { ...SIGNATURE, origin: 'https://sigs.example/app/signature-3', verdict: 'not-checked' },
+        ],
+      },
+      { type: 'insecureAcceptAnything', keys: '', verdict: 'accepted', reason: undefined, signatures: [] },
+    ],
+    failures: [{ origin: 'https://down.example', code: 'HTTP_UNAVAILABLE', message: 'got 503' }],
+    remarks: [],
+  },
+  error: undefined,
+  warnings: [],
+};
+
+export const POLICY_CHECK: PolicyCheck = {
+  findings: [
+    {
+      status: 'fail',
+      check: 'scope',
+      where: 'transports.docker["nginx"]',
+      detail: 'no image \u001b[2J',
+      remedy: 'write "x"',
+    },
+    { status: 'note', check: 'portability', where: 'default[0]', detail: 'keyPaths: unknown', remedy: undefined },
+  ],
+  keys: [
+    {
+      where: 'default[0]',
+      id: 'ABCD',
+      algorithm: 'ed25519',
+      expiresAt: '2030-01-01T00:00:00.000Z',
+      problem: undefined,
+    },
+    { where: 'default[0]', id: 'sha256:ab', algorithm: 'P-256', expiresAt: undefined, problem: undefined },
+    { where: 'default[0]', id: 'EF', algorithm: 'dsa', expiresAt: undefined, problem: 'key EF is weak' },
+  ],
+  images: [
+    {
+      reference: 'registry.example/app:1',
+      scope: 'default',
+      requirements: [
+        { type: 'signedBy', keys: 'keyPath /k' },
+        { type: 'insecureAcceptAnything', keys: '' },
+      ],
+    },
+  ],
+};
+
 export interface CliBench {
   readonly calls: { readonly command: string; readonly options: unknown }[];
   readonly stdout: Buffer;
@@ -135,6 +221,8 @@ export interface BenchOptions {
   readonly during?: () => void;
   readonly report?: DoctorReport;
   readonly storeStatus?: StoreStatusResult;
+  readonly verified?: VerifyResult;
+  readonly policyCheck?: PolicyCheck;
   readonly askPassword?: (prompt: string, signal: AbortSignal) => Promise<string | undefined>;
   /** Called with the function that delivers a signal. */
   readonly signal?: (deliver: (signal: 'SIGINT' | 'SIGTERM') => void) => void;
@@ -162,6 +250,14 @@ export async function runBench(argv: readonly string[], options: BenchOptions = 
     inspect: async (given) => {
       calls.push({ command: 'inspect', options: given });
       return INSPECT_RESULTS[given.view];
+    },
+    verify: async (given, io) => {
+      calls.push({ command: 'verify', options: given });
+      return unlessAborted(io, options.verified ?? VERIFY_RESULT);
+    },
+    checkPolicy: async (given, io) => {
+      calls.push({ command: 'policy check', options: given });
+      return unlessAborted(io, options.policyCheck ?? POLICY_CHECK);
     },
     umount: async (given) => {
       calls.push({ command: 'umount', options: given });

@@ -1,0 +1,76 @@
+import { SealiftError } from '../../errors/index.ts';
+import { locateResource } from '../../resources/index.ts';
+import { nameKeys } from '../name-keys.ts';
+import type { ExaminedKey, RawKeyRing } from '../signed-content/index.ts';
+import type { CheckPorts, Finding, KeyMaterial, ListedKey } from './types.ts';
+
+export interface CheckedKeys {
+  readonly findings: readonly Finding[];
+  readonly keys: readonly ListedKey[];
+}
+
+interface KeyPorts extends Pick<CheckPorts, 'keys' | 'verifier'> {
+  readonly signal: AbortSignal;
+}
+
+/** Loads the key material of a requirement from files and from the policy, and says which of its keys can be used now. */
+export async function checkKeys(
+  material: KeyMaterial,
+  where: string,
+  { keys: loader, verifier, signal }: KeyPorts,
+): Promise<CheckedKeys> {
+  const found = (status: Finding['status'], detail: string, remedy?: string): Finding => {
+    return { status, check: 'key', where, detail, remedy };
+  };
+  const findings: Finding[] = [];
+  const raw: RawKeyRing[] = [];
+  const { prefix, source } = material;
+  for (const value of source.values) {
+    if (isPath(material) && locateResource(value).kind === 'broker') {
+      findings.push(found('note', `${value}: a resource of the key broker cannot be read here`));
+      continue;
+    }
+    try {
+      const one = { ...source, values: [value] };
+      raw.push(...nameKeys(prefix, one, await loader.load(one, signal)));
+    } catch (error) {
+      findings.push(found('fail', messageOf(error), 'put the file there, or correct its path in the policy'));
+    }
+  }
+  const isComplete = !findings.some(({ status }) => status === 'fail');
+  if (raw.length === 0 || !isComplete) return { findings, keys: [] };
+  const keys: ExaminedKey[] = [];
+  try {
+    keys.push(...(await verifier.examineKeys({ form: material.form, raw }, signal)));
+  } catch (error) {
+    findings.push(found('fail', messageOf(error), 'the whole policy is refused when this requirement is judged'));
+  }
+  findings.push(...judgeKeys(keys, found));
+  return { findings, keys: keys.map((key) => ({ ...key, where })) };
+}
+
+function isPath({ source: { kind } }: KeyMaterial): boolean {
+  return kind === 'path' || kind === 'paths';
+}
+
+type Found = (status: Finding['status'], detail: string, remedy?: string) => Finding;
+
+const REMEDY = 'put the new export of this key, or another key, into the policy; docs/policy.md has the steps';
+
+/** One usable key is enough for a requirement, but each of the others accepts nothing any more. */
+function judgeKeys(keys: readonly ExaminedKey[], found: Found): readonly Finding[] {
+  const isUsable = keys.some(({ problem }) => problem === undefined);
+  return keys.flatMap(({ problem }) =>
+    problem === undefined ? [] : [found(isUsable ? 'warn' : 'fail', problem, REMEDY)],
+  );
+}
+
+/** Throws the error again when it is not about the key. */
+function messageOf(error: unknown): string {
+  const isAboutKey =
+    error instanceof SealiftError &&
+    (error.kind === 'invalid' || error.kind === 'exhausted') &&
+    error.code !== 'INTERNAL';
+  if (!isAboutKey) throw error;
+  return error.message;
+}

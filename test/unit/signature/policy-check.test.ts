@@ -1,0 +1,288 @@
+import { describe, expect, it } from 'vitest';
+import { SealiftError } from '../../../src/errors/index.ts';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import type { ResourceLoader } from '../../../src/resources/index.ts';
+import { examineKeys } from '../../../src/signature/checks/examine-keys.ts';
+import { createKeyLoader } from '../../../src/signature/index.ts';
+import { checkPolicyFile, type PolicyCheck } from '../../../src/signature/policy-check/index.ts';
+import type { KeyExaminer } from '../../../src/signature/types.ts';
+import { expectFailure } from '../../support/matchers.ts';
+import { publicKey } from '../../support/signatures/sigstore-signatures.ts';
+import { CHECKED_AT, signingKey } from '../../support/signatures/simple-signatures.ts';
+
+const REJECT = [{ type: 'reject' }];
+const ACCEPT = [{ type: 'insecureAcceptAnything' }];
+const signedBy = (...keys: readonly string[]) => {
+  return { type: 'signedBy', keyType: 'GPGKeys', keyPaths: keys.map((key) => `/gpg/${key}`) };
+};
+const sigstoreSigned = (members: object = {}) => {
+  return { type: 'sigstoreSigned', keyPath: '/cosign/p256', signedIdentity: { type: 'matchRepository' }, ...members };
+};
+
+/** Serves the policy and, by their names, the keys of the test data. */
+function resourcesWith(policy: string): ResourceLoader {
+  return {
+    load: async (uri) => {
+      if (uri === '/policy.json') return Buffer.from(policy);
+      const [, kind, name = ''] = uri.replace('file://', '').split('/');
+      if (kind === 'gpg' && name !== 'absent') return signingKey(name);
+      if (kind === 'cosign') return Buffer.from(publicKey(name));
+      if (kind === 'secret') throw new TypeError(`must not be loaded: ${uri}`);
+      throw new SealiftError('POLICY_INVALID', `load key ${uri}: cannot be read`);
+    },
+  };
+}
+
+/** The keys that expire do so on 2026-06-01. */
+const LATER = Date.parse('2026-07-01T00:00:00Z');
+
+function check(policy: unknown, ...references: readonly string[]): Promise<PolicyCheck> {
+  return checkAt(CHECKED_AT, policy, references);
+}
+
+function checkAt(nowMs: number, policy: unknown, references: readonly string[] = []): Promise<PolicyCheck> {
+  const resources = resourcesWith(typeof policy === 'string' ? policy : JSON.stringify(policy));
+  const keys = createKeyLoader({ resources, limits: DEFAULT_LIMITS });
+  const limits = DEFAULT_LIMITS;
+  const verifier: KeyExaminer = { examineKeys: (examination) => examineKeys({ ...examination, nowMs, limits }) };
+  const ports = { resources, keys, limits, verifier };
+  return checkPolicyFile({ file: '/policy.json', references }, ports, new AbortController().signal);
+}
+
+const docker = (scopes: object, rest: object = {}) => ({ default: REJECT, transports: { docker: scopes, ...rest } });
+const team = (...requirements: readonly unknown[]) => docker({ 'registry.example/team': requirements });
+const TEAM = 'transports.docker["registry.example/team"]';
+
+describe('a policy without faults', () => {
+  it('has no findings, and its keys are listed', async () => {
+    const { findings, keys } = await check(team(signedBy('ed25519'), sigstoreSigned({ keyPath: '/cosign/p384' })));
+    expect(findings.filter(({ status }) => status !== 'note')).toEqual([]);
+    expect(keys).toEqual([
+      {
+        where: `${TEAM}[0]`,
+        id: expect.stringMatching(/^[0-9A-F]{40}$/),
+        algorithm: expect.stringContaining('ed25519'),
+        expiresAt: undefined,
+        problem: undefined,
+      },
+      {
+        where: `${TEAM}[1]`,
+        id: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+        algorithm: 'P-384',
+        expiresAt: undefined,
+        problem: undefined,
+      },
+    ]);
+  });
+
+  it('says when a key expires', async () => {
+    const { keys } = await check(team(signedBy('expiring')));
+    expect(keys[0]?.expiresAt).toMatch(/^2026-06-01T/);
+  });
+
+  it('is parsed as strictly as for a pull', async () => {
+    await expectFailure('POLICY_INVALID', () => check('{"default":[{"type":"reject"}],"default":[{"type":"reject"}]}'));
+    await expectFailure('REFERENCE_INVALID', () => check({ default: REJECT }, 'UPPER'));
+  });
+});
+
+describe('what fails in a policy', () => {
+  it.each<[string, unknown, string, string, RegExp]>([
+    ['a key that is not there', team(signedBy('absent')), 'key', `${TEAM}[0]`, /cannot be read/],
+    ['an expired key', team(signedBy('expiring')), 'key', `${TEAM}[0]`, /^key [0-9A-F]{40} expired at 20/],
+    ['a key whose signing subkey has expired', team(signedBy('expiring-subkey')), 'key', `${TEAM}[0]`, /expired at/],
+    ['a revoked key', team(signedBy('revoked-with-certificate')), 'key', `${TEAM}[0]`, /is revoked$/],
+    ['a weak key', team(signedBy('rsa1024')), 'key', `${TEAM}[0]`, /RSA of 1024 bits/],
+    ['a key of a kind that is not used', team(signedBy('dsa2048')), 'key', `${TEAM}[0]`, /is of the kind/],
+    ['a secret key', team(signedBy('secret')), 'key', `${TEAM}[0]`, /expected public keys, got a secret key/],
+    ['a key of another format', team(sigstoreSigned({ keyPath: '/gpg/ed25519' })), 'key', `${TEAM}[0]`, /public key/],
+    ['a log key that is not there', team(sigstoreSigned({ rekorPublicKeyPath: '/none' })), 'key', `${TEAM}[0]`, /none/],
+    [
+      'keys that no tool accepts',
+      team({ ...signedBy('ed25519'), keyType: 'X509Certificates' }),
+      'requirement',
+      `${TEAM}[0]`,
+      /keyType "X509Certificates" is implemented by no tool/,
+    ],
+    [
+      'a signature of files by the name of the image',
+      { default: REJECT, transports: { oci: { '/images': [sigstoreSigned()] } } },
+      'requirement',
+      'transports.oci["/images"][0]',
+      /accepts no image: an image in files has no name, so that "matchRepository" accepts none/,
+    ],
+    [
+      'simple signatures of files',
+      { default: REJECT, transports: { oci: { '/images': [signedBy('ed25519')] } } },
+      'requirement',
+      'transports.oci["/images"][0]',
+      /accepts no image/,
+    ],
+    [
+      'signatures of a docker-archive',
+      {
+        default: REJECT,
+        transports: { 'docker-archive': { '': [sigstoreSigned({ signedIdentity: { type: 'digestOnly' } })] } },
+      },
+      'requirement',
+      'transports.docker-archive[""][0]',
+      /has nothing beside its images/,
+    ],
+    [
+      'a misspelt transport',
+      { default: REJECT, transports: { dockre: { 'a.b': REJECT } } },
+      'scope',
+      'transports.dockre',
+      /no tool/,
+    ],
+  ])('%s', async (_, policy, name, where, detail) => {
+    const { findings } = await checkAt(LATER, policy);
+    expect(findings.filter(({ status }) => status === 'fail')).toEqual([
+      expect.objectContaining({ check: name, where, detail: expect.stringMatching(detail) }),
+    ]);
+  });
+
+  it('is only a warning for a key beside one that can be used', async () => {
+    const { findings, keys } = await check(team(signedBy('revoked-with-certificate', 'ed25519')));
+    expect(findings.filter(({ check: name }) => name === 'key').map(({ status }) => status)).toEqual(['warn']);
+    expect(keys).toHaveLength(2);
+  });
+
+  it('is each file that cannot be read, and no other key of the requirement is judged then', async () => {
+    const { findings } = await check(team(signedBy('absent', 'revoked', 'absent')));
+    expect(findings.filter(({ status }) => status === 'fail')).toHaveLength(2);
+  });
+});
+
+describe('scopes that no image can have', () => {
+  it.each<[string, string | undefined]>([
+    ['nginx', 'write "docker.io/library/nginx"'],
+    ['library/nginx', 'write "docker.io/library/nginx"'],
+    ['nginx:1.2', 'write "docker.io/library/nginx:1.2"'],
+    ['index.docker.io/library/nginx', 'write "docker.io/library/nginx"'],
+    ['myhost', 'write "docker.io/library/myhost"'],
+    ['https://registry.example/team', undefined],
+    ['registry.example/team/', undefined],
+    ['registry.example/Team', undefined],
+    ['registry.example/*', undefined],
+    ['*.example.com:5000', undefined],
+    ['*.example.com/team', undefined],
+    ['registry.example/*:1', undefined],
+    ['docker://registry.example/team', undefined],
+    [
+      `registry.example/team/app:1@sha256:${'ab'.repeat(32)}`,
+      `write "registry.example/team/app@sha256:${'ab'.repeat(32)}"`,
+    ],
+  ])('%s', async (scope, remedy) => {
+    const { findings } = await check(docker({ [scope]: REJECT }));
+    const where = `transports.docker["${scope}"]`;
+    const detail = expect.stringContaining(`no image can have the scope "${scope}"`);
+    expect(findings).toEqual([{ status: 'fail', check: 'scope', where, detail, remedy }]);
+  });
+
+  it.each([
+    '',
+    'docker.io',
+    'docker.io/library',
+    'docker.io/library/nginx',
+    'docker.io/library/nginx:1.2',
+    'docker.io/team',
+    'localhost',
+    'localhost:5000/app',
+    'registry.example:443',
+    '*.example.com',
+    '*.com',
+    '[2001:db8::1]:5000',
+    `registry.example/app@sha256:${'ab'.repeat(32)}`,
+  ])('are not: %s', async (scope) => {
+    expect((await check(docker({ [scope]: REJECT }))).findings).toEqual([]);
+  });
+});
+
+describe('what a policy lets run that most owners want verified', () => {
+  it.each<[string, unknown, string]>([
+    ['the default', { default: ACCEPT, transports: {} }, 'default'],
+    ['all of a registry transport', docker({ '': ACCEPT }), 'transports.docker[""]'],
+  ])('%s', async (_, policy, where) => {
+    expect((await check(policy)).findings).toEqual([
+      expect.objectContaining({ status: 'warn', check: 'default', where, remedy: expect.stringContaining('"reject"') }),
+    ]);
+  });
+
+  it('is no scope of its own, and no default with a second requirement', async () => {
+    expect((await check(docker({ 'registry.example/team': ACCEPT }))).findings).toEqual([]);
+    const { findings } = await check({ default: [...ACCEPT, signedBy('ed25519')], transports: {} });
+    expect(findings.map(({ check: name }) => name)).not.toContain('default');
+  });
+
+  it('is not what a reject stands beside', async () => {
+    const { findings } = await check(team(...REJECT, ...ACCEPT));
+    expect(findings).toMatchObject([{ status: 'warn', check: 'requirement', where: TEAM }]);
+  });
+});
+
+describe('what is only noted', () => {
+  const notes = async (policy: unknown) => {
+    const { findings } = await check(policy);
+    expect(findings.every(({ status }) => status === 'note')).toBe(true);
+    return findings.map(({ check: name, detail }) => `${name}: ${detail}`);
+  };
+
+  it.each<[string, object, RegExp]>([
+    ['digestOnly', sigstoreSigned({ signedIdentity: { type: 'digestOnly' } }), /podman and skopeo and image-rs refuse/],
+    ['predicateTypes', sigstoreSigned({ predicateTypes: ['https://x'] }), /podman and skopeo refuse/],
+    ['keyPaths', signedBy('ed25519'), /^portability: keyPaths: image-rs/],
+    ['the log', sigstoreSigned({ rekorPublicKeyPath: '/cosign/rekor' }), /image-rs ignores it/],
+    ['a URI', sigstoreSigned({ keyPath: 'file:///cosign/p256' }), /podman and skopeo take the URI for the path/],
+    [
+      'base64',
+      sigstoreSigned({ keyPath: undefined, keyData: Buffer.from(publicKey('p256')).toString('base64') }),
+      /image-rs/,
+    ],
+    ['PEM', sigstoreSigned({ keyPath: undefined, keyData: publicKey('p256') }), /podman and skopeo take base64 only/],
+    ['a tag in cosign’s', sigstoreSigned({ signedIdentity: undefined }), /signatures by cosign name no tag/],
+  ])('%s', async (_, requirement, expected) => {
+    expect(await notes(team(requirement))).toEqual([expect.stringMatching(expected)]);
+  });
+
+  it('a key of the broker, which is not asked', async () => {
+    const requirement = sigstoreSigned({ keyPath: 'kbs:///secret/default/key/cosign' });
+    expect(await notes(team(requirement))).toEqual([
+      expect.stringMatching(/^key: kbs:\/\/\/secret.*cannot be read here$/),
+      expect.stringMatching(/^portability: keyPath/),
+    ]);
+  });
+
+  it('a policy without transports, and transports of other tools', async () => {
+    expect(await notes({ default: REJECT })).toEqual([expect.stringContaining('image-rs refuses the file')]);
+    const policy = { default: REJECT, transports: { 'docker-daemon': { '': ACCEPT } } };
+    expect(await notes(policy)).toEqual([expect.stringContaining('no images of the transport "docker-daemon"')]);
+  });
+});
+
+describe('images that a policy is asked about', () => {
+  const policy = docker(
+    { 'registry.example/team': [signedBy('ed25519')], 'registry.example/team/app:bad': REJECT },
+    { oci: { '/images': ACCEPT } },
+  );
+
+  it.each([
+    ['registry.example/team/app:1', 'scope "registry.example/team"', 'signedBy'],
+    ['docker://registry.example/team/app', 'scope "registry.example/team"', 'signedBy'],
+    [`registry.example/team/app:bad@sha256:${'ab'.repeat(32)}`, 'scope "registry.example/team/app:bad"', 'reject'],
+    ['nginx', 'default', 'reject'],
+    ['oci:/images/app:1', 'scope "/images"', 'insecureAcceptAnything'],
+  ])('%s', async (reference, scope, type) => {
+    const { images } = await check(policy, reference);
+    expect(images).toMatchObject([{ scope, requirements: [{ type }] }]);
+  });
+
+  it('are shown fully expanded, with the keys of their list', async () => {
+    const { images } = await check(policy, 'registry.example/team/app', 'nginx');
+    expect(images.map(({ reference }) => reference)).toEqual([
+      'registry.example/team/app:latest',
+      'docker.io/library/nginx:latest',
+    ]);
+    expect(images[0]?.requirements).toEqual([{ type: 'signedBy', keys: 'keyPaths /gpg/ed25519' }]);
+  });
+});
