@@ -35,7 +35,7 @@ export interface AuthorCheck {
  */
 export function requireAuthor({ author, signing, times, nowMs, limits }: AuthorCheck): SigstoreSigner {
   const { key, certificate, chain } = signing;
-  const common = { keyId: keyIdOf(key), loggedAt: loggedAt(times) };
+  const common = { keyId: keyIdOf(key), loggedAt: earliest('log', times), stampedAt: earliest('timestamp', times) };
   if (author.kind === 'keys') return { kind: 'sigstore-key', key: key.name, ...common };
   if (certificate === undefined) throw new SealiftError('INTERNAL', 'signature: expected a certificate, got none');
   const issuer = requirePath(author, { certificate, chain, times: relevantTimes(author, times, nowMs) });
@@ -47,8 +47,8 @@ export function requireAuthor({ author, signing, times, nowMs, limits }: AuthorC
   return { kind: 'sigstore-certificate', ...requireIdentity(certificate, author.identity, bound), ...common };
 }
 
-function loggedAt(times: readonly ProvenTime[]): string | undefined {
-  return times.find(({ source }) => source === 'log')?.at.toISOString();
+function earliest(kind: ProvenTime['source'], times: readonly ProvenTime[]): string | undefined {
+  return times.find(({ source }) => source === kind)?.at.toISOString();
 }
 
 /** Certificates by Fulcio live for minutes, so only a proven time makes them count. Others have to be valid now. */

@@ -5,19 +5,25 @@ import type { RawKeyRing, SignatureVerdict, SignedContentCheck } from '../signed
 /** What made a signature. */
 export type SigstoreSigner = KeySigner | CertificateSigner;
 
+/** When a signature existed, as far as it is proven: the earliest time of each kind, RFC 3339. */
+export interface SignatureTimes {
+  /** Undefined if no trusted log has promised one. */
+  readonly loggedAt: string | undefined;
+  /** Undefined if there is no timestamp by a trusted authority. */
+  readonly stampedAt: string | undefined;
+}
+
 /** The public key that made a signature. */
-export interface KeySigner {
+export interface KeySigner extends SignatureTimes {
   readonly kind: 'sigstore-key';
   /** The path of the key in the policy, or the member that holds it. */
   readonly key: string;
   /** `sha256:` and the hash of the key in DER, in hexadecimal digits. */
   readonly keyId: string;
-  /** When a trusted log has seen the signature, RFC 3339; undefined if no log promised it. */
-  readonly loggedAt: string | undefined;
 }
 
 /** The certificate that the key of a signature has, by an authority that the policy names. */
-export interface CertificateSigner {
+export interface CertificateSigner extends SignatureTimes {
   readonly kind: 'sigstore-certificate';
   /** The name that satisfied the requirement: an address, a URI or a host. */
   readonly subject: string;
@@ -25,7 +31,6 @@ export interface CertificateSigner {
   readonly oidcIssuer: string | undefined;
   /** `sha256:` and the hash of the key in DER, in hexadecimal digits. */
   readonly keyId: string;
-  readonly loggedAt: string | undefined;
 }
 
 /** What has to have made a signature: one of these keys, or a key with a certificate. */

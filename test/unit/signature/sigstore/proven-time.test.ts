@@ -64,7 +64,7 @@ describe('the time of an entry', () => {
     expect(judge({ entries: [{ kind: 'dsse', change }] })).toMatchObject(refused('no time that the log'));
     expect(judge({ entries: [{ kind: 'dsse', change }], stamps: [{}] })).toMatchObject({
       ...accepted,
-      signer: { loggedAt: undefined },
+      signer: { loggedAt: undefined, stampedAt: STAMPED_AT.toISOString() },
     });
   });
 
@@ -195,5 +195,6 @@ it('times are ordered: the earliest one of a log is reported', () => {
     { kind: 'dsse', log: other, integratedTime: INTEGRATED_TIME - 5 },
   ];
   const verdict = judge({ entries, stamps: [{ at: STAMPED_AT }] }, { ...TRUSTED, logs: [LOG, other] });
-  expect(verdict).toMatchObject({ signer: { loggedAt: new Date((INTEGRATED_TIME - 5) * 1000).toISOString() } });
+  const loggedAt = new Date((INTEGRATED_TIME - 5) * 1000).toISOString();
+  expect(verdict).toMatchObject({ signer: { loggedAt, stampedAt: STAMPED_AT.toISOString() } });
 });
