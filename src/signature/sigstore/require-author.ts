@@ -12,11 +12,11 @@ import {
 } from '../certificates/index.ts';
 import { printable, type RefusalReason, refuseSignature } from '../signed-content/index.ts';
 import type { Author, CertificateAuthor } from './read-author.ts';
-import type { Authority } from './read-authorities.ts';
 import { requireIdentity, requireSubject } from './require-identity.ts';
 import type { ProvenTime } from './trust-types.ts';
 import type { SigstoreLimits, SigstoreSigner } from './types.ts';
 import type { SigningKey } from './verify-author.ts';
+import { isWithin } from './windows.ts';
 
 /** What is known of a signature, and the author that has to have made it. */
 export interface AuthorCheck {
@@ -78,7 +78,7 @@ function requirePath(
   { authorities }: CertificateAuthor,
   { certificate: leaf, chain, times }: CertificateInUse,
 ): Certificate {
-  const current = authorities.filter((authority) => times.every((time) => isWithin(time, authority)));
+  const current = authorities.filter(({ validFor }) => times.every((time) => isWithin(validFor, time)));
   if (current.length === 0) {
     const text = `no authority of the trusted root counts at ${times.map((time) => time.toISOString()).join(', ')}`;
     return refuseSignature('certificate-time', text);
@@ -93,10 +93,6 @@ function requirePath(
   const problems = found.flatMap(({ problem }) => (problem === undefined ? [] : [problem]));
   const problem = problems.find(({ kind }) => kind !== 'path') ?? problems[0];
   return refuseSignature(REASONS[problem?.kind ?? 'path'], printable(problem?.text ?? 'no authority has issued it'));
-}
-
-function isWithin(time: Date, { validFor: { start, end } }: Authority): boolean {
-  return (start === undefined || time >= start) && (end === undefined || time <= end);
 }
 
 function requireLoggedCertificate(issued: Issued, logs: readonly CertificateLog[], bound: DerBound): void {
