@@ -66,6 +66,7 @@ describe('readDer', () => {
     ['a length of indefinite form', hex('3080 0000')],
     ['a length that could be shorter', hex('0481 01 00')],
     ['a length with a zero in front', hex('0482 00ff')],
+    ['a length of 4 GiB (CVE-2025-66564)', hex('0484 ffffffff 00')],
     ['a length of five bytes', hex('0485 0000000001 00')],
     ['a length that ends early', hex('0482 01')],
     ['a tag of several bytes', hex('1f81 01 00')],

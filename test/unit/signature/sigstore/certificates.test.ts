@@ -113,7 +113,7 @@ describe.each(FORMS)('%s by the key of a certificate', (_, sign) => {
     expect(attachmentVerdict({ ...byPki(sign(OWN)), digests: digestsOf(document) })).toBe('digest');
   });
 
-  it('is refused when the log has seen another certificate, or the bare key', () => {
+  it('CVE-2026-22703: is refused when the log has seen another certificate, or the bare key', () => {
     const other = makeLeaf({ signer: LEAF.signer });
     expect(refusal(byFulcio(sign(LEAF, { recorded: other.pem })))).toBe(
       'log: its log entry is about another certificate',
