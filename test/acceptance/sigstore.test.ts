@@ -29,7 +29,7 @@ const IMAGES = [
   ['attest-slsa-key', { predicateTypes: ['https://slsa.dev/provenance/v1'] }],
 ] as const;
 
-const KEYLESS = ['legacy-keyless', 'legacy-pki', 'bundle-keyless'];
+const KEYLESS = ['legacy-keyless', 'legacy-pki', 'bundle-keyless', 'attest-slsa-keyless'];
 
 describeWith(['root', 'docker-registry'], 'an image that cosign has signed', () => {
   let bed: TestBed;
@@ -208,6 +208,7 @@ describeWith(['root', 'docker-registry'], 'an image that cosign has signed', () 
       .replaceAll('/etc/sealift/keys/fulcio.pem', bed.scratch.join('fulcio'))
       .replaceAll('/etc/sealift/keys/rekor.pub', bed.scratch.join('rekor'))
       .replaceAll('/etc/sealift/keys/root.pem', bed.scratch.join('pki-root'))
+      .replaceAll('/etc/sealift/keys/trusted_root.json', bed.scratch.join('trusted-root'))
       .replaceAll('registry.example/team', `${bed.proxy.host}/acme`)
       .replaceAll(
         '{ "type": "matchRepository" }',
@@ -241,6 +242,19 @@ describeWith(['root', 'docker-registry'], 'an image that cosign has signed', () 
     const { error, result } = await pull('bundle-keyless', policyOf(JSON.parse(byTag)));
     expect(error).toBeUndefined();
     expect(result['signers']).toMatchObject([{ kind: 'sigstore-certificate', loggedAt: expect.any(String) }]);
+  });
+
+  it('runs by the recipe for attestations by GitHub, and not as a signature', async () => {
+    const name = 'attest-slsa-keyless';
+    const [policy = '', ...others] = policiesOf('attestations by GitHub');
+    expect(others).toEqual([]);
+    const adapted = adaptRecipe(policy, name);
+    const { error, result } = await pull(name, adapted);
+    expect(error).toBeUndefined();
+    expect(result['signers']).toMatchObject([{ signedReference: recordedRepository(name).repository }]);
+    const denied = await pull(name, adapted.replace('https://slsa.dev/provenance/v1', 'https://other.example'));
+    expectDenial(denied);
+    expect(denied.error?.hint).toContain('"predicateTypes": ["https://slsa.dev/provenance/v1"]');
   });
 
   it('runs by the recipe for an own authority, and not for another address', async () => {
