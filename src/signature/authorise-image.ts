@@ -208,7 +208,7 @@ function assertSearched({ failures }: Evidence, { reference, scope, reason }: Do
   if (first === undefined) return;
   const name = formatImageReference(reference);
   const isLimit = failures.every(({ error }) => error.code === 'SIGNATURE_LIMIT_EXCEEDED');
-  const listed = failures.map(({ origin, error }) => `${origin}: ${error.code}: ${error.message}`).join('; ');
+  const listed = describeFailures(failures);
   const message = `authorise ${name}: policy, ${scope}: ${reason}; signatures could not be looked for everywhere: ${listed}`;
   throw new SealiftError(isLimit ? 'SIGNATURE_LIMIT_EXCEEDED' : 'SIGNATURE_UNAVAILABLE', message, {
     context: { reference: name, scope, origin: first.origin, ...(isLimit ? first.error.context : {}) },
@@ -217,6 +217,17 @@ function assertSearched({ failures }: Evidence, { reference, scope, reason }: Do
       'every failed search for signatures',
     ),
   });
+}
+
+/** How many failures of a search a message lists. */
+const MAX_LISTED = 4;
+
+/** Names the first failures and the last one, which may have ended the search. */
+function describeFailures(failures: Evidence['failures']): string {
+  const texts = failures.map(({ origin, error }) => `${origin}: ${error.code}: ${error.message}`);
+  if (texts.length <= MAX_LISTED) return texts.join('; ');
+  const others = `${texts.length - MAX_LISTED} more`;
+  return [...texts.slice(0, MAX_LISTED - 1), others, ...texts.slice(-1)].join('; ');
 }
 
 /** A check that hangs or crashes says nothing about its signature, so the image is not known to lack a good one. */

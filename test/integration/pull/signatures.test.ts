@@ -2,12 +2,14 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { SettingValues } from '../../../src/config/index.ts';
+import type { SealiftError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { hashBytes } from '../../../src/oci/index.ts';
 import { PLATFORM, PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';
 import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { dir, file } from '../../support/builders/tar-builder.ts';
 import { describeWith } from '../../support/machine/needs.ts';
+import { peakMemoryDuring } from '../../support/machine/process-memory.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { GpgHome, signaturePayload } from '../../support/signatures/gpg-home.ts';
 import { type Misbehave, SignatureServer } from '../../support/signatures/signature-server.ts';
@@ -218,8 +220,12 @@ describeWith(['gpg'], 'an image that must be signed', () => {
       request.socket.on('close', () => response.removeAllListeners('drain'));
       send();
     };
-    const error = await expectFailure('SIGNATURE_LIMIT_EXCEEDED', () => pull({ store: server.origin }));
-    expect([error.kind, error.context['limit']]).toEqual(['exhausted', 'maxSignatureBytes']);
+    let error: SealiftError | undefined;
+    const peak = await peakMemoryDuring(async () => {
+      error = await expectFailure('SIGNATURE_LIMIT_EXCEEDED', () => pull({ store: server.origin }));
+    });
+    expect([error?.kind, error?.context['limit']]).toEqual(['exhausted', 'maxSignatureBytes']);
+    expect(peak).toBeLessThan(64 * 1024 * 1024);
     // What the kernel holds comes on top.
     expect(sent).toBeLessThan(4 * DEFAULT_LIMITS.maxSignatureBytes);
     expect(blobRequests()).toEqual([]);
