@@ -6,7 +6,7 @@ import { PeerFailure, type RingAbortReason } from './peer-failure.ts';
  * stage refused. A full or broken disk, a limit, a thread that has died and a bug are final, whatever the digest is.
  */
 export function blamesBytes(error: unknown): boolean {
-  if (error instanceof PeerFailure) return error.blamesBytes;
+  if (error instanceof PeerFailure) return error.peerRefusedBytes;
   if (!(error instanceof SealiftError) || error.code === 'UNPACK_FILESYSTEM_UNSUPPORTED') return false;
   return error.kind === 'corrupt' || error.kind === 'unsupported';
 }

@@ -5,5 +5,5 @@ export type RingAbortReason = (typeof RING_ABORT_REASONS)[number];
 /** A role of a line stopped only because another role had failed or the line was cancelled. */
 export class PeerFailure extends Error {
   /** True if the other role refused the bytes, which may have been altered on the way. */
-  readonly blamesBytes: boolean = false;
+  readonly peerRefusedBytes: boolean = false;
 }

@@ -18,11 +18,11 @@ const CONTROL_BYTES = 4096;
 /** The other side of the ring, or the main thread, has given up on this line. */
 export class RingAborted extends PeerFailure {
   readonly reason: RingAbortReason;
-  override readonly blamesBytes: boolean;
+  override readonly peerRefusedBytes: boolean;
   constructor(reason: RingAbortReason) {
     super(`ring aborted: ${reason}`);
     this.reason = reason;
-    this.blamesBytes = reason === 'peer-refused';
+    this.peerRefusedBytes = reason === 'peer-refused';
   }
 }
 
