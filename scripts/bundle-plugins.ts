@@ -28,7 +28,13 @@ const leanImports: Plugin = {
  */
 const LATER_BUILTINS: ReadonlyMap<string, readonly string[]> = new Map([
   ['node:child_process', ['spawn', 'spawnSync']],
-  ['node:crypto', ['createHash', 'createPrivateKey', 'hash', 'randomBytes', 'X509Certificate']],
+  [
+    'node:crypto',
+    [
+      ...['createDecipheriv', 'createHash', 'createPrivateKey', 'createPublicKey', 'diffieHellman', 'hash'],
+      ...['privateDecrypt', 'randomBytes', 'X509Certificate'],
+    ],
+  ],
   ['node:ffi', ['dlopen', 'getInt32', 'getRawPointer']],
   ['node:timers/promises', ['setImmediate', 'setTimeout']],
   ['node:tty', ['isatty', 'ReadStream']],

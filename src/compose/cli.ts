@@ -41,10 +41,11 @@ import {
   unmountBundle,
   verifyImage,
 } from '../pull/index.ts';
+import { loadOptions } from '../resources/index.ts';
 import { loadPolicy } from '../signature/index.ts';
 import type { DaemonView, ViewOptions } from './daemon-view.ts';
 import type { ConfiguredSources } from './doctor.ts';
-import { loadOptions, type OpenPool, openParts, type Parts } from './parts.ts';
+import { type OpenPool, openParts, type Parts } from './parts.ts';
 import { gatePorts, imagePorts, keyLoader, pullPorts } from './pull.ts';
 import { type BackingPorts, storePorts } from './store.ts';
 

@@ -18,9 +18,10 @@ import type { Logger } from '../log/index.ts';
 import { daemonLookaside } from '../lookaside/index.ts';
 import { SYSTEM_CLOCK } from '../platform/index.ts';
 import type { ProgressEvent, PullPorts } from '../pull/index.ts';
+import { loadOptions, waitingLoader } from '../resources/index.ts';
 import { loadPolicy, signatureTest } from '../signature/index.ts';
 import type { Volumes } from '../volume/index.ts';
-import { loadOptions, type Parts } from './parts.ts';
+import type { Parts } from './parts.ts';
 import { imagePorts, pullPorts } from './pull.ts';
 import { storePorts } from './store.ts';
 
@@ -69,7 +70,8 @@ export function composeDaemonService({ loaded, parts, volumes, measure, log }: D
 
 async function daemonPullPorts(pull: StorePull, daemonParts: Parts): Promise<PullPorts> {
   const { configuration, reference, backing, onProgress, waitForName, deadlineMs, signal } = pull;
-  const parts = { ...daemonParts, configuration, waitForName, deadlineMs };
+  const resources = waitingLoader(daemonParts.resources, waitForName);
+  const parts = { ...daemonParts, configuration, waitForName, deadlineMs, resources };
   const load = loadOptions(parts, signal);
   const registries = await loadDaemonRegistries(configuration, load);
   assertQualified(registries, reference);

@@ -28,7 +28,7 @@ export type ViewOptions = PartsOptions & ViewedFiles;
 /** Runs with a view of the daemon, and ends its threads afterwards. */
 export async function withDaemon<T>(options: ViewOptions, run: (daemon: DaemonView) => Promise<T>): Promise<T> {
   const { configuration, failure } = await loadViewedConfiguration(options, readKernelCommandLine());
-  const parts = openParts(configuration, options);
+  const parts = openParts(configuration, { ...options, keyBroker: () => configuration.keyBroker.value });
   const { limits, pool } = parts;
   try {
     const settings = volumesSettings(configuration, limits, readBootId());

@@ -42,7 +42,8 @@ export async function runSealiftd(surroundings: DaemonSurroundings): Promise<num
   );
   const { configuration } = loaded;
   const log = await openDaemonLog(loaded);
-  const parts = openParts(configuration, { version, checkpoint, onIdle: () => void idleMemory.noteIdle() });
+  const keyBroker = () => loaded.configuration.keyBroker.value;
+  const parts = openParts(configuration, { version, checkpoint, keyBroker, onIdle: () => void idleMemory.noteIdle() });
   const { pool, limits } = parts;
   const idleMemory = new IdleMemory({
     workerIdleMs: limits.workerIdleMs,

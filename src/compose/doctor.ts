@@ -20,11 +20,12 @@ import { daemonEndpoints, endpointUrl, findHelpers, locateCredentials } from '..
 import { SealiftError } from '../errors/index.ts';
 import { canUseSyncHandle, chooseInflate } from '../layer/index.ts';
 import type { Run } from '../operations/index.ts';
-import { readKernelCommandLine } from '../platform/index.ts';
+import { isRoot, readKernelCommandLine } from '../platform/index.ts';
 import { wantedLayerFormat } from '../pull/index.ts';
+import { loadOptions } from '../resources/index.ts';
 import { chooseLayerFormat } from '../snapshot/index.ts';
 import type { DaemonView } from './daemon-view.ts';
-import { isRoot, loadOptions, type Parts } from './parts.ts';
+import type { Parts } from './parts.ts';
 import { runInStore } from './store.ts';
 
 /** A daemon that runs answers at once. */

@@ -1,7 +1,7 @@
-import { type Configuration, limitsOf } from '../config/index.ts';
+import { type Configuration, type KeyBrokerSettings, limitsOf } from '../config/index.ts';
 import type { Limits } from '../limits/index.ts';
 import { type Checkpoint, createGuestClock, threadsOfMachine } from '../platform/index.ts';
-import { createResourceLoader, type LoadOptions, type ResourceLoader } from '../resources/index.ts';
+import { createResourceLoader, type ResourceLoader } from '../resources/index.ts';
 import { createSignatureVerifier, type ProgramVerifier } from '../signature/index.ts';
 import { WorkerPool, type WorkerPoolOptions } from '../workers/index.ts';
 import type { WorkerOperations } from './operations.ts';
@@ -40,36 +40,30 @@ export interface PartsOptions {
   readonly idleMs?: number;
   readonly checkpoint?: Checkpoint | undefined;
   readonly openPool?: OpenPool | undefined;
+  /** Returns the key broker of the daemon that holds now. */
+  readonly keyBroker?: () => KeyBrokerSettings;
   readonly onIdle?: () => void;
 }
 
 /** Opens the worker threads of a program, which the caller closes. Limits and the inflater are those of the start. */
 export function openParts<Settings extends Configuration>(
   configuration: Settings,
-  { version, idleMs, checkpoint = () => {}, openPool: open = openPool, onIdle }: PartsOptions,
+  { version, idleMs, checkpoint = () => {}, openPool: open = openPool, keyBroker, onIdle }: PartsOptions,
 ): Parts & { readonly configuration: Settings } {
   const limits = limitsOf(configuration);
   const nowMs = createGuestClock(configuration.pull.notBefore.value);
   const pool = open({ limits, inflate: configuration.pull.inflate.value }, idleMs ?? limits.workerIdleMs, onIdle);
+  const userAgent = `sealift/${version}`;
   return {
     configuration,
     limits,
     pool,
-    userAgent: `sealift/${version}`,
-    resources: createResourceLoader(),
+    userAgent,
+    // Few pulls need the key broker.
+    resources: createResourceLoader(async () =>
+      (await import('../keybroker/index.ts')).createKeyBroker({ keyBroker, pool, limits, userAgent }),
+    ),
     verifier: createSignatureVerifier({ run: pool.runner('signature'), limits, nowMs }),
     checkpoint,
   };
-}
-
-/** Options for the documents that configuration names. */
-export function loadOptions(
-  { resources, limits }: Pick<Parts, 'resources' | 'limits'>,
-  signal: AbortSignal,
-): LoadOptions {
-  return { resources, maxBytes: limits.maxConfigurationBytes, signal };
-}
-
-export function isRoot(): boolean {
-  return process.geteuid?.() === 0;
 }

@@ -1,8 +1,9 @@
 import { type FindEndpoints, openImageEndpoints, transportSettings } from '../endpoints/index.ts';
 import { hostPlatform, parsePlatform } from '../oci/index.ts';
+import { isRoot } from '../platform/index.ts';
 import type { GatePorts, ImagePorts, PullPorts, StoreBacking } from '../pull/index.ts';
 import { createKeyLoader, type KeyLoader } from '../signature/index.ts';
-import { isRoot, type Parts } from './parts.ts';
+import type { Parts } from './parts.ts';
 import { storePorts } from './store.ts';
 
 type OnProgress = PullPorts['onProgress'];

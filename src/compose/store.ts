@@ -1,7 +1,7 @@
 import { lockBundle } from '../bundle/index.ts';
 import { SealiftError } from '../errors/index.ts';
 import { type Run, withOptions } from '../operations/index.ts';
-import { isInMemory, readBootId, SYSTEM_CLOCK } from '../platform/index.ts';
+import { isInMemory, isRoot, readBootId, SYSTEM_CLOCK } from '../platform/index.ts';
 import { chooseStoreFormat, type StoreBacking } from '../pull/index.ts';
 import { createLayerMounts, createSnapshotter, mountedUppers } from '../snapshot/index.ts';
 import {
@@ -14,7 +14,7 @@ import {
   type UpperStore,
 } from '../store/index.ts';
 import type { WorkerOperations } from './operations.ts';
-import { isRoot, type Parts } from './parts.ts';
+import type { Parts } from './parts.ts';
 
 type PoolParts = Pick<Parts, 'pool' | 'limits'>;
 

@@ -11,7 +11,7 @@ export {
   resolveAgentTimeouts,
 } from './daemon/resolve-agent-timeouts.ts';
 export { resolveDaemonConfiguration } from './daemon/resolve-daemon-configuration.ts';
-export type { DaemonConfiguration, IntegrityAlgorithm, MemorySize } from './daemon/types.ts';
+export type { DaemonConfiguration, IntegrityAlgorithm, KeyBrokerSettings, MemorySize } from './daemon/types.ts';
 export { authfileCandidates, findAuthfiles } from './find-authfiles.ts';
 export { loadConfiguration } from './load-configuration.ts';
 export { loadNamedFile } from './load-named-file.ts';

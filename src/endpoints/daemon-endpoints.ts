@@ -14,7 +14,7 @@ import {
 } from '../config/index.ts';
 import type { Reference } from '../oci/index.ts';
 import type { CredentialSource, Credentials } from '../registry/index.ts';
-import type { LoadOptions } from '../resources/index.ts';
+import { type LoadOptions, nameResource } from '../resources/index.ts';
 import { accessEndpoint, transportSettings } from './access-endpoint.ts';
 import { findCredentialSources } from './find-credential-sources.ts';
 import type { EndpointAccess, EndpointContext, FindEndpoints } from './types.ts';
@@ -86,7 +86,7 @@ function hintAt({ reference, class: origin }: Endpoint, { pull }: Configuration)
   const setting = 'image.authenticated_registry_credentials_uri (pull.authfile)';
   return path === undefined
     ? `no credentials for ${reference.domain} are configured: name a file that has them in ${setting}`
-    : `no credentials for ${reference.domain} were found in ${path}, the file of ${setting}`;
+    : `no credentials for ${reference.domain} were found in ${nameResource(path)}, the file of ${setting}`;
 }
 
 /** What measured files hold for one endpoint. */
@@ -119,5 +119,5 @@ function helperRemark(
   { value: path }: Classified<string | undefined>,
 ): string {
   const { name, server } = helper;
-  return `credentials file ${path}: docker-credential-${name} is not run here, so there are no credentials for ${server}`;
+  return `credentials file ${nameResource(path ?? '')}: docker-credential-${name} is not run here, so there are no credentials for ${server}`;
 }

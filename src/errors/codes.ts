@@ -581,6 +581,30 @@ export const CODES = {
     hint: 'check the attestation agent; an image that is not measured is not run',
   },
 
+  // keybroker
+  KEYBROKER_DENIED: {
+    kind: 'denied',
+    summary: 'The key broker refused to release a resource to this guest.',
+    hint: 'check the resource policy of the key broker, and that the attestation of this guest passes',
+  },
+  KEYBROKER_RESOURCE_UNKNOWN: {
+    kind: 'missing',
+    summary: 'The key broker does not have a resource that the configuration or the policy names.',
+    hint: 'put the resource into the key broker, or correct its kbs:// URI',
+  },
+  KEYBROKER_UNAVAILABLE: {
+    kind: 'unavailable',
+    summary:
+      'The key broker, the attestation agent or the confidential-data-hub that fetches resources could not be reached, failed, or did not answer in time.',
+    hint: 'check that the program or server in the message is running; the next pull asks again',
+  },
+  KEYBROKER_ANSWER_INVALID: {
+    kind: 'corrupt',
+    summary:
+      'An answer of the key broker or the attestation agent, or a file with offline resources, is malformed, too large, or cannot be decrypted.',
+    hint: 'check the versions of key broker and attestation agent, or the file that the message names',
+  },
+
   // config, cli, platform
   CONFIG_FILE_INVALID: {
     kind: 'invalid',

@@ -293,6 +293,34 @@ export const LIMITS = {
     reason: 'a configuration file is held in memory and parsed as a whole',
     code: 'CONFIG_FILE_INVALID',
   },
+  maxResourceBytes: {
+    default: 4 * MIB,
+    unit: 'bytes',
+    reason: 'a resource of the key broker is held in memory; over ttrpc no larger one can arrive',
+    code: 'KEYBROKER_ANSWER_INVALID',
+    greatest: 64 * MIB,
+  },
+  maxOfflineResourcesBytes: {
+    default: 16 * MIB,
+    unit: 'bytes',
+    reason: 'a file with the resources of offline_fs_kbc is held in memory and parsed as a whole',
+    code: 'KEYBROKER_ANSWER_INVALID',
+    greatest: 256 * MIB,
+  },
+  keyBrokerTimeoutMs: {
+    default: 50_000,
+    unit: 'ms',
+    reason:
+      'time for one resource, with the attestation of the guest; the kata agent gives confidential-data-hub as long',
+    code: 'KEYBROKER_UNAVAILABLE',
+  },
+  keyBrokerTtlMs: {
+    default: 300_000,
+    unit: 'ms',
+    reason:
+      'how long a resource of the key broker is kept in memory; a key that was replaced or a policy that was changed there counts no later',
+    effect: 'paces',
+  },
   maxSignatureBytes: {
     default: 4 * MIB,
     unit: 'bytes',

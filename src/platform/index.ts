@@ -25,6 +25,7 @@ export {
 export { createGuestClock } from './guest-clock.ts';
 export { isInMemory } from './in-memory.ts';
 export { addressOf, type InflateLibrary, openInflateLibrary } from './inflate-library.ts';
+export { isRoot } from './is-root.ts';
 export { readKernelCommandLine } from './kernel-command-line.ts';
 export { FULL_STATE_HINT, formatShortage, lackingResource, type Resource } from './lacking-resource.ts';
 export {

@@ -1,4 +1,4 @@
-export { createResourceLoader } from './create-resource-loader.ts';
+export { createResourceLoader, loadOptions, waitingLoader } from './create-resource-loader.ts';
 export { loadIfPresent, loadText, loadTextIfPresent } from './load-text.ts';
-export { inlineUri, locateResource } from './locate-resource.ts';
-export type { LoadOptions, ResourceLoader } from './types.ts';
+export { inlineUri, locateResource, nameResource } from './locate-resource.ts';
+export type { BrokerCall, BrokerResource, LoadOptions, ResourceBroker, ResourceLoader } from './types.ts';

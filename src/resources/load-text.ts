@@ -1,5 +1,5 @@
 import { SealiftError } from '../errors/index.ts';
-import { locateResource } from './locate-resource.ts';
+import { nameResource } from './locate-resource.ts';
 import type { ResourceLoader, ResourceRequest } from './types.ts';
 
 /** Returns a document as text. Throws the code of the request when it is not UTF-8. */
@@ -8,8 +8,7 @@ export async function loadText(resources: ResourceLoader, uri: string, request: 
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    const location = locateResource(uri);
-    const path = location.kind === 'file' ? location.path : location.kind;
+    const path = nameResource(uri);
     const message = `load ${request.what} ${path}: expected UTF-8 text`;
     throw new SealiftError(request.code, message, { context: { path }, cause });
   }

@@ -1,6 +1,7 @@
 export { callOnce } from './call-once.ts';
 export { claimSocket } from './claim-socket.ts';
 export {
+  bytesField,
   defineMessage,
   int32Field,
   optionalUint64Field,

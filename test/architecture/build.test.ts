@@ -94,6 +94,12 @@ describe('make build', () => {
     expect(yaml.test(loaded(one(/sealift-cli-/)))).toBe(false);
     expect(yaml.test(loaded(one(/sealiftd-daemon-service-/)))).toBe(false);
     expect([...files.values()].some((text) => yaml.test(text))).toBe(true);
+    // Few pulls need the key broker, and no start does.
+    const broker = /ECDH-ES\+A256KW/;
+    for (const entry of ['sealift.js', 'sealiftd.js', one(/sealift-cli-/), one(/sealiftd-daemon-service-/)]) {
+      expect(broker.test(loaded(entry)), entry).toBe(false);
+    }
+    expect([...files.values()].some((text) => broker.test(text))).toBe(true);
     // OpenPGP.js is a file of its own, which a worker loads with the first signature.
     const naming = [...files].filter(([, text]) => text.includes('"openpgp.min.mjs"')).map(([name]) => name);
     expect(naming).toEqual([`lib/${one(/worker-checks-/)}`]);

@@ -8,6 +8,8 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   log: ['errors'],
   resources: ['errors'],
   config: ['errors', 'limits', 'oci', 'resources'],
+  // Documents of the key broker; loaded for the first one that is needed.
+  keybroker: ['errors', 'limits', 'oci', 'http', 'ttrpc', 'resources'],
   http: ['errors', 'limits'],
   'layer-formats': ['errors', 'oci'],
   unpack: ['bytes', 'errors', 'limits', 'platform'],
@@ -49,7 +51,7 @@ export const ROOM_IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...['errors', 'limits', 'oci', 'platform', 'config', 'log'],
     ...['archive', 'signature', 'layer', 'store', 'snapshot', 'bundle'],
     ...['pull', 'cli', 'api', 'daemon', 'doctor', 'health', 'volume', 'operations', 'workers'],
-    ...['endpoints', 'lookaside', 'resources'],
+    ...['endpoints', 'lookaside', 'resources', 'keybroker'],
   ],
   bin: ['compose', 'cli', 'errors'],
 };
@@ -61,6 +63,7 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   store: ['layer-facts', 'operations'],
   snapshot: ['operations', 'unpack'],
   config: ['http', 'registry', 'signature'],
+  keybroker: ['config'],
   archive: ['layer', 'operations', 'registry'],
   compose: ['worker'],
   volume: ['config', 'operations'],

@@ -20,4 +20,5 @@ export const DAEMON_DEFAULTS = {
   'api.aa_socket': '/run/confidential-containers/attestation-agent/attestation-agent.sock',
   // A kubelet requests about 8 pulls at a time; more would only share the same cores and memory.
   'api.max_pulls': 8,
+  'keybroker.offline_files': [] as readonly string[],
 } as const;

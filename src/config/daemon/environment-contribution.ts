@@ -4,6 +4,7 @@ import { environmentName } from '../settings.ts';
 import type { ConfigurationSource } from '../types.ts';
 import type { Contribution } from './contribution.ts';
 import { locateDocument } from './locate-document.ts';
+import type { KeyBrokerSettings } from './types.ts';
 
 const CREDENTIALS = 'CDH_DEFAULT_IMAGE_AUTHENTICATED_REGISTRY_CREDENTIALS';
 
@@ -17,11 +18,14 @@ export function areCredentialsInEnvironment(environment: Environment): boolean {
   return Boolean(environment[CREDENTIALS]);
 }
 
-function credentialsContribution(environment: Environment): Pick<Contribution, 'sources' | 'obstacles'> {
+function credentialsContribution(
+  environment: Environment,
+  broker: KeyBrokerSettings,
+): Pick<Contribution, 'sources' | 'obstacles'> {
   const uri = environment[CREDENTIALS];
   if (!uri) return { sources: [], obstacles: [] };
   const origin = `environment ${CREDENTIALS}`;
-  const found = locateDocument({ key: CREDENTIALS, uri, origin });
+  const found = locateDocument({ key: CREDENTIALS, uri, origin }, broker);
   if (typeof found !== 'string') return { sources: [], obstacles: [found] };
   const values = { 'pull.authfile': found };
   return { sources: [{ class: 'measured', named: false, originOf: () => origin, values }], obstacles: [] };
@@ -54,14 +58,14 @@ function proxyContribution(environment: Environment): Pick<Contribution, 'source
 }
 
 /** Reads the environment, which the host may have chosen, apart from the variable of confidential-data-hub. */
-export function environmentContribution(environment: Environment): Contribution {
+export function environmentContribution(environment: Environment, broker: KeyBrokerSettings): Contribution {
   const own: ConfigurationSource = {
     class: 'unmeasured',
     named: false,
     originOf: (setting) => `environment ${environmentName(setting)}`,
     values: parseEnvironment(environment),
   };
-  const credentials = credentialsContribution(environment);
+  const credentials = credentialsContribution(environment, broker);
   const proxies = proxyContribution(environment);
   return {
     sources: [...credentials.sources, own, ...proxies.sources],

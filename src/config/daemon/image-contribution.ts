@@ -3,9 +3,15 @@ import type { Contribution } from './contribution.ts';
 import { locateDocument } from './locate-document.ts';
 import type { ParsedDaemonFile } from './parse-daemon-file.ts';
 import type { DaemonFile } from './schema.ts';
-import type { PullObstacle } from './types.ts';
+import type { KeyBrokerSettings, PullObstacle } from './types.ts';
 
 type ImageTable = NonNullable<DaemonFile['image']>;
+
+/** What the other sources have settled. */
+interface SettledElsewhere {
+  readonly areCredentialsSettled: boolean;
+  readonly broker: KeyBrokerSettings;
+}
 
 interface Document {
   readonly key: 'authenticated_registry_credentials_uri' | 'image_security_policy_uri';
@@ -34,7 +40,7 @@ function plainValues({ extra_root_certificates, image_pull_proxy: proxy = {} }: 
  */
 export function imageContribution(
   { path, file: { image = {} } }: ParsedDaemonFile,
-  areCredentialsSettled: boolean,
+  { areCredentialsSettled, broker }: SettledElsewhere,
 ): Contribution {
   const origin = `file ${path}`;
   const values: [string, string][] = [];
@@ -42,7 +48,7 @@ export function imageContribution(
   for (const { key, setting } of areCredentialsSettled ? [POLICY] : [CREDENTIALS, POLICY]) {
     const uri = image[key];
     if (uri === undefined) continue;
-    const found = locateDocument({ key: `image.${key}`, uri, origin });
+    const found = locateDocument({ key: `image.${key}`, uri, origin }, broker);
     if (typeof found === 'string') values.push([setting, found]);
     else obstacles.push(found);
   }

@@ -5,6 +5,7 @@ import { checkDocument } from '../schema.ts';
 import type { ConfigurationSource, SettingValues } from '../types.ts';
 import type { Contribution } from './contribution.ts';
 import { normalizePattern } from './match-registry.ts';
+import { BROKER_VARIABLES } from './resolve-key-broker.ts';
 import {
   IMAGEPULLER_KEYS,
   type ImagepullerFile,
@@ -12,7 +13,7 @@ import {
   imagepullerSchema,
   REGISTRY_KEYS,
 } from './schema.ts';
-import type { HostMirror, RegistryOverride, RegistryOverrides } from './types.ts';
+import type { HostMirror, PullObstacle, RegistryOverride, RegistryOverrides } from './types.ts';
 
 export interface ImagepullerContribution extends Contribution {
   readonly overrides: RegistryOverrides;
@@ -100,8 +101,11 @@ function registryWarnings(registry: ImagepullerRegistry, { path, pattern }: Over
   return unknown.map((key) => `file ${path}: registries.${pattern}.${key}: unknown setting, ignored`);
 }
 
+/** Tables of the daemon's file that choose the key broker. */
+const BROKER_TABLES: readonly string[] = ['aa', 'api', 'credentials', 'kbc', 'keybroker'];
+
 function tableWarnings(file: ImagepullerFile, path: string): string[] {
-  const unknown = Object.keys(file).filter((key) => !IMAGEPULLER_KEYS.includes(key));
+  const unknown = Object.keys(file).filter((key) => !IMAGEPULLER_KEYS.includes(key) && !BROKER_TABLES.includes(key));
   return unknown.map((key) => `file ${path}: ${key}: unknown setting, ignored`);
 }
 
@@ -119,12 +123,29 @@ function proxySource({ 'extra-env': variables = {} }: ImagepullerFile, path: str
   };
 }
 
+/** A file of the host that tries to choose where policy and keys come from was not written by mistake. */
+function brokerObstacles(file: ImagepullerFile, path: string): PullObstacle[] {
+  const variables = Object.keys(file['extra-env'] ?? {}).filter((name) => BROKER_VARIABLES.includes(name));
+  const keys = [
+    ...BROKER_TABLES.filter((table) => Object.hasOwn(file, table)),
+    ...variables.map((name) => `extra-env.${name}`),
+  ];
+  return keys.map((key) => ({
+    code: 'CONFIG_CLASS_REFUSED',
+    key,
+    origin: `file ${path}`,
+    reason: 'expected a measured source for the key broker, got an unmeasured one',
+    hint: `remove ${key} from ${path}; the key broker is named in the measured configuration file`,
+  }));
+}
+
 function read(text: string, path: string): ImagepullerContribution {
   const checked = checkDocument(imagepullerSchema, decodeDocument(text, path));
   if (!checked.ok) return refuse(path, checked.problem);
   const { registries = {}, 'extra-env': variables = {} } = checked.file;
   const overrides = new Map<string, RegistryOverride>();
-  const foreign = Object.keys(variables).filter((name) => !['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY'].includes(name));
+  const known = ['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', ...BROKER_VARIABLES];
+  const foreign = Object.keys(variables).filter((name) => !known.includes(name));
   const warnings = [
     ...tableWarnings(checked.file, path),
     ...foreign.map((name) => `file ${path}: extra-env.${name}: ignored, because only proxies can be set`),
@@ -135,7 +156,8 @@ function read(text: string, path: string): ImagepullerContribution {
     overrides.set(pattern, overrideOf(registry, { path, pattern }));
     warnings.push(...registryWarnings(registry, { path, pattern }));
   }
-  return { sources: [proxySource(checked.file, path)], obstacles: [], warnings, overrides };
+  const obstacles = brokerObstacles(checked.file, path);
+  return { sources: [proxySource(checked.file, path)], obstacles, warnings, overrides };
 }
 
 /**

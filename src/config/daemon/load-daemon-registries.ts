@@ -12,5 +12,5 @@ export async function loadDaemonRegistries(
   const { value: image } = configuration.imageRegistries;
   if (image === undefined) return loadRegistries(namedRegistries(configuration), options);
   if (image.kind === 'inline') return mergeRegistries([image.document]);
-  return loadImageRsRegistries(image.path, options);
+  return loadImageRsRegistries(image.uri, options);
 }

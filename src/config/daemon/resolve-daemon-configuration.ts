@@ -11,6 +11,7 @@ import { type ImagepullerContribution, imagepullerContribution } from './imagepu
 import { kernelContribution } from './kernel-contribution.ts';
 import { type ParsedDaemonFile, parseDaemonFile } from './parse-daemon-file.ts';
 import { resolveApi } from './resolve-api.ts';
+import { resolveKeyBroker } from './resolve-key-broker.ts';
 import { assertDirectoriesApart, fromFile, resolveVolume } from './resolve-volume.ts';
 import type { DaemonConfiguration, ImageLookaside, ImageRegistries } from './types.ts';
 
@@ -70,15 +71,18 @@ export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfigurat
     warnings: [...parsed.warnings, ...hubWarnings(parsed)],
   };
   const imagepuller = imagepullerOf(texts.imagepuller);
-  const registries = imageRegistriesContribution(parsed);
-  const lookaside = imageLookasideContribution(parsed);
+  const api = resolveApi(parsed, environment, origin);
+  const keyBroker = resolveKeyBroker(parsed, { ...texts, api, origin });
+  const broker = keyBroker.broker.value;
+  const registries = imageRegistriesContribution(parsed, broker);
+  const lookaside = imageLookasideContribution(parsed, broker);
   const { sources, obstacles, warnings } = joinContributions([
-    environmentContribution(environment),
+    environmentContribution(environment, broker),
     own,
     // confidential-data-hub reads the kernel command line only without such a table, even an empty one.
     image === undefined
       ? kernelContribution(texts.kernelCommandLine, inEnvironment || parsed.file.pull?.authfile !== undefined)
-      : imageContribution(parsed, inEnvironment),
+      : imageContribution(parsed, { areCredentialsSettled: inEnvironment, broker }),
     registries,
     lookaside,
     imagepuller,
@@ -94,7 +98,8 @@ export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfigurat
     maxLayerDownloads: fromFile<number | undefined>(image?.max_concurrent_layer_downloads_per_image, origin, undefined),
     anonymousFallback: fromFile<boolean>(image?.anonymous_fallback_on_unauthorized, origin, false),
     volume,
-    api: resolveApi(parsed, environment, origin),
+    api,
+    keyBroker: keyBroker.broker,
     registryOverrides: imagepuller.overrides,
     imageRegistries: fromFile<ImageRegistries | undefined>(registries.registries, origin, undefined),
     imageLookaside: fromFile<ImageLookaside | undefined>(
@@ -103,6 +108,6 @@ export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfigurat
       undefined,
     ),
     pullObstacles: obstacles,
-    warnings,
+    warnings: [...warnings, ...keyBroker.warnings],
   };
 }

@@ -54,6 +54,13 @@ const api = z.strictObject({
   health: healthAddress.optional().describe('The address of health and metrics: a unix socket, or a port of loopback.'),
 });
 
+const keybroker = z.strictObject({
+  offline_files: z
+    .array(absolutePath)
+    .optional()
+    .describe('Further files with resources of offline_fs_kbc; a later one overrides an earlier one.'),
+});
+
 const log = z.strictObject({
   level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent', 'off']).optional(),
 });
@@ -99,6 +106,7 @@ const daemonSchema = z
     log: log.optional(),
     volume: volume.optional(),
     api: api.optional(),
+    keybroker: keybroker.optional(),
     socket: unixSocket.optional(),
     aa: aa.optional(),
     kbc: kbc.optional(),

@@ -64,6 +64,29 @@ export interface ApiConfiguration {
   readonly health: Classified<HealthAddress | undefined>;
 }
 
+/** The source of the documents that `kbs://` URIs name. */
+export type KeyBrokerSettings =
+  /** A confidential-data-hub, which has a key broker of its own. */
+  | { readonly kind: 'hub'; readonly socketPath: string }
+  /** The key broker itself, for whose tokens the attestation agent is asked. */
+  | {
+      readonly kind: 'kbs';
+      /** https, without a slash at the end. */
+      readonly url: string;
+      /** PEM texts; empty: the authorities of the system are trusted. */
+      readonly certificates: readonly string[];
+      readonly agentSocketPath: string;
+    }
+  /** Files of the guest; a later one overrides an earlier one. */
+  | { readonly kind: 'files'; readonly paths: readonly string[] }
+  /** None may or can be asked. */
+  | {
+      readonly kind: 'none';
+      readonly code: Extract<ErrorCode, 'CONFIG_UNSUPPORTED' | 'CONFIG_CLASS_REFUSED'>;
+      readonly reason: string;
+      readonly hint: string;
+    };
+
 /** A reason why no image may be pulled with this configuration. The daemon runs, and refuses each pull with it. */
 export interface PullObstacle {
   readonly code: ErrorCode;
@@ -102,12 +125,12 @@ export interface HostMirror {
 /** The registries of confidential-data-hub's `[image]` table. */
 export type ImageRegistries =
   | { readonly kind: 'inline'; readonly document: RegistriesDocument }
-  | { readonly kind: 'file'; readonly path: string };
+  | { readonly kind: 'uri'; readonly uri: string };
 
 /** The `sigstore_config` of confidential-data-hub's `[image]` table: one document in the format of registries.d. */
 export type ImageLookaside =
   | { readonly kind: 'inline'; readonly text: string }
-  | { readonly kind: 'file'; readonly path: string };
+  | { readonly kind: 'uri'; readonly uri: string };
 
 /** Overrides by their patterns, normalised: `foo.bar`, `.foo.bar` or `.`. */
 export type RegistryOverrides = ReadonlyMap<string, RegistryOverride>;
@@ -122,6 +145,7 @@ export interface DaemonConfiguration extends Configuration {
   readonly anonymousFallback: Classified<boolean>;
   readonly volume: VolumeConfiguration;
   readonly api: ApiConfiguration;
+  readonly keyBroker: Classified<KeyBrokerSettings>;
   readonly registryOverrides: RegistryOverrides;
   /** Never together with `pull.registriesConf` and `pull.registriesConfD`. */
   readonly imageRegistries: Classified<ImageRegistries | undefined>;

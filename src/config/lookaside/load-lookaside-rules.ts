@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { inlineUri, type LoadOptions, loadText, loadTextIfPresent } from '../../resources/index.ts';
+import { inlineUri, type LoadOptions, loadText, loadTextIfPresent, nameResource } from '../../resources/index.ts';
 import type { DaemonConfiguration } from '../daemon/types.ts';
 import type { Environment } from '../parse-environment.ts';
 import type { Configuration } from '../types.ts';
@@ -104,7 +104,7 @@ export async function loadDaemonLookasideRules(
     return path === undefined ? NO_LOOKASIDE_RULES : loadLookasideRules({ path, named: true }, load);
   }
   const { resources, ...request } = load;
-  const uri = image.kind === 'inline' ? inlineUri(image.text) : image.path;
+  const uri = image.kind === 'inline' ? inlineUri(image.text) : image.uri;
   const text = await loadText(resources, uri, { ...request, what: 'sigstore_config', code: 'REGISTRIES_D_INVALID' });
-  return parseLookasideRules({ text, origin: image.kind === 'inline' ? imageLookaside.origin : image.path });
+  return parseLookasideRules({ text, origin: image.kind === 'inline' ? imageLookaside.origin : nameResource(uri) });
 }

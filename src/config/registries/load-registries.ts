@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type LoadOptions, loadText, loadTextIfPresent } from '../../resources/index.ts';
+import { type LoadOptions, loadText, loadTextIfPresent, nameResource } from '../../resources/index.ts';
 import type { Environment } from '../parse-environment.ts';
 import type { Configuration } from '../types.ts';
 import { mergeRegistries } from './merge-registries.ts';
@@ -83,7 +83,7 @@ async function loadDocument(
 ): Promise<RegistriesDocument | undefined> {
   const request = { what: 'registries', maxBytes, code: 'REGISTRIES_INVALID', signal } as const;
   const text = await (named ? loadText(resources, path, request) : loadTextIfPresent(resources, path, request));
-  return text === undefined ? undefined : parseRegistries({ text, origin: path, dialect });
+  return text === undefined ? undefined : parseRegistries({ text, origin: nameResource(path), dialect });
 }
 
 /** Loads the file and its drop-ins, and merges them. Throws `REGISTRIES_INVALID`. */
@@ -101,8 +101,8 @@ export async function loadRegistries(
   return mergeRegistries(documents);
 }
 
-/** Loads the file that `registry_configuration_uri` of confidential-data-hub names. */
-export async function loadImageRsRegistries(path: string, options: LoadOptions): Promise<Registries> {
-  const document = await loadDocument({ path, named: true }, 'image-rs', options);
+/** Loads the document that `registry_configuration_uri` of confidential-data-hub names. */
+export async function loadImageRsRegistries(uri: string, options: LoadOptions): Promise<Registries> {
+  const document = await loadDocument({ path: uri, named: true }, 'image-rs', options);
   return mergeRegistries(document === undefined ? [] : [document]);
 }

@@ -91,7 +91,7 @@ describe('the files in config/', () => {
 
   it('sealiftd.toml mentions every setting of the schema, but for the limits and what only a hub acts on', () => {
     const lines = shipped('sealiftd.toml');
-    const elsewhere = ['kbc', 'credentials', 'skip_sealed_secret_verification', 'limits', 'root', 'data'];
+    const elsewhere = ['credentials', 'skip_sealed_secret_verification', 'limits', 'root', 'data'];
     const notBuilt = ['default_snapshot'];
     const skipped = [...elsewhere, ...notBuilt];
     interface Schema {

@@ -25,6 +25,7 @@ export function openSocketlessDaemon({
     version: 'test',
     checkpoint: () => {},
     openPool: openBundledPool,
+    keyBroker: () => loaded.configuration.keyBroker.value,
   });
   const service = composeDaemonService({
     loaded,

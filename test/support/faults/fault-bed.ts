@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Parts } from '../../../src/compose/parts.ts';
-import { loadOptions } from '../../../src/compose/parts.ts';
 import { imagePorts, pullPorts } from '../../../src/compose/pull.ts';
 import {
   type Configuration,
@@ -16,7 +15,7 @@ import { cliEndpoints } from '../../../src/endpoints/index.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { cliLookaside } from '../../../src/lookaside/index.ts';
 import { type PullResult, pullImage, type StoreBacking } from '../../../src/pull/index.ts';
-import { createResourceLoader } from '../../../src/resources/index.ts';
+import { createResourceLoader, loadOptions } from '../../../src/resources/index.ts';
 import { createSignatureVerifier, loadPolicy } from '../../../src/signature/index.ts';
 import { openBundledPool } from '../pools/pools.ts';
 

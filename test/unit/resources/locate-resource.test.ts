@@ -4,18 +4,19 @@ import { expectFailure } from '../../support/matchers.ts';
 
 const POLICY = { what: 'policy', maxBytes: 4096, code: 'POLICY_INVALID' } as const;
 
+const UNKNOWN = { kind: 'unknown', expected: 'expected file:// and an absolute path' };
+
 describe('locateResource', () => {
   it.each([
     ['/etc/policy.json', { kind: 'file', path: '/etc/policy.json' }],
     ['file:///etc/policy.json', { kind: 'file', path: '/etc/policy.json' }],
-    ['kbs:///default/security-policy/test', { kind: 'broker' }],
-    ['KBS://host/a/b/c', { kind: 'broker' }],
-    ['kbs+plugin:///a/b/c', { kind: 'broker' }],
-    ['file://relative', { kind: 'unknown' }],
-    ['https://a.io/policy.json', { kind: 'unknown' }],
-    ['policy.json', { kind: 'unknown' }],
-    ['/nul\0', { kind: 'unknown' }],
-    ['', { kind: 'unknown' }],
+    ['kbs:///default/security-policy/test', { kind: 'broker', resource: expect.anything() }],
+    ['sealed.a.b.c', { kind: 'sealed', secret: 'sealed.a.b.c' }],
+    ['file://relative', UNKNOWN],
+    ['https://a.io/policy.json', UNKNOWN],
+    ['policy.json', UNKNOWN],
+    ['/nul\0', UNKNOWN],
+    ['', UNKNOWN],
   ])('reads the scheme of %j', (uri, location) => {
     expect(locateResource(uri)).toEqual(location);
   });
@@ -29,6 +30,7 @@ describe('the resource loader', () => {
 
   it.each([
     ['kbs:///default/security-policy/test', 'a document of the key broker cannot be fetched'],
+    ['kbs:///default/security-policy', 'expected kbs:///repository/type/tag or kbs+PLUGIN:///path'],
     ['https://a.io/policy.json', 'expected file:// and an absolute path'],
   ])('refuses %s', async (uri, reason) => {
     const { message } = await expectFailure('CONFIG_UNSUPPORTED', () => createResourceLoader().load(uri, POLICY));

@@ -1,0 +1,1 @@
+export { createKeyBroker } from './create-key-broker.ts';
