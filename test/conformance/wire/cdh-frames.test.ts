@@ -5,7 +5,9 @@ import { extendRuntimeMeasurement, openApiServer, pulledImageEvent, requestPull 
 import { defineApiMessages } from '../../../src/api/messages.ts';
 import type { ApiPorts, PassedCall } from '../../../src/api/types.ts';
 import { SealiftError } from '../../../src/errors/index.ts';
+import { createHubSource } from '../../../src/keybroker/hub-source.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
+import { locateResource } from '../../../src/resources/index.ts';
 import { RequestEnvelope, ResponseEnvelope } from '../../../src/ttrpc/envelope.ts';
 import { formatFrame, parseFrameHeader } from '../../../src/ttrpc/frame.ts';
 import { defineMessage, fail } from '../../../src/ttrpc/index.ts';
@@ -228,6 +230,31 @@ describe('our clients', () => {
     );
     expect(result.code).toBe('TTRPC_CALL_FAILED');
     expect(result.message).toContain('[CDH] [ERROR]: Image Pull error: Illegal image reference');
+  });
+
+  it.each([
+    ['get-resource-ok', 'kbs:///default/note/1', 'hello'],
+    ['get-resource-missing', 'kbs:///default/note/2', 'KEYBROKER_UNAVAILABLE'],
+    ['unseal-vault-ok', '', 'hello'],
+    ['unseal-vault-bad-signature', '', 'KEYBROKER_UNAVAILABLE'],
+  ])('ask for a resource as the client of %s did', async (name, uri, outcome) => {
+    const call = recording(name);
+    const { payload } = RequestEnvelope.decode(dataOf(sentBy('client', call)));
+    const document = uri === '' ? Buffer.from(oneField.decode(payload).bytes).toString() : uri;
+    const { sent, result } = await withRecorder(sentBy('server', call), async (socketPath) => {
+      const source = createHubSource(socketPath, DEFAULT_LIMITS);
+      const location = locateResource(document);
+      const asked =
+        location.kind === 'broker'
+          ? source.fetchResource(location.resource, { signal })
+          : source.unsealSecret?.(document, { signal });
+      return asked?.then(
+        (bytes) => Buffer.from(bytes).toString(),
+        ({ code, message }) => `${code}: ${message}`,
+      );
+    });
+    expect(sent.toString('hex')).toBe(sentBy('client', call).toString('hex'));
+    expect(result?.startsWith(outcome), result).toBe(true);
   });
 
   it('read an answer of bytes as it was recorded', () => {

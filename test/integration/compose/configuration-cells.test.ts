@@ -7,6 +7,7 @@ import { DaemonBed } from '../../support/beds/daemon-bed.ts';
 import { dir, file } from '../../support/builders/tar-builder.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { BROKERS } from './cells/brokers.ts';
 import type { Cell, Row, Seen, Verdict } from './cells/cell.ts';
 import { CREDENTIALS } from './cells/credentials.ts';
 import { NAMES } from './cells/names.ts';
@@ -32,7 +33,7 @@ describeWith(['root', 'openssl'], 'what a source of configuration may decide', (
 
   afterAll(() => bed[Symbol.asyncDispose]());
 
-  describe.each([...POLICIES, ...NAMES, ...WAYS, ...CREDENTIALS])('$what', (row) => {
+  describe.each([...POLICIES, ...BROKERS, ...NAMES, ...WAYS, ...CREDENTIALS])('$what', (row) => {
     it('is not there when nobody says it', async () => {
       const { servers } = bed;
       for (const kind of IMAGES) {

@@ -40,8 +40,16 @@ async function pinned(bed: CellBed, name: string, texts: CellTexts): Promise<Obs
   return bed.pull(name, PINNED, texts);
 }
 
+/** Writes a file with resources of `offline_fs_kbc`, and returns the tables that make it the key broker. */
+function offlineBroker({ write }: CellServers, resources: Readonly<Record<string, string>>): string {
+  const encoded = Object.entries(resources).map(([name, text]) => [name, Buffer.from(text).toString('base64')]);
+  const path = write('resources.json', JSON.stringify(Object.fromEntries(encoded)));
+  return `[kbc]\nname = "offline_fs_kbc"\n[keybroker]\noffline_files = ["${path}"]\n`;
+}
+
 /**
- * Expects that a reference to the key broker keeps every pull from being served, and that the refusal names the key.
+ * Expects that a reference to the key broker, where there is none, keeps every pull from being served, and that the refusal
+ * names the key.
  */
 async function expectObstacle(bed: CellBed, texts: CellTexts, key: string, code = 'CONFIG_UNSUPPORTED'): Promise<void> {
   for (const kind of IMAGES) {
@@ -130,12 +138,14 @@ insecure = true
   },
   {
     key: 'image.registry_configuration_uri',
-    proof: 'the mirror of its file is asked first; the key broker’s cannot be had',
+    proof: 'the mirror of its file, or of its document of the key broker, is asked first',
     prove: async (bed) => {
       const { own, mirror, write } = bed.servers;
-      const path = write('r.toml', `${insecure(own)}[[registry.mirror]]\nlocation = "${mirror}"\ninsecure = true\n`);
-      for (const uri of [path, `file://${path}`]) {
-        const toml = `[image]\nregistry_configuration_uri = "${uri}"\n`;
+      const text = `${insecure(own)}[[registry.mirror]]\nlocation = "${mirror}"\ninsecure = true\n`;
+      const path = write('r.toml', text);
+      const broker = offlineBroker(bed.servers, { 'default/r/1': text });
+      for (const uri of [path, `file://${path}`, 'kbs:///default/r/1']) {
+        const toml = `[image]\nregistry_configuration_uri = "${uri}"\n${broker}`;
         expect(await bed.pull(`${own}/app`, TAG, { toml })).toMatchObject(pulledFrom('mirror'));
       }
       const key = 'image.registry_configuration_uri';
@@ -144,7 +154,7 @@ insecure = true
   },
   {
     key: 'image.authenticated_registry_credentials_uri',
-    proof: 'its credentials are sent to the registry that they are for; the key broker’s cannot be had',
+    proof: 'its credentials, also those of the key broker, are sent to the registry that they are for',
     prove: async (bed) => {
       const { guarded, servers } = { ...bed.servers, servers: bed.servers };
       const asking = (uri: string) => ({
@@ -152,6 +162,10 @@ insecure = true
         toml: `[image]\nauthenticated_registry_credentials_uri = "${uri}"\n`,
       });
       const path = auths(guarded, servers);
+      const broker = offlineBroker(servers, { 'default/c/1': readFileSync(path, 'utf8') });
+      const fromBroker = asking('kbs:///default/c/1');
+      const seenFromBroker = await bed.pull(`${guarded}/app`, TAG, { ...fromBroker, toml: fromBroker.toml + broker });
+      expect(seenFromBroker).toMatchObject({ ...pulledFrom('guarded'), authorizations: AS_ME });
       for (const uri of [path, `file://${path}`]) {
         const seen = await bed.pull(`${guarded}/app`, TAG, asking(uri));
         expect(seen).toMatchObject({ ...pulledFrom('guarded'), authorizations: AS_ME });
@@ -310,7 +324,7 @@ insecure = true
   },
   {
     key: CREDENTIALS,
-    proof: 'its credentials are sent whatever the file says; the key broker’s cannot be had',
+    proof: 'its credentials are sent whatever the file says; for those of the key broker there must be one',
     prove: async (bed) => {
       const { guarded, servers } = { ...bed.servers, servers: bed.servers };
       const toml = `[image]\nauthenticated_registry_credentials_uri = "${auths('other.io', servers)}"\n`;

@@ -157,7 +157,10 @@ export async function pushImage(
   tag: string,
   image: BuiltImage,
 ): Promise<void> {
-  const pusher = new RegistryPusher(registryUrl, repository);
+  return pushImageBy(new RegistryPusher(registryUrl, repository), tag, image);
+}
+
+export async function pushImageBy(pusher: RegistryPusher, tag: string, image: BuiltImage): Promise<void> {
   for (const { path, digest, size } of image.layers) {
     await pusher.pushBlob(digest, size, () => createReadStream(path, { highWaterMark: 1 << 20 }));
   }
