@@ -27,6 +27,7 @@ import {
   claim,
   IDENTITY,
   INTERMEDIATE,
+  type KeylessOptions,
   LEAF_USES,
   LOGGED_AT,
   makeLeaf,
@@ -40,6 +41,7 @@ import {
 } from '../../../support/signatures/certificate-cases.ts';
 import { der, sequence } from '../../../support/signatures/der-builder.ts';
 import { makeSigner } from '../../../support/signatures/sigstore-builder.ts';
+import { LOG } from '../../../support/signatures/sigstore-cases.ts';
 import {
   attachmentOf,
   attachmentVerdict,
@@ -49,7 +51,9 @@ import {
   namedFiles,
   signedImage,
 } from '../../../support/signatures/sigstore-signatures.ts';
+import { rootFile } from '../../../support/sigstore/timed-signatures.ts';
 import { TestLog } from '../../../support/sigstore/transparency-log.ts';
+import { trustedRootJson } from '../../../support/sigstore/trusted-root.ts';
 
 const FORMS = [
   ['a bundle', bundleBy],
@@ -174,6 +178,16 @@ describe('CVE-2026-24122: a certificate is valid when the signature was made', (
     // A log that the requirement does not name proves nothing.
     const logged = bundleBy(makeOwnLeaf({ ...SHORT_LIVED }));
     expect(attachmentVerdict({ ...byPki(logged), nowMs: SHORT_LIVED.notAfter.getTime() + 1 })).toBe('certificate-time');
+  });
+
+  it('by an authority of one’s own with a log of a trusted root: when that has seen it, and not now', () => {
+    const trustedRoot = rootFile(trustedRootJson({ logs: [LOG] }));
+    const nowMs = SHORT_LIVED.notAfter.getTime() + 1;
+    const judge = (leaf: TestCertificate, options: KeylessOptions = {}) =>
+      attachmentVerdict({ ...byPki(bundleBy(leaf, options)), trustedRoot, nowMs });
+    expect(judge(makeOwnLeaf({ ...SHORT_LIVED }))).toBe('accepted');
+    expect(judge(makeOwnLeaf({ notBefore: after }))).toBe('certificate-time');
+    expect(judge(makeOwnLeaf(), { isLogged: false })).toBe('log');
   });
 
   it('with an inclusion proof alone, which has no time, it is refused', () => {
