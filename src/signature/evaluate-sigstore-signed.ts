@@ -35,13 +35,12 @@ export async function evaluateSigstoreSigned(
 }
 
 function nameOf({ type, trust, rekorKeys, trustedRoot }: SigstoreRequirement): string {
-  const others = [
+  const parts = [
+    `requirement "${type}" with ${describeTrust(trust)}`,
     rekorKeys && describeKeys('rekorPublicKey', rekorKeys),
     trustedRoot && describeKeys('trustedRoot', trustedRoot),
   ];
-  return [`requirement "${type}" with ${describeTrust(trust)}`, ...others.filter((each) => each !== undefined)].join(
-    ' and ',
-  );
+  return parts.filter((part) => part !== undefined).join(' and ');
 }
 
 function describeTrust(trust: SigstoreTrust): string {
@@ -49,14 +48,15 @@ function describeTrust(trust: SigstoreTrust): string {
     case 'keys':
       return describeKeys('key', trust.keys);
     case 'fulcio':
-      return `fulcio (${[...(trust.ca === undefined ? [] : [describeKeys('ca', trust.ca)]), ...describeMembers(trust.identity)].join(', ')})`;
+      return `fulcio (${describeMembers(trust.ca && describeKeys('ca', trust.ca), trust.identity)})`;
     case 'pki':
-      return `pki (${[describeKeys('caRoots', trust.roots), ...describeMembers(trust.subject)].join(', ')})`;
+      return `pki (${describeMembers(describeKeys('caRoots', trust.roots), trust.subject)})`;
   }
 }
 
-function describeMembers(members: FulcioIdentity | PkiSubject): readonly string[] {
-  return Object.entries(members).flatMap(([name, value]) => (value === undefined ? [] : [`${name} "${value}"`]));
+function describeMembers(authorities: string | undefined, members: FulcioIdentity | PkiSubject): string {
+  const described = Object.entries(members).map(([name, value]) => value && `${name} "${value}"`);
+  return [authorities, ...described].filter((part) => part !== undefined).join(', ');
 }
 
 async function judge(
@@ -93,32 +93,27 @@ interface LoadedTrust {
 }
 
 async function loadTrust({ trust, rekorKeys, trustedRoot }: SigstoreRequirement, load: Load): Promise<LoadedTrust> {
-  const loadIfPresent = async (prefix: string, source: KeySource | undefined) =>
-    source === undefined ? undefined : load(prefix, source);
+  const [root] = trustedRoot === undefined ? [] : await load('trustedRoot', trustedRoot);
   return {
-    author: await loadAuthor(trust, load, loadIfPresent),
-    logKeys: await loadIfPresent('rekorPublicKey', rekorKeys),
-    trustedRoot: (await loadIfPresent('trustedRoot', trustedRoot))?.[0],
+    author: await loadAuthor(trust, load),
+    logKeys: rekorKeys && (await load('rekorPublicKey', rekorKeys)),
+    trustedRoot: root,
   };
 }
 
-async function loadAuthor(
-  trust: SigstoreTrust,
-  load: Load,
-  loadIfPresent: (prefix: string, source: KeySource | undefined) => Promise<readonly RawKeyRing[] | undefined>,
-): Promise<RawAuthor> {
+async function loadAuthor(trust: SigstoreTrust, load: Load): Promise<RawAuthor> {
   switch (trust.kind) {
     case 'keys':
       return { kind: 'keys', keys: await load('key', trust.keys) };
     case 'fulcio':
-      return { kind: 'fulcio', ca: await loadIfPresent('ca', trust.ca), identity: trust.identity };
+      return { kind: 'fulcio', ca: trust.ca && (await load('ca', trust.ca)), identity: trust.identity };
     case 'pki': {
-      const intermediates = await loadIfPresent('caIntermediates', trust.intermediates);
+      const { roots, intermediates, subject } = trust;
       return {
         kind: 'pki',
-        roots: await load('caRoots', trust.roots),
-        intermediates: intermediates ?? [],
-        subject: trust.subject,
+        roots: await load('caRoots', roots),
+        intermediates: intermediates === undefined ? [] : await load('caIntermediates', intermediates),
+        subject,
       };
     }
   }

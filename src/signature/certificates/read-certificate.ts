@@ -70,7 +70,7 @@ function readAlgorithm(value: DerValue): string {
 }
 
 const TEXTS: ReadonlySet<number> = new Set([TAG.utf8String, TAG.printableString, TAG.ia5String]);
-const MAX_SHOWN = 200;
+const MAX_SHOWN = 80;
 
 /** Reads a name, and returns its values for messages. https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.4 */
 function describeName(name: DerValue): string {
