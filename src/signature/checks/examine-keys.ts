@@ -1,6 +1,6 @@
 import type { Limits } from '../../limits/index.ts';
 import type { ExaminedKey, KeyExamination, KeyForm } from '../signed-content/index.ts';
-import { examinePublicKeys } from '../sigstore/index.ts';
+import { examineAuthorities, examinePublicKeys, examineTrustedRoots } from '../sigstore/index.ts';
 import { examineKeyRings } from '../simple-signing/index.ts';
 
 export interface KeyExaminationRequest extends KeyExamination {
@@ -14,6 +14,8 @@ type Examine = (request: KeyExaminationRequest) => readonly ExaminedKey[] | Prom
 const EXAMINERS: { readonly [Form in KeyForm]: Examine } = {
   'key-ring': examineKeyRings,
   'public-key': examinePublicKeys,
+  certificates: examineAuthorities,
+  'trusted-root': examineTrustedRoots,
 };
 
 /** Says of each key whether it could sign now. Throws `POLICY_INVALID` for key material that cannot be read. */

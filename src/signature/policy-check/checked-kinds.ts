@@ -1,4 +1,4 @@
-import type { Requirement, RequirementType, SignedIdentity } from '../policy/index.ts';
+import type { KeySource, Requirement, RequirementType, SignedIdentity, SigstoreTrust } from '../policy/index.ts';
 import type { KeyMaterial } from './types.ts';
 
 /** What there is to check of one kind of requirement. */
@@ -29,11 +29,10 @@ const KINDS: CheckedKinds = {
     notes: () => [],
   },
   sigstoreSigned: {
-    materials: ({ trust, rekorKeys }) => [
-      ...(trust.kind === 'keys' ? [{ prefix: 'key', source: trust.keys, form: 'public-key' } as const] : []),
-      ...(rekorKeys === undefined
-        ? []
-        : [{ prefix: 'rekorPublicKey', source: rekorKeys, form: 'public-key' } as const]),
+    materials: ({ trust, rekorKeys, trustedRoot }) => [
+      ...materialsOfTrust(trust),
+      ...materialIfPresent('rekorPublicKey', rekorKeys, 'public-key'),
+      ...materialIfPresent('trustedRoot', trustedRoot, 'trusted-root'),
     ],
     refusesFiles: ({ signedIdentity: { type } }, transport) => {
       if (transport === 'docker-archive') return 'a docker-archive has nothing beside its images';
@@ -47,6 +46,28 @@ const KINDS: CheckedKinds = {
         : [],
   },
 };
+
+function materialsOfTrust(trust: SigstoreTrust): readonly KeyMaterial[] {
+  switch (trust.kind) {
+    case 'keys':
+      return [{ prefix: 'key', source: trust.keys, form: 'public-key' }];
+    case 'fulcio':
+      return materialIfPresent('ca', trust.ca, 'certificates');
+    case 'pki':
+      return [
+        { prefix: 'caRoots', source: trust.roots, form: 'certificates' },
+        ...materialIfPresent('caIntermediates', trust.intermediates, 'certificates'),
+      ];
+  }
+}
+
+function materialIfPresent(
+  prefix: string,
+  source: KeySource | undefined,
+  form: KeyMaterial['form'],
+): readonly KeyMaterial[] {
+  return source === undefined ? [] : [{ prefix, source, form }];
+}
 
 export function materialsOf<Type extends RequirementType>(requirement: Requirement<Type>): readonly KeyMaterial[] {
   return KINDS[requirement.type].materials(requirement);

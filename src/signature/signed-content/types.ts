@@ -83,7 +83,11 @@ export type KeyForm =
   /** OpenPGP keys, of which one file may hold several. */
   | 'key-ring'
   /** One public key in each file. */
-  | 'public-key';
+  | 'public-key'
+  /** Certificates of authorities, of which one file may hold several. */
+  | 'certificates'
+  /** A trusted_root.json of Sigstore. */
+  | 'trusted-root';
 
 /** Key material of one requirement, to be examined without a signature. */
 export interface KeyExamination {

@@ -6,7 +6,7 @@ import { describeWindow, isWithin } from './windows.ts';
 
 const EXTENDED_KEY_USAGE = '2.5.29.37';
 
-interface OpenAuthority {
+export interface OpenAuthority {
   readonly authority: TimestampAuthority;
   readonly leaf: Certificate;
   readonly issuers: readonly Certificate[];
@@ -31,7 +31,8 @@ export function proveTimestamps(
   });
 }
 
-function openAuthority(authority: TimestampAuthority, bound: DerBound): OpenAuthority {
+/** Reads the certificates of an authority, of which the first one signs. */
+export function openAuthority(authority: TimestampAuthority, bound: DerBound): OpenAuthority {
   const refuse = (what: string) => refuseSignature('timestamp', `the certificate of ${authority.name}: ${what}`);
   const [leaf, ...issuers] = authority.certificates.map((raw) => readCertificate(raw, bound, refuse));
   return { authority, leaf: leaf ?? refuse('expected at least one'), issuers };

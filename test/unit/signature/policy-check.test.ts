@@ -75,6 +75,42 @@ describe('a policy without faults', () => {
     ]);
   });
 
+  it('lists the authorities and logs that certificates and trusted roots name', async () => {
+    const identity = { oidcIssuer: 'https://issuer.example', subjectEmail: 'me@example.org' };
+    const byFile = {
+      type: 'sigstoreSigned',
+      fulcio: { caPath: '/cosign/fulcio', ...identity },
+      rekorPublicKeyPath: '/cosign/rekor',
+    };
+    const byRoot = { type: 'sigstoreSigned', fulcio: identity, trustedRootPath: '/cosign/trusted-root' };
+    const own = {
+      type: 'sigstoreSigned',
+      pki: { caRootsPath: '/cosign/pki-root', caIntermediatesPath: '/cosign/pki-sub', subjectEmail: 'me@example.org' },
+    };
+    const { findings, keys } = await check(team(byFile, byRoot, own));
+    expect(findings.filter(({ status }) => status !== 'note')).toEqual([]);
+    const listed = (position: number) => keys.filter(({ where }) => where === `${TEAM}[${position}]`);
+    const [authority, log] = listed(0);
+    expect([authority?.expiresAt, log?.expiresAt]).toEqual([expect.stringMatching(/^2027-/), undefined]);
+    // The log, the log of certificates, the issuer of certificates, and the timestamp authority.
+    expect(listed(1)).toMatchObject([{ id: log?.id }, {}, { id: authority?.id }, { expiresAt: expect.any(String) }]);
+    expect(listed(2)).toHaveLength(2);
+  });
+
+  it.each([
+    ['a trusted root', { trustedRootPath: '/cosign/p256' }, 'policy: trusted root /cosign/p256: '],
+    [
+      'authorities',
+      { keyPath: undefined, pki: { caRootsPath: '/cosign/p256', subjectEmail: 'me@example.org' } },
+      'policy: certificates /cosign/p256: ',
+    ],
+  ])('fails for %s that cannot be read', async (_, members, text) => {
+    const { findings } = await check(team(sigstoreSigned(members)));
+    expect(findings.filter(({ status }) => status === 'fail')).toMatchObject([
+      { check: 'key', where: `${TEAM}[0]`, detail: expect.stringContaining(text) },
+    ]);
+  });
+
   it('says when a key expires', async () => {
     const { keys } = await check(team(signedBy('expiring')));
     expect(keys[0]?.expiresAt).toMatch(/^2026-06-01T/);
