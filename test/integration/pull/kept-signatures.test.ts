@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import type { SettingValues } from '../../../src/config/index.ts';
+import { DEFAULTS } from '../../../src/config/settings.ts';
 import { type Digest, parseDigest } from '../../../src/oci/index.ts';
 import type { PullResult, PullTarget } from '../../../src/pull/index.ts';
 import { writeCheckedRecord } from '../../../src/store/checked-record.ts';
@@ -14,12 +16,22 @@ import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { startFakeRegistry } from '../../support/registries/fake-registry.ts';
 import { attachReferrer, attachUnderTag } from '../../support/signatures/attach.ts';
+import type { TestCertificate } from '../../support/signatures/certificate-builder.ts';
+import {
+  IDENTITY,
+  INTERMEDIATE,
+  makeLeaf,
+  makeOwnLeaf,
+  ROOT,
+  SUBJECT,
+} from '../../support/signatures/certificate-cases.ts';
 import { GpgHome, signaturePayload } from '../../support/signatures/gpg-home.ts';
 import { SignatureServer } from '../../support/signatures/signature-server.ts';
 import {
   bundleAttachment,
   bundleJson,
   envelopeJson,
+  hashedRecord,
   makeSigner,
   payloadFor,
   signPayload,
@@ -27,6 +39,8 @@ import {
   statementFor,
   type TestSigner,
 } from '../../support/signatures/sigstore-builder.ts';
+import { LOG } from '../../support/signatures/sigstore-cases.ts';
+import type { Attachment } from '../../support/signatures/sigstore-signatures.ts';
 
 /** The logical names; no such hosts exist, so that all bytes come from the endpoint of registries.conf. */
 const NAME = 'app.invalid/team/app';
@@ -35,8 +49,9 @@ const SIGNER = makeSigner();
 const STRANGER = makeSigner();
 const BY_DIGEST = { type: 'digestOnly' };
 
+const inBase64 = (text: string) => Buffer.from(text).toString('base64');
 const keyed = ({ publicKey }: TestSigner, signedIdentity: object = BY_DIGEST) => {
-  return { type: 'sigstoreSigned', keyData: Buffer.from(publicKey).toString('base64'), signedIdentity };
+  return { type: 'sigstoreSigned', keyData: inBase64(publicKey), signedIdentity };
 };
 const bundleOf = (signer: TestSigner, digest: string) =>
   bundleAttachment(bundleJson({ dsseEnvelope: envelopeJson(signStatement(signer, statementFor(digest))) }));
@@ -45,6 +60,7 @@ interface Pull {
   readonly reference: string;
   readonly policy: object;
   readonly target?: PullTarget;
+  readonly settings?: SettingValues;
 }
 
 describeWith(['root', 'gpg'], 'a signed image that is all there', () => {
@@ -101,7 +117,7 @@ describeWith(['root', 'gpg'], 'a signed image that is all there', () => {
 
   const everywhere = (...requirements: readonly object[]) => ({ default: requirements });
 
-  async function pull({ reference, policy, target = { kind: 'store' } }: Pull): Promise<PullResult> {
+  async function pull({ reference, policy, target = { kind: 'store' }, settings = {} }: Pull): Promise<PullResult> {
     count += 1;
     const endpoint = `location = "${bed.registry.host}"\ninsecure = true\n`;
     const conf = ['app.invalid/team', 'second.invalid'].map(
@@ -118,6 +134,7 @@ describeWith(['root', 'gpg'], 'a signed image that is all there', () => {
           ),
           'pull.policy': write(`${count}/policy.json`, JSON.stringify(policy)),
           'pull.limits.maxTries': 1,
+          ...settings,
         },
         ...{ credentials: undefined, configFile: undefined, debug: false },
       },
@@ -131,6 +148,27 @@ describeWith(['root', 'gpg'], 'a signed image that is all there', () => {
   const recordOf = (digest: string) => statePath.signatures(bed.path('store/state'), parseDigest(digest));
   const pinned = (digest: string, name = NAME) => `${name}@${digest}`;
   const atRegistry = (digest: string) => ({ repository: 'app', digest });
+
+  /** A payload of cosign's first format with the key of a certificate; a log has seen it if that is to prove its time. */
+  function signKeyless(certificate: TestCertificate, digest: string, isLogged: boolean): Attachment {
+    const signed = signPayload(certificate.signer, payloadFor(digest, NAME));
+    const signature = Buffer.from(signed.annotations['dev.cosignproject.cosign/signature'] ?? '', 'base64');
+    const signer = { ...certificate.signer, publicKey: certificate.pem };
+    const record = hashedRecord({ signature, content: Buffer.from(signed.content), signer });
+    const annotations = {
+      ...signed.annotations,
+      'dev.sigstore.cosign/certificate': certificate.pem,
+      'dev.sigstore.cosign/chain': INTERMEDIATE.pem,
+      ...(isLogged ? { 'dev.sigstore.cosign/bundle': LOG.annotation(record) } : {}),
+    };
+    return { ...signed, annotations };
+  }
+
+  const byWorkflow = (subjectURI = IDENTITY.subjectURI) => ({
+    ...{ type: 'sigstoreSigned', signedIdentity: BY_DIGEST },
+    fulcio: { caData: inBase64(ROOT.pem), oidcIssuer: IDENTITY.oidcIssuer, subjectURI },
+    rekorPublicKeyData: inBase64(LOG.signer.publicKey),
+  });
 
   interface Kind {
     readonly what: string;
@@ -161,6 +199,13 @@ describeWith(['root', 'gpg'], 'a signed image that is all there', () => {
       sign: (digest) => void attachReferrer(bed.registry, atRegistry(digest), bundleOf(SIGNER, digest)),
       requirement: () => keyed(SIGNER),
       other: () => keyed(STRANGER),
+    },
+    {
+      // Its certificate expired minutes after it was made: what proves the time is kept with it.
+      what: 'a keyless signature that a log has seen',
+      sign: (digest) => attachUnderTag(bed.registry, atRegistry(digest), [signKeyless(makeLeaf(), digest, true)]),
+      requirement: () => byWorkflow(),
+      other: () => byWorkflow('https://github.com/acme/other'),
     },
   ];
 
@@ -207,6 +252,25 @@ describeWith(['root', 'gpg'], 'a signed image that is all there', () => {
     await expectFailure('SIGNATURE_UNAVAILABLE', () =>
       pull({ reference: pinned(image.digest), policy: everywhere(keyed(SIGNER)) }),
     );
+  });
+
+  it('is not run by a certificate that has expired since, although it was good at an earlier pull', async () => {
+    const { digest } = serve('expired');
+    const day = 24 * 3_600_000;
+    const now = Math.max(Date.now(), Date.parse(DEFAULTS['pull.not_before']));
+    const leaf = makeOwnLeaf({ notAfter: new Date(now + day) });
+    attachUnderTag(bed.registry, atRegistry(digest), [signKeyless(leaf, digest, false)]);
+    const pki = { caRootsData: inBase64(ROOT.pem), ...SUBJECT };
+    const policy = everywhere({ type: 'sigstoreSigned', pki, signedIdentity: BY_DIGEST });
+    const request = { reference: pinned(digest), policy };
+    await pull(request);
+    disconnect();
+    expect((await pull(request)).signers).toMatchObject([{ isKept: true }]);
+    const later = { ...request, settings: { 'pull.not_before': new Date(now + 2 * day).toISOString() } };
+    await expectFailure('SIGNATURE_UNAVAILABLE', () => pull(later));
+    connect();
+    const { message } = await expectFailure('POLICY_DENIED', () => pull(later));
+    expect(message).toMatch(/\(kept by an earlier pull\): [^;]*valid/);
   });
 
   it('has its tag resolved first, and its signature is not asked for then', async () => {
