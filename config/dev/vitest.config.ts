@@ -32,7 +32,7 @@ const SHARED = [
   'test/property/**/*.test.ts',
   'test/architecture/*.test.ts',
   'test/conformance/{policy,reference,registries,tar,wire}/*.test.ts',
-  'test/integration/{api,archive,bundle,config,endpoints,layer,lookaside,registry}/**/*.test.ts',
+  'test/integration/{api,archive,bundle,config,endpoints,keybroker,layer,lookaside,registry}/**/*.test.ts',
   'test/integration/{resources,signature,snapshot,store,support,ttrpc,unpack,volume}/**/*.test.ts',
 ];
 

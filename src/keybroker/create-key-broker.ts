@@ -30,10 +30,12 @@ interface OpenSource {
  */
 export function createKeyBroker(ports: KeyBrokerPorts): ResourceBroker {
   let open: OpenSource | undefined;
-  const current = (): OpenSource => {
+  const current = (subject: string): OpenSource => {
     const settings = ports.keyBroker?.();
     if (settings === undefined) {
-      throw new SealiftError('CONFIG_UNSUPPORTED', 'a document of the key broker cannot be fetched by this program');
+      throw new SealiftError('CONFIG_UNSUPPORTED', `${subject}: only the daemon can ask a key broker`, {
+        hint: 'on the command line, name a file with the document instead',
+      });
     }
     if (open?.settings === settings) return open;
     open?.fetches.close();
@@ -42,11 +44,11 @@ export function createKeyBroker(ports: KeyBrokerPorts): ResourceBroker {
   };
   return {
     fetchResource: async (resource, { signal, waitForName }) => {
-      const { source, fetches } = current();
+      const { source, fetches } = current(resource.uri);
       return fetches.get(resource.uri, (own) => source.fetchResource(resource, { signal: own, waitForName }), signal);
     },
     unsealSecret: async (secret, { signal }) => {
-      const { source, fetches } = current();
+      const { source, fetches } = current('a sealed secret');
       const { unsealSecret } = source;
       if (unsealSecret === undefined) {
         const hint = 'name the socket of a confidential-data-hub in api.passthrough_socket';

@@ -105,6 +105,8 @@ async function get(
     method: 'GET',
     headers: { accept: 'application/json', authorization: `Bearer ${token}` },
     allowHttp: false,
+    // A longer wait that the server asks for is of no use.
+    leftMs: limits.keyBrokerTimeoutMs,
     bound: 'maxResourceBytes',
   } as const;
   // In base64 the ciphertext is a third longer.

@@ -25,6 +25,15 @@ function findSockets({ path, file }: ParsedDaemonFile): readonly ApiSocket[] | u
   return listed;
 }
 
+/** The daemon would pass each call on to itself, without end. */
+function findPassthroughSocket({ path, file }: ParsedDaemonFile, own: readonly ApiSocket[]): string | undefined {
+  const written = file.api?.passthrough_socket;
+  const socket = written === undefined ? undefined : locateSocket(written);
+  if (!own.some((each) => each.path === socket)) return socket;
+  const message = `configuration ${path}: api.passthrough_socket: expected the socket of another program, got one of the daemon`;
+  throw new SealiftError('CONFIG_FILE_INVALID', message, { context: { path } });
+}
+
 /** https://github.com/confidential-containers/guest-components/blob/main/confidential-data-hub/hub/src/config.rs */
 function findAgentSocket({ file }: ParsedDaemonFile, environment: Environment, origin: string): Classified<string> {
   const variable = environment['AA_SOCKET'];
@@ -42,15 +51,11 @@ function findAgentSocket({ file }: ParsedDaemonFile, environment: Environment, o
 /** Returns the sockets that the daemon serves, and the ones that it connects to. */
 export function resolveApi(parsed: ParsedDaemonFile, environment: Environment, origin: string): ApiConfiguration {
   const { api = {} } = parsed.file;
-  const passthrough = api.passthrough_socket;
+  const sockets = fromFile(findSockets(parsed), origin, DAEMON_DEFAULTS['api.sockets']);
   return {
-    sockets: fromFile(findSockets(parsed), origin, DAEMON_DEFAULTS['api.sockets']),
+    sockets,
     bundleRoots: fromFile<readonly string[]>(api.bundle_roots, origin, DAEMON_DEFAULTS['api.bundle_roots']),
-    passthroughSocket: fromFile<string | undefined>(
-      passthrough === undefined ? undefined : locateSocket(passthrough),
-      origin,
-      undefined,
-    ),
+    passthroughSocket: fromFile<string | undefined>(findPassthroughSocket(parsed, sockets.value), origin, undefined),
     aaSocket: findAgentSocket(parsed, environment, origin),
     readyFile: fromFile<string | undefined>(api.ready_file, origin, undefined),
     maxPulls: fromFile<number>(api.max_pulls, origin, DAEMON_DEFAULTS['api.max_pulls']),

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { KeyBrokerSettings } from '../../../src/config/index.ts';
-import { type ErrorCode, type SealiftError, toPlainError } from '../../../src/errors/index.ts';
-import { loadText, type ResourceLoader } from '../../../src/resources/index.ts';
+import { type ErrorCode, SealiftError, toPlainError } from '../../../src/errors/index.ts';
+import { loadText, type ResourceLoader, waitingLoader } from '../../../src/resources/index.ts';
 import { fail, STATUS } from '../../../src/ttrpc/index.ts';
 import { AttestationAgent, makeAgentKeys } from '../../support/keybroker/attestation-agent.ts';
 import { BrokerBed, CONTENT, REQUEST, RESOURCE } from '../../support/keybroker/broker-bed.ts';
@@ -231,6 +231,26 @@ describeWith(['openssl'], 'documents of the key broker', () => {
       expect(await load(loader)).toBe(CONTENT);
     });
 
+    it('are asked for when the name of the key broker can be looked up', async () => {
+      const stop = new SealiftError('PULL_CANCELLED', 'the test has seen enough');
+      const names: string[] = [];
+      const loader = waitingLoader(
+        bed.loader({ ...bed.kbsSettings, url: 'https://kbs.example:8080' }),
+        async (name) => {
+          names.push(name);
+          throw stop;
+        },
+      );
+      await refused('PULL_CANCELLED', loader);
+      expect(names).toEqual(['kbs.example']);
+    });
+
+    it('are unavailable when the server asks for a longer wait than there is', async () => {
+      bed.kbs.misbehave = (_, response) => response.writeHead(503, { 'retry-after': '51' }).end();
+      await refused('KEYBROKER_UNAVAILABLE', kbs());
+      expect(bed.kbs.requests).toHaveLength(1);
+    });
+
     it('are unavailable when nothing listens', async () => {
       const settings = bed.kbsSettings;
       await bed.kbs[Symbol.asyncDispose]();
@@ -355,7 +375,8 @@ describeWith(['openssl'], 'documents of the key broker', () => {
     });
 
     it('are refused by a program that has none', async () => {
-      await refused('CONFIG_UNSUPPORTED', bed.loader(undefined));
+      const { message } = await refused('CONFIG_UNSUPPORTED', bed.loader(undefined));
+      expect(message).toBe(`load policy: ${RESOURCE}: only the daemon can ask a key broker`);
     });
   });
 });

@@ -23,6 +23,14 @@ describe('the key broker', () => {
     }
   });
 
+  it.each([
+    '[api]\npassthrough_socket = "unix:///run/confidential-containers/cdh.sock"\n',
+    'socket = "/run/cdh.sock"\n[api]\npassthrough_socket = "unix:///run/cdh.sock"\n',
+  ])('is not the daemon itself: %j', async (toml) => {
+    const { message } = await expectFailure('CONFIG_FILE_INVALID', () => resolveSample({ toml }));
+    expect(message).toContain('api.passthrough_socket: expected the socket of another program');
+  });
+
   it('is asked over https, with tokens of the attestation agent', () => {
     const agent = '[aa]\naa_socket = "unix:///run/aa.sock"\n';
     const kbs = { kind: 'kbs', url: 'https://kbs.example/base', agentSocketPath: '/run/aa.sock' };
