@@ -177,6 +177,12 @@ describe('the checkpoint of an entry', () => {
     expect(second(options)).toMatchObject(accepted);
   });
 
+  it('may have at most eight in the name of the log', () => {
+    const many = (count: number) => second({ signaturesBefore: Array.from({ length: count }, () => own) });
+    expect(many(7)).toMatchObject(accepted);
+    expect(many(8)).toMatchObject(refused('has a checkpoint that is not by the log'));
+  });
+
   it('has to have one by the log', () => {
     const change = (entry: JsonMembers): JsonMembers => {
       const proof = entry['inclusionProof'] as JsonMembers;
