@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { hashBytes } from '../../src/oci/index.ts';
@@ -23,6 +25,15 @@ function blocksOf(language: string): readonly string[] {
   const [, section = ''] = DOCUMENT.split('## Recipe: all from kbs://\n');
   const [text = ''] = section.split('\n## ');
   return [...text.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 'gs'))].map(([, block = '']) => block);
+}
+
+/** Returns what the daemon serves over http on a unix socket. */
+async function getPage(socketPath: string, path: string): Promise<string> {
+  const asking = get({ socketPath, path });
+  const [response] = await once(asking, 'response');
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString();
 }
 
 const [BROKER = '', OFFLINE = ''] = blocksOf('toml');
@@ -90,7 +101,7 @@ describeWith(['root', 'docker-registry', 'openssl'], 'the recipe "all from kbs:/
   function expectNoSecrets({ stdout, stderr }: Awaited<ReturnType<typeof pull>>, more: readonly string[] = []): void {
     const encoded = Buffer.from(`${username}:${password}`).toString('base64');
     const [, keyLine = ''] = signer.publicKey.split('\n');
-    for (const secret of [password, encoded, keyLine, 'sigstoreSigned', ...more]) {
+    for (const secret of [password, encoded, keyLine, 'signedIdentity', ...more]) {
       for (const text of [stdout, stderr, daemon.log]) expect(text).not.toContain(secret);
     }
   }
@@ -132,7 +143,8 @@ describeWith(['root', 'docker-registry', 'openssl'], 'the recipe "all from kbs:/
       kbs.resources.set(`resource/default/${name}/1`, read(file));
     }
     const more = BROKER.replace('https://kbs.example:8080', kbs.url).replace(/"""[^"]*"""/, `"""${authority}"""`);
-    daemon.writeConfig({ more });
+    const health = daemon.path('health.sock');
+    daemon.writeConfig({ api: `health = "unix://${health}"`, more });
     await daemon.start();
     expect(kbs.requests).toEqual([]);
     const first = await pull('c1');
@@ -151,6 +163,9 @@ describeWith(['root', 'docker-registry', 'openssl'], 'the recipe "all from kbs:/
     const denied = await pull('c4');
     expect(denied.error).toMatchObject({ code: 'KEYBROKER_DENIED', kind: 'denied' });
     const pem = keys.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString().split('\n');
-    for (const answer of [first, missing, denied]) expectNoSecrets(answer, [...agent.tokens, pem[1] ?? '']);
+    const pages = await Promise.all(['/metrics', '/healthz'].map((path) => getPage(health, path)));
+    expect(pages.join()).toContain('KEYBROKER_DENIED');
+    const shown = { ...denied, stdout: pages.join() };
+    for (const answer of [first, missing, denied, shown]) expectNoSecrets(answer, [...agent.tokens, pem[1] ?? '']);
   });
 });
