@@ -1,5 +1,6 @@
 import { acceptOneSignature, mapSigner } from './accept-one-signature.ts';
-import { describeKeys, identityOf, nameKeys } from './name-keys.ts';
+import { nameRequirement } from './describe-requirement.ts';
+import { identityOf, nameKeys } from './name-keys.ts';
 import type { Requirement } from './policy/index.ts';
 import type { SignatureVerdict } from './signed-content/index.ts';
 import type { EvaluationContext, PolicyVerdict, RawSignature, SignatureAuthor } from './types.ts';
@@ -17,7 +18,7 @@ export async function evaluateSignedBy(
   context: EvaluationContext,
 ): Promise<PolicyVerdict> {
   return acceptOneSignature({
-    requirement: nameOf(requirement),
+    requirement: nameRequirement(requirement),
     // Signatures with a media type are attachments of Sigstore.
     signatures: context.evidence.signatures.filter(({ mediaType }) => mediaType === ''),
     judge: (signature) => judge(signature, requirement, context),
@@ -29,11 +30,7 @@ export async function evaluateSignedBy(
 export function explainUnsupportedSignedBy(requirement: Requirement<'signedBy'>): string | undefined {
   const { keyType } = requirement;
   if (keyType === 'GPGKeys') return undefined;
-  return `${nameOf(requirement)}: keyType "${keyType}" is implemented by no tool; expected "GPGKeys"`;
-}
-
-function nameOf({ type, keys }: Requirement<'signedBy'>): string {
-  return `requirement "${type}" with ${describeKeys('key', keys)}`;
+  return `${nameRequirement(requirement)}: keyType "${keyType}" is implemented by no tool; expected "GPGKeys"`;
 }
 
 async function judge(

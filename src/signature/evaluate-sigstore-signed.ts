@@ -1,6 +1,7 @@
 import { acceptOneSignature } from './accept-one-signature.ts';
-import { describeKeys, identityOf, nameKeys } from './name-keys.ts';
-import type { FulcioIdentity, KeySource, PkiSubject, Requirement, SigstoreTrust } from './policy/index.ts';
+import { nameRequirement } from './describe-requirement.ts';
+import { identityOf, nameKeys } from './name-keys.ts';
+import type { KeySource, Requirement, SigstoreTrust } from './policy/index.ts';
 import type { RawKeyRing, SignatureVerdict } from './signed-content/index.ts';
 import type { RawAuthor } from './sigstore/index.ts';
 import type { EvaluationContext, PolicyVerdict, RawSignature, SignatureAuthor } from './types.ts';
@@ -25,38 +26,13 @@ export async function evaluateSigstoreSigned(
   context: EvaluationContext,
 ): Promise<PolicyVerdict> {
   return acceptOneSignature({
-    requirement: nameOf(requirement),
+    requirement: nameRequirement(requirement),
     // Signatures without a media type are simple signatures.
     signatures: context.evidence.signatures.filter(({ mediaType }) => mediaType !== ''),
     judge: (signature) => judge(signature, requirement, context),
     howToSign: `${HOW_TO_SIGN[requirement.trust.kind]} in the registry that it comes from; docs/policy.md has the steps`,
     examinesAll: context.examinesAll,
   });
-}
-
-function nameOf({ type, trust, rekorKeys, trustedRoot }: SigstoreRequirement): string {
-  const parts = [
-    `requirement "${type}" with ${describeTrust(trust)}`,
-    rekorKeys && describeKeys('rekorPublicKey', rekorKeys),
-    trustedRoot && describeKeys('trustedRoot', trustedRoot),
-  ];
-  return parts.filter((part) => part !== undefined).join(' and ');
-}
-
-function describeTrust(trust: SigstoreTrust): string {
-  switch (trust.kind) {
-    case 'keys':
-      return describeKeys('key', trust.keys);
-    case 'fulcio':
-      return `fulcio (${describeMembers(trust.ca && describeKeys('ca', trust.ca), trust.identity)})`;
-    case 'pki':
-      return `pki (${describeMembers(describeKeys('caRoots', trust.roots), trust.subject)})`;
-  }
-}
-
-function describeMembers(authorities: string | undefined, members: FulcioIdentity | PkiSubject): string {
-  const described = Object.entries(members).map(([name, value]) => value && `${name} "${value}"`);
-  return [authorities, ...described].filter((part) => part !== undefined).join(', ');
 }
 
 async function judge(

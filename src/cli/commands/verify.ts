@@ -111,10 +111,10 @@ function formatSignature({
 
 /** Words for the members of an author; others are shown by their own names. */
 const MEMBERS: ReadonlyMap<string, string> = new Map([
-  ['fingerprint', 'key'],
   ['signedAt', 'signed at'],
   ['loggedAt', 'logged at'],
-  ['keyId', 'which is'],
+  ['keyId', 'key ID'],
+  ['oidcIssuer', 'OIDC issuer'],
 ]);
 
 function formatAuthor({ kind, ...members }: NonNullable<Signature['author']>): string {

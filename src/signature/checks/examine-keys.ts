@@ -15,7 +15,8 @@ const EXAMINERS: { readonly [Form in KeyForm]: Examine } = {
   'key-ring': examineKeyRings,
   'public-key': examinePublicKeys,
   certificates: examineAuthorities,
-  'trusted-root': examineTrustedRoots,
+  'trusted-root': (request) => examineTrustedRoots(request, false),
+  'trusted-root-with-authorities': (request) => examineTrustedRoots(request, true),
 };
 
 /** Says of each key whether it could sign now. Throws `POLICY_INVALID` for key material that cannot be read. */

@@ -1,5 +1,5 @@
-import { SealiftError } from '../../errors/index.ts';
-import { locateResource } from '../../resources/index.ts';
+import { type ErrorKind, SealiftError } from '../../errors/index.ts';
+import { locateResource, nameResource } from '../../resources/index.ts';
 import { nameKeys } from '../name-keys.ts';
 import type { ExaminedKey, RawKeyRing } from '../signed-content/index.ts';
 import type { CheckPorts, Finding, KeyMaterial, ListedKey } from './types.ts';
@@ -26,8 +26,9 @@ export async function checkKeys(
   const raw: RawKeyRing[] = [];
   const { prefix, source } = material;
   for (const value of source.values) {
-    if (isPath(material) && locateResource(value).kind === 'broker') {
-      findings.push(found('note', `${value}: a resource of the key broker cannot be read here`));
+    const { kind } = locateResource(value);
+    if (isPath(material) && (kind === 'broker' || kind === 'sealed')) {
+      findings.push(found('note', `${nameResource(value)}: a resource of the key broker cannot be read here`));
       continue;
     }
     try {
@@ -45,7 +46,7 @@ export async function checkKeys(
   } catch (error) {
     findings.push(found('fail', messageOf(error), 'the whole policy is refused when this requirement is judged'));
   }
-  findings.push(...judgeKeys(keys, found));
+  findings.push(...judgeKeys(keys, material, found));
   return { findings, keys: keys.map((key) => ({ ...key, where })) };
 }
 
@@ -58,19 +59,17 @@ type Found = (status: Finding['status'], detail: string, remedy?: string) => Fin
 const REMEDY = 'put the new export of this key, or another key, into the policy; docs/policy.md has the steps';
 
 /** One usable key is enough for a requirement, but each of the others accepts nothing any more. */
-function judgeKeys(keys: readonly ExaminedKey[], found: Found): readonly Finding[] {
-  const isUsable = keys.some(({ problem }) => problem === undefined);
+function judgeKeys(keys: readonly ExaminedKey[], { isTimed = false }: KeyMaterial, found: Found): readonly Finding[] {
+  const isUsable = isTimed || keys.some(({ problem }) => problem === undefined);
   return keys.flatMap(({ problem }) =>
     problem === undefined ? [] : [found(isUsable ? 'warn' : 'fail', problem, REMEDY)],
   );
 }
 
+const ABOUT_KEY: ReadonlySet<ErrorKind> = new Set<ErrorKind>(['invalid', 'exhausted', 'unsupported']);
+
 /** Throws the error again when it is not about the key. */
 function messageOf(error: unknown): string {
-  const isAboutKey =
-    error instanceof SealiftError &&
-    (error.kind === 'invalid' || error.kind === 'exhausted') &&
-    error.code !== 'INTERNAL';
-  if (!isAboutKey) throw error;
-  return error.message;
+  if (error instanceof SealiftError && ABOUT_KEY.has(error.kind)) return error.message;
+  throw error;
 }

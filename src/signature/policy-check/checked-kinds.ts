@@ -29,11 +29,7 @@ const KINDS: CheckedKinds = {
     notes: () => [],
   },
   sigstoreSigned: {
-    materials: ({ trust, rekorKeys, trustedRoot }) => [
-      ...materialsOfTrust(trust),
-      ...materialIfPresent('rekorPublicKey', rekorKeys, 'public-key'),
-      ...materialIfPresent('trustedRoot', trustedRoot, 'trusted-root'),
-    ],
+    materials: sigstoreMaterials,
     refusesFiles: ({ signedIdentity: { type } }, transport) => {
       if (transport === 'docker-archive') return 'a docker-archive has nothing beside its images';
       return NAMELESS.has(type) ? undefined : `an image in files has no name, so that "${type}" accepts none`;
@@ -46,6 +42,18 @@ const KINDS: CheckedKinds = {
         : [],
   },
 };
+
+/** Certificates have to be valid when a log or authority proves that they were used; without such a time, now. */
+function sigstoreMaterials({ trust, rekorKeys, trustedRoot }: Requirement<'sigstoreSigned'>): readonly KeyMaterial[] {
+  const isTimed = trustedRoot !== undefined || trust.kind === 'fulcio';
+  const needsAuthorities = trust.kind === 'fulcio' && trust.ca === undefined;
+  const root = needsAuthorities ? 'trusted-root-with-authorities' : 'trusted-root';
+  return [
+    ...materialsOfTrust(trust).map((material) => ({ ...material, isTimed })),
+    ...materialIfPresent('rekorPublicKey', rekorKeys, 'public-key'),
+    ...materialIfPresent('trustedRoot', trustedRoot, root).map((material) => ({ ...material, isTimed })),
+  ];
+}
 
 function materialsOfTrust(trust: SigstoreTrust): readonly KeyMaterial[] {
   switch (trust.kind) {

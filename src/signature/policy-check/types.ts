@@ -50,6 +50,8 @@ export interface KeyMaterial {
   readonly prefix: string;
   readonly source: KeySource;
   readonly form: KeyForm;
+  /** True: signatures of a proven time count although this has expired since. */
+  readonly isTimed?: boolean;
 }
 
 export interface CheckPorts {

@@ -86,8 +86,9 @@ export type KeyForm =
   | 'public-key'
   /** Certificates of authorities, of which one file may hold several. */
   | 'certificates'
-  /** A trusted_root.json of Sigstore. */
-  | 'trusted-root';
+  /** A trusted_root.json of Sigstore; the second has to name certificate authorities. */
+  | 'trusted-root'
+  | 'trusted-root-with-authorities';
 
 /** Key material of one requirement, to be examined without a signature. */
 export interface KeyExamination {

@@ -1,25 +1,42 @@
 import { type Certificate, keyIdOf } from '../certificates/index.ts';
-import type { ExaminedKey, KeyExamination } from '../signed-content/index.ts';
+import { type ExaminedKey, type KeyExamination, printable } from '../signed-content/index.ts';
 import { openAuthority } from './prove-timestamps.ts';
+import { readAuthoritiesOf } from './read-author.ts';
 import { readAuthority, readTrustedAuthority } from './read-authorities.ts';
 import type { TrustedLog } from './trust-types.ts';
 import { readTrustedRoot } from './trusted-root/read-trusted-root.ts';
 import type { SigstoreLimits } from './types.ts';
 
-type Examination = Pick<KeyExamination, 'raw'> & { readonly limits: SigstoreLimits };
-
-/**
- * Reads the certificates of authorities without a signature. One that has expired is no mistake, since what it issued
- * before still counts at a proven time. Throws `POLICY_INVALID` for one that cannot be read.
- */
-export function examineAuthorities({ raw, limits }: Examination): readonly ExaminedKey[] {
-  return readAuthority(raw, [], limits).anchors.map((certificate) => examineCertificate(certificate, undefined));
+interface Examination extends Pick<KeyExamination, 'raw'> {
+  /** The time that "expired" is compared with, in milliseconds since 1970. */
+  readonly nowMs: number;
+  readonly limits: SigstoreLimits;
 }
 
-/** The same for the logs and authorities of trusted roots. Those that count no more are there for what is older. */
-export function examineTrustedRoots({ raw, limits }: Examination): readonly ExaminedKey[] {
+/**
+ * Reads the certificates of authorities without a signature. What one that has expired issued before still counts, but
+ * only at a proven time. Throws `POLICY_INVALID` for one that cannot be read.
+ */
+export function examineAuthorities({ raw, nowMs, limits }: Examination): readonly ExaminedKey[] {
+  return readAuthority(raw, [], limits).anchors.map((certificate) => {
+    const { subjectText, notAfter } = certificate;
+    const examined = examineCertificate(certificate, undefined);
+    if (notAfter.getTime() >= nowMs) return examined;
+    const name = subjectText === '' ? 'certificate' : `certificate "${printable(subjectText)}"`;
+    const clock = new Date(nowMs).toISOString();
+    return { ...examined, problem: `${name} expired at ${notAfter.toISOString()}; the clock says ${clock}` };
+  });
+}
+
+/**
+ * The same for the logs and authorities of trusted roots. Those that count no more are there for what is older, so they
+ * are no problem. `needsAuthorities`: nothing else names the issuers of certificates.
+ */
+export function examineTrustedRoots({ raw, limits }: Examination, needsAuthorities: boolean): readonly ExaminedKey[] {
   return raw.flatMap((file) => {
-    const { logs, ctLogs, certificateAuthorities, timestampAuthorities } = readTrustedRoot(file, limits);
+    const root = readTrustedRoot(file, limits);
+    if (needsAuthorities) readAuthoritiesOf(root, limits);
+    const { logs, ctLogs, certificateAuthorities, timestampAuthorities } = root;
     const issuers = certificateAuthorities.flatMap((authority) => {
       const { anchors, validFor } = readTrustedAuthority(authority, limits);
       return anchors.map((certificate) => examineCertificate(certificate, validFor.end));

@@ -49,7 +49,8 @@ export function readAuthor(raw: RawAuthor, root: TrustedRoot | undefined, limits
   }
 }
 
-function readAuthoritiesOf(root: TrustedRoot | undefined, limits: SigstoreLimits): readonly Authority[] {
+/** Throws `POLICY_INVALID` for a trusted root that names none. */
+export function readAuthoritiesOf(root: TrustedRoot | undefined, limits: SigstoreLimits): readonly Authority[] {
   const authorities = root?.certificateAuthorities ?? [];
   if (authorities.length > 0) return authorities.map((authority) => readTrustedAuthority(authority, limits));
   throw new SealiftError('POLICY_INVALID', 'policy: trusted root: expected at least one certificate authority');

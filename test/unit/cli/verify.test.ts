@@ -23,7 +23,7 @@ describe('sealift verify', () => {
         '      it names key AB  [2J',
         '      → add this public key',
         '    accepted    simple-signing https://sigs.example/app/signature-2',
-        '      by openpgp, key ABCD, signed at 2026-02-01T00:00:00.000Z',
+        '      by openpgp, fingerprint ABCD, signed at 2026-02-01T00:00:00.000Z',
         '      for registry.example/app:1',
         '    not-checked simple-signing https://sigs.example/app/signature-3',
         '  accepted    insecureAcceptAnything',

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { SealiftError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
@@ -7,6 +8,7 @@ import { createKeyLoader } from '../../../src/signature/index.ts';
 import { checkPolicyFile, type PolicyCheck } from '../../../src/signature/policy-check/index.ts';
 import type { KeyExaminer } from '../../../src/signature/types.ts';
 import { expectFailure } from '../../support/matchers.ts';
+import { makeCertificate } from '../../support/signatures/certificate-builder.ts';
 import { publicKey } from '../../support/signatures/sigstore-signatures.ts';
 import { CHECKED_AT, signingKey } from '../../support/signatures/simple-signatures.ts';
 
@@ -19,15 +21,30 @@ const sigstoreSigned = (members: object = {}) => {
   return { type: 'sigstoreSigned', keyPath: '/cosign/p256', signedIdentity: { type: 'matchRepository' }, ...members };
 };
 
+const AUTHORITY = makeCertificate({ subject: 'An authority' });
+const EXPIRED_AUTHORITY = makeCertificate({ subject: 'An old authority', notAfter: new Date('2026-03-01T00:00:00Z') });
+const TRUSTED_ROOT = readFileSync(new URL('../../../testdata/sigstore/trusted-root.json', import.meta.url));
+const FILES: Readonly<Record<string, Uint8Array>> = {
+  '/ca.pem': Buffer.from(AUTHORITY.pem),
+  '/expired.pem': Buffer.from(EXPIRED_AUTHORITY.pem),
+  '/both.pem': Buffer.from(AUTHORITY.pem + EXPIRED_AUTHORITY.pem),
+  '/trusted_root.json': TRUSTED_ROOT,
+  '/logs_only.json': Buffer.from(
+    JSON.stringify({ ...JSON.parse(TRUSTED_ROOT.toString()), certificateAuthorities: [] }),
+  ),
+};
+
 /** Serves the policy and, by their names, the keys of the test data. */
 function resourcesWith(policy: string): ResourceLoader {
   return {
     load: async (uri) => {
       if (uri === '/policy.json') return Buffer.from(policy);
+      const file = FILES[uri];
+      if (file !== undefined) return file;
+      if (uri.startsWith('kbs:///secret/')) throw new TypeError(`must not be loaded: ${uri}`);
       const [, kind, name = ''] = uri.replace('file://', '').split('/');
       if (kind === 'gpg' && name !== 'absent') return signingKey(name);
       if (kind === 'cosign') return Buffer.from(publicKey(name));
-      if (kind === 'secret') throw new TypeError(`must not be loaded: ${uri}`);
       throw new SealiftError('POLICY_INVALID', `load key ${uri}: cannot be read`);
     },
   };
@@ -190,6 +207,56 @@ describe('what fails in a policy', () => {
   });
 });
 
+describe('certificates and trusted roots', () => {
+  const identity = { oidcIssuer: 'https://issuer.example', subjectEmail: 'a@example.org' };
+  const keyless = (members: object, root: object) =>
+    sigstoreSigned({ keyPath: undefined, fulcio: { ...identity, ...members }, ...root });
+  const withLog = { rekorPublicKeyPath: '/cosign/rekor' };
+  const pki = (caRootsPath: string) =>
+    sigstoreSigned({ keyPath: undefined, pki: { caRootsPath, subjectEmail: 'a@example.org' } });
+
+  const problems = async (requirement: object) => {
+    const { findings, keys } = await check(team(requirement));
+    const found = findings.filter(({ check: name }) => name === 'key');
+    return { found: found.map(({ status, detail }) => `${status}: ${detail}`), keys: keys.length };
+  };
+
+  it('are listed with their ends', async () => {
+    const { keys } = await check(team(pki('/ca.pem')));
+    expect(keys).toEqual([
+      {
+        where: `${TEAM}[0]`,
+        id: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+        algorithm: 'P-256',
+        expiresAt: '2036-01-01T00:00:00.000Z',
+        problem: undefined,
+      },
+    ]);
+    const root = await problems(keyless({}, { trustedRootPath: '/trusted_root.json' }));
+    expect(root.found).toEqual([]);
+    expect(root.keys).toBeGreaterThan(2);
+  });
+
+  it('fail when they have expired, and only warn where the time of a signature is proven', async () => {
+    const expired = 'certificate "An old authority" expired at 2026-03-01T00:00:00.000Z; the clock says 2026-04-01';
+    expect((await problems(pki('/expired.pem'))).found).toEqual([expect.stringContaining(`fail: ${expired}`)]);
+    expect((await problems(pki('/both.pem'))).found).toEqual([expect.stringContaining(`warn: ${expired}`)]);
+    const { found } = await problems(keyless({ caPath: '/expired.pem' }, withLog));
+    expect(found).toEqual([expect.stringContaining(`warn: ${expired}`)]);
+  });
+
+  it('fail when they cannot be read, or are something else', async () => {
+    for (const path of ['/none', '/cosign/p256', '/trusted_root.json']) {
+      expect((await problems(pki(path))).found).toEqual([expect.stringMatching(/^fail: /)]);
+    }
+    for (const trustedRootPath of ['/none', '/cosign/p256', '/ca.pem', '/logs_only.json']) {
+      expect((await problems(keyless({}, { trustedRootPath }))).found).toEqual([expect.stringMatching(/^fail: /)]);
+    }
+    // Only where nothing else names authorities.
+    expect((await problems(sigstoreSigned({ trustedRootPath: '/logs_only.json' }))).found).toEqual([]);
+  });
+});
+
 describe('scopes that no image can have', () => {
   it.each<[string, string | undefined]>([
     ['nginx', 'write "docker.io/library/nginx"'],
@@ -275,6 +342,7 @@ describe('what is only noted', () => {
       sigstoreSigned({ keyPath: undefined, keyData: Buffer.from(publicKey('p256')).toString('base64') }),
       /image-rs/,
     ],
+    ['the trusted root', sigstoreSigned({ trustedRootPath: '/trusted_root.json' }), /^portability: trustedRootPath/],
     ['PEM', sigstoreSigned({ keyPath: undefined, keyData: publicKey('p256') }), /podman and skopeo take base64 only/],
     ['a tag in cosign’s', sigstoreSigned({ signedIdentity: undefined }), /signatures by cosign name no tag/],
   ])('%s', async (_, requirement, expected) => {
@@ -282,7 +350,7 @@ describe('what is only noted', () => {
   });
 
   it('a key of the broker, which is not asked', async () => {
-    const requirement = sigstoreSigned({ keyPath: 'kbs:///secret/default/key/cosign' });
+    const requirement = sigstoreSigned({ keyPath: 'kbs:///secret/key/cosign' });
     expect(await notes(team(requirement))).toEqual([
       expect.stringMatching(/^key: kbs:\/\/\/secret.*cannot be read here$/),
       expect.stringMatching(/^portability: keyPath/),
