@@ -2,7 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { KeyBrokerSettings } from '../../../src/config/index.ts';
 import { type ErrorCode, SealiftError, toPlainError } from '../../../src/errors/index.ts';
+import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
 import { loadText, type ResourceLoader, waitingLoader } from '../../../src/resources/index.ts';
+import { createKeyLoader } from '../../../src/signature/index.ts';
 import { fail, STATUS } from '../../../src/ttrpc/index.ts';
 import { AttestationAgent, makeAgentKeys } from '../../support/keybroker/attestation-agent.ts';
 import { BrokerBed, CONTENT, REQUEST, RESOURCE } from '../../support/keybroker/broker-bed.ts';
@@ -131,6 +133,17 @@ describeWith(['openssl'], 'documents of the key broker', () => {
       await expectFailure('KEYBROKER_RESOURCE_UNKNOWN', () => patient);
       expect(asked()).toBe(1);
     });
+  });
+
+  it('may be the keys and authorities of a policy, with the bounds that hold for those', async () => {
+    const resources = bed.loader(bed.hubSettings);
+    bed.hub.resources.set('kbs:///default/key/1', Buffer.from(KEYS));
+    const source = { kind: 'paths', values: [RESOURCE, 'kbs://kbs.example/default/key/1'] } as const;
+    const loaded = await createKeyLoader({ resources, limits: DEFAULT_LIMITS }).load(source);
+    expect(loaded.map((bytes) => Buffer.from(bytes).toString())).toEqual([CONTENT, KEYS]);
+    const tight = createKeyLoader({ resources, limits: { ...DEFAULT_LIMITS, maxKeyRingBytes: 10 } });
+    const { context } = await expectFailure('POLICY_INVALID', () => tight.load(source));
+    expect(context).toMatchObject({ limit: 'maxKeyRingBytes', expected: 10 });
   });
 
   describe('of confidential-data-hub', () => {
