@@ -133,8 +133,8 @@ export interface VerifyResult {
   readonly verdict: 'accepted' | ErrorKind;
   /** Why the image may run; undefined when it may not. */
   readonly basis: AuthorizationBasis | undefined;
-  /** How the requirements decided; undefined when there is no policy. */
-  readonly policy: PolicyReport | undefined;
+  /** How the requirements decided. */
+  readonly policy: PolicyReport;
   /** Why the image may not run. */
   readonly error: Pick<PlainError, 'code' | 'kind' | 'message' | 'hint'> | undefined;
   readonly warnings: readonly string[];

@@ -1,6 +1,6 @@
 import { type ErrorCode, prefixError, SealiftError, toPlainError } from '../errors/index.ts';
 import { formatImageLocation } from '../oci/index.ts';
-import { type AuthorizedImage, describeJudgement, type GateReport } from '../signature/index.ts';
+import { type AuthorizedImage, describeJudgement, type GateReport, type PolicyChoice } from '../signature/index.ts';
 import { openNamedImage } from './named-image.ts';
 import type { GatePorts } from './ports.ts';
 import { authorise } from './prepare-image.ts';
@@ -17,10 +17,18 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 type Judgement = Pick<VerifyResult, 'verdict' | 'basis' | 'policy' | 'error'>;
 
+/** A digest alone, or the statement that anything may run, is no verdict of a policy. */
+function assertPolicy(policy: PolicyChoice): void {
+  if (typeof policy === 'object') return;
+  throw new SealiftError('USAGE', 'expected a policy that judges the image, got none', {
+    hint: 'give a policy with --policy, or as pull.policy in the file of -c',
+  });
+}
+
 /**
  * Asks the gate of a pull about an image, and reports how each requirement and each signature was judged. No layer is
  * asked for and no store is opened. A pull ends the search at the first good signature; here every location is searched
- * and every signature verified, which changes no verdict. Throws when the image or the policy cannot be judged.
+ * and every signature verified, which changes no verdict. Throws when there is no policy or the image cannot be judged.
  */
 export async function verifyImage(
   { reference: unsafeReference }: VerifyRequest,
@@ -28,6 +36,7 @@ export async function verifyImage(
   signal: AbortSignal,
 ): Promise<VerifyResult> {
   try {
+    assertPolicy(ports.policy);
     await using named = await openNamedImage({ unsafeReference, ports, scratchDir: undefined, signal });
     const { reference, source, assertTransport } = named;
     const { platform, limits } = ports;
@@ -58,15 +67,19 @@ export async function verifyImage(
 async function judge(
   authoriseImage: (onJudged: (report: GateReport) => void) => Promise<AuthorizedImage>,
 ): Promise<Judgement> {
-  let policy: VerifyResult['policy'];
+  let policy: VerifyResult['policy'] | undefined;
+  const reported = (): VerifyResult['policy'] => {
+    if (policy === undefined) throw new SealiftError('INTERNAL', 'expected a report of the gate, got none');
+    return policy;
+  };
   try {
     const { basis } = await authoriseImage((report) => {
       policy = describeJudgement(report);
     });
-    return { verdict: 'accepted', basis, policy, error: undefined };
+    return { verdict: 'accepted', basis, policy: reported(), error: undefined };
   } catch (error) {
     if (!(error instanceof SealiftError) || !REFUSALS.has(error.code)) throw error;
     const { code, kind, message, hint } = toPlainError(error);
-    return { verdict: kind, basis: undefined, policy, error: { code, kind, message, hint } };
+    return { verdict: kind, basis: undefined, policy: reported(), error: { code, kind, message, hint } };
   }
 }

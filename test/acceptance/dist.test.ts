@@ -40,6 +40,7 @@ describeWith(['tar', 'zstd'], 'the archive of make dist', () => {
     const files = [
       ...['LICENSE', 'LICENSES.md', 'README.md', 'docs/INSTALL.md', 'docs/errors.md', 'docs/SECURITY.md'],
       ...['config/sealift.toml', 'config/sealiftd.toml', 'config/policies/default-deny.json'],
+      ...['config/policies/signed-only.json', 'config/policies/lab-accept-anything.json'],
       ...['config/systemd/sealiftd.service', 'config/kata/components.toml', 'lib/node', 'lib/worker.mjs'],
       ...['share/bash-completion/completions/sealift', 'share/zsh/vendor-completions/_sealift'],
       'share/fish/vendor_completions.d/sealift.fish',

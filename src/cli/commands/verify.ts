@@ -8,7 +8,6 @@ import {
   type RegistryFlags,
   type RegistryOptions,
 } from '../flags/registry-flags.ts';
-import { usage } from '../flags/usage.ts';
 import { IMAGE_ARGUMENT, parseImage } from '../parse-image.ts';
 import type { CommandContext, CommandIo } from '../types.ts';
 
@@ -42,19 +41,9 @@ export function addVerify(program: Command, commands: VerifyCommands, context: C
       const reference = parseImage(image, context);
       const registry = await parseRegistryOptions(flags, context);
       const result = await commands.verify({ reference, ...registry }, context.begin(flags));
-      assertJudged(result);
       const warnings = [...result.warnings, ...warningsOf(result)];
       context.finish({ result, output: () => formatVerdict(result), warnings, exitCode: exitCodeOf(result) }, flags);
     });
-}
-
-/** A digest alone, or the statement that anything may run, is no verdict of a policy. */
-function assertJudged({ policy }: VerifyResult): void {
-  if (policy !== undefined) return;
-  usage(
-    'verify: expected a policy that judges the image, got none',
-    'give a policy with --policy, or as pull.policy in the file of -c',
-  );
 }
 
 function exitCodeOf({ verdict }: VerifyResult): number {
@@ -62,7 +51,7 @@ function exitCodeOf({ verdict }: VerifyResult): number {
 }
 
 function warningsOf({ verdict, basis, policy }: VerifyResult): readonly string[] {
-  const unread = policy?.failures.map(({ origin, message }) => `${origin} could not be read: ${message}`) ?? [];
+  const unread = policy.failures.map(({ origin, message }) => `${origin} could not be read: ${message}`);
   if (verdict !== 'accepted') return [];
   return basis === 'policy' ? ['the policy accepts the image without any signature', ...unread] : unread;
 }
@@ -76,8 +65,8 @@ const WIDTH = 'not-checked'.length;
 function formatVerdict({ name, manifestDigest, verdict, policy, error }: VerifyResult): string {
   const lines = [
     `${name}@${manifestDigest}`,
-    `${verdict} by ${policy?.scope ?? 'no policy'}`,
-    ...(policy?.requirements.flatMap(formatRequirement) ?? []),
+    `${verdict} by ${policy.scope}`,
+    ...policy.requirements.flatMap(formatRequirement),
     ...(error === undefined ? [] : [...locations(policy), `→ ${error.hint}`, `  code: ${error.code}`]),
   ];
   return lines.map((line) => `${redact(line)}\n`).join('');
@@ -126,8 +115,7 @@ function formatAuthor({ kind, ...members }: NonNullable<Signature['author']>): s
 }
 
 /** Where no signature was found, and what could not be read. */
-function locations(policy: PolicyReport | undefined): readonly string[] {
-  if (policy === undefined) return [];
+function locations(policy: PolicyReport): readonly string[] {
   const unread = policy.failures.map(
     ({ origin, code, message }) => `  could not be read: ${origin}: ${code}: ${message}`,
   );

@@ -1,4 +1,4 @@
-import { type ErrorKind, SealiftError } from '../../errors/index.ts';
+import { type ErrorKind, SealiftError, toPlainError } from '../../errors/index.ts';
 import { locateResource, nameResource } from '../../resources/index.ts';
 import { nameKeys } from '../name-keys.ts';
 import type { ExaminedKey, RawKeyRing } from '../signed-content/index.ts';
@@ -70,6 +70,7 @@ const ABOUT_KEY: ReadonlySet<ErrorKind> = new Set<ErrorKind>(['invalid', 'exhaus
 
 /** Throws the error again when it is not about the key. */
 function messageOf(error: unknown): string {
-  if (error instanceof SealiftError && ABOUT_KEY.has(error.kind)) return error.message;
-  throw error;
+  if (!(error instanceof SealiftError) || !ABOUT_KEY.has(error.kind)) throw error;
+  const { message, causes } = toPlainError(error);
+  return [message, ...causes.slice(0, 1)].join(': ');
 }

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { SettingValues } from '../../../src/config/index.ts';
 import { asSealiftError, SealiftError } from '../../../src/errors/index.ts';
-import type { VerifyResult } from '../../../src/pull/index.ts';
+import type { ProgressEvent, VerifyResult } from '../../../src/pull/index.ts';
 import { PLATFORM, PullBed, type ServedImage } from '../../support/beds/pull-bed.ts';
 import { composeTestCli } from '../../support/beds/test-cli.ts';
 import { dir, file } from '../../support/builders/tar-builder.ts';
@@ -380,6 +380,52 @@ describe('an image that must have a signature attached to it', () => {
     const result = await verify();
     expect(result.verdict).toBe('accepted');
     expect(result.policy?.failures.map(({ code }) => code)).toEqual(['HTTP_UNAVAILABLE', 'HTTP_UNAVAILABLE']);
+  });
+
+  it.each([
+    ['no policy', {}],
+    ['the statement that anything may run', { 'pull.insecure_policy': true }],
+  ])('is not verified with %s: a digest alone is no verdict', async (_, settings) => {
+    const reference = `${own.registry.host}/app@${image.digest}`;
+    const given = { reference, credentials: undefined, configFile: undefined, debug: false };
+    const verified = commands().verify({ ...given, settings: { ...settings, 'pull.tls_verify': false } }, io());
+    const { hint } = await expectFailure('USAGE', () => verified);
+    expect(hint).toContain('--policy');
+    expect(own.registry.requests).toEqual([]);
+  });
+
+  it('reports its verdict in numbers without a name, also when it is refused', async () => {
+    tagged(mirror, [payload(STRANGER), payload(SIGNER)]);
+    const verdicts: ProgressEvent[] = [];
+    const listening = {
+      ...io(),
+      onProgress: (event: ProgressEvent) => event.type === 'verdict' && verdicts.push(event),
+    };
+    for (const key of [SIGNER.publicKey, publicKey('p384')]) {
+      const target = { kind: 'unpack', directory: own.path(`judged-${verdicts.length}`) } as const;
+      await commands()
+        .pull({ ...optionsFor({ key }), target }, listening)
+        .catch(() => undefined);
+    }
+    const signature = (result: string) => ({ kind: 'sigstore-payload', result });
+    const summary = (result: string, ...signatures: readonly object[]) => ({
+      requirements: [{ type: 'sigstoreSigned', result }],
+      signatures,
+    });
+    expect(verdicts).toEqual([
+      {
+        type: 'verdict',
+        result: 'accepted',
+        seconds: expect.any(Number),
+        summary: summary('accepted', signature('not-authentic'), signature('accepted')),
+      },
+      {
+        type: 'verdict',
+        result: 'denied',
+        seconds: expect.any(Number),
+        summary: summary('denied', signature('not-authentic'), signature('not-authentic')),
+      },
+    ]);
   });
 
   // CVE-2025-25204: gh was content with an image that has no attestation at all.

@@ -62,16 +62,6 @@ describe('sealift verify', () => {
     expect(exitCode).toBe(0);
     expect(stderr).toContain('warning: the policy accepts the image without any signature\n');
   });
-
-  it.each(['digest-pin', 'insecure-policy'] as const)('verifies nothing without a policy: %s', async (basis) => {
-    const verified = { ...VERIFY_RESULT, basis, policy: undefined };
-    const { exitCode, stdout } = await runBench(['verify', '--json', REF], { verified });
-    expect(exitCode).toBe(2);
-    expect(JSON.parse(stdout.toString()).error).toMatchObject({
-      code: 'USAGE',
-      hint: expect.stringContaining('--policy'),
-    });
-  });
 });
 
 describe('sealift policy check', () => {
