@@ -43,6 +43,10 @@ const SPKI_BYTES: ReadonlyMap<KeyKind, number> = new Map([
 
 const MIN_RSA_BITS = 2048;
 const MIN_RSA_EXPONENT = 3n;
+/** The largest one that Go accepts, and so cosign. A larger one would only make each verification slower. */
+const MAX_RSA_EXPONENT = 2n ** 31n - 1n;
+/** RSA of 16384 bits has half of it. Node's time to read the numbers of a key grows with the square of their length. */
+const MAX_SPKI_BYTES = 4096;
 const EXPECTED_KINDS = 'P-256, P-384, P-521, Ed25519, or RSA of at least 2048 bits';
 
 /** `sha256:` and the hash of the key in DER. */
@@ -68,15 +72,23 @@ export function openPublicKey(name: string, rawSpki: Uint8Array, refuse: Refuse)
 
 /** One key has one encoding, so that keys can be compared by their bytes. */
 function parseSpki(rawSpki: Uint8Array, refuse: Refuse): KeyObject {
+  if (rawSpki.length > MAX_SPKI_BYTES) refuse(`expected a public key of at most ${MAX_SPKI_BYTES} bytes`);
   const der = Buffer.from(rawSpki);
-  const key = attemptParse(der) ?? refuse('expected a public key in PEM, or in DER (SubjectPublicKeyInfo)');
-  if (!key.export({ format: 'der', type: 'spki' }).equals(der)) refuse('its DER is not the usual encoding of the key');
-  return key;
+  const parsed = attemptParse(der) ?? refuse('expected a public key in PEM, or in DER (SubjectPublicKeyInfo)');
+  if (!parsed.encoded.equals(der)) refuse('its DER is not the usual encoding of the key');
+  return parsed.key;
 }
 
-function attemptParse(der: Buffer): KeyObject | undefined {
+interface ParsedKey {
+  readonly key: KeyObject;
+  readonly encoded: Buffer;
+}
+
+/** A point at infinity is read without an error, and cannot be written. */
+function attemptParse(der: Buffer): ParsedKey | undefined {
   try {
-    return createPublicKey({ key: der, format: 'der', type: 'spki' });
+    const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
+    return { key, encoded: key.export({ format: 'der', type: 'spki' }) };
   } catch {
     return undefined;
   }
@@ -89,6 +101,7 @@ function kindOf(key: KeyObject, refuse: Refuse): KeyKind {
   if (type === 'ec')
     return CURVES.get(namedCurve) ?? refuse(`is on the curve ${namedCurve}; expected ${EXPECTED_KINDS}`);
   if (type !== 'rsa') return refuse(`is of the kind ${type}; expected ${EXPECTED_KINDS}`);
+  if (publicExponent > MAX_RSA_EXPONENT) refuse(`is RSA with an exponent above ${MAX_RSA_EXPONENT}`);
   if (publicExponent < MIN_RSA_EXPONENT || publicExponent % 2n === 0n) {
     refuse(`is RSA with the exponent ${publicExponent}; expected an odd one of at least ${MIN_RSA_EXPONENT}`);
   }

@@ -139,6 +139,9 @@ export class DerValue {
   /** The numbers of an object identifier, with dots between them. */
   objectIdentifier(): string {
     const { content } = this.#expect(TAG.objectIdentifier);
+    // The time to read one number grows with the square of its length.
+    if (content.length > MAX_OID_BYTES)
+      this.#refuse(`expected an object identifier of at most ${MAX_OID_BYTES} bytes in DER`);
     const numbers: bigint[] = [];
     let number = 0n;
     let isFirstByte = true;
@@ -151,9 +154,7 @@ export class DerValue {
       number = 0n;
     }
     const [first] = numbers;
-    if (first === undefined || !isFirstByte || content.length > MAX_OID_BYTES) {
-      return this.#refuse('expected an object identifier in DER');
-    }
+    if (first === undefined || !isFirstByte) return this.#refuse('expected an object identifier in DER');
     const root = first < 80n ? first / 40n : 2n;
     return [root, first - root * 40n, ...numbers.slice(1)].join('.');
   }
@@ -171,6 +172,7 @@ export class DerValue {
   /** The numbers of the bits that are set in a list of named bits, which has no zeros at its end. */
   namedBits(): ReadonlySet<number> {
     const { content } = this.#expect(TAG.bitString);
+    if (content.length > MAX_NAMED_BITS_BYTES) this.#refuse('expected a list of few named bits in DER');
     const [unused = 8, ...bytes] = content;
     const last = bytes.at(-1);
     const isValid = last === undefined ? unused === 0 : unused < 8 && lowestBitOf(last) === unused;
@@ -226,6 +228,8 @@ export class DerValue {
 }
 
 const MAX_OID_BYTES = 64;
+/** With the byte that counts the unused bits. The longest list that is read here, that of key usage, has nine bits. */
+const MAX_NAMED_BITS_BYTES = 5;
 const UTC_TIME = /^([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})Z$/;
 const GENERALIZED_TIME = /^([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})Z$/;
 

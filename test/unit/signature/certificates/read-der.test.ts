@@ -85,7 +85,11 @@ describe('readDer', () => {
     ['an object identifier without bytes', (value) => value.objectIdentifier(), hex('0600')],
     ['an object identifier that ends early', (value) => value.objectIdentifier(), hex('0602 2a86')],
     ['an object identifier with a needless byte', (value) => value.objectIdentifier(), hex('0603 2a8001')],
-    ['an object identifier without end', (value) => value.objectIdentifier(), der(0x06, Buffer.alloc(65, 1))],
+    ['an object identifier of 65 bytes', (value) => value.objectIdentifier(), der(0x06, Buffer.alloc(65, 1))],
+    // Would take minutes, since the time grows with the square of the length.
+    ['a long object identifier', (value) => value.objectIdentifier(), der(0x06, Buffer.alloc(1_000_000, 0xff))],
+    // Would take hundreds of MB.
+    ['many named bits', (value) => value.namedBits(), bits(Buffer.alloc(4_000_000, 0xff))],
     ['a bit string of seven bits', (value) => value.bitString(), hex('0302 01fe')],
     ['a bit string without its first byte', (value) => value.bitString(), hex('0300')],
     ['named bits with a zero at the end', (value) => value.namedBits(), hex('0302 0080')],

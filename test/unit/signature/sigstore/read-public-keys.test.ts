@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../../src/limits/index.ts';
 import { readPublicKeys } from '../../../../src/signature/sigstore/read-public-keys.ts';
 import { expectFailure } from '../../../support/matchers.ts';
+import { bits, der, oid, sequence } from '../../../support/signatures/der-builder.ts';
 import { makeSigner, signBytes, type TestKeyKind } from '../../../support/signatures/sigstore-builder.ts';
 import { publicKey } from '../../../support/signatures/sigstore-signatures.ts';
 
@@ -19,6 +20,18 @@ const read = (...keys: readonly (string | Uint8Array)[]) =>
 async function refusalOf(key: string | Uint8Array): Promise<string> {
   const error = await expectFailure('POLICY_INVALID', () => read(key));
   return error.message;
+}
+
+/** A key of RSA with so many bytes of ones as its modulus, and as its exponent. */
+function rsaKey(modulusBytes: number, exponentBytes: number): Buffer {
+  const number = (bytes: number) => der(0x02, Uint8Array.of(0), Buffer.alloc(bytes, 0xff));
+  const numbers = sequence(number(modulusBytes), number(exponentBytes));
+  return sequence(sequence(oid('1.2.840.113549.1.1.1'), der(0x05)), bits(numbers));
+}
+
+/** A key that OpenSSL reads, and cannot write. */
+function infinity(): Buffer {
+  return sequence(sequence(oid('1.2.840.10045.2.1'), oid('1.2.840.10045.3.1.7')), bits(Uint8Array.of(0)));
 }
 
 describe('readPublicKeys', () => {
@@ -49,6 +62,16 @@ describe('readPublicKeys', () => {
     expect(read(der)).toHaveLength(1);
     der.writeUInt8(der.readUInt8(der.length - 1) ^ 1, der.length - 1);
     expect(await refusalOf(der)).toContain('RSA with the exponent 65536');
+  });
+
+  it.each<[string, Uint8Array, string]>([
+    // Would take minutes, since Node's time grows with the square of the length.
+    ['a very long exponent', rsaKey(256, 1_000_000), 'expected a public key of at most 4096 bytes'],
+    ['an exponent that Go refuses', rsaKey(256, 4), 'is RSA with an exponent above 2147483647'],
+    ['a very long modulus', rsaKey(4096, 3), 'expected a public key of at most 4096 bytes'],
+    ['the point at infinity', infinity(), 'expected a public key'],
+  ])('refuses a key with %s', async (_, der, expected) => {
+    expect(await refusalOf(der)).toContain(expected);
   });
 
   it.each<[TestKeyKind, string | null, string]>([
