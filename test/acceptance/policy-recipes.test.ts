@@ -9,9 +9,9 @@ import { signingKey } from '../support/signatures/simple-signatures.ts';
 
 const DOCUMENT = readFileSync(new URL('../../docs/policy.md', import.meta.url), 'utf8');
 
-/** The commands of a recipe of docs/policy.md, in their order. */
-function commandsOf(recipe: string): readonly string[] {
-  const [, section = ''] = DOCUMENT.split(`## Recipe: ${recipe}\n`);
+/** The commands of a section of docs/policy.md, in their order. */
+function commandsOf(title: string): readonly string[] {
+  const [, section = ''] = DOCUMENT.split(`\n## ${title}\n`);
   const [text = ''] = section.split('\n## ');
   return [...text.matchAll(/```sh\n(.*?)```/gs)].map(([, commands = '']) => commands);
 }
@@ -40,12 +40,13 @@ describeWith(['root', 'docker-registry', 'gpg', 'skopeo'], 'the recipe "my GPG k
     const script = commands
       .replaceAll('registry.example', bed.registry.host)
       .replaceAll(' copy ', ' copy --src-tls-verify=false --dest-tls-verify=false ')
-      .replaceAll('sealift pull', `${SEALIFT} pull --tls-verify=false`);
+      .replaceAll(/sealift (pull|verify)/g, `${SEALIFT} $1 --tls-verify=false`)
+      .replaceAll('sealift policy', `${SEALIFT} policy`);
     return runCommand('sh', ['-euc', script], { cwd: bed.scratch.path, env: environment });
   }
 
   it('signs an image, which then runs under its name and no other, as long as the policy has its key', async () => {
-    const commands = commandsOf('my GPG key');
+    const commands = commandsOf('Recipe: my GPG key');
     expect(commands).toHaveLength(4);
     for (const each of commands) {
       const { code, stderr } = await run(each);
@@ -57,6 +58,14 @@ describeWith(['root', 'docker-registry', 'gpg', 'skopeo'], 'the recipe "my GPG k
     expect(result.signers).toEqual([
       expect.objectContaining({ kind: 'openpgp', signedReference: `${bed.registry.host}/team/app:1` }),
     ]);
+
+    const [verify = '', check = '', ...others] = commandsOf('Checking a policy');
+    expect(others).toEqual([]);
+    const verified = await run(`${verify.trim()} --registries.d registries.d --json`);
+    expect([verified.code, JSON.parse(verified.stdout.toString()).result.verdict]).toEqual([0, 'accepted']);
+    const checked = await run(`${check.trim()} --json`);
+    const { images, keys } = JSON.parse(checked.stdout.toString()).result;
+    expect([checked.code, images.length, keys[0].id]).toEqual([0, 2, result.signers[0].fingerprint]);
 
     const team = 'docker://registry.example/team';
     expect((await run(`skopeo copy ${team}/app:1 ${team}/app:2`)).code).toBe(0);

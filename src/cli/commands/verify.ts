@@ -65,7 +65,7 @@ const WIDTH = 'not-checked'.length;
 function formatVerdict({ name, manifestDigest, verdict, policy, error }: VerifyResult): string {
   const lines = [
     `${name}@${manifestDigest}`,
-    `${verdict} by ${policy.scope}`,
+    `${policy.scope}: ${verdict}`,
     ...policy.requirements.flatMap(formatRequirement),
     ...(error === undefined ? [] : [...locations(policy), `→ ${error.hint}`, `  code: ${error.code}`]),
   ];

@@ -56,7 +56,7 @@ function isPath({ source: { kind } }: KeyMaterial): boolean {
 
 type Found = (status: Finding['status'], detail: string, remedy?: string) => Finding;
 
-const REMEDY = 'put the new export of this key, or another key, into the policy; docs/policy.md has the steps';
+const REMEDY = 'put its new export or certificate, or another key, into the policy; docs/policy.md has the steps';
 
 /** One usable key is enough for a requirement, but each of the others accepts nothing any more. */
 function judgeKeys(keys: readonly ExaminedKey[], { isTimed = false }: KeyMaterial, found: Found): readonly Finding[] {

@@ -13,87 +13,84 @@ interface Difference {
 
 const CONTAINERS = 'podman and skopeo';
 const IMAGE_RS = 'image-rs';
+const ALL = 'podman, skopeo and image-rs';
 
-const isUri = (value: unknown): boolean =>
-  [value].flat().some((each) => typeof each === 'string' && each.includes('://'));
-const isText = (value: unknown): boolean => [value].flat().some((each) => typeof each === 'string' && isArmored(each));
-const isBase64 = (value: unknown): boolean => typeof value === 'string' && !isArmored(value);
+const textsOf = (value: unknown): readonly string[] => [value].flat().filter((each) => typeof each === 'string');
 const isArmored = (text: string): boolean => text.trimStart().startsWith('-----BEGIN ');
+const hasUri = (value: unknown): boolean => textsOf(value).some((text) => text.includes('://'));
+const hasArmor = (value: unknown): boolean => textsOf(value).some(isArmored);
+const hasBase64 = (value: unknown): boolean => textsOf(value).some((text) => !isArmored(text));
 const isOneOf =
   (...names: readonly string[]) =>
   (value: unknown): boolean =>
-    names.some((name) => name === value);
+    textsOf(value).some((text) => names.includes(text));
 
-const PATH_MEMBERS: readonly string[] = ['keyPath', 'keyPaths', 'rekorPublicKeyPath', 'rekorPublicKeyPaths'];
-const TYPES = ['signedBy', 'sigstoreSigned'] as const;
+/** Members with paths, and with keys and certificates, of either kind of requirement. */
+const PATHS = [
+  ...['keyPath', 'keyPaths', 'rekorPublicKeyPath', 'rekorPublicKeyPaths', 'fulcio.caPath'],
+  ...['pki.caRootsPath', 'pki.caIntermediatesPath'],
+];
+const TEXTS = [
+  ...['keyData', 'keyDatas', 'rekorPublicKeyData', 'rekorPublicKeyDatas', 'fulcio.caData'],
+  ...['pki.caRootsData', 'pki.caIntermediatesData'],
+];
 /** Members of Sealift's own in `fulcio`. */
 const OWN_CLAIMS = ['subjectURI', 'buildSignerURI', 'sourceRepositoryURI', 'sourceRepositoryRef', 'runnerEnvironment'];
+const LOG_KEYS = ['rekorPublicKeyPath', 'rekorPublicKeyPaths', 'rekorPublicKeyData', 'rekorPublicKeyDatas'];
 
-// containers-policy.json(5) of containers/image 5.36; image-rs of guest-components, August 2026.
-const DIFFERENCES: readonly Difference[] = [
-  ...TYPES.flatMap((type): Difference[] => [
-    ...PATH_MEMBERS.map((member): Difference => {
-      return { type, member: [member], applies: isUri, effect: `${CONTAINERS} take the URI for the path of a file` };
+/** Rows for several members, whose names have a dot before a member inside another. */
+function rows(
+  type: Difference['type'],
+  members: readonly string[],
+  rest: Omit<Difference, 'type' | 'member'>,
+): readonly Difference[] {
+  return members.map((member) => ({ type, member: member.split('.'), ...rest }));
+}
+
+/** Rows for both kinds of requirements. */
+function rowsOfBoth(type: Difference['type']): readonly Difference[] {
+  return [
+    ...rows(type, PATHS, { applies: hasUri, effect: `${CONTAINERS} take the URI for the path of a file` }),
+    ...rows(type, TEXTS, { applies: hasArmor, effect: `${CONTAINERS} take base64 only, and refuse the file` }),
+    ...rows(type, ['keyPaths', 'keyDatas'], {
+      effect: `${IMAGE_RS} knows only keyPath and keyData, and refuses the file`,
     }),
-    {
-      type,
-      member: ['signedIdentity', 'type'],
+    ...rows(type, ['signedIdentity.type'], {
       applies: isOneOf('digestOnly'),
-      effect: `a type of Sealift's own: ${CONTAINERS} and ${IMAGE_RS} refuse the file`,
-    },
-    { type, member: ['keyPaths'], effect: `${IMAGE_RS} knows only keyPath and keyData, and refuses the file` },
-    { type, member: ['keyDatas'], effect: `${IMAGE_RS} knows only keyPath and keyData, and refuses the file` },
-  ]),
-  {
-    type: 'signedBy',
-    member: ['keyData'],
-    applies: isText,
-    effect: `${CONTAINERS} and ${IMAGE_RS} take base64 only, and refuse the file`,
-  },
-  {
-    type: 'signedBy',
-    member: ['keyType'],
-    applies: (value) => value !== 'GPGKeys',
-    effect: 'no tool accepts signatures by this type of keys',
-  },
-  {
-    type: 'sigstoreSigned',
-    member: ['keyData'],
-    applies: isText,
-    effect: `${CONTAINERS} take base64 only, and refuse the file`,
-  },
-  {
-    type: 'sigstoreSigned',
-    member: ['keyData'],
-    applies: isBase64,
+      effect: `a type of Sealift's own: ${ALL} refuse the file`,
+    }),
+  ];
+}
+
+// containers-policy.json(5) of containers/image 5.36; image-rs of guest-components, August 2026, which ignores members
+// that it does not know as long as it finds those that it needs.
+const DIFFERENCES: readonly Difference[] = [
+  ...rowsOfBoth('signedBy'),
+  ...rowsOfBoth('sigstoreSigned'),
+  ...rows('signedBy', ['keyData'], {
+    applies: hasArmor,
+    effect: `${IMAGE_RS} takes base64 only, and cannot use the key`,
+  }),
+  ...rows('sigstoreSigned', ['keyData'], {
+    applies: hasBase64,
     effect: `${IMAGE_RS} takes the text of the PEM block only, and cannot use the key`,
-  },
-  {
-    type: 'sigstoreSigned',
-    member: ['predicateTypes'],
+  }),
+  ...rows('sigstoreSigned', ['predicateTypes', 'trustedRootPath', 'trustedRootData'], {
     effect: `a member of Sealift's own: ${CONTAINERS} refuse the file, ${IMAGE_RS} ignores it`,
-  },
-  ...['trustedRootPath', 'trustedRootData'].map((member): Difference => {
-    const effect = `a member of Sealift's own: ${CONTAINERS} and ${IMAGE_RS} refuse the file`;
-    return { type: 'sigstoreSigned', member: [member], effect };
   }),
-  ...OWN_CLAIMS.map((claim): Difference => {
-    const effect = `a member of Sealift's own: ${CONTAINERS} refuse the file`;
-    return { type: 'sigstoreSigned', member: ['fulcio', claim], effect };
+  ...rows(
+    'sigstoreSigned',
+    OWN_CLAIMS.map((claim) => `fulcio.${claim}`),
+    { effect: `a member of Sealift's own: ${CONTAINERS} refuse the file` },
+  ),
+  ...rows('sigstoreSigned', ['fulcio', 'pki'], { effect: `${IMAGE_RS} knows only keys, and refuses the file` }),
+  ...rows('sigstoreSigned', LOG_KEYS, {
+    effect: `${IMAGE_RS} ignores it, and accepts signatures that no log has seen`,
   }),
-  ...['fulcio', 'pki'].map((member): Difference => {
-    return { type: 'sigstoreSigned', member: [member], effect: `${IMAGE_RS} knows only keys, and refuses the file` };
-  }),
-  ...['Path', 'Paths', 'Data', 'Datas'].map((kind): Difference => {
-    const effect = `${IMAGE_RS} ignores it, and accepts signatures that no log has seen`;
-    return { type: 'sigstoreSigned', member: [`rekorPublicKey${kind}`], effect };
-  }),
-  {
-    type: 'sigstoreSigned',
-    member: ['signedIdentity', 'type'],
+  ...rows('sigstoreSigned', ['signedIdentity.type'], {
     applies: isOneOf('matchExact', 'exactReference', 'remapIdentity'),
     effect: `${IMAGE_RS} accepts no image by this rule`,
-  },
+  }),
 ];
 
 /** Returns what other tools make of one requirement, as it is in the file. */

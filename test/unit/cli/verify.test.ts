@@ -17,7 +17,7 @@ describe('sealift verify', () => {
     expect(stdout.toString()).toBe(
       [
         `registry.example/app@${DIGEST}`,
-        'accepted by scope "registry.example"',
+        'scope "registry.example": accepted',
         '  accepted    signedBy, keyPath /keys/team.gpg',
         '    refused     simple-signing https://sigs.example/app/signature-1',
         '      it names key AB  [2J',
@@ -35,7 +35,7 @@ describe('sealift verify', () => {
 
   it('says what to do about a refusal, and what could not be read', async () => {
     const { stdout } = await runBench(['verify', REF], { verified: refused('denied') });
-    expect(stdout.toString()).toMatch(/^denied by scope "registry\.example"$/m);
+    expect(stdout.toString()).toMatch(/^scope "registry\.example": denied$/m);
     expect(stdout.toString().split('\n').slice(-4)).toEqual([
       '  could not be read: https://down.example: HTTP_UNAVAILABLE: got 503',
       '→ sign the image',

@@ -39,7 +39,7 @@ function resourcesWith(policy: string): ResourceLoader {
   return {
     load: async (uri) => {
       if (uri === '/policy.json') return Buffer.from(policy);
-      const file = FILES[uri];
+      const file = FILES[uri.replace('file://', '')];
       if (file !== undefined) return file;
       if (uri.startsWith('kbs:///secret/')) throw new TypeError(`must not be loaded: ${uri}`);
       const [, kind, name = ''] = uri.replace('file://', '').split('/');
@@ -332,7 +332,7 @@ describe('what is only noted', () => {
   };
 
   it.each<[string, object, RegExp]>([
-    ['digestOnly', sigstoreSigned({ signedIdentity: { type: 'digestOnly' } }), /podman and skopeo and image-rs refuse/],
+    ['digestOnly', sigstoreSigned({ signedIdentity: { type: 'digestOnly' } }), /podman, skopeo and image-rs refuse/],
     ['predicateTypes', sigstoreSigned({ predicateTypes: ['https://x'] }), /podman and skopeo refuse/],
     ['keyPaths', signedBy('ed25519'), /^portability: keyPaths: image-rs/],
     ['the log', sigstoreSigned({ rekorPublicKeyPath: '/cosign/rekor' }), /image-rs ignores it/],
@@ -347,6 +347,34 @@ describe('what is only noted', () => {
     ['a tag in cosign’s', sigstoreSigned({ signedIdentity: undefined }), /signatures by cosign name no tag/],
   ])('%s', async (_, requirement, expected) => {
     expect(await notes(team(requirement))).toEqual([expect.stringMatching(expected)]);
+  });
+
+  it.each<[string, object, RegExp[]]>([
+    [
+      'the armor of an OpenPGP key',
+      { ...signedBy(), keyPaths: undefined, keyData: signingKey('ed25519-armored').toString() },
+      [
+        /^portability: keyData: podman and skopeo take base64 only/,
+        /^portability: keyData: image-rs takes base64 only/,
+      ],
+    ],
+    [
+      'claims of Fulcio, with an authority by URI',
+      sigstoreSigned({
+        keyPath: undefined,
+        fulcio: { caPath: 'file:///ca.pem', oidcIssuer: 'https://issuer.example', subjectURI: 'https://ci.example/x' },
+        rekorPublicKeyData: publicKey('rekor'),
+      }),
+      [
+        /^portability: fulcio\.caPath: podman and skopeo take the URI/,
+        /^portability: rekorPublicKeyData: podman and skopeo take base64 only/,
+        /^portability: fulcio\.subjectURI: a member of Sealift's own/,
+        /^portability: fulcio: image-rs knows only keys/,
+        /^portability: rekorPublicKeyData: image-rs ignores it/,
+      ],
+    ],
+  ])('%s', async (_, requirement, expected) => {
+    expect(await notes(team(requirement))).toEqual(expected.map((each) => expect.stringMatching(each)));
   });
 
   it('a key of the broker, which is not asked', async () => {
