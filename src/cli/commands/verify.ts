@@ -102,6 +102,7 @@ function formatSignature({
 const MEMBERS: ReadonlyMap<string, string> = new Map([
   ['signedAt', 'signed at'],
   ['loggedAt', 'logged at'],
+  ['stampedAt', 'stamped at'],
   ['keyId', 'key ID'],
   ['oidcIssuer', 'OIDC issuer'],
 ]);

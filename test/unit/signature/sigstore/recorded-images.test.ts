@@ -132,7 +132,11 @@ describe('an image that cosign 3.1.3 signed', () => {
     '%s is refused when its log is asked for, since it has none',
     (image) => {
       const verdict = judgeAttachment({ image, logKeys: ['rekor'] });
-      expect(verdict).toMatchObject({ reason: 'log', text: expect.stringContaining('it has no log entry') });
+      expect(verdict).toMatchObject({
+        reason: 'log',
+        text: expect.stringContaining('it has no log entry'),
+        signer: { kind: 'sigstore-key', key: '/keys/1' },
+      });
     },
   );
 
