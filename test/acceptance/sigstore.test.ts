@@ -134,8 +134,8 @@ describeWith(['root', 'docker-registry'], 'an image that cosign has signed', () 
     expect(answer.error?.hint).toContain('"predicateTypes": ["https://slsa.dev/provenance/v1"]');
   });
 
-  // CVE-2025-25204: gh was content with an image that has no attestation at all.
-  it('is denied without its signature', async () => {
+  // gh was content with an image that has no attestation at all.
+  it('CVE-2025-25204: is denied without its signature', async () => {
     await push('legacy-p256', 'acme/unsigned', false);
     const answer = await pull('unsigned', policyOf(requirementFor('legacy-p256', {})), { image: 'legacy-p256' });
     expectDenial(answer);
@@ -153,8 +153,8 @@ describeWith(['root', 'docker-registry'], 'an image that cosign has signed', () 
     return { code, ...JSON.parse(stdout.toString()) };
   }
 
-  // CVE-2025-25204: gh was content with an image that has no attestation at all.
-  it('is verified with exit code 0 only when the policy accepts it, and without a request for a layer', async () => {
+  // gh was content with an image that has no attestation at all.
+  it('CVE-2025-25204: is verified with exit code 0 only when the policy accepts it, and without a request for a layer', async () => {
     const requirement = requirementFor('legacy-p256', {});
     await push('legacy-p256', 'acme/without-signature', false);
     const accepted = await verify('legacy-p256', requirement);

@@ -128,7 +128,7 @@ describeWith(['openssl'], 'credentials and client certificates', () => {
     expect(servers.https.requests).toMatchObject([{ isCertified: true }]);
   });
 
-  it('go to the registry and never to a lookaside store, however they are given and whatever it answers', async () => {
+  it('sigstore-js #1718: go to the registry and never to a lookaside store, however they are given and whatever it answers', async () => {
     const cases = fc.record({
       way: fc.constantFrom(...WAYS),
       scheme: fc.constantFrom('http', 'https'),

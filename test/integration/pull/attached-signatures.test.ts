@@ -192,7 +192,7 @@ describe('an image that must have a signature attached to it', () => {
     expect(layerRequests()).toEqual([0, 0]);
   });
 
-  it('is refused when ten thousand manifests refer to it, of which as many are asked for as may be', async () => {
+  it('CVE-2023-46737 and CVE-2024-29903: is refused when ten thousand manifests refer to it, of which as many are asked for as may be', async () => {
     const entries = Array.from({ length: 10_000 }, (_, index) => entryOf(Buffer.from(`${index}`), BUNDLE_TYPE));
     const list = listBytes(entries);
     mirror.registry.addManifest(REPOSITORY, list, INDEX_TYPE, image.digest.replace(':', '-'));
@@ -204,7 +204,7 @@ describe('an image that must have a signature attached to it', () => {
     expect(layerRequests()).toEqual([0, 0]);
   });
 
-  it('is denied where the tag of the list leads to the image itself, whose platforms are no signatures', async () => {
+  it('oras-go #1396: is denied where the tag of the list leads to the image itself, whose platforms are no signatures', async () => {
     // As GitLab answers that tag. https://github.com/oras-project/oras-go/issues/1396
     const { registry } = mirror;
     const asked = await fetch(`${registry.origin}/v2/${REPOSITORY}/manifests/${indexDigest}`);
@@ -237,7 +237,7 @@ describe('an image that must have a signature attached to it', () => {
     expect(layerRequests()).toEqual([0, 0]);
   });
 
-  it('has its tag asked for once, so that what was judged is what runs, whatever the tag leads to next', async () => {
+  it('CVE-2022-47633 and CVE-2023-47630: has its tag asked for once, so that what was judged is what runs, whatever the tag leads to next', async () => {
     const other = own.serveImage([[dir('./'), file('f', 'other')]]);
     const bytes = await (await fetch(`${own.registry.origin}/v2/${REPOSITORY}/manifests/${other.digest}`)).text();
     tagged(own, [payload(SIGNER)]);
@@ -428,7 +428,7 @@ describe('an image that must have a signature attached to it', () => {
     ]);
   });
 
-  // CVE-2025-25204: gh was content with an image that has no attestation at all.
+  // gh was content with an image that has no attestation at all.
   it.each<[string, () => void, PullOptions]>([
     ['without a signature', () => {}, DIGEST_ONLY],
     ['with a signature by another key', () => tagged(mirror, [payload(STRANGER)]), DIGEST_ONLY],

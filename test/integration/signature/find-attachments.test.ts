@@ -238,7 +238,7 @@ describe('a registry that fails while attached signatures are looked for', () =>
     expect(textsOf(found)).toHaveLength(1);
   });
 
-  it('answers the tag of the list with the image itself, which has no platforms that count', async () => {
+  it('oras-go #1396: answers the tag of the list with the image itself, which has no platforms that count', async () => {
     const recursive = recordedLayout('cosign-bundle-recursive');
     const registry = await serve(recursive);
     const body = blobOf(recursive, recursive.digest).toString();
@@ -248,7 +248,7 @@ describe('a registry that fails while attached signatures are looked for', () =>
     expect(registry.requestsTo(REFERRER)).toEqual([]);
   });
 
-  it('has ten thousand referrers, of which as many are fetched as may be, without more memory', async () => {
+  it('CVE-2023-46737 and CVE-2024-29903: has ten thousand referrers, of which as many are fetched as may be, without more memory', async () => {
     const registry = await serve(layout);
     const entries = Array.from({ length: 10_000 }, (_, index) => {
       return { mediaType: MANIFEST_TYPE, digest: hashBytes(`${index}`), size: 900, artifactType: BUNDLE_TYPE };

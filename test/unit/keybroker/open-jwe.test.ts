@@ -43,7 +43,7 @@ describe('an answer of a key broker', () => {
     }
   });
 
-  it('is refused without a part, with a part twice, of another type, or of another length', async () => {
+  it('CVE-2026-34986: is refused without a part, with a part twice, of another type, or of another length', async () => {
     const jwe = sealed();
     for (const member of Object.keys(jwe)) {
       const { [member]: value, ...others } = jwe;
@@ -75,7 +75,7 @@ describe('an answer of a key broker', () => {
     ['p2c', 1],
     ['p2s', 'QQ'],
     ['b64', false],
-  ])('is refused with "%s" in its header', async (name, value) => {
+  ])('CVE-2024-28176 and CVE-2024-28180: is refused with "%s" in its header', async (name, value) => {
     const { message } = await refused(sealed({ header: { [name]: value } }));
     expect(message).toBe(`answer: expected a JWE without "${name}" in its header`);
   });

@@ -23,7 +23,7 @@ describe('the address of a signature', () => {
   it.each([
     ...['sha256:../../x', `${SHA256}/../../x`, 'sha256:', '', 'sha256:ABC', `sha256:${'A'.repeat(64)}`],
     ...[`md5:${'0'.repeat(32)}`, `sha256:${'0'.repeat(63)}`, `sha256:${'0'.repeat(64)}\n`, `../x:${'0'.repeat(64)}`],
-  ])('is never made of the digest %j', async (digest) => {
+  ])('CVE-2024-3727: is never made of the digest %j', async (digest) => {
     await expectFailure('DIGEST_INVALID', () =>
       locateSignature(new URL('file:///s'), 'app', { digest: digest as Digest, position: 1 }),
     );

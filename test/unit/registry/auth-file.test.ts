@@ -133,7 +133,7 @@ describe('credentialsFor', () => {
     ['a key with a host as path', ['evil.example/registry.example'], 'registry.example'],
     ['a URL with the host as path', ['https://evil.example/registry.example'], 'registry.example'],
     ['a URL with the host as user', ['https://registry.example@evil.example/'], 'registry.example'],
-  ])('does not take %s', (_, names, domain) => {
+  ])('sigstore-js #1718: does not take %s', (_, names, domain) => {
     expect(chosen(names, domain, 'a/b')).toBeUndefined();
     // The same file answers for what it does name.
     expect(chosen([...names, domain], domain, 'a/b')).toBe(domain);

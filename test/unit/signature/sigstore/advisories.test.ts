@@ -68,7 +68,7 @@ describe('CVE-2022-36056, CVE-2022-23649 and CVE-2026-22703: the log entry of an
   });
 });
 
-describe('CVE-2026-39395 and CVE-2022-35929: an attestation or an unreadable payload in place of a signature', () => {
+describe('CVE-2026-39395 (GHSA-w6c6-c85g-mmv6), CVE-2022-35929 and CVE-2022-35930: no signature, but an attestation or an unreadable payload', () => {
   it.each([
     ['a provenance', { ...STATEMENT, predicateType: 'https://slsa.dev/provenance/v1' }, 'predicate'],
     [

@@ -201,7 +201,7 @@ describe('CVE-2026-24122: a certificate is valid when the signature was made', (
   });
 });
 
-describe('CVE-2026-48815: every member of fulcio counts by itself', () => {
+describe('CVE-2026-48815 and CVE-2025-29778: every member of fulcio counts by itself', () => {
   const only = (member: Partial<FulcioIdentity>): FulcioIdentity => ({
     oidcIssuer: IDENTITY.oidcIssuer,
     subjectURI: IDENTITY.subjectURI,
@@ -359,7 +359,7 @@ describe('a certificate by Fulcio', () => {
   });
 });
 
-describe('CVE-2026-48815: every member of pki counts by itself', () => {
+describe('CVE-2026-48815 and CVE-2025-29778: every member of pki counts by itself', () => {
   const ci = makeOwnLeaf({ extensions: [...LEAF_USES, names(email('release@acme.example'), dns('*.acme.example'))] });
 
   it.each([
