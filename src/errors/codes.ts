@@ -213,7 +213,7 @@ export const CODES = {
   POLICY_INVALID: {
     kind: 'invalid',
     summary: 'The policy file is not a valid containers policy.json document.',
-    hint: 'see containers-policy.json(5); unknown and duplicate keys are errors',
+    hint: 'the message says what is wrong and where; docs/policy.md has every member, and `sealift policy check FILE` examines the keys as well',
   },
   POLICY_DENIED: {
     kind: 'denied',

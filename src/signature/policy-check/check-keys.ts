@@ -44,7 +44,13 @@ export async function checkKeys(
   try {
     keys.push(...(await verifier.examineKeys({ form: material.form, raw }, signal)));
   } catch (error) {
-    findings.push(found('fail', messageOf(error), 'the whole policy is refused when this requirement is judged'));
+    findings.push(
+      found(
+        'fail',
+        messageOf(error),
+        'put the right file or text there; until then every image that this requirement judges is refused',
+      ),
+    );
   }
   findings.push(...judgeKeys(keys, material, found));
   return { findings, keys: keys.map((key) => ({ ...key, where })) };

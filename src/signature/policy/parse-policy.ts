@@ -1,5 +1,6 @@
 import { SealiftError } from '../../errors/index.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../oci/index.ts';
+import { describeIssue } from './describe-issue.ts';
 import { requirementSchema } from './schema.ts';
 import type { Policy, Requirement, Requirements } from './types.ts';
 import { scopeProblem } from './validate-scope.ts';
@@ -14,9 +15,18 @@ function readJson(raw: Uint8Array | string): unknown {
   try {
     return parseStrictJson(raw);
   } catch (cause) {
-    const reason = cause instanceof SealiftError ? cause.message : 'unreadable';
+    const reason = cause instanceof SealiftError ? locate(cause, raw) : 'unreadable';
     throw new SealiftError('POLICY_INVALID', `policy: ${reason}`, { cause });
   }
+}
+
+/** Editors show lines and columns, and the parser of JSON counts characters. */
+function locate({ message, context }: SealiftError, raw: Uint8Array | string): string {
+  const position = context?.['position'];
+  if (typeof position !== 'number') return message;
+  const lines = (typeof raw === 'string' ? raw : Buffer.from(raw).toString()).slice(0, position).split('\n');
+  const what = message.replace(/^json at character \d+: /, '');
+  return `line ${lines.length}, column ${(lines.at(-1) ?? '').length + 1}: ${what}`;
 }
 
 function readObject(value: unknown, where: string): JsonObject {
@@ -24,7 +34,7 @@ function readObject(value: unknown, where: string): JsonObject {
 }
 
 function readRequirement(value: unknown, where: string): Requirement {
-  const result = requirementSchema.safeParse(readObject(value, where));
+  const result = requirementSchema.safeParse(readObject(value, where), { error: describeIssue });
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const member = issue?.path.map((key) => `.${String(key)}`).join('') ?? '';

@@ -358,9 +358,34 @@ describe('parsePolicy', () => {
     else await expectFailure('POLICY_INVALID', () => parseRequirement(requirement));
   });
 
-  it('says where the mistake is', async () => {
-    const text = '{"default":[{"type":"reject"}],"transports":{"docker":{"quay.io":[{"type":"reject","x":1}]}}}';
+  it.each([
+    ['{"type":"reject","x":1}', ': unknown key "x"'],
+    [
+      '{"type":"rejct"}',
+      '.type: expected one of "reject", "insecureAcceptAnything", "signedBy", "sigstoreSigned", got "rejct"',
+    ],
+    [
+      '{"type":"signedBy","keyType":"GPGkeys","keyPath":"/k"}',
+      '.keyType: expected one of "GPGKeys", "signedByGPGKeys", "X509Certificates", "signedByX509CAs", got "GPGkeys"',
+    ],
+    [
+      '{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":"matchRepository"}',
+      '.signedIdentity: expected an object, got "matchRepository"',
+    ],
+    [
+      '{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","signedIdentity":{"type":"exactReference"}}',
+      '.signedIdentity.dockerReference: expected a string, got nothing',
+    ],
+  ])('says where the mistake is, what was expected and what was there: %s', async (requirement, what) => {
+    const text = `{"default":[{"type":"reject"}],"transports":{"docker":{"quay.io":[${requirement}]}}}`;
     const error = await expectFailure('POLICY_INVALID', () => parsePolicy(text));
-    expect(error.message).toBe('policy: transports.docker["quay.io"][0]: Unrecognized key: "x"');
+    expect(error.message).toBe(`policy: transports.docker["quay.io"][0]${what}`);
+  });
+
+  it('says the line and the column of a mistake in the JSON', async () => {
+    const error = await expectFailure('POLICY_INVALID', () =>
+      parsePolicy('{\n  "default": [{ "type": "reject" }],\n}'),
+    );
+    expect(error.message).toBe('policy: line 3, column 1: expected a key');
   });
 });
