@@ -2,6 +2,8 @@ import type { RefuseBytes } from './read-packets.ts';
 
 const BEGIN = '-----BEGIN PGP PUBLIC KEY BLOCK-----';
 const END = '-----END PGP PUBLIC KEY BLOCK-----';
+/** So begins the revocation certificate that gpg makes with each key, until the user wants it to count. */
+const DISABLED = ':-----BEGIN PGP';
 const HEADER = /^[A-Za-z][A-Za-z0-9-]*:(?: .*)?$/;
 
 /**
@@ -14,6 +16,8 @@ export function readArmor(text: string, refuse: RefuseBytes): readonly Uint8Arra
   const blocks: Uint8Array[] = [];
   for (let position = 0; position < lines.length; position++) {
     const line = lines[position] ?? '';
+    // Without its revocation, which looks like text around the blocks, a revoked key would count.
+    if (line.startsWith(DISABLED)) return refuse('gpg has put a colon before "-----BEGIN": remove the colon');
     if (!line.startsWith('-----BEGIN')) continue;
     if (line !== BEGIN) return refuse(`expected public keys, got ${line.replace(/^-+BEGIN |-+$/g, '').slice(0, 40)}`);
     const end = lines.indexOf(END, position);

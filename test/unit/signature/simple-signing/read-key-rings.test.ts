@@ -59,6 +59,11 @@ describe('readKeyRings', () => {
     ['an empty file beside a good one', /in binary form or in ASCII armor/, [ARMORED, '']],
     ['a PEM key', /got PUBLIC KEY/, ['-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n']],
     ['a secret key', /got a secret key/, [signingKey('secret')]],
+    [
+      'a block that gpg disabled beside a key',
+      /remove the colon/,
+      [ARMORED + ARMORED.replace('-----BEGIN', ':-----BEGIN')],
+    ],
     ['a secret key in armor', /got PGP PRIVATE KEY BLOCK/, [signingKey('secret-armored')]],
     ['a signature', /the first packet is no key/, [simpleSignature('detached')]],
     ['a message', /OpenPGP packet of type/, [simpleSignature('uncompressed')]],
