@@ -6,7 +6,7 @@ import type { SignatureVerdict } from './signed-content/index.ts';
 import type { EvaluationContext, PolicyVerdict, RawSignature, SignatureAuthor } from './types.ts';
 
 const HOW_TO_SIGN =
-  'sign the image with one of these keys (skopeo copy --sign-by, podman push --sign-by) and put the signature where it is looked for; docs/policy.md has the steps';
+  'sign the image with one of these keys (skopeo copy --sign-by, podman push --sign-by) and put the signature where registries.d (the daemon: image.sigstore_config) says that it is; docs/policy.md has the steps';
 
 /**
  * Accepts an image if one simple signature satisfies the requirement in all respects at once: made by one of its keys,

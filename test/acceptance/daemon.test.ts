@@ -186,7 +186,7 @@ ${image_}
     expect(message).toMatch(/^\[CDH\] \[ERROR\]: Image Pull error: Image policy rejected: Denied by policy: /);
     expect(message).toContain(`policy, scope "${scope}": requirement "sigstoreSigned" with keyData: `);
     expect(message).toContain(`${bed.proxy.host}/small:${tag}, layer 1: it is not by the key of the requirement`);
-    expect(error?.hint).toContain('add the public key to keyPath, keyPaths, keyData or keyDatas');
+    expect(error?.hint).toContain('list its public key as well (keyPaths, keyDatas)');
     const fetched = () =>
       image.layers.filter(({ digest }) => bed.proxy.requests.some(({ path }) => path.endsWith(digest)));
     expect([fetched(), readdirSync(inMemory('bundles/c1'))]).toEqual([[], []]);

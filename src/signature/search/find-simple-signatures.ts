@@ -4,6 +4,8 @@ import { NO_EVIDENCE } from './evidence.ts';
 import { findLookasideSignatures } from './find-lookaside-signatures.ts';
 import { findRegistrySignatures } from './find-registry-signatures.ts';
 
+const WHERE = ' (by registries.d, or by image.sigstore_config of the daemon)';
+
 /**
  * Looks for simple signatures: in the lookaside store of the image's name and, unless the configuration names one for it,
  * at registries that keep signatures themselves.
@@ -13,6 +15,6 @@ export async function* findSimpleSignatures(search: SignatureSearch): AsyncGener
   if (lookaside !== undefined) yield findLookasideSignatures(lookaside, search);
   if (lookaside?.isConfigured === true) return;
   const name = formatImageLocation(search.reference);
-  yield { ...NO_EVIDENCE, remarks: [`no lookaside store is configured for ${name}`] };
+  yield { ...NO_EVIDENCE, remarks: [`no lookaside store is configured for ${name}${WHERE}`] };
   for (const source of search.sources) yield findRegistrySignatures(source, search);
 }

@@ -13,9 +13,21 @@ export class SignatureRefusal extends SealiftError {
   ) {
     super('SIGNATURE_REFUSED', onOneLine(text), { context: { reason, ...options.context }, cause: options.cause });
     this.reason = reason;
-    this.remedy = options.remedy;
+    this.remedy = options.remedy ?? REMEDIES[reason];
   }
 }
+
+/** What to do about reasons that have one remedy, whatever the signature says. docs/policy.md has the others. */
+const REMEDIES: Partial<Record<RefusalReason, string>> = {
+  'key-expired':
+    'extend the key (gpg --quick-set-expire) and put its new export into the policy; the signature can stay',
+  'key-revoked': 'sign the image with another key, and put that key into the policy',
+  'signature-expired': 'sign the image again',
+  'signature-from-future': 'set the clock of the guest, or of the machine that signs',
+  'weak-hash': 'sign the image again, with "digest-algo SHA256" in gpg.conf',
+  'certificate-path':
+    'if you trust the authority that issued the certificate, add it to the policy (caPath, caRootsPath or the trusted root)',
+};
 
 export function refuseSignature(reason: RefusalReason, text: string): never {
   throw new SignatureRefusal(reason, text);

@@ -37,7 +37,8 @@ function findKey(keys: readonly VerificationKey[], { message, signature }: Signe
     : '';
   const text = `it is not by the key of the requirement (${names}), or is for other content${prehashed}`;
   throw new SignatureRefusal('not-authentic', text, {
-    remedy: 'add the public key to keyPath, keyPaths, keyData or keyDatas, if you trust its owner',
+    remedy:
+      'sign the image with this key; or, if you trust the owner of the other key, list its public key as well (keyPaths, keyDatas)',
   });
 }
 

@@ -23,7 +23,14 @@ export function verifyBundle(request: SigstoreSignatureRequest, { author }: Trus
   const bundle = readBundle(rawBytes, limits);
   const { content, logEntries, timestamps, certificates = [] } = bundle;
   if (author.kind === 'keys' && certificates.length > 0) {
-    refuseSignature('certificate', 'it is by the key of a certificate (keyless); the requirement names keys');
+    throw new SignatureRefusal(
+      'certificate',
+      'it is by the key of a certificate (keyless); the requirement names keys',
+      {
+        remedy:
+          'sign the image with cosign sign --key; or, if you trust this author, write fulcio or pki in place of the key',
+      },
+    );
   }
   requireLogForm(bundle);
   const findKey: FindKey = (message, signature) => findSigningKey(author, { message, signature, certificates }, limits);

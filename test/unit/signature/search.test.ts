@@ -122,7 +122,9 @@ describe('the search for simple signatures', () => {
     expect(asked).toEqual(['mirror', 'two', 'own']);
     expect(textsOf(found)).toEqual(['a', 'b']);
     expect(codesOf(found)).toEqual(['HTTP_UNAVAILABLE']);
-    expect(found[0]?.remarks).toEqual(['no lookaside store is configured for r.io/app']);
+    expect(found[0]?.remarks).toEqual([
+      'no lookaside store is configured for r.io/app (by registries.d, or by image.sigstore_config of the daemon)',
+    ]);
   });
 
   it('keeps what it had read before a failure, and looks for the signatures of the index all the same', async () => {

@@ -307,8 +307,8 @@ describe('a denial of sigstoreSigned', () => {
       [
         `authorise ${name}:1.0: policy, default: requirement "sigstoreSigned" with keyPath /keys/p256: `,
         'none of 2 signatures counts: registry.example/app@sha256:0, layer 1: it is not by the key of the requirement ',
-        '(/keys/p256), or is for other content (add the public key to keyPath, keyPaths, keyData or keyDatas, if you trust ',
-        'its owner); registry.example/app@sha256:1, layer 1: it names no image, as cosign makes it: "signedIdentity" ',
+        '(/keys/p256), or is for other content (sign the image with this key; or, if you trust the owner of the other key, ',
+        'list its public key as well (keyPaths, keyDatas)); registry.example/app@sha256:1, layer 1: it names no image, as cosign makes it: "signedIdentity" ',
         `{"type":"matchRepository"} does not match (${remedy})`,
       ].join(''),
     );

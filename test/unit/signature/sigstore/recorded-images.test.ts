@@ -63,7 +63,7 @@ describe('an image that cosign 3.1.3 signed', () => {
     expect(verdict).toMatchObject({
       reason: 'identity',
       text: expect.stringContaining(`it is for the name "${signedImage(image).repository}"`),
-      remedy: `to accept this name for the image, write "signedIdentity": {"type":"exactRepository","dockerRepository":"${signedImage(image).repository}"}`,
+      remedy: `sign the image under its own name; or, to accept this name for the image, write "signedIdentity": {"type":"exactRepository","dockerRepository":"${signedImage(image).repository}"}`,
     });
   });
 
