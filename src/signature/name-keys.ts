@@ -1,4 +1,5 @@
 import { formatReference, type ImageReference, isFileReference, withDefaultTag } from '../oci/index.ts';
+import { locateResource, nameResource } from '../resources/index.ts';
 import type { KeySource } from './policy/index.ts';
 import type { RawKeyRing, SignedContentCheck } from './signed-content/index.ts';
 
@@ -6,18 +7,23 @@ function isPath({ kind }: KeySource): boolean {
   return kind === 'path' || kind === 'paths';
 }
 
+/** Returns a path or URI as the policy has it, except for a sealed secret, which is shown nowhere. */
+function nameOf(path: string): string {
+  return locateResource(path).kind === 'sealed' ? nameResource(path) : path;
+}
+
 /** Returns the member of the policy, and the paths in it: `keyPaths /a, /b`. `prefix` is that of the member's name. */
 export function describeKeys(prefix: string, source: KeySource): string {
   const { kind, values } = source;
   const member = `${prefix}${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
-  return isPath(source) ? `${member} ${values.join(', ')}` : member;
+  return isPath(source) ? `${member} ${values.map(nameOf).join(', ')}` : member;
 }
 
 /** Names what was loaded for a source, for messages. */
 export function nameKeys(prefix: string, source: KeySource, loaded: readonly Uint8Array[]): readonly RawKeyRing[] {
   return loaded.map((rawBytes, position) => {
     return {
-      name: isPath(source) ? (source.values[position] ?? 'key') : `in ${describeKeys(prefix, source)}`,
+      name: isPath(source) ? nameOf(source.values[position] ?? 'key') : `in ${describeKeys(prefix, source)}`,
       rawBytes,
     };
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { toPlainError } from '../../../src/errors/index.ts';
 import { type Digest, hashBytes } from '../../../src/oci/index.ts';
 import type { AuthorizedImage, SignatureVerifier } from '../../../src/signature/index.ts';
 import { NO_EVIDENCE } from '../../../src/signature/search/evidence.ts';
@@ -37,6 +38,8 @@ interface GateOfTest {
   readonly verifier?: SignatureVerifier;
   /** Receives the paths of keys that are read. */
   readonly loaded?: string[];
+  /** Returns the text of a key. */
+  readonly readKey?: (key: string) => string;
 }
 
 function authorise({
@@ -46,8 +49,9 @@ function authorise({
   reference = `${signedImage(name).repository}:1.0`,
   verifier = INLINE_VERIFIER,
   loaded = [],
+  readKey: readText = publicKey,
 }: GateOfTest = {}): Promise<AuthorizedImage> {
-  const readKey = (key: string): Uint8Array => Buffer.from(publicKey(key));
+  const readKey = (key: string): Uint8Array => Buffer.from(readText(key));
   const { document: text, platforms } = signedImage(name);
   const [platform] = platforms;
   const candidate = {
@@ -298,6 +302,17 @@ describe('sigstoreSigned with a trusted root', () => {
 });
 
 describe('a denial of sigstoreSigned', () => {
+  it('shows no sealed secret that stands for a key', async () => {
+    const sealed = 'sealed.fakejwsheader.c2VjcmV0.fakesignature';
+    const error = await denial({
+      requirements: [{ ...REQUIREMENT, keyPath: sealed, rekorPublicKeyPaths: [sealed] }],
+      readKey: () => publicKey('p384'),
+    });
+    expect(error.message).toContain('with keyPath a sealed secret and rekorPublicKeyPaths a sealed secret: ');
+    expect(error.message).toContain('the key of the requirement (a sealed secret)');
+    expect(JSON.stringify(toPlainError(error))).not.toContain('c2VjcmV0');
+  });
+
   it('names scope, requirement, each signature with its location and reason, and what to change', async () => {
     const attachments = ['legacy-p384', BUNDLE_IMAGE].map((name) => attachmentOf(signedImage(name)));
     const error = await denial({ image: BUNDLE_IMAGE, evidence: [found(...attachments)] });
