@@ -83,8 +83,13 @@ function matchHost(base: string, host: string): boolean {
   return constraint === '' || constraint === actual;
 }
 
-/** A domain with all below it. A wildcard stands for names that may be excluded (CVE-2025-61727). */
+/**
+ * A domain with all below it. RFC 5280 says nothing of a dot in front of it; OpenSSL and Go then permit what is below it
+ * only, while a domain that is excluded so is excluded as a whole here. A wildcard stands for names that may be excluded
+ * (CVE-2025-61727).
+ */
 function matchDomain(base: string, name: string, side: Side): boolean {
+  if (base.startsWith('.') && side === 'permitted') return matchHost(base, name.replace(/^\*\./, 'x.'));
   const constraint = base.toLowerCase().replace(/^\./, '');
   const isWildcard = name.startsWith('*.');
   const domain = (isWildcard ? name.slice(2) : name).toLowerCase();
@@ -98,7 +103,8 @@ function isWithin(domain: string, outer: string): boolean {
 /** A URI with a name as its host, as RFC 5280 wants it where there are constraints; undefined for any other. */
 function hostOf(uri: string): string | undefined {
   const [, authority = ''] = /^[a-z][a-z0-9+.-]*:\/\/([^/?#\\]*)(?:[/?#]|$)/i.exec(uri) ?? [];
-  const host = authority.replace(/^.*@/, '').replace(/:[0-9]*$/, '');
+  // A second "@" stays, and makes it no name: readers disagree on which one ends the user's name.
+  const host = authority.replace(/^[^@]*@/, '').replace(/:[0-9]*$/, '');
   const isName = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/i.test(host) && !/^[0-9.]+$/.test(host);
   return isName ? host : undefined;
 }

@@ -214,7 +214,8 @@ describe('findPath', () => {
       ['the host of a mailbox', email('b.example'), email('a@b.example')],
       ['the domain of a mailbox', email('.example'), email('a@b.example')],
       ['a domain', dns('b.example'), dns('b.example')],
-      ['a domain with a dot in front', dns('.b.example'), dns('a.b.example')],
+      ['a domain with a dot in front', dns('.b.example'), dns('A.B.example')],
+      ['a wildcard in a domain with a dot in front', dns('.b.example'), dns('*.b.example')],
       ['the domain of a wildcard', dns('b.example'), dns('*.b.example')],
       ['the host of a URI', uri('b.example'), uri('https://user@B.example:443/x@y')],
       ['the domain of a URI', uri('.example'), uri('https://b.example')],
@@ -244,12 +245,21 @@ describe('findPath', () => {
       ['a URI with an address', uri('b.example'), uri('https://10.0.0.1/')],
       ['a URI with an address of IPv6', uri('b.example'), uri('https://[::1]/')],
       ['a URI without a host', uri('b.example'), uri('urn:b.example')],
+      ['a URI with two @', uri('b.example'), uri('https://x@y.example@b.example/')],
       ['a URI with a backslash', uri('b.example'), uri('https://b.example\\@x')],
       ['an address of three bytes', ip(10, 1, 0, 0, ...mask), ip(10, 1, 2)],
       ['a network of three bytes', ip(10, 1, 0), ip(10, 1, 0, 0)],
     ])('%s cannot be compared, and is not certified', (_, base, name) => {
       expect(constrained([name], { permitted: [base] })).toContain('may not certify this name');
       expect(constrained([name], { excluded: [base] })).toContain('may not certify this name');
+    });
+
+    it('a domain with a dot in front is excluded as a whole, and permitted below it only', () => {
+      expect(constrained([dns('b.example')], { permitted: [dns('.b.example')] })).toContain(
+        'may not certify this name',
+      );
+      expect(constrained([dns('b.example')], { excluded: [dns('.b.example')] })).toContain('may not certify this name');
+      expect(constrained([dns('xb.example')], { permitted: [dns('.b.example')] })).toContain('may not certify');
     });
 
     it('CVE-2025-61727: a wildcard stands for names that are excluded', () => {
