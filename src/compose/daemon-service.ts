@@ -18,7 +18,7 @@ import type { Logger } from '../log/index.ts';
 import { daemonLookaside } from '../lookaside/index.ts';
 import { SYSTEM_CLOCK } from '../platform/index.ts';
 import type { ProgressEvent, PullPorts } from '../pull/index.ts';
-import { loadOptions, waitingLoader } from '../resources/index.ts';
+import { countingLoader, loadOptions, waitingLoader } from '../resources/index.ts';
 import { loadPolicy, signatureTest } from '../signature/index.ts';
 import type { Volumes } from '../volume/index.ts';
 import type { Parts } from './parts.ts';
@@ -70,7 +70,7 @@ export function composeDaemonService({ loaded, parts, volumes, measure, log }: D
 
 async function daemonPullPorts(pull: StorePull, daemonParts: Parts): Promise<PullPorts> {
   const { configuration, reference, backing, onProgress, waitForName, deadlineMs, signal } = pull;
-  const resources = waitingLoader(daemonParts.resources, waitForName);
+  const resources = countingLoader(waitingLoader(daemonParts.resources, waitForName), pull.onResource);
   const parts = { ...daemonParts, configuration, waitForName, deadlineMs, resources };
   const load = loadOptions(parts, signal);
   const registries = await loadDaemonRegistries(configuration, load);

@@ -11,6 +11,7 @@ import {
   type StoreBacking,
   unmountBundle,
 } from '../pull/index.ts';
+import type { ResourceLoad } from '../resources/index.ts';
 import { countPulls } from './count-pulls.ts';
 import { createPullService } from './create-pull-service.ts';
 import type { DaemonStores } from './daemon-stores.ts';
@@ -35,6 +36,8 @@ export interface StorePull {
   readonly reference: string;
   readonly backing: StoreBacking;
   readonly onProgress: (event: ProgressEvent) => void;
+  /** Called when the load of a document has ended. */
+  readonly onResource: (load: ResourceLoad) => void;
   /** Called before a name is looked up. */
   readonly waitForName: WaitForName;
   /** When the caller gives up, in monotonic milliseconds; undefined if it waits for ever. */
@@ -153,7 +156,8 @@ async function pullIntoStore(request: PullRequest, context: StorePullContext): P
     statistics.addProgress(event);
   };
   const { reference } = request;
-  const given = { reference, waitForName, deadlineMs, signal };
+  const onResource = (load: ResourceLoad): void => statistics.addResource(load);
+  const given = { reference, onResource, waitForName, deadlineMs, signal };
   const ports = await pullPorts({ configuration, backing, onProgress, ...given });
   const maxLayers = configuration.maxLayerDownloads.value;
   const pool = maxLayers === undefined ? ports.pool : limitLayers(ports.pool, maxLayers);

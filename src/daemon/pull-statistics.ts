@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../errors/index.ts';
 import type { ProgressEvent } from '../pull/index.ts';
+import type { ResourceLoad } from '../resources/index.ts';
 
 /** How a pull ended. */
 export type PullOutcome = 'ok' | ErrorCode;
@@ -24,6 +25,8 @@ export interface PullCounts {
   /** Bytes of layers that were fetched and accepted, compressed as they came. */
   readonly fetchedBytes: number;
   readonly verdicts: VerdictCounts;
+  /** Documents that the configuration names, by source and result. */
+  readonly resources: PairCounts;
 }
 
 /** One number for each pair of names. */
@@ -88,6 +91,7 @@ export class PullStatistics implements PullCounts {
     accepted: new Times(VERDICT_BOUNDS),
     refused: new Times(VERDICT_BOUNDS),
   };
+  readonly resources = new Pairs();
   underWay = 0;
   fetchedBytes = 0;
 
@@ -105,6 +109,11 @@ export class PullStatistics implements PullCounts {
   addProgress(event: ProgressEvent): void {
     if (event.type === 'layer' && event.state === 'done') this.fetchedBytes += event.total;
     if (event.type === 'verdict') this.#addVerdict(event);
+  }
+
+  /** Counts a document that a pull has loaded, or has failed to load. */
+  addResource({ source, result }: ResourceLoad): void {
+    this.resources.add(source, result);
   }
 
   #addVerdict({ result, seconds, summary }: Extract<ProgressEvent, { type: 'verdict' }>): void {

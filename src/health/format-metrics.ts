@@ -36,6 +36,7 @@ export function formatMetrics({ facts, space, memory }: MetricsInput): string {
     gauge({ name: 'sealift_uptime_seconds', help: 'Seconds since the daemon started.', value: uptimeSeconds }),
     ...pullMetrics(pulls),
     ...verdictMetrics(pulls),
+    resourceMetric(pulls),
     {
       name: 'sealift_store_state',
       type: 'gauge',
@@ -118,6 +119,15 @@ function verdictMetrics({ verdicts }: PullCounts): Metric[] {
       samples: [...histogram(accepted, { result: 'accepted' }), ...histogram(refused, { result: 'refused' })],
     },
   ];
+}
+
+function resourceMetric({ resources }: PullCounts): Metric {
+  return {
+    name: 'sealift_resources_total',
+    type: 'counter',
+    help: 'Documents that the configuration or the policy names, by source and result: ok, absent, or the code of the error.',
+    samples: pairs(resources, (source, result) => ({ source, result })),
+  };
 }
 
 function pairs(counts: PairCounts, labelsOf: (first: string, second: string) => Labels): Sample[] {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { KeyBrokerSettings } from '../config/index.ts';
 import { assertNever, SealiftError } from '../errors/index.ts';
-import type { ResourceBroker } from '../resources/index.ts';
+import type { BrokerCall, ResourceBroker, ResourceSource } from '../resources/index.ts';
 import { createHubSource } from './hub-source.ts';
 import { createKbsSource } from './kbs-source.ts';
 import { createOfflineSource } from './offline-source.ts';
@@ -17,6 +17,10 @@ export interface KeyBrokerPorts extends Omit<BrokerPorts, 'nowMs'> {
 /** Answers that are kept, together: four of the largest ones. */
 const KEPT_RESOURCES = 4;
 
+const SOURCES: Readonly<Record<KeyBrokerSettings['kind'], ResourceSource>> = {
+  ...{ hub: 'hub', kbs: 'kbs', files: 'offline', none: 'none' },
+};
+
 interface OpenSource {
   readonly settings: KeyBrokerSettings;
   readonly source: BrokerSource;
@@ -30,25 +34,28 @@ interface OpenSource {
  */
 export function createKeyBroker(ports: KeyBrokerPorts): ResourceBroker {
   let open: OpenSource | undefined;
-  const current = (subject: string): OpenSource => {
+  const current = (subject: string, { onSource }: BrokerCall): OpenSource => {
     const settings = ports.keyBroker?.();
     if (settings === undefined) {
       throw new SealiftError('CONFIG_UNSUPPORTED', `${subject}: only the daemon can ask a key broker`, {
         hint: 'on the command line, name a file with the document instead',
       });
     }
+    onSource?.(SOURCES[settings.kind]);
     if (open?.settings === settings) return open;
     open?.fetches.close();
     open = openSource(settings, { nowMs: () => performance.now(), ...ports });
     return open;
   };
   return {
-    fetchResource: async (resource, { signal, waitForName }) => {
-      const { source, fetches } = current(resource.uri);
+    fetchResource: async (resource, call) => {
+      const { source, fetches } = current(resource.uri, call);
+      const { signal, waitForName } = call;
       return fetches.get(resource.uri, (own) => source.fetchResource(resource, { signal: own, waitForName }), signal);
     },
-    unsealSecret: async (secret, { signal }) => {
-      const { source, fetches } = current('a sealed secret');
+    unsealSecret: async (secret, call) => {
+      const { source, fetches } = current('a sealed secret', call);
+      const { signal } = call;
       const { unsealSecret } = source;
       if (unsealSecret === undefined) {
         const hint = 'name the socket of a confidential-data-hub in api.passthrough_socket';

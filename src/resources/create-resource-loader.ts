@@ -23,8 +23,10 @@ export function createResourceLoader(openBroker?: () => Promise<ResourceBroker>)
       const location = locateResource(uri);
       switch (location.kind) {
         case 'file':
+          request.onSource?.('file');
           return loadFile(location.path, request);
         case 'inline':
+          request.onSource?.('inline');
           // Its size was bounded with that of the document that it was a part of.
           return Buffer.from(location.base64, 'base64');
         case 'broker':

@@ -41,7 +41,8 @@ async function orAbsent<T>(loading: Promise<T>): Promise<T | undefined> {
   }
 }
 
-function isAbsent(error: unknown): boolean {
+/** True for a failure that says that there is no such file. */
+export function isAbsent(error: unknown): boolean {
   const cause = error instanceof SealiftError ? error.cause : undefined;
   return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
 }

@@ -3,6 +3,18 @@ import type { ErrorCode } from '../errors/index.ts';
 /** Resolves when the name can be looked up, or when waiting longer is of no use. */
 export type WaitForName = (name: string, signal?: AbortSignal) => Promise<void>;
 
+/**
+ * Where a document came from: a file of this machine, the configuration itself, or one of the sources of the key broker
+ * (a confidential-data-hub, the key broker itself, files of the guest). `none`: nothing was asked.
+ */
+export type ResourceSource = 'file' | 'inline' | 'hub' | 'kbs' | 'offline' | 'none';
+
+/** How the load of one document ended. */
+export interface ResourceLoad {
+  readonly source: ResourceSource;
+  readonly result: 'ok' | 'absent' | ErrorCode;
+}
+
 /** Describes one document for the messages of a failure, and limits its size. */
 export interface ResourceRequest {
   /** Names the document in messages: `policy`, `credentials`, `registries`. */
@@ -16,6 +28,8 @@ export interface ResourceRequest {
   readonly regularOnly?: boolean;
   /** Called before the name of a server is looked up. */
   readonly waitForName?: WaitForName | undefined;
+  /** Called at most once, with the source that is asked. */
+  readonly onSource?: (source: ResourceSource) => void;
   /** Ends the wait with `PULL_CANCELLED`. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -48,7 +62,7 @@ export interface BrokerResource {
   readonly uri: string;
 }
 
-export type BrokerCall = Pick<ResourceRequest, 'waitForName' | 'signal'>;
+export type BrokerCall = Pick<ResourceRequest, 'waitForName' | 'onSource' | 'signal'>;
 
 /**
  * Fetches what the key broker has. Both throw `KEYBROKER_*`, `CONFIG_UNSUPPORTED` or `CONFIG_CLASS_REFUSED` when there is

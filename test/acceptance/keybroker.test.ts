@@ -164,7 +164,9 @@ describeWith(['root', 'docker-registry', 'openssl'], 'the recipe "all from kbs:/
     expect(denied.error).toMatchObject({ code: 'KEYBROKER_DENIED', kind: 'denied' });
     const pem = keys.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString().split('\n');
     const pages = await Promise.all(['/metrics', '/healthz'].map((path) => getPage(health, path)));
-    expect(pages.join()).toContain('KEYBROKER_DENIED');
+    for (const result of ['ok', 'KEYBROKER_RESOURCE_UNKNOWN', 'KEYBROKER_DENIED']) {
+      expect(pages.join()).toContain(`sealift_resources_total{source="kbs",result="${result}"} `);
+    }
     const shown = { ...denied, stdout: pages.join() };
     for (const answer of [first, missing, denied, shown]) expectNoSecrets(answer, [...agent.tokens, pem[1] ?? '']);
   });

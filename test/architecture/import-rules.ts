@@ -74,7 +74,7 @@ export const ROOM_TYPE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   lookaside: ['signature'],
   signature: ['operations'],
   pull: ['config', 'endpoints', 'layer-facts', 'operations'],
-  daemon: ['api', 'platform'],
+  daemon: ['api', 'platform', 'resources'],
 };
 
 /** Folders that are rooms of their own inside a room. Their index may be imported from outside. */

@@ -3,7 +3,13 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { KeyBrokerSettings } from '../../../src/config/index.ts';
 import { type ErrorCode, SealiftError, toPlainError } from '../../../src/errors/index.ts';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { loadText, type ResourceLoader, waitingLoader } from '../../../src/resources/index.ts';
+import {
+  countingLoader,
+  loadText,
+  type ResourceLoad,
+  type ResourceLoader,
+  waitingLoader,
+} from '../../../src/resources/index.ts';
 import { createKeyLoader } from '../../../src/signature/index.ts';
 import { fail, STATUS } from '../../../src/ttrpc/index.ts';
 import { AttestationAgent, makeAgentKeys } from '../../support/keybroker/attestation-agent.ts';
@@ -376,6 +382,33 @@ describeWith(['openssl'], 'documents of the key broker', () => {
       expect(context).toMatchObject({ limit: 'maxOfflineResourcesBytes', expected: 10 });
       await refused('KEYBROKER_ANSWER_INVALID', inFiles(bed.scratch.path));
     });
+  });
+
+  it('are counted by the source that has them, and how their fetch ended', async () => {
+    const paths = [bed.scratch.join('1.json')];
+    writeFileSync(paths[0] ?? '', JSON.stringify({ 'default/policy/1': Buffer.from(CONTENT).toString('base64') }));
+    const loads: ResourceLoad[] = [];
+    const none = { kind: 'none', code: 'CONFIG_CLASS_REFUSED', reason: 'why', hint: 'do' } as const;
+    for (const settings of [bed.hubSettings, bed.kbsSettings, { kind: 'files', paths } as const]) {
+      const counted = countingLoader(bed.loader(settings), (each) => loads.push(each));
+      await load(counted);
+      await expect(load(counted, 'kbs:///default/none/1')).rejects.toThrow(SealiftError);
+    }
+    for (const settings of [none, undefined]) {
+      const counted = countingLoader(bed.loader(settings), (each) => loads.push(each));
+      await expectFailure(settings?.code ?? 'CONFIG_UNSUPPORTED', () => load(counted));
+    }
+    expect(loads).toEqual([
+      { source: 'hub', result: 'ok' },
+      // A confidential-data-hub has one status for all that goes wrong.
+      { source: 'hub', result: 'KEYBROKER_UNAVAILABLE' },
+      { source: 'kbs', result: 'ok' },
+      { source: 'kbs', result: 'KEYBROKER_RESOURCE_UNKNOWN' },
+      { source: 'offline', result: 'ok' },
+      { source: 'offline', result: 'KEYBROKER_RESOURCE_UNKNOWN' },
+      { source: 'none', result: 'CONFIG_CLASS_REFUSED' },
+      { source: 'none', result: 'CONFIG_UNSUPPORTED' },
+    ]);
   });
 
   describe('without a key broker that may be asked', () => {

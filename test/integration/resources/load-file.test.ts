@@ -1,6 +1,13 @@
 import { closeSync, constants, openSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createResourceLoader, loadText, loadTextIfPresent } from '../../../src/resources/index.ts';
+import {
+  countingLoader,
+  createResourceLoader,
+  inlineUri,
+  loadText,
+  loadTextIfPresent,
+  type ResourceLoad,
+} from '../../../src/resources/index.ts';
 import { mustRun } from '../../support/machine/commands.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -45,6 +52,23 @@ describe('a file as a resource', () => {
     const { message } = await expectFailure('POLICY_INVALID', () => loadText(resources, path, POLICY));
     expect(message).toBe(`load policy ${path}: cannot be read`);
     await expectFailure('POLICY_INVALID', () => loadTextIfPresent(resources, scratch.path, POLICY));
+  });
+
+  it('is counted by its source and how its load ended', async () => {
+    const loads: ResourceLoad[] = [];
+    const counted = countingLoader(resources, (load) => loads.push(load));
+    expect(await loadText(counted, write('text'), POLICY)).toBe('text');
+    await loadTextIfPresent(counted, scratch.join('absent'), POLICY);
+    await expectFailure('POLICY_INVALID', () => counted.load(scratch.path, POLICY));
+    await counted.load(inlineUri('text'), POLICY);
+    await expectFailure('CONFIG_UNSUPPORTED', () => counted.load('ftp://x/y', POLICY));
+    expect(loads).toEqual([
+      { source: 'file', result: 'ok' },
+      { source: 'file', result: 'absent' },
+      { source: 'file', result: 'POLICY_INVALID' },
+      { source: 'inline', result: 'ok' },
+      { source: 'none', result: 'CONFIG_UNSUPPORTED' },
+    ]);
   });
 
   it('must be UTF-8 to be text', async () => {

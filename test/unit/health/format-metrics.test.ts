@@ -75,6 +75,16 @@ describe('formatMetrics', () => {
     expect([below('refused', '60'), below('refused', '+Inf')]).toEqual(['0', '1']);
   });
 
+  it('counts documents by source and result', () => {
+    const pulls = new PullStatistics();
+    pulls.addResource({ source: 'kbs', result: 'ok' });
+    pulls.addResource({ source: 'kbs', result: 'ok' });
+    pulls.addResource({ source: 'kbs', result: 'KEYBROKER_DENIED' });
+    const text = metricsOf(pulls);
+    expect(sample(text, 'sealift_resources_total{source="kbs",result="ok"}')).toBe('2');
+    expect(sample(text, 'sealift_resources_total{source="kbs",result="KEYBROKER_DENIED"}')).toBe('1');
+  });
+
   it('has cumulative buckets, whose last is all', () => {
     const pulls = new PullStatistics();
     for (const seconds of [0.3, 0.4, 70, 5_000]) pulls.begin()('ok', seconds);
