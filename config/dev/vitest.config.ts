@@ -84,6 +84,8 @@ export default defineConfig({
           include: [ACCEPTANCE],
           exclude: [...MEASURED, ...LONG_RUN],
           pool: 'forks',
+          // What they test runs in other processes.
+          isolate: false,
           maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },

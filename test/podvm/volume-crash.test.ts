@@ -25,11 +25,11 @@ const CHECKPOINTS = [
 
 /**
  * The steps at which one run after the other is killed before one may go on. That takes the emulated machine long: the
- * short run has every fourth step, in one row; the long run has all steps, each by itself.
+ * short run has every sixth step, in one row; the long run has all steps, each by itself.
  */
 const KILLS: readonly (readonly (typeof CHECKPOINTS)[number][])[] = IS_SOAK
   ? CHECKPOINTS.map((step) => [step])
-  : [CHECKPOINTS.filter((_, at) => at % 4 === 0)];
+  : [CHECKPOINTS.filter((_, at) => at % 6 === 0)];
 
 describeWith(POD_VM_NEEDS, 'the image store after a crash, and on a disk that stops', () => {
   const vm = usePodVm({
