@@ -1,7 +1,7 @@
 import type { SealiftError } from '../errors/index.ts';
 import type { Limits } from '../limits/index.ts';
 import type { Logger } from '../log/index.ts';
-import type { Metadata, Reply, TtrpcLimits } from '../ttrpc/index.ts';
+import type { Metadata, Reply, TtrpcLimits, TtrpcListener } from '../ttrpc/index.ts';
 
 /** The services that a socket may offer, by their names on the wire. */
 export type ServiceName =
@@ -68,8 +68,13 @@ export interface ServedSocket {
   readonly services: readonly ServiceName[];
 }
 
+/** A socket that exists before its server, whose connections wait. */
+export type ApiListener = TtrpcListener;
+
 export interface ApiServerOptions {
   readonly sockets: readonly ServedSocket[];
+  /** Listen already. The server takes those of its sockets, and closes the others. */
+  readonly listeners?: readonly ApiListener[] | undefined;
   readonly ports: ApiPorts;
   readonly limits: ApiLimits;
   readonly log: Logger;

@@ -10,6 +10,7 @@ export {
   textMapField,
 } from './message.ts';
 export type { ClientLimits } from './open-client.ts';
+export { openTtrpcListener, type TtrpcListener } from './open-listener.ts';
 export { openTtrpcServer } from './open-server.ts';
 export { fail, failWith, payloadOf, STATUS, succeed } from './status.ts';
 export type {

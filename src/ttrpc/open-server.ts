@@ -1,8 +1,8 @@
-import { createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SealiftError } from '../errors/index.ts';
 import { Budget } from './budget.ts';
-import { claimSocket } from './claim-socket.ts';
+import { openTtrpcListener } from './open-listener.ts';
 import { ServerConnection } from './server-connection.ts';
 import type { ServerOptions, TtrpcServer } from './types.ts';
 
@@ -14,19 +14,15 @@ const ABORT_GRACE_MS = 1_000;
  * docs/adr/0016-the-hubs-place.md.
  */
 export async function openTtrpcServer(options: ServerOptions): Promise<TtrpcServer> {
+  const listener = options.listener ?? (await openTtrpcListener(options.path));
   const clients = new Clients(options);
-  // Like containerd's server: a client that closes its side of the connection is gone.
-  const server = createServer({ allowHalfOpen: false }, (socket) => clients.add(socket));
-  const claim = await claimSocket(server, options.path);
-  // An error of accept(2) concerns one connection.
-  server.on('error', (cause) => options.onFault(closed('could not be accepted', cause)));
+  listener.take({
+    onConnection: (socket) => clients.add(socket),
+    onError: (cause) => options.onFault(closed('could not be accepted', cause)),
+  });
   const stop = async (graceMs: number): Promise<void> => {
-    try {
-      claim.release();
-    } catch (cause) {
-      options.onFault(closed('the socket file could not be removed', cause as Error));
-    }
-    server.close();
+    const cause = listener.close();
+    if (cause !== undefined) options.onFault(closed('the socket file could not be removed', cause));
     await clients.stop(graceMs);
   };
   let stopped: Promise<void> | undefined;
@@ -71,6 +67,7 @@ class Clients {
       onClosed: (gone) => this.#remove(gone),
     });
     this.#connections.add(connection);
+    socket.resume();
   }
 
   async stop(graceMs: number): Promise<void> {

@@ -13,7 +13,7 @@ import type { Method, MethodCall, Reply, ServerOptions } from './types.ts';
 /** How long before the deadline a call is answered, because the client counts the same time. */
 const ANSWER_MARGIN = { share: 0.05, maxMs: 200 };
 
-export interface ConnectionOptions extends Omit<ServerOptions, 'path'> {
+export interface ConnectionOptions extends Omit<ServerOptions, 'path' | 'listener'> {
   /** Bytes of unfinished messages, shared by all connections of the server. */
   readonly bytes: Budget;
   /** Calls in flight, shared by all connections of the server. */

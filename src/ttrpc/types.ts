@@ -1,5 +1,6 @@
 import type { SealiftError } from '../errors/index.ts';
 import type { Limits } from '../limits/index.ts';
+import type { TtrpcListener } from './open-listener.ts';
 
 /** `google.rpc.Status`: code 0 is success. `details` are encoded `google.protobuf.Any` messages. */
 export interface RpcStatus {
@@ -53,6 +54,8 @@ export type TtrpcLimits = Pick<
 export interface ServerOptions {
   /** The absolute path of the socket. */
   readonly path: string;
+  /** Listens at `path` already; by default the server opens one. */
+  readonly listener?: TtrpcListener | undefined;
   readonly services: Services;
   readonly limits: TtrpcLimits;
   /** Called for each call or connection that was refused before a method saw it, and for each internal error. */

@@ -1,10 +1,13 @@
-import { lstatSync, writeFileSync } from 'node:fs';
+import { lstatSync, readdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
+  type ApiListener,
   type ApiPorts,
   type ApiServer,
+  closeListeners,
   createPassThrough,
   openApiServer,
+  openListeners,
   requestPull,
 } from '../../../src/api/index.ts';
 import { defineApiMessages } from '../../../src/api/messages.ts';
@@ -51,9 +54,10 @@ class Api implements AsyncDisposable {
     this.path = this.scratch.join('cdh.sock');
   }
 
-  async open(ports: Partial<ApiPorts> = {}, services = ALL): Promise<this> {
+  async open(ports: Partial<ApiPorts> = {}, services = ALL, listeners: readonly ApiListener[] = []): Promise<this> {
     this.#server = await openApiServer({
       sockets: [{ path: this.path, services }],
+      listeners,
       ports: {
         pullImage: async (call) => {
           this.seen.push(call);
@@ -76,8 +80,12 @@ class Api implements AsyncDisposable {
     return callOnce(this.path, { service, method, payload }, DEFAULT_LIMITS);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async stop(): Promise<void> {
     await this.#server?.stop(0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
     this.scratch[Symbol.dispose]();
   }
 }
@@ -365,6 +373,42 @@ describe('a socket', () => {
     writeFileSync(mount, 'not a socket');
     await expectFailure('TTRPC_SOCKET_INVALID', () => openApiServer(options));
     expect(lstatSync(pull, { throwIfNoEntry: false })).toBeUndefined();
+    // Before the server as well: then it opens them itself, and says why it cannot.
+    expect(await openListeners(paths)).toEqual([]);
+    expect(lstatSync(pull, { throwIfNoEntry: false })).toBeUndefined();
+    const listeners = await openListeners([pull]);
+    await expectFailure('TTRPC_SOCKET_INVALID', () => openApiServer({ ...options, listeners }));
+    expect(lstatSync(pull, { throwIfNoEntry: false })).toBeUndefined();
+  });
+
+  it('can exist before; those that are not served are closed', async () => {
+    await using api = new Api();
+    const others = ['other', 'third'].map((name) => api.scratch.join(name));
+    const listeners = await openListeners([...others, api.path]);
+    const { ino } = lstatSync(api.path);
+    const early = requestPull({ socketPath: api.path, imageUrl: 'x', bundlePath: '/b' });
+    const unserved = requestPull({ socketPath: others[0] ?? '', imageUrl: 'x', bundlePath: '/b' });
+    const refused = expectFailure('TTRPC_CLOSED', () => unserved);
+    await api.open({}, ALL, listeners);
+    expect(await early).toEqual({ manifestDigest: DIGEST });
+    await refused;
+    expect(readdirSync(api.scratch.path)).toEqual(['cdh.sock']);
+    expect(lstatSync(api.path).ino).toBe(ino);
+    // What the server has taken is the server's to close.
+    await api.stop();
+    writeFileSync(api.path, 'of another program');
+    closeListeners(listeners);
+    expect(readdirSync(api.scratch.path)).toEqual(['cdh.sock']);
+  });
+
+  it('is opened where another one exists before, which is closed', async () => {
+    await using api = new Api();
+    const listeners = await openListeners([api.scratch.join('other')]);
+    await api.open({}, ALL, listeners);
+    expect(readdirSync(api.scratch.path)).toEqual(['cdh.sock']);
+    expect(await requestPull({ socketPath: api.path, imageUrl: 'x', bundlePath: '/b' })).toEqual({
+      manifestDigest: DIGEST,
+    });
   });
 });
 

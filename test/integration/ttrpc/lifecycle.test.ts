@@ -5,8 +5,15 @@ import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/limits/index.ts';
-import { callOnce, openTtrpcServer, type Services, succeed } from '../../../src/ttrpc/index.ts';
-import { rawCall } from '../../support/daemons/raw-peer.ts';
+import {
+  callOnce,
+  openTtrpcListener,
+  openTtrpcServer,
+  type Services,
+  succeed,
+  type TtrpcListener,
+} from '../../../src/ttrpc/index.ts';
+import { RawPeer, rawCall } from '../../support/daemons/raw-peer.ts';
 import { TtrpcFixture } from '../../support/daemons/ttrpc-fixture.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -14,8 +21,8 @@ import { AT_ONCE_MS } from '../../support/patience.ts';
 
 const SERVICES: Services = new Map([['test.Service', new Map([['Echo', async ({ payload }) => succeed(payload)]])]]);
 
-function open(path: string) {
-  return openTtrpcServer({ path, services: SERVICES, limits: DEFAULT_LIMITS, onFault: () => {} });
+function open(path: string, listener?: TtrpcListener) {
+  return openTtrpcServer({ path, listener, services: SERVICES, limits: DEFAULT_LIMITS, onFault: () => {} });
 }
 
 async function ask(path: string): Promise<string> {
@@ -132,6 +139,60 @@ describe('the socket of a server', () => {
       expect(await ask(path)).toBe('hello');
       await server.stop(0);
     }
+  });
+});
+
+describe('a socket that exists before its server', () => {
+  it('is the same file afterwards, and calls that were made meanwhile are answered', async () => {
+    using scratch = new Scratch('socket');
+    const path = scratch.join('a', 'test.sock');
+    const listener = await openTtrpcListener(path);
+    const { ino, mode } = lstatSync(path);
+    expect([mode & 0o777, lstatSync(dirname(path)).mode & 0o777]).toEqual([0o600, 0o700]);
+    const [early, silent, gone] = [
+      await RawPeer.connect(path),
+      await RawPeer.connect(path),
+      await RawPeer.connect(path),
+    ];
+    await early.flush(rawCall(1, 'Echo'));
+    gone.destroy();
+    const server = await open(path, listener);
+    expect((await early.nextFrame()).streamId).toBe(1);
+    silent.send(rawCall(1, 'Echo'));
+    expect((await silent.nextFrame()).streamId).toBe(1);
+    expect(await ask(path)).toBe('hello');
+    expect(lstatSync(path).ino).toBe(ino);
+    await server.stop(0);
+    await Promise.all([early.closed, silent.closed]);
+    expect(readdirSync(dirname(path))).toEqual([]);
+  });
+
+  it('holds a bounded number of connections, of which the oldest one is closed for a further one', async () => {
+    using scratch = new Scratch('socket');
+    const path = scratch.join('test.sock');
+    const listener = await openTtrpcListener(path, 2);
+    const peers = [await RawPeer.connect(path), await RawPeer.connect(path), await RawPeer.connect(path)];
+    await peers[0]?.closed;
+    const server = await open(path, listener);
+    for (const peer of peers.slice(1)) {
+      peer.send(rawCall(1, 'Echo'));
+      expect((await peer.nextFrame()).streamId).toBe(1);
+    }
+    await server.stop(0);
+  });
+
+  it('goes with the connections that wait when it is closed, once', async () => {
+    using scratch = new Scratch('socket');
+    const path = scratch.join('test.sock');
+    const listener = await openTtrpcListener(path);
+    const peer = await RawPeer.connect(path);
+    listener.close();
+    await peer.closed;
+    expect(readdirSync(scratch.path)).toEqual([]);
+    const next = await open(path);
+    listener.close();
+    expect(await ask(path)).toBe('hello');
+    await next.stop(0);
   });
 });
 
