@@ -1,6 +1,7 @@
 export { assertCredentialsAllowed, assertEndpointAllowed, assertTransportAllowed } from './assert-transport-allowed.ts';
 export { addHostMirrors } from './daemon/add-host-mirrors.ts';
 export { configureRegistry, overridesFor } from './daemon/configure-registry.ts';
+export { guessSockets, type SocketGuess } from './daemon/guess-sockets.ts';
 export { loadDaemonConfiguration } from './daemon/load-daemon-configuration.ts';
 export { loadDaemonRegistries } from './daemon/load-daemon-registries.ts';
 export { obstacleError } from './daemon/locate-document.ts';

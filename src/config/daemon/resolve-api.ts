@@ -2,27 +2,16 @@ import { SealiftError } from '../../errors/index.ts';
 import type { Environment } from '../parse-environment.ts';
 import type { Classified } from '../types.ts';
 import { DAEMON_DEFAULTS } from './defaults.ts';
+import { listSockets, locateSocket } from './list-sockets.ts';
 import type { ParsedDaemonFile } from './parse-daemon-file.ts';
 import { parseHealthAddress } from './parse-health-address.ts';
 import { fromFile } from './resolve-volume.ts';
-import { API_SERVICES, type ApiConfiguration, type ApiSocket, type HealthAddress } from './types.ts';
-
-/** `unix:///run/x.sock` → `/run/x.sock` */
-function locateSocket(address: string): string {
-  return address.startsWith('unix://') ? address.slice('unix://'.length) : address;
-}
+import type { ApiConfiguration, ApiSocket, HealthAddress } from './types.ts';
 
 function findSockets({ path, file }: ParsedDaemonFile): readonly ApiSocket[] | undefined {
-  const refuse = (problem: string): never => {
-    throw new SealiftError('CONFIG_FILE_INVALID', `configuration ${path}: ${problem}`, { context: { path } });
-  };
-  const named = file.socket === undefined ? undefined : locateSocket(file.socket);
-  const listed = file.api?.sockets?.map((socket) => ({ path: socket.path, services: socket.services ?? API_SERVICES }));
-  if (listed === undefined) return named === undefined ? undefined : [{ path: named, services: API_SERVICES }];
-  const paths = listed.map((socket) => socket.path);
-  if (new Set(paths).size < paths.length) return refuse('api.sockets: expected each path once');
-  if (named !== undefined && !paths.includes(named)) return refuse('socket: expected one of the paths in api.sockets');
-  return listed;
+  const found = listSockets({ socket: file.socket, sockets: file.api?.sockets });
+  if (typeof found !== 'string') return found;
+  throw new SealiftError('CONFIG_FILE_INVALID', `configuration ${path}: ${found}`, { context: { path } });
 }
 
 /** The daemon would pass each call on to itself, without end. */

@@ -3,7 +3,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DAEMON_DEFAULTS } from '../../../src/config/daemon/defaults.ts';
 import type { DaemonInputs } from '../../../src/config/daemon/load-daemon-configuration.ts';
 import { daemonJsonSchema } from '../../../src/config/daemon/schema.ts';
-import { loadDaemonConfiguration, loadNamedFile, resolveDaemonConfiguration } from '../../../src/config/index.ts';
+import {
+  guessSockets,
+  loadDaemonConfiguration,
+  loadNamedFile,
+  resolveDaemonConfiguration,
+} from '../../../src/config/index.ts';
 import { LIMITS } from '../../../src/limits/index.ts';
 import { Scratch } from '../../support/machine/scratch.ts';
 import { expectFailure } from '../../support/matchers.ts';
@@ -70,6 +75,65 @@ describe('loadDaemonConfiguration', () => {
     await expectFailure('CONFIG_FILE_INVALID', load(scratch.join('absent.toml')));
     const large = file('large.toml', '#'.repeat(LIMITS.maxConfigurationBytes.default + 1));
     await expectFailure('CONFIG_FILE_INVALID', load(large));
+  });
+});
+
+/** The sockets of a daemon that starts: those that it opens first, and those of its configuration. */
+describe('guessSockets', () => {
+  const DEFAULT = DAEMON_DEFAULTS['api.sockets'].map(({ path }) => path);
+  const configured = (path: DaemonInputs['file']) =>
+    loadDaemonConfiguration({ ...inputs, file: path }).api.sockets.value.map((socket) => socket.path);
+
+  it.each([
+    ['nothing', 'c.toml', '', DEFAULT],
+    ['other tables', 'c.toml', '[image]\nwork_dir = "/w"\n[api]\nmax_pulls = 2\n', DEFAULT],
+    ['socket', 'c.toml', 'socket = "unix:///run/a.sock"\n', ['/run/a.sock']],
+    ['socket without a scheme', 'c.toml', 'socket = "/run/a.sock"\n', ['/run/a.sock']],
+    ['JSON', 'c.json', '{"socket":"unix:///run/a.sock"}', ['/run/a.sock']],
+    ['JSON without an ending', 'c', '{"api":{"sockets":[{"path":"/b"}]}}', ['/b']],
+    [
+      'several sockets',
+      'c.toml',
+      'socket = "/b"\n[api]\nsockets = [{ path = "/a", services = ["api.ImagePullService"] }, { path = "/b" }]\n',
+      ['/a', '/b'],
+    ],
+  ])('knows those of a file with %s, as the configuration does', (_, name, text, expected) => {
+    const path = file(name, text);
+    expect(guessSockets(path)).toEqual({ file: { path, text }, paths: expected });
+    expect([configured(path), configured(guessSockets(path).file)]).toEqual([expected, expected]);
+  });
+
+  it('knows those of a daemon without a file', () => {
+    expect(guessSockets(undefined)).toEqual({ file: undefined, paths: DEFAULT });
+    expect(configured(undefined)).toEqual(DEFAULT);
+  });
+
+  it.each([
+    ['no TOML', 'socket = "/a"\n[api\n'],
+    ['a socket that is no text', 'socket = 1\n'],
+    ['a relative path', 'socket = "a.sock"\n'],
+    ['another scheme', 'socket = "vsock:///a"\n'],
+    ['a NUL in a path', 'socket = "/a\\u0000"\n'],
+    ['a table that is none', 'api = "/a"\n'],
+    ['a list of tables for one', '[[api]]\nmax_pulls = 1\n'],
+    ['no list', '[api]\nsockets = { path = "/a" }\n'],
+    ['an empty list', '[api]\nsockets = []\n'],
+    ['a text in the list', '[api]\nsockets = [{ path = "/a" }, "/b"]\n'],
+    ['a path that is a number', '[api]\nsockets = [{ path = 1 }]\n'],
+    ['a path with a scheme in the list', '[api]\nsockets = [{ path = "unix:///a" }]\n'],
+    ['a path twice', '[api]\nsockets = [{ path = "/a" }, { path = "/a" }]\n'],
+    ['a socket that is not in the list', 'socket = "/b"\n[api]\nsockets = [{ path = "/a" }]\n'],
+  ])('does not guess for a file with %s, which is refused', async (_, text) => {
+    const path = file('c.toml', text);
+    expect(guessSockets(path)).toEqual({ file: { path, text }, paths: undefined });
+    await expectFailure('CONFIG_FILE_INVALID', () => configured(path));
+  });
+
+  it('does not guess for a file that cannot be read, is too large or is no regular file', () => {
+    const large = file('large.toml', `socket = "/a"\n#${'#'.repeat(LIMITS.maxConfigurationBytes.default)}`);
+    for (const path of [scratch.join('absent.toml'), scratch.path, large]) {
+      expect(guessSockets(path)).toEqual({ file: path, paths: undefined });
+    }
   });
 });
 
