@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { runSealiftd } from '../compose/daemon.ts';
+import { startSealiftd } from '../compose/start-daemon.ts';
 import { asSealiftError, KINDS } from '../errors/index.ts';
 import { VERSION } from './version.ts';
 
@@ -52,7 +52,7 @@ function survive(error: unknown): void {
 /** Serves until it is stopped and returns the exit code. An error that prevents serving is printed last. */
 async function run(configFile: string | undefined): Promise<number> {
   try {
-    return await runSealiftd({
+    return await startSealiftd({
       configFile,
       environment: process.env,
       version: VERSION,

@@ -1,17 +1,16 @@
 import { createPassThrough, extendRuntimeMeasurement, openApiServer, pulledImageEvent } from '../api/index.ts';
-import { type DaemonConfiguration, type Environment, limitsOf, loadDaemonConfiguration } from '../config/index.ts';
+import { loadDaemonConfiguration } from '../config/index.ts';
 import {
   createMeasurement,
-  type HealthSources,
+  type DaemonSurroundings,
   IdleMemory,
   openDaemonLog,
   ReloadableConfiguration,
   runDaemon,
+  type StartedDaemon,
   volumesSettings,
 } from '../daemon/index.ts';
-import type { Logger } from '../log/index.ts';
 import {
-  type Checkpoint,
   createCommandRunner,
   notifySupervisor,
   readBootId,
@@ -25,21 +24,13 @@ import {
 import { openVolumes } from '../volume/index.ts';
 import { openParts } from './parts.ts';
 
-export interface DaemonSurroundings {
-  /** Given with -c. */
-  readonly configFile: string | undefined;
-  readonly environment: Environment;
-  readonly version: string;
-  readonly onSignal: (name: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void) => void;
-  readonly checkpoint: Checkpoint;
-}
-
 /** Serves until a signal stops the daemon; returns the exit code. */
-export async function runSealiftd(surroundings: DaemonSurroundings): Promise<number> {
-  const { configFile: file, environment, version, onSignal, checkpoint } = surroundings;
-  const loaded = new ReloadableConfiguration(() =>
-    loadDaemonConfiguration({ file, environment, kernelCommandLine: readKernelCommandLine() }),
-  );
+export async function runSealiftd(surroundings: DaemonSurroundings & StartedDaemon): Promise<number> {
+  const { configFile, environment, version, onSignal, listeners, checkpoint } = surroundings;
+  const loaded = new ReloadableConfiguration((isFirst) => {
+    const file = isFirst ? surroundings.file : configFile;
+    return loadDaemonConfiguration({ file, environment, kernelCommandLine: readKernelCommandLine() });
+  });
   const { configuration } = loaded;
   const log = await openDaemonLog(loaded);
   const keyBroker = () => loaded.configuration.keyBroker.value;
@@ -79,25 +70,20 @@ export async function runSealiftd(surroundings: DaemonSurroundings): Promise<num
     volumes,
     log,
     onSignal,
-    openApi: (calls) => openApiServer({ sockets: sockets.value, ports: { ...calls, passThrough }, limits, log }),
-    openHealth: (sources) => openHealth(sources, loaded.configuration, log),
+    openApi: (calls) =>
+      openApiServer({ sockets: sockets.value, listeners, ports: { ...calls, passThrough }, limits, log }),
+    // Loaded only when it is configured: the HTTP server takes memory.
+    openHealth: async (address, sources) =>
+      (await import('../health/index.ts')).openHealthServer({
+        address,
+        limits,
+        ports: { ...sources, memory: readResidentMemory, nowMs: () => SYSTEM_CLOCK.nowMs() },
+        onFault: ({ code, message }) => log.debug({ code, error: message }, 'health request refused'),
+      }),
     notify: (assignment) => notifySupervisor(environment['NOTIFY_SOCKET'], assignment),
     stuckThreads: () => pool.stuckThreads,
     closeThreads: () => pool.close(),
     onStarted: () => void idleMemory.noteIdle(),
     clock: SYSTEM_CLOCK,
-  });
-}
-
-async function openHealth(sources: HealthSources, configuration: DaemonConfiguration, log: Logger) {
-  const address = configuration.api.health.value;
-  if (address === undefined) return undefined;
-  // Loaded only when it is configured: the HTTP server takes memory.
-  const { openHealthServer } = await import('../health/index.ts');
-  return openHealthServer({
-    address,
-    limits: limitsOf(configuration),
-    ports: { ...sources, memory: readResidentMemory, nowMs: () => SYSTEM_CLOCK.nowMs() },
-    onFault: ({ code, message }) => log.debug({ code, error: message }, 'health request refused'),
   });
 }

@@ -18,12 +18,12 @@ export function defaultsBecause(error: unknown): LoadedConfiguration {
 
 /** A configuration that a signal loads again. Loading for the first time never throws. */
 export class ReloadableConfiguration implements LoadedConfiguration {
-  readonly #load: () => DaemonConfiguration;
+  readonly #load: (isFirst: boolean) => DaemonConfiguration;
   #loaded: LoadedConfiguration;
 
-  constructor(load: () => DaemonConfiguration) {
+  constructor(load: (isFirst: boolean) => DaemonConfiguration) {
     this.#load = load;
-    this.#loaded = this.#tryToLoad();
+    this.#loaded = this.#tryToLoad(true);
   }
 
   get configuration(): DaemonConfiguration {
@@ -36,14 +36,14 @@ export class ReloadableConfiguration implements LoadedConfiguration {
 
   /** Returns why the files cannot be used; the configuration stays as it was then. */
   reload(): SealiftError | undefined {
-    const loaded = this.#tryToLoad();
+    const loaded = this.#tryToLoad(false);
     if (loaded.failure === undefined) this.#loaded = loaded;
     return loaded.failure;
   }
 
-  #tryToLoad(): LoadedConfiguration {
+  #tryToLoad(isFirst: boolean): LoadedConfiguration {
     try {
-      return { configuration: this.#load(), failure: undefined };
+      return { configuration: this.#load(isFirst), failure: undefined };
     } catch (error) {
       return defaultsBecause(error);
     }

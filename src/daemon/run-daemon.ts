@@ -1,10 +1,12 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import type { ApiPorts, ApiServer } from '../api/index.ts';
+import type { DaemonConfiguration } from '../config/index.ts';
 import type { SealiftError } from '../errors/index.ts';
 import type { Logger } from '../log/index.ts';
 import type { Clock } from '../platform/index.ts';
 import type { VolumeSpace, VolumeSummary, Volumes } from '../volume/index.ts';
 import type { DaemonService } from './create-daemon-service.ts';
+import type { OnSignal } from './hold-signals.ts';
 import { logFailure } from './log-failure.ts';
 import type { PullCounts } from './pull-statistics.ts';
 import type { ReloadableConfiguration } from './reloadable-configuration.ts';
@@ -30,11 +32,13 @@ export interface DaemonFacts {
 }
 
 /** Where the answers to a probe come from. */
-export interface HealthSources {
+interface HealthSources {
   readonly facts: () => DaemonFacts;
   /** Measures the store's file system in a worker; undefined when it does not answer or nothing is mounted. */
   readonly measureSpace: () => Promise<VolumeSpace | undefined>;
 }
+
+type HealthAddress = NonNullable<DaemonConfiguration['api']['health']['value']>;
 
 export interface RunDaemonPorts {
   readonly version: string;
@@ -43,10 +47,10 @@ export interface RunDaemonPorts {
   readonly loadService: () => Promise<DaemonService>;
   readonly volumes: Volumes;
   readonly log: Logger;
-  readonly onSignal: (name: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: () => void) => void;
+  readonly onSignal: OnSignal;
   readonly openApi: (calls: Pick<ApiPorts, 'pullImage' | 'secureMount'>) => Promise<ApiServer>;
-  /** Undefined: the configuration has no address for probes. */
-  readonly openHealth: (sources: HealthSources) => Promise<{ stop(): void } | undefined>;
+  /** Called when the configuration has an address for probes. */
+  readonly openHealth: (address: HealthAddress, sources: HealthSources) => Promise<{ stop(): void }>;
   /** Notifies the supervisor, such as systemd, with `READY=1` or `STOPPING=1`. */
   readonly notify: (assignment: string) => void;
   readonly stuckThreads: () => number;
@@ -85,7 +89,7 @@ class RunningDaemon {
   async serve(): Promise<void> {
     const { version, loaded, volumes, onSignal } = this.#ports;
     const { configuration } = loaded;
-    // Before the sockets exist: a client that sees one may send a signal, which would end the process unheard.
+    // Before the sockets are served: a client may send a signal as soon as it sees one.
     onSignal('SIGTERM', () => void this.#end('SIGTERM'));
     onSignal('SIGINT', () => void this.#end('SIGINT'));
     onSignal('SIGHUP', () => this.#reload());
@@ -116,16 +120,16 @@ class RunningDaemon {
   /** Pulls are served all the same when the server for probes cannot be opened. */
   async #openHealth(service: DaemonService): Promise<void> {
     const { volumes, loaded } = this.#ports;
+    const address = loaded.configuration.api.health.value;
+    if (address === undefined) return;
     try {
-      const health = await this.#ports.openHealth({
+      const health = await this.#ports.openHealth(address, {
         facts: () => this.#facts(service),
         measureSpace: async () => (await volumes.imageStore.status()).space,
       });
       this.#health = health;
-      if (this.#isStopping) health?.stop();
-      else if (health !== undefined) {
-        this.#log.info({ address: loaded.configuration.api.health.value }, 'health is served');
-      }
+      if (this.#isStopping) health.stop();
+      else this.#log.info({ address }, 'health is served');
     } catch (error) {
       logFailure(this.#log, 'health cannot be served', error);
     }

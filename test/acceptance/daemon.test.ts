@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -112,6 +113,8 @@ ${image_}
     await expect
       .poll(() => existsSync(inMemory('ready')) && readFileSync(inMemory('ready'), 'utf8'))
       .toBe(`${daemon?.pid}\n`);
+    await expect.poll(() => said('daemon ready')).toBe(true);
+    expect(lines.slice(0, 2).map((line) => JSON.parse(line).msg)).toEqual(['socket open', 'daemon ready']);
     const { error, result } = await ask('c1');
     expect(error).toBeUndefined();
     expect(result['manifestDigest']).toBe(image.manifest.digest);
@@ -269,6 +272,28 @@ ${image_}
     });
     expect(text).toContain('code: VOLUME_STATE_INVALID');
     expect(text).toContain('hint: set store.state to a directory on a tmpfs');
+    // The socket that it opened first is gone again.
+    expect(readdirSync(join(folder, 'confidential-containers'))).toEqual([]);
+  });
+
+  it('serves the default sockets instead of those of a file with an error, and says there what it is', async () => {
+    writeConfig();
+    const text = readFileSync(inMemory('cdh.toml'), 'utf8');
+    writeFileSync(inMemory('cdh.toml'), text.replace('[pull]', '[pull]\nunknown = 1'));
+    // Nothing outside of this mount namespace changes.
+    const script = 'mount -t tmpfs none /run; exec "$1" -c "$2"';
+    const parameters = ['-m', 'sh', '-ec', script, 'sh', SEALIFTD, inMemory('cdh.toml')];
+    daemon = spawn('unshare', parameters, { stdio: ['ignore', 'ignore', 'pipe'] });
+    await once(createInterface({ input: daemon.stderr as Readable }), 'line');
+    const path = `/proc/${daemon.pid}/root/run/confidential-containers/cdh.sock`;
+    await expect.poll(() => existsSync(path)).toBe(true);
+    const request = ['--bundle', inMemory('bundles', 'c1'), bed.reference(`small@${image.top.digest}`)];
+    const { error } = await runSealift(['pull', '--socket', path, ...request]);
+    expect(error).toMatchObject({ code: 'CONFIG_FILE_INVALID' });
+    expect(error?.message).toContain('pull.unknown: unknown setting');
+    expect(existsSync(socket())).toBe(false);
+    daemon.kill('SIGTERM');
+    expect(await ended()).toBe(0);
   });
 
   it('says why it cannot serve, and ends with the code of that', async () => {

@@ -86,7 +86,13 @@ describe('make build', () => {
     }
     // Control: a pull reads documents.
     expect(zod.test(loaded(one(/sealift-cli-/)))).toBe(true);
-    // The daemon opens its socket before it loads what pulls need.
+    // The daemon opens its socket before it loads the schemas, the log, the services and what pulls need.
+    const beforeSocket = loaded('sealiftd.js');
+    expect(beforeSocket).toContain('MAX_BACKLOG');
+    for (const later of [zod, /daemon ready/, /stdTimeFunctions/, /"api\.ImagePullService":/]) {
+      expect(later.test(beforeSocket), String(later)).toBe(false);
+    }
+    expect(zod.test(loaded(one(/sealiftd-daemon-(?!service)/)))).toBe(true);
     expect(loaded('sealiftd.js').includes('pull stage')).toBe(false);
     expect(loaded(one(/sealiftd-daemon-service-/)).includes('pull stage')).toBe(true);
     // Few pulls look at signatures.

@@ -100,7 +100,7 @@ export const OPEN_FILES: readonly string[] = [
   'src/workers/serve-worker.ts',
   // Each program loads its own wiring, and the other's with everything behind it stays out of memory.
   'src/compose/cli.ts',
-  'src/compose/daemon.ts',
+  'src/compose/start-daemon.ts',
 ];
 
 /** Tables of data, which may be longer than other files: cutting one in two makes it harder to search. */

@@ -43,6 +43,8 @@ const DEFAULTS_ALLOWED: Readonly<Record<string, string>> = {
   'src/config/load-configuration.ts': 'nothing is configured before the configuration was read',
   'src/config/load-named-file.ts': 'nothing is configured before the configuration was read',
   'src/config/daemon/load-daemon-configuration.ts': 'nothing is configured before the configuration was read',
+  'src/config/daemon/guess-sockets.ts': 'nothing is configured before the configuration was read',
+  'src/ttrpc/open-listener.ts': 'nothing is configured before the configuration was read',
   'src/store/record-file.ts': 'the default is also the most that may be configured',
   'src/api/request-pull.ts': 'asks our own daemon, which has no limits of its client',
   'src/api/identify-server.ts': 'asks servers of this guest for their name',

@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { runSealiftd } from '../../../src/compose/daemon.ts';
+import { startSealiftd } from '../../../src/compose/start-daemon.ts';
 import { collectAllGarbage } from '../../../src/platform/index.ts';
 import { CHECKPOINT_VARIABLE, createCheckpoint, LIVE_BYTES } from '../programs/checkpoint-folder.ts';
 
@@ -24,7 +24,7 @@ process.umask(0o022);
 const folder = process.env[CHECKPOINT_VARIABLE];
 if (folder !== undefined) process.on('SIGUSR2', () => void writeLiveBytes(folder));
 process.exit(
-  await runSealiftd({
+  await startSealiftd({
     configFile: process.argv[2],
     environment: process.env,
     version: 'test',

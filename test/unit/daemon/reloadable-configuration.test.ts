@@ -25,6 +25,17 @@ describe('ReloadableConfiguration', () => {
     expect(loaded.configuration).toBe(TWO);
   });
 
+  it('says which load is the first one', () => {
+    const seen: boolean[] = [];
+    const loaded = new ReloadableConfiguration((isFirst) => {
+      seen.push(isFirst);
+      return ONE;
+    });
+    loaded.reload();
+    loaded.reload();
+    expect(seen).toEqual([true, false, false]);
+  });
+
   it('stays as it is when the files cannot be loaded again', () => {
     const loaded = reloadable(ONE, BROKEN);
     expect(loaded.reload()).toBe(BROKEN);
