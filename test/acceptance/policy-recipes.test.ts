@@ -9,14 +9,19 @@ import { signingKey } from '../support/signatures/simple-signatures.ts';
 
 const DOCUMENT = readFileSync(new URL('../../docs/policy.md', import.meta.url), 'utf8');
 
-/** The commands of a section of docs/policy.md, in their order. */
-function commandsOf(title: string): readonly string[] {
+/** The blocks of a section of docs/policy.md in one language, in their order. */
+function blocksOf(title: string, language: 'sh' | 'json'): readonly string[] {
   const [, section = ''] = DOCUMENT.split(`\n## ${title}\n`);
   const [text = ''] = section.split('\n## ');
-  return [...text.matchAll(/```sh\n(.*?)```/gs)].map(([, commands = '']) => commands);
+  return [...text.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, 'gs'))].map(([, block = '']) => block);
 }
 
-describeWith(['root', 'docker-registry', 'gpg', 'skopeo'], 'the recipe "my GPG key" of docs/policy.md', () => {
+/** The commands of a section, in their order. */
+function commandsOf(title: string): readonly string[] {
+  return blocksOf(title, 'sh');
+}
+
+describeWith(['root', 'docker-registry', 'gpg', 'skopeo'], 'the recipes of docs/policy.md', () => {
   let bed: TestBed;
   let environment: NodeJS.ProcessEnv;
 
@@ -39,13 +44,14 @@ describeWith(['root', 'docker-registry', 'gpg', 'skopeo'], 'the recipe "my GPG k
   function run(commands: string) {
     const script = commands
       .replaceAll('registry.example', bed.registry.host)
+      .replaceAll('skopeo inspect ', 'skopeo inspect --tls-verify=false ')
       .replaceAll(' copy ', ' copy --src-tls-verify=false --dest-tls-verify=false ')
       .replaceAll(/sealift (pull|verify)/g, `${SEALIFT} $1 --tls-verify=false`)
       .replaceAll('sealift policy', `${SEALIFT} policy`);
     return runCommand('sh', ['-euc', script], { cwd: bed.scratch.path, env: environment });
   }
 
-  it('signs an image, which then runs under its name and no other, as long as the policy has its key', async () => {
+  it('my GPG key: signs an image, which then runs under its name and no other, as long as the policy has its key', async () => {
     const commands = commandsOf('Recipe: my GPG key');
     expect(commands).toHaveLength(4);
     for (const each of commands) {
@@ -90,5 +96,40 @@ describeWith(['root', 'docker-registry', 'gpg', 'skopeo'], 'the recipe "my GPG k
       ),
       hint: 'add this public key to keyPath, keyPaths or keyData, if you trust its owner',
     });
+  });
+
+  it('pin by digest: lets the image run under its digest, and not under its tag', async () => {
+    await bed.push('team/app', '1', await buildSmallImage(bed.scratch.path));
+    const commands = commandsOf('Recipe: pin by digest');
+    expect(commands).toHaveLength(1);
+    const { code, stderr } = await run(commands.join(''));
+    expect(code, stderr.toString()).toBe(0);
+    const byTag = await run('sealift pull registry.example/team/app:1 --policy pinned.json --json');
+    expect([byTag.code, JSON.parse(byTag.stdout.toString()).error.code]).toEqual([3, 'POLICY_DENIED']);
+  });
+
+  it('moving from podman: the check names the default that lets everything run', async () => {
+    const file = bed.scratch.join('podman.json');
+    writeFileSync(
+      file,
+      '{"default":[{"type":"insecureAcceptAnything"}],"transports":{"dir":{"":[{"type":"reject"}]}}}',
+    );
+    const [command = '', ...others] = commandsOf('Recipe: moving from podman and skopeo');
+    expect(others).toEqual([]);
+    const { code, stdout } = await run(`${command.trim().replace('/etc/containers/policy.json', file)} --json`);
+    const { findings } = JSON.parse(stdout.toString()).result;
+    expect([code, findings.map(({ check }: { check: string }) => check).sort()]).toEqual([0, ['default', 'scope']]);
+  });
+
+  it('moving from image-rs: the check asks for the rule that the recipe adds', async () => {
+    const details = blocksOf('Recipe: moving from image-rs', 'json').map(async (block, position) => {
+      const file = bed.scratch.join(`image-rs-${position}.json`);
+      writeFileSync(file, JSON.stringify({ default: [JSON.parse(block)] }));
+      const { stdout } = await run(`sealift policy check ${file} --json`);
+      return JSON.stringify(JSON.parse(stdout.toString()).result.findings);
+    });
+    const [before, after, ...others] = await Promise.all(details);
+    expect([before, others]).toEqual([expect.stringContaining('matchRepository'), []]);
+    expect(after).not.toContain('matchRepository');
   });
 });
