@@ -1,10 +1,14 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseDigest } from '../../../src/oci/index.ts';
 import { umount } from '../../../src/platform/index.ts';
+import { statePath } from '../../../src/store/layout.ts';
 import { tryLockFile } from '../../../src/store/lock-file.ts';
+import { PullBed } from '../../support/beds/pull-bed.ts';
 import { TestBed } from '../../support/beds/test-bed.ts';
 import { buildCrashImage, IMAGE_KINDS, type ImageKind, KEPT } from '../../support/builders/crash-images.ts';
 import type { BuiltImage } from '../../support/builders/image-builder.ts';
+import { dir, file } from '../../support/builders/tar-builder.ts';
 import { loopsBelow } from '../../support/machine/loops.ts';
 import { mountsBelow } from '../../support/machine/mounts.ts';
 import { describeWith } from '../../support/machine/needs.ts';
@@ -12,6 +16,8 @@ import { compareTrees, readTree, type Tree } from '../../support/oracles/tree.ts
 import { cliSteps, groupSteps, isMountedAt, type LayerForm } from '../../support/programs/pull-steps.ts';
 import { SteppingCli } from '../../support/programs/stepping-cli.ts';
 import { countFetches } from '../../support/proxies/tamper-proxy.ts';
+import { attachUnderTag } from '../../support/signatures/attach.ts';
+import { makeSigner, payloadFor, signPayload } from '../../support/signatures/sigstore-builder.ts';
 import { IS_SOAK } from '../../support/soak.ts';
 import { contentsOf, emptyContents, halvesOf, listContents } from '../../support/stores/store-contents.ts';
 
@@ -142,6 +148,45 @@ describeWith(['root', 'docker-registry', 'getfattr'], 'sealift killed while it p
       expect(lock, 'the lock of the store is free').toBeDefined();
       lock?.release();
     });
+  });
+
+  it('killed after the policy has accepted a signature: it is kept whole or not at all, and the image starts', async () => {
+    await using stack = new AsyncDisposableStack();
+    const signed = stack.adopt(await PullBed.open(), (each) => each.close());
+    const { registry } = signed;
+    const image = signed.serveImage([[dir('./'), file('f', 'content')]]);
+    const signer = makeSigner();
+    const attachment = signPayload(signer, payloadFor(image.digest, `${registry.host}/app`));
+    attachUnderTag(registry, { repository: 'app', digest: image.digest }, [attachment]);
+    const requirement = {
+      type: 'sigstoreSigned',
+      keyPath: signed.path('cosign.pub'),
+      signedIdentity: { type: 'digestOnly' },
+    };
+    writeFileSync(signed.path('cosign.pub'), signer.publicKey);
+    writeFileSync(signed.path('policy.json'), JSON.stringify({ default: [requirement] }));
+    for (const step of ['image-authorised', 'documents-kept', ...(IS_SOAK ? ['published', 'image-recorded'] : [])]) {
+      const isKept = step !== 'image-authorised';
+      const store = signed.path(step);
+      const parameters = [
+        ...['pull', signed.reference(image.digest), '--tls-verify=false', '--policy', signed.path('policy.json')],
+        ...['--store', store],
+      ];
+      expect(await program.runAndDie(step, parameters), step).toBe('SIGKILL');
+      const record = statePath.signatures(`${store}/state`, parseDigest(image.digest));
+      expect(existsSync(record), step).toBe(isKept);
+      registry.requests.length = 0;
+      expect((await program.run(parameters)).error, step).toBeUndefined();
+      expect(registry.requestsTo(/\.sig$/).length > 0, step).toBe(!isKept);
+      // Both have kept the same, which is enough without the registry.
+      registry.inject({ match: /^/, times: 99, action: { kind: 'hang-up' } });
+      registry.requests.length = 0;
+      const { error, result } = await program.run(parameters);
+      expect(error, step).toBeUndefined();
+      expect(result['signers'], step).toMatchObject([{ isKept: true }]);
+      expect(registry.requests, step).toEqual([]);
+      registry.forgetFaults();
+    }
   });
 
   function isRecordedAt(step: string): boolean {
