@@ -316,6 +316,8 @@ describe('matchHostname', () => {
     ['ci.example.', 'ci.example', false],
     ['', '', false],
     ['ci..example', 'ci..example', false],
+    ['10.0.0.1', '10.0.0.1', false],
+    ['*.0.0.1', '10.0.0.1.', false],
   ])('%s stands for %s: %s', (name, host, expected) => {
     expect(matchHostname(name, host)).toBe(expected);
   });
