@@ -621,7 +621,7 @@ export const CODES = {
     kind: 'invalid',
     summary:
       'A file of registries.d, which names lookaside stores, cannot be read, is malformed, or sets what another one sets.',
-    hint: 'see containers-registries.d(5); unknown and duplicate keys are errors',
+    hint: 'the message says what is wrong and where; docs/registries.md has the format',
   },
   CERTIFICATES_INVALID: {
     kind: 'invalid',

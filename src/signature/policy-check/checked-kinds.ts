@@ -32,7 +32,8 @@ const KINDS: CheckedKinds = {
     materials: sigstoreMaterials,
     refusesFiles: ({ signedIdentity: { type } }, transport) => {
       if (transport === 'docker-archive') return 'a docker-archive has nothing beside its images';
-      return NAMELESS.has(type) ? undefined : `an image in files has no name, so that "${type}" accepts none`;
+      if (NAMELESS.has(type)) return undefined;
+      return `an image in files has no name, so that "${type}" accepts none; write "exactRepository" or "digestOnly"`;
     },
     notes: ({ signedIdentity: { type } }) =>
       TAGGED.has(type)

@@ -52,7 +52,7 @@ function remedyFor(signed: string, image: Reference | undefined): { readonly rem
   try {
     const { tag, digest, ...name } = parseReference(signed);
     const rule = ruleFor({ ...name, tag, digest }, image);
-    const isOtherName = rule.type !== 'matchRepository';
+    const isOtherName = image !== undefined && rule.type !== 'matchRepository';
     const accept = `to accept this name for the image, write "signedIdentity": ${JSON.stringify(rule)}`;
     return { remedy: isOtherName ? `sign the image under its own name; or, ${accept}` : accept };
   } catch {
