@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { basename } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { PullBed } from '../support/beds/pull-bed.ts';
 import { type BuiltImage, buildImage, buildLayer, pushImage } from '../support/builders/image-builder.ts';
 import { pseudoRandom } from '../support/builders/small-image.ts';
 import { dir, file, symlink, tar } from '../support/builders/tar-builder.ts';
@@ -12,7 +13,13 @@ import { PATIENCE } from '../support/podvm/guest-daemon.ts';
 import { ReapedFolder } from '../support/podvm/supervised-process.ts';
 import type { GuestProcess } from '../support/podvm/types.ts';
 import { POD_VM_NEEDS, usePodVm } from '../support/podvm/use-pod-vm.ts';
-import { type RunningRegistry, startDockerRegistry } from '../support/registries/docker-registry.ts';
+import {
+  REGISTRY_CREDENTIALS,
+  type RunningRegistry,
+  startDockerRegistry,
+} from '../support/registries/docker-registry.ts';
+import { attachUnderTag } from '../support/signatures/attach.ts';
+import { makeSigner, payloadFor, signPayload } from '../support/signatures/sigstore-builder.ts';
 
 const MIB = 1 << 20;
 const GIB = 1 << 30;
@@ -31,6 +38,18 @@ tls_verify = false
 [log]
 level = "debug"
 ${PATIENCE}`;
+
+/** Policy, keys and credentials come from a file of the guest under the names that they have in the key broker. */
+const RESOURCES = '/run/resources.json';
+const FROM_BROKER = `
+[kbc]
+name = "offline_fs_kbc"
+[keybroker]
+offline_files = ["${RESOURCES}"]
+[image]
+image_security_policy_uri = "kbs:///default/security-policy/1"
+authenticated_registry_credentials_uri = "kbs:///default/credential/1"
+`;
 
 describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', () => {
   let registry: RunningRegistry;
@@ -287,5 +306,45 @@ describeWith([...POD_VM_NEEDS, 'docker-registry'], 'the daemon in the pod VM', (
     expect(await daemon.exited).toBe(0);
     expect((await vm().run(['test', '-e', SOCKET])).code).toBe(1);
     expect((await shell(`grep -c ' overlay ' /proc/mounts`)).code).toBe(0);
+  });
+
+  it('starts a signed image with policy, key and credentials from kbs://, and denies it with another key', async () => {
+    const { username, password } = REGISTRY_CREDENTIALS;
+    await using cleanup = new AsyncDisposableStack();
+    const bed = cleanup.adopt(await PullBed.open({ kind: 'basic', username, password }), (opened) => opened.close());
+    const signer = makeSigner();
+    const { digest, layers } = bed.serveImage([[dir('etc'), file('etc/word', 'signed')]], { tag: '1' });
+    const host = bed.registry.host.replace('127.0.0.1', vm().registryHost);
+    const signature = signPayload(signer, payloadFor(digest, `${host}/app`));
+    attachUnderTag(bed.registry, { repository: 'app', digest }, [signature]);
+    const auth = Buffer.from(`${username}:${password}`).toString('base64');
+    const signedIdentity = { type: 'matchRepository' };
+    const write = (key: string) => {
+      const requirement = { type: 'sigstoreSigned', keyPath: `kbs:///default/${key}/1`, signedIdentity };
+      const resources = Object.entries({
+        'default/security-policy/1': JSON.stringify({ default: [requirement] }),
+        'default/credential/1': JSON.stringify({ auths: { [host]: { auth } } }),
+        'default/signer/1': signer.publicKey,
+        'default/stranger/1': makeSigner().publicKey,
+      }).map(([name, text]) => [name, Buffer.from(text).toString('base64')]);
+      return vm().writeFile(RESOURCES, JSON.stringify(Object.fromEntries(resources)));
+    };
+    await vm().writeFile(CONFIG, `${SETTINGS}${FROM_BROKER}`);
+    await write('stranger');
+    daemon = await startDaemon();
+    await agent.reconnect();
+    const bundle = '/run/kata-containers/signed';
+    await vm().mustRun(['mkdir', '-p', bundle]);
+    const denied = await agent.tryPull(`${host}/app:1`, bundle);
+    expect(denied).toMatchObject({
+      status: 13,
+      message: expect.stringContaining('Image policy rejected: Denied by policy'),
+    });
+    expect(denied.message).toContain('it is not by the key of the requirement (kbs:///default/stranger/1)');
+    expect(layers.map((layer) => bed.fetchesOf(layer))).toEqual([0]);
+    expect((await shell(`ls ${bundle}`)).stdout.toString()).toBe('');
+    await write('signer');
+    expect(await agent.pullImage(`${host}/app:1`, bundle)).toBe(digest);
+    expect(await vm().mustRun(['cat', `${bundle}/rootfs/etc/word`])).toBe('signed');
   });
 });
