@@ -1,11 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TestBed } from '../support/beds/test-bed.ts';
 import type { BuiltImage } from '../support/builders/image-builder.ts';
 import { buildSmallImage } from '../support/builders/small-image.ts';
 import { mustRun } from '../support/machine/commands.ts';
 import { describeWith } from '../support/machine/needs.ts';
+import { SEALIFT } from '../support/programs/sealift-command.ts';
 import { GpgHome } from '../support/signatures/gpg-home.ts';
 import { SignatureServer } from '../support/signatures/signature-server.ts';
 import { findRemains } from '../support/stores/store-files.ts';
@@ -156,5 +157,26 @@ describeWith(['root', 'docker-registry', 'skopeo', 'gpg'], 'an image that skopeo
     expect(error).toBeUndefined();
     const again = await pull({ tag: 'ed25519', user: 'other', store });
     expect([again.error?.code, existsSync(again.bundle)]).toEqual(['POLICY_DENIED', false]);
+  });
+
+  it('is verified by files that no pull opens while the policy asks for no signature', async () => {
+    const needed = /^(?:worker-checks-.*|sealift-(?:keybroker|policy-check|yaml-reader)-.*|openpgp\.min\.m)js$/;
+    const folder = bed.newPath('program');
+    const left = readdirSync(join(dirname(SEALIFT), 'lib')).filter((name) => needed.test(name));
+    expect(left).toHaveLength(5);
+    cpSync(dirname(SEALIFT), folder, { recursive: true, filter: (path) => !needed.test(basename(path)) });
+    const flagsFor = (policy: string) => ['--policy', policy, '--store', bed.newPath('store')];
+    const accepting = write('policy.json', JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }));
+    const options = { program: join(folder, 'sealift') };
+    const unsigned = await bed.pull(
+      'team/app:ed25519',
+      [...flagsFor(accepting), '--bundle', bed.newPath('b')],
+      options,
+    );
+    expect([unsigned.error, unsigned.code]).toEqual([undefined, 0]);
+    const registries = ['--registries.d', registriesD(`file://${storeOf('ed25519')}`)];
+    const wanting = [...flagsFor(await policyFor('ed25519')), ...registries, '--bundle', bed.newPath('b')];
+    expect((await bed.pull('team/app:ed25519', wanting, options)).code).not.toBe(0);
+    expect((await bed.pull('team/app:ed25519', wanting)).error).toBeUndefined();
   });
 });
