@@ -13,11 +13,13 @@ import { type BenchImage, type ImageKey, publishImage } from './bench/images.ts'
 import { createInterrupt } from './bench/interrupt.ts';
 import { describeMachine } from './bench/machine.ts';
 import { measureDaemon } from './bench/measure-daemon.ts';
+import { measureSignatures } from './bench/measure-signatures.ts';
 import { installPackages, packageVersions } from './bench/packages.ts';
 import { buildPrograms } from './bench/programs.ts';
 import { formatReport } from './bench/report.ts';
 import { type CaseResult, runRounds } from './bench/rounds.ts';
 import { type BenchSettings, findObstacle, readSettings, type Scenario } from './bench/settings.ts';
+import { formatSignaturesReport } from './bench/signatures-report.ts';
 import { writeSection } from './bench/write-section.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -30,6 +32,7 @@ async function bench(settings: BenchSettings, signal: AbortSignal): Promise<void
   await using registry = await startDockerRegistry();
   const programs = await buildPrograms(scratch.join('programs'));
   if (settings.parts.includes('daemon')) await benchDaemon();
+  if (settings.parts.includes('signatures')) await benchSignatures();
   if (!settings.parts.includes('pulls')) return;
   const contenders = listContenders(programs, settings);
   const images = await publishImages(settings, registry.url, scratch, signal);
@@ -56,6 +59,13 @@ async function bench(settings: BenchSettings, signal: AbortSignal): Promise<void
       signal,
     });
     publishSection(settings, 'bench-daemon', formatDaemonReport(figures, describeMachine()));
+  }
+
+  async function benchSignatures(): Promise<void> {
+    console.error('signatures: pulls, memory, hostile bundles');
+    const folder = scratch.join('signatures');
+    const figures = await measureSignatures({ programs, registry, folder, signal }, settings.rounds);
+    publishSection(settings, 'bench-signatures', formatSignaturesReport(figures, describeMachine()));
   }
 
   async function runScenario(scenario: Scenario, image: BenchImage, host: string): Promise<CaseResult> {

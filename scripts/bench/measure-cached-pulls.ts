@@ -74,10 +74,10 @@ export async function measureCachedPulls(bench: PullBench): Promise<CachedPullFi
     if (isRunning) beside.push(tookMs);
   }
   await bigPull;
-  return { aloneMs: describe(alone), besideMs: describe(beside), strangersShare: strangers() };
+  return { aloneMs: describePulls(alone), besideMs: describePulls(beside), strangersShare: strangers() };
 }
 
-function describe(times: readonly number[]): PullTimes {
+export function describePulls(times: readonly number[]): PullTimes {
   const sorted = [...times].sort((one, other) => one - other);
   const p90Ms = sorted[Math.floor(sorted.length * 0.9)] ?? Number.NaN;
   return { count: times.length, medianMs: median(times), p90Ms };

@@ -67,7 +67,8 @@ function describe(times: readonly number[]): CommandTimes {
   return { medianMs: median(times), minMs: Math.min(...times), maxMs: Math.max(...times) };
 }
 
-async function timeOf(command: readonly [string, ...string[]], signal: AbortSignal): Promise<number> {
+/** Returns the milliseconds from exec until the end. Throws for an exit code other than 0. */
+export async function timeOf(command: readonly [string, ...string[]], signal: AbortSignal): Promise<number> {
   const startedMs = performance.now();
   const { code, stderr } = await runStep({ command }, () => undefined, signal);
   const tookMs = performance.now() - startedMs;

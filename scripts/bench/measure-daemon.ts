@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requestPull } from '../../src/api/index.ts';
@@ -176,13 +176,40 @@ async function settle(signal: AbortSignal): Promise<void> {
   await sleep(1_000, undefined, { signal });
 }
 
+function countWorkers({ pid }: DaemonProcess): number {
+  const folder = `/proc/${pid}/task`;
+  // Node's name for them.
+  return readdirSync(folder).filter((thread) => readName(join(folder, thread, 'comm')) === 'WorkerThread').length;
+}
+
+/** Undefined for a thread that has just ended. */
+function readName(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Worker threads end when they have been idle for a while; to be called right after work. */
+async function awaitThreads(daemon: DaemonProcess, signal: AbortSignal): Promise<void> {
+  if (countWorkers(daemon) === 0)
+    throw new Error('memory: expected threads of a daemon that has just pulled, got none');
+  while (countWorkers(daemon) > 0) await settle(signal);
+  await settle(signal);
+}
+
+/** Returns when the worker threads of a daemon have ended and it has given back its code. */
+export async function becomeQuiet(daemon: DaemonProcess, signal: AbortSignal): Promise<void> {
+  await awaitThreads(daemon, signal);
+  await sleep(QUIET_MS, undefined, { signal });
+}
+
 async function measurePulls({ programs, registry, folder, signal }: DaemonBench): Promise<IdleFigures> {
   await using daemon = new DaemonProcess(copyProgram(dirname(programs.sealiftd), join(folder, 'own-program')));
   daemon.writeConfig();
   await daemon.start();
   await settle(signal);
-  const threads = () => readdirSync(`/proc/${daemon.pid}/task`).length;
-  const threadsAtStart = threads();
   const pull = async (container: string, { top }: BuiltImage, number: number): Promise<number> => {
     const bundlePath = daemon.path('bundles', container);
     mkdirSync(bundlePath);
@@ -197,9 +224,7 @@ async function measurePulls({ programs, registry, folder, signal }: DaemonBench)
     images.push(image);
     await pull(`c${number}`, image, number);
   }
-  // Worker threads end when they have been idle for a while.
-  while (threads() > threadsAtStart) await settle(signal);
-  await settle(signal);
+  await awaitThreads(daemon, signal);
   const threadless = daemon.memory();
   await sleep(QUIET_MS, undefined, { signal });
   const quiet = daemon.memory();

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { CannotTakePart, type Contender } from './contender.ts';
 import type { BenchImage } from './images.ts';
+import { runQuietRounds } from './quiet-rounds.ts';
 import { runOnce, type Sample } from './run-once.ts';
 import type { Scenario } from './settings.ts';
 
@@ -35,9 +36,6 @@ export interface RoundsOptions {
   readonly signal: AbortSignal;
 }
 
-/** A tenth of the machine. Kernel threads that work for a contender stay below this when files are in memory. */
-const STRANGERS_SHARE = 0.1;
-
 /**
  * Runs the contenders in turn, round after round, so that other load on the machine affects all alike. A first round
  * warms caches and shows which contenders can take part. A round that other processes disturbed is run again, up to
@@ -47,17 +45,12 @@ export async function runRounds(options: RoundsOptions): Promise<CaseResult> {
   const { scenario, image, rounds, contenders } = options;
   const cannot = await warmUp(options);
   const able = contenders.filter(({ name }) => !cannot.has(name));
-  const quiet: Map<string, Sample>[] = [];
-  const noisy: Map<string, Sample>[] = [];
-  while (quiet.length < rounds && quiet.length + noisy.length < 2 * rounds) {
+  const { counted, setAside, isDisturbed } = await runQuietRounds(rounds, async () => {
     const round = new Map<string, Sample>();
     for (const contender of able) round.set(contender.name, await runAndSay(contender, options));
-    const strangers = Math.max(...[...round.values()].map(({ strangersShare }) => strangersShare));
-    (strangers > STRANGERS_SHARE ? noisy : quiet).push(round);
-    if (strangers > STRANGERS_SHARE) console.error(`    (set aside: others used ${percent(strangers)} of the CPU)`);
-  }
-  const isDisturbed = quiet.length < rounds;
-  const counted = isDisturbed ? [...quiet, ...noisy].slice(0, rounds) : quiet;
+    const strangersShare = Math.max(...[...round.values()].map((sample) => sample.strangersShare));
+    return { result: round, strangersShare };
+  });
   const cells = contenders.map(({ name, kind }): Cell => {
     const reason = cannot.get(name);
     const samples = counted.flatMap((round) => round.get(name) ?? []);
@@ -65,7 +58,7 @@ export async function runRounds(options: RoundsOptions): Promise<CaseResult> {
       ? { contender: name, kind, samples }
       : { contender: name, kind, samples, cannot: reason };
   });
-  return { scenario, image, cells, setAside: quiet.length + noisy.length - counted.length, isDisturbed };
+  return { scenario, image, cells, setAside, isDisturbed };
 }
 
 async function warmUp(options: RoundsOptions): Promise<Map<string, string>> {

@@ -14,7 +14,7 @@ export interface Scenario {
   readonly images: readonly ImageKey[];
 }
 
-const PARTS = ['pulls', 'daemon'] as const;
+const PARTS = ['pulls', 'daemon', 'signatures'] as const;
 export type BenchPart = (typeof PARTS)[number];
 
 export interface BenchSettings {
