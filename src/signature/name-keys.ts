@@ -12,11 +12,15 @@ function nameOf(path: string): string {
   return locateResource(path).kind === 'sealed' ? nameResource(path) : path;
 }
 
+/** Returns the member of the policy: `keyPaths`. `prefix` is the beginning of its name. */
+export function nameMember(prefix: string, { kind }: KeySource): string {
+  return `${prefix}${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
+}
+
 /** Returns the member of the policy, and the paths in it: `keyPaths /a, /b`. `prefix` is that of the member's name. */
 export function describeKeys(prefix: string, source: KeySource): string {
-  const { kind, values } = source;
-  const member = `${prefix}${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
-  return isPath(source) ? `${member} ${values.map(nameOf).join(', ')}` : member;
+  const member = nameMember(prefix, source);
+  return isPath(source) ? `${member} ${source.values.map(nameOf).join(', ')}` : member;
 }
 
 /** Names what was loaded for a source, for messages. */

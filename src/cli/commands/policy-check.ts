@@ -65,8 +65,9 @@ function formatFinding({ status, where, detail, remedy }: Finding): readonly str
   return remedy === undefined ? [line] : [line, `${' '.repeat(WIDTH)}  → ${remedy}`];
 }
 
-function formatKey({ where, id, algorithm, expiresAt }: ListedKey): string {
-  return `${'key'.padEnd(WIDTH)}  ${where}: ${id}, ${algorithm}${expiresAt === undefined ? '' : `, expires at ${expiresAt}`}`;
+function formatKey({ where, member, id, algorithm, expiresAt }: ListedKey): string {
+  const expiry = expiresAt === undefined ? '' : `, expires at ${expiresAt}`;
+  return `${'key'.padEnd(WIDTH)}  ${where}: ${member}: ${id}, ${algorithm}${expiry}`;
 }
 
 function formatImage({ reference, scope, requirements }: ImageScope): string {

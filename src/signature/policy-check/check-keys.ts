@@ -1,6 +1,6 @@
 import { type ErrorKind, SealiftError, toPlainError } from '../../errors/index.ts';
 import { locateResource, nameResource } from '../../resources/index.ts';
-import { nameKeys } from '../name-keys.ts';
+import { nameKeys, nameMember } from '../name-keys.ts';
 import type { ExaminedKey, RawKeyRing } from '../signed-content/index.ts';
 import type { CheckPorts, Finding, KeyMaterial, ListedKey } from './types.ts';
 
@@ -53,7 +53,7 @@ export async function checkKeys(
     );
   }
   findings.push(...judgeKeys(keys, material, found));
-  return { findings, keys: keys.map((key) => ({ ...key, where })) };
+  return { findings, keys: keys.map((key) => ({ ...key, where, member: nameMember(prefix, source) })) };
 }
 
 function isPath({ source: { kind } }: KeyMaterial): boolean {

@@ -25,6 +25,8 @@ export interface Finding {
 /** A key that a requirement names. */
 export interface ListedKey extends ExaminedKey {
   readonly where: string;
+  /** The member of the requirement that has the key, such as `rekorPublicKeyPath`. */
+  readonly member: string;
 }
 
 /** Which list of requirements applies to an image. */

@@ -33,8 +33,11 @@ async function examine(openpgp: OpenPgp, block: PublicKeyBlock, nowMs: number): 
   const refusals: SignatureRefusal[] = [];
   try {
     const key = await openKey({ openpgp, config }, block);
+    // OpenPGP.js calls the form of Ed25519 keys that gpg writes ed25519Legacy.
     const info = key.getAlgorithmInfo();
-    algorithm = info.curve ?? (info.bits === undefined ? info.algorithm : `${info.algorithm} ${info.bits}`);
+    algorithm =
+      info.curve?.replace(/Legacy$/, '') ??
+      (info.bits === undefined ? info.algorithm : `${info.algorithm} ${info.bits}`);
     const signature = { created: new Date(nowMs), getExpirationTime: () => Number.POSITIVE_INFINITY };
     for (const signing of key.getKeys()) {
       const candidate: Candidate = { key, signing };

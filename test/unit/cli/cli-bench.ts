@@ -186,13 +186,28 @@ export const POLICY_CHECK: PolicyCheck = {
   keys: [
     {
       where: 'default[0]',
+      member: 'keyPaths',
       id: 'ABCD',
       algorithm: 'ed25519',
       expiresAt: '2030-01-01T00:00:00.000Z',
       problem: undefined,
     },
-    { where: 'default[0]', id: 'sha256:ab', algorithm: 'P-256', expiresAt: undefined, problem: undefined },
-    { where: 'default[0]', id: 'EF', algorithm: 'dsa', expiresAt: undefined, problem: 'key EF is weak' },
+    {
+      where: 'default[0]',
+      member: 'keyPaths',
+      id: 'sha256:ab',
+      algorithm: 'P-256',
+      expiresAt: undefined,
+      problem: undefined,
+    },
+    {
+      where: 'default[0]',
+      member: 'keyPaths',
+      id: 'EF',
+      algorithm: 'dsa',
+      expiresAt: undefined,
+      problem: 'key EF is weak',
+    },
   ],
   images: [
     {

@@ -77,6 +77,7 @@ describe('a policy without faults', () => {
     expect(keys).toEqual([
       {
         where: `${TEAM}[0]`,
+        member: 'keyPaths',
         id: expect.stringMatching(/^[0-9A-F]{40}$/),
         algorithm: expect.stringContaining('ed25519'),
         expiresAt: undefined,
@@ -84,6 +85,7 @@ describe('a policy without faults', () => {
       },
       {
         where: `${TEAM}[1]`,
+        member: 'keyPath',
         id: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
         algorithm: 'P-384',
         expiresAt: undefined,
@@ -108,6 +110,7 @@ describe('a policy without faults', () => {
     expect(findings.filter(({ status }) => status !== 'note')).toEqual([]);
     const listed = (position: number) => keys.filter(({ where }) => where === `${TEAM}[${position}]`);
     const [authority, log] = listed(0);
+    expect([authority?.member, log?.member]).toEqual(['caPath', 'rekorPublicKeyPath']);
     expect([authority?.expiresAt, log?.expiresAt]).toEqual([expect.stringMatching(/^2027-/), undefined]);
     // The log, the log of certificates, the issuer of certificates, and the timestamp authority.
     expect(listed(1)).toMatchObject([{ id: log?.id }, {}, { id: authority?.id }, { expiresAt: expect.any(String) }]);
@@ -226,6 +229,7 @@ describe('certificates and trusted roots', () => {
     expect(keys).toEqual([
       {
         where: `${TEAM}[0]`,
+        member: 'caRootsPath',
         id: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
         algorithm: 'P-256',
         expiresAt: '2036-01-01T00:00:00.000Z',
