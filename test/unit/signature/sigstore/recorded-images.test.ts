@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { hashBytes } from '../../../../src/oci/index.ts';
 import {
@@ -92,6 +93,34 @@ describe('an image that cosign 3.1.3 signed', () => {
         remedy: 'to accept the image by its digest alone, write "signedIdentity": {"type":"digestOnly"}',
       });
     }
+  });
+
+  it.each([
+    ['legacy-identity', { identity: { type: 'digestOnly' } }],
+    ['legacy-pki', {}],
+    ['attest-slsa-key', { predicateTypes: ['https://slsa.dev/provenance/v1'] }],
+  ] as const)('%s is accepted by its key and for its image alone', (image, changes) => {
+    expect(attachmentVerdict({ image, ...changes })).toBe('accepted');
+    expect(attachmentVerdict({ image, ...changes, keys: KEYS.filter((key) => key !== 'p256') })).toBe('not-authentic');
+    const other = digestsOf(signedImage('legacy-p384').document);
+    expect(attachmentVerdict({ image, ...changes, digests: other })).toBe('digest');
+  });
+
+  it('is one of those that have a verdict in a test', () => {
+    const byKey = [
+      ...ALL.map(([image]) => image),
+      'legacy-identity',
+      'legacy-pki',
+      'legacy-ed25519',
+      'attest-slsa-key',
+    ];
+    // test/unit/signature/sigstore/certificates.test.ts has these.
+    const byCertificate = ['bundle-keyless', 'legacy-keyless', 'attest-slsa-keyless'];
+    const recorded = ['payload', 'bundle', 'attestation'].flatMap((kind) => {
+      const file = new URL(`../../../../testdata/sigstore/${kind}-images.json`, import.meta.url);
+      return Object.keys(JSON.parse(readFileSync(file, 'utf8')));
+    });
+    expect(recorded.toSorted()).toEqual([...byKey, ...byCertificate].toSorted());
   });
 
   it('of the identity of another repository is accepted under that name alone', () => {
