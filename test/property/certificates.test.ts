@@ -104,6 +104,39 @@ describe('each value in a certificate removed, doubled, emptied, flipped, of ano
   });
 });
 
+/** Each way to write a document with one of its values filled with these bytes, also in what extensions and keys hold. */
+function* filled(node: Node, fill: Buffer): Generator<Buffer> {
+  yield der(node.tag, fill);
+  const { members = [] } = node;
+  // What a bit string holds comes behind its count of unused bits.
+  const head = node.tag === 0x03 ? node.content.subarray(0, 1) : Buffer.alloc(0);
+  const isHolder = (node.tag === 0x04 || node.tag === 0x03) && node.content[head.length] === 0x30;
+  const inner = isHolder ? parse(node.content.subarray(head.length)) : members;
+  const encoded = inner.map(({ tag, content }) => der(tag, content));
+  for (const [position, member] of inner.entries()) {
+    for (const other of filled(member, fill)) {
+      yield der(node.tag, head, ...encoded.map((each, index) => (index === position ? other : each)));
+    }
+  }
+}
+
+// A reader whose time grows with the square of a length takes minutes here.
+it.runIf(IS_SOAK)(
+  'each value in a certificate filled with 300 KB is refused, and costs no more than it has bytes',
+  () => {
+    const [root] = parse(LEAF.raw);
+    if (root === undefined) throw new Error('there is nothing to fill');
+    for (const byte of [0x00, 0x01, 0x41, 0x81, 0xff]) {
+      for (const raw of filled(root, Buffer.alloc(300_000, byte))) {
+        expect(attachmentVerdict(byFulcio(bundleBy(withBytes(LEAF, raw))))).toMatch(
+          /^(?:certificate(?:-path)?|not-authentic)$/,
+        );
+      }
+    }
+  },
+  120_000,
+);
+
 describe('any bytes', () => {
   const refuse = (what: string): never => {
     throw new TypeError(what);
