@@ -48,6 +48,9 @@ function explain(scope: string): string {
 
 /** Returns the scope that was probably meant; undefined: it cannot be guessed. */
 function expand(scope: string): string | undefined {
+  // A scope is a name without a scheme, and covers what is below it without a wildcard.
+  const bare = scope.replace(/^(?:docker|https?):\/\//, '').replace(/\/\*?$/, '');
+  if (bare !== scope) return namesImages(bare) ? bare : expand(bare);
   const reference = parseIfValid(scope);
   if (reference === undefined) return undefined;
   const { tag, digest } = reference;
