@@ -13,6 +13,7 @@ import { type ParsedDaemonFile, parseDaemonFile } from './parse-daemon-file.ts';
 import { resolveApi } from './resolve-api.ts';
 import { resolveKeyBroker } from './resolve-key-broker.ts';
 import { assertDirectoriesApart, fromFile, resolveVolume } from './resolve-volume.ts';
+import { separateHostVariables } from './separate-host-variables.ts';
 import type { DaemonConfiguration, ImageLookaside, ImageRegistries } from './types.ts';
 
 interface TextOfFile {
@@ -60,7 +61,7 @@ function imagepullerOf(file: TextOfFile | undefined): ImagepullerContribution {
  * `CONFIG_CLASS_REFUSED`.
  */
 export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfiguration {
-  const { environment } = texts;
+  const { environment, obstacles: hostVariables } = separateHostVariables(texts.environment, texts.kernelCommandLine);
   const parsed = texts.file === undefined ? NO_FILE : parseDaemonFile(texts.file.text, texts.file.path);
   const origin = `file ${parsed.path}`;
   const { image } = parsed.file;
@@ -72,12 +73,13 @@ export function resolveDaemonConfiguration(texts: DaemonTexts): DaemonConfigurat
   };
   const imagepuller = imagepullerOf(texts.imagepuller);
   const api = resolveApi(parsed, environment, origin);
-  const keyBroker = resolveKeyBroker(parsed, { ...texts, api, origin });
+  const keyBroker = resolveKeyBroker(parsed, { ...texts, environment, api, origin });
   const broker = keyBroker.broker.value;
   const registries = imageRegistriesContribution(parsed, broker);
   const lookaside = imageLookasideContribution(parsed, broker);
   const { sources, obstacles, warnings } = joinContributions([
     environmentContribution(environment, broker),
+    { sources: [], obstacles: hostVariables, warnings: [] },
     own,
     // confidential-data-hub reads the kernel command line only without such a table, even an empty one.
     image === undefined

@@ -404,6 +404,22 @@ describe('the environment of the daemon', () => {
     expect(configuration.pull.authfile.value).toBeUndefined();
   });
 
+  it.each([
+    [`quiet ${NAME}=kbs:///x/y/z AA_SOCKET=/host`],
+    [`systemd.setenv=${NAME}=/host systemd.setenv="AA_SOCKET=/host"`],
+    [`systemd.setenv=${NAME.slice(0, 5)}"${NAME.slice(5)}=/host" "AA_SOCKET"=/host`],
+  ])('refuses pulls for a variable that is on the kernel command line as well: %s', (kernel) => {
+    const toml = '[image]\nauthenticated_registry_credentials_uri = "/f"\n[aa]\naa_socket = "/file"';
+    const environment = { [NAME]: 'kbs:///x/y/z', AA_SOCKET: '/host' };
+    const configuration = resolveSample({ toml, environment, kernel });
+    expect(keysOf(configuration)).toEqual([
+      ['CONFIG_CLASS_REFUSED', NAME],
+      ['CONFIG_CLASS_REFUSED', 'AA_SOCKET'],
+    ]);
+    expect([configuration.pull.authfile.value, configuration.api.aaSocket.value]).toEqual(['/f', '/file']);
+    expect(keysOf(resolveSample({ toml, environment: {}, kernel }))).toEqual([]);
+  });
+
   it('ignores an empty variable', () => {
     const { pull, pullObstacles } = resolveSample({ environment: { [NAME]: '', AA_SOCKET: '' } });
     expect([pull.authfile.value, pullObstacles]).toEqual([undefined, []]);
