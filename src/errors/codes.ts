@@ -218,9 +218,9 @@ export const CODES = {
   POLICY_DENIED: {
     kind: 'denied',
     summary: 'The policy rejects the image.',
-    hint: 'a denial is final; change the policy if the image should run',
+    hint: 'a denial is final; if the image should run, give its name a scope of its own in the policy (docs/policy.md)',
     daemonHint:
-      'a denial is final; change the policy in image.image_security_policy or in the file of image.image_security_policy_uri (pull.policy) if the image should run',
+      'a denial is final; if the image should run, give its name a scope of its own in the policy: image.image_security_policy, or what image.image_security_policy_uri (pull.policy) names',
   },
   POLICY_TAG_UNPINNED: {
     kind: 'denied',
