@@ -101,8 +101,10 @@ describeWith(['root', 'docker-registry', 'openssl'], 'the recipe "all from kbs:/
   function expectNoSecrets({ stdout, stderr }: Awaited<ReturnType<typeof pull>>, more: readonly string[] = []): void {
     const encoded = Buffer.from(`${username}:${password}`).toString('base64');
     const [, keyLine = ''] = signer.publicKey.split('\n');
+    const commandLine = readFileSync(`/proc/${daemon.pid}/cmdline`, 'utf8');
+    expect(commandLine).toContain('sealiftd');
     for (const secret of [password, encoded, keyLine, 'signedIdentity', ...more]) {
-      for (const text of [stdout, stderr, daemon.log]) expect(text).not.toContain(secret);
+      for (const text of [stdout, stderr, daemon.log, commandLine]) expect(text).not.toContain(secret);
     }
   }
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { DaemonBed } from '../../support/beds/daemon-bed.ts';
 import type { ServedImage } from '../../support/beds/pull-bed.ts';
 import { dir, file } from '../../support/builders/tar-builder.ts';
+import { ResourceHub } from '../../support/keybroker/resource-hub.ts';
 import { describeWith } from '../../support/machine/needs.ts';
 import { expectFailure } from '../../support/matchers.ts';
 import { GpgHome, signaturePayload } from '../../support/signatures/gpg-home.ts';
@@ -92,5 +93,23 @@ describeWith(['root', 'gpg'], 'the daemon, with a policy that wants signatures',
     bed.registry.forgetFaults();
     await expectFailure('POLICY_DENIED', () => daemon.pull(pinned));
     expect(layerRequests()).toBe(0);
+  });
+
+  it('asks for policy and keys once when fifty pulls need them at once', async () => {
+    const { bed } = daemon;
+    await using hub = await ResourceHub.start(bed.path('hub.sock'));
+    const [policyUri, keyUri] = ['kbs:///default/policy/1', 'kbs:///default/key/1'];
+    const requirement = { type: 'signedBy', keyType: 'GPGKeys', keyPath: keyUri };
+    hub.resources.set(policyUri, Buffer.from(JSON.stringify({ default: [requirement] })));
+    hub.resources.set(keyUri, Buffer.from(keyData, 'base64'));
+    const broker = `passthrough_socket = "unix://${bed.path('hub.sock')}"\n`;
+    const store = `sigstore_config = """\n${storeAt(bed.path('sigs'))}"""\n`;
+    const table = `[image]\nimage_security_policy_uri = "${policyUri}"\n${store}`;
+    daemon.configure({ toml: `${broker}[pull]\ntls_verify = false\n${table}` });
+    const digests = await Promise.all(Array.from({ length: 50 }, () => daemon.pull(reference)));
+    expect(new Set(digests)).toEqual(new Set([image.digest]));
+    expect(hub.asked.toSorted()).toEqual([keyUri, policyUri]);
+    const counted = [...daemon.daemon.counts.resources].filter(([source]) => source === 'hub');
+    expect(counted).toEqual([['hub', 'ok', 100]]);
   });
 });
