@@ -104,8 +104,30 @@ function registryWarnings(registry: ImagepullerRegistry, { path, pattern }: Over
 /** Tables of the daemon's file that choose the key broker. */
 const BROKER_TABLES: readonly string[] = ['aa', 'api', 'credentials', 'kbc', 'keybroker'];
 
+const IMAGE_POLICY_KEYS: readonly string[] = [
+  ...['image_security_policy', 'image_security_policy_uri', 'sigstore_config', 'sigstore_config_uri'],
+];
+/** Keys of the daemon's file that choose which images run, or where their signatures are; some tools write no table. */
+const POLICY_KEYS: readonly (readonly [table: string | undefined, keys: readonly string[]])[] = [
+  [undefined, IMAGE_POLICY_KEYS],
+  ['image', IMAGE_POLICY_KEYS],
+  ['pull', ['policy', 'insecure_policy', 'registries_d']],
+];
+
+/** The keys of the file that choose the policy, as in messages. */
+function policyKeysIn(file: ImagepullerFile): readonly string[] {
+  return POLICY_KEYS.flatMap(([table, keys]) => {
+    const holder = table === undefined ? file : file[table];
+    if (typeof holder !== 'object' || holder === null) return [];
+    const found = keys.filter((key) => Object.hasOwn(holder, key));
+    return found.map((key) => (table === undefined ? key : `${table}.${key}`));
+  });
+}
+
 function tableWarnings(file: ImagepullerFile, path: string): string[] {
-  const unknown = Object.keys(file).filter((key) => !IMAGEPULLER_KEYS.includes(key) && !BROKER_TABLES.includes(key));
+  const refused = policyKeysIn(file).map((key) => key.replace(/\..*/, ''));
+  const known = [...IMAGEPULLER_KEYS, ...BROKER_TABLES, ...refused];
+  const unknown = Object.keys(file).filter((key) => !known.includes(key));
   return unknown.map((key) => `file ${path}: ${key}: unknown setting, ignored`);
 }
 
@@ -156,8 +178,19 @@ function read(text: string, path: string): ImagepullerContribution {
     overrides.set(pattern, overrideOf(registry, { path, pattern }));
     warnings.push(...registryWarnings(registry, { path, pattern }));
   }
-  const obstacles = brokerObstacles(checked.file, path);
+  const obstacles = [...brokerObstacles(checked.file, path), ...policyObstacles(checked.file, path)];
   return { sources: [proxySource(checked.file, path)], obstacles, warnings, overrides };
+}
+
+/** The same for a file that tries to choose the policy itself. */
+function policyObstacles(file: ImagepullerFile, path: string): PullObstacle[] {
+  return policyKeysIn(file).map((key) => ({
+    code: 'CONFIG_CLASS_REFUSED',
+    key,
+    origin: `file ${path}`,
+    reason: 'expected a measured source for what decides which images run, got an unmeasured one',
+    hint: `remove ${key} from ${path}; the measured configuration file says which images run`,
+  }));
 }
 
 /**

@@ -173,8 +173,7 @@ export const NAMES: readonly Row[] = [
       {
         source: 'imagepuller.toml',
         says: (servers) => ({ imagepuller: `sigstore_config_uri = "${servers.write('s.yaml', storeAt(servers))}"` }),
-        verdicts: IGNORED,
-        remark: 'sigstore_config_uri: unknown setting, ignored',
+        verdicts: REFUSED,
       },
       {
         source: 'a file in the home directory',

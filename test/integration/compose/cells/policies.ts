@@ -44,8 +44,7 @@ export const POLICIES: readonly Row[] = [
       {
         source: 'imagepuller.toml',
         says: () => ({ imagepuller: `image_security_policy = '${REJECT}'` }),
-        verdicts: IGNORED,
-        remark: 'image_security_policy: unknown setting, ignored',
+        verdicts: REFUSED,
       },
       {
         source: 'a file in the home directory',
@@ -83,8 +82,7 @@ export const POLICIES: readonly Row[] = [
       {
         source: 'imagepuller.toml',
         says: () => ({ imagepuller: '[pull]\ninsecure_policy = true' }),
-        verdicts: IGNORED,
-        remark: 'pull: unknown setting, ignored',
+        verdicts: REFUSED,
       },
       {
         source: 'a file in the home directory',

@@ -95,6 +95,23 @@ describe('settings that decide which images run, and how much they may take', ()
     expect(resolveSample({ kernel }).pullObstacles).toMatchObject([{ code: 'CONFIG_CLASS_REFUSED' }]);
   });
 
+  it.each([
+    ['image_security_policy', 'image_security_policy = "{}"'],
+    ['image_security_policy_uri', 'image_security_policy_uri = "file:///p"'],
+    ['sigstore_config', 'sigstore_config = ""'],
+    ['image.image_security_policy', '[image]\nimage_security_policy = "{}"'],
+    ['image.sigstore_config_uri', '[image]\nsigstore_config_uri = "file:///s"'],
+    ['pull.policy', '[pull]\npolicy = "/p"'],
+    ['pull.insecure_policy', '[pull]\ninsecure_policy = true'],
+    ['pull.registries_d', '[pull]\nregistries_d = "/d"'],
+  ])('%s of imagepuller.toml refuses pulls', (key, imagepuller) => {
+    expect(resolveSample({ imagepuller }).pullObstacles).toMatchObject([
+      { code: 'CONFIG_CLASS_REFUSED', key, hint: expect.stringContaining(`remove ${key} from`) },
+    ]);
+    // Control: other keys of the same tables are no choice of images.
+    expect(resolveSample({ imagepuller: '[image]\nmax = 1\n[pull]\nx = 1' }).pullObstacles).toEqual([]);
+  });
+
   it('imagepuller.toml changes nothing but the transport', () => {
     const imagepuller = `
 policy = "/p"
