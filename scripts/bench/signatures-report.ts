@@ -53,7 +53,7 @@ export function formatSignaturesReport(figures: SignatureFigures, machine: Machi
   ];
   const facts =
     `Measured on ${machine.cores} cores (${machine.processor}), Linux ${machine.kernel}, Node ${machine.node.slice(1)}. ` +
-    `Milliseconds, medians of ${rounds} rounds; differences are medians of those within a round. ` +
+    `Milliseconds, medians over rounds (${rounds}); differences are medians of those within a round. ` +
     `Each kind of signature has a daemon of its own in each round. ${verdicts.join(', ')}. ` +
     `${describeRounds(setAside, isDisturbed)}${describeStrangers(strangersShare)}`;
   return [
@@ -91,8 +91,8 @@ function describeMemory({ before, after }: MemoryFigures): string {
   return (
     `A minute after images without signatures were pulled, the idle daemon had ${megabytes(before.rssBytes)} of RSS, ` +
     `${megabytes(before.anonymousBytes)} of them anonymous; a minute after images with each kind of signature, ` +
-    `${megabytes(rssBytes)} and ${megabytes(anonymousBytes)} more ` +
-    `(at most ${megabytes(TARGETS.idleBytes)}). ${verdict('RSS', rssBytes, TARGETS.idleBytes)}.`
+    `${megabytes(after.rssBytes)} and ${megabytes(after.anonymousBytes)} (at most ${megabytes(TARGETS.idleBytes)} more). ` +
+    `${verdict('RSS', rssBytes, TARGETS.idleBytes)}, ${verdict('anonymous memory', anonymousBytes, TARGETS.idleBytes)}.`
   );
 }
 
