@@ -186,6 +186,8 @@ describe('a registry that fails while attached signatures are looked for', () =>
   it.each([
     ['its lists', LIST, answer(500), 'HTTP_UNAVAILABLE'],
     ['its lists', LIST, answer(403), 'REGISTRY_AUTH_REJECTED'],
+    ['its lists', LIST, { kind: 'close', afterBytes: 9 }, 'HTTP_UNAVAILABLE'],
+    ['its lists', LIST, { kind: 'endless' }, 'HTTP_RESPONSE_INVALID'],
     ['its tags', TAG, answer(500), 'HTTP_UNAVAILABLE'],
     ['its tags', TAG, answer(403), 'REGISTRY_AUTH_REJECTED'],
     ['a manifest', REFERRER, answer(404), 'REGISTRY_MANIFEST_UNKNOWN'],
@@ -196,6 +198,7 @@ describe('a registry that fails while attached signatures are looked for', () =>
       { kind: 'alter', alter: (body: Buffer) => Buffer.concat([body, Buffer.from(' ')]) },
       'MANIFEST_DIGEST_MISMATCH',
     ],
+    ['a manifest', REFERRER, { kind: 'close', afterBytes: 9 }, 'HTTP_UNAVAILABLE'],
     ['a manifest', REFERRER, { kind: 'endless' }, 'HTTP_RESPONSE_INVALID'],
     ['a signature', BLOB, answer(404), 'REGISTRY_BLOB_UNKNOWN'],
     ['a signature', BLOB, answer(403), 'REGISTRY_AUTH_REJECTED'],
