@@ -75,7 +75,7 @@ async function pullAndMeasure(call: PullCall, { ports, log, deadlineMs }: SlotCo
   }
 }
 
-function describe({ manifestDigest, layers, warnings, layerFormat }: PullResult) {
+function describe({ manifestDigest, signers, layers, warnings, layerFormat }: PullResult) {
   const fetched = layers.filter(({ fetches }) => fetches > 0);
   return {
     digest: manifestDigest,
@@ -83,6 +83,7 @@ function describe({ manifestDigest, layers, warnings, layerFormat }: PullResult)
     fetchedLayers: fetched.length,
     fetchedBytes: fetched.reduce((sum, { size, fetches }) => sum + size * fetches, 0),
     layerFormat,
+    ...(signers.length === 0 ? {} : { signers }),
     ...(warnings.length === 0 ? {} : { warnings }),
   };
 }

@@ -14,7 +14,8 @@ const CALL = {
   requestId: 'r1',
   signal: NEVER,
 };
-const RESULT = { manifestDigest: DIGEST, layers: [], warnings: [], layerFormat: 'erofs' } as unknown as PullResult;
+const PARTS = { manifestDigest: DIGEST, signers: [], layers: [], warnings: [], layerFormat: 'erofs' };
+const RESULT = PARTS as unknown as PullResult;
 
 function world(change: Partial<PullServicePorts> = {}) {
   const seen = {
@@ -79,6 +80,21 @@ describe('createPullService', () => {
       { requestId: 'r1', message: 'pull requested' },
       { requestId: 'r1', message: 'pull finished', digest: DIGEST },
     ]);
+  });
+
+  it('says in the log whose signatures were accepted, and nothing of them where the policy asks for none', async () => {
+    const times = { loggedAt: undefined, stampedAt: undefined };
+    const author = { kind: 'sigstore-key', key: 'team.pub', keyId: 'ab', ...times } as const;
+    const signers = [{ ...author, signedReference: undefined, origin: 'registry.example/app:1' }];
+    for (const [result, expected] of [
+      [{ ...RESULT, signers }, { signers }],
+      [RESULT, {}],
+    ] as const) {
+      const { service, seen } = world({ pull: async () => result });
+      await service.pullImage(CALL);
+      expect(seen.lines.at(-1)).toEqual(expect.objectContaining({ message: 'pull finished', ...expected }));
+      expect(Object.hasOwn(Object(seen.lines.at(-1)), 'signers')).toBe('signers' in expected);
+    }
   });
 
   it('refuses every pull, and pulls nothing, while the configuration cannot be honoured', async () => {
