@@ -16,7 +16,13 @@ export function createResourceLoader(openBroker?: () => Promise<ResourceBroker>)
   ): Promise<Uint8Array> => {
     if (openBroker === undefined) return refuse(uri, request, 'a document of the key broker cannot be fetched');
     broker ??= openBroker();
-    return bound(await namingDocument(question(await broker), request), request);
+    const opening = broker;
+    const opened = await opening.catch((error: unknown) => {
+      // The next document tries again.
+      if (broker === opening) broker = undefined;
+      throw error;
+    });
+    return bound(await namingDocument(question(opened), request), request);
   };
   return {
     load: async (uri, request) => {

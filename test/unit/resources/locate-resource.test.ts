@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { SealiftError } from '../../../src/errors/index.ts';
 import { createResourceLoader, inlineUri, loadText, locateResource } from '../../../src/resources/index.ts';
 import { expectFailure } from '../../support/matchers.ts';
 
@@ -35,5 +36,19 @@ describe('the resource loader', () => {
   ])('refuses %s', async (uri, reason) => {
     const { message } = await expectFailure('CONFIG_UNSUPPORTED', () => createResourceLoader().load(uri, POLICY));
     expect(message).toBe(`load policy ${uri}: ${reason}`);
+  });
+
+  it('opens the key broker anew after a failure, and once for all documents after that', async () => {
+    let tries = 0;
+    const broker = { fetchResource: async () => Buffer.from('policy'), unsealSecret: async () => Buffer.from('secret') };
+    const loader = createResourceLoader(async () => {
+      tries += 1;
+      if (tries === 1) throw new SealiftError('KEYBROKER_UNAVAILABLE', 'not yet');
+      return broker;
+    });
+    const load = () => loader.load('kbs:///a/b/c', POLICY);
+    await expectFailure('KEYBROKER_UNAVAILABLE', load);
+    expect([await load(), await load()].map(String)).toEqual(['policy', 'policy']);
+    expect(tries).toBe(2);
   });
 });
