@@ -112,7 +112,7 @@ true`;
         ]);
         const directory = shell === 'fish' ? 'dir/' : 'dir';
         expect(Object.fromEntries(all)).toEqual({
-          'sealift p': ['prune', 'pull'],
+          'sealift p': ['policy', 'prune', 'pull'],
           'sealift store ': ['help', 'status'],
           'sealift completion ': ['bash', 'fish', 'zsh'],
           'sealift pull --policy f': expect.arrayContaining(['file.json']),
