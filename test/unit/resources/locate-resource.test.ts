@@ -40,7 +40,10 @@ describe('the resource loader', () => {
 
   it('opens the key broker anew after a failure, and once for all documents after that', async () => {
     let tries = 0;
-    const broker = { fetchResource: async () => Buffer.from('policy'), unsealSecret: async () => Buffer.from('secret') };
+    const broker = {
+      fetchResource: async () => Buffer.from('policy'),
+      unsealSecret: async () => Buffer.from('secret'),
+    };
     const loader = createResourceLoader(async () => {
       tries += 1;
       if (tries === 1) throw new SealiftError('KEYBROKER_UNAVAILABLE', 'not yet');
