@@ -136,7 +136,7 @@ function explain({ node, daemon, withHealth, unpackedBytes, nodeBytes }: DaemonF
   const healthBytes = withHealth.rssBytes - daemon.rssBytes;
   return (
     `Of ${Math.round(daemon.socketMs)} ms to the socket, Node takes ${Math.round(node.socketMs)} and Sealift’s code ${ownMs}: ` +
-    `its bytecode is read, its modules run, and the schemas of the configuration are built. Of ${megabytes(daemon.rssBytes)} ` +
+    `its bytecode is read, and the modules of the sockets run; schemas and configuration come after the socket. Of ${megabytes(daemon.rssBytes)} ` +
     `at start, ${megabytes(node.rssBytes)} are Node’s own; ${megabytes(daemon.fileBytes)} are pages of its binary and ` +
     `libraries, which the kernel can drop and read again; Sealift’s code and data are ${megabytes(ownBytes)}. ` +
     `Health and metrics take ${megabytes(Math.max(0, healthBytes))} ` +
