@@ -453,7 +453,7 @@ describe('what is passed on', () => {
 
   it('fails with our code when there is no hub', async () => {
     await using api = new Api();
-    await api.open({ passThrough: createPassThrough(api.scratch.join('nobody.sock'), DEFAULT_LIMITS) });
+    await api.open({ passThrough: createPassThrough(api.scratch.join('absent.sock'), DEFAULT_LIMITS) });
     const { status } = await api.call('api.SealedSecretService', 'UnsealSecret');
     expect(status.code).toBe(STATUS.INTERNAL);
     expect(status.message).toContain('[CDH] [ERROR]: Unseal Secret failed: ');
@@ -462,7 +462,7 @@ describe('what is passed on', () => {
 
   it('cannot be asked for from a hub that is not there', async () => {
     using scratch = new Scratch('api');
-    const pass = createPassThrough(scratch.join('nobody.sock'), DEFAULT_LIMITS);
+    const pass = createPassThrough(scratch.join('absent.sock'), DEFAULT_LIMITS);
     const call = { service: 's', method: 'm', payload: odd, metadata: [], timeoutNanos: undefined };
     await expectFailure('API_PASS_THROUGH_FAILED', () => pass({ ...call, signal: new AbortController().signal }));
   });

@@ -68,7 +68,7 @@ describe('extendRuntimeMeasurement', () => {
 
   it('answers absent where no agent runs', async () => {
     using scratch = new Scratch('agent');
-    const call = { socketPath: scratch.join('nobody.sock'), ...EVENT, signal: SIGNAL };
+    const call = { socketPath: scratch.join('absent.sock'), ...EVENT, signal: SIGNAL };
     expect(await extendRuntimeMeasurement(call)).toBe('absent');
   });
 

@@ -166,7 +166,7 @@ describeWith(['openssl'], 'documents of the key broker', () => {
     });
 
     it('are unavailable while nothing listens, and asked for with the next pull', async () => {
-      const settings = { kind: 'hub', socketPath: bed.scratch.join('nobody.sock') } as const;
+      const settings = { kind: 'hub', socketPath: bed.scratch.join('absent.sock') } as const;
       const { context } = await refused('KEYBROKER_UNAVAILABLE', bed.loader(settings));
       expect(context).toMatchObject({ errno: 'ENOENT' });
     });
@@ -329,7 +329,7 @@ describeWith(['openssl'], 'documents of the key broker', () => {
     });
 
     it('are unavailable without an attestation agent', async () => {
-      const settings = { ...bed.kbsSettings, agentSocketPath: bed.scratch.join('nobody.sock') };
+      const settings = { ...bed.kbsSettings, agentSocketPath: bed.scratch.join('absent.sock') };
       await refused('KEYBROKER_UNAVAILABLE', bed.loader(settings));
     });
   });
