@@ -1,3 +1,4 @@
+import { isSame } from './signed-content/index.ts';
 import type { RawSignature } from './types.ts';
 
 // docs/adr/0028-kept-signatures.md
@@ -40,7 +41,7 @@ export function withoutCopies<Signature extends Content>(
 function isCopy(left: Content, right: Content): boolean {
   return (
     left.mediaType === right.mediaType &&
-    Buffer.compare(left.rawBytes, right.rawBytes) === 0 &&
+    isSame(left.rawBytes, right.rawBytes) &&
     textOf(left.annotations) === textOf(right.annotations)
   );
 }

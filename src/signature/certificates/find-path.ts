@@ -1,3 +1,4 @@
+import { isSame } from '../signed-content/index.ts';
 import { constraintProblem } from './read-name-constraints.ts';
 import type { Certificate } from './types.ts';
 import { issuingProblem } from './verify-issued.ts';
@@ -144,10 +145,6 @@ function issuerProblem(issuer: Certificate, below: readonly Certificate[], purpo
 
 function isSelfIssued({ rawIssuer, rawSubject }: Certificate): boolean {
   return isSame(rawIssuer, rawSubject);
-}
-
-function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  return Buffer.compare(one, other) === 0;
 }
 
 function describe({ subjectText }: Certificate): string {

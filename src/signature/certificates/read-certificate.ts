@@ -1,3 +1,4 @@
+import { isSame } from '../signed-content/index.ts';
 import { openPublicKey } from './open-public-key.ts';
 import { contextTag, type DerBound, type DerValue, type Refuse, readDer, TAG } from './read-der.ts';
 import { readExtensions, readUses } from './read-extensions.ts';
@@ -55,10 +56,6 @@ export function readCertificate(raw: Uint8Array, bound: DerBound, refuse: Refuse
     extensions,
     ...readUses(extensions, bound, refuse),
   };
-}
-
-function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  return Buffer.compare(one, other) === 0;
 }
 
 function readAlgorithm(value: DerValue): string {

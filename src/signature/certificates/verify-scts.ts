@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isSame } from '../signed-content/index.ts';
 import type { VerificationKey } from './open-public-key.ts';
 import { contextTag, type DerBound, type DerValue, type Refuse, readDer, TAG } from './read-der.ts';
 import type { Certificate } from './types.ts';
@@ -44,7 +45,7 @@ export function requireSct(issued: Issued, logs: readonly CertificateLog[], { bo
     issued.certificate.extensions.get(SCT_LIST) ?? refuse('it has no SCT, which the trusted root asks for');
   const list = readList(readDer(value, bound, reject).octets(), reject);
   const known = list.flatMap((sct) => {
-    const log = logs.find(({ logIds }) => logIds.some((id) => Buffer.compare(id, sct.logId) === 0));
+    const log = logs.find(({ logIds }) => logIds.some((id) => isSame(id, sct.logId)));
     return log === undefined ? [] : [{ sct, log }];
   });
   if (known.length === 0) reject('they are of other logs than those of the trusted root');

@@ -1,4 +1,5 @@
 export { decodeBase64 } from './decode-base64.ts';
+export { isSame } from './is-same.ts';
 export { type PayloadKind, readPayload } from './read-payload.ts';
 export { printable, printableReason, refusalOf, refuseSignature, SignatureRefusal } from './refuse-signature.ts';
 export { requireContent, requireDigest, requireIdentity } from './require-content.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Certificate, readPemBlock, type VerificationKey } from '../certificates/index.ts';
-import { refuseSignature } from '../signed-content/index.ts';
+import { isSame, refuseSignature } from '../signed-content/index.ts';
 import type { LogEntry } from './read-log-entry.ts';
 import { type Document, readDocument, refuseBecause, type StrictObject } from './strict-object.ts';
 
@@ -62,8 +62,8 @@ export function requireLogged({ body, kindVersion }: LogEntry, verified: Verifie
 function requireVerifier({ kind, raw }: Verifier, { key, certificate }: VerifiedSignature): void {
   if (certificate === undefined) {
     if (kind === 'certificate') refuse('is about a certificate, and the requirement names keys');
-    if (Buffer.compare(raw, key.rawSpki) !== 0) refuse('is about another key');
-  } else if (kind !== 'certificate' || Buffer.compare(raw, certificate.raw) !== 0) {
+    if (!isSame(raw, key.rawSpki)) refuse('is about another key');
+  } else if (kind !== 'certificate' || !isSame(raw, certificate.raw)) {
     refuse('is about another certificate');
   }
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { VerificationKey } from '../certificates/index.ts';
-import { refuseSignature } from '../signed-content/index.ts';
+import { isSame, refuseSignature } from '../signed-content/index.ts';
 import { type Checkpoint, type CheckpointSignature, readCheckpoint } from './read-checkpoint.ts';
 import type { InclusionProof, LogEntry } from './read-log-entry.ts';
 import type { TrustedLog } from './trust-types.ts';
@@ -127,10 +127,6 @@ function computeRoot(body: Uint8Array, { logIndex, treeSize, hashes }: Inclusion
     last >>= 1n;
   }
   return last === 0n ? root : refuse('has a proof with too few hashes');
-}
-
-function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  return Buffer.compare(one, other) === 0;
 }
 
 function sha256(...parts: readonly Uint8Array[]): Buffer {

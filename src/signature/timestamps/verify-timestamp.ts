@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Certificate } from '../certificates/index.ts';
-import { refuseSignature } from '../signed-content/index.ts';
+import { isSame, refuseSignature } from '../signed-content/index.ts';
 import type { HashValue, Timestamp, UnreadTimestamp } from './open-timestamp.ts';
 import type { SignatureAlgorithm } from './read-algorithms.ts';
 
@@ -42,8 +42,4 @@ function isVerified(
 
 function isHashOf({ hash, value }: HashValue, bytes: Uint8Array): boolean {
   return createHash(hash).update(bytes).digest().equals(value);
-}
-
-function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  return Buffer.compare(one, other) === 0;
 }
