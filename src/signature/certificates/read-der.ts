@@ -186,7 +186,12 @@ export class DerValue {
 
   /** The text of a UTF8String. */
   utf8(): string {
-    return this.#decode(TAG.utf8String, 'utf-8');
+    const { content } = this.#expect(TAG.utf8String);
+    try {
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
+    } catch {
+      return this.#refuse('expected a text in UTF-8 in DER');
+    }
   }
 
   /** The text of an IA5String: ASCII without control characters. */
@@ -210,15 +215,6 @@ export class DerValue {
     return parts.length === 5 && !Number.isNaN(date.getTime()) && date.toISOString() === iso
       ? date
       : this.#refuse('expected a time in DER, in seconds and in UTC');
-  }
-
-  #decode(tag: number, encoding: string): string {
-    const { content } = this.#expect(tag);
-    try {
-      return new TextDecoder(encoding, { fatal: true, ignoreBOM: true }).decode(content);
-    } catch {
-      return this.#refuse('expected a text in UTF-8 in DER');
-    }
   }
 
   #expect(tag: number): this {
