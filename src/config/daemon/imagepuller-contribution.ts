@@ -145,20 +145,47 @@ function proxySource({ 'extra-env': variables = {} }: ImagepullerFile, path: str
   };
 }
 
-/** A file of the host that tries to choose where policy and keys come from was not written by mistake. */
-function brokerObstacles(file: ImagepullerFile, path: string): PullObstacle[] {
-  const variables = Object.keys(file['extra-env'] ?? {}).filter((name) => BROKER_VARIABLES.includes(name));
-  const keys = [
-    ...BROKER_TABLES.filter((table) => Object.hasOwn(file, table)),
-    ...variables.map((name) => `extra-env.${name}`),
-  ];
+/** What a file of the host may not choose: the keys that try to, what has to come from elsewhere, and from where. */
+interface HostChoice {
+  readonly keys: readonly string[];
+  readonly subject: string;
+  readonly remedy: string;
+}
+
+/** A file of the host that tries to choose the policy, or where policy and keys come from, was not written by mistake. */
+function obstaclesOf({ keys, subject, remedy }: HostChoice, path: string): PullObstacle[] {
   return keys.map((key) => ({
     code: 'CONFIG_CLASS_REFUSED',
     key,
     origin: `file ${path}`,
-    reason: 'expected a measured source for the key broker, got an unmeasured one',
-    hint: `remove ${key} from ${path}; the key broker is named in the measured configuration file`,
+    reason: `expected a measured source for ${subject}, got an unmeasured one`,
+    hint: `remove ${key} from ${path}; ${remedy}`,
   }));
+}
+
+/** The keys of the file that choose the key broker, as in messages. */
+function brokerKeysIn(file: ImagepullerFile): readonly string[] {
+  const variables = Object.keys(file['extra-env'] ?? {}).filter((name) => BROKER_VARIABLES.includes(name));
+  return [
+    ...BROKER_TABLES.filter((table) => Object.hasOwn(file, table)),
+    ...variables.map((name) => `extra-env.${name}`),
+  ];
+}
+
+/** The choices that the file tries to make. */
+function hostChoices(file: ImagepullerFile): readonly HostChoice[] {
+  return [
+    {
+      keys: brokerKeysIn(file),
+      subject: 'the key broker',
+      remedy: 'the key broker is named in the measured configuration file',
+    },
+    {
+      keys: policyKeysIn(file),
+      subject: 'what decides which images run',
+      remedy: 'the measured configuration file says which images run',
+    },
+  ];
 }
 
 function read(text: string, path: string): ImagepullerContribution {
@@ -178,19 +205,8 @@ function read(text: string, path: string): ImagepullerContribution {
     overrides.set(pattern, overrideOf(registry, { path, pattern }));
     warnings.push(...registryWarnings(registry, { path, pattern }));
   }
-  const obstacles = [...brokerObstacles(checked.file, path), ...policyObstacles(checked.file, path)];
+  const obstacles = hostChoices(checked.file).flatMap((choice) => obstaclesOf(choice, path));
   return { sources: [proxySource(checked.file, path)], obstacles, warnings, overrides };
-}
-
-/** The same for a file that tries to choose the policy itself. */
-function policyObstacles(file: ImagepullerFile, path: string): PullObstacle[] {
-  return policyKeysIn(file).map((key) => ({
-    code: 'CONFIG_CLASS_REFUSED',
-    key,
-    origin: `file ${path}`,
-    reason: 'expected a measured source for what decides which images run, got an unmeasured one',
-    hint: `remove ${key} from ${path}; the measured configuration file says which images run`,
-  }));
 }
 
 /**
