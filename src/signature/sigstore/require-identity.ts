@@ -1,13 +1,7 @@
-import {
-  type Certificate,
-  type DerBound,
-  type GeneralName,
-  matchHostname,
-  type Refuse,
-  readClaims,
-} from '../certificates/index.ts';
+import { type Certificate, type DerBound, type GeneralName, matchHostname, readClaims } from '../certificates/index.ts';
 import { type FulcioIdentity, matchClaim, type PkiSubject } from '../policy/index.ts';
-import { printable, refuseSignature, SignatureRefusal } from '../signed-content/index.ts';
+import { printable, SignatureRefusal } from '../signed-content/index.ts';
+import { refuseCertificate } from './refuse-certificate.ts';
 import type { CertificateSigner } from './types.ts';
 
 type Identity = Pick<CertificateSigner, 'subject' | 'oidcIssuer'>;
@@ -65,8 +59,6 @@ export function requireIdentity(certificate: Certificate, identity: FulcioIdenti
   requireClaims({ ...claims, ...namedBy(name) }, identity);
   return { subject: textOf(name), oidcIssuer: claims.oidcIssuer };
 }
-
-const refuseCertificate: Refuse = (what) => refuseSignature('certificate', `its certificate cannot be used: ${what}`);
 
 /** A name of another kind is neither an address nor a URI. */
 function namedBy(name: GeneralName): Pick<FulcioIdentity, 'subjectEmail' | 'subjectURI'> {

@@ -1,6 +1,7 @@
-import { type Certificate, type Refuse, readCertificate, type VerificationKey } from '../certificates/index.ts';
+import { type Certificate, readCertificate, type VerificationKey } from '../certificates/index.ts';
 import { refuseSignature, SignatureRefusal } from '../signed-content/index.ts';
 import type { Author, CertificateAuthor } from './read-author.ts';
+import { refuseCertificate } from './refuse-certificate.ts';
 import { requireWithin } from './strict-object.ts';
 import type { SigstoreLimits } from './types.ts';
 
@@ -58,5 +59,3 @@ function findCertificate(author: CertificateAuthor, signed: SignedBytes, limits:
   if (certificate.key.verifies(message, signature)) return { key: certificate.key, certificate, chain };
   return refuseSignature('not-authentic', 'it is not by the key of its certificate, or is for other content');
 }
-
-const refuseCertificate: Refuse = (what) => refuseSignature('certificate', `its certificate cannot be used: ${what}`);
