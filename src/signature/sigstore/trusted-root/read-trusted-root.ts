@@ -1,7 +1,7 @@
 import { SealiftError } from '../../../errors/index.ts';
-import { limitExceeded } from '../../../limits/index.ts';
 import { isPem, type Refuse, readCertificate } from '../../certificates/index.ts';
 import type { RawKeyRing } from '../../signed-content/index.ts';
+import { requireBytesWithin } from '../read-public-keys.ts';
 import { type Document, readDocument, type StrictObject } from '../strict-object.ts';
 import type { CertificateAuthority, TrustedLog, TrustedRoot } from '../trust-types.ts';
 import type { SigstoreLimits } from '../types.ts';
@@ -27,7 +27,7 @@ const KEY_HINT_BYTES = 4;
  * https://github.com/sigstore/protobuf-specs/blob/v0.5.0/protos/sigstore_trustroot.proto
  */
 export function readTrustedRoot({ name, rawBytes }: RawKeyRing, limits: SigstoreLimits): TrustedRoot {
-  requireSize(rawBytes, limits);
+  requireBytesWithin([{ name, rawBytes }], 'the trusted root', limits);
   const refuse: Refuse = (text) => {
     throw new SealiftError('POLICY_INVALID', `policy: trusted root ${name}: ${text}`, { context: { path: name } });
   };
@@ -46,11 +46,6 @@ export function readTrustedRoot({ name, rawBytes }: RawKeyRing, limits: Sigstore
   };
   if (root.logs.length + root.timestampAuthorities.length > 0) return root;
   return document.refuse('tlogs', 'expected at least one log, or at least one of timestampAuthorities');
-}
-
-function requireSize({ length: actual }: Uint8Array, { maxKeyRingBytes: expected }: SigstoreLimits): void {
-  if (actual <= expected) return;
-  throw limitExceeded('policy: bytes of the trusted root', { limit: 'maxKeyRingBytes', expected, actual });
 }
 
 /** One log twice is a mistake: its windows would contradict each other (GHSA-9vcr-p3rj-q5q6 counted such a log twice). */
