@@ -3,7 +3,8 @@ import { locateResource, nameResource } from '../resources/index.ts';
 import type { KeySource } from './policy/index.ts';
 import type { RawKeyRing, SignedContentCheck } from './signed-content/index.ts';
 
-function isPath({ kind }: KeySource): boolean {
+/** True for keys that the policy names, and does not hold itself. */
+export function isPath({ kind }: KeySource): boolean {
   return kind === 'path' || kind === 'paths';
 }
 

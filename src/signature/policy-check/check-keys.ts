@@ -1,6 +1,6 @@
 import { type ErrorKind, SealiftError, toPlainError } from '../../errors/index.ts';
 import { locateResource, nameResource } from '../../resources/index.ts';
-import { nameKeys, nameMember } from '../name-keys.ts';
+import { isPath, nameKeys, nameMember } from '../name-keys.ts';
 import type { ExaminedKey, RawKeyRing } from '../signed-content/index.ts';
 import type { CheckPorts, Finding, KeyMaterial, ListedKey } from './types.ts';
 
@@ -27,7 +27,7 @@ export async function checkKeys(
   const { prefix, source } = material;
   for (const value of source.values) {
     const { kind } = locateResource(value);
-    if (isPath(material) && (kind === 'broker' || kind === 'sealed')) {
+    if (isPath(source) && (kind === 'broker' || kind === 'sealed')) {
       findings.push(found('note', `${nameResource(value)}: a resource of the key broker cannot be read here`));
       continue;
     }
@@ -54,10 +54,6 @@ export async function checkKeys(
   }
   findings.push(...judgeKeys(keys, material, found));
   return { findings, keys: keys.map((key) => ({ ...key, where, member: nameMember(prefix, source) })) };
-}
-
-function isPath({ source: { kind } }: KeyMaterial): boolean {
-  return kind === 'path' || kind === 'paths';
 }
 
 type Found = (status: Finding['status'], detail: string, remedy?: string) => Finding;

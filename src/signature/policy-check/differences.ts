@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonObject } from '../../oci/index.ts';
+import { isArmored } from '../policy/index.ts';
 import type { Finding } from './types.ts';
 
 /** A member of a requirement that another tool does not read as Sealift does. */
@@ -16,7 +17,6 @@ const IMAGE_RS = 'image-rs';
 const ALL = 'podman, skopeo and image-rs';
 
 const textsOf = (value: unknown): readonly string[] => [value].flat().filter((each) => typeof each === 'string');
-const isArmored = (text: string): boolean => text.trimStart().startsWith('-----BEGIN ');
 const hasUri = (value: unknown): boolean => textsOf(value).some((text) => text.includes('://'));
 const hasArmor = (value: unknown): boolean => textsOf(value).some(isArmored);
 const hasBase64 = (value: unknown): boolean => textsOf(value).some((text) => !isArmored(text));
